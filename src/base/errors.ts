@@ -1,0 +1,94 @@
+/**
+ * Errors say whose fault it is. Octets that do not fit the grammar are a CodecError, caught where octets are received;
+ * every other failure is a Failure with a stable code. One table gives each code its family, the fault that is assumed
+ * and the next step; the CLI, the reachability verdict and the exit codes all read that table.
+ */
+export class CodecError extends Error {
+  readonly offset: number;
+  /** Field names from the inside out; `toString` prints them from the outside in. */
+  readonly path: string[] = [];
+  constructor(message: string, offset: number) {
+    super(message);
+    this.name = 'CodecError';
+    this.offset = offset;
+  }
+  override toString(): string {
+    const where = this.path.length > 0 ? ` in ${[...this.path].reverse().join('.')}` : '';
+    return `offset ${this.offset}${where}: ${this.message}`;
+  }
+}
+
+export type Fault = 'meter' | 'line' | 'gateway' | 'operator' | 'head-end';
+export type Family = 'codec' | 'remote' | 'refusal' | 'line' | 'local';
+interface ErrorEntry {
+  readonly family: Family;
+  readonly fault: Fault;
+  readonly nextStep: string;
+  readonly exitCode: number;
+}
+
+const entry = (family: Family, fault: Fault, exitCode: number, nextStep: string): ErrorEntry => ({
+  family,
+  fault,
+  nextStep,
+  exitCode,
+});
+
+/** Exit codes: 1 bad input, 2 usage or configuration, 3 line, 4 the meter broke the rules, 5 the meter refused, 6 store. */
+export const errorTable = {
+  'malformed-octets': entry('codec', 'meter', 4, 'Save the exchange with --trace and run `meter-gateway decode` on it.'),
+  'frame-rejected': entry('remote', 'meter', 4, 'Try again; if it repeats, set max_info = 128 and window = 1 for this meter.'),
+  'link-disconnected': entry('remote', 'meter', 4, 'The meter closed the link; wait two minutes for its inactivity time-out and try again.'),
+  'unexpected-apdu': entry('remote', 'meter', 4, 'Save the exchange with --trace and report the meter model.'),
+  'block-out-of-order': entry('remote', 'meter', 4, 'Try again; if it repeats, lower max_pdu for this meter.'),
+  'answer-too-long': entry('remote', 'meter', 4, 'Ask for fewer rows at a time.'),
+  'sign-on-malformed': entry('remote', 'meter', 4, 'Check that the optical head sits straight and that --mode-e is right for this meter.'),
+  'service-exception': entry('remote', 'meter', 4, 'The meter refused the service in its present state; try again, then check the client address.'),
+  'association-refused': entry('refusal', 'operator', 5, 'Check client and server addresses and the authentication mechanism.'),
+  'authentication-refused': entry('refusal', 'operator', 5, 'Check the password. Do not try many times: meters lock for up to 24 hours.'),
+  'access-refused': entry('refusal', 'operator', 5, 'This client may not read that object, or the meter does not have it.'),
+  'identity-mismatch': entry('refusal', 'operator', 5, 'Another meter answers at this address: check the serial number on the meter.'),
+  'no-answer': entry('line', 'line', 3, 'Check power, A/B polarity, the address and the speed.'),
+  'damaged-answer': entry('line', 'line', 3, 'Octets arrive damaged: check termination, shield, grounding and the speed.'),
+  'port-missing': entry('line', 'line', 3, 'Check the cable of the adapter and the device name: ls -l /dev/serial/by-id'),
+  'port-busy': entry('line', 'operator', 3, 'Another program uses this port: stop it (the gateway itself? see meter-gateway status).'),
+  'port-lost': entry('line', 'line', 3, 'The adapter was unplugged or the connection closed: check the cable.'),
+  'busy': entry('local', 'gateway', 2, 'One request at a time: wait for the answer.'),
+  'not-associated': entry('local', 'gateway', 2, 'Open the association first.'),
+  'request-too-long': entry('local', 'gateway', 2, 'Ask for fewer objects in one request.'),
+  'bad-argument': entry('local', 'operator', 2, 'See --help.'),
+  'secret-missing': entry('local', 'operator', 2, 'Give the secret by METER_SECRET, --secret-file or at the prompt.'),
+  'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
+  'store-missing': entry('local', 'operator', 6, 'Run `meter-gateway init` once to create an empty store, or restore the folder.'),
+  'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
+  'store-damaged': entry('local', 'gateway', 6, 'The folder was left untouched. Copy it aside before anything else.'),
+  'store-failed': entry('local', 'gateway', 6, 'Check space and health of the disk: df -h, dmesg.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export class Failure extends Error {
+  readonly code: ErrorCode;
+  readonly detail: Readonly<Record<string, unknown>>;
+  constructor(code: ErrorCode, message: string, detail: Readonly<Record<string, unknown>> = {}) {
+    super(message);
+    this.name = 'Failure';
+    this.code = code;
+    this.detail = detail;
+  }
+  get family(): Family {
+    return errorTable[this.code].family;
+  }
+  get fault(): Fault {
+    return errorTable[this.code].fault;
+  }
+  get nextStep(): string {
+    return errorTable[this.code].nextStep;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  if (error instanceof CodecError) return error.toString();
+  return error instanceof Error ? error.message : String(error);
+}

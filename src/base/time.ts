@@ -1,0 +1,17 @@
+/** Milliseconds since 1970-01-01T00:00Z. A brand, so that a duration is not taken for an instant. */
+export type Millis = number & { readonly __brand: 'Millis' };
+export const millis = (value: number): Millis => value as Millis;
+export const later = (now: Millis, durationMs: number): Millis => (now + durationMs) as Millis;
+
+export const minuteMs = 60_000;
+export const hourMs = 3_600_000;
+export const dayMs = 86_400_000;
+
+export const iso = (instant: Millis): string => new Date(instant).toISOString().replace('.000Z', 'Z');
+
+/** The only way to the time of day and to waiting. The seeded simulation has its own. */
+export interface Clock {
+  now(): Millis;
+  /** Resolves at the deadline, or as soon as the signal is aborted. */
+  sleepUntil(deadline: Millis, signal?: AbortSignal): Promise<void>;
+}

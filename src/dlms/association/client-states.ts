@@ -1,0 +1,75 @@
+/** The state table of an application association, client side (Green Book 9.3). */
+export const associationStates = ['idle', 'associating', 'associated', 'releasing'] as const;
+export type AssociationState = (typeof associationStates)[number];
+export const associationInputs = [
+  'associate',
+  'service', // a request of ours: get, set, action
+  'release',
+  'aare',
+  'rlre',
+  'response', // an APDU that answers a service
+  'notification',
+  'error', // exception-response or confirmed-service-error
+  'timeout',
+] as const;
+export type AssociationInput = (typeof associationInputs)[number];
+export type AssociationAction =
+  | 'ignore'
+  | 'misuse'
+  | 'send-aarq'
+  | 'associated'
+  | 'send-request'
+  | 'answer'
+  | 'send-rlrq'
+  | 'released'
+  | 'refused'
+  | 'notify'
+  | 'service-error'
+  | 'no-answer';
+
+export const associationTable: Record<AssociationState, Record<AssociationInput, AssociationAction>> = {
+  idle: {
+    associate: 'send-aarq',
+    service: 'misuse',
+    release: 'misuse',
+    aare: 'ignore',
+    rlre: 'ignore',
+    response: 'ignore',
+    notification: 'notify',
+    error: 'ignore',
+    timeout: 'ignore',
+  },
+  associating: {
+    associate: 'misuse',
+    service: 'misuse',
+    release: 'misuse',
+    aare: 'associated',
+    rlre: 'ignore',
+    response: 'ignore',
+    notification: 'notify',
+    error: 'refused',
+    timeout: 'no-answer',
+  },
+  associated: {
+    associate: 'misuse',
+    service: 'send-request',
+    release: 'send-rlrq',
+    aare: 'ignore',
+    rlre: 'ignore',
+    response: 'answer',
+    notification: 'notify',
+    error: 'service-error',
+    timeout: 'no-answer',
+  },
+  releasing: {
+    associate: 'misuse',
+    service: 'misuse',
+    release: 'ignore',
+    aare: 'ignore',
+    rlre: 'released',
+    response: 'ignore',
+    notification: 'notify',
+    error: 'released',
+    timeout: 'released',
+  },
+};

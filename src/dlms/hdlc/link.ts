@@ -1,0 +1,491 @@
+/**
+ * The HDLC link: connection, sequence numbers, window, segmentation, retransmission (Green Book 8.4). One machine for
+ * both roles; the client holds the poll and repeats, the server answers. Octets in, octets and events out.
+ */
+import { concat } from '../../base/cursor.ts';
+import { CodecError, Failure } from '../../base/errors.ts';
+import type { Machine } from '../../base/machine.ts';
+import { later, type Millis } from '../../base/time.ts';
+import { Deframer } from './deframer.ts';
+import {
+  type Control,
+  type ControlKind,
+  defaultParameters,
+  encodeFrame,
+  encodeParameters,
+  type Frame,
+  type HdlcAddress,
+  type LinkParameters,
+  parseParameters,
+  sameAddress,
+} from './frame.ts';
+import { type LinkInput, type LinkState, linkTable } from './link-states.ts';
+
+export interface LinkSettings {
+  readonly role: 'client' | 'server';
+  readonly own: HdlcAddress;
+  /** The client knows its peer; the server learns it from each SNRM. */
+  readonly peer?: HdlcAddress;
+  /** The server takes frames for any of these addresses; default: `own` only. */
+  readonly accepts?: (destination: HdlcAddress) => boolean;
+  /** The most that our side can do; the peer may allow less. */
+  readonly parameters: LinkParameters;
+  /** Client: time for the first octet of an answer, beyond the time the request needs on the wire. */
+  readonly answerTimeoutMs: number;
+  /** Silence that ends a damaged or unfinished frame. */
+  readonly quietMs: number;
+  readonly retries: number;
+  /** Time of one octet on the wire (10 bits); 0 on TCP. */
+  readonly octetMs: number;
+  /** Server: silence after which the connection is forgotten. */
+  readonly inactivityMs: number;
+  /** The longest information field after reassembly, octets. */
+  readonly reassemblyLimit: number;
+}
+
+export type LinkRequest =
+  | { readonly kind: 'connect' }
+  | { readonly kind: 'send'; readonly information: Uint8Array }
+  | { readonly kind: 'disconnect' };
+export type LinkEvent =
+  | { readonly kind: 'connected'; readonly parameters: LinkParameters; readonly peer: HdlcAddress }
+  | { readonly kind: 'information'; readonly information: Uint8Array }
+  | { readonly kind: 'unnumbered-information'; readonly information: Uint8Array; readonly source: HdlcAddress }
+  | { readonly kind: 'disconnected' }
+  | { readonly kind: 'failed'; readonly error: Failure };
+
+interface Segment {
+  readonly information: Uint8Array;
+  readonly more: boolean;
+}
+const none = new Uint8Array(0);
+/** Receiver-not-ready and not-yet answers are asked again after this pause, within the answer time-out. */
+const pollPauseMs = 100;
+
+export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
+  state: LinkState = 'disconnected';
+  parameters: LinkParameters = defaultParameters;
+  /** Counters for line quality: damaged frames seen, frames sent again. */
+  repeated = 0;
+  private readonly settings: LinkSettings;
+  private readonly deframer = new Deframer();
+  private readonly out: Uint8Array[] = [];
+  private readonly events: LinkEvent[] = [];
+  private peer: HdlcAddress | undefined;
+  private vs = 0;
+  private vr = 0;
+  private waiting: Segment[] = [];
+  private unacknowledged: Segment[] = [];
+  private parts: Uint8Array[] = [];
+  private partsLength = 0;
+  /** Client: an answer is awaited. Server: the poll was received and an answer is owed. */
+  private turn: 'idle' | 'awaiting' | 'owing' = 'idle';
+  private awaitingInformation = false;
+  private tries = 0;
+  private notReadySince: Millis | undefined;
+  private timer: Millis | undefined;
+  private pollAt: Millis | undefined;
+  private quietAt: Millis | undefined;
+  private heardAt: Millis | undefined;
+  private damagedAtSend = 0;
+
+  constructor(settings: LinkSettings) {
+    this.settings = settings;
+    this.peer = settings.peer;
+  }
+
+  get damaged(): number {
+    return this.deframer.damaged;
+  }
+
+  pollTransmit(): Uint8Array | undefined {
+    return this.out.shift();
+  }
+  pollEvent(): LinkEvent | undefined {
+    return this.events.shift();
+  }
+
+  deadline(): Millis | undefined {
+    let next: Millis | undefined;
+    for (const at of [this.timer, this.quietAt, this.pollAt, this.inactivityAt()]) {
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    }
+    return next;
+  }
+
+  private inactivityAt(): Millis | undefined {
+    if (this.settings.role !== 'server' || this.state !== 'connected' || this.heardAt === undefined) return undefined;
+    return later(this.heardAt, this.settings.inactivityMs);
+  }
+
+  request(request: LinkRequest, now: Millis): void {
+    this.apply(request.kind, now, undefined, request.kind === 'send' ? request.information : none);
+  }
+
+  receive(octets: Uint8Array, now: Millis): void {
+    const damagedBefore = this.deframer.damaged;
+    for (const frame of this.deframer.push(octets)) this.frame(frame, now);
+    const damage = this.deframer.damaged > damagedBefore || this.damagedSinceSend();
+    this.quietAt = this.deframer.pending || (damage && this.turn === 'awaiting') ? later(now, this.settings.quietMs) : undefined;
+    // An answer that is arriving pushes the deadline ahead of it.
+    if (this.timer !== undefined && this.deframer.pending) this.extend(now);
+  }
+
+  wake(now: Millis): void {
+    if (this.quietAt !== undefined && now >= this.quietAt) {
+      this.quietAt = undefined;
+      for (const frame of this.deframer.flush()) this.frame(frame, now);
+      // The answer came damaged and the line is quiet: no need to wait for the whole time-out.
+      if (this.damagedSinceSend() && this.timer !== undefined) this.timer = now;
+    }
+    if (this.pollAt !== undefined && now >= this.pollAt) {
+      this.pollAt = undefined;
+      if (this.settings.role === 'client') this.supervise(now);
+      else if (this.turn === 'owing') this.answerReady(now);
+    }
+    if (this.timer !== undefined && now >= this.timer) this.apply('answer-timeout', now);
+    const inactivity = this.inactivityAt();
+    if (inactivity !== undefined && now >= inactivity) this.apply('inactivity', now);
+  }
+
+  private damagedSinceSend(): boolean {
+    return this.deframer.damaged > this.damagedAtSend;
+  }
+
+  private extend(now: Millis): void {
+    const { octetMs, quietMs } = this.settings;
+    const atLeast = later(now, quietMs + octetMs * (this.parameters.maxInfoReceive + 20));
+    if (this.timer !== undefined && this.timer < atLeast) this.timer = atLeast;
+  }
+
+  private frame(frame: Frame, now: Millis): void {
+    const { settings } = this;
+    const forUs = settings.accepts ? settings.accepts(frame.destination) : sameAddress(frame.destination, settings.own);
+    if (!forUs) return;
+    if (settings.role === 'client') {
+      if (!this.peer || !sameAddress(frame.source, this.peer)) return;
+    } else if (frame.control.kind !== 'SNRM' && this.peer && frame.source.logical !== this.peer.logical) {
+      // Another client, while we serve one: only its SNRM is taken, anything else is in disconnected mode.
+      if (frame.control.pollFinal) this.put(frame.source, { kind: 'DM', pollFinal: true });
+      return;
+    }
+    this.heardAt = now;
+    this.apply(frame.control.kind, now, frame);
+  }
+
+  private apply(input: LinkInput, now: Millis, frame?: Frame, information: Uint8Array = none): void {
+    const action = linkTable[this.state][input];
+    switch (action) {
+      case 'ignore':
+        return;
+      case 'misuse':
+        throw new Failure(input === 'send' ? 'not-associated' : 'busy', `${input} while the link is ${this.state}`);
+      case 'send-snrm':
+        this.reset('connecting');
+        this.parameters = defaultParameters;
+        return this.ask(now);
+      case 'accept':
+        return this.accept(frame as Frame, now);
+      case 'established': {
+        let theirs: LinkParameters;
+        try {
+          theirs = parseParameters((frame as Frame).information);
+        } catch (error) {
+          return this.fail('malformed-octets', `UA: ${(error as CodecError).toString()}`);
+        }
+        const own = this.settings.parameters;
+        // The peer's transmit limit is our receive limit (meter-quirks 20).
+        this.parameters = {
+          maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
+          maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
+          windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
+          windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
+        };
+        this.reset('connected');
+        this.events.push({ kind: 'connected', parameters: this.parameters, peer: this.peer as HdlcAddress });
+        return;
+      }
+      case 'refused':
+        return this.fail('link-disconnected', `the meter answered SNRM with ${input}`);
+      case 'queue': {
+        if (this.waiting.length > 0 || this.unacknowledged.length > 0) {
+          if (this.settings.role === 'client') throw new Failure('busy', 'the request before is still on the way');
+        }
+        const size = this.parameters.maxInfoTransmit;
+        for (let at = 0; at === 0 || at < information.length; at += size) {
+          this.waiting.push({ information: information.subarray(at, at + size), more: at + size < information.length });
+        }
+        this.awaitingInformation = true;
+        if (this.settings.role === 'client') this.sendWindow(now);
+        else if (this.turn === 'owing') this.sendWindow(now);
+        return;
+      }
+      case 'information':
+        return this.information(frame as Frame, now);
+      case 'supervise':
+        return this.supervised(frame as Frame, now);
+      case 'notify':
+        this.events.push({
+          kind: 'unnumbered-information',
+          information: (frame as Frame).information,
+          source: (frame as Frame).source,
+        });
+        return;
+      case 'send-disc':
+        this.reset('disconnecting');
+        return this.ask(now);
+      case 'answer-ua':
+        this.reset('disconnected');
+        this.put((frame as Frame).source, { kind: 'UA', pollFinal: true });
+        this.events.push({ kind: 'disconnected' });
+        return;
+      case 'answer-dm':
+        if (this.settings.role === 'server' && (frame as Frame).control.pollFinal) {
+          this.put((frame as Frame).source, { kind: 'DM', pollFinal: true });
+        }
+        return;
+      case 'answer-frmr':
+        if (this.settings.role === 'server') this.reject(frame as Frame);
+        return;
+      case 'closed':
+        this.reset('disconnected');
+        this.events.push({ kind: 'disconnected' });
+        return;
+      case 'lost':
+        return this.fail(
+          input === 'FRMR' ? 'frame-rejected' : 'link-disconnected',
+          input === 'FRMR' ? 'the meter rejected a frame (FRMR)' : 'the meter is in disconnected mode (DM)',
+        );
+      case 'repeat':
+        return this.repeat(now);
+      case 'expire':
+        this.reset('disconnected');
+        this.events.push({ kind: 'disconnected' });
+        return;
+    }
+  }
+
+  private reset(state: LinkState): void {
+    this.state = state;
+    this.vs = this.vr = 0;
+    this.waiting = [];
+    this.unacknowledged = [];
+    this.parts = [];
+    this.partsLength = 0;
+    this.turn = 'idle';
+    this.awaitingInformation = false;
+    this.tries = 0;
+    this.timer = this.pollAt = this.notReadySince = undefined;
+  }
+
+  private fail(code: 'malformed-octets' | 'link-disconnected' | 'frame-rejected' | 'no-answer' | 'damaged-answer' | 'answer-too-long', message: string): void {
+    this.reset('disconnected');
+    this.events.push({ kind: 'failed', error: new Failure(code, message) });
+  }
+
+  private put(destination: HdlcAddress, control: Control, information: Uint8Array = none, segmented = false): number {
+    const octets = encodeFrame({ destination, source: this.settings.own, control, segmented, information });
+    this.out.push(octets);
+    return octets.length;
+  }
+
+  /** Sends SNRM or DISC, by state, and waits for the answer. */
+  private ask(now: Millis): void {
+    const snrm = this.state === 'connecting';
+    const proposal = this.settings.parameters;
+    const defaults = (Object.keys(defaultParameters) as (keyof LinkParameters)[]).every(
+      (name) => proposal[name] === defaultParameters[name],
+    );
+    const information = snrm && !defaults ? encodeParameters(proposal) : none;
+    const sent = this.put(this.peer as HdlcAddress, { kind: snrm ? 'SNRM' : 'DISC', pollFinal: true }, information);
+    this.await(now, sent);
+  }
+
+  private await(now: Millis, sentOctets: number): void {
+    this.turn = 'awaiting';
+    this.damagedAtSend = this.deframer.damaged;
+    this.quietAt = this.pollAt = undefined;
+    this.timer = later(now, this.settings.answerTimeoutMs + this.settings.octetMs * sentOctets);
+  }
+
+  private repeat(now: Millis): void {
+    this.timer = undefined;
+    if (this.tries >= this.settings.retries) {
+      // DISC into silence: the meter is as good as disconnected (meter-quirks 23).
+      if (this.state === 'disconnecting') return this.apply('UA', now);
+      const damaged = this.damagedSinceSend();
+      const doing = this.state === 'connecting' ? 'SNRM' : 'the request';
+      const times = `${this.tries + 1} time${this.tries > 0 ? 's' : ''}`;
+      return this.fail(
+        damaged ? 'damaged-answer' : 'no-answer',
+        damaged
+          ? `the answer to ${doing} came damaged (${this.deframer.lastDamage}), asked ${times}`
+          : `no answer to ${doing}, asked ${times}`,
+      );
+    }
+    this.tries++;
+    this.repeated++;
+    if (this.state !== 'connected') return this.ask(now);
+    if (this.unacknowledged.length > 0) this.sendAgain(now);
+    else this.supervise(now);
+  }
+
+  /** Client: RR with the poll bit asks for what is still to come. */
+  private supervise(now: Millis): void {
+    this.await(now, this.put(this.peer as HdlcAddress, { kind: 'RR', nr: this.vr, pollFinal: true }));
+  }
+
+  /** Server: nothing to say yet; RR returns the turn. */
+  private answerReady(_now: Millis): void {
+    this.turn = 'idle';
+    this.put(this.peer as HdlcAddress, { kind: 'RR', nr: this.vr, pollFinal: true });
+  }
+
+  private sendWindow(now: Millis): void {
+    const room = this.parameters.windowTransmit - this.unacknowledged.length;
+    const burst = this.waiting.splice(0, room);
+    const first = this.vs;
+    this.vs = (this.vs + burst.length) & 7;
+    this.unacknowledged.push(...burst);
+    this.transmit(first, burst, now);
+  }
+
+  private sendAgain(now: Millis): void {
+    const first = (this.vs - this.unacknowledged.length) & 7;
+    this.transmit(first, this.unacknowledged, now);
+  }
+
+  private transmit(first: number, segments: readonly Segment[], now: Millis): void {
+    let sent = 0;
+    segments.forEach((segment, i) => {
+      const control: Control = {
+        kind: 'I',
+        ns: (first + i) & 7,
+        nr: this.vr,
+        pollFinal: i === segments.length - 1,
+      };
+      sent += this.put(this.peer as HdlcAddress, control, segment.information, segment.more);
+    });
+    if (this.settings.role === 'client') this.await(now, sent);
+    else {
+      this.turn = 'idle';
+      this.pollAt = undefined;
+    }
+  }
+
+  /** N(R) acknowledges all segments before it. An impossible N(R) changes nothing. */
+  private acknowledge(nr: number): boolean {
+    const oldest = (this.vs - this.unacknowledged.length) & 7;
+    const count = (nr - oldest) & 7;
+    if (count > this.unacknowledged.length) return false;
+    if (count > 0) {
+      this.unacknowledged.splice(0, count);
+      this.tries = 0;
+      this.notReadySince = undefined;
+    }
+    return true;
+  }
+
+  private information(frame: Frame, now: Millis): void {
+    const control = frame.control as Control & { kind: 'I' };
+    if (!this.acknowledge(control.nr) && this.settings.role === 'client') return;
+    let whole: Uint8Array | undefined;
+    if (control.ns === this.vr) {
+      if (this.settings.role === 'server' && this.parts.length === 0 && this.waiting.length > 0) {
+        // A new request while the answer before is still waiting: the client gave that answer up.
+        this.waiting = [];
+      }
+      this.vr = (this.vr + 1) & 7;
+      this.tries = 0;
+      this.notReadySince = undefined;
+      this.parts.push(frame.information);
+      this.partsLength += frame.information.length;
+      if (this.partsLength > this.settings.reassemblyLimit) {
+        return this.fail('answer-too-long', `more than ${this.settings.reassemblyLimit} octets in segments`);
+      }
+      if (!frame.segmented) {
+        whole = this.parts.length === 1 ? frame.information : concat(this.parts);
+        this.parts = [];
+        this.partsLength = 0;
+        this.awaitingInformation = false;
+      }
+    }
+    if (whole) {
+      if (this.settings.role === 'client') this.waiting = [];
+      this.events.push({ kind: 'information', information: whole });
+    }
+    if (control.pollFinal) this.ourTurn(now);
+    else if (this.settings.role === 'client') this.extend(now);
+  }
+
+  private supervised(frame: Frame, now: Millis): void {
+    const control = frame.control as Control & { kind: 'RR' | 'RNR' };
+    this.acknowledge(control.nr);
+    if (!control.pollFinal) return;
+    if (control.kind === 'RNR' && this.settings.role === 'client') return this.pause(now);
+    this.ourTurn(now);
+  }
+
+  /** Client: the meter is not ready; ask again after a pause, as long as the answer time-out allows. */
+  private pause(now: Millis): void {
+    this.notReadySince ??= now;
+    if (now - this.notReadySince > this.settings.answerTimeoutMs * (this.settings.retries + 1)) {
+      return this.fail('no-answer', 'the meter stays busy (RNR or RR without the answer)');
+    }
+    this.timer = undefined;
+    this.pollAt = later(now, pollPauseMs);
+  }
+
+  private ourTurn(now: Millis): void {
+    if (this.settings.role === 'client') {
+      if (this.turn !== 'awaiting') return;
+      this.timer = this.quietAt = undefined;
+      if (this.unacknowledged.length > 0) {
+        // Checkpoint: the final bit came and the peer lacks segments.
+        if (this.tries >= this.settings.retries) return this.repeat(now);
+        this.tries++;
+        this.repeated++;
+        this.sendAgain(now);
+      } else if (this.waiting.length > 0) this.sendWindow(now);
+      else if (this.parts.length > 0) this.supervise(now);
+      else if (this.awaitingInformation) this.pause(now);
+      else this.turn = 'idle';
+      return;
+    }
+    this.turn = 'owing';
+    if (this.unacknowledged.length > 0) this.sendAgain(now);
+    else if (this.waiting.length > 0) this.sendWindow(now);
+    // The application may answer before the next wake; if it does not, RR returns the turn.
+    else this.pollAt = now;
+  }
+
+  private accept(frame: Frame, _now: Millis): void {
+    let theirs: LinkParameters;
+    try {
+      theirs = parseParameters(frame.information);
+    } catch {
+      theirs = defaultParameters;
+    }
+    const wasConnected = this.state === 'connected';
+    const own = this.settings.parameters;
+    this.peer = frame.source;
+    this.parameters = {
+      maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
+      maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
+      windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
+      windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
+    };
+    this.reset('connected');
+    this.put(frame.source, { kind: 'UA', pollFinal: true }, encodeParameters(this.parameters));
+    if (wasConnected) this.events.push({ kind: 'disconnected' });
+    this.events.push({ kind: 'connected', parameters: this.parameters, peer: frame.source });
+  }
+
+  private reject(frame: Frame): void {
+    const kind: ControlKind = frame.control.kind;
+    const octet = kind === 'unknown' ? (frame.control as { octet: number }).octet : 0;
+    // Information field of FRMR: rejected control, V(S) and V(R), reason W (unknown control).
+    const field = Uint8Array.of(octet, (this.vr << 5) | (this.vs << 1), 0x01);
+    this.put(frame.source, { kind: 'FRMR', pollFinal: true }, field);
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * IEC 62056-21 sign-on: request, identification, acknowledgement, then mode E (HDLC at the agreed speed) or mode C
+ * read-out. Client and server; lines are 7E1 made in software (parity.ts).
+ */
+import { Failure } from '../../base/errors.ts';
+import type { Machine } from '../../base/machine.ts';
+import { later, type Millis } from '../../base/time.ts';
+import { stripParity, withEvenParity } from './parity.ts';
+
+/** Baud rates by their identification character Z (6.3.14, mode C and E). */
+export const baudByZ: Readonly<Record<string, number>> = {
+  '0': 300,
+  '1': 600,
+  '2': 1200,
+  '3': 2400,
+  '4': 4800,
+  '5': 9600,
+  '6': 19200,
+};
+/** A read-out is a page of registers; this bounds a meter that never ends. */
+const readOutLimit = 64 * 1024;
+const lineLimit = 256;
+const ascii = (text: string): Uint8Array => withEvenParity(Buffer.from(text, 'latin1'));
+
+export interface SignOnSettings {
+  readonly mode: 'E' | 'C';
+  /** Device address between '/?' and '!'; empty for the only meter on the head. */
+  readonly address: string;
+  /** Use this speed, if the meter proposes a higher one. */
+  readonly maxBaud: number;
+  readonly answerTimeoutMs: number;
+  readonly retries: number;
+  /** Pause after the speed changed, before the first octet (meter-quirks 30). */
+  readonly settleMs: number;
+}
+export type SignOnEvent =
+  /** To be done when the last octet has left the line. */
+  | { readonly kind: 'set-baud'; readonly baud: number }
+  | { readonly kind: 'handed-over'; readonly identification: string; readonly baud: number }
+  | { readonly kind: 'read-out'; readonly identification: string; readonly text: string; readonly parityErrors: number }
+  | { readonly kind: 'failed'; readonly error: Failure };
+
+type ClientState = 'idle' | 'identifying' | 'settling' | 'reading-out' | 'done';
+
+export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
+  private state: ClientState = 'idle';
+  private readonly settings: SignOnSettings;
+  private readonly out: Uint8Array[] = [];
+  private readonly events: SignOnEvent[] = [];
+  private text = '';
+  private timer: Millis | undefined;
+  private tries = 0;
+  private parityErrors = 0;
+  private identification = '';
+  private baud = 300;
+
+  constructor(settings: SignOnSettings) {
+    this.settings = settings;
+  }
+  pollTransmit(): Uint8Array | undefined {
+    return this.out.shift();
+  }
+  pollEvent(): SignOnEvent | undefined {
+    return this.events.shift();
+  }
+  deadline(): Millis | undefined {
+    return this.timer;
+  }
+
+  request(_request: { kind: 'sign-on' }, now: Millis): void {
+    if (this.state !== 'idle') throw new Failure('busy', 'sign-on is under way');
+    this.events.push({ kind: 'set-baud', baud: 300 });
+    this.ask(now);
+  }
+
+  private ask(now: Millis): void {
+    this.state = 'identifying';
+    this.text = '';
+    const request = `/?${this.settings.address}!\r\n`;
+    this.out.push(ascii(request));
+    this.timer = later(now, this.settings.answerTimeoutMs + (request.length * 10_000) / 300);
+  }
+
+  receive(octets: Uint8Array, now: Millis): void {
+    if (this.state !== 'identifying' && this.state !== 'reading-out') return;
+    const plain = stripParity(octets);
+    this.parityErrors += plain.errors;
+    this.text += Buffer.from(plain.octets).toString('latin1');
+    this.timer = later(now, this.settings.answerTimeoutMs);
+    if (this.state === 'identifying') this.identify(now);
+    else this.readOut();
+  }
+
+  private identify(now: Millis): void {
+    // Echo of our own request and stray characters stand before the identification (meter-quirks 5, 32).
+    const match = /\/([A-Za-z]{3})([0-9A-I])([^\r\n/?!]*)\r\n/.exec(this.text);
+    if (!match) {
+      if (this.text.length > lineLimit) this.text = this.text.slice(-lineLimit);
+      return;
+    }
+    this.identification = `${match[1]}${match[2]}${match[3]}`;
+    let z = match[2] as string;
+    if (baudByZ[z] === undefined) {
+      return this.fail('sign-on-malformed', `the meter proposes speed '${z}', which is no mode C or E speed`);
+    }
+    while (z > '0' && (baudByZ[z] as number) > this.settings.maxBaud) z = String(Number(z) - 1);
+    this.baud = baudByZ[z] as number;
+    const y = this.settings.mode === 'E' ? '2' : '0';
+    this.out.push(ascii(`\x06${y}${z}${y}\r\n`));
+    this.events.push({ kind: 'set-baud', baud: this.baud });
+    this.text = '';
+    const acknowledgementMs = (6 * 10_000) / 300;
+    if (this.settings.mode === 'C') {
+      this.state = 'reading-out';
+      this.timer = later(now, acknowledgementMs + this.settings.answerTimeoutMs);
+    } else {
+      this.state = 'settling';
+      this.timer = later(now, acknowledgementMs + this.settings.settleMs);
+    }
+  }
+
+  private readOut(): void {
+    const start = this.text.indexOf('\x02');
+    const end = this.text.indexOf('\x03', start + 1);
+    if (start < 0 || end < 0 || this.text.length < end + 2) {
+      if (this.text.length > readOutLimit) this.fail('answer-too-long', `read-out of more than ${readOutLimit} characters`);
+      return;
+    }
+    let bcc = 0;
+    for (let i = start + 1; i <= end; i++) bcc ^= this.text.charCodeAt(i);
+    if (bcc !== this.text.charCodeAt(end + 1)) return this.fail('damaged-answer', 'block check of the read-out is wrong');
+    this.state = 'done';
+    this.timer = undefined;
+    this.events.push({
+      kind: 'read-out',
+      identification: this.identification,
+      text: this.text.slice(start + 1, end).replace(/!\r\n$/, ''),
+      parityErrors: this.parityErrors,
+    });
+  }
+
+  wake(now: Millis): void {
+    if (this.timer === undefined || now < this.timer) return;
+    this.timer = undefined;
+    if (this.state === 'settling') {
+      this.state = 'done';
+      this.events.push({ kind: 'handed-over', identification: this.identification, baud: this.baud });
+    } else if (this.state === 'identifying' && this.tries < this.settings.retries) {
+      this.tries++;
+      this.ask(now);
+    } else {
+      const doing = this.state === 'reading-out' ? 'the read-out stopped' : `no answer to sign-on, asked ${this.tries + 1} times`;
+      this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'no-answer', doing);
+    }
+  }
+
+  private fail(code: 'sign-on-malformed' | 'answer-too-long' | 'damaged-answer' | 'no-answer', message: string): void {
+    this.state = 'idle';
+    this.tries = 0;
+    this.timer = undefined;
+    this.events.push({ kind: 'failed', error: new Failure(code, message) });
+  }
+}
+
+export interface SignOnServerSettings {
+  /** Three letters of the manufacturer, without the speed character. */
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly address: string;
+  readonly z: string;
+  readonly readOut: () => string;
+}
+export type SignOnServerEvent =
+  | { readonly kind: 'set-baud'; readonly baud: number }
+  | { readonly kind: 'handed-over'; readonly baud: number };
+
+/** The meter's side. After `handed-over` the octets belong to HDLC, until the meter closes and this starts anew. */
+export class SignOnServer {
+  handedOver = false;
+  private readonly settings: SignOnServerSettings;
+  private readonly out: Uint8Array[] = [];
+  private readonly events: SignOnServerEvent[] = [];
+  private text = '';
+
+  constructor(settings: SignOnServerSettings) {
+    this.settings = settings;
+  }
+  pollTransmit(): Uint8Array | undefined {
+    return this.out.shift();
+  }
+  pollEvent(): SignOnServerEvent | undefined {
+    return this.events.shift();
+  }
+  restart(): void {
+    this.handedOver = false;
+    this.text = '';
+    this.events.push({ kind: 'set-baud', baud: 300 });
+  }
+
+  receive(octets: Uint8Array): void {
+    this.text = (this.text + Buffer.from(stripParity(octets).octets).toString('latin1')).slice(-lineLimit);
+    const { settings } = this;
+    const request = /\/\?([^!]*)!\r\n/.exec(this.text);
+    if (request) {
+      this.text = this.text.slice(request.index + request[0].length);
+      if (request[1] === '' || request[1] === settings.address) {
+        this.out.push(ascii(`/${settings.manufacturer}${settings.z}${settings.model}\r\n`));
+      }
+      return;
+    }
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: ACK is part of the protocol
+    const acknowledgement = /\x06([0-9])([0-9])([0-9])\r\n/.exec(this.text);
+    if (!acknowledgement) return;
+    this.text = '';
+    const baud = baudByZ[acknowledgement[2] as string] ?? 300;
+    this.events.push({ kind: 'set-baud', baud });
+    if (acknowledgement[3] === '2') {
+      this.handedOver = true;
+      this.events.push({ kind: 'handed-over', baud });
+      return;
+    }
+    const block = `${settings.readOut()}!\r\n\x03`;
+    let bcc = 0;
+    for (let i = 0; i < block.length; i++) bcc ^= block.charCodeAt(i);
+    this.out.push(ascii(`\x02${block}${String.fromCharCode(bcc)}`));
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The client's stack: sign-on (optional) → HDLC or wrapper → association, as one machine. It carries octets and events
+ * between the layers and owns the order of opening and closing; the layers know nothing of each other.
+ */
+import { concat } from '../../base/cursor.ts';
+import { Failure } from '../../base/errors.ts';
+import type { Machine } from '../../base/machine.ts';
+import type { Millis } from '../../base/time.ts';
+import { type AssociationEvent, type AssociationRequest, type AssociationSettings, ClientAssociation } from '../association/client.ts';
+import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
+import type { LinkParameters } from '../hdlc/frame.ts';
+import { SignOn, type SignOnSettings } from '../iec62056-21/sign-on.ts';
+import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
+
+export interface ClientStackSettings {
+  readonly link:
+    | { readonly kind: 'hdlc'; readonly settings: LinkSettings }
+    | { readonly kind: 'wrapper'; readonly client: number; readonly server: number };
+  readonly signOn?: SignOnSettings;
+  readonly association: AssociationSettings;
+  /** Send RLRQ before DISC; some meters do not know it (meter-quirks 45). */
+  readonly release: boolean;
+}
+export type StackRequest =
+  | { readonly kind: 'connect' }
+  | Exclude<AssociationRequest, { kind: 'associate' | 'release' }>
+  | { readonly kind: 'close' };
+export type StackEvent =
+  | { readonly kind: 'set-baud'; readonly baud: number }
+  | { readonly kind: 'link-connected'; readonly parameters: LinkParameters }
+  | { readonly kind: 'connected'; readonly conformance: number; readonly maxPdu: number }
+  | Exclude<AssociationEvent, { kind: 'associated' | 'released' }>
+  | { readonly kind: 'closed' };
+
+const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
+
+export class ClientStack implements Machine<StackRequest, StackEvent> {
+  private readonly settings: ClientStackSettings;
+  private readonly signOn: SignOn | undefined;
+  private readonly hdlc: HdlcLink | undefined;
+  private readonly unwrapper = new Unwrapper();
+  private readonly association: ClientAssociation;
+  private readonly out: Uint8Array[] = [];
+  private readonly events: StackEvent[] = [];
+  private phase: 'closed' | 'signing-on' | 'linking' | 'open' | 'closing' = 'closed';
+  /** Wrapper frames between other wPorts than ours. */
+  private foreign = 0;
+
+  constructor(settings: ClientStackSettings) {
+    this.settings = settings;
+    this.signOn = settings.signOn && new SignOn(settings.signOn);
+    this.hdlc = settings.link.kind === 'hdlc' ? new HdlcLink(settings.link.settings) : undefined;
+    this.association = new ClientAssociation(settings.association);
+  }
+
+  /** Line quality and padding, for reachability and the log. */
+  get counters(): { damaged: number; repeated: number; trailing: number; foreign: number } {
+    return {
+      damaged: this.hdlc?.damaged ?? 0,
+      repeated: this.hdlc?.repeated ?? 0,
+      trailing: this.association.trailing,
+      foreign: this.foreign,
+    };
+  }
+  /** Something of the meter's answer arrived whole. */
+  get associated(): boolean {
+    return this.association.state === 'associated';
+  }
+
+  pollTransmit(): Uint8Array | undefined {
+    return this.out.shift();
+  }
+  pollEvent(): StackEvent | undefined {
+    return this.events.shift();
+  }
+  deadline(): Millis | undefined {
+    let next: Millis | undefined;
+    for (const layer of [this.signOn, this.hdlc, this.association]) {
+      const at = layer?.deadline();
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    }
+    return next;
+  }
+
+  request(request: StackRequest, now: Millis): void {
+    if (request.kind === 'connect') {
+      if (this.phase !== 'closed') throw new Failure('busy', 'the stack is open already');
+      if (this.signOn) {
+        this.phase = 'signing-on';
+        this.signOn.request({ kind: 'sign-on' }, now);
+      } else this.openLink(now);
+    } else if (request.kind === 'close') this.close(now);
+    else this.association.request(request, now);
+    this.pump(now);
+  }
+
+  receive(octets: Uint8Array, now: Millis): void {
+    if (this.phase === 'signing-on') this.signOn?.receive(octets, now);
+    else if (this.hdlc) this.hdlc.receive(octets, now);
+    else this.receiveWrapped(octets, now);
+    this.pump(now);
+  }
+
+  wake(now: Millis): void {
+    if (this.phase === 'signing-on') this.signOn?.wake(now);
+    this.hdlc?.wake(now);
+    this.pump(now);
+    this.association.wake(now);
+    this.pump(now);
+  }
+
+  private openLink(now: Millis): void {
+    this.phase = 'linking';
+    if (this.hdlc) this.hdlc.request({ kind: 'connect' }, now);
+    else this.association.request({ kind: 'associate' }, now);
+  }
+
+  private close(now: Millis): void {
+    if (this.phase === 'closing') return;
+    const associated = this.association.state === 'associated';
+    this.phase = 'closing';
+    if (associated && this.settings.release) {
+      // A request that was given up must not stand in the way.
+      this.association.abandon();
+      this.association.request({ kind: 'release' }, now);
+    } else this.closeLink(now);
+  }
+
+  private closeLink(now: Millis): void {
+    this.association.reset();
+    if (this.hdlc && this.hdlc.state !== 'disconnected') this.hdlc.request({ kind: 'disconnect' }, now);
+    else {
+      this.phase = 'closed';
+      this.events.push({ kind: 'closed' });
+    }
+  }
+
+  private receiveWrapped(octets: Uint8Array, now: Millis): void {
+    const { link } = this.settings;
+    if (link.kind !== 'wrapper') return;
+    try {
+      for (const frame of this.unwrapper.push(octets)) {
+        if (frame.source === link.server && frame.destination === link.client) this.association.receive(frame.apdu, now);
+        else this.foreign++;
+      }
+    } catch (error) {
+      this.association.reset();
+      this.phase = 'closed';
+      this.events.push({ kind: 'failed', error: error as Failure });
+    }
+  }
+
+  /** Carries everything that waits between the layers until nothing moves. */
+  private pump(now: Millis): void {
+    for (let moved = true; moved; ) {
+      moved = false;
+      for (let octets = this.signOn?.pollTransmit(); octets; octets = this.signOn?.pollTransmit()) this.out.push(octets);
+      for (let event = this.signOn?.pollEvent(); event; event = this.signOn?.pollEvent()) {
+        moved = true;
+        if (event.kind === 'set-baud') this.events.push(event);
+        else if (event.kind === 'handed-over') this.openLink(now);
+        else if (event.kind === 'failed') {
+          this.phase = 'closed';
+          this.events.push(event);
+        }
+      }
+      for (let apdu = this.association.pollTransmit(); apdu; apdu = this.association.pollTransmit()) {
+        moved = true;
+        const { link } = this.settings;
+        if (this.hdlc) this.hdlc.request({ kind: 'send', information: concat([llcCommand, apdu]) }, now);
+        else if (link.kind === 'wrapper') {
+          this.out.push(encodeWrapper({ source: link.client, destination: link.server, apdu }));
+        }
+      }
+      for (let octets = this.hdlc?.pollTransmit(); octets; octets = this.hdlc?.pollTransmit()) this.out.push(octets);
+      for (let event = this.hdlc?.pollEvent(); event; event = this.hdlc?.pollEvent()) {
+        moved = true;
+        switch (event.kind) {
+          case 'connected':
+            this.events.push({ kind: 'link-connected', parameters: event.parameters });
+            this.association.request({ kind: 'associate' }, now);
+            break;
+          case 'information':
+          case 'unnumbered-information': {
+            const { information } = event;
+            // LLC: E6 E7 00 from the server; E6 E6 00 is seen in pushes.
+            if (information.length < 3 || information[0] !== 0xe6) break;
+            this.association.receive(information.subarray(3), now);
+            break;
+          }
+          case 'disconnected':
+            this.association.reset();
+            this.phase = 'closed';
+            this.events.push({ kind: 'closed' });
+            break;
+          case 'failed':
+            this.association.reset();
+            if (this.phase === 'closing') {
+              this.phase = 'closed';
+              this.events.push({ kind: 'closed' });
+            } else {
+              this.phase = 'closed';
+              this.events.push(event);
+            }
+            break;
+        }
+      }
+      for (let event = this.association.pollEvent(); event; event = this.association.pollEvent()) {
+        moved = true;
+        if (event.kind === 'associated') {
+          this.phase = 'open';
+          this.events.push({ kind: 'connected', conformance: event.conformance, maxPdu: event.maxPdu });
+        } else if (event.kind === 'released') this.closeLink(now);
+        else this.events.push(event);
+      }
+    }
+  }
+}

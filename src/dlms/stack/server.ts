@@ -1,0 +1,106 @@
+/** The server's stack: sign-on (optional) → HDLC or wrapper → association. One per meter. */
+import { concat } from '../../base/cursor.ts';
+import type { Millis } from '../../base/time.ts';
+import { ServerAssociation, type ServerSettings } from '../association/server.ts';
+import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
+import { SignOnServer, type SignOnServerSettings } from '../iec62056-21/sign-on.ts';
+import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
+
+export interface ServerStackSettings {
+  readonly link:
+    | { readonly kind: 'hdlc'; readonly settings: LinkSettings }
+    | { readonly kind: 'wrapper'; readonly server: number };
+  readonly signOn?: SignOnServerSettings;
+  readonly server: ServerSettings;
+}
+const llcResponse = Uint8Array.of(0xe6, 0xe7, 0x00);
+
+export class ServerStack {
+  readonly association: ServerAssociation;
+  private readonly settings: ServerStackSettings;
+  private readonly signOn: SignOnServer | undefined;
+  private readonly hdlc: HdlcLink | undefined;
+  private readonly unwrapper = new Unwrapper();
+  private readonly out: Uint8Array[] = [];
+  private clientSap = 0;
+  /** The speed that the meter listens and talks at, where sign-on decides it. */
+  baud: number | undefined;
+
+  constructor(settings: ServerStackSettings) {
+    this.settings = settings;
+    this.association = new ServerAssociation(settings.server);
+    this.hdlc = settings.link.kind === 'hdlc' ? new HdlcLink(settings.link.settings) : undefined;
+    this.signOn = settings.signOn && new SignOnServer(settings.signOn);
+    this.baud = settings.signOn ? 300 : undefined;
+  }
+  /** The meter loses power: all state of protocols is gone. */
+  get linkState(): string {
+    return this.hdlc?.state ?? (this.association.associated ? 'connected' : 'disconnected');
+  }
+  pollTransmit(): Uint8Array | undefined {
+    return this.out.shift();
+  }
+  deadline(): Millis | undefined {
+    return this.hdlc?.deadline();
+  }
+
+  receive(octets: Uint8Array, now: Millis): void {
+    if (this.signOn && !this.signOn.handedOver) {
+      this.signOn.receive(octets);
+      for (let sent = this.signOn.pollTransmit(); sent; sent = this.signOn.pollTransmit()) this.out.push(sent);
+      for (let event = this.signOn.pollEvent(); event; event = this.signOn.pollEvent()) this.baud = event.baud;
+      return;
+    }
+    if (this.hdlc) {
+      this.hdlc.receive(octets, now);
+      this.pump(now);
+    } else this.receiveWrapped(octets);
+  }
+
+  wake(now: Millis): void {
+    this.hdlc?.wake(now);
+    this.pump(now);
+  }
+
+  private receiveWrapped(octets: Uint8Array): void {
+    const { link } = this.settings;
+    if (link.kind !== 'wrapper') return;
+    let frames: ReturnType<Unwrapper['push']>;
+    try {
+      frames = this.unwrapper.push(octets);
+    } catch {
+      // No header here: a meter drops what it cannot read and waits for the next connection.
+      return;
+    }
+    for (const frame of frames) {
+      if (frame.destination !== link.server) continue;
+      const answer = this.association.answer(frame.apdu, frame.source);
+      if (answer) this.out.push(encodeWrapper({ source: link.server, destination: frame.source, apdu: answer }));
+    }
+  }
+
+  private pump(now: Millis): void {
+    const { hdlc } = this;
+    if (!hdlc) return;
+    for (let event = hdlc.pollEvent(); event; event = hdlc.pollEvent()) {
+      if (event.kind === 'connected') {
+        this.association.reset();
+        this.clientSap = event.peer.logical;
+      } else if (event.kind === 'disconnected' || event.kind === 'failed') {
+        this.association.reset();
+        // A second SNRM ends one connection and opens the next: that is no return to sign-on.
+        if (this.signOn && hdlc.state === 'disconnected') {
+          this.signOn.restart();
+          this.baud = 300;
+        }
+      } else if (event.kind === 'information' && event.information[0] === 0xe6 && event.information.length > 3) {
+        const answer = this.association.answer(event.information.subarray(3), this.clientSap);
+        if (answer) hdlc.request({ kind: 'send', information: concat([llcResponse, answer]) }, now);
+      }
+    }
+    // A poll that nothing answered is returned by RR.
+    const deadline = hdlc.deadline();
+    if (deadline !== undefined && deadline <= now) hdlc.wake(now);
+    for (let octets = hdlc.pollTransmit(); octets; octets = hdlc.pollTransmit()) this.out.push(octets);
+  }
+}

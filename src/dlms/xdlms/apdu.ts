@@ -1,0 +1,260 @@
+/**
+ * xDLMS APDUs in A-XDR (Green Book 9.4 and 9.5). One row per APDU: name, tag octet, choice octet where the APDU is
+ * itself a CHOICE, grammar. Encoder, decoder and types fall out of the rows.
+ */
+import { type AnyCodec, boolean, type Codec, mapped, type Of, optional, remainder, sequence, unsigned } from '../../base/codec.ts';
+import { Reader, Writer } from '../../base/cursor.ts';
+import { CodecError } from '../../base/errors.ts';
+import { type Data, dataCodec } from '../axdr/data.ts';
+import { octetString, sequenceOf } from '../axdr/length.ts';
+import { logicalNameCodec } from '../cosem/logical-name.ts';
+import { conformanceCodec } from './conformance.ts';
+
+const u8 = unsigned(1);
+const u16 = unsigned(2);
+const u32 = unsigned(4);
+const i8: Codec<number> = mapped(
+  u8,
+  (octet) => (octet << 24) >> 24,
+  (value) => value & 0xff,
+);
+
+const attributeDescriptor = sequence({ classId: u16, logicalName: logicalNameCodec, attribute: i8 });
+const methodDescriptor = sequence({ classId: u16, logicalName: logicalNameCodec, method: i8 });
+const selection = sequence({ selector: u8, parameters: dataCodec });
+const attributeWithSelection = sequence({
+  classId: u16,
+  logicalName: logicalNameCodec,
+  attribute: i8,
+  selection: optional(selection),
+});
+const block = sequence({ last: boolean, number: u32, raw: octetString });
+
+/** Get-Data-Result: data, or a data-access-result (0 would be success and is no result here). */
+export type GetResult = { readonly data: Data } | { readonly refused: number };
+const getResult: Codec<GetResult> = {
+  read: (r) => {
+    const tag = r.u8();
+    if (tag === 0) return { data: dataCodec.read(r) };
+    if (tag === 1) return { refused: r.u8() };
+    r.offset -= 1;
+    return r.fail(`choice ${tag} is no Get-Data-Result`);
+  },
+  write: (w, value) => {
+    w.u8('data' in value ? 0 : 1);
+    if ('data' in value) dataCodec.write(w, value.data);
+    else w.u8(value.refused);
+  },
+};
+type BlockResult = { readonly raw: Uint8Array } | { readonly refused: number };
+const blockResult: Codec<BlockResult> = {
+  read: (r) => {
+    const tag = r.u8();
+    if (tag === 0) return { raw: octetString.read(r) };
+    if (tag === 1) return { refused: r.u8() };
+    r.offset -= 1;
+    return r.fail(`choice ${tag} is no datablock result`);
+  },
+  write: (w, value) => {
+    w.u8('raw' in value ? 0 : 1);
+    if ('raw' in value) octetString.write(w, value.raw);
+    else w.u8(value.refused);
+  },
+};
+const actionResult = sequence({ result: u8, returned: optional(getResult) });
+/** Default TRUE: a presence octet, then the value. */
+const defaultTrue: Codec<boolean> = {
+  read: (r) => (r.u8() === 0 ? true : r.u8() !== 0),
+  write: (w, value) => {
+    w.u8(value ? 0 : 1);
+    if (!value) w.u8(0);
+  },
+};
+/** Counter of the invocation-counter-error, only with that error (Green Book 9.5). */
+const exception: Codec<{ stateError: number; serviceError: number; invocationCounter?: number }> = {
+  read: (r) => {
+    const stateError = r.u8();
+    const serviceError = r.u8();
+    return serviceError === 6 && r.remaining >= 4
+      ? { stateError, serviceError, invocationCounter: r.u32() }
+      : { stateError, serviceError };
+  },
+  write: (w, value) => {
+    w.u8(value.stateError);
+    w.u8(value.serviceError);
+    if (value.invocationCounter !== undefined) w.u32(value.invocationCounter);
+  },
+};
+const ciphered = sequence({ content: octetString });
+
+const rows = {
+  'initiate-request': [
+    0x01,
+    null,
+    sequence({
+      dedicatedKey: optional(octetString),
+      responseAllowed: defaultTrue,
+      qualityOfService: optional(u8),
+      version: u8,
+      conformance: conformanceCodec,
+      maxPdu: u16,
+    }),
+  ],
+  'initiate-response': [
+    0x08,
+    null,
+    sequence({
+      qualityOfService: optional(u8),
+      version: u8,
+      conformance: conformanceCodec,
+      maxPdu: u16,
+      vaaName: u16,
+    }),
+  ],
+  'confirmed-service-error': [0x0e, null, sequence({ service: u8, error: u8, value: u8 })],
+  'data-notification': [0x0f, null, sequence({ longInvokeId: u32, dateTime: octetString, body: dataCodec })],
+  'get-request-normal': [
+    0xc0,
+    1,
+    sequence({ invokeId: u8, attribute: attributeDescriptor, selection: optional(selection) }),
+  ],
+  'get-request-next': [0xc0, 2, sequence({ invokeId: u8, number: u32 })],
+  'get-request-with-list': [0xc0, 3, sequence({ invokeId: u8, attributes: sequenceOf(attributeWithSelection) })],
+  'set-request-normal': [
+    0xc1,
+    1,
+    sequence({ invokeId: u8, attribute: attributeDescriptor, selection: optional(selection), value: dataCodec }),
+  ],
+  'set-request-with-first-datablock': [
+    0xc1,
+    2,
+    sequence({ invokeId: u8, attribute: attributeDescriptor, selection: optional(selection), block }),
+  ],
+  'set-request-with-datablock': [0xc1, 3, sequence({ invokeId: u8, block })],
+  'set-request-with-list': [
+    0xc1,
+    4,
+    sequence({ invokeId: u8, attributes: sequenceOf(attributeWithSelection), values: sequenceOf(dataCodec) }),
+  ],
+  'event-notification': [
+    0xc2,
+    null,
+    sequence({ time: optional(octetString), attribute: attributeDescriptor, value: dataCodec }),
+  ],
+  'action-request-normal': [
+    0xc3,
+    1,
+    sequence({ invokeId: u8, method: methodDescriptor, parameters: optional(dataCodec) }),
+  ],
+  'action-request-next-pblock': [0xc3, 2, sequence({ invokeId: u8, number: u32 })],
+  'get-response-normal': [0xc4, 1, sequence({ invokeId: u8, result: getResult })],
+  'get-response-with-datablock': [
+    0xc4,
+    2,
+    sequence({ invokeId: u8, last: boolean, number: u32, result: blockResult }),
+  ],
+  'get-response-with-list': [0xc4, 3, sequence({ invokeId: u8, results: sequenceOf(getResult) })],
+  'set-response-normal': [0xc5, 1, sequence({ invokeId: u8, result: u8 })],
+  'set-response-datablock': [0xc5, 2, sequence({ invokeId: u8, number: u32 })],
+  'set-response-last-datablock': [0xc5, 3, sequence({ invokeId: u8, result: u8, number: u32 })],
+  'set-response-with-list': [0xc5, 5, sequence({ invokeId: u8, results: sequenceOf(u8) })],
+  'action-response-normal': [0xc7, 1, sequence({ invokeId: u8, response: actionResult })],
+  'action-response-with-pblock': [0xc7, 2, sequence({ invokeId: u8, block })],
+  'action-response-with-list': [0xc7, 3, sequence({ invokeId: u8, responses: sequenceOf(actionResult) })],
+  'exception-response': [0xd8, null, exception],
+  'glo-initiate-request': [0x21, null, ciphered],
+  'glo-initiate-response': [0x28, null, ciphered],
+  'glo-confirmed-service-error': [0x2e, null, ciphered],
+  'glo-get-request': [0xc8, null, ciphered],
+  'glo-set-request': [0xc9, null, ciphered],
+  'glo-event-notification': [0xca, null, ciphered],
+  'glo-action-request': [0xcb, null, ciphered],
+  'glo-get-response': [0xcc, null, ciphered],
+  'glo-set-response': [0xcd, null, ciphered],
+  'glo-action-response': [0xcf, null, ciphered],
+  'ded-get-request': [0xd0, null, ciphered],
+  'ded-set-request': [0xd1, null, ciphered],
+  'ded-event-notification': [0xd2, null, ciphered],
+  'ded-action-request': [0xd3, null, ciphered],
+  'ded-get-response': [0xd4, null, ciphered],
+  'ded-set-response': [0xd5, null, ciphered],
+  'ded-action-response': [0xd7, null, ciphered],
+  'general-glo-ciphering': [0xdb, null, sequence({ systemTitle: octetString, content: octetString })],
+  'general-ded-ciphering': [0xdc, null, sequence({ systemTitle: octetString, content: octetString })],
+  'general-ciphering': [0xdd, null, sequence({ rest: remainder })],
+  'general-signing': [0xdf, null, sequence({ rest: remainder })],
+  'general-block-transfer': [0xe0, null, sequence({ control: u8, number: u16, acknowledged: u16, content: octetString })],
+} as const satisfies Record<string, readonly [number, number | null, AnyCodec]>;
+
+export type ApduKind = keyof typeof rows;
+export type Apdu = { [K in ApduKind]: { readonly kind: K } & Readonly<Of<(typeof rows)[K][2]>> }[ApduKind];
+export type ApduOf<K extends ApduKind> = Extract<Apdu, { kind: K }>;
+export type AttributeDescriptor = Of<typeof attributeDescriptor>;
+export type Selection = Of<typeof selection>;
+export type Attribute = Of<typeof attributeWithSelection>;
+
+type Row = { readonly kind: ApduKind; readonly codec: Codec<object> };
+const byTag: (Row | Map<number, Row> | undefined)[] = new Array(256);
+for (const [kind, [tag, choice, codec]] of Object.entries(rows)) {
+  const row: Row = { kind: kind as ApduKind, codec };
+  if (choice === null) byTag[tag] = row;
+  else {
+    const choices = (byTag[tag] as Map<number, Row> | undefined) ?? new Map<number, Row>();
+    choices.set(choice, row);
+    byTag[tag] = choices;
+  }
+}
+
+/** One APDU and the octets after it (some meters pad their messages, meter-quirks 51). */
+export function decodeApdu(octets: Uint8Array): { apdu: Apdu; trailing: number } {
+  const r = new Reader(octets);
+  const tag = r.u8();
+  let row = byTag[tag];
+  if (row instanceof Map) row = row.get(r.u8());
+  if (!row) throw new CodecError(`no APDU has the tag 0x${tag.toString(16).padStart(2, '0')} with that choice`, 0);
+  try {
+    const body = row.codec.read(r);
+    return { apdu: { kind: row.kind, ...body } as Apdu, trailing: r.remaining };
+  } catch (error) {
+    if (error instanceof CodecError) error.path.push(row.kind);
+    throw error;
+  }
+}
+
+export function encodeApdu(apdu: Apdu): Uint8Array {
+  const [tag, choice, codec] = rows[apdu.kind];
+  const w = new Writer();
+  w.u8(tag);
+  if (choice !== null) w.u8(choice);
+  (codec as AnyCodec).write(w, apdu);
+  return w.octets();
+}
+
+/** The results of a GET with list, as they stand in reassembled blocks. */
+export const getResults: Codec<GetResult[]> = sequenceOf(getResult);
+
+/** data-access-result (Green Book 9.5). */
+export const dataAccessResult: Readonly<Record<number, string>> = {
+  0: 'success',
+  1: 'hardware-fault',
+  2: 'temporary-failure',
+  3: 'read-write-denied',
+  4: 'object-undefined',
+  9: 'object-class-inconsistent',
+  11: 'object-unavailable',
+  12: 'type-unmatched',
+  13: 'scope-of-access-violated',
+  14: 'data-block-unavailable',
+  15: 'long-get-aborted',
+  16: 'no-long-get-in-progress',
+  17: 'long-set-aborted',
+  18: 'no-long-set-in-progress',
+  19: 'data-block-number-invalid',
+  250: 'other-reason',
+};
+/** action-result (Green Book 9.5). */
+export const actionResultName: Readonly<Record<number, string>> = {
+  ...dataAccessResult,
+  15: 'long-action-aborted',
+  16: 'no-long-action-in-progress',
+};
