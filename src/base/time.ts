@@ -11,7 +11,10 @@ export const iso = (instant: Millis): string => new Date(instant).toISOString().
 
 /** The only way to the time of day and to waiting. The seeded simulation has its own. */
 export interface Clock {
+  /** Runs evenly, whatever happens to the time of day: for deadlines. */
   now(): Millis;
+  /** The time of day in UTC, as far as it is known: for stamps and grids, never for deadlines. */
+  wall(): Millis;
   /** Resolves at the deadline, or as soon as the signal is aborted. */
   sleepUntil(deadline: Millis, signal?: AbortSignal): Promise<void>;
 }

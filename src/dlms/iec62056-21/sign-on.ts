@@ -34,7 +34,7 @@ export interface SignOnSettings {
   readonly settleMs: number;
 }
 export type SignOnEvent =
-  /** To be done when the last octet has left the line. */
+  /** To be done when the last octet has left the line. Sign-on itself begins at 300 Bd. */
   | { readonly kind: 'set-baud'; readonly baud: number }
   | { readonly kind: 'handed-over'; readonly identification: string; readonly baud: number }
   | { readonly kind: 'read-out'; readonly identification: string; readonly text: string; readonly parityErrors: number }
@@ -69,7 +69,6 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
 
   request(_request: { kind: 'sign-on' }, now: Millis): void {
     if (this.state !== 'idle') throw new Failure('busy', 'sign-on is under way');
-    this.events.push({ kind: 'set-baud', baud: 300 });
     this.ask(now);
   }
 

@@ -1,0 +1,35 @@
+/** `meter-gateway decode`: explains hex and recorded exchanges. */
+import { readFileSync } from 'node:fs';
+import { Failure, messageOf } from '../base/errors.ts';
+import { rowJson } from '../reading/load-profile-row.ts';
+import { parseExchange } from './exchange-file.ts';
+import { explain, explainedJson, requireReadable } from './explain.ts';
+
+/** Larger than any recording of a session. */
+const inputLimit = 64 << 20;
+
+export function decodeInput(file: string, options: { json?: boolean; rows?: boolean }, print: (line: string) => void): number {
+  let octets: Buffer;
+  try {
+    octets = readFileSync(file === '-' ? 0 : file);
+  } catch (error) {
+    throw new Failure('bad-argument', messageOf(error));
+  }
+  if (octets.length > inputLimit) throw new Failure('bad-argument', `${file}: more than ${inputLimit} octets`);
+  const explanation = explain(parseExchange(octets.toString('latin1')));
+  requireReadable(explanation);
+  if (options.rows) for (const row of explanation.rows) print(JSON.stringify(rowJson(row)));
+  else {
+    for (const frame of explanation.frames) {
+      if (options.json) print(JSON.stringify(explainedJson(frame)));
+      else {
+        const [first = '', ...rest] = frame.text;
+        const arrow = frame.direction === 'to-meter' ? '→' : frame.direction === 'from-meter' ? '←' : ' ';
+        print(`${frame.time.padEnd(9)}${arrow} ${first}`);
+        for (const line of rest) print(`${' '.repeat(11)}  ${line}`);
+      }
+    }
+  }
+  for (const problem of explanation.problems) process.stderr.write(`${problem}\n`);
+  return explanation.problems.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,23 @@
+/** What a failed command prints: what happened, whose fault, the next step; and its exit code. */
+import { CodecError, errorTable, Failure, messageOf } from '../base/errors.ts';
+
+export function describeFailure(error: unknown): { readonly lines: string[]; readonly exitCode: number } {
+  if (error instanceof Failure) {
+    // Octets that no meter sent are simply bad input.
+    const exitCode = error.code === 'malformed-octets' ? 1 : errorTable[error.code].exitCode;
+    return { lines: [`${error.code} (${error.fault}): ${error.message}`, `next: ${error.nextStep}`], exitCode };
+  }
+  if (error instanceof CodecError) return { lines: [error.toString()], exitCode: 1 };
+  return { lines: [messageOf(error)], exitCode: 1 };
+}
+
+/** Runs a command and turns its failure into lines on stderr and an exit code. */
+export async function runCommand(command: () => Promise<number> | number): Promise<void> {
+  try {
+    process.exitCode = await command();
+  } catch (error) {
+    const { lines, exitCode } = describeFailure(error);
+    for (const line of lines) process.stderr.write(`${line}\n`);
+    process.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * Opens a line: `serial:/dev/serial/by-id/…`, a plain device path, or `tcp://host:port`. Serial ports run 8N1 always
+ * (parity is made in software), locked against a second program.
+ */
+import { connect } from 'node:net';
+import { SerialPort } from 'serialport';
+import { concat } from '../base/cursor.ts';
+import { Failure, messageOf } from '../base/errors.ts';
+import type { Clock, Millis } from '../base/time.ts';
+import type { Port } from './port.ts';
+
+/** Received octets that nobody has read; a meter's longest answer is far below. */
+const receiveLimit = 1 << 20;
+const writeTimeoutMs = 30_000;
+const connectTimeoutMs = 10_000;
+
+export type Selector =
+  | { readonly kind: 'serial'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+export function parseSelector(text: string): Selector {
+  const tcp = /^tcp:\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5})$/.exec(text);
+  if (tcp && Number(tcp[2]) > 0 && Number(tcp[2]) < 65536) {
+    return { kind: 'tcp', host: (tcp[1] as string).replace(/^\[|\]$/g, ''), port: Number(tcp[2]) };
+  }
+  const path = text.startsWith('serial:') ? text.slice('serial:'.length) : text;
+  if (path.startsWith('/')) return { kind: 'serial', path };
+  throw new Failure('bad-argument', `'${text}' is no line: write serial:/dev/serial/by-id/… or tcp://host:port`);
+}
+
+/** Hands received chunks to one reader that waits with a deadline. */
+function receiver(device: string, clock: Clock) {
+  let chunks: Uint8Array[] = [];
+  let size = 0;
+  let lost: Failure | undefined;
+  let arrived: AbortController | undefined;
+  return {
+    push(chunk: Uint8Array): void {
+      // Nobody listens for so long only between sessions: old octets are worthless.
+      if (size > receiveLimit) {
+        chunks = [];
+        size = 0;
+      }
+      chunks.push(chunk);
+      size += chunk.length;
+      arrived?.abort();
+    },
+    lose(reason: string): void {
+      lost ??= new Failure('port-lost', `${device}: ${reason}`);
+      arrived?.abort();
+    },
+    get lost(): Failure | undefined {
+      return lost;
+    },
+    async read(until: Millis | undefined): Promise<Uint8Array | undefined> {
+      if (chunks.length === 0 && !lost) {
+        const waiting = new AbortController();
+        arrived = waiting;
+        await clock.sleepUntil(until ?? (Number.MAX_SAFE_INTEGER as Millis), waiting.signal);
+        arrived = undefined;
+      }
+      if (chunks.length > 0) {
+        const all = chunks.length === 1 ? (chunks[0] as Uint8Array) : concat(chunks);
+        chunks = [];
+        size = 0;
+        return all;
+      }
+      if (lost) throw lost;
+      return undefined;
+    },
+  };
+}
+
+/** A write after an unplug never calls back (serialport 13): bound it. */
+async function bounded(device: string, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Failure('port-lost', `${device}: the write does not end`)), writeTimeoutMs);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const done = (resolve: () => void, reject: (error: Error) => void) => (error?: Error | null) => (error ? reject(error) : resolve());
+
+async function openSerial(path: string, baud: number, clock: Clock): Promise<Port> {
+  const port = new SerialPort({ path, baudRate: baud, dataBits: 8, parity: 'none', stopBits: 1, lock: true, hupcl: false, autoOpen: false });
+  try {
+    await new Promise<void>((resolve, reject) => port.open(done(resolve, reject)));
+  } catch (error) {
+    const message = messageOf(error);
+    if (/lock|EBUSY|busy/i.test(message)) throw new Failure('port-busy', `${path} is in use by another program`);
+    throw new Failure('port-missing', `${path}: ${message.replace(/^Error: /, '')}`);
+  }
+  const received = receiver(path, clock);
+  port.on('data', (chunk: Buffer) => received.push(chunk));
+  port.on('close', (error: (Error & { disconnected?: boolean }) | null) => received.lose(error ? 'the adapter is gone' : 'closed'));
+  port.on('error', (error) => received.lose(messageOf(error)));
+  const usable = () => {
+    if (received.lost) throw received.lost;
+    if (!port.isOpen) throw new Failure('port-lost', `${path}: closed`);
+  };
+  return {
+    device: path,
+    read: (until) => received.read(until),
+    async write(octets) {
+      usable();
+      const work = new Promise<void>((resolve, reject) => port.write(Buffer.from(octets), done(resolve, reject))).then(
+        () => new Promise<void>((resolve, reject) => port.drain(done(resolve, reject))),
+      );
+      try {
+        await bounded(path, work);
+      } catch (error) {
+        throw error instanceof Failure ? error : new Failure('port-lost', `${path}: ${messageOf(error)}`);
+      }
+    },
+    async setBaud(next) {
+      usable();
+      await new Promise<void>((resolve, reject) => port.update({ baudRate: next }, done(resolve, reject)));
+    },
+    close: () => new Promise<void>((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve())),
+  };
+}
+
+async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Port> {
+  const device = `tcp://${host}:${tcpPort}`;
+  const socket = connect({ host, port: tcpPort });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Failure('port-missing', `${device}: no connection within ${connectTimeoutMs / 1000} s`));
+    }, connectTimeoutMs);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.once('error', (error) => {
+      clearTimeout(timer);
+      reject(new Failure('port-missing', `${device}: ${messageOf(error)}`));
+    });
+  });
+  const received = receiver(device, clock);
+  socket.removeAllListeners('error');
+  socket.on('data', (chunk: Buffer) => received.push(chunk));
+  socket.on('error', (error) => received.lose(messageOf(error)));
+  socket.on('close', () => received.lose('the connection closed'));
+  return {
+    device,
+    read: (until) => received.read(until),
+    async write(octets) {
+      if (received.lost) throw received.lost;
+      await bounded(
+        device,
+        new Promise<void>((resolve, reject) => socket.write(octets, done(resolve, reject))).catch((error: unknown) => {
+          throw new Failure('port-lost', `${device}: ${messageOf(error)}`);
+        }),
+      );
+    },
+    setBaud: () => Promise.resolve(),
+    close: () =>
+      new Promise((resolve) => {
+        if (socket.destroyed) return resolve();
+        socket.once('close', () => resolve());
+        socket.destroy();
+      }),
+  };
+}
+
+export function openPort(selector: string, baud: number, clock: Clock): Promise<Port> {
+  const parsed = parseSelector(selector);
+  return parsed.kind === 'serial' ? openSerial(parsed.path, baud, clock) : openTcp(parsed.host, parsed.port, clock);
+}

@@ -1,0 +1,139 @@
+/** What the gateway does with a meter once the session stands: identify, learn the profile's layout, read rows. */
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Clock, type Millis } from '../base/time.ts';
+import { type Data, integerOf } from '../dlms/axdr/data.ts';
+import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
+import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { bufferEntries, byEntry, byRange, type CaptureObject, captureObjectsOf, isClockColumn } from '../dlms/cosem/profile-generic.ts';
+import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
+import { capturePeriodMsOf, type LoadProfileRow, loadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import type { MeterModel } from './model.ts';
+import type { Session } from './session.ts';
+
+export interface ProfileLayout {
+  readonly profile: LogicalName;
+  readonly columns: readonly CaptureObject[];
+  /** 0 where the meter does not tell. */
+  readonly capturePeriodMs: number;
+  readonly scalers: ReadonlyMap<LogicalName, ScalerUnit>;
+}
+export interface Identity {
+  readonly logicalDeviceName: string | undefined;
+  readonly serial: string | undefined;
+  /** Meter clock minus gateway clock; undefined where the clock names no instant. */
+  readonly clockDeviationMs: number | undefined;
+}
+
+export const stampReading = (model: MeterModel): StampReading => ({
+  ...(model.stamp_deviation_min !== undefined && { deviationMin: model.stamp_deviation_min }),
+  inverted: model.deviation_inverted,
+});
+
+const attribute = (classId: number, logicalName: LogicalName, id: number, selection?: Selection): Attribute => ({
+  classId,
+  logicalName,
+  attribute: id,
+  ...(selection && { selection }),
+});
+const dataOf = (result: GetResult | undefined): Data | undefined => (result && 'data' in result ? result.data : undefined);
+const textOf = (data: Data | undefined): string | undefined => {
+  if (data?.type === 'octet-string') return Buffer.from(data.value).toString('latin1').trim();
+  return data?.type === 'visible-string' || data?.type === 'utf8-string' ? data.value.trim() : undefined;
+};
+const clockOctets = (data: Data | undefined): Uint8Array | undefined =>
+  data?.type === 'octet-string' || data?.type === 'date-time' ? data.value : undefined;
+
+/** Logical device name, serial number and clock, in one request where lists are allowed. */
+export async function identify(session: Session, clock: Clock, model: MeterModel): Promise<Identity> {
+  const before = clock.wall();
+  const [name, serial, time] = await session.get([
+    attribute(1, '0.0.42.0.0.255', 2),
+    attribute(1, '0.0.96.1.0.255', 2),
+    attribute(8, '0.0.1.0.0.255', 2),
+  ]);
+  const octets = clockOctets(dataOf(time));
+  const meterClock = octets && utcOf(octets, stampReading(model));
+  // The answer was made between the request and now: the middle is the fairest guess.
+  const gatewayClock = (before + clock.wall()) / 2;
+  return {
+    logicalDeviceName: textOf(dataOf(name)),
+    serial: textOf(dataOf(serial)),
+    clockDeviationMs: meterClock === undefined ? undefined : Math.round(meterClock - gatewayClock),
+  };
+}
+
+/** Throws `identity-mismatch` when the meter that answers is not the configured one. */
+export function requireIdentity(identity: Identity, serial: string): void {
+  const { logicalDeviceName, serial: answered } = identity;
+  const digits = serial.replace(/^0+/, '');
+  const same = (text: string | undefined) => text !== undefined && (text.replace(/^0+/, '') === digits || text.endsWith(serial));
+  if (answered === undefined && logicalDeviceName === undefined) {
+    throw new Failure('identity-mismatch', `the meter tells neither serial number nor logical device name; expected ${serial}`);
+  }
+  if (!same(answered) && !same(logicalDeviceName)) {
+    throw new Failure('identity-mismatch', `meter ${answered ?? logicalDeviceName} answers where ${serial} is configured`, { identity });
+  }
+}
+
+export async function readLayout(session: Session, profile: LogicalName): Promise<ProfileLayout> {
+  const [objects, period] = await session.get([attribute(7, profile, 3), attribute(7, profile, 4)]);
+  const captured = dataOf(objects);
+  if (!captured) throw new Failure('access-refused', `capture objects of ${profile} are refused`);
+  let columns: CaptureObject[];
+  try {
+    columns = captureObjectsOf(captured);
+  } catch (error) {
+    throw new Failure('malformed-octets', messageOf(error));
+  }
+  const registers = columns.filter((column) => !isClockColumn(column) && scalerUnitAttribute(column.classId) !== undefined);
+  const unique = [...new Map(registers.map((column) => [column.logicalName, column])).values()];
+  const scalers = new Map<LogicalName, ScalerUnit>();
+  if (unique.length > 0) {
+    const results = await session.get(
+      unique.map((column) => attribute(column.classId, column.logicalName, scalerUnitAttribute(column.classId) as number)),
+    );
+    unique.forEach((column, i) => {
+      const data = dataOf(results[i]);
+      const scalerUnit = data && scalerUnitOf(data);
+      if (scalerUnit) scalers.set(column.logicalName, scalerUnit);
+    });
+  }
+  const periodData = dataOf(period);
+  return { profile, columns, capturePeriodMs: periodData ? capturePeriodMsOf(periodData) : 0, scalers };
+}
+
+async function readRows(session: Session, layout: ProfileLayout, model: MeterModel, selection: Selection): Promise<LoadProfileRow[]> {
+  const buffer = await session.value(attribute(7, layout.profile, 2, selection));
+  try {
+    return bufferEntries(buffer, layout.columns, layout.capturePeriodMs, stampReading(model)).map((entry) =>
+      loadProfileRow(entry, layout.columns, layout.capturePeriodMs, layout.scalers),
+    );
+  } catch (error) {
+    throw new Failure('malformed-octets', `profile ${layout.profile}: ${messageOf(error)}`);
+  }
+}
+
+/** Rows with from ≤ stamp ≤ to. Rows that the meter sends outside of the range are left out (meter-quirks 70). */
+export async function readRange(session: Session, layout: ProfileLayout, model: MeterModel, from: Millis, to: Millis): Promise<LoadProfileRow[]> {
+  const rows = await readRows(session, layout, model, byRange(from, to, model.range_deviation_min));
+  return rows.filter(({ end }) => end === null || (end >= from && end <= to));
+}
+
+/** Entries first to last, counted from 1. */
+export const readEntries = (session: Session, layout: ProfileLayout, model: MeterModel, first: number, last: number): Promise<LoadProfileRow[]> =>
+  readRows(session, layout, model, byEntry(first, last));
+
+/** Present registers of the profile's columns, raw. */
+export async function readRegisters(session: Session, layout: ProfileLayout): Promise<Map<LogicalName, bigint>> {
+  const columns = layout.columns.filter(({ classId, attribute: id }) => (classId === 3 || classId === 4) && id === 2);
+  const registers = new Map<LogicalName, bigint>();
+  if (columns.length === 0) return registers;
+  const results = await session.get(columns.map((column) => attribute(column.classId, column.logicalName, 2)));
+  columns.forEach((column, i) => {
+    const data = dataOf(results[i]);
+    const value = data && integerOf(data);
+    if (value !== undefined) registers.set(column.logicalName, value);
+  });
+  return registers;
+}

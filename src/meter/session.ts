@@ -1,0 +1,192 @@
+/** Our turn with one meter on a port: the only loop that awaits both line and deadline. */
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Clock, later, type Millis } from '../base/time.ts';
+import type { Data } from '../dlms/axdr/data.ts';
+import { proposedByDefault } from '../dlms/association/client.ts';
+import { type HdlcAddress, serverAddress } from '../dlms/hdlc/frame.ts';
+import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
+import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
+import type { Port, Trace } from '../line/port.ts';
+import type { MeterModel } from './model.ts';
+
+/** How to reach and enter one meter. */
+export interface MeterAccess {
+  readonly link: 'hdlc' | 'wrapper';
+  readonly modeE: boolean;
+  /** Address between '/?' and '!' in mode E. */
+  readonly signOnAddress: string;
+  readonly client: number;
+  readonly logical: number;
+  readonly physical: number | undefined;
+  readonly auth: 'none' | 'lls';
+  readonly secret: Uint8Array | undefined;
+  readonly model: MeterModel;
+  readonly baud: number;
+  /** The line is TCP: octets take no time that we could know. */
+  readonly timed: boolean;
+  readonly answerTimeoutMs: number;
+  readonly retries: number;
+  /** Silence between the meter's last octet and our next. */
+  readonly guardMs: number;
+}
+
+export function stackSettings(access: MeterAccess): ClientStackSettings {
+  const { model } = access;
+  const own: HdlcAddress = { logical: access.client, size: 1 };
+  const peer = serverAddress(access.logical, access.physical, model.address_size);
+  const size = { maxInfoTransmit: model.max_info, maxInfoReceive: model.max_info };
+  const window = { windowTransmit: model.window, windowReceive: model.window };
+  return {
+    link:
+      access.link === 'wrapper'
+        ? { kind: 'wrapper', client: access.client, server: access.logical }
+        : {
+            kind: 'hdlc',
+            settings: {
+              role: 'client',
+              own,
+              peer,
+              parameters: { ...size, ...window },
+              answerTimeoutMs: access.answerTimeoutMs,
+              quietMs: 250,
+              retries: access.retries,
+              octetMs: access.timed ? 10_000 / access.baud : 0,
+              inactivityMs: 0,
+              reassemblyLimit: 1 << 16,
+            },
+          },
+    ...(access.modeE && {
+      signOn: {
+        mode: 'E',
+        address: access.signOnAddress,
+        maxBaud: access.baud,
+        answerTimeoutMs: 2200,
+        retries: access.retries,
+        settleMs: 300,
+      },
+    }),
+    association: {
+      mechanism: access.auth,
+      ...(access.secret && { secret: access.secret }),
+      proposed: proposedByDefault,
+      maxPdu: model.max_pdu,
+      // The safety net above the link's repeats; behind the wrapper it is the only time-out.
+      answerTimeoutMs: access.link === 'wrapper' ? access.answerTimeoutMs * 5 : access.answerTimeoutMs * (access.retries + 2) * 10,
+      valueLimit: 8 << 20,
+    },
+    release: model.release,
+  };
+}
+
+type Answer<K extends StackEvent['kind']> = Extract<StackEvent, { kind: K }>;
+
+export class Session {
+  readonly stack: ClientStack;
+  /** At least one octet came from the line in this session. */
+  heard = false;
+  lost = false;
+  private readonly port: Port;
+  private readonly clock: Clock;
+  private readonly access: MeterAccess;
+  private readonly trace: Trace | undefined;
+  private readonly onBlock: ((octets: number) => void) | undefined;
+  private baud: number;
+  private quietFrom: Millis | undefined;
+
+  constructor(
+    port: Port,
+    clock: Clock,
+    access: MeterAccess,
+    options: { trace?: Trace | undefined; onBlock?: ((octets: number) => void) | undefined } = {},
+  ) {
+    this.port = port;
+    this.clock = clock;
+    this.access = access;
+    this.trace = options.trace;
+    this.onBlock = options.onBlock;
+    this.stack = new ClientStack(stackSettings(access));
+    this.baud = access.modeE ? 300 : access.baud;
+  }
+
+  async connect(): Promise<Answer<'connected'>> {
+    await this.guarded(() => this.port.setBaud(this.baud));
+    // What came before our turn belongs to nobody.
+    while ((await this.guarded(() => this.port.read(this.clock.now()))) !== undefined);
+    return this.exchange({ kind: 'connect' }, 'connected');
+  }
+
+  /** Results in the order of the attributes; a refused one says so in its place. */
+  async get(attributes: readonly Attribute[]): Promise<readonly GetResult[]> {
+    return (await this.exchange({ kind: 'get', attributes }, 'got')).results;
+  }
+
+  /** One value, or Failure `access-refused`. */
+  async value(attribute: Attribute): Promise<Data> {
+    const [result] = await this.get([attribute]);
+    if (result && 'data' in result) return result.data;
+    throw new Failure('access-refused', `${attribute.logicalName}:${attribute.attribute} refused`, { refused: result?.refused });
+  }
+
+  /** Ends the association and the link; never throws, for the session's result is known by now. */
+  async close(): Promise<void> {
+    if (this.lost) return;
+    try {
+      await this.exchange({ kind: 'close' }, 'closed');
+    } catch {
+      // The line or the meter is gone: nothing is left to close.
+    }
+  }
+
+  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.lost = true;
+      throw error instanceof Failure ? error : new Failure('port-lost', messageOf(error));
+    }
+  }
+
+  async exchange<K extends StackEvent['kind']>(request: StackRequest, awaited: K): Promise<Answer<K>> {
+    const { stack, clock } = this;
+    stack.request(request, clock.now());
+    for (;;) {
+      for (let octets = stack.pollTransmit(); octets; octets = stack.pollTransmit()) await this.send(octets);
+      for (let event = stack.pollEvent(); event; event = stack.pollEvent()) {
+        if (event.kind === awaited) return event as Answer<K>;
+        if (event.kind === 'failed') throw event.error;
+        if (event.kind === 'set-baud') await this.switchTo(event.baud);
+        if (event.kind === 'block') this.onBlock?.(event.octets);
+        // The peer or a DISC of ours ended the link while something else was awaited.
+        if (event.kind === 'closed') throw new Failure('link-disconnected', `the link closed before the answer to ${request.kind}`);
+      }
+      const deadline = stack.deadline();
+      if (deadline === undefined) throw new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`);
+      const octets = await this.guarded(() => this.port.read(deadline));
+      if (octets) {
+        this.heard = true;
+        this.quietFrom = clock.now();
+        this.trace?.('<-', octets);
+        stack.receive(octets, clock.now());
+      } else stack.wake(clock.now());
+    }
+  }
+
+  private async send(octets: Uint8Array): Promise<void> {
+    const { clock } = this;
+    if (this.quietFrom !== undefined && this.access.guardMs > 0) {
+      await clock.sleepUntil(later(this.quietFrom, this.access.guardMs));
+    }
+    this.trace?.('->', octets);
+    const start = clock.now();
+    await this.guarded(() => this.port.write(octets));
+    // Adapters report "drained" early; a change of speed must wait until the octets have really left.
+    this.sentAt = this.access.timed ? later(start, (octets.length * 10_000) / this.baud) : start;
+  }
+  private sentAt: Millis | undefined;
+
+  private async switchTo(baud: number): Promise<void> {
+    if (this.sentAt !== undefined) await this.clock.sleepUntil(this.sentAt);
+    this.baud = baud;
+    await this.guarded(() => this.port.setBaud(baud));
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * A multi-drop line with its meters and its faults, as a machine: octets take their time on the wire, meters their
+ * turn-around. No timer, no clock; the shell (pty, TCP) or the virtual world moves it.
+ */
+import { later, type Millis, millis } from '../base/time.ts';
+import { seeded, type Random } from './random.ts';
+import type { VirtualMeter } from './virtual-meter.ts';
+
+export type LineFault =
+  | { readonly kind: 'silence'; readonly meter: number | undefined; readonly from: Millis; readonly to: Millis }
+  | {
+      readonly kind: 'drop' | 'flip';
+      /** Index of the meter whose octets suffer; undefined = all octets, both ways. */
+      readonly meter: number | undefined;
+      /** Probability for each octet. */
+      readonly rate: number;
+      readonly from: Millis;
+      readonly to: Millis;
+    }
+  | { readonly kind: 'echo'; readonly meter: undefined; readonly from: Millis; readonly to: Millis };
+
+export interface BusSettings {
+  readonly meters: readonly VirtualMeter[];
+  /** Speed of the line; 0 = octets take no time (TCP). */
+  readonly baud: number;
+  readonly turnaroundMs: number;
+  readonly faults: readonly LineFault[];
+  readonly seed: number;
+}
+interface OnWire {
+  readonly octets: Uint8Array;
+  /** When the last octet has arrived. */
+  readonly end: Millis;
+}
+interface Sending {
+  readonly octets: Uint8Array;
+  readonly start: Millis;
+  readonly octetMs: number;
+  sent: number;
+}
+
+export class SimulatedBus {
+  private readonly settings: BusSettings;
+  private readonly random: Random;
+  private inbound: OnWire[] = [];
+  private outbound: Sending[] = [];
+  private out: Uint8Array[] = [];
+  private inFreeAt: Millis = millis(0);
+  private outFreeAt: Millis = millis(0);
+  private readonly wasPowered: boolean[];
+  /** The speed at which the gateway's port really runs; differs from a meter's speed until the port switches. */
+  lineBaud: number;
+  octetsIn = 0;
+  octetsOut = 0;
+
+  constructor(settings: BusSettings) {
+    this.settings = settings;
+    this.random = seeded(settings.seed);
+    this.lineBaud = settings.baud;
+    this.wasPowered = settings.meters.map(() => true);
+  }
+
+  pollTransmit(): Uint8Array | undefined {
+    return this.out.shift();
+  }
+
+  private octetMs(baud: number): number {
+    return this.settings.baud === 0 ? 0 : 10_000 / baud;
+  }
+  private active(fault: LineFault, meter: number | undefined, now: Millis): boolean {
+    return (fault.meter === undefined || fault.meter === meter) && now >= fault.from && now < fault.to;
+  }
+  private damage(octets: Uint8Array, meter: number | undefined, now: Millis): Uint8Array {
+    let result = octets;
+    for (const fault of this.settings.faults) {
+      if ((fault.kind !== 'drop' && fault.kind !== 'flip') || !this.active(fault, meter, now)) continue;
+      if (fault.kind === 'drop') result = result.filter(() => this.random() >= fault.rate);
+      else result = result.map((octet) => (this.random() < fault.rate ? octet ^ (1 << Math.floor(this.random() * 8)) : octet));
+    }
+    return result;
+  }
+
+  /** Octets leave the gateway now. */
+  receive(octets: Uint8Array, now: Millis): void {
+    this.octetsIn += octets.length;
+    const start = Math.max(now, this.inFreeAt);
+    const end = millis(start + octets.length * this.octetMs(this.lineBaud));
+    this.inFreeAt = end;
+    if (this.settings.faults.some((fault) => fault.kind === 'echo' && this.active(fault, undefined, now))) {
+      this.outbound.push({ octets: octets.slice(), start: millis(start), octetMs: this.octetMs(this.lineBaud), sent: 0 });
+    }
+    this.inbound.push({ octets: this.damage(octets.slice(), undefined, now), end });
+    this.wake(now);
+  }
+
+  /** The TCP connection is gone, and with it the associations that ran in wrapper frames. */
+  connectionClosed(): void {
+    for (const meter of this.settings.meters) if (meter.settings.link === 'wrapper') meter.powerUp();
+  }
+
+  deadline(): Millis | undefined {
+    let next: Millis | undefined;
+    const consider = (at: Millis | undefined) => {
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    };
+    consider(this.inbound[0]?.end);
+    for (const sending of this.outbound) consider(later(sending.start, Math.ceil((sending.sent + 1) * sending.octetMs)));
+    for (const meter of this.settings.meters) consider(meter.stack.deadline());
+    return next;
+  }
+
+  wake(now: Millis): void {
+    while (this.inbound[0] && this.inbound[0].end <= now) {
+      const { octets, end } = this.inbound.shift() as OnWire;
+      this.settings.meters.forEach((meter, i) => this.deliver(meter, i, octets, end));
+    }
+    this.settings.meters.forEach((meter, i) => {
+      const deadline = meter.stack.deadline();
+      if (deadline === undefined || deadline > now) return;
+      meter.wake(now);
+      this.collect(meter, i, now);
+    });
+    for (const sending of this.outbound) {
+      const due =
+        sending.octetMs === 0
+          ? now >= sending.start
+            ? sending.octets.length
+            : 0
+          : Math.min(sending.octets.length, Math.floor((now - sending.start) / sending.octetMs));
+      if (due <= sending.sent) continue;
+      this.out.push(sending.octets.subarray(sending.sent, due));
+      this.octetsOut += due - sending.sent;
+      sending.sent = due;
+    }
+    this.outbound = this.outbound.filter(({ sent, octets }) => sent < octets.length);
+  }
+
+  private deliver(meter: VirtualMeter, index: number, octets: Uint8Array, now: Millis): void {
+    const powered = meter.powered(now);
+    if (powered && !this.wasPowered[index]) meter.powerUp();
+    this.wasPowered[index] = powered;
+    if (!powered) return;
+    let heard = octets;
+    // At the wrong speed a meter hears something, but nothing of sense.
+    if (this.lineBaud !== (meter.stack.baud ?? this.settings.baud)) heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
+    meter.receive(heard, now);
+    this.collect(meter, index, now);
+  }
+
+  private collect(meter: VirtualMeter, index: number, now: Millis): void {
+    const silent = this.settings.faults.some((fault) => fault.kind === 'silence' && this.active(fault, index, now));
+    const baud = meter.stack.baud ?? this.settings.baud;
+    for (let octets = meter.stack.pollTransmit(); octets; octets = meter.stack.pollTransmit()) {
+      if (silent) continue;
+      const start = millis(Math.max(now + this.settings.turnaroundMs, this.outFreeAt));
+      const octetMs = this.octetMs(baud);
+      const damaged = this.damage(octets, index, now);
+      this.outFreeAt = millis(start + damaged.length * octetMs);
+      this.outbound.push({ octets: damaged, start, octetMs, sent: 0 });
+    }
+  }
+}

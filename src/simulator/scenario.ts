@@ -1,0 +1,149 @@
+/** The scenario file (TOML): bus, meters, faults. Times are seconds from the start; negative = before it. */
+import { parse } from 'smol-toml';
+import * as v from 'valibot';
+import { Failure, messageOf } from '../base/errors.ts';
+import { dayMs, later, type Millis, millis } from '../base/time.ts';
+import { type LineFault, SimulatedBus } from './bus.ts';
+import type { Dark } from './load-curve.ts';
+import { VirtualMeter } from './virtual-meter.ts';
+
+const seconds = v.number();
+const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
+const meterFields = {
+  period_s: v.picklist([300, 600, 900, 1800, 3600, 86400]),
+  depth_days: whole(1, 400),
+  history_days: whole(0, 400),
+  deviation_min: whole(-840, 840),
+  password: v.string(),
+  max_info: whole(32, 2030),
+  window: whole(1, 7),
+  max_pdu: whole(64, 65535),
+  mode_e: v.boolean(),
+  clock_offset_s: seconds,
+  drift_ppm: v.number(),
+};
+export const scenarioSchema = v.strictObject({
+  seed: v.optional(whole(0, 2 ** 31 - 1), 1),
+  bus: v.optional(
+    v.strictObject({
+      kind: v.optional(v.picklist(['pty', 'tcp']), 'pty'),
+      /** pty: a symbolic link to make; tcp: the port to listen on (0 = any). */
+      path: v.optional(v.string()),
+      port: v.optional(whole(0, 65535), 0),
+      link: v.optional(v.picklist(['hdlc', 'wrapper']), 'hdlc'),
+      baud: v.optional(whole(0, 921600), 9600),
+      turnaround_ms: v.optional(v.pipe(v.number(), v.minValue(0)), 20),
+      inactivity_s: v.optional(whole(1, 3600), 120),
+    }),
+    {},
+  ),
+  meters: v.optional(
+    v.strictObject({
+      count: v.optional(whole(1, 64), 1),
+      first_serial: v.optional(whole(1, 2 ** 31 - 1), 60120001),
+      logical: v.optional(whole(1, 16383), 1),
+      ...(v.partial(v.strictObject(meterFields)).entries as { [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined> }),
+    }),
+    {},
+  ),
+  meter: v.optional(
+    v.array(v.strictObject({ index: whole(0, 63), ...(v.partial(v.strictObject(meterFields)).entries as { [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined> }) })),
+    [],
+  ),
+  fault: v.optional(
+    v.array(
+      v.variant('kind', [
+        v.strictObject({ kind: v.literal('silence'), meter: v.optional(whole(0, 63)), from_s: v.optional(seconds), to_s: v.optional(seconds) }),
+        v.strictObject({
+          kind: v.picklist(['drop', 'flip']),
+          meter: v.optional(whole(0, 63)),
+          rate: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+          from_s: v.optional(seconds),
+          to_s: v.optional(seconds),
+        }),
+        v.strictObject({ kind: v.literal('echo'), from_s: v.optional(seconds), to_s: v.optional(seconds) }),
+        v.strictObject({ kind: v.literal('power-cut'), meter: whole(0, 63), from_s: seconds, to_s: seconds }),
+        v.strictObject({ kind: v.literal('drift'), meter: whole(0, 63), ppm: v.number() }),
+      ]),
+    ),
+    [],
+  ),
+});
+export type Scenario = v.InferOutput<typeof scenarioSchema>;
+export type ScenarioInput = v.InferInput<typeof scenarioSchema>;
+
+export function parseScenario(input: unknown): Scenario {
+  const result = v.safeParse(scenarioSchema, input);
+  if (result.success) return result.output;
+  const issues = result.issues.map((issue) => `${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
+  throw new Failure('config-invalid', `scenario: ${issues.join('; ')}`);
+}
+
+export function readScenario(text: string): Scenario {
+  let table: unknown;
+  try {
+    table = parse(text);
+  } catch (error) {
+    throw new Failure('config-invalid', `scenario: ${messageOf(error)}`);
+  }
+  return parseScenario(table);
+}
+
+/** HDLC physical address of a virtual meter, by the formula most makers use. */
+export const physicalAddress = (serial: number): number => (serial % 10_000) + 1000;
+
+export interface SimulatedHouse {
+  readonly meters: readonly VirtualMeter[];
+  readonly bus: SimulatedBus;
+}
+
+export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
+  const { bus, meters, seed } = scenario;
+  const baud = bus.kind === 'tcp' && bus.baud === 9600 ? 0 : bus.baud;
+  const at = (s: number | undefined, fallback: Millis): Millis => (s === undefined ? fallback : later(start, s * 1000));
+  const always = millis(Number.MAX_SAFE_INTEGER);
+  const virtual = Array.from({ length: meters.count }, (_, index) => {
+    const own = { ...meters, ...scenario.meter.find((meter) => meter.index === index) };
+    const dark: Dark[] = [];
+    let drift = own.drift_ppm ?? 0;
+    for (const fault of scenario.fault) {
+      if (fault.kind === 'power-cut' && fault.meter === index) dark.push({ from: at(fault.from_s, start), to: at(fault.to_s, always) });
+      if (fault.kind === 'drift' && fault.meter === index) drift = fault.ppm;
+    }
+    const serial = meters.first_serial + index;
+    return new VirtualMeter({
+      seed,
+      serial,
+      // Behind the wrapper the meters of one listener are told apart by their wPort.
+      logical: bus.link === 'wrapper' ? meters.logical + index : meters.logical,
+      physical: physicalAddress(serial),
+      alone: meters.count === 1,
+      link: bus.link,
+      modeE: own.mode_e ?? false,
+      baud,
+      periodS: own.period_s ?? 3600,
+      depthDays: own.depth_days ?? 60,
+      installed: millis(Math.floor((start - (own.history_days ?? 60) * dayMs) / dayMs) * dayMs),
+      deviationMin: own.deviation_min ?? 0,
+      password: own.password ?? 'meter',
+      maxInfo: own.max_info ?? 1024,
+      window: own.window ?? 1,
+      maxPdu: own.max_pdu ?? 1024,
+      octetMs: baud === 0 ? 0 : 10_000 / baud,
+      inactivityMs: bus.inactivity_s * 1000,
+      dark,
+      clockOffsetMs: (own.clock_offset_s ?? 0) * 1000,
+      driftPpm: drift,
+      start,
+    });
+  });
+  const faults: LineFault[] = [];
+  for (const fault of scenario.fault) {
+    if (fault.kind === 'power-cut' || fault.kind === 'drift') continue;
+    const during = { from: at(fault.from_s, millis(0)), to: at(fault.to_s, always) };
+    if (fault.kind === 'echo') faults.push({ kind: 'echo', meter: undefined, ...during });
+    else if (fault.kind === 'silence') faults.push({ kind: 'silence', meter: fault.meter, ...during });
+    else faults.push({ kind: fault.kind, meter: fault.meter, rate: fault.rate, ...during });
+  }
+  return { meters: virtual, bus: new SimulatedBus({ meters: virtual, baud, turnaroundMs: bus.turnaround_ms, faults, seed }) };
+}

@@ -1,0 +1,335 @@
+/** A virtual meter: COSEM objects over a seeded load curve and a clock that may be wrong. */
+import { later, type Millis, millis } from '../base/time.ts';
+import type { Data } from '../dlms/axdr/data.ts';
+import { type ServerClient, serverConformance } from '../dlms/association/server.ts';
+import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
+import { clockColumn, type CaptureObject, captureObjectData } from '../dlms/cosem/profile-generic.ts';
+import { accessResult, array, nameData, octets, readable, type ServerObject, structure } from '../dlms/cosem/server-object.ts';
+import { serverAddress } from '../dlms/hdlc/frame.ts';
+import { ServerStack } from '../dlms/stack/server.ts';
+import type { Selection } from '../dlms/xdlms/apdu.ts';
+import { type Dark, type LoadCurve, loadCurve } from './load-curve.ts';
+
+export interface VirtualMeterSettings {
+  readonly seed: number;
+  readonly serial: number;
+  readonly logical: number;
+  readonly physical: number;
+  /** Takes frames with its logical address alone: the only meter on its line. */
+  readonly alone: boolean;
+  readonly link: 'hdlc' | 'wrapper';
+  readonly modeE: boolean;
+  readonly baud: number;
+  readonly periodS: number;
+  readonly depthDays: number;
+  /** First instant with rows. */
+  readonly installed: Millis;
+  readonly deviationMin: number;
+  readonly password: string;
+  readonly maxInfo: number;
+  readonly window: number;
+  readonly maxPdu: number;
+  readonly octetMs: number;
+  readonly inactivityMs: number;
+  readonly dark: readonly Dark[];
+  readonly clockOffsetMs: number;
+  readonly driftPpm: number;
+  readonly start: Millis;
+}
+export const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
+export const loadProfileName = '1.0.99.1.0.255';
+const import18 = '1.0.1.8.0.255';
+const export28 = '1.0.2.8.0.255';
+const statusName = '0.0.96.10.1.255';
+const profileColumns: readonly CaptureObject[] = [
+  clockColumn,
+  { classId: 1, logicalName: statusName, attribute: 2, dataIndex: 0 },
+  { classId: 3, logicalName: import18, attribute: 2, dataIndex: 0 },
+  { classId: 3, logicalName: export28, attribute: 2, dataIndex: 0 },
+];
+const u8 = (value: number): Data => ({ type: 'unsigned', value });
+const u16 = (value: number): Data => ({ type: 'long-unsigned', value });
+const u32 = (value: number): Data => ({ type: 'double-long-unsigned', value });
+const wh: Data = structure({ type: 'integer', value: 0 }, { type: 'enum', value: 30 });
+
+export interface VirtualRow {
+  /** Stamp by the meter's clock, as UTC. */
+  readonly end: Millis;
+  readonly status: number;
+  readonly registers: readonly [number, number];
+}
+
+export class VirtualMeter {
+  readonly settings: VirtualMeterSettings;
+  readonly curve: LoadCurve;
+  stack: ServerStack;
+  private now: Millis;
+  /** The meter's clock minus true time, since an instant; the last one holds. Drift comes on top. */
+  private readonly clockSets: { since: Millis; offsetMs: number }[];
+  private readonly events: { at: Millis; code: number }[] = [];
+  controlState = 1;
+
+  constructor(settings: VirtualMeterSettings) {
+    this.settings = settings;
+    this.curve = loadCurve(settings.seed, settings.serial, settings.dark);
+    this.now = settings.start;
+    this.clockSets = [{ since: millis(0), offsetMs: settings.clockOffsetMs }];
+    for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
+    this.stack = this.newStack();
+  }
+
+  /** Power came back: nothing of the protocols survives. */
+  powerUp(): void {
+    this.stack = this.newStack();
+  }
+  powered(now: Millis): boolean {
+    return !this.settings.dark.some(({ from, to }) => now >= from && now < to);
+  }
+  receive(received: Uint8Array, now: Millis): void {
+    this.now = now;
+    this.stack.receive(received, now);
+  }
+  wake(now: Millis): void {
+    this.now = now;
+    this.stack.wake(now);
+  }
+
+  private newStack(): ServerStack {
+    const { settings } = this;
+    const own = serverAddress(settings.logical, settings.physical);
+    const size = { maxInfoTransmit: settings.maxInfo, maxInfoReceive: settings.maxInfo };
+    const window = { windowTransmit: settings.window, windowReceive: settings.window };
+    const password: ServerClient = { mechanism: 'lls', secret: Buffer.from(settings.password) };
+    return new ServerStack({
+      link:
+        settings.link === 'wrapper'
+          ? { kind: 'wrapper', server: settings.logical }
+          : {
+              kind: 'hdlc',
+              settings: {
+                role: 'server',
+                own,
+                accepts: ({ logical, physical }) =>
+                  logical === settings.logical && (physical === undefined ? settings.alone : physical === settings.physical),
+                parameters: { ...size, ...window },
+                answerTimeoutMs: 0,
+                quietMs: 100,
+                retries: 0,
+                octetMs: settings.octetMs,
+                inactivityMs: settings.inactivityMs,
+                reassemblyLimit: 65_536,
+              },
+            },
+      ...(settings.modeE && {
+        signOn: {
+          manufacturer: 'SIM',
+          model: `VM${settings.serial}`,
+          address: String(settings.serial),
+          z: '5',
+          readOut: () => this.readOut(),
+        },
+      }),
+      server: {
+        clients: new Map<number, ServerClient>([
+          [16, { mechanism: 'none' }],
+          [17, password],
+          [1, password],
+          [2, password],
+        ]),
+        objects: this.objects(),
+        conformance: serverConformance,
+        maxPdu: settings.maxPdu,
+      },
+    });
+  }
+
+  private readOut(): string {
+    const [wh1, wh2] = this.registers(this.now);
+    const kwh = (value: number) => `${String(Math.floor(value / 1000)).padStart(8, '0')}.${String(value % 1000).padStart(3, '0')}`;
+    return `0.0.0(${this.settings.serial})\r\n1.8.0(${kwh(wh1)}*kWh)\r\n2.8.0(${kwh(wh2)}*kWh)\r\n`;
+  }
+
+  registers(at: Millis): [number, number] {
+    return [this.curve.register(0, at), this.curve.register(1, at)];
+  }
+
+  private drift(at: number): number {
+    return ((at - this.settings.start) * this.settings.driftPpm) / 1e6;
+  }
+  /** What the meter's clock shows at a true instant. */
+  clock(at: Millis): Millis {
+    const set = this.clockSets.findLast(({ since }) => since <= at) as { offsetMs: number };
+    return later(at, set.offsetMs + this.drift(at));
+  }
+  /** The true instant at which the clock showed a stamp; undefined where a set of the clock skipped it. */
+  private trueTime(stamp: Millis): Millis | undefined {
+    for (let i = this.clockSets.length - 1; i >= 0; i--) {
+      const { since, offsetMs } = this.clockSets[i] as { since: Millis; offsetMs: number };
+      const rate = 1 + this.settings.driftPpm / 1e6;
+      const at = millis(Math.round((stamp - offsetMs - this.settings.start) / rate + this.settings.start));
+      const until = this.clockSets[i + 1]?.since ?? Number.POSITIVE_INFINITY;
+      if (at >= since && at < until) return at;
+    }
+    return undefined;
+  }
+
+  /** Rows whose stamp lies in [from, to], oldest first: the truth that a reader must get. */
+  rows(from: Millis, to: Millis): VirtualRow[] {
+    const { settings } = this;
+    const period = settings.periodS * 1000;
+    const clockNow = this.clock(this.now);
+    const oldest = Math.max(settings.installed + 1, clockNow - settings.depthDays * 86_400_000 + 1, from);
+    const newest = Math.min(clockNow, to);
+    const rows: VirtualRow[] = [];
+    for (let stamp = Math.ceil(oldest / period) * period; stamp <= newest; stamp += period) {
+      const at = this.trueTime(millis(stamp));
+      if (at === undefined || !this.powered(at)) continue;
+      const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
+      rows.push({ end: millis(stamp), status: cut ? 0x80 : 0, registers: this.registers(at) });
+    }
+    return rows;
+  }
+
+  private rowData(row: VirtualRow): Data {
+    return structure(octets(dateTimeOctets(row.end, this.settings.deviationMin)), u8(row.status), u32(row.registers[0]), u32(row.registers[1]));
+  }
+
+  private buffer(selection: Selection | undefined): Data | { refused: number } {
+    const everything = () => this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER));
+    const parameters = selection?.parameters.type === 'structure' ? selection.parameters.value : [];
+    if (!selection) return array(...everything().map((row) => this.rowData(row)));
+    const [first, second, third] = parameters;
+    if (selection.selector === 1) {
+      const instant = (data: Data | undefined) => (data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined);
+      const from = instant(second);
+      const to = instant(third);
+      if (from === undefined || to === undefined) return { refused: accessResult['type-unmatched'] };
+      return array(...this.rows(from, to).map((row) => this.rowData(row)));
+    }
+    if (selection.selector !== 2 || first?.type !== 'double-long-unsigned' || second?.type !== 'double-long-unsigned') {
+      return { refused: accessResult['type-unmatched'] };
+    }
+    const all = everything();
+    const last = second.value === 0 ? all.length : Math.min(second.value, all.length);
+    return array(...all.slice(Math.max(0, first.value - 1), last).map((row) => this.rowData(row)));
+  }
+
+  private eventBuffer(): Data {
+    return array(
+      ...this.events
+        .filter(({ at }) => at <= this.now)
+        .map(({ at, code }) => structure(octets(dateTimeOctets(this.clock(at), this.settings.deviationMin)), u8(code))),
+    );
+  }
+
+  private objects(): ServerObject[] {
+    const { settings } = this;
+    const data = (logicalName: string, value: Data | (() => Data)): ServerObject => ({
+      classId: 1,
+      version: 0,
+      logicalName,
+      attributes: [readable(2, value)],
+    });
+    const register = (logicalName: string, channel: 0 | 1): ServerObject => ({
+      classId: 3,
+      version: 0,
+      logicalName,
+      attributes: [readable(2, () => u32(this.curve.register(channel, this.now))), readable(3, wh)],
+    });
+    const switchTo = (state: number) => ({
+      act: () => {
+        this.controlState = state;
+        this.events.push({ at: this.now, code: state === 1 ? 63 : 62 });
+        return { result: 0 };
+      },
+    });
+    const period = settings.periodS;
+    return [
+      { classId: 15, version: 1, logicalName: '0.0.40.0.0.255', attributes: [readable(2, array()), readable(7, { type: 'enum', value: 2 })] },
+      data('0.0.42.0.0.255', octets(Buffer.from(logicalDeviceName(settings.serial)))),
+      data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
+      data(statusName, () => u8(0)),
+      {
+        classId: 8,
+        version: 0,
+        logicalName: '0.0.1.0.0.255',
+        attributes: [
+          {
+            id: 2,
+            access: 3,
+            get: () => octets(dateTimeOctets(this.clock(this.now), settings.deviationMin)),
+            set: (value) => {
+              const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin: settings.deviationMin }) : undefined;
+              if (to === undefined) return accessResult['type-unmatched'];
+              this.events.push({ at: this.now, code: 4 });
+              this.clockSets.push({ since: this.now, offsetMs: to - this.now - this.drift(this.now) });
+              this.events.push({ at: this.now, code: 5 });
+              return accessResult.success;
+            },
+          },
+          readable(3, { type: 'long', value: settings.deviationMin }),
+          readable(4, u8(0)),
+          readable(7, { type: 'boolean', value: false }),
+        ],
+      },
+      register(import18, 0),
+      register(export28, 1),
+      {
+        classId: 7,
+        version: 1,
+        logicalName: loadProfileName,
+        attributes: [
+          { id: 2, access: 1, selectors: [1, 2], get: (selection) => this.buffer(selection) },
+          readable(3, array(...profileColumns.map(captureObjectData))),
+          readable(4, u32(period)),
+          readable(5, { type: 'enum', value: 1 }),
+          readable(6, captureObjectData(clockColumn)),
+          readable(7, () => u32(this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length)),
+          readable(8, u32(Math.floor((settings.depthDays * 86_400) / period))),
+        ],
+      },
+      {
+        classId: 7,
+        version: 1,
+        logicalName: '0.0.99.98.0.255',
+        attributes: [
+          { id: 2, access: 1, selectors: [], get: () => this.eventBuffer() },
+          readable(3, array(captureObjectData(clockColumn), captureObjectData({ classId: 1, logicalName: '0.0.96.11.0.255', attribute: 2, dataIndex: 0 }))),
+          readable(4, u32(0)),
+          readable(7, () => u32(this.events.filter(({ at }) => at <= this.now).length)),
+          readable(8, u32(1000)),
+        ],
+      },
+      {
+        classId: 70,
+        version: 0,
+        logicalName: '0.0.96.3.10.255',
+        attributes: [
+          readable(2, () => ({ type: 'boolean', value: this.controlState === 1 })),
+          readable(3, () => ({ type: 'enum', value: this.controlState })),
+          readable(4, { type: 'enum', value: 2 }),
+        ],
+        methods: [
+          { id: 1, ...switchTo(0) },
+          { id: 2, ...switchTo(1) },
+        ],
+      },
+      {
+        classId: 23,
+        version: 1,
+        logicalName: '0.0.22.0.0.255',
+        attributes: [
+          readable(2, { type: 'enum', value: 5 }),
+          readable(3, u8(settings.window)),
+          readable(4, u8(settings.window)),
+          readable(5, u16(settings.maxInfo)),
+          readable(6, u16(settings.maxInfo)),
+          readable(7, u16(25)),
+          readable(8, u16(Math.round(settings.inactivityMs / 1000))),
+          readable(9, u16(settings.physical)),
+        ],
+      },
+      { classId: 41, version: 0, logicalName: '0.0.41.0.0.255', attributes: [readable(2, array(structure(u16(settings.logical), nameData('0.0.42.0.0.255'))))] },
+    ];
+  }
+}
