@@ -1,0 +1,105 @@
+/**
+ * What a central system must do with what it receives: keep the highest revision of each (point, meter, series, channel,
+ * interval), count replays, acknowledge what is kept. Pure; the reference for others who write one.
+ */
+import { isUnfit, parsePayload, type UpPayload, upPayload } from '../forward/payload.ts';
+import type { Integer } from '../reading/facts.ts';
+
+export interface Value {
+  readonly rev: number;
+  readonly energy: Integer | null;
+  readonly register: Integer;
+  readonly quality: string;
+}
+export interface Counters {
+  messages: number;
+  /** Messages whose sequence was seen before: replays, harmless. */
+  duplicates: number;
+  /** A key and revision that came with another value: never allowed. */
+  conflicts: number;
+  unfit: number;
+  gaps: number;
+}
+interface Received {
+  epoch: number;
+  upTo: number;
+  readonly beyond: Set<number>;
+}
+
+export interface Ingest {
+  readonly counters: Counters;
+  readonly conflicts: string[];
+  readonly unfit: Map<string, number>;
+  readonly gaps: UpPayload[];
+  /** By `meter|series|obis|start`. */
+  readonly values: Map<string, Value>;
+  readonly received: Map<string, Received>;
+}
+
+export const newIngest = (): Ingest => ({
+  counters: { messages: 0, duplicates: 0, conflicts: 0, unfit: 0, gaps: 0 },
+  conflicts: [],
+  unfit: new Map(),
+  gaps: [],
+  values: new Map(),
+  received: new Map(),
+});
+
+export const valueKey = (meter: string, series: string, obis: string, startMs: number): string => `${meter}|${series}|${obis}|${startMs}`;
+
+/** A gateway introduced itself: where its numbering stands. */
+export function greet(state: Ingest, birth: { gateway: string; epoch: number; acknowledged: number }): void {
+  const known = state.received.get(birth.gateway);
+  // A new epoch: the gateway lost its store, numbers begin anew. Without memory of ours, begin after what was acknowledged.
+  if (!known || known.epoch !== birth.epoch) {
+    state.received.set(birth.gateway, { epoch: birth.epoch, upTo: birth.acknowledged, beyond: new Set() });
+  }
+}
+
+/** Takes one message. Returns the gateway whose acknowledgement may have moved. */
+export function take(state: Ingest, octets: Uint8Array): string | undefined {
+  const { counters } = state;
+  const payload = parsePayload(upPayload, octets);
+  if (isUnfit(payload)) {
+    counters.unfit++;
+    state.unfit.set(payload.unfit, (state.unfit.get(payload.unfit) ?? 0) + 1);
+    return undefined;
+  }
+  counters.messages++;
+  let received = state.received.get(payload.gateway);
+  if (!received || received.epoch !== payload.epoch) {
+    received = { epoch: payload.epoch, upTo: 0, beyond: new Set() };
+    state.received.set(payload.gateway, received);
+  }
+  if (payload.seq <= received.upTo || received.beyond.has(payload.seq)) counters.duplicates++;
+  // Replays are taken all the same: identity and revision make them harmless, and differences must be seen.
+  if (payload.kind === 'profile') takeProfile(state, payload);
+  else if (payload.kind === 'gap') {
+    counters.gaps++;
+    state.gaps.push(payload);
+  }
+  received.beyond.add(payload.seq);
+  while (received.beyond.delete(received.upTo + 1)) received.upTo++;
+  return payload.gateway;
+}
+
+function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): void {
+  const start = Date.parse(payload.start);
+  for (const channel of payload.channels) {
+    for (let i = 0; i < payload.count; i++) {
+      const key = valueKey(payload.meter, payload.series, channel.obis, start + i * payload.periodS * 1000);
+      const value: Value = {
+        rev: payload.rev[i] as number,
+        energy: channel.energy[i] ?? null,
+        register: channel.register[i] as Integer,
+        quality: payload.quality[i] as string,
+      };
+      const kept = state.values.get(key);
+      if (kept && kept.rev === value.rev && (kept.register !== value.register || kept.quality !== value.quality || kept.energy !== value.energy)) {
+        state.counters.conflicts++;
+        if (state.conflicts.length < 20) state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(kept)} and ${JSON.stringify(value)}`);
+      }
+      if (!kept || value.rev > kept.rev) state.values.set(key, value);
+    }
+  }
+}

@@ -1,0 +1,240 @@
+/** The one file that knows all rooms: config and world in, house out. */
+import { createHash } from 'node:crypto';
+import { Failure, messageOf } from './base/errors.ts';
+import type { Log } from './base/log.ts';
+import { type Clock, dayMs, iso, later, millis } from './base/time.ts';
+import type { Config } from './config/schema.ts';
+import { parseLogicalName } from './dlms/cosem/logical-name.ts';
+import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
+import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
+import { parseSelector } from './line/open-port.ts';
+import type { Port } from './line/port.ts';
+import { PortOwner } from './line/port-owner.ts';
+import type { MeterModel } from './meter/model.ts';
+import { type PolledMeter, PortRunner } from './schedule/runner.ts';
+import type { Snapshot } from './status/snapshot.ts';
+import type { Store } from './store/store.ts';
+
+/** Everything outside of the house: on a concentrator the real thing, in a test a seeded twin. */
+export interface World {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: Store;
+  readonly models: ReadonlyMap<string, MeterModel>;
+  readonly version: string;
+  readonly boot: string;
+  readonly random: () => number;
+  openPort(device: string, baud: number): Promise<Port>;
+  /** Resolves file:/… and credential:… */
+  secret(reference: string): Uint8Array;
+  file(path: string): Uint8Array;
+  disk(): { freeBytes: number; totalBytes: number } | null;
+  rssBytes(): number;
+  readonly openBroker?: ForwarderSettings['open'];
+}
+export interface House {
+  /** Resolves when the house has stopped; rejects when a part of it crashed. */
+  readonly stopped: Promise<void>;
+  stop(): Promise<void>;
+  snapshot(): Promise<Snapshot>;
+  /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
+  stuck(): Promise<string | undefined>;
+}
+/** A runner this late hangs. */
+const overdueLimitMs = 60_000;
+/** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
+const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
+const drainMs = 3000;
+
+/** Throws Failure `config-invalid` where config and world do not fit: unknown model, missing secret. */
+export function compose(config: Config, world: World): House {
+  const { clock, log, store } = world;
+  const startedAt = clock.now();
+  const of = topics(config.gateway.tenant, config.gateway.id);
+  const startOfToday = Math.floor(clock.wall() / dayMs) * dayMs;
+  const defaultSince = millis(startOfToday - config.gateway.back_fill_days * dayMs);
+
+  const ports = config.port.map((port) => {
+    const timed = parseSelector(port.device).kind === 'serial';
+    const openBaud = port.mode_e ? 300 : port.baud;
+    const owner = new PortOwner({
+      device: port.device,
+      open: () => world.openPort(port.device, openBaud),
+      clock,
+      muteLimit: muteLimit(port.meter.length),
+    });
+    const meters = port.meter.map((meter): PolledMeter => {
+      const model = world.models.get(meter.model);
+      if (!model) {
+        throw new Failure('config-invalid', `meter ${meter.id}: no model '${meter.model}'; there are ${[...world.models.keys()].join(', ')}`);
+      }
+      return {
+        origin: { meter: meter.id, point: meter.point, serial: meter.serial },
+        access: {
+          link: port.link,
+          modeE: port.mode_e,
+          signOnAddress: port.meter.length > 1 ? meter.serial : '',
+          client: meter.client,
+          logical: meter.server,
+          physical: meter.physical,
+          auth: meter.auth,
+          secret: meter.secret === undefined ? undefined : world.secret(meter.secret),
+          model,
+          baud: port.baud,
+          timed,
+          answerTimeoutMs: port.answer_timeout_ms,
+          retries: port.retries,
+          guardMs: port.guard_ms,
+        },
+        profiles: meter.profiles.map(({ obis, period_s }) => ({
+          profile: parseLogicalName(obis),
+          periodMs: period_s * 1000,
+          since: meter.since === undefined ? defaultSince : millis(Date.parse(meter.since)),
+        })),
+      };
+    });
+    const runner = new PortRunner({
+      name: port.name,
+      owner,
+      meters,
+      store,
+      clock,
+      log,
+      plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
+    });
+    return { port, owner, runner, meters };
+  });
+
+  const configHash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
+  const birth = (): BirthPayload => ({
+    v: contractVersion,
+    gateway: config.gateway.id,
+    version: world.version,
+    boot: world.boot,
+    epoch: store.epoch,
+    acknowledged: store.acknowledged,
+    clockTrust: 'system',
+    configHash,
+    capabilities: ['profile', 'gap', 'reading'],
+    meters: ports.flatMap(({ meters }) =>
+      meters.map(({ origin, profiles }) => ({
+        ...origin,
+        series: profiles.map(({ profile, periodMs }) => ({ profile, periodS: periodMs / 1000 })),
+      })),
+    ),
+    at: iso(clock.wall()),
+  });
+  const health = async (): Promise<HealthPayload> => {
+    const status = await store.status();
+    return {
+      v: contractVersion,
+      at: iso(clock.wall()),
+      boot: world.boot,
+      epoch: status.epoch,
+      pending: status.pending,
+      oldestUnacknowledgedS: status.oldestStoredAt === undefined ? null : Math.max(0, Math.round((clock.wall() - status.oldestStoredAt) / 1000)),
+      clockTrust: 'system',
+      disk: world.disk(),
+      ports: ports.map(({ port, owner }) => ({ name: port.name, device: port.device, open: owner.state.open, error: owner.state.lastError ?? null })),
+      meters: ports.flatMap(({ runner }) =>
+        runner.status().map((meter) => ({
+          meter: meter.meter,
+          verdict: meter.verdict,
+          lastSuccess: meter.lastSuccess,
+          missing: meter.intervalsMissing,
+        })),
+      ),
+      store: { failure: status.failure ?? null, quarantined: status.damage.quarantined, missing: status.damage.missing },
+    };
+  };
+  const { mqtt } = config;
+  const forwarder = new Forwarder({
+    store,
+    clock,
+    log,
+    gateway: config.gateway.id,
+    boot: world.boot,
+    topics: of,
+    broker: {
+      url: mqtt.url,
+      protocol: mqtt.protocol === '5' ? 5 : 4,
+      clientId: `meter-gateway-${config.gateway.tenant}-${config.gateway.id}`,
+      ...(mqtt.username !== undefined && { username: mqtt.username }),
+      ...(mqtt.password !== undefined && { password: world.secret(mqtt.password) }),
+      ...(mqtt.ca_file !== undefined && { ca: world.file(mqtt.ca_file) }),
+      ...(mqtt.cert_file !== undefined && { cert: world.file(mqtt.cert_file) }),
+      ...(mqtt.key !== undefined && { key: world.secret(mqtt.key) }),
+      keepaliveS: mqtt.keepalive_s,
+      window: mqtt.window,
+    },
+    rateLimit: mqtt.rate_limit,
+    birth,
+    health,
+    random: world.random,
+    ...(world.openBroker && { open: world.openBroker }),
+  });
+
+  const polling = new AbortController();
+  const forwarding = new AbortController();
+  const runners = Promise.all(ports.map(({ runner }) => runner.run(polling.signal)));
+  const forwards = forwarder.run(forwarding.signal);
+  const stopped = Promise.all([runners, forwards]).then(() => {});
+  let stopping: Promise<void> | undefined;
+  // A part that crashed takes the others with it; systemd starts all of them again.
+  stopped.catch(() => stop());
+
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      polling.abort();
+      const drained = new AbortController();
+      void runners.catch(() => {}).finally(() => drained.abort());
+      await clock.sleepUntil(later(clock.now(), drainMs), drained.signal);
+      // A session that is still reading loses its line; its rows were not stored, they will be read again.
+      for (const { owner } of ports) await owner.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'port did not close'));
+      await runners.catch(() => {});
+      forwarding.abort();
+      await forwards.catch(() => {});
+    })();
+    return stopping;
+  };
+
+  return {
+    stopped,
+    stop,
+    async snapshot() {
+      const { outbox } = forwarder;
+      return {
+        gateway: config.gateway.id,
+        version: world.version,
+        boot: world.boot,
+        at: iso(clock.wall()),
+        uptimeS: (clock.now() - startedAt) / 1000,
+        broker: {
+          connected: forwarder.online,
+          sent: outbox.sentCount,
+          acknowledged: outbox.acknowledgedCount,
+          sentAgain: outbox.resendCount,
+        },
+        store: await store.status(),
+        ports: ports.map(({ port, owner, runner }) => ({
+          name: port.name,
+          device: port.device,
+          open: owner.state.open,
+          error: owner.state.lastError ?? null,
+          activity: runner.activity ?? null,
+          meters: runner.status(),
+        })),
+        rssBytes: world.rssBytes(),
+      };
+    },
+    async stuck() {
+      for (const { runner } of ports) {
+        const overdue = runner.overdueMs(clock.now());
+        if (overdue > overdueLimitMs) return `port ${runner.name} is ${Math.round(overdue / 1000)} s late`;
+      }
+      // Reads a record: a database that hangs hangs here, and the watchdog is not fed.
+      const { failure } = await store.status();
+      return failure === undefined ? undefined : `store: ${failure}`;
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/** `meter-gateway config example`. A test parses it and finds every key of the schema in it. */
+export const configExample = `# Configuration of the meter gateway. Check it with: meter-gateway config check FILE
+# Secrets never stand in this file: they are references, file:/path (mode 0600) or credential:name (systemd).
+
+[gateway]
+id = "gw-helsinki-0042"        # one level of the MQTT topics: letters, digits, - and _
+tenant = "utility"
+state_directory = "/var/lib/meter-gateway"
+poll_offset_s = 60             # wait after the end of an interval before it is asked for
+back_fill_days = 40            # how far back a new series begins, where the meter has no 'since'
+check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "warn"
+# status_socket = "/run/meter-gateway/status.sock"   # default: status.sock in the state directory
+
+[mqtt]
+url = "mqtts://broker.example:8883"
+protocol = "5"                 # or "3.1.1"
+username = "gw-helsinki-0042"
+password = "credential:mqtt-password"
+ca_file = "/etc/meter-gateway/ca.pem"
+cert_file = "/etc/meter-gateway/client.pem"
+key = "credential:mqtt-key"
+keepalive_s = 30
+window = 16                    # messages on the way; the broker's receive maximum lowers it
+# rate_limit = 5.0             # messages per second, at most
+
+[log]
+level = "info"                 # debug, info, warn, error
+
+[[port]]
+name = "bus-1"
+device = "serial:/dev/serial/by-id/usb-FTDI_USB-RS485_Cable_FT1234-if00-port0"   # or tcp://10.0.0.7:4001
+link = "hdlc"                  # "wrapper" for DLMS over TCP
+mode_e = false                 # true: IEC 62056-21 sign-on at 300 Bd first (optical head)
+baud = 9600
+guard_ms = 0                   # silence between the meter's answer and our next frame
+answer_timeout_ms = 1500
+retries = 2
+
+[[port.meter]]
+id = "m-60120001"              # one level of the MQTT topics
+point = "643006966022791278"   # metering point: the series belongs to it
+serial = "60120001"            # the meter must tell this serial number, or its rows are not taken
+model = "generic"              # hardware/meters/NAME.toml
+client = 1                     # client SAP
+server = 1                     # logical device
+physical = 1001                # HDLC physical address; left out: one-octet addressing
+auth = "lls"                   # or "none"
+secret = "file:/etc/meter-gateway/secrets/m-60120001"
+profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
+since = "2026-10-01T00:00:00Z" # first interval of the series
+`;

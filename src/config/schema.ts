@@ -1,0 +1,142 @@
+/** The configuration file: one strict schema is type, validation, defaults and documentation. */
+import * as v from 'valibot';
+import { topicPart } from '../forward/payload.ts';
+import { parseSelector } from '../line/open-port.ts';
+import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { dayMs } from '../base/time.ts';
+
+const whole = (low: number, high: number) =>
+  v.pipe(
+    v.number('a number is expected'),
+    v.integer('a whole number is expected'),
+    v.minValue(low, `at least ${low}`),
+    v.maxValue(high, `at most ${high}`),
+  );
+const checkable = (check: (text: string) => unknown) => (text: string) => {
+  try {
+    check(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+const text = v.pipe(v.string('a text in quotes is expected'), v.minLength(1, 'must not be empty'));
+/** `file:/path` (mode 0600) or `credential:name` (systemd). Never the secret itself. */
+const reference = v.pipe(
+  text,
+  v.regex(/^(file:\/.+|credential:[A-Za-z0-9_.-]+)$/, 'write file:/path/to/file or credential:name; secrets never stand in this file'),
+);
+const obisCode = v.pipe(text, v.check(checkable(parseLogicalName), 'no OBIS code; write 1-0:99.1.0*255'));
+
+/** GS1 check digit of an 18-digit GSRN: weights 3,1 from the right (R34). */
+export function gsrnIsValid(digits: string): boolean {
+  let sum = 0;
+  for (let i = 0; i < 17; i++) sum += Number(digits[i]) * (i % 2 === 0 ? 3 : 1);
+  return (10 - (sum % 10)) % 10 === Number(digits[17]);
+}
+
+const profile = v.strictObject({
+  obis: obisCode,
+  period_s: v.optional(v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'), 3600),
+});
+const meter = v.strictObject({
+  id: topicPart,
+  point: text,
+  serial: text,
+  model: v.optional(text, 'generic'),
+  client: v.optional(whole(1, 127), 1),
+  server: v.optional(whole(0, 16_383), 1),
+  physical: v.optional(whole(0, 16_383)),
+  auth: v.optional(v.picklist(['none', 'lls'], 'none or lls'), 'none'),
+  secret: v.optional(reference),
+  profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [{ obis: '1-0:99.1.0*255', period_s: 3600 }]),
+  since: v.optional(v.pipe(text, v.isoTimestamp('UTC, e.g. 2026-10-01T00:00:00Z'))),
+});
+const port = v.strictObject({
+  name: topicPart,
+  device: v.pipe(text, v.check(checkable(parseSelector), 'serial:/dev/serial/by-id/…, a device path, or tcp://host:port')),
+  link: v.optional(v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper'), 'hdlc'),
+  mode_e: v.optional(v.boolean('true or false'), false),
+  baud: v.optional(whole(300, 921_600), 9600),
+  guard_ms: v.optional(whole(0, 5000), 0),
+  answer_timeout_ms: v.optional(whole(100, 60_000), 1500),
+  retries: v.optional(whole(0, 10), 2),
+  meter: v.pipe(v.array(meter), v.minLength(1, 'at least one [[port.meter]]')),
+});
+
+export const configSchema = v.strictObject({
+  gateway: v.strictObject({
+    id: topicPart,
+    tenant: topicPart,
+    state_directory: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path')), '/var/lib/meter-gateway'),
+    poll_offset_s: v.optional(whole(0, 1800), 60),
+    back_fill_days: v.optional(whole(0, 400), 40),
+    check_point_ids: v.optional(v.picklist(['refuse', 'warn'], 'refuse or warn'), 'refuse'),
+    status_socket: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path'))),
+  }),
+  mqtt: v.strictObject({
+    url: v.pipe(text, v.regex(/^(mqtts?|wss?):\/\/[^\s]+$/, 'mqtt://host:1883 or mqtts://host:8883')),
+    protocol: v.optional(v.picklist(['5', '3.1.1'], '"5" or "3.1.1"'), '5'),
+    username: v.optional(text),
+    password: v.optional(reference),
+    ca_file: v.optional(text),
+    cert_file: v.optional(text),
+    key: v.optional(reference),
+    keepalive_s: v.optional(whole(5, 1200), 30),
+    window: v.optional(whole(1, 1000), 16),
+    rate_limit: v.optional(v.pipe(v.number('a number is expected'), v.minValue(0.01, 'at least 0.01'))),
+  }),
+  log: v.optional(
+    v.strictObject({ level: v.optional(v.picklist(['debug', 'info', 'warn', 'error'], 'debug, info, warn or error'), 'info') }),
+    {},
+  ),
+  port: v.pipe(v.array(port), v.minLength(1, 'at least one [[port]]')),
+});
+export type Config = v.InferOutput<typeof configSchema>;
+
+interface Problem {
+  readonly path: string;
+  readonly message: string;
+}
+/** What one key alone cannot show: duplicates and things that exclude each other. */
+export function crossCheck(config: Config): { errors: Problem[]; warnings: Problem[] } {
+  const errors: Problem[] = [];
+  const warnings: Problem[] = [];
+  const seen = new Map<string, string>();
+  const unique = (what: string, value: string, path: string) => {
+    const first = seen.get(`${what} ${value}`);
+    if (first) errors.push({ path, message: `${what} ${value} is already used at ${first}` });
+    else seen.set(`${what} ${value}`, path);
+  };
+  config.port.forEach((aPort, i) => {
+    const at = `port[${i}]`;
+    unique('port name', aPort.name, `${at}.name`);
+    unique('device', aPort.device.replace(/^serial:/, ''), `${at}.device`);
+    if (aPort.mode_e && aPort.link === 'wrapper') errors.push({ path: `${at}.mode_e`, message: 'mode E leads to HDLC, not to the wrapper' });
+    if (aPort.mode_e && aPort.meter.length > 1) warnings.push({ path: `${at}.mode_e`, message: 'an optical head sees one meter; several need their device addresses' });
+    aPort.meter.forEach((aMeter, j) => {
+      const here = `${at}.meter[${j}]`;
+      unique('meter id', aMeter.id, `${here}.id`);
+      unique('serial', aMeter.serial, `${here}.serial`);
+      unique(`address on ${aPort.name}`, `${aMeter.server}/${aMeter.physical ?? '-'}`, `${here}.server`);
+      if (aMeter.id === '_') errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
+      if (aMeter.auth === 'lls' && !aMeter.secret) errors.push({ path: `${here}.secret`, message: 'auth = "lls" needs a secret' });
+      if (aMeter.auth === 'none' && aMeter.secret) warnings.push({ path: `${here}.secret`, message: 'not used with auth = "none"' });
+      if (aPort.link === 'wrapper' && aMeter.physical !== undefined) warnings.push({ path: `${here}.physical`, message: 'not used with link = "wrapper"' });
+      if (/^\d{18}$/.test(aMeter.point) && !gsrnIsValid(aMeter.point)) {
+        const problem = { path: `${here}.point`, message: `${aMeter.point} has a wrong GS1 check digit` };
+        (config.gateway.check_point_ids === 'refuse' ? errors : warnings).push(problem);
+      }
+      const names = new Set<string>();
+      aMeter.profiles.forEach(({ obis }, k) => {
+        const name = parseLogicalName(obis);
+        if (names.has(name)) errors.push({ path: `${here}.profiles[${k}].obis`, message: `${obis} stands twice` });
+        names.add(name);
+      });
+      if (aMeter.since !== undefined && Date.parse(aMeter.since) % dayMs !== 0) {
+        errors.push({ path: `${here}.since`, message: 'must be midnight UTC: series begin with a day' });
+      }
+    });
+  });
+  return { errors, warnings };
+}

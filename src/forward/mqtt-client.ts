@@ -1,0 +1,132 @@
+/** The only door to MQTT. Version 5 by default, 3.1.1 on request; nothing is published while offline. */
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { Failure, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+
+export interface BrokerSettings {
+  readonly url: string;
+  readonly protocol: 5 | 4;
+  readonly clientId: string;
+  readonly username?: string;
+  readonly password?: Uint8Array;
+  readonly ca?: Uint8Array;
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly keepaliveS: number;
+  readonly will: { readonly topic: string; readonly payload: string };
+  readonly window: number;
+}
+export interface BrokerListener {
+  onConnected(): void;
+  onDisconnected(): void;
+  onMessage(topic: string, payload: Uint8Array): void;
+}
+export interface PublishOptions {
+  readonly qos: 0 | 1;
+  readonly retain?: boolean;
+  readonly expiryS?: number;
+}
+export interface Broker {
+  publish(topic: string, payload: string, options: PublishOptions): Promise<void>;
+  subscribe(filter: string): Promise<void>;
+  readonly connected: boolean;
+  /** min(configured, the broker's Receive Maximum): mqtt.js ignores the latter. */
+  window(): number;
+  stop(finalMessage?: { readonly topic: string; readonly payload: string }): Promise<void>;
+}
+const firstPauseMs = 500;
+const longestPauseMs = 60_000;
+const sessionExpiryS = 7 * 86_400;
+const stopTimeoutMs = 1500;
+
+/** Pause before the n-th attempt: doubling, with a quarter of jitter so that a fleet does not return as one. */
+const pauseMs = (attempt: number, random: () => number): number =>
+  Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10)) * (0.75 + random() * 0.5);
+
+export function openBroker(settings: BrokerSettings, listener: BrokerListener, log: Log, random: () => number): Broker {
+  const five = settings.protocol === 5;
+  const options: IClientOptions = {
+    protocolVersion: settings.protocol,
+    clientId: settings.clientId,
+    clean: false,
+    keepalive: settings.keepaliveS,
+    connectTimeout: 15_000,
+    reconnectPeriod: pauseMs(0, random),
+    reconnectOnConnackError: true,
+    resubscribe: false,
+    queueQoSZero: false,
+    ...(five && { properties: { sessionExpiryInterval: sessionExpiryS, receiveMaximum: 100 } }),
+    ...(settings.username !== undefined && { username: settings.username }),
+    ...(settings.password && { password: Buffer.from(settings.password) }),
+    ...(settings.ca && { ca: Buffer.from(settings.ca) }),
+    ...(settings.cert && { cert: Buffer.from(settings.cert) }),
+    ...(settings.key && { key: Buffer.from(settings.key) }),
+    will: { topic: settings.will.topic, payload: Buffer.from(settings.will.payload), qos: 1, retain: true },
+  };
+  const client: MqttClient = connect(settings.url, options);
+  let receiveMaximum = 65_535;
+  let maximumPacketSize = Number.POSITIVE_INFINITY;
+  let attempts = 0;
+  let lastError = '';
+  let up = false;
+  const down = () => {
+    if (!up) return;
+    up = false;
+    log.warn({}, 'broker connection lost');
+    listener.onDisconnected();
+  };
+  client.on('connect', (connack) => {
+    attempts = 0;
+    lastError = '';
+    client.options.reconnectPeriod = pauseMs(0, random);
+    receiveMaximum = connack.properties?.receiveMaximum ?? 65_535;
+    maximumPacketSize = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+    up = true;
+    log.info({ receiveMaximum }, 'broker connected');
+    listener.onConnected();
+  });
+  client.on('reconnect', () => {
+    attempts++;
+    client.options.reconnectPeriod = pauseMs(attempts, random);
+  });
+  client.on('close', down);
+  client.on('offline', down);
+  client.on('error', (error) => {
+    const message = messageOf(error) || (error as { code?: string }).code || 'no connection';
+    // The same refusal each minute is one line in the log, not a thousand.
+    if (message !== lastError) log.warn({ error: message }, 'broker');
+    lastError = message;
+  });
+  client.on('message', (topic, payload) => listener.onMessage(topic, payload));
+
+  const publish = (topic: string, payload: string, { qos, retain, expiryS }: PublishOptions): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (!up) return reject(new Failure('port-lost', 'the broker is not connected'));
+      if (payload.length + topic.length + 64 > maximumPacketSize) {
+        return reject(new Failure('request-too-long', `${payload.length} octets, the broker takes ${maximumPacketSize}`));
+      }
+      const properties = five ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } } : {};
+      client.publish(topic, payload, { qos, retain: retain ?? false, ...properties }, (error) => (error ? reject(error) : resolve()));
+    });
+  return {
+    publish,
+    get connected() {
+      return up;
+    },
+    window: () => Math.min(settings.window, receiveMaximum),
+    async subscribe(filter) {
+      await client.subscribeAsync(filter, { qos: 1 });
+    },
+    async stop(final) {
+      if (up && final) {
+        await Promise.race([
+          publish(final.topic, final.payload, { qos: 1, retain: true }).catch(() => {}),
+          new Promise((resolve) => setTimeout(resolve, stopTimeoutMs)),
+        ]);
+      }
+      up = false;
+      // end(false) waits for ever while something is unacknowledged.
+      await new Promise<void>((resolve) => client.end(true, () => resolve()));
+    },
+  };
+}

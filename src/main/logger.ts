@@ -1,0 +1,25 @@
+import { Writable } from 'node:stream';
+import { destination, pino } from 'pino';
+import type { Log } from '../base/log.ts';
+
+/** Priorities of journald (syslog) by pino's levels. */
+const priorities: Record<number, number> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
+
+/** Writes synchronously: what was logged before a crash is there after it. Under journald, lines carry a priority. */
+export function openLog(level: string): Log {
+  const out = destination({ fd: 1, sync: true });
+  const redact = { paths: ['secret', 'password', 'key', '*.secret', '*.password', '*.key'], censor: '[redacted]' };
+  if (process.env['JOURNAL_STREAM'] === undefined) return pino({ level, base: null, redact }, out);
+  const journal = Object.assign(
+    new Writable({
+      write(chunk: Buffer, _encoding, callback) {
+        const { lastLevel } = this as unknown as { lastLevel: number };
+        out.write(`<${priorities[lastLevel] ?? 6}>${chunk.toString()}`);
+        callback();
+      },
+      decodeStrings: true,
+    }),
+    { [Symbol.for('pino.metadata')]: true, lastLevel: 30 },
+  );
+  return pino({ level, base: null, timestamp: false, redact }, journal);
+}

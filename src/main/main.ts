@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+/** `meter-gateway`: the command line. */
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { decodeInput } from '../cli/decode.ts';
+import { runCommand } from '../cli/fail.ts';
+import { read, type ReadOptions } from '../cli/read.ts';
+import { configExample } from '../config/example.ts';
+import { loadConfig } from '../config/load.ts';
+import { systemClock } from '../line/system-clock.ts';
+import { askStatus } from '../status/local-server.ts';
+import { snapshotText } from '../status/snapshot.ts';
+import { run, version } from './run.ts';
+
+if (Number(process.versions.node.split('.')[0]) < 24) {
+  process.stderr.write(`meter-gateway needs Node 24, this is ${process.version}. In a checkout: npx meter-gateway, or scripts/run\n`);
+  process.exit(2);
+}
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+const collect = (value: string, before: string[]) => [...before, value];
+// A closed pipe (| head) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const program = new Command('meter-gateway')
+  .description('Polls electricity meters over DLMS/COSEM and delivers every meter-hour once over MQTT')
+  .version(version)
+  .showHelpAfterError('(see --help)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+program
+  .command('run')
+  .description('run the gateway in the foreground')
+  .requiredOption('--config <file>', 'configuration, TOML')
+  .action((options: { config: string }) => runCommand(() => run(options.config)).then(() => process.exit()));
+
+const config = program.command('config').description('work with the configuration file');
+config
+  .command('check')
+  .argument('<file>')
+  .description('say everything that is wrong with a file')
+  .action((file: string) =>
+    runCommand(() => {
+      const { config: checked, warnings } = loadConfig(file);
+      for (const warning of warnings) print(`warning: ${warning}`);
+      const meters = checked.port.reduce((sum, port) => sum + port.meter.length, 0);
+      print(`${file} is good: gateway ${checked.gateway.id}, ${checked.port.length} ports, ${meters} meters`);
+      return 0;
+    }),
+  );
+config
+  .command('example')
+  .description('print a commented file to start from')
+  .action(() => print(configExample.trimEnd()));
+
+program
+  .command('read')
+  .description('read one meter directly, without the gateway; the password comes by METER_SECRET, --secret-file or prompt')
+  .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path')
+  .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
+  .option('--mode-e', 'sign on by IEC 62056-21 at 300 Bd first')
+  .option('--client <n>', 'client SAP', '16')
+  .option('--server <n[/physical]>', 'logical device, and the HDLC physical address', '1')
+  .option('--address-size <n>', 'server address in 1, 2 or 4 octets; default: the smallest that holds it')
+  .addOption(new Option('--auth <mechanism>', 'authentication').choices(['none', 'lls']).default('none'))
+  .option('--secret-file <file>', 'file with the password, mode 0600')
+  .option('--baud <n>', 'speed of the serial port', '9600')
+  .option('--max-info <n>', 'HDLC information field to propose, octets', '1024')
+  .option('--window <n>', 'HDLC window to propose', '1')
+  .option('--timeout <ms>', 'time for an answer', '2000')
+  .option('--retries <n>', 'how often a frame is sent again', '2')
+  .option('--standard-offset <minutes>', 'offset of the meter from UTC, where its stamps do not tell')
+  .option('--object <obis:attribute>', 'read an attribute; may stand several times', collect, [])
+  .option('--class <n>', 'class of the objects, where it cannot be told from the OBIS code')
+  .option('--profile <obis>', 'read rows of a load profile')
+  .option('--from <utc>', 'first stamp')
+  .option('--to <utc>', 'last stamp')
+  .option('--entries <first-last>', 'rows by number, from 1')
+  .option('--trace <file>', 'append the exchange to a file that decode reads')
+  .option('--json', 'one JSON line for each row or object')
+  .action((line: string, options: ReadOptions) =>
+    runCommand(async () => {
+      await read(line, options, systemClock, print);
+      return 0;
+    }),
+  );
+
+program
+  .command('decode')
+  .description('explain hex or a recorded exchange')
+  .argument('[file]', 'file, or - for standard input', '-')
+  .option('--json', 'one JSON line for each frame')
+  .option('--rows', 'only the load profile rows found in it, one JSON line each')
+  .action((file: string, options: { json?: boolean; rows?: boolean }) => runCommand(() => decodeInput(file, options, print)));
+
+program
+  .command('status')
+  .description('show what the running gateway does')
+  .option('--socket <path>', 'status socket of the gateway', join('/var/lib/meter-gateway', 'status.sock'))
+  .option('--config <file>', 'take the socket from this configuration')
+  .option('--json', 'the whole snapshot as JSON')
+  .action((options: { socket: string; config?: string; json?: boolean }) =>
+    runCommand(async () => {
+      let { socket } = options;
+      if (options.config !== undefined) {
+        const { gateway } = loadConfig(options.config).config;
+        socket = gateway.status_socket ?? join(gateway.state_directory, 'status.sock');
+      }
+      const snapshot = await askStatus(socket);
+      if (options.json) print(JSON.stringify(snapshot));
+      else for (const line of snapshotText(snapshot)) print(line);
+      return 0;
+    }),
+  );
+
+await program.parseAsync();

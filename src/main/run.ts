@@ -1,0 +1,170 @@
+/** `meter-gateway run`: the real world, signals, systemd. */
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'smol-toml';
+import * as v from 'valibot';
+import { Failure, messageOf } from '../base/errors.ts';
+import { secretFromFile } from '../cli/secret.ts';
+import { compose, type House, type World } from '../compose.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { openPort } from '../line/open-port.ts';
+import { systemClock } from '../line/system-clock.ts';
+import { type MeterModel, meterModelSchema } from '../meter/model.ts';
+import { serveStatus } from '../status/local-server.ts';
+import { Store } from '../store/store.ts';
+import { stateFolder } from './level-database.ts';
+import { openLog } from './logger.ts';
+import { openNotifier } from './notifier.ts';
+
+const packageRoot = new URL('../../', import.meta.url);
+export const version: string = (JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }).version;
+/** SIGTERM to exit, at most; the house drains in less. */
+const stopLimitMs = 4700;
+
+export function meterModels(): Map<string, MeterModel> {
+  const folder = new URL('hardware/meters/', packageRoot);
+  const models = new Map<string, MeterModel>();
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.toml'))) {
+    const result = v.safeParse(meterModelSchema, parse(readFileSync(new URL(name, folder), 'utf8')));
+    if (!result.success) throw new Failure('config-invalid', `hardware/meters/${name}: ${result.issues.map(({ message }) => message).join('; ')}`);
+    models.set(result.output.name, result.output);
+  }
+  return models;
+}
+
+function secret(reference: string): Uint8Array {
+  if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));
+  const directory = process.env['CREDENTIALS_DIRECTORY'];
+  if (directory === undefined) throw new Failure('secret-missing', `${reference}: systemd passed no credentials (LoadCredential= in the unit)`);
+  try {
+    const octets = readFileSync(join(directory, reference.slice('credential:'.length)));
+    return octets.at(-1) === 0x0a ? octets.subarray(0, -1) : octets;
+  } catch (error) {
+    throw new Failure('secret-missing', messageOf(error));
+  }
+}
+
+function file(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Failure('config-invalid', messageOf(error));
+  }
+}
+
+export async function run(configPath: string): Promise<number> {
+  const { config, warnings } = loadConfig(configPath);
+  const log = openLog(config.log.level);
+  for (const warning of warnings) log.warn({ config: configPath }, warning);
+  if (Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) < 16) {
+    log.warn({}, 'UV_THREADPOOL_SIZE is below 16: a slow serial port can hold up the store; set it before starting');
+  }
+  const notifier = await openNotifier();
+  const folder = await stateFolder(config.gateway.state_directory, Date.now());
+  log.info({ directory: config.gateway.state_directory, epoch: folder.epoch, created: folder.created }, 'state directory');
+  const store = await Store.open({ open: folder.open, clock: systemClock, newEpoch: folder.epoch, logDamage: folder.logDamage });
+  const { damage } = await store.status();
+  if (damage.quarantined + damage.missing + damage.log.length > 0) log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
+
+  const world: World = {
+    clock: systemClock,
+    log,
+    store,
+    models: meterModels(),
+    version,
+    boot: randomUUID(),
+    random: Math.random,
+    openPort: (device, baud) => openPort(device, baud, systemClock),
+    secret,
+    file,
+    disk: () => {
+      const { bavail, blocks, bsize } = statfsSync(config.gateway.state_directory);
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    },
+    rssBytes: () => process.memoryUsage.rss(),
+  };
+
+  let house: House = compose(config, world);
+  const socket = (of: Config) => of.gateway.status_socket ?? join(of.gateway.state_directory, 'status.sock');
+  let closeStatus = await serveStatus(socket(config), () => house.snapshot());
+  log.info({ ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version }, 'gateway runs');
+  notifier.ready();
+
+  const tick = async () => {
+    const stuck = await house.stuck();
+    const { store: stored, broker, ports } = await house.snapshot();
+    const meters = ports.flatMap((port) => port.meters);
+    const healthy = meters.filter(({ verdict }) => verdict === 'REACHABLE').length;
+    notifier.status(
+      stuck ?? `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}`,
+    );
+    // Fed only by evidence: every port made its steps and the store answered.
+    if (stuck === undefined) notifier.watchdog();
+    else log.error({ stuck }, 'watchdog is not fed');
+  };
+  const every = Math.min(notifier.watchdogEveryMs ?? 10_000, 10_000);
+  const timer = setInterval(() => void tick().catch((error: unknown) => log.error({ error: messageOf(error) }, 'health check failed')), every);
+
+  let stopping = false;
+  let finish: (code: number) => void = () => {};
+  const finished = new Promise<number>((resolve) => {
+    finish = resolve;
+  });
+  const watch = (of: House) => {
+    of.stopped.then(
+      () => {},
+      (error: unknown) => {
+        log.error({ error: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'crashed');
+        finish(70);
+      },
+    );
+  };
+  watch(house);
+  const stop = (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    notifier.stopping();
+    setTimeout(() => {
+      log.error({}, 'stopped hard: the house did not drain in time');
+      process.kill(process.pid, 'SIGKILL');
+    }, stopLimitMs).unref();
+    void house.stop().then(() => finish(0));
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  let reloading = false;
+  process.on('SIGHUP', () => {
+    if (stopping || reloading) return;
+    reloading = true;
+    void (async () => {
+      notifier.reloading();
+      try {
+        const next = loadConfig(configPath);
+        for (const warning of next.warnings) log.warn({ config: configPath }, warning);
+        if (next.config.gateway.state_directory !== config.gateway.state_directory) {
+          throw new Failure('config-invalid', 'state_directory cannot change while the gateway runs');
+        }
+        await house.stop();
+        house = compose(next.config, world);
+        watch(house);
+        await closeStatus();
+        closeStatus = await serveStatus(socket(next.config), () => house.snapshot());
+        log.info({}, 'configuration reloaded');
+      } catch (error) {
+        log.error({ error: messageOf(error) }, 'configuration not reloaded; the old one stays in force');
+      }
+      reloading = false;
+      notifier.ready();
+    })();
+  });
+
+  const code = await finished;
+  clearInterval(timer);
+  await closeStatus();
+  await store.close();
+  log.info({ code }, 'stopped');
+  return code;
+}

@@ -1,0 +1,61 @@
+/** The facts that leave the house. Plain JSON: integers beyond 2^53 are decimal strings; instants are ISO 8601 in UTC. */
+import type { GapCause, Quality } from './quality.ts';
+
+export type Integer = number | string;
+export const integerJson = (value: bigint): Integer =>
+  value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value.toString();
+
+/** Where a fact comes from: the series belongs to the point, the rows come from the meter. */
+export interface Origin {
+  readonly meter: string;
+  readonly point: string;
+  readonly serial: string;
+}
+export interface Channel {
+  readonly obis: string;
+  readonly unit: string | null;
+  readonly scaler: number | null;
+  /** Register at the end of each interval. */
+  readonly register: readonly Integer[];
+  /** Register minus the register before, in units of the register; null where there is none. */
+  readonly energy: readonly (Integer | null)[];
+}
+/** Consecutive intervals, columnar (CIM 61968-9 IntervalBlock). */
+export interface ProfileFact extends Origin {
+  readonly kind: 'profile';
+  readonly series: string;
+  readonly start: string;
+  readonly periodS: number;
+  readonly count: number;
+  readonly channels: readonly Channel[];
+  readonly status: readonly (number | null)[];
+  readonly quality: readonly Quality[];
+  readonly rev: readonly number[];
+  readonly readAt: string;
+  readonly clockDeviationS: number | null;
+  readonly clockTrust: string;
+}
+export interface GapFact extends Origin {
+  readonly kind: 'gap';
+  readonly series: string;
+  readonly start: string;
+  readonly end: string;
+  readonly cause: GapCause;
+  /** Registers by OBIS code at both edges, where known. */
+  readonly before: Readonly<Record<string, Integer>> | null;
+  readonly after: Readonly<Record<string, Integer>> | null;
+  readonly rev: number;
+  readonly readAt: string;
+}
+export interface ReadingFact extends Origin {
+  readonly kind: 'reading';
+  readonly readAt: string;
+  readonly registers: Readonly<Record<string, { readonly raw: Integer; readonly scaler: number | null; readonly unit: string | null }>>;
+  readonly clockDeviationS: number | null;
+}
+/** A sequence number whose record was damaged in the store; what it held is read from the meters again. */
+export interface VoidFact {
+  readonly kind: 'void';
+  readonly cause: 'STORE_DAMAGED';
+}
+export type Fact = ProfileFact | GapFact | ReadingFact | VoidFact;

@@ -1,0 +1,27 @@
+/** From evidence to quality: the one table (after the AMR profile status byte and CIM IEC 61968-9 reading qualities). */
+export const statusBit = { ERR: 0x01, CIV: 0x02, DNV: 0x04, DST: 0x08, CAD: 0x20, PDN: 0x80 } as const;
+
+export const qualities = [
+  'MEASURED',
+  'UNCERTAIN/device',
+  'UNCERTAIN/clock',
+  /** The register fell: no energy across this interval. */
+  'REGISTER_BACKWARD',
+] as const;
+export type Quality = (typeof qualities)[number];
+export const gapCauses = ['MISSING', 'OUTAGE', 'STORE_DAMAGED'] as const;
+export type GapCause = (typeof gapCauses)[number];
+
+/** Quality of a row that is there. Daylight saving and power down leave the value valid (R03). */
+export function rowQuality(status: number | null, evidence: { readonly irregular: boolean; readonly backward: boolean }): Quality {
+  if (evidence.backward) return 'REGISTER_BACKWARD';
+  const bits = status ?? 0;
+  if ((bits & (statusBit.ERR | statusBit.CIV | statusBit.DNV)) !== 0) return 'UNCERTAIN/device';
+  if ((bits & statusBit.CAD) !== 0 || evidence.irregular) return 'UNCERTAIN/clock';
+  return 'MEASURED';
+}
+
+/** Quality of rows that are not there, from the rows at both edges: dark with proven zero, or missing (R06, R07). */
+export function gapCause(edges: { readonly powerDown: boolean; readonly registersEqual: boolean }): GapCause {
+  return edges.powerDown && edges.registersEqual ? 'OUTAGE' : 'MISSING';
+}

@@ -1,0 +1,126 @@
+/**
+ * The plan: (state, now) → the next job of a port. Pure. Newest intervals of every meter first; then, for what is
+ * missing, the newest complete day and after it the oldest; meters that do not answer get a bounded share of the line.
+ */
+import { dayMs, type Millis, millis } from '../base/time.ts';
+import { type Coverage, missing, type Range } from '../reading/coverage.ts';
+
+export interface PlannedProfile {
+  readonly profile: string;
+  readonly periodMs: number;
+  readonly since: Millis;
+  readonly coverage: Coverage;
+}
+export interface PlannedMeter {
+  readonly id: string;
+  readonly profiles: readonly PlannedProfile[];
+  /** Sessions in a row without success. */
+  readonly failures: number;
+  /** Not before this instant (monotonic): back-off after a failure, or a row that was not there yet. */
+  readonly notBefore: Millis;
+  readonly lastTurn: Millis;
+  /** Small slices, because long answers do not come through. */
+  readonly fragile: boolean;
+}
+export interface PortPlanState {
+  readonly meters: readonly PlannedMeter[];
+  /** When silent meters may have the line again (monotonic). */
+  readonly silentNotBefore: Millis;
+}
+export interface PlanSettings {
+  /** Wait after the end of an interval before it is asked for. */
+  readonly offsetMs: number;
+  /** Back-fill slices in one session. */
+  readonly slicesPerTurn: number;
+}
+export interface PlannedSlice {
+  readonly profile: string;
+  readonly from: Millis;
+  readonly to: Millis;
+  readonly live: boolean;
+}
+export type Job =
+  | { readonly kind: 'poll'; readonly meter: string; readonly slices: readonly PlannedSlice[] }
+  /** Nothing to do until then (monotonic). */
+  | { readonly kind: 'wait'; readonly until: Millis };
+
+const fragileRows = 4;
+
+/** End of the newest interval that is to be read by now. */
+export const newestEnd = (wall: Millis, periodMs: number, offsetMs: number): Millis =>
+  millis(Math.floor((wall - offsetMs) / periodMs) * periodMs);
+
+const startOfDay = (instant: number): number => Math.floor(instant / dayMs) * dayMs;
+
+/** All slices that a meter still needs, in the order in which they are to be read. */
+export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettings): PlannedSlice[] {
+  const live: PlannedSlice[] = [];
+  const newestDay: PlannedSlice[] = [];
+  const older: PlannedSlice[] = [];
+  for (const { profile, periodMs, since, coverage } of meter.profiles) {
+    const end = newestEnd(wall, periodMs, settings.offsetMs);
+    const today = startOfDay(end - 1);
+    const longest = meter.fragile ? fragileRows * periodMs : dayMs;
+    for (const [holeFrom, holeTo] of missing(coverage, since, end)) {
+      for (const [from, to] of chop(holeFrom, holeTo, longest)) {
+        const slice = (isLive: boolean): PlannedSlice => ({ profile, from: millis(from), to: millis(to), live: isLive });
+        if (to > today) live.push(slice(true));
+        else if (to > today - dayMs) newestDay.push(slice(false));
+        else older.push(slice(false));
+      }
+    }
+  }
+  const newestFirst = (a: PlannedSlice, b: PlannedSlice) => b.to - a.to;
+  return [...live.sort(newestFirst), ...newestDay.sort(newestFirst), ...older.sort((a, b) => a.from - b.from)];
+}
+
+/** Cuts a hole at day boundaries and into pieces of at most `longest`. */
+function chop(from: number, to: number, longest: number): Range[] {
+  const pieces: Range[] = [];
+  for (let at = from; at < to; ) {
+    const next = Math.min(to, startOfDay(at) + dayMs, at + longest);
+    pieces.push([at, next]);
+    at = next;
+  }
+  return pieces;
+}
+
+export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: PlanSettings): Job {
+  let until = Number.POSITIVE_INFINITY;
+  let chosen: { meter: PlannedMeter; slices: PlannedSlice[]; rank: number } | undefined;
+  let liveWaiting = 0;
+  for (const meter of state.meters) {
+    const slices = slicesOf(meter, wall, settings);
+    for (const { periodMs } of meter.profiles) {
+      until = Math.min(until, now + newestEnd(wall, periodMs, settings.offsetMs) + periodMs + settings.offsetMs - wall);
+    }
+    if (slices.length === 0) continue;
+    const notBefore = meter.failures > 0 ? Math.max(meter.notBefore, state.silentNotBefore) : meter.notBefore;
+    if (notBefore > now) {
+      until = Math.min(until, notBefore);
+      continue;
+    }
+    const live = slices[0]?.live === true;
+    if (live && meter.failures === 0) liveWaiting++;
+    // Live rows of healthy meters, then the silent ones (their share is bounded), then back-fill.
+    const rank = meter.failures > 0 ? 1 : live ? 0 : 2;
+    const better = !chosen || rank < chosen.rank || (rank === chosen.rank && meter.lastTurn < chosen.meter.lastTurn);
+    if (better) chosen = { meter, slices, rank };
+  }
+  if (!chosen) return { kind: 'wait', until: millis(Math.max(now + 1, until)) };
+  const othersWait = liveWaiting > (chosen.rank === 0 ? 1 : 0);
+  const liveSlices = chosen.slices.filter(({ live }) => live);
+  const backFill = othersWait ? [] : chosen.slices.filter(({ live }) => !live).slice(0, settings.slicesPerTurn);
+  const slices = [...liveSlices, ...backFill];
+  return { kind: 'poll', meter: chosen.meter.id, slices: slices.length > 0 ? slices : chosen.slices.slice(0, 1) };
+}
+
+/** Pause after so many sessions in a row without success. */
+export function backOffMs(failures: number, refused: boolean): number {
+  // Meters lock for up to 24 h after wrong passwords (R26).
+  if (refused) return Math.min(24 * 3_600_000, 15 * 60_000 * 2 ** Math.max(0, failures - 1));
+  return Math.min(15 * 60_000, 15_000 * 2 ** Math.max(0, failures - 1));
+}
+
+/** A silent meter pays with nine times the line time that it took: it never gets more than a tenth of the line. */
+export const silentPauseMs = (spentMs: number): number => spentMs * 9;

@@ -1,0 +1,60 @@
+/** From observations to verdicts (domain: reachability). The verdict says where to look first. */
+import type { ErrorCode } from '../base/errors.ts';
+import type { Millis } from '../base/time.ts';
+
+export const verdicts = [
+  'UNKNOWN',
+  'REACHABLE',
+  'BUS_FAULT',
+  'SUSPECT_MAINS_OR_METER',
+  'SECURITY_FAULT',
+  'IDENTITY_MISMATCH',
+  'LINE_QUALITY',
+  'METER_FAULT',
+] as const;
+export type Verdict = (typeof verdicts)[number];
+
+export interface Observation {
+  readonly lastSuccess: Millis | undefined;
+  readonly failures: number;
+  readonly lastError: ErrorCode | undefined;
+  /** Damaged frames, frames sent again and sessions, over the last sessions. */
+  readonly damaged: number;
+  readonly sessions: number;
+}
+
+/** More damaged frames than this in each session, on the average, is a line that needs a visit. */
+const damagePerSession = 0.5;
+
+function alone(observation: Observation): Verdict {
+  const { failures, lastError, sessions, damaged } = observation;
+  if (sessions === 0) return 'UNKNOWN';
+  const rough = damaged / sessions > damagePerSession;
+  if (failures === 0) return rough ? 'LINE_QUALITY' : 'REACHABLE';
+  switch (lastError) {
+    case 'authentication-refused':
+    case 'association-refused':
+      return 'SECURITY_FAULT';
+    case 'identity-mismatch':
+      return 'IDENTITY_MISMATCH';
+    case 'damaged-answer':
+      return 'LINE_QUALITY';
+    case 'no-answer':
+      return rough ? 'LINE_QUALITY' : 'SUSPECT_MAINS_OR_METER';
+    case 'port-missing':
+    case 'port-busy':
+    case 'port-lost':
+      return 'BUS_FAULT';
+    default:
+      return rough ? 'LINE_QUALITY' : 'METER_FAULT';
+  }
+}
+
+/** Verdicts of all meters of one port: when everybody is silent, it is the bus (R23). */
+export function judge(observations: ReadonlyMap<string, Observation>): Map<string, Verdict> {
+  const judged = new Map([...observations].map(([meter, observation]) => [meter, alone(observation)]));
+  const values = [...judged.values()];
+  const allSilent = values.length > 1 && values.every((verdict) => verdict === 'SUSPECT_MAINS_OR_METER');
+  if (allSilent) for (const meter of judged.keys()) judged.set(meter, 'BUS_FAULT');
+  return judged;
+}

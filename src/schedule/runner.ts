@@ -1,0 +1,358 @@
+/** Runs the plan of one port: one turn at a time. Ports run side by side. */
+import { Failure, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import type { PortOwner } from '../line/port-owner.ts';
+import { identify, type Identity, type ProfileLayout, readLayout, readRange, readRegisters, requireIdentity } from '../meter/jobs.ts';
+import { type MeterAccess, Session } from '../meter/session.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { integerJson, type Fact, type Origin } from '../reading/facts.ts';
+import { accountFor } from '../reading/interval-block.ts';
+import { withRange } from '../reading/coverage.ts';
+import { unitName } from '../reading/unit.ts';
+import type { Store } from '../store/store.ts';
+import { backOffMs, type PlanSettings, plan, type PlannedMeter, type PlannedSlice, silentPauseMs } from './plan.ts';
+import { judge, type Observation, type Verdict } from './reachability.ts';
+
+export interface PolledMeter {
+  readonly origin: Origin;
+  readonly access: MeterAccess;
+  readonly profiles: readonly { readonly profile: string; readonly periodMs: number; readonly since: Millis }[];
+}
+export interface RunnerSettings {
+  readonly name: string;
+  readonly owner: PortOwner;
+  readonly meters: readonly PolledMeter[];
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly plan: PlanSettings;
+}
+export interface MeterStatus {
+  readonly meter: string;
+  readonly serial: string;
+  readonly verdict: Verdict;
+  readonly lastSuccess: string | null;
+  readonly failures: number;
+  readonly lastError: string | null;
+  readonly nextStep: string | null;
+  readonly clockDeviationS: number | null;
+  readonly intervalsRead: number;
+  readonly intervalsMissing: number;
+  readonly damagedFrames: number;
+  readonly repeatedFrames: number;
+}
+/** Sessions over which line quality is judged. */
+const memory = 20;
+/** After so many sessions without damage long frames are tried again. */
+const calmSessions = 5;
+/** Layout of a profile is read again after a day: ratios and capture objects may have changed. */
+const layoutLifeMs = dayMs;
+/** A row may be written this long after its stamp. */
+const graceMs = 60_000;
+const storePauseMs = 5000;
+/** Registers are delivered with the first poll of each day. */
+const readingEveryMs = dayMs;
+
+interface MeterState {
+  readonly polled: PolledMeter;
+  failures: number;
+  refused: number;
+  notBefore: Millis;
+  lastTurn: Millis;
+  fragile: boolean;
+  lastSuccess: Millis | undefined;
+  lastError: Failure | undefined;
+  identity: Identity | undefined;
+  layouts: Map<string, { layout: ProfileLayout; at: Millis }>;
+  readingAt: Millis | undefined;
+  recent: { damaged: number; repeated: number }[];
+  intervalsRead: number;
+}
+
+export class PortRunner {
+  readonly name: string;
+  private readonly settings: RunnerSettings;
+  private readonly states: Map<string, MeterState>;
+  private silentNotBefore: Millis = millis(0);
+  private stepDue: Millis;
+  private busyWith: string | undefined;
+
+  constructor(settings: RunnerSettings) {
+    this.name = settings.name;
+    this.settings = settings;
+    this.stepDue = settings.clock.now();
+    this.states = new Map(
+      settings.meters.map((polled) => [
+        polled.origin.meter,
+        {
+          polled,
+          failures: 0,
+          refused: 0,
+          notBefore: millis(0),
+          lastTurn: millis(0),
+          fragile: false,
+          lastSuccess: undefined,
+          lastError: undefined,
+          identity: undefined,
+          layouts: new Map(),
+          readingAt: undefined,
+          recent: [],
+          intervalsRead: 0,
+        },
+      ]),
+    );
+  }
+
+  /** How late the next step is; grows when the runner hangs. For the watchdog. */
+  overdueMs(now: Millis): number {
+    return Math.max(0, now - this.stepDue);
+  }
+  get activity(): string | undefined {
+    return this.busyWith;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, owner } = this.settings;
+    while (!signal.aborted) {
+      const now = clock.now();
+      const meters = [...this.states.values()].map((state) => this.planned(state));
+      const job = plan({ meters, silentNotBefore: this.silentNotBefore }, now, clock.wall(), this.settings.plan);
+      if (job.kind === 'wait') {
+        // The time of day may be set meanwhile: look again at least every minute.
+        await this.pause(millis(Math.min(job.until, now + 60_000)), signal);
+        continue;
+      }
+      // One session takes minutes at most, on a slow and noisy line.
+      this.stepDue = later(now, 600_000);
+      try {
+        await owner.acquire();
+      } catch (error) {
+        for (const state of this.states.values()) state.lastError = asFailure(error);
+        log.warn({ port: this.name, error: messageOf(error) }, 'port is not open');
+        await this.pause(owner.state.retryAt ?? later(clock.now(), 1000), signal);
+        continue;
+      }
+      await this.turn(this.states.get(job.meter) as MeterState, job.slices, signal);
+    }
+  }
+
+  private async pause(until: Millis, signal: AbortSignal): Promise<void> {
+    this.stepDue = later(until, 1000);
+    await this.settings.clock.sleepUntil(until, signal);
+  }
+
+  private planned(state: MeterState): PlannedMeter {
+    const { origin, profiles } = state.polled;
+    return {
+      id: origin.meter,
+      profiles: profiles.map(({ profile, periodMs, since }) => {
+        const stored = this.settings.store.seriesState(origin.meter, profile);
+        return { profile, periodMs, since: millis(stored?.since ?? since), coverage: stored?.coverage ?? [] };
+      }),
+      failures: state.failures,
+      notBefore: state.notBefore,
+      lastTurn: state.lastTurn,
+      fragile: state.fragile,
+    };
+  }
+
+  /** One session with one meter. Every outcome ends in the meter's state; nothing is thrown. */
+  private async turn(state: MeterState, slices: readonly PlannedSlice[], signal: AbortSignal): Promise<void> {
+    const { clock, owner, log } = this.settings;
+    const { access, origin } = state.polled;
+    const started = clock.now();
+    state.lastTurn = started;
+    this.busyWith = origin.meter;
+    const port = await owner.acquire();
+    // A meter that was silent last time gets one short probe; a line that damages long frames gets short ones.
+    const adapted: MeterAccess = {
+      ...access,
+      retries: state.failures > 0 && !state.fragile ? 0 : state.fragile ? access.retries + 6 : access.retries,
+      model: state.fragile ? { ...access.model, max_info: 64, window: 1 } : access.model,
+    };
+    const session = new Session(port, clock, adapted);
+    let failure: Failure | undefined;
+    try {
+      await session.connect();
+      state.identity = await identify(session, clock, access.model);
+      requireIdentity(state.identity, origin.serial);
+      for (const slice of slices) {
+        if (signal.aborted) break;
+        await this.slice(state, session, slice);
+      }
+    } catch (error) {
+      failure = asFailure(error);
+    }
+    if (!signal.aborted || !failure) await session.close();
+    this.busyWith = undefined;
+    if (signal.aborted && failure) return;
+    const { damaged, repeated } = session.stack.counters;
+    state.recent = [...state.recent.slice(1 - memory), { damaged, repeated }];
+    await owner.report({ heard: session.heard, lost: session.lost });
+    if (!failure) {
+      if (state.failures > 0) log.info({ port: this.name, meter: origin.meter }, 'meter answers again');
+      state.failures = state.refused = 0;
+      state.lastError = undefined;
+      state.lastSuccess = clock.wall();
+      const calm = state.recent.slice(-calmSessions);
+      if (calm.length === calmSessions && calm.every((one) => one.damaged === 0)) state.fragile = false;
+      return;
+    }
+    const now = clock.now();
+    state.lastError = failure;
+    if (failure.code === 'store-failed') {
+      // Not the meter's fault: it keeps its good name, and nothing more is read before the store takes it.
+      log.error({ error: failure.message }, 'the store does not take what was read');
+      state.notBefore = later(now, storePauseMs);
+      return;
+    }
+    state.failures++;
+    const refused = failure.code === 'authentication-refused' || failure.code === 'association-refused';
+    state.refused = refused ? state.refused + 1 : 0;
+    // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
+    if (damaged > 0 && session.heard) state.fragile = true;
+    const pauseMs = state.fragile && session.heard ? 1000 : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
+    state.notBefore = later(now, pauseMs);
+    this.silentNotBefore = later(now, silentPauseMs(now - started));
+    if (state.failures === 1 || state.failures % 20 === 0) {
+      log.warn(
+        { port: this.name, meter: origin.meter, code: failure.code, fault: failure.fault, failures: state.failures, next: failure.nextStep },
+        failure.message,
+      );
+    }
+  }
+
+  private async layout(state: MeterState, session: Session, profile: string): Promise<ProfileLayout> {
+    const { clock } = this.settings;
+    const cached = state.layouts.get(profile);
+    if (cached && clock.now() - cached.at < layoutLifeMs) return cached.layout;
+    const layout = await readLayout(session, profile);
+    state.layouts.set(profile, { layout, at: clock.now() });
+    return layout;
+  }
+
+  private async slice(state: MeterState, session: Session, slice: PlannedSlice): Promise<void> {
+    const { clock, store, log } = this.settings;
+    const { access, origin, profiles } = state.polled;
+    const settings = profiles.find(({ profile }) => profile === slice.profile) as PolledMeter['profiles'][number];
+    const layout = await this.layout(state, session, slice.profile);
+    if (layout.capturePeriodMs !== settings.periodMs) {
+      throw new Failure(
+        'period-mismatch',
+        `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${settings.periodMs / 1000} s`,
+      );
+    }
+    let rows: Awaited<ReturnType<typeof readRange>>;
+    try {
+      // The row stamped with the start of the slice gives the register before its first interval.
+      rows = await readRange(session, layout, access.model, slice.from, slice.to);
+    } catch (error) {
+      // The columns may have changed under a cached layout.
+      if (error instanceof Failure && error.code === 'malformed-octets') state.layouts.delete(slice.profile);
+      throw error;
+    }
+    const readAt = clock.wall();
+    const deviation = state.identity?.clockDeviationMs;
+    const meterNow = deviation === undefined ? later(readAt, -15 * 60_000) : later(readAt, deviation);
+    const accounted = accountFor({
+      origin,
+      series: obis(slice.profile),
+      rows,
+      from: slice.from,
+      to: slice.to,
+      periodMs: settings.periodMs,
+      openAfter: later(meterNow, -graceMs),
+      readAt,
+      clockDeviationMs: deviation,
+      clockTrust: 'system',
+    });
+    const facts: Fact[] = [...accounted.blocks, ...accounted.gaps];
+    const reading = await this.reading(state, session, layout, readAt);
+    if (reading) facts.push(reading);
+    const before = store.seriesState(origin.meter, slice.profile) ?? { since: settings.since, coverage: [] };
+    const coverage = withRange(before.coverage, slice.from, accounted.coveredTo);
+    await store.commit({
+      meter: origin.meter,
+      profile: slice.profile,
+      state: { since: before.since, coverage },
+      entryClass: slice.live ? 0 : 1,
+      facts,
+    });
+    state.intervalsRead += accounted.blocks.reduce((count, block) => count + block.count, 0);
+    if (accounted.coveredTo < slice.to) {
+      // The newest row is not written yet: come back shortly, without pressing.
+      state.notBefore = later(clock.now(), 20_000);
+      log.info({ meter: origin.meter, until: iso(slice.to) }, 'newest row is not there yet');
+    }
+  }
+
+  /** Registers and clock, once a day: what the display shows, beside the series. */
+  private async reading(state: MeterState, session: Session, layout: ProfileLayout, readAt: Millis): Promise<Fact | undefined> {
+    const { clock } = this.settings;
+    if (state.readingAt !== undefined && clock.now() - state.readingAt < readingEveryMs) return undefined;
+    const registers = await readRegisters(session, layout);
+    state.readingAt = clock.now();
+    const deviation = state.identity?.clockDeviationMs;
+    return {
+      kind: 'reading',
+      ...state.polled.origin,
+      readAt: iso(readAt),
+      registers: Object.fromEntries(
+        [...registers].map(([name, raw]) => {
+          const scalerUnit = layout.scalers.get(name);
+          return [obis(name), { raw: integerJson(raw), scaler: scalerUnit?.scaler ?? null, unit: scalerUnit ? unitName(scalerUnit.unit) : null }];
+        }),
+      ),
+      clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
+    };
+  }
+
+  status(): MeterStatus[] {
+    const { clock } = this.settings;
+    const sum = (state: MeterState, field: 'damaged' | 'repeated') => state.recent.reduce((total, one) => total + one[field], 0);
+    const observations = new Map<string, Observation>(
+      [...this.states].map(([meter, state]) => [
+        meter,
+        {
+          lastSuccess: state.lastSuccess,
+          failures: state.failures,
+          lastError: state.lastError?.code,
+          damaged: sum(state, 'damaged'),
+          sessions: state.recent.length,
+        },
+      ]),
+    );
+    const judged = judge(observations);
+    const portDown = !this.settings.owner.state.open && this.settings.owner.state.lastError !== undefined;
+    return [...this.states].map(([meter, state]) => {
+      const planned = this.planned(state);
+      let missing = 0;
+      for (const profile of planned.profiles) {
+        const end = Math.floor((clock.wall() - this.settings.plan.offsetMs) / profile.periodMs) * profile.periodMs;
+        const covered = profile.coverage.reduce((total, [from, to]) => total + to - from, 0);
+        missing += Math.max(0, Math.round((end - profile.since - covered) / profile.periodMs));
+      }
+      return {
+        meter,
+        serial: state.polled.origin.serial,
+        verdict: portDown ? 'BUS_FAULT' : (judged.get(meter) as Verdict),
+        lastSuccess: state.lastSuccess === undefined ? null : iso(state.lastSuccess),
+        failures: state.failures,
+        lastError: state.lastError?.message ?? null,
+        nextStep: state.lastError?.nextStep ?? null,
+        clockDeviationS: state.identity?.clockDeviationMs === undefined ? null : state.identity.clockDeviationMs / 1000,
+        intervalsRead: state.intervalsRead,
+        intervalsMissing: missing,
+        damagedFrames: sum(state, 'damaged'),
+        repeatedFrames: sum(state, 'repeated'),
+      };
+    });
+  }
+}
+
+function asFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  // RangeError and the like are our bugs: they must be seen, not hidden behind a meter's name.
+  throw error;
+}

@@ -1,0 +1,49 @@
+/** One snapshot of the house, for the command line and later the page and the metrics. */
+import type { MeterStatus } from '../schedule/runner.ts';
+import type { StoreStatus } from '../store/store.ts';
+
+export interface PortStatus {
+  readonly name: string;
+  readonly device: string;
+  readonly open: boolean;
+  readonly error: string | null;
+  readonly activity: string | null;
+  readonly meters: readonly MeterStatus[];
+}
+export interface Snapshot {
+  readonly gateway: string;
+  readonly version: string;
+  readonly boot: string;
+  readonly at: string;
+  readonly uptimeS: number;
+  readonly broker: { readonly connected: boolean; readonly sent: number; readonly acknowledged: number; readonly sentAgain: number };
+  readonly store: StoreStatus;
+  readonly ports: readonly PortStatus[];
+  readonly rssBytes: number;
+}
+
+/** The snapshot as a table. */
+export function snapshotText(snapshot: Snapshot): string[] {
+  const { broker, store } = snapshot;
+  const lines = [
+    `${snapshot.gateway}  version ${snapshot.version}  up ${Math.floor(snapshot.uptimeS)} s  ${Math.round(snapshot.rssBytes / 2 ** 20)} MiB`,
+    `broker ${broker.connected ? 'connected' : 'NOT connected'}  sent ${broker.sent}  acknowledged ${broker.acknowledged}  sent again ${broker.sentAgain}`,
+    `store  ${store.pending} messages wait for the head-end${store.failure ? `  FAILED: ${store.failure}` : ''}`,
+  ];
+  if (store.damage.quarantined + store.damage.missing > 0) {
+    lines.push(`store  damage found: ${store.damage.quarantined} quarantined, ${store.damage.missing} missing; read again from the meters`);
+  }
+  for (const port of snapshot.ports) {
+    lines.push('', `${port.name}  ${port.device}  ${port.open ? 'open' : `CLOSED${port.error ? `: ${port.error}` : ''}`}`);
+    lines.push('  meter            verdict                 read  missing  damaged  again  last success          clock');
+    for (const meter of port.meters) {
+      const numbers = [meter.intervalsRead, meter.intervalsMissing, meter.damagedFrames, meter.repeatedFrames];
+      const columns = numbers.map((value, i) => String(value).padStart([6, 8, 8, 6][i] as number)).join(' ');
+      const clock = meter.clockDeviationS === null ? '' : `${meter.clockDeviationS > 0 ? '+' : ''}${meter.clockDeviationS.toFixed(1)} s`;
+      const here = port.activity === meter.meter ? '»' : ' ';
+      lines.push(`${here} ${meter.meter.padEnd(16)} ${meter.verdict.padEnd(22)} ${columns}  ${(meter.lastSuccess ?? 'never').padEnd(20)}  ${clock}`);
+      if (meter.lastError) lines.push(`      ${meter.lastError}; next: ${meter.nextStep ?? ''}`);
+    }
+  }
+  return lines;
+}

@@ -1,0 +1,334 @@
+/**
+ * The store: what was read and is not yet acknowledged, and how far each series is accounted for. All of a poll goes in
+ * one synchronous batch; from then on the rows are the gateway's responsibility. Keys:
+ *   m/state                    epoch, next sequence, acknowledged up to
+ *   s/<meter>/<profile>        series state: since, coverage
+ *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill
+ *   q/<key>                    damaged records, kept for inspection
+ */
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Clock, later, type Millis, millis } from '../base/time.ts';
+import type { Coverage } from '../reading/coverage.ts';
+import type { Fact } from '../reading/facts.ts';
+import type { Database, Operation } from './database.ts';
+import { decodeRecord, encodeRecord } from './record.ts';
+
+export interface SeriesState {
+  readonly since: number;
+  readonly coverage: Coverage;
+}
+export type EntryClass = 0 | 1;
+export interface OutboxEntry {
+  readonly sequence: number;
+  readonly entryClass: EntryClass;
+  readonly storedAt: number;
+  readonly fact: Fact;
+}
+export interface Commit {
+  readonly meter: string;
+  readonly profile: string;
+  readonly state: SeriesState;
+  readonly entryClass: EntryClass;
+  readonly facts: readonly Fact[];
+}
+export interface Damage {
+  readonly quarantined: number;
+  readonly missing: number;
+  readonly log: readonly string[];
+}
+export interface StoreStatus {
+  readonly epoch: number;
+  readonly nextSequence: number;
+  readonly acknowledged: number;
+  readonly pending: number;
+  readonly oldestStoredAt: Millis | undefined;
+  readonly failure: string | undefined;
+  readonly damage: Damage;
+}
+export interface StoreSettings {
+  /** Opens the database; called again after an I/O error. */
+  readonly open: () => Promise<Database>;
+  readonly clock: Clock;
+  /** The epoch of a new store; an old one keeps its own. */
+  readonly newEpoch: number;
+  /** Lines of LevelDB's LOG that tell of damage, since it was opened. */
+  readonly logDamage?: () => readonly string[];
+}
+interface Meta {
+  readonly epoch: number;
+  readonly nextSequence: number;
+  /** The head-end has everything up to here, except `kept`. */
+  readonly acknowledged: number;
+  /** Entries up to `acknowledged` that the head-end refused: they stay and are sent again. */
+  readonly kept: readonly number[];
+}
+
+const metaKey = 'm/state';
+const width = 12;
+const outboxKey = (entryClass: EntryClass, sequence: number): string => `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
+const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
+const scanStep = 500;
+const reopenPauseMs = 2000;
+
+export class Store {
+  private readonly settings: StoreSettings;
+  private database: Database | undefined;
+  private meta: Meta = { epoch: 0, nextSequence: 1, acknowledged: 0, kept: [] };
+  private series = new Map<string, SeriesState>();
+  private pendingCount = 0;
+  private writing: Promise<unknown> = Promise.resolve();
+  private failure: string | undefined;
+  private reopenAt: Millis = millis(0);
+  private damage: Damage = { quarantined: 0, missing: 0, log: [] };
+  private committed: (() => void) | undefined;
+
+  private constructor(settings: StoreSettings) {
+    this.settings = settings;
+  }
+
+  static async open(settings: StoreSettings): Promise<Store> {
+    const store = new Store(settings);
+    store.database = await settings.open();
+    await store.load();
+    return store;
+  }
+
+  /** Called after each commit, for the outbox. One listener. */
+  onCommit(listener: () => void): void {
+    this.committed = listener;
+  }
+
+  get epoch(): number {
+    return this.meta.epoch;
+  }
+  get acknowledged(): number {
+    return this.meta.acknowledged;
+  }
+  seriesState(meter: string, profile: string): SeriesState | undefined {
+    return this.series.get(seriesKey(meter, profile));
+  }
+
+  async status(): Promise<StoreStatus> {
+    const oldest = this.pendingCount > 0 ? await this.oldest() : undefined;
+    return {
+      epoch: this.meta.epoch,
+      nextSequence: this.meta.nextSequence,
+      acknowledged: this.meta.acknowledged,
+      pending: this.pendingCount,
+      oldestStoredAt: oldest === undefined ? undefined : millis(oldest),
+      failure: this.failure,
+      damage: this.damage,
+    };
+  }
+
+  private async oldest(): Promise<number | undefined> {
+    let oldest: number | undefined;
+    for (const entryClass of [0, 1] as const) {
+      const [entry] = await this.outbox(entryClass, 0, 1);
+      if (entry && (oldest === undefined || entry.storedAt < oldest)) oldest = entry.storedAt;
+    }
+    return oldest;
+  }
+
+  /** Stores all of a poll, durably, or nothing of it. */
+  async commit(commit: Commit): Promise<void> {
+    await this.exclusive(async (database) => {
+      const first = this.meta.nextSequence;
+      const meta: Meta = { ...this.meta, nextSequence: first + commit.facts.length };
+      const storedAt = this.settings.clock.wall();
+      const operations: Operation[] = commit.facts.map((fact, i) => ({
+        type: 'put',
+        key: outboxKey(commit.entryClass, first + i),
+        value: encodeRecord({ sequence: first + i, body: { storedAt, fact } }),
+      }));
+      operations.push(this.put(seriesKey(commit.meter, commit.profile), meta.nextSequence, commit.state));
+      operations.push(this.put(metaKey, meta.nextSequence, meta));
+      await database.batch(operations, { sync: true });
+      this.meta = meta;
+      this.pendingCount += commit.facts.length;
+      this.series.set(seriesKey(commit.meter, commit.profile), commit.state);
+    });
+    this.committed?.();
+  }
+
+  /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
+  async outbox(entryClass: EntryClass, after: number, limit: number): Promise<OutboxEntry[]> {
+    const database = await this.opened();
+    const pairs = await this.guarded(() => database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, limit));
+    const entries: OutboxEntry[] = [];
+    for (const [key, value] of pairs) {
+      const record = decodeRecord(value);
+      const sequence = Number(key.slice(4));
+      if (record && record.sequence === sequence) {
+        const { storedAt, fact } = record.body as { storedAt: number; fact: Fact };
+        entries.push({ sequence, entryClass, storedAt, fact });
+      } else {
+        await this.replaceDamaged([{ sequence, entryClass, value }]);
+        entries.push({ sequence, entryClass, storedAt: this.settings.clock.wall(), fact: { kind: 'void', cause: 'STORE_DAMAGED' } });
+      }
+    }
+    return entries;
+  }
+
+  /**
+   * The head-end has everything up to `upTo`, except `nack`. Deleted without sync: a loss of the deletion only sends
+   * again. Returns how many entries went.
+   */
+  async acknowledge(upTo: number, nack: ReadonlySet<number>): Promise<number> {
+    // An acknowledgement of what was never sent is the head-end's mistake; it must not delete what comes later.
+    if (!Number.isSafeInteger(upTo) || upTo < 0 || upTo >= this.meta.nextSequence) return 0;
+    let deleted = 0;
+    await this.exclusive(async (database) => {
+      const kept = [...new Set([...this.meta.kept.filter((sequence) => sequence > upTo), ...nack])];
+      const meta: Meta = { ...this.meta, acknowledged: Math.max(this.meta.acknowledged, upTo), kept };
+      // First, so that no entry looks lost that was only deleted; leftovers of a crash are just sent again.
+      await database.batch([this.put(metaKey, meta.nextSequence, meta)], { sync: false });
+      this.meta = meta;
+      for (const entryClass of [0, 1] as const) {
+        for (let after = 0; ; ) {
+          const pairs = await database.range(outboxKey(entryClass, after + 1), outboxKey(entryClass, upTo + 1), scanStep);
+          if (pairs.length === 0) break;
+          const sequences = pairs.map(([key]) => Number(key.slice(4)));
+          after = sequences.at(-1) as number;
+          const gone = sequences.filter((sequence) => !nack.has(sequence));
+          const operations = gone.map((sequence): Operation => ({ type: 'del', key: outboxKey(entryClass, sequence) }));
+          if (operations.length > 0) await database.batch(operations, { sync: false });
+          this.pendingCount -= gone.length;
+          deleted += gone.length;
+        }
+      }
+    });
+    return deleted;
+  }
+
+  async close(): Promise<void> {
+    await this.writing.catch(() => {});
+    const { database } = this;
+    this.database = undefined;
+    await database?.close();
+  }
+
+  private put(key: string, sequence: number, body: unknown): Operation {
+    return { type: 'put', key, value: encodeRecord({ sequence, body }) };
+  }
+
+  /** One writer at a time, in order of the calls. */
+  private exclusive<T>(work: (database: Database) => Promise<T>): Promise<T> {
+    const next = this.writing.catch(() => {}).then(async () => {
+      const database = await this.opened();
+      return this.guarded(() => work(database));
+    });
+    this.writing = next;
+    return next;
+  }
+
+  /** After an I/O error LevelDB stays failed until it is closed and opened again. */
+  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      this.failure = undefined;
+      return result;
+    } catch (error) {
+      if (error instanceof Failure) throw error;
+      this.failure = messageOf(error);
+      this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
+      const { database } = this;
+      this.database = undefined;
+      await database?.close().catch(() => {});
+      throw new Failure('store-failed', `store: ${this.failure}`);
+    }
+  }
+
+  private async opened(): Promise<Database> {
+    if (this.database) return this.database;
+    if (this.settings.clock.now() < this.reopenAt) throw new Failure('store-failed', `store: ${this.failure ?? 'closed'}`);
+    this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
+    try {
+      this.database = await this.settings.open();
+      await this.load();
+      return this.database;
+    } catch (error) {
+      this.failure = messageOf(error);
+      throw error instanceof Failure ? error : new Failure('store-failed', `store: ${this.failure}`);
+    }
+  }
+
+  /** Reads all state and checks that the outbox is whole: every sequence after the acknowledged one must be there. */
+  private async load(): Promise<void> {
+    const database = this.database as Database;
+    const raw = await database.get(metaKey);
+    const meta = raw && decodeRecord(raw);
+    const sequences = new Map<number, { entryClass: EntryClass; value: Uint8Array | undefined }>();
+    let highest = 0;
+    for (const entryClass of [0, 1] as const) {
+      let after = 0;
+      for (;;) {
+        const pairs = await database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, scanStep);
+        if (pairs.length === 0) break;
+        for (const [key, value] of pairs) {
+          const sequence = Number(key.slice(4));
+          after = sequence;
+          highest = Math.max(highest, sequence);
+          const record = decodeRecord(value);
+          sequences.set(sequence, { entryClass, value: record?.sequence === sequence ? undefined : value });
+        }
+      }
+    }
+    this.meta = meta ? (meta.body as Meta) : { epoch: this.settings.newEpoch, nextSequence: highest + 1, acknowledged: 0, kept: [] };
+    const metaDamaged = (raw !== undefined && !meta) || this.meta.nextSequence <= highest;
+    if (metaDamaged) this.meta = { ...this.meta, nextSequence: highest + 1 };
+    this.series = new Map();
+    let seriesDamaged = 0;
+    for (const [key, value] of await database.range('s/', 's/~', 100_000)) {
+      const record = decodeRecord(value);
+      if (record) this.series.set(key, record.body as SeriesState);
+      else seriesDamaged++;
+    }
+    const broken: { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[] = [];
+    for (const [sequence, { entryClass, value }] of sequences) if (value) broken.push({ sequence, entryClass, value });
+    if (meta) {
+      for (let sequence = this.meta.acknowledged + 1; sequence < this.meta.nextSequence; sequence++) {
+        if (!sequences.has(sequence)) broken.push({ sequence, entryClass: 1, value: undefined });
+      }
+      for (const sequence of this.meta.kept) {
+        if (!sequences.has(sequence)) broken.push({ sequence, entryClass: 1, value: undefined });
+      }
+    }
+    this.pendingCount = sequences.size + broken.filter(({ value }) => value === undefined).length;
+    const log = this.settings.logDamage?.() ?? [];
+    this.damage = { quarantined: 0, missing: 0, log };
+    if (broken.length > 0) await this.replaceDamaged(broken);
+    if (broken.length > 0 || metaDamaged || seriesDamaged > 0 || log.length > 0) await this.readAgain();
+    if (!raw || metaDamaged) await database.batch([this.put(metaKey, this.meta.nextSequence, this.meta)], { sync: true });
+  }
+
+  /** A damaged or vanished entry keeps its sequence number, so that the head-end can acknowledge past it. */
+  private async replaceDamaged(broken: readonly { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[]): Promise<void> {
+    const fact: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
+    const storedAt = this.settings.clock.wall();
+    const operations: Operation[] = [];
+    for (const { sequence, entryClass, value } of broken) {
+      const key = outboxKey(entryClass, sequence);
+      if (value) operations.push({ type: 'put', key: `q/${key}`, value });
+      operations.push({ type: 'put', key, value: encodeRecord({ sequence, body: { storedAt, fact } }) });
+    }
+    await (this.database as Database).batch(operations, { sync: true });
+    const quarantined = broken.filter(({ value }) => value !== undefined).length;
+    this.damage = {
+      ...this.damage,
+      quarantined: this.damage.quarantined + quarantined,
+      missing: this.damage.missing + broken.length - quarantined,
+    };
+  }
+
+  /** What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. */
+  private async readAgain(): Promise<void> {
+    const operations: Operation[] = [];
+    for (const [key, state] of this.series) {
+      const emptied: SeriesState = { ...state, coverage: [] };
+      this.series.set(key, emptied);
+      operations.push(this.put(key, this.meta.nextSequence, emptied));
+    }
+    if (operations.length > 0) await (this.database as Database).batch(operations, { sync: true });
+  }
+}
