@@ -109,7 +109,11 @@ cleanUp.push(() => broker?.kill());
 
 const start = millis(Date.now());
 const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
-const scenario = parseScenario({ seed, bus: { turnaround_ms: 20 }, meters: { count: meterCount, history_days: days + 2, depth_days: days + 30 } });
+const scenario = parseScenario({
+  seed,
+  bus: { turnaround_ms: 20 },
+  meters: { count: meterCount, history_days: days + 2, depth_days: days + 30 },
+});
 const simulated = buildBus(scenario, start);
 const served = servePty(simulated.bus);
 cleanUp.push(() => served.close());
@@ -161,10 +165,24 @@ const logPath = join(stateDirectory, 'gateway.log');
 let daemon!: ChildProcess;
 let expectedExit = false;
 function startDaemon(): void {
-  const child = spawn('/bin/sh', ['-c', `exec "$0" "$@" >> '${logPath}' 2>&1`, node, '--max-old-space-size=64', '--max-semi-space-size=2', entry, 'run', '--config', configPath], {
-    env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
-    stdio: 'ignore',
-  });
+  const child = spawn(
+    '/bin/sh',
+    [
+      '-c',
+      `exec "$0" "$@" >> '${logPath}' 2>&1`,
+      node,
+      '--max-old-space-size=64',
+      '--max-semi-space-size=2',
+      entry,
+      'run',
+      '--config',
+      configPath,
+    ],
+    {
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+      stdio: 'ignore',
+    },
+  );
   daemon = child;
   child.on('exit', (code, signal) => {
     if (expectedExit || child !== daemon) return;
@@ -258,14 +276,19 @@ async function finish(code: number): Promise<never> {
 process.on('SIGINT', () => void finish(0));
 process.on('SIGTERM', () => void finish(0));
 
-process.stdout.write(`broker ${brokerUrl}, bus ${served.device}, ${meterCount} meters, ${days} days, state ${stateDirectory}\n`);
+process.stdout.write(
+  `broker ${brokerUrl}, bus ${served.device}, ${meterCount} meters, ${days} days, state ${stateDirectory}\n`,
+);
 const refresh = setInterval(() => void show(), terminal ? 500 : 5000);
 
 if (forS === undefined) {
   process.stdout.write('Ctrl-C stops\n');
 } else {
   const end = start + forS * 1000;
-  const killAt = Array.from({ length: kills }, () => start + 3000 + Math.random() * Math.max(0, forS * 1000 * 0.8 - 3000)).sort((a, b) => a - b);
+  const killAt = Array.from(
+    { length: kills },
+    () => start + 3000 + Math.random() * Math.max(0, forS * 1000 * 0.8 - 3000),
+  ).sort((a, b) => a - b);
   let killed = 0;
   const third = (forS * 1000) / 3;
   let outage: 'before' | 'during' | 'after' = values['outage'] && broker ? 'before' : 'after';
@@ -298,7 +321,9 @@ if (forS === undefined) {
   const at = Date.now();
   let pending = -1;
   for (let i = 0; i < 20 && pending !== 0; i++) {
-    pending = await askStatus(socketPath).then((snapshot) => snapshot.store.pending).catch(() => -1);
+    pending = await askStatus(socketPath)
+      .then((snapshot) => snapshot.store.pending)
+      .catch(() => -1);
     if (pending !== 0) await sleep(250);
   }
   clearInterval(refresh);
@@ -306,7 +331,12 @@ if (forS === undefined) {
   const result = compareWithOracle(at);
   const { counters } = ingest;
   const good =
-    result.delivered === result.expected && result.wrong === 0 && counters.conflicts === 0 && counters.gaps === 0 && counters.unfit === 0 && pending === 0;
+    result.delivered === result.expected &&
+    result.wrong === 0 &&
+    counters.conflicts === 0 &&
+    counters.gaps === 0 &&
+    counters.unfit === 0 &&
+    pending === 0;
   const lines = [
     `expected     ${result.expected} meter-hours (ended more than ${pollOffsetS + 60} s before the end of the run)`,
     `delivered    ${result.delivered} equal to the oracle, ${result.wrong} wrong, ${counters.conflicts} keys with two values, ${counters.gaps} gaps`,
@@ -320,6 +350,7 @@ if (forS === undefined) {
   for (const line of lines) process.stdout.write(`${line}\n`);
   for (const conflict of ingest.conflicts) process.stdout.write(`conflict: ${conflict}\n`);
   for (const [unfit, count] of ingest.unfit) process.stdout.write(`unfit: ${unfit} × ${count}\n`);
-  if (good && text('state') === undefined) cleanUp.unshift(() => rmSync(stateDirectory, { recursive: true, force: true }));
+  if (good && text('state') === undefined)
+    cleanUp.unshift(() => rmSync(stateDirectory, { recursive: true, force: true }));
   await finish(good ? 0 : 1);
 }

@@ -66,7 +66,10 @@ export function compose(config: Config, world: World): House {
     const meters = port.meter.map((meter): PolledMeter => {
       const model = world.models.get(meter.model);
       if (!model) {
-        throw new Failure('config-invalid', `meter ${meter.id}: no model '${meter.model}'; there are ${[...world.models.keys()].join(', ')}`);
+        throw new Failure(
+          'config-invalid',
+          `meter ${meter.id}: no model '${meter.model}'; there are ${[...world.models.keys()].join(', ')}`,
+        );
       }
       return {
         origin: { meter: meter.id, point: meter.point, serial: meter.serial },
@@ -132,10 +135,18 @@ export function compose(config: Config, world: World): House {
       boot: world.boot,
       epoch: status.epoch,
       pending: status.pending,
-      oldestUnacknowledgedS: status.oldestStoredAt === undefined ? null : Math.max(0, Math.round((clock.wall() - status.oldestStoredAt) / 1000)),
+      oldestUnacknowledgedS:
+        status.oldestStoredAt === undefined
+          ? null
+          : Math.max(0, Math.round((clock.wall() - status.oldestStoredAt) / 1000)),
       clockTrust: 'system',
       disk: world.disk(),
-      ports: ports.map(({ port, owner }) => ({ name: port.name, device: port.device, open: owner.state.open, error: owner.state.lastError ?? null })),
+      ports: ports.map(({ port, owner }) => ({
+        name: port.name,
+        device: port.device,
+        open: owner.state.open,
+        error: owner.state.lastError ?? null,
+      })),
       meters: ports.flatMap(({ runner }) =>
         runner.status().map((meter) => ({
           meter: meter.meter,
@@ -144,7 +155,11 @@ export function compose(config: Config, world: World): House {
           missing: meter.intervalsMissing,
         })),
       ),
-      store: { failure: status.failure ?? null, quarantined: status.damage.quarantined, missing: status.damage.missing },
+      store: {
+        failure: status.failure ?? null,
+        quarantined: status.damage.quarantined,
+        missing: status.damage.missing,
+      },
     };
   };
   const { mqtt } = config;
@@ -190,7 +205,8 @@ export function compose(config: Config, world: World): House {
       void runners.catch(() => {}).finally(() => drained.abort());
       await clock.sleepUntil(later(clock.now(), drainMs), drained.signal);
       // A session that is still reading loses its line; its rows were not stored, they will be read again.
-      for (const { owner } of ports) await owner.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'port did not close'));
+      for (const { owner } of ports)
+        await owner.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'port did not close'));
       await runners.catch(() => {});
       forwarding.abort();
       await forwards.catch(() => {});

@@ -13,7 +13,7 @@ export class CodecError extends Error {
     this.offset = offset;
   }
   override toString(): string {
-    const where = this.path.length > 0 ? ` in ${[...this.path].reverse().join('.')}` : '';
+    const where = this.path.length > 0 ? ` in ${this.path.toReversed().join('.')}` : '';
     return `offset ${this.offset}${where}: ${this.message}`;
   }
 }
@@ -36,31 +36,96 @@ const entry = (family: Family, fault: Fault, exitCode: number, nextStep: string)
 
 /** Exit codes: 1 bad input, 2 usage or configuration, 3 line, 4 the meter broke the rules, 5 the meter refused, 6 store. */
 export const errorTable = {
-  'malformed-octets': entry('codec', 'meter', 4, 'Save the exchange with --trace and run `meter-gateway decode` on it.'),
-  'frame-rejected': entry('remote', 'meter', 4, 'Try again; if it repeats, set max_info = 128 and window = 1 for this meter.'),
-  'link-disconnected': entry('remote', 'meter', 4, 'The meter closed the link; wait two minutes for its inactivity time-out and try again.'),
+  'malformed-octets': entry(
+    'codec',
+    'meter',
+    4,
+    'Save the exchange with --trace and run `meter-gateway decode` on it.',
+  ),
+  'frame-rejected': entry(
+    'remote',
+    'meter',
+    4,
+    'Try again; if it repeats, set max_info = 128 and window = 1 for this meter.',
+  ),
+  'link-disconnected': entry(
+    'remote',
+    'meter',
+    4,
+    'The meter closed the link; wait two minutes for its inactivity time-out and try again.',
+  ),
   'unexpected-apdu': entry('remote', 'meter', 4, 'Save the exchange with --trace and report the meter model.'),
   'block-out-of-order': entry('remote', 'meter', 4, 'Try again; if it repeats, lower max_pdu for this meter.'),
   'answer-too-long': entry('remote', 'meter', 4, 'Ask for fewer rows at a time.'),
-  'sign-on-malformed': entry('remote', 'meter', 4, 'Check that the optical head sits straight and that --mode-e is right for this meter.'),
-  'service-exception': entry('remote', 'meter', 4, 'The meter refused the service in its present state; try again, then check the client address.'),
-  'association-refused': entry('refusal', 'operator', 5, 'Check client and server addresses and the authentication mechanism.'),
-  'authentication-refused': entry('refusal', 'operator', 5, 'Check the password. Do not try many times: meters lock for up to 24 hours.'),
-  'access-refused': entry('refusal', 'operator', 5, 'This client may not read that object, or the meter does not have it.'),
-  'identity-mismatch': entry('refusal', 'operator', 5, 'Another meter answers at this address: check the serial number on the meter.'),
+  'sign-on-malformed': entry(
+    'remote',
+    'meter',
+    4,
+    'Check that the optical head sits straight and that --mode-e is right for this meter.',
+  ),
+  'service-exception': entry(
+    'remote',
+    'meter',
+    4,
+    'The meter refused the service in its present state; try again, then check the client address.',
+  ),
+  'association-refused': entry(
+    'refusal',
+    'operator',
+    5,
+    'Check client and server addresses and the authentication mechanism.',
+  ),
+  'authentication-refused': entry(
+    'refusal',
+    'operator',
+    5,
+    'Check the password. Do not try many times: meters lock for up to 24 hours.',
+  ),
+  'access-refused': entry(
+    'refusal',
+    'operator',
+    5,
+    'This client may not read that object, or the meter does not have it.',
+  ),
+  'identity-mismatch': entry(
+    'refusal',
+    'operator',
+    5,
+    'Another meter answers at this address: check the serial number on the meter.',
+  ),
   'period-mismatch': entry('refusal', 'operator', 5, 'Set period_s of this profile to what the meter captures.'),
   'no-answer': entry('line', 'line', 3, 'Check power, A/B polarity, the address and the speed.'),
-  'damaged-answer': entry('line', 'line', 3, 'Octets arrive damaged: check termination, shield, grounding and the speed.'),
-  'port-missing': entry('line', 'line', 3, 'Check the cable of the adapter and the device name: ls -l /dev/serial/by-id'),
-  'port-busy': entry('line', 'operator', 3, 'Another program uses this port: stop it (the gateway itself? see meter-gateway status).'),
+  'damaged-answer': entry(
+    'line',
+    'line',
+    3,
+    'Octets arrive damaged: check termination, shield, grounding and the speed.',
+  ),
+  'port-missing': entry(
+    'line',
+    'line',
+    3,
+    'Check the cable of the adapter and the device name: ls -l /dev/serial/by-id',
+  ),
+  'port-busy': entry(
+    'line',
+    'operator',
+    3,
+    'Another program uses this port: stop it (the gateway itself? see meter-gateway status).',
+  ),
   'port-lost': entry('line', 'line', 3, 'The adapter was unplugged or the connection closed: check the cable.'),
-  'busy': entry('local', 'gateway', 2, 'One request at a time: wait for the answer.'),
+  busy: entry('local', 'gateway', 2, 'One request at a time: wait for the answer.'),
   'not-associated': entry('local', 'gateway', 2, 'Open the association first.'),
   'request-too-long': entry('local', 'gateway', 2, 'Ask for fewer objects in one request.'),
   'bad-argument': entry('local', 'operator', 2, 'See --help.'),
   'secret-missing': entry('local', 'operator', 2, 'Give the secret by METER_SECRET, --secret-file or at the prompt.'),
   'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
-  'store-missing': entry('local', 'operator', 6, 'Restore the folder; or, to begin a new store on purpose, remove the marker file named above.'),
+  'store-missing': entry(
+    'local',
+    'operator',
+    6,
+    'Restore the folder; or, to begin a new store on purpose, remove the marker file named above.',
+  ),
   'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
   'store-damaged': entry('local', 'gateway', 6, 'The folder was left untouched. Copy it aside before anything else.'),
   'store-failed': entry('local', 'gateway', 6, 'Check space and health of the disk: df -h, dmesg.'),

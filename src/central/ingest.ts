@@ -45,7 +45,8 @@ export const newIngest = (): Ingest => ({
   received: new Map(),
 });
 
-export const valueKey = (meter: string, series: string, obis: string, startMs: number): string => `${meter}|${series}|${obis}|${startMs}`;
+export const valueKey = (meter: string, series: string, obis: string, startMs: number): string =>
+  `${meter}|${series}|${obis}|${startMs}`;
 
 /** A gateway introduced itself: where its numbering stands. */
 export function greet(state: Ingest, birth: { gateway: string; epoch: number; acknowledged: number }): void {
@@ -95,9 +96,14 @@ function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): v
         quality: payload.quality[i] as string,
       };
       const kept = state.values.get(key);
-      if (kept && kept.rev === value.rev && (kept.register !== value.register || kept.quality !== value.quality || kept.energy !== value.energy)) {
+      if (
+        kept &&
+        kept.rev === value.rev &&
+        (kept.register !== value.register || kept.quality !== value.quality || kept.energy !== value.energy)
+      ) {
         state.counters.conflicts++;
-        if (state.conflicts.length < 20) state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(kept)} and ${JSON.stringify(value)}`);
+        if (state.conflicts.length < 20)
+          state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(kept)} and ${JSON.stringify(value)}`);
       }
       if (!kept || value.rev > kept.rev) state.values.set(key, value);
     }

@@ -8,7 +8,11 @@ import { explain, explainedJson, requireReadable } from './explain.ts';
 /** Larger than any recording of a session. */
 const inputLimit = 64 << 20;
 
-export function decodeInput(file: string, options: { json?: boolean; rows?: boolean }, print: (line: string) => void): number {
+export function decodeInput(
+  file: string,
+  options: { json?: boolean; rows?: boolean },
+  print: (line: string) => void,
+): number {
   let octets: Buffer;
   try {
     octets = readFileSync(file === '-' ? 0 : file);

@@ -17,7 +17,7 @@ export function parseExchange(text: string): Recorded[] {
     const trimmed = content.trim();
     if (trimmed === '') return;
     if (trimmed.startsWith('#')) {
-      if (/^# connect/.test(trimmed)) recorded.push({ line, session: trimmed.slice(2) });
+      if (trimmed.startsWith('# connect')) recorded.push({ line, session: trimmed.slice(2) });
       return;
     }
     const tapped = /^(\S+)\s+(->|<-)\s+(\d+)\s+(.*)$/.exec(trimmed) ?? /^(push)\s+()(\d+)\s+(.*)$/.exec(trimmed);

@@ -16,7 +16,13 @@ import { stripParity } from '../dlms/iec62056-21/parity.ts';
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { type Apdu, type Attribute, decodeApdu, type GetResult, getResults } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
-import { capturePeriodMsOf, loadProfileRow, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import {
+  capturePeriodMsOf,
+  loadProfileRow,
+  type LoadProfileRow,
+  type ScalerUnit,
+  scalerUnitOf,
+} from '../reading/load-profile-row.ts';
 import type { Recorded, RecordedLine } from './exchange-file.ts';
 
 export interface Explained {
@@ -45,7 +51,8 @@ interface Asked {
   blocks: Uint8Array[];
 }
 
-const addressText = (a: HdlcAddress): string => (a.physical === undefined ? `${a.logical}` : `${a.logical}/${a.physical}`);
+const addressText = (a: HdlcAddress): string =>
+  a.physical === undefined ? `${a.logical}` : `${a.logical}/${a.physical}`;
 
 function frameText(frame: Frame): string {
   const { control } = frame;
@@ -67,7 +74,8 @@ const resultText = (result: GetResult): string =>
   'data' in result ? short(dataText(result.data)) : `refused: ${refusalName(result.refused)}`;
 
 function acseText(apdu: AcseApdu): string {
-  const name = (value: number) => Object.entries(mechanism).find(([, number]) => number === value)?.[0] ?? String(value);
+  const name = (value: number) =>
+    Object.entries(mechanism).find(([, number]) => number === value)?.[0] ?? String(value);
   let user = '';
   if ('userInformation' in apdu && apdu.userInformation) {
     try {
@@ -140,7 +148,8 @@ function guessColumns(row: Data): CaptureObject[] | undefined {
   if (first?.type !== 'octet-string' || first.value.length !== 12) return undefined;
   return row.value.map((cell, i): CaptureObject => {
     if (i === 0) return clockColumn;
-    if (i === 1 && cell.type === 'unsigned') return { classId: 1, logicalName: '0.0.96.10.1.255', attribute: 2, dataIndex: 0 };
+    if (i === 1 && cell.type === 'unsigned')
+      return { classId: 1, logicalName: '0.0.96.10.1.255', attribute: 2, dataIndex: 0 };
     return { classId: 3, logicalName: `255.255.255.255.255.${i}`, attribute: 2, dataIndex: 0 };
   });
 }
@@ -162,7 +171,8 @@ export function explain(recorded: readonly Recorded[]): Explanation {
     if (!('data' in result)) return;
     const { data } = result;
     if (!attribute) {
-      if (data.type === 'array' && data.value[0] && guessColumns(data.value[0])) buffers.push({ name: undefined, data, line });
+      if (data.type === 'array' && data.value[0] && guessColumns(data.value[0]))
+        buffers.push({ name: undefined, data, line });
       return;
     }
     const { classId, logicalName: name, attribute: id } = attribute;
@@ -262,7 +272,11 @@ export function explain(recorded: readonly Recorded[]): Explanation {
 
   const onWrapper = (frame: WrapperFrame, at: RecordedLine): void => {
     const inner = apduOf(frame.apdu, at);
-    push(at, [`wrapper ${frame.source} → ${frame.destination}, ${frame.apdu.length} octets`, ...inner.text], inner.apdu);
+    push(
+      at,
+      [`wrapper ${frame.source} → ${frame.destination}, ${frame.apdu.length} octets`, ...inner.text],
+      inner.apdu,
+    );
   };
 
   for (const item of recorded) {
@@ -273,7 +287,12 @@ export function explain(recorded: readonly Recorded[]): Explanation {
       continue;
     }
     const { octets } = item;
-    const side: Side = sides.get(item.direction) ?? { hdlc: new Deframer(), wrapper: new Unwrapper(), kind: undefined, parts: new Map() };
+    const side: Side = sides.get(item.direction) ?? {
+      hdlc: new Deframer(),
+      wrapper: new Unwrapper(),
+      kind: undefined,
+      parts: new Map(),
+    };
     sides.set(item.direction, side);
     const first = octets[0] as number;
     const signOn = stripParity(octets).octets;
@@ -300,7 +319,8 @@ export function explain(recorded: readonly Recorded[]): Explanation {
       const dropped = side.hdlc.dropped;
       for (const frame of side.hdlc.push(octets)) onHdlc(frame, item, side);
       if (side.hdlc.damaged > before) note(item.line, `offset 0: damaged frame (${side.hdlc.lastDamage})`);
-      if (side.hdlc.dropped > dropped) note(item.line, `offset 0: ${side.hdlc.dropped - dropped} octets outside of frames`);
+      if (side.hdlc.dropped > dropped)
+        note(item.line, `offset 0: ${side.hdlc.dropped - dropped} octets outside of frames`);
     } else {
       try {
         for (const frame of side.wrapper.push(octets)) onWrapper(frame, item);
@@ -326,7 +346,8 @@ export function explain(recorded: readonly Recorded[]): Explanation {
     }
     const period = (name === undefined ? undefined : periods.get(name)) ?? 0;
     try {
-      for (const entry of bufferEntries(data, layout, period)) rows.push(loadProfileRow(entry, layout, period, scalers));
+      for (const entry of bufferEntries(data, layout, period))
+        rows.push(loadProfileRow(entry, layout, period, scalers));
     } catch (error) {
       note(line, messageOf(error));
     }

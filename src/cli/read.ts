@@ -44,10 +44,14 @@ const bad = (message: string): never => {
 };
 function whole(name: string, text: string, low: number, high: number): number {
   const value = Number(text);
-  return /^-?\d+$/.test(text) && value >= low && value <= high ? value : bad(`${name} takes a whole number from ${low} to ${high}, not '${text}'`);
+  return /^-?\d+$/.test(text) && value >= low && value <= high
+    ? value
+    : bad(`${name} takes a whole number from ${low} to ${high}, not '${text}'`);
 }
 function instant(name: string, text: string): Millis {
-  const value = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
+  const value = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
   return Number.isNaN(value) ? bad(`${name} takes UTC, e.g. 2026-10-10T00:00Z, not '${text}'`) : millis(value);
 }
 
@@ -71,7 +75,8 @@ async function classOf(session: Session, name: LogicalName): Promise<number> {
   if (list.type === 'array') {
     for (const entry of list.value) {
       const [classId, , listed] = entry.type === 'structure' ? entry.value : [];
-      if (classId?.type === 'long-unsigned' && listed?.type === 'octet-string' && logicalNameOf(listed.value) === name) return classId.value;
+      if (classId?.type === 'long-unsigned' && listed?.type === 'octet-string' && logicalNameOf(listed.value) === name)
+        return classId.value;
     }
   }
   throw new Failure('access-refused', `the meter's object list has no ${obis(name)}; name its class with --class`);
@@ -83,7 +88,8 @@ function accessOf(device: string, options: ReadOptions, secret: Uint8Array | und
   if (options.link !== 'hdlc' && options.link !== 'wrapper') bad(`--link takes hdlc or wrapper, not '${options.link}'`);
   if (options.auth !== 'none' && options.auth !== 'lls') bad(`--auth takes none or lls, not '${options.auth}'`);
   const size = options.addressSize;
-  if (size !== undefined && size !== '1' && size !== '2' && size !== '4') bad(`--address-size takes 1, 2 or 4, not '${size}'`);
+  if (size !== undefined && size !== '1' && size !== '2' && size !== '4')
+    bad(`--address-size takes 1, 2 or 4, not '${size}'`);
   const model: MeterModel = {
     name: 'command-line',
     evidence: '',
@@ -93,7 +99,9 @@ function accessOf(device: string, options: ReadOptions, secret: Uint8Array | und
     ...(size && { address_size: Number(size) as 1 | 2 | 4 }),
     release: true,
     range_deviation_min: 0,
-    ...(options.standardOffset !== undefined && { stamp_deviation_min: -whole('--standard-offset', options.standardOffset, -840, 840) }),
+    ...(options.standardOffset !== undefined && {
+      stamp_deviation_min: -whole('--standard-offset', options.standardOffset, -840, 840),
+    }),
     deviation_inverted: false,
   };
   return {
@@ -114,7 +122,12 @@ function accessOf(device: string, options: ReadOptions, secret: Uint8Array | und
   };
 }
 
-export async function read(device: string, options: ReadOptions, clock: Clock, print: (line: string) => void): Promise<void> {
+export async function read(
+  device: string,
+  options: ReadOptions,
+  clock: Clock,
+  print: (line: string) => void,
+): Promise<void> {
   // Everything that can be wrong on the command line is said before the line is touched.
   const objects = (options.object ?? []).map((text) => {
     const match = /^(.+):(-?\d+)$/.exec(text);
@@ -142,7 +155,10 @@ export async function read(device: string, options: ReadOptions, clock: Clock, p
     options.trace === undefined
       ? undefined
       : (direction, octets) =>
-          appendFileSync(options.trace as string, `${((clock.now() - started) / 1000).toFixed(4)} ${direction} ${octets.length} ${toHex(octets, ' ')}\n`);
+          appendFileSync(
+            options.trace as string,
+            `${((clock.now() - started) / 1000).toFixed(4)} ${direction} ${octets.length} ${toHex(octets, ' ')}\n`,
+          );
   if (options.trace !== undefined) appendFileSync(options.trace, `# connect ${device} ${iso(clock.wall())}\n`);
   const port = await openPort(device, access.baud, clock);
   try {
@@ -155,7 +171,9 @@ export async function read(device: string, options: ReadOptions, clock: Clock, p
         else {
           print(`logical device name  ${identity.logicalDeviceName ?? '(refused)'}`);
           print(`serial number        ${identity.serial ?? '(refused)'}`);
-          print(`clock                ${identity.clockDeviationMs === undefined ? '(no instant)' : `${identity.clockDeviationMs / 1000} s from this machine's`}`);
+          print(
+            `clock                ${identity.clockDeviationMs === undefined ? '(no instant)' : `${identity.clockDeviationMs / 1000} s from this machine's`}`,
+          );
         }
       }
       if (objects.length > 0) {
@@ -169,7 +187,11 @@ export async function read(device: string, options: ReadOptions, clock: Clock, p
           const { logicalName, attribute, classId: object } = attributes[i] as Attribute;
           const key = `${obis(logicalName)}:${attribute}`;
           if ('data' in result) {
-            print(options.json ? JSON.stringify({ object: key, class: object, value: dataJson(result.data) }) : `${key}  ${dataText(result.data)}`);
+            print(
+              options.json
+                ? JSON.stringify({ object: key, class: object, value: dataJson(result.data) })
+                : `${key}  ${dataText(result.data)}`,
+            );
           } else {
             const why = refusalName(result.refused);
             if (options.json) print(JSON.stringify({ object: key, class: object, refused: why }));

@@ -10,7 +10,10 @@ export function secretFromFile(path: string): Uint8Array {
   try {
     const { mode } = statSync(path);
     if ((mode & 0o077) !== 0) {
-      throw new Failure('secret-missing', `${path} may be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}`);
+      throw new Failure(
+        'secret-missing',
+        `${path} may be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}`,
+      );
     }
     text = readFileSync(path);
   } catch (error) {

@@ -15,7 +15,13 @@ function distance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      next.push(
+        Math.min(
+          (row[j] as number) + 1,
+          (next[j - 1] as number) + 1,
+          (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      );
     }
     row = next;
   }
@@ -64,11 +70,17 @@ export function parseConfig(text: string, name: string): Loaded {
   }
   const result = v.safeParse(configSchema, table);
   if (!result.success) {
-    throw new Failure('config-invalid', [`${name}:`, ...result.issues.map((issue) => `  ${problemOf(issue)}`)].join('\n'));
+    throw new Failure(
+      'config-invalid',
+      [`${name}:`, ...result.issues.map((issue) => `  ${problemOf(issue)}`)].join('\n'),
+    );
   }
   const { errors, warnings } = crossCheck(result.output);
   if (errors.length > 0) {
-    throw new Failure('config-invalid', [`${name}:`, ...errors.map(({ path, message }) => `  ${path}: ${message}`)].join('\n'));
+    throw new Failure(
+      'config-invalid',
+      [`${name}:`, ...errors.map(({ path, message }) => `  ${path}: ${message}`)].join('\n'),
+    );
   }
   return { config: result.output, warnings: warnings.map(({ path, message }) => `${path}: ${message}`) };
 }

@@ -24,7 +24,10 @@ const text = v.pipe(v.string('a text in quotes is expected'), v.minLength(1, 'mu
 /** `file:/path` (mode 0600) or `credential:name` (systemd). Never the secret itself. */
 const reference = v.pipe(
   text,
-  v.regex(/^(file:\/.+|credential:[A-Za-z0-9_.-]+)$/, 'write file:/path/to/file or credential:name; secrets never stand in this file'),
+  v.regex(
+    /^(file:\/.+|credential:[A-Za-z0-9_.-]+)$/,
+    'write file:/path/to/file or credential:name; secrets never stand in this file',
+  ),
 );
 const obisCode = v.pipe(text, v.check(checkable(parseLogicalName), 'no OBIS code; write 1-0:99.1.0*255'));
 
@@ -49,12 +52,17 @@ const meter = v.strictObject({
   physical: v.optional(whole(0, 16_383)),
   auth: v.optional(v.picklist(['none', 'lls'], 'none or lls'), 'none'),
   secret: v.optional(reference),
-  profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [{ obis: '1-0:99.1.0*255', period_s: 3600 }]),
+  profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [
+    { obis: '1-0:99.1.0*255', period_s: 3600 },
+  ]),
   since: v.optional(v.pipe(text, v.isoTimestamp('UTC, e.g. 2026-10-01T00:00:00Z'))),
 });
 const port = v.strictObject({
   name: topicPart,
-  device: v.pipe(text, v.check(checkable(parseSelector), 'serial:/dev/serial/by-id/…, a device path, or tcp://host:port')),
+  device: v.pipe(
+    text,
+    v.check(checkable(parseSelector), 'serial:/dev/serial/by-id/…, a device path, or tcp://host:port'),
+  ),
   link: v.optional(v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper'), 'hdlc'),
   mode_e: v.optional(v.boolean('true or false'), false),
   baud: v.optional(whole(300, 921_600), 9600),
@@ -87,7 +95,9 @@ export const configSchema = v.strictObject({
     rate_limit: v.optional(v.pipe(v.number('a number is expected'), v.minValue(0.01, 'at least 0.01'))),
   }),
   log: v.optional(
-    v.strictObject({ level: v.optional(v.picklist(['debug', 'info', 'warn', 'error'], 'debug, info, warn or error'), 'info') }),
+    v.strictObject({
+      level: v.optional(v.picklist(['debug', 'info', 'warn', 'error'], 'debug, info, warn or error'), 'info'),
+    }),
     {},
   ),
   port: v.pipe(v.array(port), v.minLength(1, 'at least one [[port]]')),
@@ -112,17 +122,26 @@ export function crossCheck(config: Config): { errors: Problem[]; warnings: Probl
     const at = `port[${i}]`;
     unique('port name', aPort.name, `${at}.name`);
     unique('device', aPort.device.replace(/^serial:/, ''), `${at}.device`);
-    if (aPort.mode_e && aPort.link === 'wrapper') errors.push({ path: `${at}.mode_e`, message: 'mode E leads to HDLC, not to the wrapper' });
-    if (aPort.mode_e && aPort.meter.length > 1) warnings.push({ path: `${at}.mode_e`, message: 'an optical head sees one meter; several need their device addresses' });
+    if (aPort.mode_e && aPort.link === 'wrapper')
+      errors.push({ path: `${at}.mode_e`, message: 'mode E leads to HDLC, not to the wrapper' });
+    if (aPort.mode_e && aPort.meter.length > 1)
+      warnings.push({
+        path: `${at}.mode_e`,
+        message: 'an optical head sees one meter; several need their device addresses',
+      });
     aPort.meter.forEach((aMeter, j) => {
       const here = `${at}.meter[${j}]`;
       unique('meter id', aMeter.id, `${here}.id`);
       unique('serial', aMeter.serial, `${here}.serial`);
       unique(`address on ${aPort.name}`, `${aMeter.server}/${aMeter.physical ?? '-'}`, `${here}.server`);
-      if (aMeter.id === '_') errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
-      if (aMeter.auth === 'lls' && !aMeter.secret) errors.push({ path: `${here}.secret`, message: 'auth = "lls" needs a secret' });
-      if (aMeter.auth === 'none' && aMeter.secret) warnings.push({ path: `${here}.secret`, message: 'not used with auth = "none"' });
-      if (aPort.link === 'wrapper' && aMeter.physical !== undefined) warnings.push({ path: `${here}.physical`, message: 'not used with link = "wrapper"' });
+      if (aMeter.id === '_')
+        errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
+      if (aMeter.auth === 'lls' && !aMeter.secret)
+        errors.push({ path: `${here}.secret`, message: 'auth = "lls" needs a secret' });
+      if (aMeter.auth === 'none' && aMeter.secret)
+        warnings.push({ path: `${here}.secret`, message: 'not used with auth = "none"' });
+      if (aPort.link === 'wrapper' && aMeter.physical !== undefined)
+        warnings.push({ path: `${here}.physical`, message: 'not used with link = "wrapper"' });
       if (/^\d{18}$/.test(aMeter.point) && !gsrnIsValid(aMeter.point)) {
         const problem = { path: `${here}.point`, message: `${aMeter.point} has a wrong GS1 check digit` };
         (config.gateway.check_point_ids === 'refuse' ? errors : warnings).push(problem);

@@ -5,7 +5,15 @@ import { type Clock, iso, later } from '../base/time.ts';
 import type { Store } from '../store/store.ts';
 import { type Broker, type BrokerListener, type BrokerSettings, openBroker } from './mqtt-client.ts';
 import { Outbox } from './outbox.ts';
-import { ackPayload, type BirthPayload, contractVersion, type HealthPayload, isUnfit, parsePayload, type Topics } from './payload.ts';
+import {
+  ackPayload,
+  type BirthPayload,
+  contractVersion,
+  type HealthPayload,
+  isUnfit,
+  parsePayload,
+  type Topics,
+} from './payload.ts';
 
 export interface ForwarderSettings {
   readonly store: Store;
@@ -44,7 +52,10 @@ export class Forwarder {
       window: () => this.broker.window(),
       rateLimit: settings.rateLimit,
     });
-    const broker: BrokerSettings = { ...settings.broker, will: { topic: settings.topics.state, payload: this.state(false) } };
+    const broker: BrokerSettings = {
+      ...settings.broker,
+      will: { topic: settings.topics.state, payload: this.state(false) },
+    };
     const listener: BrokerListener = {
       onConnected: () => void this.connected(),
       onDisconnected: () => this.outbox.onDisconnected(),
@@ -91,7 +102,8 @@ export class Forwarder {
     if (isUnfit(ack)) {
       const seen = this.unfit.get(ack.unfit) ?? 0;
       if (this.unfit.size < 100 || seen > 0) this.unfit.set(ack.unfit, seen + 1);
-      if (seen === 0 && this.unfit.size < 100) log.warn({ topic, unfit: ack.unfit }, 'payload ignored: it does not fit the contract (head-end)');
+      if (seen === 0 && this.unfit.size < 100)
+        log.warn({ topic, unfit: ack.unfit }, 'payload ignored: it does not fit the contract (head-end)');
       return;
     }
     try {
@@ -106,7 +118,8 @@ export class Forwarder {
     const health = (async () => {
       while (!signal.aborted) {
         await clock.sleepUntil(later(clock.now(), healthEveryMs), signal);
-        if (!signal.aborted) await this.sendHealth().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'health not sent'));
+        if (!signal.aborted)
+          await this.sendHealth().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'health not sent'));
       }
     })();
     await Promise.all([this.outbox.run(signal), health]);

@@ -103,10 +103,16 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
     new Promise((resolve, reject) => {
       if (!up) return reject(new Failure('port-lost', 'the broker is not connected'));
       if (payload.length + topic.length + 64 > maximumPacketSize) {
-        return reject(new Failure('request-too-long', `${payload.length} octets, the broker takes ${maximumPacketSize}`));
+        return reject(
+          new Failure('request-too-long', `${payload.length} octets, the broker takes ${maximumPacketSize}`),
+        );
       }
-      const properties = five ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } } : {};
-      client.publish(topic, payload, { qos, retain: retain ?? false, ...properties }, (error) => (error ? reject(error) : resolve()));
+      const properties = five
+        ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } }
+        : {};
+      client.publish(topic, payload, { qos, retain: retain ?? false, ...properties }, (error) =>
+        error ? reject(error) : resolve(),
+      );
     });
   return {
     publish,

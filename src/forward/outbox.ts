@@ -126,7 +126,10 @@ export class Outbox {
       if (!this.connected) return Number.POSITIVE_INFINITY;
       const now = clock.now();
       if (this.resendAt !== undefined && now >= this.resendAt) {
-        log.warn({ unacknowledged: this.unacknowledged, silenceS: this.silenceMs / 1000 }, 'the head-end is silent: sending again');
+        log.warn(
+          { unacknowledged: this.unacknowledged, silenceS: this.silenceMs / 1000 },
+          'the head-end is silent: sending again',
+        );
         this.silenceMs = Math.min(longestSilenceMs, this.silenceMs * 2);
         this.resendCount += this.unacknowledged;
         this.generation++;

@@ -8,7 +8,10 @@ import { gapCauses, qualities } from '../reading/quality.ts';
 
 export const contractVersion = 1;
 /** One level of a topic: never from free text. */
-export const topicPart = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, 'only letters, digits, - and _, at most 64'));
+export const topicPart = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-]{1,64}$/, 'only letters, digits, - and _, at most 64'),
+);
 
 export interface Topics {
   readonly state: string;
@@ -39,7 +42,12 @@ export const stateFilter = (tenant: string): string => `amr/v1/${tenant}/+/state
 const integer = v.union([v.pipe(v.number(), v.integer()), v.pipe(v.string(), v.regex(/^-?\d+$/))]);
 const instant = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const numbering = { v: v.literal(contractVersion), epoch: count, seq: v.pipe(count, v.minValue(1)), gateway: topicPart };
+const numbering = {
+  v: v.literal(contractVersion),
+  epoch: count,
+  seq: v.pipe(count, v.minValue(1)),
+  gateway: topicPart,
+};
 const origin = { meter: topicPart, point: v.string(), serial: v.string() };
 
 export const profilePayload = v.object({
@@ -85,14 +93,22 @@ export const readingPayload = v.object({
   kind: v.literal('reading'),
   ...origin,
   readAt: instant,
-  registers: v.record(v.string(), v.object({ raw: integer, scaler: v.nullable(v.number()), unit: v.nullable(v.string()) })),
+  registers: v.record(
+    v.string(),
+    v.object({ raw: integer, scaler: v.nullable(v.number()), unit: v.nullable(v.string()) }),
+  ),
   clockDeviationS: v.nullable(v.number()),
 });
 export const voidPayload = v.object({ ...numbering, kind: v.literal('void'), cause: v.literal('STORE_DAMAGED') });
 export const upPayload = v.variant('kind', [profilePayload, gapPayload, readingPayload, voidPayload]);
 export type UpPayload = v.InferOutput<typeof upPayload>;
 
-export const statePayload = v.object({ v: v.literal(contractVersion), online: v.boolean(), boot: v.string(), at: v.nullable(instant) });
+export const statePayload = v.object({
+  v: v.literal(contractVersion),
+  online: v.boolean(),
+  boot: v.string(),
+  at: v.nullable(instant),
+});
 export const birthPayload = v.object({
   v: v.literal(contractVersion),
   gateway: topicPart,
@@ -118,7 +134,9 @@ export const healthPayload = v.object({
   clockTrust: v.string(),
   disk: v.nullable(v.object({ freeBytes: v.number(), totalBytes: v.number() })),
   ports: v.array(v.object({ name: v.string(), device: v.string(), open: v.boolean(), error: v.nullable(v.string()) })),
-  meters: v.array(v.object({ meter: v.string(), verdict: v.string(), lastSuccess: v.nullable(v.string()), missing: v.number() })),
+  meters: v.array(
+    v.object({ meter: v.string(), verdict: v.string(), lastSuccess: v.nullable(v.string()), missing: v.number() }),
+  ),
   store: v.object({ failure: v.nullable(v.string()), quarantined: v.number(), missing: v.number() }),
 });
 export type HealthPayload = v.InferOutput<typeof healthPayload>;
@@ -135,7 +153,10 @@ export type AckPayload = v.InferOutput<typeof ackPayload>;
 export const payloadLimit = 256 * 1024;
 
 /** Parses JSON against a schema; the error says where it does not fit. */
-export function parsePayload<S extends v.GenericSchema>(schema: S, octets: Uint8Array): v.InferOutput<S> | { readonly unfit: string } {
+export function parsePayload<S extends v.GenericSchema>(
+  schema: S,
+  octets: Uint8Array,
+): v.InferOutput<S> | { readonly unfit: string } {
   if (octets.length > payloadLimit) return { unfit: `${octets.length} octets` };
   let value: unknown;
   try {
@@ -144,7 +165,7 @@ export function parsePayload<S extends v.GenericSchema>(schema: S, octets: Uint8
     return { unfit: 'not JSON' };
   }
   const result = v.safeParse(schema, value);
-  if (result.success) return result.output as v.InferOutput<S>;
+  if (result.success) return result.output;
   const [issue] = result.issues;
   return { unfit: `${v.getDotPath(issue) ?? '(top)'}: ${issue.message}` };
 }
@@ -152,7 +173,11 @@ export const isUnfit = (value: unknown): value is { readonly unfit: string } =>
   typeof value === 'object' && value !== null && 'unfit' in value;
 
 /** The message of a fact: its topic and its payload. */
-export function messageOfFact(fact: Fact, numbers: { epoch: number; seq: number; gateway: string }, of: Topics): { topic: string; payload: string } {
+export function messageOfFact(
+  fact: Fact,
+  numbers: { epoch: number; seq: number; gateway: string },
+  of: Topics,
+): { topic: string; payload: string } {
   const payload = JSON.stringify({ v: contractVersion, ...numbers, ...fact });
   const topic = fact.kind === 'void' ? of.up('_', 'event') : of.up(fact.meter, fact.kind);
   return { topic, payload };

@@ -84,10 +84,20 @@ async function bounded(device: string, work: Promise<void>): Promise<void> {
   }
 }
 
-const done = (resolve: () => void, reject: (error: Error) => void) => (error?: Error | null) => (error ? reject(error) : resolve());
+const done = (resolve: () => void, reject: (error: Error) => void) => (error?: Error | null) =>
+  error ? reject(error) : resolve();
 
 async function openSerial(path: string, baud: number, clock: Clock): Promise<Port> {
-  const port = new SerialPort({ path, baudRate: baud, dataBits: 8, parity: 'none', stopBits: 1, lock: true, hupcl: false, autoOpen: false });
+  const port = new SerialPort({
+    path,
+    baudRate: baud,
+    dataBits: 8,
+    parity: 'none',
+    stopBits: 1,
+    lock: true,
+    hupcl: false,
+    autoOpen: false,
+  });
   try {
     await new Promise<void>((resolve, reject) => port.open(done(resolve, reject)));
   } catch (error) {
@@ -97,7 +107,9 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
   }
   const received = receiver(path, clock);
   port.on('data', (chunk: Buffer) => received.push(chunk));
-  port.on('close', (error: (Error & { disconnected?: boolean }) | null) => received.lose(error ? 'the adapter is gone' : 'closed'));
+  port.on('close', (error: (Error & { disconnected?: boolean }) | null) =>
+    received.lose(error ? 'the adapter is gone' : 'closed'),
+  );
   port.on('error', (error) => received.lose(messageOf(error)));
   const usable = () => {
     if (received.lost) throw received.lost;

@@ -41,7 +41,8 @@ export class PortOwner {
   async acquire(): Promise<Port> {
     if (this.port) return this.port;
     const { clock } = this.settings;
-    if (clock.now() < this.retryAt) throw new Failure('port-missing', this.lastError ?? `${this.settings.device} is not open`);
+    if (clock.now() < this.retryAt)
+      throw new Failure('port-missing', this.lastError ?? `${this.settings.device} is not open`);
     try {
       this.port = await this.settings.open();
       this.failures = 0;

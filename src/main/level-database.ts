@@ -65,7 +65,10 @@ export async function stateFolder(directory: string, now: number): Promise<Folde
   if (existsSync(marker)) {
     for (const path of Object.values(paths)) {
       if (!existsSync(join(path, 'CURRENT'))) {
-        throw new Failure('store-missing', `${path} has no CURRENT, although ${marker} says that the store was created`);
+        throw new Failure(
+          'store-missing',
+          `${path} has no CURRENT, although ${marker} says that the store was created`,
+        );
       }
     }
   } else {

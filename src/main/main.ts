@@ -13,7 +13,9 @@ import { snapshotText } from '../status/snapshot.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
-  process.stderr.write(`meter-gateway needs Node 24, this is ${process.version}. In a checkout: npx meter-gateway, or scripts/run\n`);
+  process.stderr.write(
+    `meter-gateway needs Node 24, this is ${process.version}. In a checkout: npx meter-gateway, or scripts/run\n`,
+  );
   process.exit(2);
 }
 const print = (line: string) => void process.stdout.write(`${line}\n`);
@@ -57,7 +59,9 @@ config
 
 program
   .command('read')
-  .description('read one meter directly, without the gateway; the password comes by METER_SECRET, --secret-file or prompt')
+  .description(
+    'read one meter directly, without the gateway; the password comes by METER_SECRET, --secret-file or prompt',
+  )
   .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path')
   .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
   .option('--mode-e', 'sign on by IEC 62056-21 at 300 Bd first')
@@ -93,7 +97,9 @@ program
   .argument('[file]', 'file, or - for standard input', '-')
   .option('--json', 'one JSON line for each frame')
   .option('--rows', 'only the load profile rows found in it, one JSON line each')
-  .action((file: string, options: { json?: boolean; rows?: boolean }) => runCommand(() => decodeInput(file, options, print)));
+  .action((file: string, options: { json?: boolean; rows?: boolean }) =>
+    runCommand(() => decodeInput(file, options, print)),
+  );
 
 program
   .command('status')

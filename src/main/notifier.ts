@@ -20,7 +20,7 @@ async function sender(): Promise<Send> {
     return (state) => void notify(0, state);
   } catch {
     // No libsystemd here. The package knows READY and STATUS only; that is enough to start.
-    const fallback = (await import('systemd-notify')).default as unknown as (options: object) => Promise<void>;
+    const fallback = (await import('systemd-notify')).default;
     return (state) => {
       if (state.startsWith('READY')) void fallback({ ready: true }).catch(() => {});
       else if (state.startsWith('STATUS=')) void fallback({ status: state.slice(7) }).catch(() => {});

@@ -19,7 +19,9 @@ import { openLog } from './logger.ts';
 import { openNotifier } from './notifier.ts';
 
 const packageRoot = new URL('../../', import.meta.url);
-export const version: string = (JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }).version;
+export const version: string = (
+  JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }
+).version;
 /** SIGTERM to exit, at most; the house drains in less. */
 const stopLimitMs = 4700;
 
@@ -28,7 +30,11 @@ export function meterModels(): Map<string, MeterModel> {
   const models = new Map<string, MeterModel>();
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.toml'))) {
     const result = v.safeParse(meterModelSchema, parse(readFileSync(new URL(name, folder), 'utf8')));
-    if (!result.success) throw new Failure('config-invalid', `hardware/meters/${name}: ${result.issues.map(({ message }) => message).join('; ')}`);
+    if (!result.success)
+      throw new Failure(
+        'config-invalid',
+        `hardware/meters/${name}: ${result.issues.map(({ message }) => message).join('; ')}`,
+      );
     models.set(result.output.name, result.output);
   }
   return models;
@@ -37,7 +43,8 @@ export function meterModels(): Map<string, MeterModel> {
 function secret(reference: string): Uint8Array {
   if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));
   const directory = process.env['CREDENTIALS_DIRECTORY'];
-  if (directory === undefined) throw new Failure('secret-missing', `${reference}: systemd passed no credentials (LoadCredential= in the unit)`);
+  if (directory === undefined)
+    throw new Failure('secret-missing', `${reference}: systemd passed no credentials (LoadCredential= in the unit)`);
   try {
     const octets = readFileSync(join(directory, reference.slice('credential:'.length)));
     return octets.at(-1) === 0x0a ? octets.subarray(0, -1) : octets;
@@ -63,10 +70,19 @@ export async function run(configPath: string): Promise<number> {
   }
   const notifier = await openNotifier();
   const folder = await stateFolder(config.gateway.state_directory, Date.now());
-  log.info({ directory: config.gateway.state_directory, epoch: folder.epoch, created: folder.created }, 'state directory');
-  const store = await Store.open({ open: folder.open, clock: systemClock, newEpoch: folder.epoch, logDamage: folder.logDamage });
+  log.info(
+    { directory: config.gateway.state_directory, epoch: folder.epoch, created: folder.created },
+    'state directory',
+  );
+  const store = await Store.open({
+    open: () => folder.open(),
+    clock: systemClock,
+    newEpoch: folder.epoch,
+    logDamage: () => folder.logDamage(),
+  });
   const { damage } = await store.status();
-  if (damage.quarantined + damage.missing + damage.log.length > 0) log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
+  if (damage.quarantined + damage.missing + damage.log.length > 0)
+    log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
 
   const world: World = {
     clock: systemClock,
@@ -89,7 +105,10 @@ export async function run(configPath: string): Promise<number> {
   let house: House = compose(config, world);
   const socket = (of: Config) => of.gateway.status_socket ?? join(of.gateway.state_directory, 'status.sock');
   let closeStatus = await serveStatus(socket(config), () => house.snapshot());
-  log.info({ ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version }, 'gateway runs');
+  log.info(
+    { ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version },
+    'gateway runs',
+  );
   notifier.ready();
 
   const tick = async () => {
@@ -98,14 +117,18 @@ export async function run(configPath: string): Promise<number> {
     const meters = ports.flatMap((port) => port.meters);
     const healthy = meters.filter(({ verdict }) => verdict === 'REACHABLE').length;
     notifier.status(
-      stuck ?? `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}`,
+      stuck ??
+        `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}`,
     );
     // Fed only by evidence: every port made its steps and the store answered.
     if (stuck === undefined) notifier.watchdog();
     else log.error({ stuck }, 'watchdog is not fed');
   };
   const every = Math.min(notifier.watchdogEveryMs ?? 10_000, 10_000);
-  const timer = setInterval(() => void tick().catch((error: unknown) => log.error({ error: messageOf(error) }, 'health check failed')), every);
+  const timer = setInterval(
+    () => void tick().catch((error: unknown) => log.error({ error: messageOf(error) }, 'health check failed')),
+    every,
+  );
 
   let stopping = false;
   let finish: (code: number) => void = () => {};

@@ -1,3 +1,4 @@
 declare module 'systemd-notify' {
-  export default function notify(options: { ready?: boolean; status?: string; pid?: number }): Promise<void>;
+  const notify: (options: { ready?: boolean; status?: string; pid?: number }) => Promise<void>;
+  export default notify;
 }

@@ -5,9 +5,22 @@ import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import { bufferEntries, byEntry, byRange, type CaptureObject, captureObjectsOf, isClockColumn } from '../dlms/cosem/profile-generic.ts';
+import {
+  bufferEntries,
+  byEntry,
+  byRange,
+  type CaptureObject,
+  captureObjectsOf,
+  isClockColumn,
+} from '../dlms/cosem/profile-generic.ts';
 import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
-import { capturePeriodMsOf, type LoadProfileRow, loadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import {
+  capturePeriodMsOf,
+  type LoadProfileRow,
+  loadProfileRow,
+  type ScalerUnit,
+  scalerUnitOf,
+} from '../reading/load-profile-row.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
@@ -36,7 +49,8 @@ const attribute = (classId: number, logicalName: LogicalName, id: number, select
   attribute: id,
   ...(selection && { selection }),
 });
-const dataOf = (result: GetResult | undefined): Data | undefined => (result && 'data' in result ? result.data : undefined);
+const dataOf = (result: GetResult | undefined): Data | undefined =>
+  result && 'data' in result ? result.data : undefined;
 const textOf = (data: Data | undefined): string | undefined => {
   if (data?.type === 'octet-string') return Buffer.from(data.value).toString('latin1').trim();
   return data?.type === 'visible-string' || data?.type === 'utf8-string' ? data.value.trim() : undefined;
@@ -67,12 +81,20 @@ export async function identify(session: Session, clock: Clock, model: MeterModel
 export function requireIdentity(identity: Identity, serial: string): void {
   const { logicalDeviceName, serial: answered } = identity;
   const digits = serial.replace(/^0+/, '');
-  const same = (text: string | undefined) => text !== undefined && (text.replace(/^0+/, '') === digits || text.endsWith(serial));
+  const same = (text: string | undefined) =>
+    text !== undefined && (text.replace(/^0+/, '') === digits || text.endsWith(serial));
   if (answered === undefined && logicalDeviceName === undefined) {
-    throw new Failure('identity-mismatch', `the meter tells neither serial number nor logical device name; expected ${serial}`);
+    throw new Failure(
+      'identity-mismatch',
+      `the meter tells neither serial number nor logical device name; expected ${serial}`,
+    );
   }
   if (!same(answered) && !same(logicalDeviceName)) {
-    throw new Failure('identity-mismatch', `meter ${answered ?? logicalDeviceName} answers where ${serial} is configured`, { identity });
+    throw new Failure(
+      'identity-mismatch',
+      `meter ${answered ?? logicalDeviceName} answers where ${serial} is configured`,
+      { identity },
+    );
   }
 }
 
@@ -86,12 +108,16 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
   } catch (error) {
     throw new Failure('malformed-octets', messageOf(error));
   }
-  const registers = columns.filter((column) => !isClockColumn(column) && scalerUnitAttribute(column.classId) !== undefined);
+  const registers = columns.filter(
+    (column) => !isClockColumn(column) && scalerUnitAttribute(column.classId) !== undefined,
+  );
   const unique = [...new Map(registers.map((column) => [column.logicalName, column])).values()];
   const scalers = new Map<LogicalName, ScalerUnit>();
   if (unique.length > 0) {
     const results = await session.get(
-      unique.map((column) => attribute(column.classId, column.logicalName, scalerUnitAttribute(column.classId) as number)),
+      unique.map((column) =>
+        attribute(column.classId, column.logicalName, scalerUnitAttribute(column.classId) as number),
+      ),
     );
     unique.forEach((column, i) => {
       const data = dataOf(results[i]);
@@ -103,7 +129,12 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
   return { profile, columns, capturePeriodMs: periodData ? capturePeriodMsOf(periodData) : 0, scalers };
 }
 
-async function readRows(session: Session, layout: ProfileLayout, model: MeterModel, selection: Selection): Promise<LoadProfileRow[]> {
+async function readRows(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  selection: Selection,
+): Promise<LoadProfileRow[]> {
   const buffer = await session.value(attribute(7, layout.profile, 2, selection));
   try {
     return bufferEntries(buffer, layout.columns, layout.capturePeriodMs, stampReading(model)).map((entry) =>
@@ -115,14 +146,25 @@ async function readRows(session: Session, layout: ProfileLayout, model: MeterMod
 }
 
 /** Rows with from ≤ stamp ≤ to. Rows that the meter sends outside of the range are left out (meter-quirks 70). */
-export async function readRange(session: Session, layout: ProfileLayout, model: MeterModel, from: Millis, to: Millis): Promise<LoadProfileRow[]> {
+export async function readRange(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  from: Millis,
+  to: Millis,
+): Promise<LoadProfileRow[]> {
   const rows = await readRows(session, layout, model, byRange(from, to, model.range_deviation_min));
   return rows.filter(({ end }) => end === null || (end >= from && end <= to));
 }
 
 /** Entries first to last, counted from 1. */
-export const readEntries = (session: Session, layout: ProfileLayout, model: MeterModel, first: number, last: number): Promise<LoadProfileRow[]> =>
-  readRows(session, layout, model, byEntry(first, last));
+export const readEntries = (
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  first: number,
+  last: number,
+): Promise<LoadProfileRow[]> => readRows(session, layout, model, byEntry(first, last));
 
 /** Present registers of the profile's columns, raw. */
 export async function readRegisters(session: Session, layout: ProfileLayout): Promise<Map<LogicalName, bigint>> {

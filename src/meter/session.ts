@@ -71,7 +71,8 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
       proposed: proposedByDefault,
       maxPdu: model.max_pdu,
       // The safety net above the link's repeats; behind the wrapper it is the only time-out.
-      answerTimeoutMs: access.link === 'wrapper' ? access.answerTimeoutMs * 5 : access.answerTimeoutMs * (access.retries + 2) * 10,
+      answerTimeoutMs:
+        access.link === 'wrapper' ? access.answerTimeoutMs * 5 : access.answerTimeoutMs * (access.retries + 2) * 10,
       valueLimit: 8 << 20,
     },
     release: model.release,
@@ -124,7 +125,9 @@ export class Session {
   async value(attribute: Attribute): Promise<Data> {
     const [result] = await this.get([attribute]);
     if (result && 'data' in result) return result.data;
-    throw new Failure('access-refused', `${attribute.logicalName}:${attribute.attribute} refused`, { refused: result?.refused });
+    throw new Failure('access-refused', `${attribute.logicalName}:${attribute.attribute} refused`, {
+      refused: result?.refused,
+    });
   }
 
   /** Ends the association and the link; never throws, for the session's result is known by now. */
@@ -157,10 +160,12 @@ export class Session {
         if (event.kind === 'set-baud') await this.switchTo(event.baud);
         if (event.kind === 'block') this.onBlock?.(event.octets);
         // The peer or a DISC of ours ended the link while something else was awaited.
-        if (event.kind === 'closed') throw new Failure('link-disconnected', `the link closed before the answer to ${request.kind}`);
+        if (event.kind === 'closed')
+          throw new Failure('link-disconnected', `the link closed before the answer to ${request.kind}`);
       }
       const deadline = stack.deadline();
-      if (deadline === undefined) throw new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`);
+      if (deadline === undefined)
+        throw new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`);
       const octets = await this.guarded(() => this.port.read(deadline));
       if (octets) {
         this.heard = true;

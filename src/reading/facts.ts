@@ -50,7 +50,9 @@ export interface GapFact extends Origin {
 export interface ReadingFact extends Origin {
   readonly kind: 'reading';
   readonly readAt: string;
-  readonly registers: Readonly<Record<string, { readonly raw: Integer; readonly scaler: number | null; readonly unit: string | null }>>;
+  readonly registers: Readonly<
+    Record<string, { readonly raw: Integer; readonly scaler: number | null; readonly unit: string | null }>
+  >;
   readonly clockDeviationS: number | null;
 }
 /** A sequence number whose record was damaged in the store; what it held is read from the meters again. */

@@ -56,7 +56,13 @@ export function accountFor(slice: Slice): Accounted {
   for (const row of stamped) byEnd.set(row.end, [...(byEnd.get(row.end) ?? []), row]);
 
   const measured: Measured[] = [];
-  const add = (row: LoadProfileRow & { end: Millis }, before: LoadProfileRow | undefined, start: Millis, irregular: boolean, rev: number) => {
+  const add = (
+    row: LoadProfileRow & { end: Millis },
+    before: LoadProfileRow | undefined,
+    start: Millis,
+    irregular: boolean,
+    rev: number,
+  ) => {
     const earlier = before ? registersOf(before) : undefined;
     let backward = false;
     const energy = [...registersOf(row)].map(([key, raw]) => {
@@ -68,7 +74,14 @@ export function accountFor(slice: Slice): Accounted {
       }
       return raw - previous;
     });
-    measured.push({ start, periodMs: row.end - start, row, energy, quality: rowQuality(row.status, { irregular, backward }), rev });
+    measured.push({
+      start,
+      periodMs: row.end - start,
+      row,
+      energy,
+      quality: rowQuality(row.status, { irregular, backward }),
+      rev,
+    });
   };
 
   // Rows off the grid (asynchronous captures at power-up or after a set of the clock) keep their own bounds.
@@ -111,7 +124,13 @@ export function accountFor(slice: Slice): Accounted {
   }
   return { blocks: blocksOf(slice, measured), gaps, coveredTo };
 
-  function gapFact(of: Slice, start: Millis, end: Millis, first: LoadProfileRow | undefined, second: LoadProfileRow | undefined): GapFact {
+  function gapFact(
+    of: Slice,
+    start: Millis,
+    end: Millis,
+    first: LoadProfileRow | undefined,
+    second: LoadProfileRow | undefined,
+  ): GapFact {
     const equal = first !== undefined && second !== undefined && registersEqual(first, second);
     return {
       kind: 'gap',
@@ -119,7 +138,10 @@ export function accountFor(slice: Slice): Accounted {
       series: of.series,
       start: iso(start),
       end: iso(end),
-      cause: gapCause({ powerDown: first !== undefined && second !== undefined && darkEdges(first, second), registersEqual: equal }),
+      cause: gapCause({
+        powerDown: first !== undefined && second !== undefined && darkEdges(first, second),
+        registersEqual: equal,
+      }),
       before: edge(first),
       after: edge(second),
       rev: 0,
@@ -129,7 +151,8 @@ export function accountFor(slice: Slice): Accounted {
 }
 
 const hasPowerDown = (row: LoadProfileRow): boolean => ((row.status ?? 0) & statusBit.PDN) !== 0;
-const darkEdges = (first: LoadProfileRow, second: LoadProfileRow): boolean => hasPowerDown(first) || hasPowerDown(second);
+const darkEdges = (first: LoadProfileRow, second: LoadProfileRow): boolean =>
+  hasPowerDown(first) || hasPowerDown(second);
 function registersEqual(first: LoadProfileRow, second: LoadProfileRow): boolean {
   const a = registersOf(first);
   const b = registersOf(second);
@@ -146,7 +169,8 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
     for (; next < measured.length; next++) {
       const previous = measured[next - 1] as Measured;
       const item = measured[next] as Measured;
-      const follows = item.start === previous.start + previous.periodMs && item.periodMs === previous.periodMs && item.rev === 0;
+      const follows =
+        item.start === previous.start + previous.periodMs && item.periodMs === previous.periodMs && item.rev === 0;
       if (!follows || first.rev !== 0 || channelsOf(item) !== channelsOf(first)) break;
     }
     const items = measured.slice(at, next);

@@ -13,7 +13,10 @@ export const gapCauses = ['MISSING', 'OUTAGE', 'STORE_DAMAGED'] as const;
 export type GapCause = (typeof gapCauses)[number];
 
 /** Quality of a row that is there. Daylight saving and power down leave the value valid (R03). */
-export function rowQuality(status: number | null, evidence: { readonly irregular: boolean; readonly backward: boolean }): Quality {
+export function rowQuality(
+  status: number | null,
+  evidence: { readonly irregular: boolean; readonly backward: boolean },
+): Quality {
   if (evidence.backward) return 'REGISTER_BACKWARD';
   const bits = status ?? 0;
   if ((bits & (statusBit.ERR | statusBit.CIV | statusBit.DNV)) !== 0) return 'UNCERTAIN/device';

@@ -63,7 +63,12 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
     const longest = meter.fragile ? fragileRows * periodMs : dayMs;
     for (const [holeFrom, holeTo] of missing(coverage, since, end)) {
       for (const [from, to] of chop(holeFrom, holeTo, longest)) {
-        const slice = (isLive: boolean): PlannedSlice => ({ profile, from: millis(from), to: millis(to), live: isLive });
+        const slice = (isLive: boolean): PlannedSlice => ({
+          profile,
+          from: millis(from),
+          to: millis(to),
+          live: isLive,
+        });
         if (to > today) live.push(slice(true));
         else if (to > today - dayMs) newestDay.push(slice(false));
         else older.push(slice(false));

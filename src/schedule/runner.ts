@@ -3,7 +3,15 @@ import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import type { PortOwner } from '../line/port-owner.ts';
-import { identify, type Identity, type ProfileLayout, readLayout, readRange, readRegisters, requireIdentity } from '../meter/jobs.ts';
+import {
+  identify,
+  type Identity,
+  type ProfileLayout,
+  readLayout,
+  readRange,
+  readRegisters,
+  requireIdentity,
+} from '../meter/jobs.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { integerJson, type Fact, type Origin } from '../reading/facts.ts';
@@ -212,12 +220,22 @@ export class PortRunner {
     state.refused = refused ? state.refused + 1 : 0;
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
-    const pauseMs = state.fragile && session.heard ? 1000 : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
+    const pauseMs =
+      state.fragile && session.heard
+        ? 1000
+        : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
     state.notBefore = later(now, pauseMs);
     this.silentNotBefore = later(now, silentPauseMs(now - started));
     if (state.failures === 1 || state.failures % 20 === 0) {
       log.warn(
-        { port: this.name, meter: origin.meter, code: failure.code, fault: failure.fault, failures: state.failures, next: failure.nextStep },
+        {
+          port: this.name,
+          meter: origin.meter,
+          code: failure.code,
+          fault: failure.fault,
+          failures: state.failures,
+          next: failure.nextStep,
+        },
         failure.message,
       );
     }
@@ -288,7 +306,12 @@ export class PortRunner {
   }
 
   /** Registers and clock, once a day: what the display shows, beside the series. */
-  private async reading(state: MeterState, session: Session, layout: ProfileLayout, readAt: Millis): Promise<Fact | undefined> {
+  private async reading(
+    state: MeterState,
+    session: Session,
+    layout: ProfileLayout,
+    readAt: Millis,
+  ): Promise<Fact | undefined> {
     const { clock } = this.settings;
     if (state.readingAt !== undefined && clock.now() - state.readingAt < readingEveryMs) return undefined;
     const registers = await readRegisters(session, layout);
@@ -301,7 +324,14 @@ export class PortRunner {
       registers: Object.fromEntries(
         [...registers].map(([name, raw]) => {
           const scalerUnit = layout.scalers.get(name);
-          return [obis(name), { raw: integerJson(raw), scaler: scalerUnit?.scaler ?? null, unit: scalerUnit ? unitName(scalerUnit.unit) : null }];
+          return [
+            obis(name),
+            {
+              raw: integerJson(raw),
+              scaler: scalerUnit?.scaler ?? null,
+              unit: scalerUnit ? unitName(scalerUnit.unit) : null,
+            },
+          ];
         }),
       ),
       clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
@@ -310,7 +340,8 @@ export class PortRunner {
 
   status(): MeterStatus[] {
     const { clock } = this.settings;
-    const sum = (state: MeterState, field: 'damaged' | 'repeated') => state.recent.reduce((total, one) => total + one[field], 0);
+    const sum = (state: MeterState, field: 'damaged' | 'repeated') =>
+      state.recent.reduce((total, one) => total + one[field], 0);
     const observations = new Map<string, Observation>(
       [...this.states].map(([meter, state]) => [
         meter,

@@ -75,7 +75,10 @@ export class SimulatedBus {
     for (const fault of this.settings.faults) {
       if ((fault.kind !== 'drop' && fault.kind !== 'flip') || !this.active(fault, meter, now)) continue;
       if (fault.kind === 'drop') result = result.filter(() => this.random() >= fault.rate);
-      else result = result.map((octet) => (this.random() < fault.rate ? octet ^ (1 << Math.floor(this.random() * 8)) : octet));
+      else
+        result = result.map((octet) =>
+          this.random() < fault.rate ? octet ^ (1 << Math.floor(this.random() * 8)) : octet,
+        );
     }
     return result;
   }
@@ -87,7 +90,12 @@ export class SimulatedBus {
     const end = millis(start + octets.length * this.octetMs(this.lineBaud));
     this.inFreeAt = end;
     if (this.settings.faults.some((fault) => fault.kind === 'echo' && this.active(fault, undefined, now))) {
-      this.outbound.push({ octets: octets.slice(), start: millis(start), octetMs: this.octetMs(this.lineBaud), sent: 0 });
+      this.outbound.push({
+        octets: octets.slice(),
+        start: millis(start),
+        octetMs: this.octetMs(this.lineBaud),
+        sent: 0,
+      });
     }
     this.inbound.push({ octets: this.damage(octets.slice(), undefined, now), end });
     this.wake(now);
@@ -104,7 +112,8 @@ export class SimulatedBus {
       if (at !== undefined && (next === undefined || at < next)) next = at;
     };
     consider(this.inbound[0]?.end);
-    for (const sending of this.outbound) consider(later(sending.start, Math.ceil((sending.sent + 1) * sending.octetMs)));
+    for (const sending of this.outbound)
+      consider(later(sending.start, Math.ceil((sending.sent + 1) * sending.octetMs)));
     for (const meter of this.settings.meters) consider(meter.stack.deadline());
     return next;
   }
@@ -142,7 +151,8 @@ export class SimulatedBus {
     if (!powered) return;
     let heard = octets;
     // At the wrong speed a meter hears something, but nothing of sense.
-    if (this.lineBaud !== (meter.stack.baud ?? this.settings.baud)) heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
+    if (this.lineBaud !== (meter.stack.baud ?? this.settings.baud))
+      heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
     meter.receive(heard, now);
     this.collect(meter, index, now);
   }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Failure, messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
-import { buildBus, parseScenario, readScenario, type ScenarioInput } from './scenario.ts';
+import { buildBus, parseScenario, readScenario } from './scenario.ts';
 import { servePty, serveTcp } from './serve.ts';
 
 interface Options {
@@ -32,7 +32,8 @@ async function run(options: Options): Promise<void> {
     }
     scenario = readScenario(text);
   }
-  const given = <T extends object>(fields: T): T => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+  const given = <T extends object>(fields: T): T =>
+    Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
   const bus = given({
     kind: options.tcp === undefined ? undefined : 'tcp',
     port: number(options.tcp),
@@ -48,7 +49,7 @@ async function run(options: Options): Promise<void> {
     ...(seed !== undefined && { seed }),
     bus: { ...scenario.bus, ...bus },
     meters: { ...scenario.meters, ...meters },
-  } as ScenarioInput);
+  });
   const start = millis(Date.now());
   const house = buildBus(scenario, start);
   const served =
@@ -56,7 +57,9 @@ async function run(options: Options): Promise<void> {
   process.stdout.write(`${served.device}\n`);
   process.stderr.write(`bus on ${served.device}, ${scenario.bus.link}, seed ${scenario.seed}, since ${iso(start)}\n`);
   for (const { settings } of house.meters) {
-    process.stderr.write(`meter ${settings.serial}: server ${settings.logical}/${settings.physical}, clients 16 none, 17 lls, period ${settings.periodS} s\n`);
+    process.stderr.write(
+      `meter ${settings.serial}: server ${settings.logical}/${settings.physical}, clients 16 none, 17 lls, period ${settings.periodS} s\n`,
+    );
   }
   const stop = () => {
     void served.close().then(() => process.exit(0));
@@ -65,7 +68,9 @@ async function run(options: Options): Promise<void> {
   process.on('SIGTERM', stop);
 }
 
-const program = new Command('meter-simulator').description('Virtual electricity meters with DLMS/COSEM on a serial line or TCP');
+const program = new Command('meter-simulator').description(
+  'Virtual electricity meters with DLMS/COSEM on a serial line or TCP',
+);
 program
   .command('run')
   .description('serve a bus of meters; the device to open is the first line on stdout')

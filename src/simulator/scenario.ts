@@ -42,18 +42,32 @@ export const scenarioSchema = v.strictObject({
       count: v.optional(whole(1, 64), 1),
       first_serial: v.optional(whole(1, 2 ** 31 - 1), 60120001),
       logical: v.optional(whole(1, 16383), 1),
-      ...(v.partial(v.strictObject(meterFields)).entries as { [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined> }),
+      ...(v.partial(v.strictObject(meterFields)).entries as {
+        [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
+      }),
     }),
     {},
   ),
   meter: v.optional(
-    v.array(v.strictObject({ index: whole(0, 63), ...(v.partial(v.strictObject(meterFields)).entries as { [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined> }) })),
+    v.array(
+      v.strictObject({
+        index: whole(0, 63),
+        ...(v.partial(v.strictObject(meterFields)).entries as {
+          [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
+        }),
+      }),
+    ),
     [],
   ),
   fault: v.optional(
     v.array(
       v.variant('kind', [
-        v.strictObject({ kind: v.literal('silence'), meter: v.optional(whole(0, 63)), from_s: v.optional(seconds), to_s: v.optional(seconds) }),
+        v.strictObject({
+          kind: v.literal('silence'),
+          meter: v.optional(whole(0, 63)),
+          from_s: v.optional(seconds),
+          to_s: v.optional(seconds),
+        }),
         v.strictObject({
           kind: v.picklist(['drop', 'flip']),
           meter: v.optional(whole(0, 63)),
@@ -107,7 +121,8 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
     const dark: Dark[] = [];
     let drift = own.drift_ppm ?? 0;
     for (const fault of scenario.fault) {
-      if (fault.kind === 'power-cut' && fault.meter === index) dark.push({ from: at(fault.from_s, start), to: at(fault.to_s, always) });
+      if (fault.kind === 'power-cut' && fault.meter === index)
+        dark.push({ from: at(fault.from_s, start), to: at(fault.to_s, always) });
       if (fault.kind === 'drift' && fault.meter === index) drift = fault.ppm;
     }
     const serial = meters.first_serial + index;
@@ -145,5 +160,8 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
     else if (fault.kind === 'silence') faults.push({ kind: 'silence', meter: fault.meter, ...during });
     else faults.push({ kind: fault.kind, meter: fault.meter, rate: fault.rate, ...during });
   }
-  return { meters: virtual, bus: new SimulatedBus({ meters: virtual, baud, turnaroundMs: bus.turnaround_ms, faults, seed }) };
+  return {
+    meters: virtual,
+    bus: new SimulatedBus({ meters: virtual, baud, turnaroundMs: bus.turnaround_ms, faults, seed }),
+  };
 }

@@ -4,7 +4,15 @@ import type { Data } from '../dlms/axdr/data.ts';
 import { type ServerClient, serverConformance } from '../dlms/association/server.ts';
 import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
 import { clockColumn, type CaptureObject, captureObjectData } from '../dlms/cosem/profile-generic.ts';
-import { accessResult, array, nameData, octets, readable, type ServerObject, structure } from '../dlms/cosem/server-object.ts';
+import {
+  accessResult,
+  array,
+  nameData,
+  octets,
+  readable,
+  type ServerObject,
+  structure,
+} from '../dlms/cosem/server-object.ts';
 import { serverAddress } from '../dlms/hdlc/frame.ts';
 import { ServerStack } from '../dlms/stack/server.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
@@ -110,7 +118,8 @@ export class VirtualMeter {
                 role: 'server',
                 own,
                 accepts: ({ logical, physical }) =>
-                  logical === settings.logical && (physical === undefined ? settings.alone : physical === settings.physical),
+                  logical === settings.logical &&
+                  (physical === undefined ? settings.alone : physical === settings.physical),
                 parameters: { ...size, ...window },
                 answerTimeoutMs: 0,
                 quietMs: 100,
@@ -145,7 +154,8 @@ export class VirtualMeter {
 
   private readOut(): string {
     const [wh1, wh2] = this.registers(this.now);
-    const kwh = (value: number) => `${String(Math.floor(value / 1000)).padStart(8, '0')}.${String(value % 1000).padStart(3, '0')}`;
+    const kwh = (value: number) =>
+      `${String(Math.floor(value / 1000)).padStart(8, '0')}.${String(value % 1000).padStart(3, '0')}`;
     return `0.0.0(${this.settings.serial})\r\n1.8.0(${kwh(wh1)}*kWh)\r\n2.8.0(${kwh(wh2)}*kWh)\r\n`;
   }
 
@@ -191,7 +201,12 @@ export class VirtualMeter {
   }
 
   private rowData(row: VirtualRow): Data {
-    return structure(octets(dateTimeOctets(row.end, this.settings.deviationMin)), u8(row.status), u32(row.registers[0]), u32(row.registers[1]));
+    return structure(
+      octets(dateTimeOctets(row.end, this.settings.deviationMin)),
+      u8(row.status),
+      u32(row.registers[0]),
+      u32(row.registers[1]),
+    );
   }
 
   private buffer(selection: Selection | undefined): Data | { refused: number } {
@@ -200,7 +215,8 @@ export class VirtualMeter {
     if (!selection) return array(...everything().map((row) => this.rowData(row)));
     const [first, second, third] = parameters;
     if (selection.selector === 1) {
-      const instant = (data: Data | undefined) => (data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined);
+      const instant = (data: Data | undefined) =>
+        data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined;
       const from = instant(second);
       const to = instant(third);
       if (from === undefined || to === undefined) return { refused: accessResult['type-unmatched'] };
@@ -245,7 +261,12 @@ export class VirtualMeter {
     });
     const period = settings.periodS;
     return [
-      { classId: 15, version: 1, logicalName: '0.0.40.0.0.255', attributes: [readable(2, array()), readable(7, { type: 'enum', value: 2 })] },
+      {
+        classId: 15,
+        version: 1,
+        logicalName: '0.0.40.0.0.255',
+        attributes: [readable(2, array()), readable(7, { type: 'enum', value: 2 })],
+      },
       data('0.0.42.0.0.255', octets(Buffer.from(logicalDeviceName(settings.serial)))),
       data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
       data(statusName, () => u8(0)),
@@ -259,7 +280,8 @@ export class VirtualMeter {
             access: 3,
             get: () => octets(dateTimeOctets(this.clock(this.now), settings.deviationMin)),
             set: (value) => {
-              const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin: settings.deviationMin }) : undefined;
+              const to =
+                value.type === 'octet-string' ? utcOf(value.value, { deviationMin: settings.deviationMin }) : undefined;
               if (to === undefined) return accessResult['type-unmatched'];
               this.events.push({ at: this.now, code: 4 });
               this.clockSets.push({ since: this.now, offsetMs: to - this.now - this.drift(this.now) });
@@ -294,7 +316,13 @@ export class VirtualMeter {
         logicalName: '0.0.99.98.0.255',
         attributes: [
           { id: 2, access: 1, selectors: [], get: () => this.eventBuffer() },
-          readable(3, array(captureObjectData(clockColumn), captureObjectData({ classId: 1, logicalName: '0.0.96.11.0.255', attribute: 2, dataIndex: 0 }))),
+          readable(
+            3,
+            array(
+              captureObjectData(clockColumn),
+              captureObjectData({ classId: 1, logicalName: '0.0.96.11.0.255', attribute: 2, dataIndex: 0 }),
+            ),
+          ),
           readable(4, u32(0)),
           readable(7, () => u32(this.events.filter(({ at }) => at <= this.now).length)),
           readable(8, u32(1000)),
@@ -329,7 +357,12 @@ export class VirtualMeter {
           readable(9, u16(settings.physical)),
         ],
       },
-      { classId: 41, version: 0, logicalName: '0.0.41.0.0.255', attributes: [readable(2, array(structure(u16(settings.logical), nameData('0.0.42.0.0.255'))))] },
+      {
+        classId: 41,
+        version: 0,
+        logicalName: '0.0.41.0.0.255',
+        attributes: [readable(2, array(structure(u16(settings.logical), nameData('0.0.42.0.0.255'))))],
+      },
     ];
   }
 }

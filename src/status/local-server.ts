@@ -38,11 +38,18 @@ export function askStatus(path: string): Promise<Snapshot> {
       response.on('data', (chunk: string) => {
         text += chunk;
       });
-      response.on('end', () => (response.statusCode === 200 ? resolve(JSON.parse(text) as Snapshot) : reject(new Error(text))));
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve(JSON.parse(text) as Snapshot) : reject(new Error(text)),
+      );
     });
     asked.on('timeout', () => asked.destroy(new Error('no answer within 5 s')));
     asked.on('error', (error) =>
-      reject(new Failure('bad-argument', `no gateway answers at ${path} (${messageOf(error)}): is the service running? systemctl status meter-gateway`)),
+      reject(
+        new Failure(
+          'bad-argument',
+          `no gateway answers at ${path} (${messageOf(error)}): is the service running? systemctl status meter-gateway`,
+        ),
+      ),
     );
     asked.end();
   });

@@ -16,7 +16,12 @@ export interface Snapshot {
   readonly boot: string;
   readonly at: string;
   readonly uptimeS: number;
-  readonly broker: { readonly connected: boolean; readonly sent: number; readonly acknowledged: number; readonly sentAgain: number };
+  readonly broker: {
+    readonly connected: boolean;
+    readonly sent: number;
+    readonly acknowledged: number;
+    readonly sentAgain: number;
+  };
   readonly store: StoreStatus;
   readonly ports: readonly PortStatus[];
   readonly rssBytes: number;
@@ -31,17 +36,27 @@ export function snapshotText(snapshot: Snapshot): string[] {
     `store  ${store.pending} messages wait for the head-end${store.failure ? `  FAILED: ${store.failure}` : ''}`,
   ];
   if (store.damage.quarantined + store.damage.missing > 0) {
-    lines.push(`store  damage found: ${store.damage.quarantined} quarantined, ${store.damage.missing} missing; read again from the meters`);
+    lines.push(
+      `store  damage found: ${store.damage.quarantined} quarantined, ${store.damage.missing} missing; read again from the meters`,
+    );
   }
   for (const port of snapshot.ports) {
-    lines.push('', `${port.name}  ${port.device}  ${port.open ? 'open' : `CLOSED${port.error ? `: ${port.error}` : ''}`}`);
+    lines.push(
+      '',
+      `${port.name}  ${port.device}  ${port.open ? 'open' : `CLOSED${port.error ? `: ${port.error}` : ''}`}`,
+    );
     lines.push('  meter            verdict                 read  missing  damaged  again  last success          clock');
     for (const meter of port.meters) {
       const numbers = [meter.intervalsRead, meter.intervalsMissing, meter.damagedFrames, meter.repeatedFrames];
       const columns = numbers.map((value, i) => String(value).padStart([6, 8, 8, 6][i] as number)).join(' ');
-      const clock = meter.clockDeviationS === null ? '' : `${meter.clockDeviationS > 0 ? '+' : ''}${meter.clockDeviationS.toFixed(1)} s`;
+      const clock =
+        meter.clockDeviationS === null
+          ? ''
+          : `${meter.clockDeviationS > 0 ? '+' : ''}${meter.clockDeviationS.toFixed(1)} s`;
       const here = port.activity === meter.meter ? '»' : ' ';
-      lines.push(`${here} ${meter.meter.padEnd(16)} ${meter.verdict.padEnd(22)} ${columns}  ${(meter.lastSuccess ?? 'never').padEnd(20)}  ${clock}`);
+      lines.push(
+        `${here} ${meter.meter.padEnd(16)} ${meter.verdict.padEnd(22)} ${columns}  ${(meter.lastSuccess ?? 'never').padEnd(20)}  ${clock}`,
+      );
       if (meter.lastError) lines.push(`      ${meter.lastError}; next: ${meter.nextStep ?? ''}`);
     }
   }

@@ -24,11 +24,15 @@ export class Counters {
       const raw = await this.database.get(`c/${key}`);
       const record = raw && decodeRecord(raw);
       // A counter of unknown value must not be used: a repeated one gives the key away.
-      if (raw && !record) throw new Failure('store-damaged', `invocation counter ${key} is damaged; read the meter's own and raise it`);
+      if (raw && !record)
+        throw new Failure('store-damaged', `invocation counter ${key} is damaged; read the meter's own and raise it`);
       const stored = record ? (record.body as { reserved: number }).reserved : 0;
       const start = Math.max(stored, lease?.next ?? 0, atLeast);
       const end = start + blockSize;
-      await this.database.batch([{ type: 'put', key: `c/${key}`, value: encodeRecord({ sequence: end, body: { reserved: end } }) }], { sync: true });
+      await this.database.batch(
+        [{ type: 'put', key: `c/${key}`, value: encodeRecord({ sequence: end, body: { reserved: end } }) }],
+        { sync: true },
+      );
       lease = { next: start, end };
       this.leases.set(key, lease);
     }

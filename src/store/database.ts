@@ -1,5 +1,7 @@
 /** What the store needs of LevelDB. The real one is opened in main and handed in; tests and the simulation have twins. */
-export type Operation = { readonly type: 'put'; readonly key: string; readonly value: Uint8Array } | { readonly type: 'del'; readonly key: string };
+export type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
 
 export interface Database {
   get(key: string): Promise<Uint8Array | undefined>;

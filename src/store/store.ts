@@ -65,7 +65,8 @@ interface Meta {
 
 const metaKey = 'm/state';
 const width = 12;
-const outboxKey = (entryClass: EntryClass, sequence: number): string => `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
+const outboxKey = (entryClass: EntryClass, sequence: number): string =>
+  `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
 const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
 const scanStep = 500;
 const reopenPauseMs = 2000;
@@ -154,7 +155,9 @@ export class Store {
   /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
   async outbox(entryClass: EntryClass, after: number, limit: number): Promise<OutboxEntry[]> {
     const database = await this.opened();
-    const pairs = await this.guarded(() => database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, limit));
+    const pairs = await this.guarded(() =>
+      database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, limit),
+    );
     const entries: OutboxEntry[] = [];
     for (const [key, value] of pairs) {
       const record = decodeRecord(value);
@@ -164,7 +167,12 @@ export class Store {
         entries.push({ sequence, entryClass, storedAt, fact });
       } else {
         await this.replaceDamaged([{ sequence, entryClass, value }]);
-        entries.push({ sequence, entryClass, storedAt: this.settings.clock.wall(), fact: { kind: 'void', cause: 'STORE_DAMAGED' } });
+        entries.push({
+          sequence,
+          entryClass,
+          storedAt: this.settings.clock.wall(),
+          fact: { kind: 'void', cause: 'STORE_DAMAGED' },
+        });
       }
     }
     return entries;
@@ -186,7 +194,11 @@ export class Store {
       this.meta = meta;
       for (const entryClass of [0, 1] as const) {
         for (let after = 0; ; ) {
-          const pairs = await database.range(outboxKey(entryClass, after + 1), outboxKey(entryClass, upTo + 1), scanStep);
+          const pairs = await database.range(
+            outboxKey(entryClass, after + 1),
+            outboxKey(entryClass, upTo + 1),
+            scanStep,
+          );
           if (pairs.length === 0) break;
           const sequences = pairs.map(([key]) => Number(key.slice(4)));
           after = sequences.at(-1) as number;
@@ -214,10 +226,12 @@ export class Store {
 
   /** One writer at a time, in order of the calls. */
   private exclusive<T>(work: (database: Database) => Promise<T>): Promise<T> {
-    const next = this.writing.catch(() => {}).then(async () => {
-      const database = await this.opened();
-      return this.guarded(() => work(database));
-    });
+    const next = this.writing
+      .catch(() => {})
+      .then(async () => {
+        const database = await this.opened();
+        return this.guarded(() => work(database));
+      });
     this.writing = next;
     return next;
   }
@@ -241,7 +255,8 @@ export class Store {
 
   private async opened(): Promise<Database> {
     if (this.database) return this.database;
-    if (this.settings.clock.now() < this.reopenAt) throw new Failure('store-failed', `store: ${this.failure ?? 'closed'}`);
+    if (this.settings.clock.now() < this.reopenAt)
+      throw new Failure('store-failed', `store: ${this.failure ?? 'closed'}`);
     this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
     try {
       this.database = await this.settings.open();
@@ -274,7 +289,9 @@ export class Store {
         }
       }
     }
-    this.meta = meta ? (meta.body as Meta) : { epoch: this.settings.newEpoch, nextSequence: highest + 1, acknowledged: 0, kept: [] };
+    this.meta = meta
+      ? (meta.body as Meta)
+      : { epoch: this.settings.newEpoch, nextSequence: highest + 1, acknowledged: 0, kept: [] };
     const metaDamaged = (raw !== undefined && !meta) || this.meta.nextSequence <= highest;
     if (metaDamaged) this.meta = { ...this.meta, nextSequence: highest + 1 };
     this.series = new Map();
@@ -299,11 +316,14 @@ export class Store {
     this.damage = { quarantined: 0, missing: 0, log };
     if (broken.length > 0) await this.replaceDamaged(broken);
     if (broken.length > 0 || metaDamaged || seriesDamaged > 0 || log.length > 0) await this.readAgain();
-    if (!raw || metaDamaged) await database.batch([this.put(metaKey, this.meta.nextSequence, this.meta)], { sync: true });
+    if (!raw || metaDamaged)
+      await database.batch([this.put(metaKey, this.meta.nextSequence, this.meta)], { sync: true });
   }
 
   /** A damaged or vanished entry keeps its sequence number, so that the head-end can acknowledge past it. */
-  private async replaceDamaged(broken: readonly { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[]): Promise<void> {
+  private async replaceDamaged(
+    broken: readonly { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[],
+  ): Promise<void> {
     const fact: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
     const storedAt = this.settings.clock.wall();
     const operations: Operation[] = [];

@@ -7,7 +7,15 @@ import { decode } from '../../base/codec.ts';
 import { CodecError, Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
-import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism, userDiagnostic } from '../acse/apdu.ts';
+import {
+  type AcseApdu,
+  applicationContext,
+  decodeAcse,
+  encodeAcse,
+  isAcse,
+  mechanism,
+  userDiagnostic,
+} from '../acse/apdu.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
 import {
   actionResultName,
@@ -147,7 +155,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       maxPdu: settings.maxPdu,
     });
     const context = applicationContext['logical-name'];
-    if (settings.mechanism === 'none') return encodeAcse({ kind: 'aarq', applicationContext: context, userInformation });
+    if (settings.mechanism === 'none')
+      return encodeAcse({ kind: 'aarq', applicationContext: context, userInformation });
     if (!settings.secret) throw new Failure('secret-missing', 'LLS needs a password');
     return encodeAcse({
       kind: 'aarq',
@@ -254,7 +263,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         this.events.push({ kind: 'released' });
         return;
       case 'refused':
-        return this.fail(new Failure('association-refused', `the meter answered AARQ with ${describeError(apdu as Apdu)}`));
+        return this.fail(
+          new Failure('association-refused', `the meter answered AARQ with ${describeError(apdu as Apdu)}`),
+        );
       case 'service-error': {
         if (!this.pending) return;
         // The association stands; only this request failed.
@@ -283,7 +294,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       const name =
         diagnostic.source === 'acse-service-user' ? (userDiagnostic[diagnostic.code] ?? 'unknown') : 'service provider';
       // An authentication failure is never repeated by itself: meters lock for up to 24 h (R26).
-      const authentication = diagnostic.source === 'acse-service-user' && diagnostic.code >= 11 && diagnostic.code <= 14;
+      const authentication =
+        diagnostic.source === 'acse-service-user' && diagnostic.code >= 11 && diagnostic.code <= 14;
       const code = authentication ? 'authentication-refused' : 'association-refused';
       return this.fail(
         new Failure(code, `association refused: ${name} (${diagnostic.code}), result ${aare.result}`, { diagnostic }),
@@ -389,7 +401,14 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     if (!next) return this.done({ kind: 'got', results: pending.results });
     this.invokeId = (this.invokeId + 1) & 0x0f;
     const invokeId = invokePriority | this.invokeId;
-    this.pending = { ...pending, invokeId, rest: pending.rest.slice(1), blocks: [], blockOctets: 0, nextBlock: undefined };
+    this.pending = {
+      ...pending,
+      invokeId,
+      rest: pending.rest.slice(1),
+      blocks: [],
+      blockOctets: 0,
+      nextBlock: undefined,
+    };
     this.sendGet([next], invokeId, now);
   }
 

@@ -166,7 +166,11 @@ export class ServerAssociation {
         const { classId, logicalName, attribute } = apdu.attribute;
         const { object, refused } = this.find(classId, logicalName);
         const found = object?.attributes.find(({ id }) => id === attribute);
-        const result = !object ? (refused as number) : found?.set ? found.set(apdu.value) : accessResult['read-write-denied'];
+        const result = !object
+          ? (refused as number)
+          : found?.set
+            ? found.set(apdu.value)
+            : accessResult['read-write-denied'];
         return { kind: 'set-response-normal', invokeId: apdu.invokeId, result };
       }
       case 'action-request-normal': {
@@ -224,7 +228,7 @@ export class ServerAssociation {
     const response: Apdu = { kind: 'get-response-normal', invokeId: apdu.invokeId, result };
     if ('refused' in result || this.fits(response)) return response;
     const w = new Writer(4096);
-    writeData(w, result.data as Data);
+    writeData(w, result.data);
     return this.startLong(apdu.invokeId, w.octets());
   }
 

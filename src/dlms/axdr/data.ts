@@ -255,7 +255,8 @@ function writeContents(w: Writer, data: Data): void {
       return w.u8(data.value ? 1 : 0);
     case 'bit-string': {
       writeLength(w, data.value.length);
-      for (let at = 0; at < data.value.length; at += 8) w.u8(Number.parseInt(data.value.slice(at, at + 8).padEnd(8, '0'), 2));
+      for (let at = 0; at < data.value.length; at += 8)
+        w.u8(Number.parseInt(data.value.slice(at, at + 8).padEnd(8, '0'), 2));
       return;
     }
     case 'octet-string':
@@ -320,12 +321,14 @@ function writeDescription(w: Writer, description: TypeDescription): void {
 }
 
 function writeDescribed(w: Writer, data: Data, description: TypeDescription): void {
-  if (data.type !== description.type) throw new RangeError(`${data.type} where the compact-array says ${description.type}`);
+  if (data.type !== description.type)
+    throw new RangeError(`${data.type} where the compact-array says ${description.type}`);
   if (description.type === 'array' && data.type === 'array') {
     if (data.value.length !== description.count) throw new RangeError('array of another length than described');
     for (const element of data.value) writeDescribed(w, element, description.element);
   } else if (description.type === 'structure' && data.type === 'structure') {
-    if (data.value.length !== description.elements.length) throw new RangeError('structure of another length than described');
+    if (data.value.length !== description.elements.length)
+      throw new RangeError('structure of another length than described');
     data.value.forEach((element, i) => writeDescribed(w, element, description.elements[i] as TypeDescription));
   } else writeContents(w, data);
 }

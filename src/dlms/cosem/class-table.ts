@@ -24,7 +24,15 @@ export const classTable: Readonly<Record<number, InterfaceClass>> = {
   },
   7: {
     name: 'Profile generic',
-    attributes: ['buffer', 'capture_objects', 'capture_period', 'sort_method', 'sort_object', 'entries_in_use', 'profile_entries'],
+    attributes: [
+      'buffer',
+      'capture_objects',
+      'capture_period',
+      'sort_method',
+      'sort_object',
+      'entries_in_use',
+      'profile_entries',
+    ],
     methods: ['reset', 'capture'],
   },
   8: {
@@ -39,7 +47,14 @@ export const classTable: Readonly<Record<number, InterfaceClass>> = {
       'daylight_savings_enabled',
       'clock_base',
     ],
-    methods: ['adjust_to_quarter', 'adjust_to_measuring_period', 'adjust_to_minute', 'adjust_to_preset_time', 'preset_adjusting_time', 'shift_time'],
+    methods: [
+      'adjust_to_quarter',
+      'adjust_to_measuring_period',
+      'adjust_to_minute',
+      'adjust_to_preset_time',
+      'preset_adjusting_time',
+      'shift_time',
+    ],
   },
   15: {
     name: 'Association LN',
@@ -55,7 +70,14 @@ export const classTable: Readonly<Record<number, InterfaceClass>> = {
       'user_list',
       'current_user',
     ],
-    methods: ['reply_to_HLS_authentication', 'change_HLS_secret', 'add_object', 'remove_object', 'add_user', 'remove_user'],
+    methods: [
+      'reply_to_HLS_authentication',
+      'change_HLS_secret',
+      'add_object',
+      'remove_object',
+      'add_user',
+      'remove_user',
+    ],
   },
   23: {
     name: 'IEC HDLC setup',

@@ -126,7 +126,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     const damagedBefore = this.deframer.damaged;
     for (const frame of this.deframer.push(octets)) this.frame(frame, now);
     const damage = this.deframer.damaged > damagedBefore || this.damagedSinceSend();
-    this.quietAt = this.deframer.pending || (damage && this.turn === 'awaiting') ? later(now, this.settings.quietMs) : undefined;
+    this.quietAt =
+      this.deframer.pending || (damage && this.turn === 'awaiting') ? later(now, this.settings.quietMs) : undefined;
     // An answer that is arriving pushes the deadline ahead of it.
     if (this.timer !== undefined && this.deframer.pending) this.extend(now);
   }
@@ -278,7 +279,16 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.timer = this.pollAt = this.notReadySince = undefined;
   }
 
-  private fail(code: 'malformed-octets' | 'link-disconnected' | 'frame-rejected' | 'no-answer' | 'damaged-answer' | 'answer-too-long', message: string): void {
+  private fail(
+    code:
+      | 'malformed-octets'
+      | 'link-disconnected'
+      | 'frame-rejected'
+      | 'no-answer'
+      | 'damaged-answer'
+      | 'answer-too-long',
+    message: string,
+  ): void {
     this.reset('disconnected');
     this.events.push({ kind: 'failed', error: new Failure(code, message) });
   }

@@ -122,12 +122,14 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     const start = this.text.indexOf('\x02');
     const end = this.text.indexOf('\x03', start + 1);
     if (start < 0 || end < 0 || this.text.length < end + 2) {
-      if (this.text.length > readOutLimit) this.fail('answer-too-long', `read-out of more than ${readOutLimit} characters`);
+      if (this.text.length > readOutLimit)
+        this.fail('answer-too-long', `read-out of more than ${readOutLimit} characters`);
       return;
     }
     let bcc = 0;
     for (let i = start + 1; i <= end; i++) bcc ^= this.text.charCodeAt(i);
-    if (bcc !== this.text.charCodeAt(end + 1)) return this.fail('damaged-answer', 'block check of the read-out is wrong');
+    if (bcc !== this.text.charCodeAt(end + 1))
+      return this.fail('damaged-answer', 'block check of the read-out is wrong');
     this.state = 'done';
     this.timer = undefined;
     this.events.push({
@@ -148,7 +150,8 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
       this.tries++;
       this.ask(now);
     } else {
-      const doing = this.state === 'reading-out' ? 'the read-out stopped' : `no answer to sign-on, asked ${this.tries + 1} times`;
+      const doing =
+        this.state === 'reading-out' ? 'the read-out stopped' : `no answer to sign-on, asked ${this.tries + 1} times`;
       this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'no-answer', doing);
     }
   }

@@ -6,7 +6,12 @@ import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Millis } from '../../base/time.ts';
-import { type AssociationEvent, type AssociationRequest, type AssociationSettings, ClientAssociation } from '../association/client.ts';
+import {
+  type AssociationEvent,
+  type AssociationRequest,
+  type AssociationSettings,
+  ClientAssociation,
+} from '../association/client.ts';
 import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
 import type { LinkParameters } from '../hdlc/frame.ts';
 import { SignOn, type SignOnSettings } from '../iec62056-21/sign-on.ts';
@@ -140,7 +145,8 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     if (link.kind !== 'wrapper') return;
     try {
       for (const frame of this.unwrapper.push(octets)) {
-        if (frame.source === link.server && frame.destination === link.client) this.association.receive(frame.apdu, now);
+        if (frame.source === link.server && frame.destination === link.client)
+          this.association.receive(frame.apdu, now);
         else this.foreign++;
       }
     } catch (error) {
@@ -154,7 +160,8 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   private pump(now: Millis): void {
     for (let moved = true; moved; ) {
       moved = false;
-      for (let octets = this.signOn?.pollTransmit(); octets; octets = this.signOn?.pollTransmit()) this.out.push(octets);
+      for (let octets = this.signOn?.pollTransmit(); octets; octets = this.signOn?.pollTransmit())
+        this.out.push(octets);
       for (let event = this.signOn?.pollEvent(); event; event = this.signOn?.pollEvent()) {
         moved = true;
         if (event.kind === 'set-baud') this.events.push(event);

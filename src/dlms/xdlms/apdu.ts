@@ -2,7 +2,17 @@
  * xDLMS APDUs in A-XDR (Green Book 9.4 and 9.5). One row per APDU: name, tag octet, choice octet where the APDU is
  * itself a CHOICE, grammar. Encoder, decoder and types fall out of the rows.
  */
-import { type AnyCodec, boolean, type Codec, mapped, type Of, optional, remainder, sequence, unsigned } from '../../base/codec.ts';
+import {
+  type AnyCodec,
+  boolean,
+  type Codec,
+  mapped,
+  type Of,
+  optional,
+  remainder,
+  sequence,
+  unsigned,
+} from '../../base/codec.ts';
 import { Reader, Writer } from '../../base/cursor.ts';
 import { CodecError } from '../../base/errors.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
@@ -148,11 +158,7 @@ const rows = {
   ],
   'action-request-next-pblock': [0xc3, 2, sequence({ invokeId: u8, number: u32 })],
   'get-response-normal': [0xc4, 1, sequence({ invokeId: u8, result: getResult })],
-  'get-response-with-datablock': [
-    0xc4,
-    2,
-    sequence({ invokeId: u8, last: boolean, number: u32, result: blockResult }),
-  ],
+  'get-response-with-datablock': [0xc4, 2, sequence({ invokeId: u8, last: boolean, number: u32, result: blockResult })],
   'get-response-with-list': [0xc4, 3, sequence({ invokeId: u8, results: sequenceOf(getResult) })],
   'set-response-normal': [0xc5, 1, sequence({ invokeId: u8, result: u8 })],
   'set-response-datablock': [0xc5, 2, sequence({ invokeId: u8, number: u32 })],
@@ -183,7 +189,11 @@ const rows = {
   'general-ded-ciphering': [0xdc, null, sequence({ systemTitle: octetString, content: octetString })],
   'general-ciphering': [0xdd, null, sequence({ rest: remainder })],
   'general-signing': [0xdf, null, sequence({ rest: remainder })],
-  'general-block-transfer': [0xe0, null, sequence({ control: u8, number: u16, acknowledged: u16, content: octetString })],
+  'general-block-transfer': [
+    0xe0,
+    null,
+    sequence({ control: u8, number: u16, acknowledged: u16, content: octetString }),
+  ],
 } as const satisfies Record<string, readonly [number, number | null, AnyCodec]>;
 
 export type ApduKind = keyof typeof rows;
@@ -194,7 +204,7 @@ export type Selection = Of<typeof selection>;
 export type Attribute = Of<typeof attributeWithSelection>;
 
 type Row = { readonly kind: ApduKind; readonly codec: Codec<object> };
-const byTag: (Row | Map<number, Row> | undefined)[] = new Array(256);
+const byTag: (Row | Map<number, Row> | undefined)[] = Array.from({ length: 256 });
 for (const [kind, [tag, choice, codec]] of Object.entries(rows)) {
   const row: Row = { kind: kind as ApduKind, codec };
   if (choice === null) byTag[tag] = row;

@@ -30,7 +30,8 @@ export type Conformance = number;
 
 export const conformance = (...names: ConformanceName[]): Conformance =>
   names.reduce((bits, name) => bits | (1 << (23 - conformanceBit[name])), 0);
-export const has = (bits: Conformance, name: ConformanceName): boolean => (bits & (1 << (23 - conformanceBit[name]))) !== 0;
+export const has = (bits: Conformance, name: ConformanceName): boolean =>
+  (bits & (1 << (23 - conformanceBit[name]))) !== 0;
 export const conformanceNames = (bits: Conformance): ConformanceName[] =>
   (Object.keys(conformanceBit) as ConformanceName[]).filter((name) => has(bits, name));
 

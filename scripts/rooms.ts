@@ -1,0 +1,101 @@
+/**
+ * Writes .oxlintrc.json from the order of the rooms: a file imports only from rooms to its left, each door outside
+ * belongs to one room, and the pure rooms have no clock, timer or I/O. `--check` fails where the file has drifted.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const order = [
+  'base',
+  'dlms',
+  'reading',
+  'line',
+  'meter',
+  'store',
+  'schedule',
+  'forward',
+  'command',
+  'status',
+  'config',
+  'cli',
+  'simulator',
+  'central',
+  'compose',
+  'main',
+];
+/** Rooms beside each other, and what else a room may not see although it stands to the left. */
+const notEither: Record<string, string[]> = {
+  simulator: ['cli', 'reading', 'line', 'meter', 'store', 'schedule', 'forward', 'command', 'status', 'config'],
+  central: ['cli', 'simulator', 'dlms', 'line', 'meter', 'store', 'schedule', 'command', 'status', 'config'],
+  compose: ['cli', 'simulator', 'central'],
+  main: ['simulator', 'central'],
+};
+const doors: Record<string, string[]> = {
+  serialport: ['line'],
+  'node:net': ['line', 'simulator'],
+  'node:http': ['status'],
+  mqtt: ['forward', 'central'],
+  level: ['main'],
+  'classic-level': ['main'],
+  pino: ['main'],
+  koffi: ['main', 'simulator'],
+  'node:tty': ['simulator'],
+};
+const pure = ['base', 'dlms', 'reading'];
+
+const overrides = order.map((room, i) => {
+  const rooms = [...order.slice(i + 1), ...(notEither[room] ?? [])];
+  const patterns = rooms.map((other) => (other === 'compose' ? '**/compose.ts' : `../**/${other}/**`));
+  const paths = Object.entries(doors)
+    .filter(([, owners]) => !owners.includes(room))
+    .map(([name]) => name);
+  if (pure.includes(room)) paths.push('node:fs', 'node:fs/promises', 'node:timers', 'node:child_process');
+  return {
+    files: [room === 'compose' ? 'src/compose.ts' : `src/${room}/**`],
+    rules: {
+      'no-restricted-imports': ['error', { paths, patterns }],
+      ...(pure.includes(room) && {
+        'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'setImmediate', 'performance', 'process'],
+        'no-console': 'error',
+      }),
+    },
+  };
+});
+const config = {
+  $schema: './node_modules/oxlint/configuration_schema.json',
+  plugins: ['typescript', 'import', 'unicorn', 'promise'],
+  categories: { correctness: 'error', suspicious: 'error' },
+  rules: {
+    'import/no-cycle': ['error', { ignoreTypes: false }],
+    'typescript/no-floating-promises': 'error',
+    'typescript/no-misused-promises': 'error',
+    'typescript/await-thenable': 'error',
+    'typescript/no-explicit-any': 'error',
+    'no-unused-vars': 'error',
+    // Empty listeners and sequential awaits are meant where they stand; one line at a time on a bus.
+    'no-await-in-loop': 'off',
+    'no-shadow': 'off',
+    'typescript/no-unsafe-type-assertion': 'off',
+    'typescript/consistent-return': 'off',
+    'unicorn/no-array-sort': 'off',
+    'unicorn/consistent-function-scoping': 'off',
+    'promise/always-return': 'off',
+    'promise/catch-or-return': 'off',
+    'promise/no-multiple-resolved': 'off',
+    'promise/no-promise-in-callback': 'off',
+    'promise/no-callback-in-promise': 'off',
+    'no-underscore-dangle': 'off',
+    'import/no-unassigned-import': 'off',
+    'no-control-regex': 'off',
+    'typescript/no-unnecessary-type-parameters': 'off',
+    'typescript/no-unnecessary-type-arguments': 'off',
+  },
+  overrides,
+};
+const text = `${JSON.stringify(config, null, 2)}\n`;
+const path = new URL('../.oxlintrc.json', import.meta.url);
+if (process.argv.includes('--check')) {
+  if (readFileSync(path, 'utf8') !== text) {
+    process.stderr.write('.oxlintrc.json has drifted from scripts/rooms.ts; run: node scripts/rooms.ts\n');
+    process.exit(1);
+  }
+} else writeFileSync(path, text);

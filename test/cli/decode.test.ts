@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { explain } from '../../src/cli/explain.ts';
+import { Failure } from '../../src/base/errors.ts';
+import { rowJson } from '../../src/reading/load-profile-row.ts';
+import { formulaIndex, formulaRow, linesOf, traceNames, traceText, vectorText } from '../recorded.ts';
+
+const explainTrace = (name: string) => explain(parseExchange(traceText(name)));
+const keys = ['1-0:1.8.0*255', '1-0:2.8.0*255', '1-0:3.8.0*255', '1-0:4.8.0*255'];
+
+test.each(traceNames)('%s: every frame is explained, nothing is unreadable', (name) => {
+  const { frames, problems } = explainTrace(name);
+  expect(problems).toEqual([]);
+  expect(frames).toHaveLength(linesOf(name).length);
+});
+
+describe('rows of the first meter follow the formula', () => {
+  const traces = traceNames.filter((name) => /^(c-tcp-(hdlc|wrapper)-(none|lls|hls)|m744-)/.test(name));
+  test.each(traces)('%s', (name) => {
+    const { rows } = explainTrace(name);
+    expect(rows).toHaveLength(name.startsWith('m744') ? 744 : 27);
+    const indexes = rows.map((row) => {
+      const i = formulaIndex(row.end as number);
+      const expected = formulaRow(i);
+      expect(row.end).toBe(expected.end);
+      expect(row.status).toBe(expected.status);
+      expect([...row.values.keys()]).toEqual(keys);
+      expect([...row.values.values()].map(({ raw }) => raw)).toEqual(expected.values.map(BigInt));
+      return i;
+    });
+    const from = (Date.UTC(2026, 9, 10) - Date.UTC(2026, 8, 23)) / 3_600_000;
+    const range = Array.from({ length: 24 }, (_, i) => from + i);
+    expect(indexes).toEqual(name.startsWith('m744') ? Array.from({ length: 744 }, (_, i) => i) : [...range, 0, 1, 2]);
+  });
+  test('one row as it is printed', () => {
+    const { rows } = explainTrace('c-tcp-wrapper-lls.tap');
+    expect(rowJson(rows[0] as never)).toEqual({
+      start: null,
+      end: '2026-10-10T00:00:00Z',
+      clock: '07ea0a0a0600000000000000',
+      status: 0,
+      values: {
+        '1-0:1.8.0*255': { raw: '1142861', scaler: 0, unit: 'Wh' },
+        '1-0:2.8.0*255': { raw: '2008160', scaler: null, unit: null },
+        '1-0:3.8.0*255': { raw: '3030603', scaler: null, unit: null },
+        '1-0:4.8.0*255': { raw: '4002040', scaler: null, unit: null },
+      },
+    });
+  });
+});
+
+describe('rows of the second meter: 24 by range, 3 by entry, one column, hundredths not specified', () => {
+  test.each(traceNames.filter((name) => name.startsWith('jm-')))('%s', (name) => {
+    const { rows } = explainTrace(name);
+    expect(rows).toHaveLength(27);
+    rows.slice(0, 24).forEach((row, i) => {
+      expect(row.end).toBe(Date.UTC(2026, 10, 20, i));
+      expect(row.values.get('1-1:21.25.0*255')?.raw).toBe(BigInt(0x26ae + i));
+    });
+    rows.slice(24).forEach((row, i) => {
+      expect(row.end).toBe(Date.UTC(2025, 9, 3, 11 + i));
+      expect(row.values.get('1-1:21.25.0*255')?.raw).toBe(BigInt(1 + i));
+    });
+  });
+});
+
+describe('plain hex, without a recording around it', () => {
+  test.each(['data24', 'apdu24', 'wrap24', 'wrapblk24', 'hdlc24', 'data744', 'apdu744', 'wrap744', 'wrapblk744'])('%s', (name) => {
+    const { rows, problems } = explain(parseExchange(vectorText(`${name}.hex`)));
+    expect(problems).toEqual([]);
+    expect(rows).toHaveLength(name.endsWith('744') ? 744 : 24);
+    for (const row of rows) {
+      const expected = formulaRow(formulaIndex(row.end as number));
+      expect([row.status, ...[...row.values.values()].map(({ raw }) => raw)]).toEqual([expected.status, ...expected.values.map(BigInt)]);
+    }
+  });
+});
+
+test('refusals are explained', () => {
+  const text = explainTrace('c-tcp-hdlc-badpw.tap').frames.flatMap((frame) => frame.text).join('\n');
+  expect(text).toContain('AARE refused: authentication failure (13)');
+});
+
+describe('bad input', () => {
+  test('no hex: line and offset', () => {
+    expect(() => parseExchange('7e a0\nhello')).toThrow(/line 2, offset 0: 'h' is not a hex digit/);
+    expect(() => parseExchange('0.1 -> 3 7e a0')).toThrow(/line 1, offset 2: 2 octets where the line says 3/);
+    expect(() => parseExchange('7e a')).toThrow(Failure);
+  });
+  test('hex that is no frame: what and where', () => {
+    expect(explain(parseExchange('99 88 77')).problems[0]).toMatch(/line 1, offset 0: no APDU has the tag 0x99/);
+    expect(explain(parseExchange('7e a0 07 03 23 93 bf 33 7e')).problems[0]).toMatch(/damaged frame \(FCS\)/);
+    expect(explain(parseExchange('00 01 00 01 00 11 00 40 c4')).problems[0]).toMatch(/ends inside a frame/);
+    expect(explain(parseExchange('7e a0 07 03')).problems[0]).toMatch(/ends inside a frame/);
+  });
+});
