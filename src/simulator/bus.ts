@@ -31,6 +31,8 @@ interface OnWire {
   readonly octets: Uint8Array;
   /** When the last octet has arrived. */
   readonly end: Millis;
+  /** The speed it was sent at. */
+  readonly baud: number;
 }
 interface Sending {
   readonly octets: Uint8Array;
@@ -97,7 +99,7 @@ export class SimulatedBus {
         sent: 0,
       });
     }
-    this.inbound.push({ octets: this.damage(octets.slice(), undefined, now), end });
+    this.inbound.push({ octets: this.damage(octets.slice(), undefined, now), end, baud: this.lineBaud });
     this.wake(now);
   }
 
@@ -120,8 +122,8 @@ export class SimulatedBus {
 
   wake(now: Millis): void {
     while (this.inbound[0] && this.inbound[0].end <= now) {
-      const { octets, end } = this.inbound.shift() as OnWire;
-      this.settings.meters.forEach((meter, i) => this.deliver(meter, i, octets, end));
+      const { octets, end, baud } = this.inbound.shift() as OnWire;
+      this.settings.meters.forEach((meter, i) => this.deliver(meter, i, octets, end, baud));
     }
     this.settings.meters.forEach((meter, i) => {
       const deadline = meter.stack.deadline();
@@ -144,14 +146,14 @@ export class SimulatedBus {
     this.outbound = this.outbound.filter(({ sent, octets }) => sent < octets.length);
   }
 
-  private deliver(meter: VirtualMeter, index: number, octets: Uint8Array, now: Millis): void {
+  private deliver(meter: VirtualMeter, index: number, octets: Uint8Array, now: Millis, baud: number): void {
     const powered = meter.powered(now);
     if (powered && !this.wasPowered[index]) meter.powerUp();
     this.wasPowered[index] = powered;
     if (!powered) return;
     let heard = octets;
     // At the wrong speed a meter hears something, but nothing of sense.
-    if (this.lineBaud !== (meter.stack.baud ?? this.settings.baud))
+    if (baud !== (meter.stack.baud ?? this.settings.baud))
       heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
     meter.receive(heard, now);
     this.collect(meter, index, now);

@@ -19,6 +19,8 @@ const meterFields = {
   window: whole(1, 7),
   max_pdu: whole(64, 65535),
   mode_e: v.boolean(),
+  /** HDLC physical address; left out: serial mod 10000 + 1000, as on many meters. */
+  physical: whole(1, 16383),
   clock_offset_s: seconds,
   drift_ppm: v.number(),
 };
@@ -131,7 +133,7 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
       serial,
       // Behind the wrapper the meters of one listener are told apart by their wPort.
       logical: bus.link === 'wrapper' ? meters.logical + index : meters.logical,
-      physical: physicalAddress(serial),
+      physical: own.physical ?? physicalAddress(serial),
       alone: meters.count === 1,
       link: bus.link,
       modeE: own.mode_e ?? false,

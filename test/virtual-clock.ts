@@ -1,0 +1,69 @@
+/** A clock that jumps from deadline to deadline when everybody sleeps. Deterministic; a day passes in milliseconds. */
+import { type Clock, type Millis, millis } from '../src/base/time.ts';
+
+interface Sleeper {
+  readonly at: number;
+  readonly order: number;
+  readonly resolve: () => void;
+}
+
+export class VirtualClock implements Clock {
+  private time: number;
+  private sleepers: Sleeper[] = [];
+  private order = 0;
+  /** Wall minus even time: a test may set the time of day. */
+  wallOffsetMs = 0;
+
+  constructor(start: number) {
+    this.time = start;
+  }
+  now(): Millis {
+    return millis(this.time);
+  }
+  wall(): Millis {
+    return millis(this.time + this.wallOffsetMs);
+  }
+  sleepUntil(deadline: Millis, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const sleeper: Sleeper = { at: deadline, order: this.order++, resolve };
+      this.sleepers.push(sleeper);
+      signal?.addEventListener('abort', () => {
+        this.sleepers = this.sleepers.filter((other) => other !== sleeper);
+        resolve();
+      });
+    });
+  }
+  /** Lets all that is ready run, then jumps to the next deadline, until `done` or the limit. */
+  async run(until: number, done: () => boolean = () => false): Promise<void> {
+    for (;;) {
+      // Promises, then I/O callbacks of twins that use setImmediate, settle before time moves.
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      if (done()) return;
+      let next: Sleeper | undefined;
+      for (const sleeper of this.sleepers) {
+        if (!next || sleeper.at < next.at || (sleeper.at === next.at && sleeper.order < next.order)) next = sleeper;
+      }
+      if (!next || next.at > until) {
+        this.time = Math.max(this.time, until);
+        return;
+      }
+      this.time = Math.max(this.time, next.at);
+      const first = next;
+      this.sleepers = this.sleepers.filter((sleeper) => sleeper !== first);
+      first.resolve();
+    }
+  }
+  /** Runs a task to its end in virtual time. */
+  async complete<T>(task: Promise<T>, limitMs = 86_400_000): Promise<T> {
+    let settled = false;
+    const watched = task.finally(() => {
+      settled = true;
+    });
+    watched.catch(() => {});
+    const limit = this.time + limitMs;
+    await this.run(limit, () => settled);
+    if (!settled) throw new Error(`not done within ${limitMs} ms of virtual time`);
+    return watched;
+  }
+}
