@@ -27,7 +27,13 @@ async function openLevel(path: string, createIfMissing: boolean): Promise<Databa
     range: async (gte, lt, limit) => {
       const iterator = level.iterator({ gte, lt, limit });
       try {
-        return await iterator.nextv(limit);
+        // One nextv gives what fits LevelDB's read-ahead (16 KiB), not what was asked for.
+        const pairs: [string, Uint8Array][] = [];
+        for (;;) {
+          const more = await iterator.nextv(limit - pairs.length);
+          pairs.push(...more);
+          if (more.length === 0 || pairs.length >= limit) return pairs;
+        }
       } finally {
         await iterator.close();
       }

@@ -90,7 +90,12 @@ export class Store {
   static async open(settings: StoreSettings): Promise<Store> {
     const store = new Store(settings);
     store.database = await settings.open();
-    await store.load();
+    try {
+      await store.load();
+    } catch (error) {
+      await store.database.close().catch(() => {});
+      throw error instanceof Failure ? error : new Failure('store-damaged', `the store does not read: ${messageOf(error)}`);
+    }
     return store;
   }
 

@@ -1,0 +1,49 @@
+/** A twin of LevelDB that loses what was not synced when the power goes, keeping a prefix of the batches in order. */
+import type { Database, Operation } from '../src/store/database.ts';
+
+export class MemoryDatabase implements Database {
+  data = new Map<string, Uint8Array>();
+  /** Batches since the last sync, oldest first. */
+  private unsynced: (readonly Operation[])[] = [];
+  private synced = new Map<string, Uint8Array>();
+  /** Set to make the next operations fail as LevelDB does on an I/O error: until it is reopened. */
+  failing: Error | undefined;
+  batches = 0;
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.failing ? Promise.reject(this.failing) : Promise.resolve(this.data.get(key));
+  }
+  batch(operations: readonly Operation[], { sync }: { sync: boolean }): Promise<void> {
+    if (this.failing) return Promise.reject(this.failing);
+    this.batches++;
+    apply(this.data, operations);
+    this.unsynced.push(operations);
+    if (sync) {
+      for (const batch of this.unsynced) apply(this.synced, batch);
+      this.unsynced = [];
+    }
+    return Promise.resolve();
+  }
+  range(gte: string, lt: string, limit: number): Promise<[string, Uint8Array][]> {
+    if (this.failing) return Promise.reject(this.failing);
+    const keys = [...this.data.keys()].filter((key) => key >= gte && key < lt).toSorted();
+    return Promise.resolve(keys.slice(0, limit).map((key) => [key, this.data.get(key) as Uint8Array]));
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+  /** Power cut: the synced state and the first `kept` of the batches after it. */
+  powerCut(kept = 0): void {
+    for (const batch of this.unsynced.slice(0, kept)) apply(this.synced, batch);
+    this.data = new Map(this.synced);
+    this.unsynced = [];
+    this.failing = undefined;
+  }
+}
+
+function apply(data: Map<string, Uint8Array>, operations: readonly Operation[]): void {
+  for (const operation of operations) {
+    if (operation.type === 'put') data.set(operation.key, operation.value);
+    else data.delete(operation.key);
+  }
+}

@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest';
+import { later, type Millis, millis } from '../../src/base/time.ts';
+import { missing, withRange } from '../../src/reading/coverage.ts';
+import { accountFor } from '../../src/reading/interval-block.ts';
+import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
+
+const hour = 3_600_000;
+const day = millis(Date.UTC(2026, 10, 23));
+const at = (hours: number): Millis => later(day, hours * hour);
+const key = '1-0:1.8.0*255';
+const row = (hours: number, register: number, status = 0): LoadProfileRow => ({
+  start: at(hours - 1),
+  end: at(hours),
+  clock: null,
+  status,
+  values: new Map([[key, { raw: BigInt(register), scalerUnit: { scaler: 0, unit: 30 } }]]),
+});
+const account = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) =>
+  accountFor({
+    origin: { meter: 'm', point: 'p', serial: 's' },
+    series: '1-0:99.1.0*255',
+    rows,
+    from: day,
+    to: at(more.to ?? 4),
+    periodMs: hour,
+    openAfter: at(more.open ?? 100),
+    readAt: at(50),
+    clockDeviationMs: 1234,
+    clockTrust: 'system',
+  });
+
+test('R01: energy is the advance of the register, both are delivered, their sum is exact', () => {
+  const { blocks, gaps, coveredTo } = account([row(0, 1000), row(1, 1100), row(2, 1100), row(3, 1350), row(4, 1351)]);
+  expect(gaps).toEqual([]);
+  expect(coveredTo).toBe(at(4));
+  expect(blocks).toHaveLength(1);
+  expect(blocks[0]).toMatchObject({
+    start: '2026-11-23T00:00:00Z',
+    periodS: 3600,
+    count: 4,
+    channels: [{ obis: key, unit: 'Wh', scaler: 0, register: [1100, 1100, 1350, 1351], energy: [100, 0, 250, 1] }],
+    quality: ['MEASURED', 'MEASURED', 'MEASURED', 'MEASURED'],
+    rev: [0, 0, 0, 0],
+    clockDeviationS: 1.2,
+  });
+});
+
+test('without the boundary row the first interval has its register and no energy', () => {
+  expect(account([row(1, 1100), row(2, 1200), row(3, 1300), row(4, 1400)]).blocks[0]?.channels[0]?.energy).toEqual([null, 100, 100, 100]);
+});
+
+test('R03, R04, R05: the status says what a value is worth; it is delivered in every case', () => {
+  const { blocks } = account([row(0, 1), row(1, 2, 0x80), row(2, 3, 0x08), row(3, 4, 0x02), row(4, 5, 0x20)]);
+  expect(blocks[0]?.quality).toEqual(['MEASURED', 'MEASURED', 'UNCERTAIN/device', 'UNCERTAIN/clock']);
+  expect(blocks[0]?.status).toEqual([0x80, 8, 2, 0x20]);
+});
+
+describe('R06: a missing row is a gap with registers at both edges, never a value', () => {
+  test('in the middle', () => {
+    const { blocks, gaps } = account([row(0, 1000), row(1, 1100), row(4, 1500)]);
+    expect(gaps).toMatchObject([
+      { start: '2026-11-23T01:00:00Z', end: '2026-11-23T03:00:00Z', cause: 'MISSING', before: { [key]: 1100 }, after: { [key]: 1500 } },
+    ]);
+    expect(blocks.map(({ start, count, channels }) => [start, count, channels[0]?.energy])).toEqual([
+      ['2026-11-23T00:00:00Z', 1, [100]],
+      ['2026-11-23T03:00:00Z', 1, [null]],
+    ]);
+  });
+  test('the whole slice', () => {
+    const { blocks, gaps, coveredTo } = account([]);
+    expect(blocks).toEqual([]);
+    expect(gaps).toMatchObject([{ start: '2026-11-23T00:00:00Z', end: '2026-11-23T04:00:00Z', cause: 'MISSING', before: null, after: null }]);
+    expect(coveredTo).toBe(at(4));
+  });
+  test('at the end, when the row may still come: open, no gap', () => {
+    const { gaps, coveredTo } = account([row(0, 1000), row(1, 1100), row(2, 1200)], { open: 2.5 });
+    expect(gaps).toEqual([]);
+    expect(coveredTo).toBe(at(2));
+  });
+  test('at the end, long overdue: a gap', () => {
+    const { gaps, coveredTo } = account([row(0, 1000), row(1, 1100)], { open: 3.5 });
+    expect(gaps).toMatchObject([{ start: '2026-11-23T01:00:00Z', end: '2026-11-23T03:00:00Z' }]);
+    expect(coveredTo).toBe(at(3));
+  });
+});
+
+test('R07: power-down at the edge and equal registers: OUTAGE, zero proven', () => {
+  const { gaps, blocks } = account([row(0, 1000), row(1, 1100, 0x80), row(4, 1100, 0x80)]);
+  expect(gaps).toMatchObject([{ cause: 'OUTAGE', start: '2026-11-23T01:00:00Z', end: '2026-11-23T03:00:00Z' }]);
+  expect(blocks.at(-1)?.channels[0]?.energy).toEqual([0]);
+  expect(account([row(0, 1000), row(1, 1100, 0x80), row(4, 1101, 0x80)]).gaps[0]?.cause).toBe('MISSING');
+  expect(account([row(0, 1000), row(1, 1100), row(4, 1100)]).gaps[0]?.cause).toBe('MISSING');
+});
+
+test('a register that falls gives no energy and says so', () => {
+  const { blocks } = account([row(0, 1000), row(1, 900), row(2, 950), row(3, 960), row(4, 970)]);
+  expect(blocks[0]?.channels[0]?.energy).toEqual([null, 50, 10, 10]);
+  expect(blocks[0]?.quality[0]).toBe('REGISTER_BACKWARD');
+});
+
+test('R11: two rows with one stamp are both kept, in order, both uncertain; the same row twice is one', () => {
+  const { blocks } = account([row(0, 1000), row(1, 1100), row(1, 1150), row(2, 1200), row(2, 1200), row(3, 1300), row(4, 1400)]);
+  const flat = blocks.flatMap((block) => block.rev.map((rev, i) => [block.channels[0]?.register[i], rev, block.quality[i]]));
+  expect(flat).toEqual([
+    [1100, 0, 'UNCERTAIN/clock'],
+    [1150, 1, 'UNCERTAIN/clock'],
+    [1200, 0, 'MEASURED'],
+    [1300, 0, 'MEASURED'],
+    [1400, 0, 'MEASURED'],
+  ]);
+});
+
+test('a row off the grid keeps its own bounds and is uncertain', () => {
+  const { blocks } = account([row(0, 1000), row(1, 1100), row(1.25, 1120), row(2, 1200), row(3, 1300), row(4, 1400)]);
+  const odd = blocks.find(({ periodS }) => periodS === 900);
+  expect(odd).toMatchObject({ start: '2026-11-23T01:00:00Z', count: 1, quality: ['UNCERTAIN/clock'] });
+  expect(odd?.channels[0]?.energy).toEqual([20]);
+});
+
+test('registers beyond 2^53 travel as decimal strings', () => {
+  const big = 2n ** 60n;
+  const huge = (hours: number, raw: bigint): LoadProfileRow => ({ ...row(hours, 0), values: new Map([[key, { raw, scalerUnit: undefined }]]) });
+  const { blocks } = account([huge(0, big), huge(1, big + 5n)], { to: 1 });
+  expect(blocks[0]?.channels[0]).toEqual({ obis: key, unit: null, scaler: null, register: [(big + 5n).toString()], energy: [5] });
+});
+
+describe('coverage', () => {
+  test('ranges join when they touch, and what is missing is the rest', () => {
+    let coverage = withRange([], 10, 20);
+    coverage = withRange(coverage, 30, 40);
+    expect(coverage).toEqual([[10, 20], [30, 40]]);
+    expect(missing(coverage, millis(0), millis(50))).toEqual([[0, 10], [20, 30], [40, 50]]);
+    expect(missing(coverage, millis(12), millis(35))).toEqual([[20, 30]]);
+    coverage = withRange(coverage, 20, 30);
+    expect(coverage).toEqual([[10, 40]]);
+    expect(withRange(coverage, 5, 5)).toBe(coverage);
+    expect(missing(coverage, millis(10), millis(40))).toEqual([]);
+  });
+});

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import { millis } from '../../src/base/time.ts';
+import { type Coverage, withRange } from '../../src/reading/coverage.ts';
+import { backOffMs, type PlannedMeter, plan, silentPauseMs, slicesOf } from '../../src/schedule/plan.ts';
+import { judge, type Observation } from '../../src/schedule/reachability.ts';
+
+const hour = 3_600_000;
+const wall = millis(Date.UTC(2026, 10, 24, 12, 30));
+const day = (date: number) => Date.UTC(2026, 10, date);
+const settings = { offsetMs: 60_000, slicesPerTurn: 2 };
+const meter = (id: string, coverage: Coverage, more: Partial<PlannedMeter> = {}): PlannedMeter => ({
+  id,
+  profiles: [{ profile: 'p', periodMs: hour, since: millis(day(20)), coverage }],
+  failures: 0,
+  notBefore: millis(0),
+  lastTurn: millis(0),
+  fragile: false,
+  ...more,
+});
+const state = (...meters: PlannedMeter[]) => ({ meters, silentNotBefore: millis(0) });
+const name = (from: number, to: number) => `${new Date(from).toISOString().slice(8, 13)}-${new Date(to).toISOString().slice(8, 13)}`;
+
+test('order of slices: today, the newest complete day, then the oldest', () => {
+  expect(slicesOf(meter('a', []), wall, settings).map(({ from, to }) => name(from, to))).toEqual([
+    '24T00-24T12',
+    '23T00-24T00',
+    '20T00-21T00',
+    '21T00-22T00',
+    '22T00-23T00',
+  ]);
+});
+
+test('a hole inside a day is one slice of its size', () => {
+  const coverage = withRange(withRange([], day(20), day(22) + 3 * hour), day(22) + 5 * hour, day(24) + 12 * hour);
+  expect(slicesOf(meter('a', coverage), wall, settings).map(({ from, to }) => name(from, to))).toEqual(['22T03-22T05']);
+});
+
+test('an interval is asked for after its end plus the offset, not before', () => {
+  const coverage: Coverage = [[day(20), day(24) + 12 * hour]];
+  const just = millis(day(24) + 13 * hour + 59_000);
+  const job = plan(state(meter('a', coverage)), millis(1000), just, settings);
+  expect(job).toEqual({ kind: 'wait', until: 2000 });
+  expect(plan(state(meter('a', coverage)), millis(2000), millis(just + 1000), settings)).toMatchObject({ kind: 'poll', meter: 'a' });
+});
+
+test('newest rows of every meter before anybody’s back-fill; then back-fill in turns', () => {
+  const live: Coverage = [[day(24), day(24) + 12 * hour]];
+  const first = plan(state(meter('a', live), meter('b', [])), millis(0), wall, settings);
+  expect(first).toMatchObject({ meter: 'b', slices: [{ live: true }, { live: false }, { live: false }] });
+  const both = plan(state(meter('a', []), meter('b', [])), millis(0), wall, settings);
+  expect(both).toMatchObject({ meter: 'a', slices: [{ live: true }] });
+  const turns = plan(state(meter('a', live, { lastTurn: millis(50) }), meter('b', live, { lastTurn: millis(10) })), millis(100), wall, settings);
+  expect(turns).toMatchObject({ meter: 'b' });
+});
+
+describe('meters that do not answer', () => {
+  const dead = (id: string, lastTurn = 0) => meter(id, [], { failures: 3, lastTurn: millis(lastTurn) });
+  test('come after newest rows and before back-fill, no sooner than their share allows', () => {
+    const live: Coverage = [[day(24), day(24) + 12 * hour]];
+    expect(plan(state(dead('d'), meter('a', [])), millis(0), wall, settings)).toMatchObject({ meter: 'a' });
+    expect(plan(state(dead('d'), meter('a', live)), millis(0), wall, settings)).toMatchObject({ meter: 'd' });
+    const paid = { meters: [dead('d'), meter('a', live)], silentNotBefore: millis(500) };
+    expect(plan(paid, millis(0), wall, settings)).toMatchObject({ meter: 'a' });
+    expect(plan({ meters: [dead('d')], silentNotBefore: millis(500) }, millis(0), wall, settings)).toEqual({ kind: 'wait', until: 500 });
+  });
+  test('ten dead of 31 take no more than a tenth of the line', () => {
+    // 1.5 s for each probe of a dead meter; healthy ones always have back-fill to do, 2 s a turn.
+    let now = 0;
+    let silentNotBefore = 0;
+    let spentDead = 0;
+    const meters = Array.from({ length: 31 }, (_, i) => ({ ...meter(`m${i}`, [[day(24), day(24) + 12 * hour]]), failures: i < 10 ? 1 : 0 }));
+    while (now < hour) {
+      const job = plan({ meters, silentNotBefore: millis(silentNotBefore) }, millis(now), wall, settings);
+      if (job.kind === 'wait') {
+        now = job.until;
+        continue;
+      }
+      const i = meters.findIndex(({ id }) => id === job.meter);
+      const one = meters[i] as (typeof meters)[0];
+      const took = one.failures > 0 ? 1500 : 2000;
+      now += took;
+      if (one.failures > 0) {
+        spentDead += took;
+        silentNotBefore = now + silentPauseMs(took);
+      }
+      const failures = one.failures > 0 ? one.failures + 1 : 0;
+      meters[i] = { ...one, lastTurn: millis(now), failures, notBefore: millis(failures > 0 ? now + backOffMs(failures, false) : 0) };
+    }
+    expect(spentDead / now).toBeLessThanOrEqual(0.101);
+    expect(spentDead).toBeGreaterThan(10 * 1500);
+  });
+});
+
+test('back-off: seconds after silence, a quarter of an hour and more after a refusal (R26)', () => {
+  expect([1, 2, 3].map((n) => backOffMs(n, false))).toEqual([15_000, 30_000, 60_000]);
+  expect(backOffMs(99, false)).toBe(15 * 60_000);
+  expect(backOffMs(1, true)).toBe(15 * 60_000);
+  expect(backOffMs(99, true)).toBe(24 * hour);
+});
+
+test('a fragile meter gets small slices', () => {
+  const slices = slicesOf(meter('a', [], { fragile: true }), wall, settings);
+  for (const { from, to } of slices) expect(to - from).toBeLessThanOrEqual(4 * hour);
+});
+
+test('hourly and quarter-hourly profiles side by side keep their own grid', () => {
+  const both: PlannedMeter = {
+    ...meter('a', []),
+    profiles: [
+      { profile: 'h', periodMs: hour, since: millis(day(24)), coverage: [] },
+      { profile: 'q', periodMs: hour / 4, since: millis(day(24)), coverage: [] },
+    ],
+  };
+  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ profile, to }) => [profile, (to - day(24)) / hour]);
+  expect(ends).toEqual([['q', 12.25], ['h', 12]]);
+});
+
+describe('verdicts', () => {
+  const good: Observation = { lastSuccess: millis(1), failures: 0, lastError: undefined, damaged: 0, sessions: 5 };
+  const silent: Observation = { ...good, failures: 3, lastError: 'no-answer' };
+  const judged = (...observations: Observation[]) => [...judge(new Map(observations.map((one, i) => [`m${i}`, one]))).values()];
+  test('one silent, neighbours fine', () => expect(judged(silent, good, good)[0]).toBe('SUSPECT_MAINS_OR_METER'));
+  test('all silent: one bus, not many meters (R23)', () => expect(judged(silent, silent, silent)).toEqual(['BUS_FAULT', 'BUS_FAULT', 'BUS_FAULT']));
+  test('damaged frames: the line', () => {
+    expect(judged({ ...good, damaged: 12 }, good)[0]).toBe('LINE_QUALITY');
+    expect(judged({ ...silent, lastError: 'damaged-answer' }, good)[0]).toBe('LINE_QUALITY');
+  });
+  test('refused: security, not silence (R26); another serial: identity', () => {
+    expect(judged({ ...silent, lastError: 'authentication-refused' }, good)[0]).toBe('SECURITY_FAULT');
+    expect(judged({ ...silent, lastError: 'identity-mismatch' }, good)[0]).toBe('IDENTITY_MISMATCH');
+  });
+  test('never asked: unknown', () => expect(judged({ ...good, sessions: 0 })[0]).toBe('UNKNOWN'));
+});
+
