@@ -27,6 +27,8 @@ export interface BusSettings {
   readonly faults: readonly LineFault[];
   readonly seed: number;
 }
+/** Octets come in pieces of this time, as an adapter hands them over. */
+const pieceMs = 16;
 interface OnWire {
   readonly octets: Uint8Array;
   /** When the last octet has arrived. */
@@ -114,8 +116,10 @@ export class SimulatedBus {
       if (at !== undefined && (next === undefined || at < next)) next = at;
     };
     consider(this.inbound[0]?.end);
-    for (const sending of this.outbound)
-      consider(later(sending.start, Math.ceil((sending.sent + 1) * sending.octetMs)));
+    for (const { start, sent, octets, octetMs } of this.outbound) {
+      const piece = Math.min(octets.length - sent, octetMs === 0 ? octets.length : Math.max(1, Math.floor(pieceMs / octetMs)));
+      consider(later(start, Math.ceil((sent + piece) * octetMs)));
+    }
     for (const meter of this.settings.meters) consider(meter.stack.deadline());
     return next;
   }

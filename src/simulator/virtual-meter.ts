@@ -193,7 +193,10 @@ export class VirtualMeter {
     const rows: VirtualRow[] = [];
     for (let stamp = Math.ceil(oldest / period) * period; stamp <= newest; stamp += period) {
       const at = this.trueTime(millis(stamp));
-      if (at === undefined || !this.powered(at)) continue;
+      if (at === undefined) continue;
+      const darkness = settings.dark.find(({ from: began, to: ended }) => at >= began && at < ended);
+      // Of a long outage only the first and the last period have rows; the first is written when the power is back.
+      if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
       const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
       rows.push({ end: millis(stamp), status: cut ? 0x80 : 0, registers: this.registers(at) });
     }

@@ -1,0 +1,220 @@
+/** The whole house in virtual time. */
+import { describe, expect, test } from 'vitest';
+import { millis } from '../src/base/time.ts';
+import { isUnfit, parsePayload, healthPayload, statePayload } from '../src/forward/payload.ts';
+import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+
+const minute = 60_000;
+const complete = (it: VirtualHouse, meters: number[], graceMs = 2 * minute) => {
+  const compared = it.compare(graceMs);
+  for (const meter of meters) {
+    const one = compared.get(meter) as { expected: number; right: number; wrong: string[] };
+    expect(one.wrong, `meter ${meter}`).toEqual([]);
+    expect(one.right, `meter ${meter}`).toBe(one.expected);
+    expect(one.expected).toBeGreaterThan(0);
+  }
+  expect(it.ingest.counters.conflicts).toBe(0);
+  expect(it.ingest.counters.unfit).toBe(0);
+};
+
+test('eight meters, two days behind: all there, acknowledged, equal to the oracle; then hour by hour', async () => {
+  const it = await virtualHouse({ meters: { count: 8 } });
+  it.broker.connect();
+  await it.run(5 * minute);
+  complete(it, [0, 1, 2, 3, 4, 5, 6, 7]);
+  for (let hour = 0; hour < 5; hour++) {
+    await it.run(60 * minute);
+    complete(it, [0, 1, 2, 3, 4, 5, 6, 7]);
+  }
+  const { store, ports } = await it.house.snapshot();
+  expect(store.pending).toBe(0);
+  expect(ports[0]?.meters.map(({ verdict }) => verdict)).toEqual(Array.from({ length: 8 }, () => 'REACHABLE'));
+  expect(it.ingest.counters.duplicates).toBe(0);
+  expect(it.ingest.counters.gaps).toBe(0);
+  expect(await it.house.stuck()).toBeUndefined();
+});
+
+test('one dead, one flipping 1 % of its octets: the other six complete on time, the two show as what they are', async () => {
+  const it = await virtualHouse({
+    meters: { count: 8 },
+    fault: [
+      { kind: 'power-cut', meter: 2, from_s: -600, to_s: 1e9 },
+      { kind: 'flip', meter: 5, rate: 0.01 },
+    ],
+  });
+  it.broker.connect();
+  await it.run(8 * minute);
+  const six = [0, 1, 3, 4, 6, 7];
+  complete(it, six);
+  // The next hour: within two minutes after its end all six are there.
+  await it.run(34 * minute);
+  complete(it, six);
+  const { ports } = await it.house.snapshot();
+  const shown = ports[0]?.meters.map(({ verdict }) => verdict);
+  expect(shown).toEqual(['REACHABLE', 'REACHABLE', 'SUSPECT_MAINS_OR_METER', 'REACHABLE', 'REACHABLE', 'LINE_QUALITY', 'REACHABLE', 'REACHABLE']);
+  expect(ports[0]?.meters[2]?.nextStep).toContain('power');
+  // What did come through the bad line is right.
+  expect(it.compare(0).get(5)?.wrong).toEqual([]);
+  expect(it.compare(2 * minute).get(5)?.right).toBeGreaterThan(0);
+});
+
+test('quarter-hourly and hourly meters on one bus', async () => {
+  const it = await virtualHouse({ meters: { count: 4 }, meter: [{ index: 1, period_s: 900 }, { index: 2, period_s: 900 }] });
+  it.broker.connect();
+  await it.run(5 * minute);
+  complete(it, [0, 1, 2, 3]);
+  await it.run(30 * minute);
+  complete(it, [0, 1, 2, 3]);
+});
+
+describe('the head-end', () => {
+  test('without its acknowledgement nothing is deleted and everything is sent again; with it, nothing is left', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } });
+    it.broker.acknowledging = false;
+    it.broker.connect();
+    await it.run(3 * minute);
+    const { store } = await it.house.snapshot();
+    expect(store.pending).toBeGreaterThan(0);
+    expect(store.acknowledged).toBe(0);
+    expect(it.ingest.counters.duplicates).toBeGreaterThan(0);
+    it.broker.acknowledging = true;
+    await it.run(5 * minute);
+    complete(it, [0, 1]);
+    expect((await it.house.snapshot()).store.pending).toBe(0);
+  });
+
+  test('nothing is published while offline; after the return all of it is, live rows before back-fill', async () => {
+    const it = await virtualHouse({ meters: { count: 3 } });
+    await it.run(5 * minute);
+    expect(it.broker.published).toEqual([]);
+    const { pending } = (await it.house.snapshot()).store;
+    expect(pending).toBeGreaterThan(3);
+    it.broker.connect();
+    await it.run(minute);
+    complete(it, [0, 1, 2], 7 * minute);
+    const starts = it.broker.published.filter(({ topic }) => topic.endsWith('/profile')).map(({ payload }) => Date.parse((JSON.parse(payload) as { start: string }).start));
+    const today = Date.UTC(2026, 10, 24);
+    expect(starts.slice(0, 3).every((at) => at >= today)).toBe(true);
+    expect(starts.slice(3).every((at) => at < today)).toBe(true);
+  });
+
+  test('a connection that breaks in the middle: sent again, one value for each key', async () => {
+    const it = await virtualHouse({ meters: { count: 3 } });
+    for (let i = 0; i < 20; i++) {
+      it.broker.connect();
+      await it.run(7000);
+      it.broker.disconnect();
+      await it.run(3000);
+    }
+    it.broker.connect();
+    await it.run(3 * minute);
+    complete(it, [0, 1, 2]);
+    expect((await it.house.snapshot()).store.pending).toBe(0);
+  });
+
+  test('the window holds while PUBACK is missing', async () => {
+    const it = await virtualHouse({ meters: { count: 8 } }, { days: 3 });
+    await it.run(5 * minute);
+    it.broker.stall = true;
+    it.broker.connect();
+    await it.run(10_000);
+    expect(it.broker.mostInFlight).toBeLessThanOrEqual(16);
+  });
+
+  test('payloads outside of the contract, another epoch, the future: counted, ignored, nothing deleted', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } });
+    it.broker.acknowledging = false;
+    it.broker.connect();
+    await it.run(2 * minute);
+    const before = (await it.house.snapshot()).store.pending;
+    expect(before).toBeGreaterThan(0);
+    for (const payload of ['', 'hello', '{}', '[]', 'null', '{"epoch":1}', '{"epoch":1,"upTo":"all"}', '{"epoch":2,"upTo":5}', '{"epoch":1,"upTo":999999}', '{"epoch":1,"upTo":-1}', '{"epoch":1,"upTo":1e400}', 'x'.repeat(300_000), `{"epoch":1,"upTo":3,"nack":[${'0,'.repeat(2000)}0]}`]) {
+      it.broker.send(it.broker.ackTopic, payload);
+      it.broker.send('amr/v1/t1/g1/down/nonsense', payload);
+    }
+    await it.run(5000);
+    expect((await it.house.snapshot()).store.pending).toBeGreaterThanOrEqual(before);
+    it.broker.acknowledging = true;
+    await it.run(3 * minute);
+    complete(it, [0, 1]);
+  });
+
+  test('birth before rows, health each minute with expiry, the will says offline', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } });
+    it.broker.connect();
+    await it.run(3 * minute);
+    expect(it.broker.published.slice(0, 2).map(({ topic }) => topic.split('/').at(-1))).toEqual(['birth', 'state']);
+    const health = it.broker.published.filter(({ topic }) => topic.endsWith('/health'));
+    expect(health.length).toBeGreaterThanOrEqual(3);
+    expect(health[0]?.options).toMatchObject({ qos: 0, expiryS: 300 });
+    for (const { payload } of health) expect(isUnfit(parsePayload(healthPayload, Buffer.from(payload)))).toBe(false);
+    expect(JSON.parse(it.broker.will as string)).toMatchObject({ online: false });
+    expect(isUnfit(parsePayload(statePayload, Buffer.from(it.broker.will as string)))).toBe(false);
+  });
+});
+
+test('power cuts of the gateway at any moment: nothing acknowledged as stored is lost, no key with two values', async () => {
+  const it = await virtualHouse({ meters: { count: 3 } });
+  for (let cut = 0; cut < 25; cut++) {
+    it.broker.connect();
+    await it.run(1500 + cut * 370);
+    it.broker.disconnect();
+    const stopped = it.house.stop();
+    await it.clock.complete(stopped);
+    // Of what was not synced, a prefix survives.
+    it.database.powerCut(cut % 4);
+    await it.restart();
+  }
+  it.broker.connect();
+  await it.run(5 * minute);
+  complete(it, [0, 1, 2]);
+  expect((await it.house.snapshot()).store).toMatchObject({ pending: 0, damage: { quarantined: 0, missing: 0 } });
+});
+
+test('a meter that was dark from 02:20 to 08:20: five intervals are a gap with its edge registers, nothing is invented', async () => {
+  const it = await virtualHouse({ meters: { count: 2 }, fault: [{ kind: 'power-cut', meter: 1, from_s: -10 * 3600, to_s: -4 * 3600 }] });
+  it.broker.connect();
+  await it.run(5 * minute);
+  complete(it, [0]);
+  const gaps = it.ingest.gaps.filter((gap) => gap.kind === 'gap');
+  expect(gaps).toHaveLength(1);
+  // The last period saw consumption again: equal edge registers cannot prove the zero (R07), the register difference stays.
+  const register = (hour: number) => it.simulated.meters[1]?.curve.register(0, millis(Date.UTC(2026, 10, 24, hour)));
+  expect(gaps[0]).toMatchObject({
+    meter: 'm60120002',
+    cause: 'MISSING',
+    start: '2026-11-24T03:00:00Z',
+    end: '2026-11-24T08:00:00Z',
+    before: { '1-0:1.8.0*255': register(3) },
+    after: { '1-0:1.8.0*255': register(9) },
+  });
+  const { right, expected, wrong } = it.compare(2 * minute).get(1) as { right: number; expected: number; wrong: string[] };
+  expect(expected - right).toBe(6);
+  // The interval after the gap has its register and no energy of its own; two channels.
+  expect(wrong).toHaveLength(2);
+  for (const one of wrong) expect(one).toContain('"energy":null');
+});
+
+test('the adapter is pulled out and comes back: the port is opened again by itself', async () => {
+  const it = await virtualHouse({ meters: { count: 2 } });
+  it.broker.connect();
+  await it.run(4000);
+  it.port?.unplug();
+  await it.run(3 * minute);
+  complete(it, [0, 1]);
+  expect((await it.house.snapshot()).ports[0]).toMatchObject({ open: true });
+});
+
+test('another meter at a configured address: nothing of it is taken', async () => {
+  const it = await virtualHouse({ meters: { count: 2 } });
+  // Both answer at the first one's address formula only if serials agree; here the second answers with a foreign serial.
+  const second = it.simulated.meters[1] as unknown as { settings: { serial: number } };
+  const configured = second.settings.serial;
+  Object.defineProperty(second, 'settings', { value: { ...second.settings, serial: 77 } });
+  (second as unknown as { powerUp(): void }).powerUp();
+  it.broker.connect();
+  await it.run(5 * minute);
+  const { ports } = await it.house.snapshot();
+  expect(ports[0]?.meters[1]).toMatchObject({ verdict: 'IDENTITY_MISMATCH', intervalsRead: 0 });
+  expect([...it.ingest.values.keys()].some((key) => key.startsWith(`m${configured}`))).toBe(false);
+});

@@ -1,0 +1,82 @@
+/** A broker and a central system in virtual time: connections that come and go, a head-end that acknowledges or not. */
+import { Failure } from '../src/base/errors.ts';
+import { type Clock, later } from '../src/base/time.ts';
+import { greet, type Ingest, take } from '../src/central/ingest.ts';
+import type { Broker, BrokerListener, BrokerSettings, PublishOptions } from '../src/forward/mqtt-client.ts';
+import { birthPayload, isUnfit, parsePayload, topics } from '../src/forward/payload.ts';
+
+export class TwinBroker {
+  private readonly clock: Clock;
+  readonly ingest: Ingest;
+  private readonly tenant: string;
+  private readonly gateway: string;
+  private listener: BrokerListener | undefined;
+  private up = false;
+  acknowledging = true;
+  /** Messages that reached the broker, in order. */
+  readonly published: { topic: string; payload: string; options: PublishOptions }[] = [];
+  /** Publishes since the connection that were given neither PUBACK nor error. */
+  stall = false;
+  inFlight = 0;
+  mostInFlight = 0;
+  will: string | undefined;
+
+  constructor(clock: Clock, ingest: Ingest, tenant: string, gateway: string) {
+    this.clock = clock;
+    this.ingest = ingest;
+    this.tenant = tenant;
+    this.gateway = gateway;
+  }
+
+  readonly open = (settings: BrokerSettings, listener: BrokerListener): Broker => {
+    this.listener = listener;
+    this.will = settings.will.payload;
+    const self = this;
+    return {
+      publish: (topic, payload, options) => this.publish(topic, payload, options),
+      subscribe: () => Promise.resolve(),
+      get connected() {
+        return self.up;
+      },
+      window: () => settings.window,
+      stop: () => Promise.resolve(),
+    };
+  };
+  connect(): void {
+    this.up = true;
+    this.inFlight = 0;
+    this.listener?.onConnected();
+  }
+  disconnect(): void {
+    this.up = false;
+    this.listener?.onDisconnected();
+  }
+  /** Sends to the gateway, as it is. */
+  send(topic: string, payload: string): void {
+    this.listener?.onMessage(topic, Buffer.from(payload));
+  }
+  get ackTopic(): string {
+    return topics(this.tenant, this.gateway).ack;
+  }
+
+  private async publish(topic: string, payload: string, options: PublishOptions): Promise<void> {
+    if (!this.up) throw new Failure('port-lost', 'offline');
+    this.published.push({ topic, payload, options });
+    if (options.qos === 1) {
+      this.inFlight++;
+      this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+    }
+    if (this.stall) return new Promise(() => {});
+    await this.clock.sleepUntil(later(this.clock.now(), 20));
+    if (options.qos === 1) this.inFlight--;
+    const octets = Buffer.from(payload);
+    if (topic.endsWith('/birth')) {
+      const birth = parsePayload(birthPayload, octets);
+      if (!isUnfit(birth)) greet(this.ingest, birth);
+    } else if (topic.includes('/up/')) {
+      const gateway = take(this.ingest, octets);
+      const received = gateway === undefined ? undefined : this.ingest.received.get(gateway);
+      if (received && this.acknowledging) this.send(this.ackTopic, JSON.stringify({ epoch: received.epoch, upTo: received.upTo, nack: [] }));
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** The whole house in virtual time: real rooms, a simulated bus, a store that can lose power, a broker twin. */
+import { dayMs, type Millis, millis } from '../src/base/time.ts';
+import { type Ingest, newIngest, valueKey } from '../src/central/ingest.ts';
+import { compose, type House, type World } from '../src/compose.ts';
+import { parseConfig } from '../src/config/load.ts';
+import { silentLog } from '../src/base/log.ts';
+import { obis } from '../src/dlms/cosem/logical-name.ts';
+import { genericModel } from '../src/meter/model.ts';
+import { seeded } from '../src/simulator/random.ts';
+import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
+import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { Store } from '../src/store/store.ts';
+import { MemoryDatabase } from './memory-database.ts';
+import { TwinBroker } from './twin-broker.ts';
+import { VirtualClock } from './virtual-clock.ts';
+import { type VirtualPort, virtualPort } from './virtual-port.ts';
+
+export interface VirtualHouse {
+  readonly clock: VirtualClock;
+  readonly simulated: SimulatedHouse;
+  readonly database: MemoryDatabase;
+  readonly broker: TwinBroker;
+  readonly ingest: Ingest;
+  readonly since: Millis;
+  house: House;
+  port: VirtualPort | undefined;
+  /** Starts the house again on what the store kept. */
+  restart(): Promise<void>;
+  run(ms: number): Promise<void>;
+  /** Intervals ended `graceMs` ago, by meter: how many are there and right, and what is wrong. */
+  compare(graceMs: number): Map<number, { expected: number; right: number; wrong: string[] }>;
+}
+
+export async function virtualHouse(scenario: ScenarioInput, options: { start?: number; days?: number; offsetS?: number; config?: string } = {}): Promise<VirtualHouse> {
+  const start = options.start ?? Date.UTC(2026, 10, 24, 12, 20);
+  const days = options.days ?? 2;
+  const clock = new VirtualClock(start);
+  const simulated = buildBus(parseScenario({ ...scenario, meters: { history_days: days + 2, ...scenario.meters } }), millis(start));
+  const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
+  const { config } = parseConfig(
+    [
+      '[gateway]\nid = "g1"\ntenant = "t1"',
+      `poll_offset_s = ${options.offsetS ?? 5}`,
+      '[mqtt]\nurl = "mqtt://localhost"',
+      options.config ?? '',
+      '[[port]]\nname = "bus"\ndevice = "/dev/virtual"',
+      ...simulated.meters.map(
+        ({ settings }) =>
+          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nclient = 17\nphysical = ${settings.physical}\nauth = "lls"\nsecret = "file:/secret"\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
+      ),
+    ].join('\n'),
+    'virtual.toml',
+  );
+  const database = new MemoryDatabase();
+  const ingest = newIngest();
+  const broker = new TwinBroker(clock, ingest, 't1', 'g1');
+  const it = { clock, simulated, database, broker, ingest, since } as VirtualHouse;
+  const begin = async () => {
+    const store = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 1 });
+    const world: World = {
+      clock,
+      log: silentLog,
+      store,
+      models: new Map([[genericModel.name, genericModel]]),
+      version: '0',
+      boot: 'b',
+      random: seeded(1),
+      openPort: () => {
+        it.port = virtualPort(simulated.bus, clock);
+        return Promise.resolve(it.port);
+      },
+      secret: () => Buffer.from('meter'),
+      file: () => new Uint8Array(0),
+      disk: () => null,
+      rssBytes: () => 0,
+      openBroker: broker.open,
+    };
+    it.house = compose(config, world);
+    it.house.stopped.catch(() => {});
+  };
+  await begin();
+  it.restart = begin;
+  it.run = (ms) => clock.run(clock.now() + ms);
+  it.compare = (graceMs) => {
+    const result = new Map<number, { expected: number; right: number; wrong: string[] }>();
+    simulated.meters.forEach(({ settings, curve }, index) => {
+      const period = settings.periodS * 1000;
+      const one = { expected: 0, right: 0, wrong: [] as string[] };
+      const last = Math.floor((clock.wall() - graceMs) / period) * period;
+      for (let end = since + period; end <= last; end += period) {
+        one.expected++;
+        let right = true;
+        (['1.0.1.8.0.255', '1.0.2.8.0.255'] as const).forEach((name, channel) => {
+          const value = ingest.values.get(valueKey(`m${settings.serial}`, obis(loadProfileName), obis(name), end - period));
+          const register = curve.register(channel as 0 | 1, millis(end));
+          if (!value) right = false;
+          else if (value.register !== register || value.energy !== register - curve.register(channel as 0 | 1, millis(end - period))) {
+            right = false;
+            one.wrong.push(`${new Date(end).toISOString()} ${JSON.stringify(value)} instead of ${register}`);
+          }
+        });
+        if (right) one.right++;
+      }
+      result.set(index, one);
+    });
+    return result;
+  };
+  return it;
+}
+
