@@ -2,8 +2,17 @@
  * The main job with nothing but this machine: a broker, a bus of simulated meters on a real pty, the daemon as its own
  * process, and a central system that acknowledges. Compares what was delivered with the oracle.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,17 +21,18 @@ import { newIngest, valueKey } from '../src/central/ingest.ts';
 import { subscribe } from '../src/central/subscriber.ts';
 import { dayMs, hourMs, millis } from '../src/base/time.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
-import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
+import { buildBus, parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
 import { askStatus } from '../src/status/local-server.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
 
 const root = new URL('..', import.meta.url).pathname;
-const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage]
+const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE]
 scripts/run --config FILE        the real thing
   --kills N    kill the daemon N times at random moments (needs --for)
-  --outage     stop the broker for the middle third (needs --for)`;
+  --outage     stop the broker for the middle third (needs --for)
+  --scenario F faults of line and meters from a simulator's scenario file; meters that a fault names are counted apart`;
 
 function numberOf(name: string, text: string | undefined, fallback: number, low: number, high: number): number {
   if (text === undefined) return fallback;
@@ -46,6 +56,7 @@ try {
       state: { type: 'string' },
       kills: { type: 'string' },
       outage: { type: 'boolean' },
+      scenario: { type: 'string' },
       help: { type: 'boolean' },
     },
   }));
@@ -109,7 +120,19 @@ cleanUp.push(() => broker?.kill());
 
 const start = millis(Date.now());
 const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
+let faults: Scenario['fault'] = [];
+if (text('scenario') !== undefined) {
+  try {
+    faults = readScenario(readFileSync(text('scenario') as string, 'utf8')).fault;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+/** Meters that a fault names: what they deliver must be right, but they owe nothing. */
+const faulty = new Set(faults.flatMap((fault) => ('meter' in fault && fault.meter !== undefined ? [fault.meter] : [])));
 const scenario = parseScenario({
+  fault: faults,
   seed,
   bus: { turnaround_ms: 20 },
   meters: { count: meterCount, history_days: days + 2, depth_days: days + 30 },
@@ -196,13 +219,13 @@ cleanUp.push(() => daemon.kill('SIGKILL'));
 /** Every interval of every meter that had ended some seconds before `at`. */
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
 const series = obis(loadProfileName);
-function compareWithOracle(at: number) {
+function compareWithOracle(at: number, which: (index: number) => boolean = (index) => !faulty.has(index)) {
   let expected = 0;
   let delivered = 0;
   let wrong = 0;
   const sums = { delivered: 0, oracle: 0 };
   const lastEnd = Math.floor((at - (pollOffsetS + 60) * 1000) / hourMs) * hourMs;
-  for (const { settings, curve } of simulated.meters) {
+  for (const { settings, curve } of simulated.meters.filter((_, index) => which(index))) {
     for (let end = since + hourMs; end <= lastEnd; end += hourMs) {
       expected++;
       let right = true;
@@ -270,7 +293,7 @@ async function finish(code: number): Promise<never> {
     daemon.kill('SIGTERM');
     await Promise.race([new Promise((resolve) => daemon.once('exit', resolve)), sleep(6000)]);
   }
-  for (const task of cleanUp.reverse()) await task();
+  for (const task of cleanUp.toReversed()) await task();
   process.exit(code);
 }
 process.on('SIGINT', () => void finish(0));
@@ -329,10 +352,21 @@ if (forS === undefined) {
   clearInterval(refresh);
   await show();
   const result = compareWithOracle(at);
+  const snapshot = await askStatus(socketPath).catch(() => undefined);
+  const states = snapshot?.ports.flatMap(({ meters }) => meters) ?? [];
+  const odd = [...faulty].map((index) => {
+    const own = compareWithOracle(at, (other) => other === index);
+    return { own, state: states[index] };
+  });
+  // Octets that the daemon caused to be written (Linux counts them per process), log included; and what lies on disk.
+  const written = /write_bytes: (\d+)/.exec(readFileSync(`/proc/${daemon.pid}/io`, 'utf8'))?.[1] ?? '0';
+  const storeFolder = join(stateDirectory, 'state/store');
+  const onDisk = readdirSync(storeFolder).reduce((sum, name) => sum + statSync(join(storeFolder, name)).size, 0);
   const { counters } = ingest;
   const good =
     result.delivered === result.expected &&
     result.wrong === 0 &&
+    odd.every(({ own }) => own.wrong === 0) &&
     counters.conflicts === 0 &&
     counters.gaps === 0 &&
     counters.unfit === 0 &&
@@ -344,6 +378,11 @@ if (forS === undefined) {
     `backlog      ${pending === -1 ? 'unknown' : pending} messages not acknowledged`,
     `import sum   ${result.sums.delivered} Wh delivered, ${result.sums.oracle} Wh by the oracle`,
     `daemon       killed ${killed} times, ${Math.round(rss / 2 ** 20)} MiB resident at most`,
+    `disk         ${written} octets written by the daemon${killed > 0 ? ' since its last start' : `, ${(Number(written) / Math.max(1, result.delivered)).toFixed(0)} for each delivered interval`}; the store folder holds ${onDisk}`,
+    ...odd.map(
+      ({ own, state }) =>
+        `faulty       ${state?.meter} is shown as ${state?.verdict} (${state?.lastError ?? 'no error'}), ${own.delivered} of ${own.expected} delivered, ${own.wrong} wrong`,
+    ),
     `line         ${simulated.bus.octetsIn} octets to the meters, ${simulated.bus.octetsOut} from them`,
     good ? 'GOOD: everything expected is delivered, acknowledged and equal to the oracle' : `NOT GOOD: see ${logPath}`,
   ];

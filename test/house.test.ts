@@ -51,7 +51,16 @@ test('one dead, one flipping 1 % of its octets: the other six complete on time, 
   complete(it, six);
   const { ports } = await it.house.snapshot();
   const shown = ports[0]?.meters.map(({ verdict }) => verdict);
-  expect(shown).toEqual(['REACHABLE', 'REACHABLE', 'SUSPECT_MAINS_OR_METER', 'REACHABLE', 'REACHABLE', 'LINE_QUALITY', 'REACHABLE', 'REACHABLE']);
+  expect(shown).toEqual([
+    'REACHABLE',
+    'REACHABLE',
+    'SUSPECT_MAINS_OR_METER',
+    'REACHABLE',
+    'REACHABLE',
+    'LINE_QUALITY',
+    'REACHABLE',
+    'REACHABLE',
+  ]);
   expect(ports[0]?.meters[2]?.nextStep).toContain('power');
   // What did come through the bad line is right.
   expect(it.compare(0).get(5)?.wrong).toEqual([]);
@@ -59,7 +68,13 @@ test('one dead, one flipping 1 % of its octets: the other six complete on time, 
 });
 
 test('quarter-hourly and hourly meters on one bus', async () => {
-  const it = await virtualHouse({ meters: { count: 4 }, meter: [{ index: 1, period_s: 900 }, { index: 2, period_s: 900 }] });
+  const it = await virtualHouse({
+    meters: { count: 4 },
+    meter: [
+      { index: 1, period_s: 900 },
+      { index: 2, period_s: 900 },
+    ],
+  });
   it.broker.connect();
   await it.run(5 * minute);
   complete(it, [0, 1, 2, 3]);
@@ -92,7 +107,9 @@ describe('the head-end', () => {
     it.broker.connect();
     await it.run(minute);
     complete(it, [0, 1, 2], 7 * minute);
-    const starts = it.broker.published.filter(({ topic }) => topic.endsWith('/profile')).map(({ payload }) => Date.parse((JSON.parse(payload) as { start: string }).start));
+    const starts = it.broker.published
+      .filter(({ topic }) => topic.endsWith('/profile'))
+      .map(({ payload }) => Date.parse((JSON.parse(payload) as { start: string }).start));
     const today = Date.UTC(2026, 10, 24);
     expect(starts.slice(0, 3).every((at) => at >= today)).toBe(true);
     expect(starts.slice(3).every((at) => at < today)).toBe(true);
@@ -128,7 +145,21 @@ describe('the head-end', () => {
     await it.run(2 * minute);
     const before = (await it.house.snapshot()).store.pending;
     expect(before).toBeGreaterThan(0);
-    for (const payload of ['', 'hello', '{}', '[]', 'null', '{"epoch":1}', '{"epoch":1,"upTo":"all"}', '{"epoch":2,"upTo":5}', '{"epoch":1,"upTo":999999}', '{"epoch":1,"upTo":-1}', '{"epoch":1,"upTo":1e400}', 'x'.repeat(300_000), `{"epoch":1,"upTo":3,"nack":[${'0,'.repeat(2000)}0]}`]) {
+    for (const payload of [
+      '',
+      'hello',
+      '{}',
+      '[]',
+      'null',
+      '{"epoch":1}',
+      '{"epoch":1,"upTo":"all"}',
+      '{"epoch":2,"upTo":5}',
+      '{"epoch":1,"upTo":999999}',
+      '{"epoch":1,"upTo":-1}',
+      '{"epoch":1,"upTo":1e400}',
+      'x'.repeat(300_000),
+      `{"epoch":1,"upTo":3,"nack":[${'0,'.repeat(2000)}0]}`,
+    ]) {
       it.broker.send(it.broker.ackTopic, payload);
       it.broker.send('amr/v1/t1/g1/down/nonsense', payload);
     }
@@ -172,7 +203,10 @@ test('power cuts of the gateway at any moment: nothing acknowledged as stored is
 });
 
 test('a meter that was dark from 02:20 to 08:20: five intervals are a gap with its edge registers, nothing is invented', async () => {
-  const it = await virtualHouse({ meters: { count: 2 }, fault: [{ kind: 'power-cut', meter: 1, from_s: -10 * 3600, to_s: -4 * 3600 }] });
+  const it = await virtualHouse({
+    meters: { count: 2 },
+    fault: [{ kind: 'power-cut', meter: 1, from_s: -10 * 3600, to_s: -4 * 3600 }],
+  });
   it.broker.connect();
   await it.run(5 * minute);
   complete(it, [0]);
@@ -188,7 +222,11 @@ test('a meter that was dark from 02:20 to 08:20: five intervals are a gap with i
     before: { '1-0:1.8.0*255': register(3) },
     after: { '1-0:1.8.0*255': register(9) },
   });
-  const { right, expected, wrong } = it.compare(2 * minute).get(1) as { right: number; expected: number; wrong: string[] };
+  const { right, expected, wrong } = it.compare(2 * minute).get(1) as {
+    right: number;
+    expected: number;
+    wrong: string[];
+  };
   expect(expected - right).toBe(6);
   // The interval after the gap has its register and no energy of its own; two channels.
   expect(wrong).toHaveLength(2);

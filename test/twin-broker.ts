@@ -31,13 +31,10 @@ export class TwinBroker {
   readonly open = (settings: BrokerSettings, listener: BrokerListener): Broker => {
     this.listener = listener;
     this.will = settings.will.payload;
-    const self = this;
     return {
       publish: (topic, payload, options) => this.publish(topic, payload, options),
       subscribe: () => Promise.resolve(),
-      get connected() {
-        return self.up;
-      },
+      connected: () => this.up,
       window: () => settings.window,
       stop: () => Promise.resolve(),
     };
@@ -76,7 +73,8 @@ export class TwinBroker {
     } else if (topic.includes('/up/')) {
       const gateway = take(this.ingest, octets);
       const received = gateway === undefined ? undefined : this.ingest.received.get(gateway);
-      if (received && this.acknowledging) this.send(this.ackTopic, JSON.stringify({ epoch: received.epoch, upTo: received.upTo, nack: [] }));
+      if (received && this.acknowledging)
+        this.send(this.ackTopic, JSON.stringify({ epoch: received.epoch, upTo: received.upTo, nack: [] }));
     }
   }
 }

@@ -31,11 +31,17 @@ export interface VirtualHouse {
   compare(graceMs: number): Map<number, { expected: number; right: number; wrong: string[] }>;
 }
 
-export async function virtualHouse(scenario: ScenarioInput, options: { start?: number; days?: number; offsetS?: number; config?: string } = {}): Promise<VirtualHouse> {
+export async function virtualHouse(
+  scenario: ScenarioInput,
+  options: { start?: number; days?: number; offsetS?: number; config?: string } = {},
+): Promise<VirtualHouse> {
   const start = options.start ?? Date.UTC(2026, 10, 24, 12, 20);
   const days = options.days ?? 2;
   const clock = new VirtualClock(start);
-  const simulated = buildBus(parseScenario({ ...scenario, meters: { history_days: days + 2, ...scenario.meters } }), millis(start));
+  const simulated = buildBus(
+    parseScenario({ ...scenario, meters: { history_days: days + 2, ...scenario.meters } }),
+    millis(start),
+  );
   const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
   const { config } = parseConfig(
     [
@@ -91,10 +97,15 @@ export async function virtualHouse(scenario: ScenarioInput, options: { start?: n
         one.expected++;
         let right = true;
         (['1.0.1.8.0.255', '1.0.2.8.0.255'] as const).forEach((name, channel) => {
-          const value = ingest.values.get(valueKey(`m${settings.serial}`, obis(loadProfileName), obis(name), end - period));
+          const value = ingest.values.get(
+            valueKey(`m${settings.serial}`, obis(loadProfileName), obis(name), end - period),
+          );
           const register = curve.register(channel as 0 | 1, millis(end));
           if (!value) right = false;
-          else if (value.register !== register || value.energy !== register - curve.register(channel as 0 | 1, millis(end - period))) {
+          else if (
+            value.register !== register ||
+            value.energy !== register - curve.register(channel as 0 | 1, millis(end - period))
+          ) {
             right = false;
             one.wrong.push(`${new Date(end).toISOString()} ${JSON.stringify(value)} instead of ${register}`);
           }
@@ -107,4 +118,3 @@ export async function virtualHouse(scenario: ScenarioInput, options: { start?: n
   };
   return it;
 }
-

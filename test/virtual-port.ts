@@ -36,7 +36,10 @@ export function virtualPort(bus: SimulatedBus, clock: Clock): VirtualPort {
         if (lost) throw lost;
         if (clock.now() >= end) return undefined;
         const deadline = bus.deadline();
-        const next = Math.min(end, deadline === undefined ? Number.MAX_SAFE_INTEGER : Math.max(deadline, clock.now() + 1));
+        const next = Math.min(
+          end,
+          deadline === undefined ? Number.MAX_SAFE_INTEGER : Math.max(deadline, clock.now() + 1),
+        );
         await clock.sleepUntil(next as Millis, arrived.signal);
         bus.wake(clock.now());
       }

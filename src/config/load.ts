@@ -57,7 +57,9 @@ function problemOf(issue: v.BaseIssue<unknown>): string {
     return `${at}: unknown key${hint}`;
   }
   if (issue.type === 'strict_object' && issue.received === 'undefined') return `${at}: missing`;
-  const given = issue.received === undefined ? '' : `, not ${issue.received}`;
+  // Somebody may have written the secret itself there: it is not repeated into logs.
+  const secret = ['secret', 'password', 'key'].includes(String(path.at(-1)));
+  const given = secret || issue.received === undefined ? '' : `, not ${issue.received}`;
   return `${at || '(top)'}: ${issue.message}${given}`;
 }
 

@@ -67,7 +67,7 @@ export class Forwarder {
   }
 
   get online(): boolean {
-    return this.broker.connected;
+    return this.broker.connected();
   }
 
   private state(online: boolean): string {
@@ -90,7 +90,7 @@ export class Forwarder {
   }
 
   private async sendHealth(): Promise<void> {
-    if (!this.broker.connected) return;
+    if (!this.broker.connected()) return;
     const health = await this.settings.health();
     await this.broker.publish(this.settings.topics.health, JSON.stringify(health), { qos: 0, expiryS: healthExpiryS });
   }

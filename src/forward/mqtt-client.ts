@@ -29,7 +29,7 @@ export interface PublishOptions {
 export interface Broker {
   publish(topic: string, payload: string, options: PublishOptions): Promise<void>;
   subscribe(filter: string): Promise<void>;
-  readonly connected: boolean;
+  connected(): boolean;
   /** min(configured, the broker's Receive Maximum): mqtt.js ignores the latter. */
   window(): number;
   stop(finalMessage?: { readonly topic: string; readonly payload: string }): Promise<void>;
@@ -116,9 +116,7 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
     });
   return {
     publish,
-    get connected() {
-      return up;
-    },
+    connected: () => up,
     window: () => Math.min(settings.window, receiveMaximum),
     async subscribe(filter) {
       await client.subscribeAsync(filter, { qos: 1 });

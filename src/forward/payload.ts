@@ -37,7 +37,6 @@ export function topics(tenant: string, gateway: string): Topics {
 /** What a central system subscribes to for a tenant. */
 export const upFilter = (tenant: string): string => `amr/v1/${tenant}/+/up/+/+`;
 export const birthFilter = (tenant: string): string => `amr/v1/${tenant}/+/birth`;
-export const stateFilter = (tenant: string): string => `amr/v1/${tenant}/+/state`;
 
 const integer = v.union([v.pipe(v.number(), v.integer()), v.pipe(v.string(), v.regex(/^-?\d+$/))]);
 const instant = v.pipe(v.string(), v.isoTimestamp());

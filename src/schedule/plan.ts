@@ -127,5 +127,8 @@ export function backOffMs(failures: number, refused: boolean): number {
   return Math.min(15 * 60_000, 15_000 * 2 ** Math.max(0, failures - 1));
 }
 
-/** A silent meter pays with nine times the line time that it took: it never gets more than a tenth of the line. */
-export const silentPauseMs = (spentMs: number): number => spentMs * 9;
+/**
+ * A failing meter pays for the line time that it took: a silent one gets a tenth of the line at most; one that is heard,
+ * though damaged, a quarter, because its rows can still come through.
+ */
+export const silentPauseMs = (spentMs: number, heard: boolean): number => spentMs * (heard ? 3 : 9);

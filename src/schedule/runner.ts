@@ -225,7 +225,7 @@ export class PortRunner {
         ? 1000
         : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
     state.notBefore = later(now, pauseMs);
-    this.silentNotBefore = later(now, silentPauseMs(now - started));
+    this.silentNotBefore = later(now, silentPauseMs(now - started, session.heard));
     if (state.failures === 1 || state.failures % 20 === 0) {
       log.warn(
         {

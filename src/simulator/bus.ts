@@ -117,7 +117,10 @@ export class SimulatedBus {
     };
     consider(this.inbound[0]?.end);
     for (const { start, sent, octets, octetMs } of this.outbound) {
-      const piece = Math.min(octets.length - sent, octetMs === 0 ? octets.length : Math.max(1, Math.floor(pieceMs / octetMs)));
+      const piece = Math.min(
+        octets.length - sent,
+        octetMs === 0 ? octets.length : Math.max(1, Math.floor(pieceMs / octetMs)),
+      );
       consider(later(start, Math.ceil((sent + piece) * octetMs)));
     }
     for (const meter of this.settings.meters) consider(meter.stack.deadline());

@@ -6,7 +6,6 @@ import { Failure } from '../base/errors.ts';
 import type { Database } from './database.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 
-export const counterAlarmAt = 2_000_000_000;
 const blockSize = 1000;
 
 export class Counters {

@@ -94,7 +94,9 @@ export class Store {
       await store.load();
     } catch (error) {
       await store.database.close().catch(() => {});
-      throw error instanceof Failure ? error : new Failure('store-damaged', `the store does not read: ${messageOf(error)}`);
+      throw error instanceof Failure
+        ? error
+        : new Failure('store-damaged', `the store does not read: ${messageOf(error)}`);
     }
     return store;
   }

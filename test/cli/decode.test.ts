@@ -65,19 +65,27 @@ describe('rows of the second meter: 24 by range, 3 by entry, one column, hundred
 });
 
 describe('plain hex, without a recording around it', () => {
-  test.each(['data24', 'apdu24', 'wrap24', 'wrapblk24', 'hdlc24', 'data744', 'apdu744', 'wrap744', 'wrapblk744'])('%s', (name) => {
-    const { rows, problems } = explain(parseExchange(vectorText(`${name}.hex`)));
-    expect(problems).toEqual([]);
-    expect(rows).toHaveLength(name.endsWith('744') ? 744 : 24);
-    for (const row of rows) {
-      const expected = formulaRow(formulaIndex(row.end as number));
-      expect([row.status, ...[...row.values.values()].map(({ raw }) => raw)]).toEqual([expected.status, ...expected.values.map(BigInt)]);
-    }
-  });
+  test.each(['data24', 'apdu24', 'wrap24', 'wrapblk24', 'hdlc24', 'data744', 'apdu744', 'wrap744', 'wrapblk744'])(
+    '%s',
+    (name) => {
+      const { rows, problems } = explain(parseExchange(vectorText(`${name}.hex`)));
+      expect(problems).toEqual([]);
+      expect(rows).toHaveLength(name.endsWith('744') ? 744 : 24);
+      for (const row of rows) {
+        const expected = formulaRow(formulaIndex(row.end as number));
+        expect([row.status, ...[...row.values.values()].map(({ raw }) => raw)]).toEqual([
+          expected.status,
+          ...expected.values.map(BigInt),
+        ]);
+      }
+    },
+  );
 });
 
 test('refusals are explained', () => {
-  const text = explainTrace('c-tcp-hdlc-badpw.tap').frames.flatMap((frame) => frame.text).join('\n');
+  const text = explainTrace('c-tcp-hdlc-badpw.tap')
+    .frames.flatMap((frame) => frame.text)
+    .join('\n');
   expect(text).toContain('AARE refused: authentication failure (13)');
 });
 

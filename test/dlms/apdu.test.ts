@@ -67,25 +67,60 @@ describe('APDUs of the recorded exchanges', () => {
 
 /** By hand, from the ASN.1 of Green Book 9.5. */
 const vectors: [string, Apdu][] = [
-  ['c0 01 c1 00 08 00 00 01 00 00 ff 02 00', { kind: 'get-request-normal', invokeId: 0xc1, attribute: { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 } }],
+  [
+    'c0 01 c1 00 08 00 00 01 00 00 ff 02 00',
+    {
+      kind: 'get-request-normal',
+      invokeId: 0xc1,
+      attribute: { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 },
+    },
+  ],
   ['c0 02 c1 00 00 00 03', { kind: 'get-request-next', invokeId: 0xc1, number: 3 }],
   [
     'c0 03 c1 01 00 01 00 00 2a 00 00 ff 02 00',
-    { kind: 'get-request-with-list', invokeId: 0xc1, attributes: [{ classId: 1, logicalName: '0.0.42.0.0.255', attribute: 2 }] },
+    {
+      kind: 'get-request-with-list',
+      invokeId: 0xc1,
+      attributes: [{ classId: 1, logicalName: '0.0.42.0.0.255', attribute: 2 }],
+    },
   ],
   ['c4 01 c1 01 04', { kind: 'get-response-normal', invokeId: 0xc1, result: { refused: 4 } }],
-  ['c4 03 c1 02 00 11 05 01 03', { kind: 'get-response-with-list', invokeId: 0xc1, results: [{ data: { type: 'unsigned', value: 5 } }, { refused: 3 }] }],
+  [
+    'c4 03 c1 02 00 11 05 01 03',
+    {
+      kind: 'get-response-with-list',
+      invokeId: 0xc1,
+      results: [{ data: { type: 'unsigned', value: 5 } }, { refused: 3 }],
+    },
+  ],
   [
     'c1 01 c1 00 03 01 00 01 08 00 ff 02 00 06 00 00 00 05',
-    { kind: 'set-request-normal', invokeId: 0xc1, attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 }, value: { type: 'double-long-unsigned', value: 5 } },
+    {
+      kind: 'set-request-normal',
+      invokeId: 0xc1,
+      attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
+      value: { type: 'double-long-unsigned', value: 5 },
+    },
   ],
   ['c5 01 c1 03', { kind: 'set-response-normal', invokeId: 0xc1, result: 3 }],
   [
     'c3 01 c1 00 46 00 00 60 03 0a ff 01 01 0f 00',
-    { kind: 'action-request-normal', invokeId: 0xc1, method: { classId: 70, logicalName: '0.0.96.3.10.255', method: 1 }, parameters: { type: 'integer', value: 0 } },
+    {
+      kind: 'action-request-normal',
+      invokeId: 0xc1,
+      method: { classId: 70, logicalName: '0.0.96.3.10.255', method: 1 },
+      parameters: { type: 'integer', value: 0 },
+    },
   ],
   ['c7 01 c1 00 00', { kind: 'action-response-normal', invokeId: 0xc1, response: { result: 0 } }],
-  ['c7 01 c1 00 01 00 11 07', { kind: 'action-response-normal', invokeId: 0xc1, response: { result: 0, returned: { data: { type: 'unsigned', value: 7 } } } }],
+  [
+    'c7 01 c1 00 01 00 11 07',
+    {
+      kind: 'action-response-normal',
+      invokeId: 0xc1,
+      response: { result: 0, returned: { data: { type: 'unsigned', value: 7 } } },
+    },
+  ],
   ['d8 01 02', { kind: 'exception-response', stateError: 1, serviceError: 2 }],
   ['d8 02 06 00 00 01 00', { kind: 'exception-response', stateError: 2, serviceError: 6, invocationCounter: 256 }],
   ['0e 01 06 02', { kind: 'confirmed-service-error', service: 1, error: 6, value: 2 }],
@@ -93,10 +128,18 @@ const vectors: [string, Apdu][] = [
     '01 00 00 00 06 5f 1f 04 00 00 7e 1f 04 b0',
     { kind: 'initiate-request', responseAllowed: true, version: 6, conformance: 0x007e1f, maxPdu: 1200 },
   ],
-  ['08 00 06 5f 1f 04 00 00 50 1f 01 f4 00 07', { kind: 'initiate-response', version: 6, conformance: 0x00501f, maxPdu: 500, vaaName: 7 }],
+  [
+    '08 00 06 5f 1f 04 00 00 50 1f 01 f4 00 07',
+    { kind: 'initiate-response', version: 6, conformance: 0x00501f, maxPdu: 500, vaaName: 7 },
+  ],
   [
     '0f 00 00 00 01 00 02 01 11 05',
-    { kind: 'data-notification', longInvokeId: 1, dateTime: new Uint8Array(0), body: { type: 'structure', value: [{ type: 'unsigned', value: 5 }] } },
+    {
+      kind: 'data-notification',
+      longInvokeId: 1,
+      dateTime: new Uint8Array(0),
+      body: { type: 'structure', value: [{ type: 'unsigned', value: 5 }] },
+    },
   ],
 ];
 describe('APDUs by hand', () => {
@@ -125,28 +168,41 @@ test('the AARQ of Green Book 11 (LLS, password 12345678), by the book', () => {
 
 test('a refusing AARE without user-information still tells its diagnostic (meter-quirks 34)', () => {
   const octets = fromHex('61 17 a1 09 06 07 60 85 74 05 08 01 01 a2 03 02 01 01 a3 05 a1 03 02 01 0d');
-  expect(decodeAcse(octets)).toEqual({ kind: 'aare', applicationContext: 1, result: 1, diagnostic: { source: 'acse-service-user', code: 13 } });
+  expect(decodeAcse(octets)).toEqual({
+    kind: 'aare',
+    applicationContext: 1,
+    result: 1,
+    diagnostic: { source: 'acse-service-user', code: 13 },
+  });
 });
 
 test('user-information that trails the AARE is read (meter-quirks 35)', () => {
-  const octets = fromHex('61 17 a1 09 06 07 60 85 74 05 08 01 01 a2 03 02 01 00 a3 05 a1 03 02 01 00 be 10 04 0e 08 00 06 5f 1f 04 00 00 50 1f 01 f4 00 07');
-  expect(decodeAcse(octets)).toMatchObject({ kind: 'aare', result: 0, userInformation: fromHex('08 00 06 5f 1f 04 00 00 50 1f 01 f4 00 07') });
+  const octets = fromHex(
+    '61 17 a1 09 06 07 60 85 74 05 08 01 01 a2 03 02 01 00 a3 05 a1 03 02 01 00 be 10 04 0e 08 00 06 5f 1f 04 00 00 50 1f 01 f4 00 07',
+  );
+  expect(decodeAcse(octets)).toMatchObject({
+    kind: 'aare',
+    result: 0,
+    userInformation: fromHex('08 00 06 5f 1f 04 00 00 50 1f 01 f4 00 07'),
+  });
 });
 
 test('conformance bits by name: the block of Green Book 11', () => {
-  expect(conformanceNames(0x007e1f)).toEqual([
-    'attribute0-supported-with-set',
-    'priority-mgmt-supported',
-    'attribute0-supported-with-get',
-    'block-transfer-with-get-or-read',
-    'block-transfer-with-set-or-write',
-    'block-transfer-with-action',
-    'multiple-references',
-    'get',
-    'set',
-    'selective-access',
-    'event-notification',
-    'action',
-  ].filter((name) => conformanceNames(0x007e1f).includes(name as never)));
+  expect(conformanceNames(0x007e1f)).toEqual(
+    [
+      'attribute0-supported-with-set',
+      'priority-mgmt-supported',
+      'attribute0-supported-with-get',
+      'block-transfer-with-get-or-read',
+      'block-transfer-with-set-or-write',
+      'block-transfer-with-action',
+      'multiple-references',
+      'get',
+      'set',
+      'selective-access',
+      'event-notification',
+      'action',
+    ].filter((name) => conformanceNames(0x007e1f).includes(name as never)),
+  );
   expect(conformance('get', 'selective-access')).toBe(0x000014);
 });

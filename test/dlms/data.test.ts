@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decode, encode } from '../../src/base/codec.ts';
 import { CodecError } from '../../src/base/errors.ts';
@@ -25,7 +25,10 @@ const vectors: [string, Data][] = [
   ['16 1e', { type: 'enum', value: 30 }],
   ['17 3f c0 00 00', { type: 'float32', value: 1.5 }],
   ['18 3f f8 00 00 00 00 00 00', { type: 'float64', value: 1.5 }],
-  ['19 07 ea 0b 18 02 05 2c 00 00 00 00 00', { type: 'date-time', value: fromHex('07 ea 0b 18 02 05 2c 00 00 00 00 00') }],
+  [
+    '19 07 ea 0b 18 02 05 2c 00 00 00 00 00',
+    { type: 'date-time', value: fromHex('07 ea 0b 18 02 05 2c 00 00 00 00 00') },
+  ],
   ['1a 07 ea 0b 18 02', { type: 'date', value: fromHex('07 ea 0b 18 02') }],
   ['1b 05 2c 00 00', { type: 'time', value: fromHex('05 2c 00 00') }],
   ['1c ff', { type: 'delta-integer', value: -1 }],
@@ -35,8 +38,26 @@ const vectors: [string, Data][] = [
   ['20 ff ff', { type: 'delta-long-unsigned', value: 65535 }],
   ['21 ff ff ff ff', { type: 'delta-double-long-unsigned', value: 4294967295 }],
   ['ff', { type: 'dont-care' }],
-  ['02 02 0f 00 16 1e', { type: 'structure', value: [{ type: 'integer', value: 0 }, { type: 'enum', value: 30 }] }],
-  ['01 02 11 01 11 02', { type: 'array', value: [{ type: 'unsigned', value: 1 }, { type: 'unsigned', value: 2 }] }],
+  [
+    '02 02 0f 00 16 1e',
+    {
+      type: 'structure',
+      value: [
+        { type: 'integer', value: 0 },
+        { type: 'enum', value: 30 },
+      ],
+    },
+  ],
+  [
+    '01 02 11 01 11 02',
+    {
+      type: 'array',
+      value: [
+        { type: 'unsigned', value: 1 },
+        { type: 'unsigned', value: 2 },
+      ],
+    },
+  ],
   // compact-array of structures {long-unsigned, unsigned}: description, length of contents, contents without tags
   [
     '13 02 02 12 11 06 00 01 02 00 03 04',
@@ -44,8 +65,20 @@ const vectors: [string, Data][] = [
       type: 'compact-array',
       description: { type: 'structure', elements: [{ type: 'long-unsigned' }, { type: 'unsigned' }] },
       value: [
-        { type: 'structure', value: [{ type: 'long-unsigned', value: 1 }, { type: 'unsigned', value: 2 }] },
-        { type: 'structure', value: [{ type: 'long-unsigned', value: 3 }, { type: 'unsigned', value: 4 }] },
+        {
+          type: 'structure',
+          value: [
+            { type: 'long-unsigned', value: 1 },
+            { type: 'unsigned', value: 2 },
+          ],
+        },
+        {
+          type: 'structure',
+          value: [
+            { type: 'long-unsigned', value: 3 },
+            { type: 'unsigned', value: 4 },
+          ],
+        },
       ],
     },
   ],
@@ -55,8 +88,20 @@ const vectors: [string, Data][] = [
       type: 'compact-array',
       description: { type: 'array', count: 2, element: { type: 'unsigned' } },
       value: [
-        { type: 'array', value: [{ type: 'unsigned', value: 1 }, { type: 'unsigned', value: 2 }] },
-        { type: 'array', value: [{ type: 'unsigned', value: 3 }, { type: 'unsigned', value: 4 }] },
+        {
+          type: 'array',
+          value: [
+            { type: 'unsigned', value: 1 },
+            { type: 'unsigned', value: 2 },
+          ],
+        },
+        {
+          type: 'array',
+          value: [
+            { type: 'unsigned', value: 3 },
+            { type: 'unsigned', value: 4 },
+          ],
+        },
       ],
     },
   ],
@@ -87,7 +132,10 @@ function valueOrCodecError(octets: Uint8Array): void {
 }
 
 test('lengths that are not minimal are read (meter-quirks 9)', () => {
-  expect(decode(dataCodec, fromHex('09 82 00 02 aa bb'))).toEqual({ type: 'octet-string', value: Uint8Array.of(0xaa, 0xbb) });
+  expect(decode(dataCodec, fromHex('09 82 00 02 aa bb'))).toEqual({
+    type: 'octet-string',
+    value: Uint8Array.of(0xaa, 0xbb),
+  });
 });
 
 test('an unknown tag is an error with its offset', () => {
@@ -102,7 +150,14 @@ test('an unknown tag is an error with its offset', () => {
 });
 
 test('counts beyond the octets, deep nesting and elements without octets are refused, not obeyed', () => {
-  for (const hex of ['01 84 ff ff ff ff', '02 84 7f ff ff ff 00', '09 84 ff ff ff ff 00', '04 84 ff ff ff ff 00', '13 00 02 01 02', '13 01 ff ff 00 01 00']) {
+  for (const hex of [
+    '01 84 ff ff ff ff',
+    '02 84 7f ff ff ff 00',
+    '09 84 ff ff ff ff 00',
+    '04 84 ff ff ff ff 00',
+    '13 00 02 01 02',
+    '13 01 ff ff 00 01 00',
+  ]) {
     expect(() => decode(dataCodec, fromHex(hex)), hex).toThrow(CodecError);
   }
   expect(() => decode(dataCodec, fromHex('02 01 '.repeat(50_000)))).toThrow(CodecError);
@@ -136,7 +191,9 @@ const leaf: fc.Arbitrary<Data> = fc.oneof(
   fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((value): Data => ({ type: 'long64-unsigned', value })),
   fc.uint8Array({ maxLength: 300 }).map((value): Data => ({ type: 'octet-string', value })),
   fc.string({ unit: 'grapheme', maxLength: 20 }).map((value): Data => ({ type: 'utf8-string', value })),
-  fc.array(fc.boolean(), { maxLength: 40 }).map((bits): Data => ({ type: 'bit-string', value: bits.map((bit) => (bit ? '1' : '0')).join('') })),
+  fc
+    .array(fc.boolean(), { maxLength: 40 })
+    .map((bits): Data => ({ type: 'bit-string', value: bits.map((bit) => (bit ? '1' : '0')).join('') })),
   fc.double({ noNaN: true }).map((value): Data => ({ type: 'float64', value })),
 );
 const tree = fc.letrec<{ data: Data }>((tie) => ({
@@ -149,9 +206,12 @@ const tree = fc.letrec<{ data: Data }>((tie) => ({
 })).data;
 
 test('property: decode of encode is the same', () => {
-  fc.assert(fc.property(tree, (data) => {
+  fc.assert(
+    fc.property(tree, (data) => {
       expect(decode(dataCodec, encode(dataCodec, data))).toEqual(data);
-    }), { seed: 42, numRuns: 500 });
+    }),
+    { seed: 42, numRuns: 500 },
+  );
 });
 
 test('property: any octets give a value or a CodecError', () => {

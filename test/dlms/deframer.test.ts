@@ -36,7 +36,11 @@ test('flags inside of frames (meter-quirks 1)', () => {
 });
 
 test('one flag may close a frame and open the next; two may stand between (meter-quirks 2)', () => {
-  expect(informationOf(new Deframer().push(concat([one, two.subarray(1), three])))).toEqual([[1, 2, 3], [0x7e, 0xa0, 0x7e, 0x7e], [9]]);
+  expect(informationOf(new Deframer().push(concat([one, two.subarray(1), three])))).toEqual([
+    [1, 2, 3],
+    [0x7e, 0xa0, 0x7e, 0x7e],
+    [9],
+  ]);
   const flags = Uint8Array.of(0x7e, 0x7e);
   expect(informationOf(new Deframer().push(concat([one, flags, two, flags])))).toHaveLength(2);
 });
@@ -44,7 +48,11 @@ test('one flag may close a frame and open the next; two may stand between (meter
 describe('damage costs one frame at most (meter-quirks 3)', () => {
   test('garbage between frames', () => {
     const garbage = Uint8Array.of(0x00, 0xa8, 0x7e, 0xa7, 0xff, 0x13);
-    expect(informationOf(new Deframer().push(concat([garbage, one, garbage, two, three])))).toEqual([[1, 2, 3], [0x7e, 0xa0, 0x7e, 0x7e], [9]]);
+    expect(informationOf(new Deframer().push(concat([garbage, one, garbage, two, three])))).toEqual([
+      [1, 2, 3],
+      [0x7e, 0xa0, 0x7e, 0x7e],
+      [9],
+    ]);
   });
   test('any octet of the first frame lost: the other two are found', () => {
     for (let lost = 0; lost < one.length; lost++) {

@@ -104,6 +104,9 @@ describe('SNRM and UA parameters', () => {
   });
   test('no information field means 128 and window 1 (meter-quirks 19); odd limits are brought inside', () => {
     expect(parseParameters(new Uint8Array(0))).toEqual(defaultParameters);
-    expect(parseParameters(fromHex('81 80 06 05 01 00 07 01 ff'))).toMatchObject({ maxInfoTransmit: 32, windowTransmit: 7 });
+    expect(parseParameters(fromHex('81 80 06 05 01 00 07 01 ff'))).toMatchObject({
+      maxInfoTransmit: 32,
+      windowTransmit: 7,
+    });
   });
 });

@@ -113,7 +113,8 @@ function world(options: {
 const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 
 test('the table has an action for every state and input', () => {
-  for (const state of linkStates) for (const input of linkInputs) expect(linkTable[state][input], `${state}/${input}`).toBeTypeOf('string');
+  for (const state of linkStates)
+    for (const input of linkInputs) expect(linkTable[state][input], `${state}/${input}`).toBeTypeOf('string');
   expect(Object.keys(linkTable)).toEqual([...linkStates]);
   for (const state of linkStates) expect(Object.keys(linkTable[state])).toEqual([...linkInputs]);
 });
@@ -121,7 +122,18 @@ test('the table has an action for every state and input', () => {
 test('every frame kind in every state leaves client and server alive', () => {
   const kinds = ['SNRM', 'DISC', 'UA', 'DM', 'FRMR', 'UI', 'RR', 'RNR', 'I', 'unknown'] as const;
   for (const kind of kinds) {
-    const octet = { SNRM: 0x93, DISC: 0x53, UA: 0x73, DM: 0x1f, FRMR: 0x97, UI: 0x13, RR: 0x11, RNR: 0x15, I: 0x10, unknown: 0xff }[kind];
+    const octet = {
+      SNRM: 0x93,
+      DISC: 0x53,
+      UA: 0x73,
+      DM: 0x1f,
+      FRMR: 0x97,
+      UI: 0x13,
+      RR: 0x11,
+      RNR: 0x15,
+      I: 0x10,
+      unknown: 0xff,
+    }[kind];
     for (const connected of [false, true]) {
       const it = world({});
       if (connected) it.connect();
@@ -183,7 +195,11 @@ describe('retransmission', () => {
   for (const window of [1, 3]) {
     test(`any one frame of a session lost or damaged, window ${window}: the answer is whole, once`, () => {
       const run = (meddle?: (octets: Uint8Array, index: number) => Uint8Array | undefined) => {
-        const it = world({ clientParameters: parameters(64, window), serverParameters: parameters(64, window), ...(meddle && { meddle }) });
+        const it = world({
+          clientParameters: parameters(64, window),
+          serverParameters: parameters(64, window),
+          ...(meddle && { meddle }),
+        });
         expect(it.connect().kind).toBe('connected');
         for (const length of [150, 400]) {
           const sent = pattern(length);
@@ -198,7 +214,9 @@ describe('retransmission', () => {
       const frames = run();
       for (let victim = 0; victim < frames; victim++) {
         run((octets, index) => (index === victim ? undefined : octets));
-        run((octets, index) => (index === victim ? octets.map((octet, i) => (i === octets.length >> 1 ? octet ^ 0x10 : octet)) : octets));
+        run((octets, index) =>
+          index === victim ? octets.map((octet, i) => (i === octets.length >> 1 ? octet ^ 0x10 : octet)) : octets,
+        );
         run((octets, index) => (index === victim ? octets.subarray(0, octets.length - 3) : octets));
         // A repeated frame must not count twice.
         run((octets, index) => (index === victim ? Buffer.concat([octets, octets]) : octets));
@@ -210,7 +228,11 @@ describe('retransmission', () => {
     let whole = 0;
     for (let seed = 0; seed < 60; seed++) {
       const random = seeded(seed);
-      const it = world({ clientParameters: parameters(64, 3), serverParameters: parameters(64, 3), meddle: (octets) => (random() < 0.1 ? undefined : octets) });
+      const it = world({
+        clientParameters: parameters(64, 3),
+        serverParameters: parameters(64, 3),
+        meddle: (octets) => (random() < 0.1 ? undefined : octets),
+      });
       if (it.connect().kind === 'failed') continue;
       const sent = pattern(700);
       const got = it.send(sent);
@@ -242,7 +264,9 @@ test('DISC into silence is disconnected all the same (meter-quirks 23)', () => {
 });
 
 test('only damaged answers: damaged-answer, sooner than the time-outs', () => {
-  const it = world({ meddle: (octets, _, from) => (from === 'server' ? octets.map((octet, i) => (i === 6 ? octet ^ 1 : octet)) : octets) });
+  const it = world({
+    meddle: (octets, _, from) => (from === 'server' ? octets.map((octet, i) => (i === 6 ? octet ^ 1 : octet)) : octets),
+  });
   const failed = it.connect();
   expect(failed.kind === 'failed' && failed.error.code).toBe('damaged-answer');
   expect(it.now).toBeLessThan(2000);
@@ -281,7 +305,13 @@ test('an unknown control octet is answered by FRMR, and the client says so', () 
   const it = world({
     meddle: (octets, index, from) =>
       from === 'client' && index === 2
-        ? encodeFrame({ destination: server, source: client, control: { kind: 'unknown', octet: 0xff, pollFinal: true }, segmented: false, information: new Uint8Array(0) })
+        ? encodeFrame({
+            destination: server,
+            source: client,
+            control: { kind: 'unknown', octet: 0xff, pollFinal: true },
+            segmented: false,
+            information: new Uint8Array(0),
+          })
         : octets,
   });
   it.connect();
@@ -290,7 +320,7 @@ test('an unknown control octet is answered by FRMR, and the client says so', () 
 });
 
 test('frames of other meters and our own echo are ignored (meter-quirks 5, 10)', () => {
-  const it = world({ });
+  const it = world({});
   it.connect();
   const foreign = encodeFrame({
     destination: client,
@@ -309,7 +339,11 @@ test('frames of other meters and our own echo are ignored (meter-quirks 5, 10)',
 });
 
 test('an endless segmented answer is stopped at the limit', () => {
-  const it = world({ clientParameters: parameters(2030, 7), serverParameters: parameters(2030, 7), answer: () => pattern(200_000) });
+  const it = world({
+    clientParameters: parameters(2030, 7),
+    serverParameters: parameters(2030, 7),
+    answer: () => pattern(200_000),
+  });
   it.connect();
   const got = it.send(pattern(3));
   expect(got.kind === 'failed' && got.error.code).toBe('answer-too-long');

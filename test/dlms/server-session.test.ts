@@ -11,8 +11,13 @@ import { isHdlc, linesOf, traceNames } from '../recorded.ts';
 const sessions = traceNames.filter((name) => linesOf(name).some(({ direction }) => direction === 'to-meter'));
 
 function meterFor(name: string) {
-  const scenario = parseScenario({ bus: { link: isHdlc(name) ? 'hdlc' : 'wrapper', baud: 0 }, meters: { first_serial: 3456, password: 'Gurux', max_info: 128 } });
-  return buildBus(scenario, millis(Date.UTC(2026, 10, 24, 12))).meters[0] as NonNullable<ReturnType<typeof buildBus>['meters'][0]>;
+  const scenario = parseScenario({
+    bus: { link: isHdlc(name) ? 'hdlc' : 'wrapper', baud: 0 },
+    meters: { first_serial: 3456, password: 'Gurux', max_info: 128 },
+  });
+  return buildBus(scenario, millis(Date.UTC(2026, 10, 24, 12))).meters[0] as NonNullable<
+    ReturnType<typeof buildBus>['meters'][0]
+  >;
 }
 const wellFormed = (apdu: Uint8Array) => {
   if (isAcse(apdu[0] as number)) return decodeAcse(apdu).kind;
@@ -35,7 +40,8 @@ describe.each(sessions)('%s', (name) => {
         const frames = deframer.push(octets);
         for (const frame of frames) {
           kinds.push(frame.control.kind);
-          if (frame.control.kind === 'I' && frame.information[0] === 0xe6 && !frame.segmented) kinds.push(wellFormed(frame.information.subarray(3)));
+          if (frame.control.kind === 'I' && frame.information[0] === 0xe6 && !frame.segmented)
+            kinds.push(wellFormed(frame.information.subarray(3)));
         }
         return frames.length;
       }

@@ -12,9 +12,14 @@ const settings = (mode: 'E' | 'C', more: Partial<SignOnSettings> = {}): SignOnSe
   settleMs: 300,
   ...more,
 });
-const meter = (z = '5') => new SignOnServer({ manufacturer: 'SIM', model: 'VM1', address: '42', z, readOut: () => '1.8.0(00001.234*kWh)\r\n' });
+const meter = (z = '5') =>
+  new SignOnServer({ manufacturer: 'SIM', model: 'VM1', address: '42', z, readOut: () => '1.8.0(00001.234*kWh)\r\n' });
 
-function play(client: SignOn, server: SignOnServer, wire: (octets: Uint8Array, from: 'client' | 'server') => Uint8Array = (octets) => octets) {
+function play(
+  client: SignOn,
+  server: SignOnServer,
+  wire: (octets: Uint8Array, from: 'client' | 'server') => Uint8Array = (octets) => octets,
+) {
   let now: Millis = millis(0);
   const events: SignOnEvent[] = [];
   const sent: string[] = [];
@@ -63,7 +68,8 @@ describe('mode E', () => {
     expect(events[0]).toEqual({ kind: 'set-baud', baud: 2400 });
   });
   test('stray characters and our own echo before the identification (meter-quirks 5, 32)', () => {
-    const stray = (octets: Uint8Array, from: string) => (from === 'server' ? Buffer.concat([withEvenParity(Buffer.from('\x00xx/?!\r\n')), octets]) : octets);
+    const stray = (octets: Uint8Array, from: string) =>
+      from === 'server' ? Buffer.concat([withEvenParity(Buffer.from('\x00xx/?!\r\n')), octets]) : octets;
     expect(play(new SignOn(settings('E')), meter(), stray).events.at(-1)?.kind).toBe('handed-over');
   });
   test('the first request lost: asked again', () => {
@@ -94,10 +100,16 @@ describe('mode C', () => {
   test('read-out with block check', () => {
     const { events, sent } = play(new SignOn(settings('C')), meter());
     expect(sent[1]).toBe('\x06050\r\n');
-    expect(events.at(-1)).toEqual({ kind: 'read-out', identification: 'SIM5VM1', text: '1.8.0(00001.234*kWh)\r\n', parityErrors: 0 });
+    expect(events.at(-1)).toEqual({
+      kind: 'read-out',
+      identification: 'SIM5VM1',
+      text: '1.8.0(00001.234*kWh)\r\n',
+      parityErrors: 0,
+    });
   });
   test('one damaged character in the read-out: damaged-answer', () => {
-    const damage = (octets: Uint8Array, from: string) => (from === 'server' && octets[0] === 0x82 ? octets.map((octet, i) => (i === 5 ? octet ^ 0x03 : octet)) : octets);
+    const damage = (octets: Uint8Array, from: string) =>
+      from === 'server' && octets[0] === 0x82 ? octets.map((octet, i) => (i === 5 ? octet ^ 0x03 : octet)) : octets;
     const failed = play(new SignOn(settings('C')), meter(), damage).events.at(-1);
     expect(failed?.kind === 'failed' && failed.error.code).toBe('damaged-answer');
   });

@@ -62,13 +62,25 @@ describe('every way in reads the same day', () => {
     ['hdlc, none', {}, { client: 16, auth: 'none', secret: undefined }],
     ['hdlc, two-octet address', { meters: { count: 3 }, meter: [{ index: 0, physical: 5 }] }, { physical: 5 }],
     ['hdlc, four-octet address', { meters: { count: 3 } }, { physical: 1001 }],
-    ['hdlc, four octets for a small address', { meters: { count: 3 }, meter: [{ index: 0, physical: 5 }] }, { physical: 5, model: { ...genericModel, address_size: 4 } }],
+    [
+      'hdlc, four octets for a small address',
+      { meters: { count: 3 }, meter: [{ index: 0, physical: 5 }] },
+      { physical: 5, model: { ...genericModel, address_size: 4 } },
+    ],
     ['hdlc, defaults 128/1', { meters: { max_info: 128 } }, { model: { ...genericModel, max_info: 128 } }],
-    ['hdlc, window 7', { meters: { max_info: 128, window: 7 } }, { model: { ...genericModel, max_info: 128, window: 7 } }],
+    [
+      'hdlc, window 7',
+      { meters: { max_info: 128, window: 7 } },
+      { model: { ...genericModel, max_info: 128, window: 7 } },
+    ],
     ['hdlc, small PDU: many blocks', {}, { model: { ...genericModel, max_pdu: 100 } }],
     ['hdlc over TCP', { bus: { kind: 'tcp' } }, {}],
     ['wrapper, lls', { bus: { kind: 'tcp', link: 'wrapper' } }, { link: 'wrapper' }],
-    ['wrapper, none', { bus: { kind: 'tcp', link: 'wrapper' } }, { link: 'wrapper', client: 16, auth: 'none', secret: undefined }],
+    [
+      'wrapper, none',
+      { bus: { kind: 'tcp', link: 'wrapper' } },
+      { link: 'wrapper', client: 16, auth: 'none', secret: undefined },
+    ],
     ['mode E', { meters: { mode_e: true } }, { modeE: true }],
     ['meter on standard time', { meters: { deviation_min: -120 } }, {}],
     ['turn-around 257 ms, 2400 Bd', { bus: { baud: 2400, turnaround_ms: 257 } }, { baud: 2400 }],
@@ -79,7 +91,10 @@ describe('every way in reads the same day', () => {
     expect(layout.capturePeriodMs).toBe(hour);
     expect(rows.map(({ end }) => end)).toEqual(Array.from({ length: 25 }, (__, i) => from + i * hour));
     for (const row of rows) {
-      expect(row.values.get('1-0:1.8.0*255')).toEqual({ raw: BigInt(it.meter.curve.register(0, row.end as never)), scalerUnit: { scaler: 0, unit: 30 } });
+      expect(row.values.get('1-0:1.8.0*255')).toEqual({
+        raw: BigInt(it.meter.curve.register(0, row.end as never)),
+        scalerUnit: { scaler: 0, unit: 30 },
+      });
       expect(row.values.get('1-0:2.8.0*255')?.raw).toBe(BigInt(it.meter.curve.register(1, row.end as never)));
     }
     expect(three).toHaveLength(3);
@@ -94,13 +109,20 @@ describe('line faults', () => {
     expect(rows).toHaveLength(25);
   });
   test.each([1, 2, 3, 4, 5])('a flipped octet in a thousand, seed %i: the day is read right', async (seed) => {
-    const it = world({ seed, fault: [{ kind: 'flip', rate: 0.001 }] }, { retries: 6, model: { ...genericModel, max_info: 128 } });
+    const it = world(
+      { seed, fault: [{ kind: 'flip', rate: 0.001 }] },
+      { retries: 6, model: { ...genericModel, max_info: 128 } },
+    );
     const { rows } = await readDay(it);
     expect(rows).toHaveLength(25);
-    for (const row of rows) expect(row.values.get('1-0:1.8.0*255')?.raw).toBe(BigInt(it.meter.curve.register(0, row.end as never)));
+    for (const row of rows)
+      expect(row.values.get('1-0:1.8.0*255')?.raw).toBe(BigInt(it.meter.curve.register(0, row.end as never)));
   });
   test.each([1, 2, 3])('a dropped octet in a thousand, seed %i', async (seed) => {
-    const it = world({ seed, fault: [{ kind: 'drop', rate: 0.001 }] }, { retries: 6, model: { ...genericModel, max_info: 128 } });
+    const it = world(
+      { seed, fault: [{ kind: 'drop', rate: 0.001 }] },
+      { retries: 6, model: { ...genericModel, max_info: 128 } },
+    );
     expect((await readDay(it)).rows).toHaveLength(25);
   });
   test('silence for some seconds in the middle is survived by the repeats', async () => {
@@ -142,13 +164,21 @@ describe('refusals', () => {
   test('an object that is not there, one that may not be written', async () => {
     const it = world({});
     await it.clock.complete(it.session.connect());
-    await expect(it.clock.complete(it.session.value({ classId: 3, logicalName: '1.0.99.99.99.255', attribute: 2 }))).rejects.toMatchObject({ code: 'access-refused' });
-    const set = { kind: 'set', attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 }, value: { type: 'unsigned', value: 1 } } as const;
+    await expect(
+      it.clock.complete(it.session.value({ classId: 3, logicalName: '1.0.99.99.99.255', attribute: 2 })),
+    ).rejects.toMatchObject({ code: 'access-refused' });
+    const set = {
+      kind: 'set',
+      attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
+      value: { type: 'unsigned', value: 1 },
+    } as const;
     expect(await it.clock.complete(it.session.exchange(set, 'was-set'))).toMatchObject({ result: 3 });
   });
   test('another meter at the address', async () => {
     const it = world({});
-    const identity = await it.clock.complete(it.session.connect().then(() => identify(it.session, it.clock, genericModel)));
+    const identity = await it.clock.complete(
+      it.session.connect().then(() => identify(it.session, it.clock, genericModel)),
+    );
     expect(() => requireIdentity(identity, '60120002')).toThrow(Failure);
     expect(() => requireIdentity(identity, '60120001')).not.toThrow();
     expect(() => requireIdentity(identity, '0060120001')).not.toThrow();
@@ -163,9 +193,21 @@ test('SET of the clock and ACTION on the disconnector', async () => {
       const before = await identify(session, clock, genericModel);
       const { dateTimeOctets } = await import('../../src/dlms/cosem/date-time.ts');
       const time = { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 };
-      const set = await session.exchange({ kind: 'set', attribute: time, value: { type: 'octet-string', value: dateTimeOctets(clock.wall()) } }, 'was-set');
+      const set = await session.exchange(
+        { kind: 'set', attribute: time, value: { type: 'octet-string', value: dateTimeOctets(clock.wall()) } },
+        'was-set',
+      );
       const after = await identify(session, clock, genericModel);
-      const acted = await session.exchange({ kind: 'action', classId: 70, logicalName: '0.0.96.3.10.255', method: 1, parameters: { type: 'integer', value: 0 } }, 'acted');
+      const acted = await session.exchange(
+        {
+          kind: 'action',
+          classId: 70,
+          logicalName: '0.0.96.3.10.255',
+          method: 1,
+          parameters: { type: 'integer', value: 0 },
+        },
+        'acted',
+      );
       const state = await session.value({ classId: 70, logicalName: '0.0.96.3.10.255', attribute: 3 });
       await session.close();
       return { before, set, after, acted, state };

@@ -46,7 +46,12 @@ test('R01: energy is the advance of the register, both are delivered, their sum 
 });
 
 test('without the boundary row the first interval has its register and no energy', () => {
-  expect(account([row(1, 1100), row(2, 1200), row(3, 1300), row(4, 1400)]).blocks[0]?.channels[0]?.energy).toEqual([null, 100, 100, 100]);
+  expect(account([row(1, 1100), row(2, 1200), row(3, 1300), row(4, 1400)]).blocks[0]?.channels[0]?.energy).toEqual([
+    null,
+    100,
+    100,
+    100,
+  ]);
 });
 
 test('R03, R04, R05: the status says what a value is worth; it is delivered in every case', () => {
@@ -59,7 +64,13 @@ describe('R06: a missing row is a gap with registers at both edges, never a valu
   test('in the middle', () => {
     const { blocks, gaps } = account([row(0, 1000), row(1, 1100), row(4, 1500)]);
     expect(gaps).toMatchObject([
-      { start: '2026-11-23T01:00:00Z', end: '2026-11-23T03:00:00Z', cause: 'MISSING', before: { [key]: 1100 }, after: { [key]: 1500 } },
+      {
+        start: '2026-11-23T01:00:00Z',
+        end: '2026-11-23T03:00:00Z',
+        cause: 'MISSING',
+        before: { [key]: 1100 },
+        after: { [key]: 1500 },
+      },
     ]);
     expect(blocks.map(({ start, count, channels }) => [start, count, channels[0]?.energy])).toEqual([
       ['2026-11-23T00:00:00Z', 1, [100]],
@@ -69,7 +80,9 @@ describe('R06: a missing row is a gap with registers at both edges, never a valu
   test('the whole slice', () => {
     const { blocks, gaps, coveredTo } = account([]);
     expect(blocks).toEqual([]);
-    expect(gaps).toMatchObject([{ start: '2026-11-23T00:00:00Z', end: '2026-11-23T04:00:00Z', cause: 'MISSING', before: null, after: null }]);
+    expect(gaps).toMatchObject([
+      { start: '2026-11-23T00:00:00Z', end: '2026-11-23T04:00:00Z', cause: 'MISSING', before: null, after: null },
+    ]);
     expect(coveredTo).toBe(at(4));
   });
   test('at the end, when the row may still come: open, no gap', () => {
@@ -99,8 +112,18 @@ test('a register that falls gives no energy and says so', () => {
 });
 
 test('R11: two rows with one stamp are both kept, in order, both uncertain; the same row twice is one', () => {
-  const { blocks } = account([row(0, 1000), row(1, 1100), row(1, 1150), row(2, 1200), row(2, 1200), row(3, 1300), row(4, 1400)]);
-  const flat = blocks.flatMap((block) => block.rev.map((rev, i) => [block.channels[0]?.register[i], rev, block.quality[i]]));
+  const { blocks } = account([
+    row(0, 1000),
+    row(1, 1100),
+    row(1, 1150),
+    row(2, 1200),
+    row(2, 1200),
+    row(3, 1300),
+    row(4, 1400),
+  ]);
+  const flat = blocks.flatMap((block) =>
+    block.rev.map((rev, i) => [block.channels[0]?.register[i], rev, block.quality[i]]),
+  );
   expect(flat).toEqual([
     [1100, 0, 'UNCERTAIN/clock'],
     [1150, 1, 'UNCERTAIN/clock'],
@@ -119,17 +142,33 @@ test('a row off the grid keeps its own bounds and is uncertain', () => {
 
 test('registers beyond 2^53 travel as decimal strings', () => {
   const big = 2n ** 60n;
-  const huge = (hours: number, raw: bigint): LoadProfileRow => ({ ...row(hours, 0), values: new Map([[key, { raw, scalerUnit: undefined }]]) });
+  const huge = (hours: number, raw: bigint): LoadProfileRow => ({
+    ...row(hours, 0),
+    values: new Map([[key, { raw, scalerUnit: undefined }]]),
+  });
   const { blocks } = account([huge(0, big), huge(1, big + 5n)], { to: 1 });
-  expect(blocks[0]?.channels[0]).toEqual({ obis: key, unit: null, scaler: null, register: [(big + 5n).toString()], energy: [5] });
+  expect(blocks[0]?.channels[0]).toEqual({
+    obis: key,
+    unit: null,
+    scaler: null,
+    register: [(big + 5n).toString()],
+    energy: [5],
+  });
 });
 
 describe('coverage', () => {
   test('ranges join when they touch, and what is missing is the rest', () => {
     let coverage = withRange([], 10, 20);
     coverage = withRange(coverage, 30, 40);
-    expect(coverage).toEqual([[10, 20], [30, 40]]);
-    expect(missing(coverage, millis(0), millis(50))).toEqual([[0, 10], [20, 30], [40, 50]]);
+    expect(coverage).toEqual([
+      [10, 20],
+      [30, 40],
+    ]);
+    expect(missing(coverage, millis(0), millis(50))).toEqual([
+      [0, 10],
+      [20, 30],
+      [40, 50],
+    ]);
     expect(missing(coverage, millis(12), millis(35))).toEqual([[20, 30]]);
     coverage = withRange(coverage, 20, 30);
     expect(coverage).toEqual([[10, 40]]);

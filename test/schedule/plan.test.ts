@@ -18,7 +18,8 @@ const meter = (id: string, coverage: Coverage, more: Partial<PlannedMeter> = {})
   ...more,
 });
 const state = (...meters: PlannedMeter[]) => ({ meters, silentNotBefore: millis(0) });
-const name = (from: number, to: number) => `${new Date(from).toISOString().slice(8, 13)}-${new Date(to).toISOString().slice(8, 13)}`;
+const name = (from: number, to: number) =>
+  `${new Date(from).toISOString().slice(8, 13)}-${new Date(to).toISOString().slice(8, 13)}`;
 
 test('order of slices: today, the newest complete day, then the oldest', () => {
   expect(slicesOf(meter('a', []), wall, settings).map(({ from, to }) => name(from, to))).toEqual([
@@ -40,7 +41,10 @@ test('an interval is asked for after its end plus the offset, not before', () =>
   const just = millis(day(24) + 13 * hour + 59_000);
   const job = plan(state(meter('a', coverage)), millis(1000), just, settings);
   expect(job).toEqual({ kind: 'wait', until: 2000 });
-  expect(plan(state(meter('a', coverage)), millis(2000), millis(just + 1000), settings)).toMatchObject({ kind: 'poll', meter: 'a' });
+  expect(plan(state(meter('a', coverage)), millis(2000), millis(just + 1000), settings)).toMatchObject({
+    kind: 'poll',
+    meter: 'a',
+  });
 });
 
 test('newest rows of every meter before anybody’s back-fill; then back-fill in turns', () => {
@@ -49,7 +53,12 @@ test('newest rows of every meter before anybody’s back-fill; then back-fill in
   expect(first).toMatchObject({ meter: 'b', slices: [{ live: true }, { live: false }, { live: false }] });
   const both = plan(state(meter('a', []), meter('b', [])), millis(0), wall, settings);
   expect(both).toMatchObject({ meter: 'a', slices: [{ live: true }] });
-  const turns = plan(state(meter('a', live, { lastTurn: millis(50) }), meter('b', live, { lastTurn: millis(10) })), millis(100), wall, settings);
+  const turns = plan(
+    state(meter('a', live, { lastTurn: millis(50) }), meter('b', live, { lastTurn: millis(10) })),
+    millis(100),
+    wall,
+    settings,
+  );
   expect(turns).toMatchObject({ meter: 'b' });
 });
 
@@ -61,14 +70,20 @@ describe('meters that do not answer', () => {
     expect(plan(state(dead('d'), meter('a', live)), millis(0), wall, settings)).toMatchObject({ meter: 'd' });
     const paid = { meters: [dead('d'), meter('a', live)], silentNotBefore: millis(500) };
     expect(plan(paid, millis(0), wall, settings)).toMatchObject({ meter: 'a' });
-    expect(plan({ meters: [dead('d')], silentNotBefore: millis(500) }, millis(0), wall, settings)).toEqual({ kind: 'wait', until: 500 });
+    expect(plan({ meters: [dead('d')], silentNotBefore: millis(500) }, millis(0), wall, settings)).toEqual({
+      kind: 'wait',
+      until: 500,
+    });
   });
   test('ten dead of 31 take no more than a tenth of the line', () => {
     // 1.5 s for each probe of a dead meter; healthy ones always have back-fill to do, 2 s a turn.
     let now = 0;
     let silentNotBefore = 0;
     let spentDead = 0;
-    const meters = Array.from({ length: 31 }, (_, i) => ({ ...meter(`m${i}`, [[day(24), day(24) + 12 * hour]]), failures: i < 10 ? 1 : 0 }));
+    const meters = Array.from({ length: 31 }, (_, i) => ({
+      ...meter(`m${i}`, [[day(24), day(24) + 12 * hour]]),
+      failures: i < 10 ? 1 : 0,
+    }));
     while (now < hour) {
       const job = plan({ meters, silentNotBefore: millis(silentNotBefore) }, millis(now), wall, settings);
       if (job.kind === 'wait') {
@@ -81,10 +96,15 @@ describe('meters that do not answer', () => {
       now += took;
       if (one.failures > 0) {
         spentDead += took;
-        silentNotBefore = now + silentPauseMs(took);
+        silentNotBefore = now + silentPauseMs(took, false);
       }
       const failures = one.failures > 0 ? one.failures + 1 : 0;
-      meters[i] = { ...one, lastTurn: millis(now), failures, notBefore: millis(failures > 0 ? now + backOffMs(failures, false) : 0) };
+      meters[i] = {
+        ...one,
+        lastTurn: millis(now),
+        failures,
+        notBefore: millis(failures > 0 ? now + backOffMs(failures, false) : 0),
+      };
     }
     expect(spentDead / now).toBeLessThanOrEqual(0.101);
     expect(spentDead).toBeGreaterThan(10 * 1500);
@@ -111,16 +131,25 @@ test('hourly and quarter-hourly profiles side by side keep their own grid', () =
       { profile: 'q', periodMs: hour / 4, since: millis(day(24)), coverage: [] },
     ],
   };
-  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ profile, to }) => [profile, (to - day(24)) / hour]);
-  expect(ends).toEqual([['q', 12.25], ['h', 12]]);
+  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ profile, to }) => [
+    profile,
+    (to - day(24)) / hour,
+  ]);
+  expect(ends).toEqual([
+    ['q', 12.25],
+    ['h', 12],
+  ]);
 });
 
 describe('verdicts', () => {
   const good: Observation = { lastSuccess: millis(1), failures: 0, lastError: undefined, damaged: 0, sessions: 5 };
   const silent: Observation = { ...good, failures: 3, lastError: 'no-answer' };
-  const judged = (...observations: Observation[]) => [...judge(new Map(observations.map((one, i) => [`m${i}`, one]))).values()];
+  const judged = (...observations: Observation[]) => [
+    ...judge(new Map(observations.map((one, i) => [`m${i}`, one]))).values(),
+  ];
   test('one silent, neighbours fine', () => expect(judged(silent, good, good)[0]).toBe('SUSPECT_MAINS_OR_METER'));
-  test('all silent: one bus, not many meters (R23)', () => expect(judged(silent, silent, silent)).toEqual(['BUS_FAULT', 'BUS_FAULT', 'BUS_FAULT']));
+  test('all silent: one bus, not many meters (R23)', () =>
+    expect(judged(silent, silent, silent)).toEqual(['BUS_FAULT', 'BUS_FAULT', 'BUS_FAULT']));
   test('damaged frames: the line', () => {
     expect(judged({ ...good, damaged: 12 }, good)[0]).toBe('LINE_QUALITY');
     expect(judged({ ...silent, lastError: 'damaged-answer' }, good)[0]).toBe('LINE_QUALITY');
@@ -131,4 +160,3 @@ describe('verdicts', () => {
   });
   test('never asked: unknown', () => expect(judged({ ...good, sessions: 0 })[0]).toBe('UNKNOWN'));
 });
-

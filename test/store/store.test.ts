@@ -128,7 +128,7 @@ describe('the store on a twin', () => {
     database.data.delete('o/0/000000000002');
     const again = await openTwin(database);
     expect((await again.status()).damage.missing).toBe(1);
-    expect((await sequences(again)).toSorted()).toEqual([1, 2, 3]);
+    expect((await sequences(again)).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
     expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
   });
 
@@ -218,7 +218,12 @@ describe('the real LevelDB', () => {
   });
   const openReal = async (path: string) => {
     const state = await stateFolder(path, Date.now());
-    return Store.open({ open: () => state.open(), clock: systemClock, newEpoch: state.epoch, logDamage: () => state.logDamage() });
+    return Store.open({
+      open: () => state.open(),
+      clock: systemClock,
+      newEpoch: state.epoch,
+      logDamage: () => state.logDamage(),
+    });
   };
 
   test('written, closed, opened: the same; the epoch stays', async () => {
@@ -237,12 +242,14 @@ describe('the real LevelDB', () => {
   test('incident: one read gave 16 KiB of entries and the rest seemed not to exist', async () => {
     const path = folder();
     const store = await openReal(path);
-    for (let i = 0; i < 400; i++) await store.commit({ ...commit(i, 0), meter: `meter-number-${String(i).padStart(60, '0')}` });
+    for (let i = 0; i < 400; i++)
+      await store.commit({ ...commit(i, 0), meter: `meter-number-${String(i).padStart(60, '0')}` });
     await store.commit(commit(1, 900));
     await store.close();
     const again = await openReal(path);
     expect(await sequences(again)).toHaveLength(900);
-    for (let i = 0; i < 400; i++) expect(again.seriesState(`meter-number-${String(i).padStart(60, '0')}`, 'p')).toBeDefined();
+    for (let i = 0; i < 400; i++)
+      expect(again.seriesState(`meter-number-${String(i).padStart(60, '0')}`, 'p')).toBeDefined();
     await again.close();
   });
 
@@ -264,7 +271,10 @@ describe('the real LevelDB', () => {
     await store.close();
     const manifest = readdirSync(join(path, 'store')).find((name) => name.startsWith('MANIFEST')) as string;
     writeFileSync(join(path, 'store', manifest), readFileSync(join(path, 'store', manifest)).subarray(0, 3));
-    const sizes = () => readdirSync(join(path, 'store')).filter((name) => !/LOG|LOCK/.test(name)).map((name) => [name, statSync(join(path, 'store', name)).size]);
+    const sizes = () =>
+      readdirSync(join(path, 'store'))
+        .filter((name) => !/LOG|LOCK/.test(name))
+        .map((name) => [name, statSync(join(path, 'store', name)).size]);
     const before = sizes();
     await expect(openReal(path)).rejects.toMatchObject({ code: 'store-damaged' });
     expect(sizes()).toEqual(before);
@@ -285,7 +295,10 @@ describe('the real LevelDB', () => {
     // Opened once more, so that the log has become a table.
     store = await openReal(path);
     await store.close();
-    const table = readdirSync(join(path, 'store')).filter((name) => name.endsWith('.ldb')).map((name) => join(path, 'store', name)).toSorted((a, b) => statSync(b).size - statSync(a).size)[0] as string;
+    const table = readdirSync(join(path, 'store'))
+      .filter((name) => name.endsWith('.ldb'))
+      .map((name) => join(path, 'store', name))
+      .toSorted((a, b) => statSync(b).size - statSync(a).size)[0] as string;
     const octets = readFileSync(table);
     const good = new Map<number, string>();
     for (let flip = 0; flip < 12; flip++) {
@@ -312,7 +325,9 @@ describe('the real LevelDB', () => {
       for (let i = 0; i < 20; i++) await rebuilt.commit(commit(i, 20, 1));
       await rebuilt.close();
       await (await openReal(path)).close();
-      const now = readdirSync(join(path, 'store')).filter((name) => name.endsWith('.ldb')).map((name) => join(path, 'store', name));
+      const now = readdirSync(join(path, 'store'))
+        .filter((name) => name.endsWith('.ldb'))
+        .map((name) => join(path, 'store', name));
       if (!now.includes(table)) break;
     }
   });

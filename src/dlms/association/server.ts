@@ -2,7 +2,6 @@
 import { Writer } from '../../base/cursor.ts';
 import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism } from '../acse/apdu.ts';
 import { type Data, writeData } from '../axdr/data.ts';
-import { logicalNameOf } from '../cosem/logical-name.ts';
 import { accessResult, objectListData, type ServerObject } from '../cosem/server-object.ts';
 import {
   type Apdu,
@@ -268,9 +267,3 @@ export class ServerAssociation {
     return { kind: 'get-response-with-datablock', invokeId, last, number: long.number, result: { raw } };
   }
 }
-
-/** For tests and tools: the logical name that an object list entry carries. */
-export const listedName = (entry: Data): string | undefined => {
-  const name = entry.type === 'structure' ? entry.value[2] : undefined;
-  return name?.type === 'octet-string' ? logicalNameOf(name.value) : undefined;
-};

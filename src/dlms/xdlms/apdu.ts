@@ -199,7 +199,6 @@ const rows = {
 export type ApduKind = keyof typeof rows;
 export type Apdu = { [K in ApduKind]: { readonly kind: K } & Readonly<Of<(typeof rows)[K][2]>> }[ApduKind];
 export type ApduOf<K extends ApduKind> = Extract<Apdu, { kind: K }>;
-export type AttributeDescriptor = Of<typeof attributeDescriptor>;
 export type Selection = Of<typeof selection>;
 export type Attribute = Of<typeof attributeWithSelection>;
 
