@@ -76,6 +76,16 @@ const seed = numberOf('seed', text('seed'), 1, 0, 2 ** 31 - 1);
 const kills = numberOf('kills', text('kills'), 0, 0, 1000);
 const pollOffsetS = 2;
 
+let faults: Scenario['fault'] = [];
+if (text('scenario') !== undefined) {
+  try {
+    faults = readScenario(readFileSync(text('scenario') as string, 'utf8')).fault;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+
 const stateDirectory = text('state') ?? mkdtempSync(join(tmpdir(), 'meter-gateway-demo-'));
 mkdirSync(stateDirectory, { recursive: true });
 const cleanUp: (() => unknown)[] = [];
@@ -99,7 +109,7 @@ async function startBroker(port: number): Promise<ChildProcess> {
     configuration,
     `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\nautosave_interval 1\nlog_type error\nuser root\n`,
   );
-  const child = spawn('mosquitto', ['-c', configuration], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn('mosquitto', ['-c', configuration], { stdio: 'ignore' });
   child.on('error', (error) => {
     process.stderr.write(`mosquitto does not start: ${error.message}; scripts/setup installs it\n`);
     process.exit(1);
@@ -117,18 +127,11 @@ if (brokerUrl === undefined) {
   brokerUrl = `mqtt://127.0.0.1:${brokerPort}`;
 }
 cleanUp.push(() => broker?.kill());
+// However this ends, no broker is left behind.
+process.on('exit', () => broker?.kill('SIGKILL'));
 
 const start = millis(Date.now());
 const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
-let faults: Scenario['fault'] = [];
-if (text('scenario') !== undefined) {
-  try {
-    faults = readScenario(readFileSync(text('scenario') as string, 'utf8')).fault;
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    process.exit(2);
-  }
-}
 /** Meters that a fault names: what they deliver must be right, but they owe nothing. */
 const faulty = new Set(faults.flatMap((fault) => ('meter' in fault && fault.meter !== undefined ? [fault.meter] : [])));
 const scenario = parseScenario({

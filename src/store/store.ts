@@ -117,7 +117,8 @@ export class Store {
   }
 
   async status(): Promise<StoreStatus> {
-    const oldest = this.pendingCount > 0 ? await this.oldest() : undefined;
+    // A store that has failed must still be able to say so.
+    const oldest = this.pendingCount > 0 ? await this.oldest().catch(() => undefined) : undefined;
     return {
       epoch: this.meta.epoch,
       nextSequence: this.meta.nextSequence,

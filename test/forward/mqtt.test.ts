@@ -106,9 +106,12 @@ async function scripted(connack: () => object, onPublish: (socket: Socket, packe
       if (packet.cmd === 'connect') {
         connects.push(Date.now());
         socket.write(
-          mqttPacket.generate({ cmd: 'connack', sessionPresent: false, ...connack() } as mqttPacket.IConnackPacket, {
-            protocolVersion: 5,
-          }),
+          mqttPacket.generate(
+            { cmd: 'connack', sessionPresent: false, ...connack() },
+            {
+              protocolVersion: 5,
+            },
+          ),
         );
       } else if (packet.cmd === 'publish') onPublish(socket, packet);
       else if (packet.cmd === 'pingreq') socket.write(mqttPacket.generate({ cmd: 'pingresp' }));
@@ -127,10 +130,7 @@ async function scripted(connack: () => object, onPublish: (socket: Socket, packe
 }
 const puback = (socket: Socket, packet: mqttPacket.IPublishPacket, reasonCode = 0) =>
   socket.write(
-    mqttPacket.generate(
-      { cmd: 'puback', messageId: packet.messageId as number, reasonCode } as mqttPacket.IPubackPacket,
-      { protocolVersion: 5 },
-    ),
+    mqttPacket.generate({ cmd: 'puback', messageId: packet.messageId as number, reasonCode }, { protocolVersion: 5 }),
   );
 
 describe('a scripted broker', () => {

@@ -1,7 +1,7 @@
 /** The application association, server side: what a meter does. Every APDU gets a well-formed answer or none at all. */
 import { Writer } from '../../base/cursor.ts';
 import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism } from '../acse/apdu.ts';
-import { type Data, writeData } from '../axdr/data.ts';
+import { writeData } from '../axdr/data.ts';
 import { accessResult, objectListData, type ServerObject } from '../cosem/server-object.ts';
 import {
   type Apdu,
