@@ -97,6 +97,8 @@ function accessOf(device: string, options: ReadOptions, secret: Uint8Array | und
     window: whole('--window', options.window, 1, 7),
     max_pdu: 65535,
     ...(size && { address_size: Number(size) as 1 | 2 | 4 }),
+    // An unknown meter: one attribute at a time always works.
+    multiple_references: false,
     release: true,
     range_deviation_min: 0,
     ...(options.standardOffset !== undefined && {

@@ -11,6 +11,8 @@ export const meterModelSchema = v.strictObject({
   max_pdu: v.optional(whole(64, 65535), 65535),
   /** 1, 2 or 4 octets; left out: the smallest that holds the address. */
   address_size: v.optional(v.picklist([1, 2, 4])),
+  /** Whether several attributes may be asked for in one GET; some meters announce it and fail (meter-quirks 38). */
+  multiple_references: v.optional(v.boolean(), true),
   /** Whether RLRQ is understood. */
   release: v.optional(v.boolean(), true),
   /** Deviation of range bounds in minutes; left out: written as not specified. */

@@ -4,6 +4,7 @@ import { type Clock, later, type Millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import { proposedByDefault } from '../dlms/association/client.ts';
 import { type HdlcAddress, serverAddress } from '../dlms/hdlc/frame.ts';
+import { conformance } from '../dlms/xdlms/conformance.ts';
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
@@ -68,7 +69,7 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
     association: {
       mechanism: access.auth,
       ...(access.secret && { secret: access.secret }),
-      proposed: proposedByDefault,
+      proposed: model.multiple_references ? proposedByDefault : proposedByDefault & ~conformance('multiple-references'),
       maxPdu: model.max_pdu,
       // The safety net above the link's repeats; behind the wrapper it is the only time-out.
       answerTimeoutMs:
