@@ -92,7 +92,8 @@ export function compose(config: Config, world: World): House {
         profiles: meter.profiles.map(({ obis, period_s }) => ({
           profile: parseLogicalName(obis),
           periodMs: period_s * 1000,
-          since: meter.since === undefined ? defaultSince : millis(Date.parse(meter.since)),
+          since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
+          sinceByDefault: defaultSince,
         })),
       };
     });

@@ -233,6 +233,21 @@ test('a meter that was dark from 02:20 to 08:20: five intervals are a gap with i
   for (const one of wrong) expect(one).toContain('"energy":null');
 });
 
+test('incident: a meter whose clock is two hours behind was asked for its newest row every 20 seconds', async () => {
+  const it = await virtualHouse({ meters: { count: 1 }, meter: [{ index: 0, clock_offset_s: -7200 }] });
+  it.broker.connect();
+  await it.run(5 * minute);
+  const octets = it.simulated.bus.octetsIn;
+  await it.run(60 * minute);
+  // A session is some 300 octets to the meter; every ten minutes is enough.
+  expect(it.simulated.bus.octetsIn - octets).toBeLessThan(8 * 400);
+  const { ports } = await it.house.snapshot();
+  expect(ports[0]?.meters[0]).toMatchObject({
+    verdict: 'REACHABLE',
+    clockDeviationS: expect.closeTo(-7200, 0) as number,
+  });
+});
+
 test('the adapter is pulled out and comes back: the port is opened again by itself', async () => {
   const it = await virtualHouse({ meters: { count: 2 } });
   it.broker.connect();

@@ -16,7 +16,7 @@ import { type MeterAccess, Session } from '../meter/session.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
-import { withRange } from '../reading/coverage.ts';
+import { missing, withRange } from '../reading/coverage.ts';
 import { unitName } from '../reading/unit.ts';
 import type { Store } from '../store/store.ts';
 import { backOffMs, type PlanSettings, plan, type PlannedMeter, type PlannedSlice, silentPauseMs } from './plan.ts';
@@ -25,7 +25,14 @@ import { judge, type Observation, type Verdict } from './reachability.ts';
 export interface PolledMeter {
   readonly origin: Origin;
   readonly access: MeterAccess;
-  readonly profiles: readonly { readonly profile: string; readonly periodMs: number; readonly since: Millis }[];
+  readonly profiles: readonly {
+    readonly profile: string;
+    readonly periodMs: number;
+    /** First interval as configured; it overrides what the store remembers. */
+    readonly since: Millis | undefined;
+    /** First interval of a series that is new and not configured. */
+    readonly sinceByDefault: Millis;
+  }[];
 }
 export interface RunnerSettings {
   readonly name: string;
@@ -58,6 +65,9 @@ const calmSessions = 5;
 const layoutLifeMs = dayMs;
 /** A row may be written this long after its stamp. */
 const graceMs = 60_000;
+/** Before a newest row that was not there yet is asked for again. */
+const shortestRowWaitMs = 20_000;
+const longestRowWaitMs = 10 * 60_000;
 const storePauseMs = 5000;
 /** Registers are delivered with the first poll of each day. */
 const readingEveryMs = dayMs;
@@ -154,9 +164,14 @@ export class PortRunner {
     const { origin, profiles } = state.polled;
     return {
       id: origin.meter,
-      profiles: profiles.map(({ profile, periodMs, since }) => {
+      profiles: profiles.map(({ profile, periodMs, since, sinceByDefault }) => {
         const stored = this.settings.store.seriesState(origin.meter, profile);
-        return { profile, periodMs, since: millis(stored?.since ?? since), coverage: stored?.coverage ?? [] };
+        return {
+          profile,
+          periodMs,
+          since: since ?? millis(stored?.since ?? sinceByDefault),
+          coverage: stored?.coverage ?? [],
+        };
       }),
       failures: state.failures,
       notBefore: state.notBefore,
@@ -288,19 +303,22 @@ export class PortRunner {
     const facts: Fact[] = [...accounted.blocks, ...accounted.gaps];
     const reading = await this.reading(state, session, layout, readAt);
     if (reading) facts.push(reading);
-    const before = store.seriesState(origin.meter, slice.profile) ?? { since: settings.since, coverage: [] };
-    const coverage = withRange(before.coverage, slice.from, accounted.coveredTo);
+    const stored = store.seriesState(origin.meter, slice.profile);
+    const since = settings.since ?? stored?.since ?? settings.sinceByDefault;
+    const coverage = withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo);
     await store.commit({
       meter: origin.meter,
       profile: slice.profile,
-      state: { since: before.since, coverage },
+      state: { since, coverage },
       entryClass: slice.live ? 0 : 1,
       facts,
     });
     state.intervalsRead += accounted.blocks.reduce((count, block) => count + block.count, 0);
     if (accounted.coveredTo < slice.to) {
       // The newest row is not written yet: come back shortly, without pressing.
-      state.notBefore = later(clock.now(), 20_000);
+      // The meter's own clock says when it will be; a clock that is far behind must not be asked every few seconds.
+      const dueMs = slice.to + graceMs - meterNow;
+      state.notBefore = later(clock.now(), Math.min(longestRowWaitMs, Math.max(shortestRowWaitMs, dueMs)));
       log.info({ meter: origin.meter, until: iso(slice.to) }, 'newest row is not there yet');
     }
   }
@@ -358,11 +376,11 @@ export class PortRunner {
     const portDown = !this.settings.owner.state.open && this.settings.owner.state.lastError !== undefined;
     return [...this.states].map(([meter, state]) => {
       const planned = this.planned(state);
-      let missing = 0;
+      let absent = 0;
       for (const profile of planned.profiles) {
         const end = Math.floor((clock.wall() - this.settings.plan.offsetMs) / profile.periodMs) * profile.periodMs;
-        const covered = profile.coverage.reduce((total, [from, to]) => total + to - from, 0);
-        missing += Math.max(0, Math.round((end - profile.since - covered) / profile.periodMs));
+        for (const [from, to] of missing(profile.coverage, profile.since, millis(end)))
+          absent += Math.round((to - from) / profile.periodMs);
       }
       return {
         meter,
@@ -374,7 +392,7 @@ export class PortRunner {
         nextStep: state.lastError?.nextStep ?? null,
         clockDeviationS: state.identity?.clockDeviationMs === undefined ? null : state.identity.clockDeviationMs / 1000,
         intervalsRead: state.intervalsRead,
-        intervalsMissing: missing,
+        intervalsMissing: absent,
         damagedFrames: sum(state, 'damaged'),
         repeatedFrames: sum(state, 'repeated'),
       };
