@@ -136,6 +136,10 @@ describe('the head-end', () => {
     it.broker.connect();
     await it.run(10_000);
     expect(it.broker.mostInFlight).toBeLessThanOrEqual(16);
+    // A broker that swallows everything: after the silence all of it is sent again, though no PUBACK ever came.
+    const sent = it.broker.published.length;
+    await it.run(30_000);
+    expect(it.broker.published.length).toBeGreaterThan(sent + 10);
   });
 
   test('payloads outside of the contract, another epoch, the future: counted, ignored, nothing deleted', async () => {

@@ -73,6 +73,15 @@ describe('damage costs one frame at most (meter-quirks 3)', () => {
   });
 });
 
+test('a frame with a wrong FCS is given up at its end, without waiting for silence', () => {
+  const damaged = one.slice();
+  damaged[damaged.length - 2] = (damaged[damaged.length - 2] as number) ^ 1;
+  const deframer = new Deframer();
+  expect(informationOf(deframer.push(concat([damaged, three])))).toEqual([[9]]);
+  expect(deframer.damaged).toBe(1);
+  expect(deframer.lastDamage).toBe('FCS');
+});
+
 test('random octets: bounded memory, no crash, and the frame after them is found', () => {
   const random = seeded(7);
   for (let round = 0; round < 200; round++) {
