@@ -59,13 +59,13 @@ export class TwinBroker {
   private async publish(topic: string, payload: string, options: PublishOptions): Promise<void> {
     if (!this.up) throw new Failure('port-lost', 'offline');
     this.published.push({ topic, payload, options });
-    if (options.qos === 1) {
+    if (topic.includes('/up/')) {
       this.inFlight++;
       this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
     }
     if (this.stall) return new Promise(() => {});
     await this.clock.sleepUntil(later(this.clock.now(), 20));
-    if (options.qos === 1) this.inFlight--;
+    if (topic.includes('/up/')) this.inFlight--;
     const octets = Buffer.from(payload);
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);

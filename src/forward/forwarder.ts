@@ -80,12 +80,17 @@ export class Forwarder {
     try {
       // Acknowledgements first: rows may flow only when their answer can be heard.
       await this.broker.subscribe(topics.ack);
-      await this.broker.publish(topics.birth, JSON.stringify(birth()), { qos: 1, retain: true });
-      await this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true });
+      // MQTT keeps the order: birth arrives before rows without waiting for its PUBACK, which a sick broker may never send.
+      const greetings = [
+        this.broker.publish(topics.birth, JSON.stringify(birth()), { qos: 1, retain: true }),
+        this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true }),
+      ];
+      for (const greeting of greetings)
+        greeting.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'greeting the broker failed'));
       this.outbox.onConnected();
       await this.sendHealth();
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'greeting the broker failed');
+      log.warn({ error: messageOf(error) }, 'subscribing to acknowledgements failed');
     }
   }
 

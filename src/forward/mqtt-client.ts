@@ -69,9 +69,13 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
   let attempts = 0;
   let lastError = '';
   let up = false;
+  let connections = 0;
+  let forgetWaiting = () => {};
   const down = () => {
     if (!up) return;
     up = false;
+    connections++;
+    forgetWaiting();
     log.warn({}, 'broker connection lost');
     listener.onDisconnected();
   };
@@ -99,7 +103,18 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
   });
   client.on('message', (topic, payload) => listener.onMessage(topic, payload));
 
-  const publish = (topic: string, payload: string, { qos, retain, expiryS }: PublishOptions): Promise<void> =>
+  /** QoS 1 on the way, and what waits for room: the broker's Receive Maximum counts everything, greetings too. */
+  let inFlight = 0;
+  let waiting: (() => void)[] = [];
+  const full = () => up && inFlight >= receiveMaximum;
+  const room = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
+  forgetWaiting = () => {
+    inFlight = 0;
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  };
+  const send = (topic: string, payload: string, { qos, retain, expiryS }: PublishOptions): Promise<void> =>
     new Promise((resolve, reject) => {
       if (!up) return reject(new Failure('port-lost', 'the broker is not connected'));
       if (payload.length + topic.length + 64 > maximumPacketSize) {
@@ -114,6 +129,21 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
         error ? reject(error) : resolve(),
       );
     });
+  const publish = async (topic: string, payload: string, options: PublishOptions): Promise<void> => {
+    if (options.qos === 0) return send(topic, payload, options);
+    // Room that another one took first is waited for again.
+    while (full()) await room();
+    inFlight++;
+    const connection = connections;
+    try {
+      await send(topic, payload, options);
+    } finally {
+      if (connection === connections && inFlight > 0) {
+        inFlight--;
+        waiting.shift()?.();
+      }
+    }
+  };
   return {
     publish,
     connected: () => up,

@@ -136,11 +136,14 @@ const puback = (socket: Socket, packet: mqttPacket.IPublishPacket, reasonCode = 
 describe('a scripted broker', () => {
   test('Receive Maximum 2 lowers the window; Maximum Packet Size refuses before sending', async () => {
     let published = 0;
+    let hold = false;
+    const held: (() => void)[] = [];
     const fake = await scripted(
       () => ({ reasonCode: 0, properties: { receiveMaximum: 2, maximumPacketSize: 500 } }),
       (socket, packet) => {
         published++;
-        puback(socket, packet);
+        if (hold) held.push(() => void puback(socket, packet));
+        else puback(socket, packet);
       },
     );
     const { seen, of } = listener();
@@ -150,6 +153,15 @@ describe('a scripted broker', () => {
     await expect(broker.publish('t', 'x'.repeat(600), { qos: 1 })).rejects.toMatchObject({ code: 'request-too-long' });
     await broker.publish('t', 'small', { qos: 1 });
     expect(published).toBe(1);
+    hold = true;
+    const five = Promise.all([1, 2, 3, 4, 5].map((n) => broker.publish('t', String(n), { qos: 1 })));
+    await sleep(200);
+    // Two are on the way, three wait for room.
+    expect(published).toBe(3);
+    hold = false;
+    for (const release of held.splice(0)) release();
+    await five;
+    expect(published).toBe(6);
     await broker.stop();
     fake.close();
   });
