@@ -81,6 +81,18 @@ export const errorTable = {
     5,
     'Check the password. Do not try many times: meters lock for up to 24 hours.',
   ),
+  'deciphering-failed': entry(
+    'remote',
+    'operator',
+    5,
+    'Check encryption and authentication key and the system titles. Not repeated by itself: meters lock.',
+  ),
+  'replayed-counter': entry(
+    'remote',
+    'meter',
+    4,
+    'An answer came with an invocation counter that was used before: somebody may be replaying, or the meter lost its counter.',
+  ),
   'access-refused': entry(
     'refusal',
     'operator',

@@ -1,0 +1,107 @@
+/**
+ * Protection of APDUs by AES-GCM (Green Book 9.2.3, 9.2.7): security control, invocation counter, ciphered or plain
+ * APDU, 12 octets of tag. Suites 0 and 1 use AES-128, suite 2 AES-256. The only door to node:crypto beside hls.ts and
+ * keys.ts in this folder.
+ */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { concat, Reader } from '../../base/cursor.ts';
+import { Failure } from '../../base/errors.ts';
+import type { Secret } from '../../base/secret.ts';
+
+export type Suite = 0 | 1 | 2;
+/** Bits of the security control octet (Green Book 9.2.7.2.4.1); the low four bits are the suite. */
+export const securityControl = { authentication: 0x10, encryption: 0x20, broadcast: 0x40, compression: 0x80 } as const;
+export const tagLength = 12;
+export const keyLength = (suite: Suite): number => (suite === 2 ? 32 : 16);
+
+export interface ProtectionKeys {
+  /** Block cipher key: global unicast, global broadcast or dedicated encryption key. */
+  readonly encryption: Secret;
+  readonly authentication: Secret;
+}
+
+const cipherName = (key: Secret): 'aes-128-gcm' | 'aes-256-gcm' => (key.length === 32 ? 'aes-256-gcm' : 'aes-128-gcm');
+
+function nonce(systemTitle: Uint8Array, counter: number): Uint8Array {
+  if (systemTitle.length !== 8) throw new RangeError(`system title of ${systemTitle.length} octets`);
+  if (!Number.isInteger(counter) || counter < 0 || counter > 0xffff_ffff)
+    throw new RangeError(`invocation counter ${counter}`);
+  const iv = new Uint8Array(12);
+  iv.set(systemTitle);
+  new DataView(iv.buffer).setUint32(8, counter);
+  return iv;
+}
+
+const header = (control: number, counter: number): Uint8Array =>
+  Uint8Array.of(control, counter >>> 24, (counter >>> 16) & 0xff, (counter >>> 8) & 0xff, counter & 0xff);
+
+/** Security control, counter, (ciphered) text, tag. */
+export function protect(
+  text: Uint8Array,
+  control: number,
+  counter: number,
+  systemTitle: Uint8Array,
+  keys: ProtectionKeys,
+): Uint8Array {
+  const authenticated = (control & securityControl.authentication) !== 0;
+  const encrypted = (control & securityControl.encryption) !== 0;
+  if ((control & securityControl.compression) !== 0) throw new RangeError('compression is not supported');
+  const head = header(control, counter);
+  if (!authenticated && !encrypted) return concat([head, text]);
+  const cipher = createCipheriv(cipherName(keys.encryption), keys.encryption.reveal(), nonce(systemTitle, counter), {
+    authTagLength: tagLength,
+  });
+  if (authenticated) {
+    const associated = [Uint8Array.of(control), keys.authentication.reveal()];
+    cipher.setAAD(concat(encrypted ? associated : [...associated, text]));
+  }
+  const ciphered = encrypted ? cipher.update(text) : text;
+  cipher.final();
+  return concat(authenticated ? [head, ciphered, cipher.getAuthTag()] : [head, ciphered]);
+}
+
+export interface Unprotected {
+  readonly control: number;
+  readonly counter: number;
+  readonly text: Uint8Array;
+}
+
+/** Reverses `protect`. Failure `deciphering-failed` where tag and keys do not fit. */
+export function unprotect(content: Uint8Array, systemTitle: Uint8Array, keys: ProtectionKeys): Unprotected {
+  const r = new Reader(content);
+  const control = r.u8();
+  const counter = r.u32();
+  const authenticated = (control & securityControl.authentication) !== 0;
+  const encrypted = (control & securityControl.encryption) !== 0;
+  if ((control & securityControl.compression) !== 0) {
+    throw new Failure('deciphering-failed', 'the APDU is compressed (V.44), which is not supported');
+  }
+  if (authenticated && r.remaining < tagLength) r.fail(`tag of ${tagLength} octets expected, ${r.remaining} left`);
+  const text = r.take(r.remaining - (authenticated ? tagLength : 0));
+  if (!authenticated && !encrypted) return { control, counter, text };
+  if (systemTitle.length !== 8) throw new Failure('deciphering-failed', 'the system title of the sender is not known');
+  const decipher = createDecipheriv(
+    cipherName(keys.encryption),
+    keys.encryption.reveal(),
+    nonce(systemTitle, counter),
+    { authTagLength: tagLength },
+  );
+  if (authenticated) {
+    const associated = [Uint8Array.of(control), keys.authentication.reveal()];
+    decipher.setAAD(concat(encrypted ? associated : [...associated, text]));
+    decipher.setAuthTag(r.take(tagLength));
+  }
+  const plain = encrypted ? Uint8Array.from(decipher.update(text)) : text;
+  // Without authentication there is nothing to check, and final() would ask for a tag.
+  if (authenticated) {
+    try {
+      decipher.final();
+    } catch {
+      throw new Failure(
+        'deciphering-failed',
+        `the tag does not fit (security control 0x${control.toString(16)}, counter ${counter})`,
+      );
+    }
+  }
+  return { control, counter, text: plain };
+}
