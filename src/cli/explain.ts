@@ -2,6 +2,7 @@
 import { concat } from '../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
+import { Secret } from '../base/secret.ts';
 import { type AcseApdu, decodeAcse, isAcse, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
 import { type Data, dataCodec } from '../dlms/axdr/data.ts';
 import { dataJson, dataText } from '../dlms/axdr/print.ts';
@@ -13,6 +14,8 @@ import { bufferEntries, type CaptureObject, captureObjectsOf, clockColumn } from
 import { Deframer } from '../dlms/hdlc/deframer.ts';
 import { type Frame, type HdlcAddress, parseParameters } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
+import { type HlsMechanism, hlsVerify } from '../dlms/security/hls.ts';
+import { type ProtectionKeys, unprotect } from '../dlms/security/protection.ts';
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { type Apdu, type Attribute, decodeApdu, type GetResult, getResults } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
@@ -154,7 +157,45 @@ function guessColumns(row: Data): CaptureObject[] | undefined {
   });
 }
 
-export function explain(recorded: readonly Recorded[]): Explanation {
+/** What deciphering takes; every part may be missing. */
+export interface DecodeKeys {
+  readonly encryption?: Secret;
+  readonly authentication?: Secret;
+  /** Password of HLS by MD5, SHA-1, SHA-256 and of the recorded manufacturer's mechanism. */
+  readonly secret?: Secret;
+}
+interface SessionSecurity {
+  clientTitle: Uint8Array;
+  serverTitle: Uint8Array;
+  mechanism: HlsMechanism | undefined;
+  clientChallenge: Uint8Array;
+  serverChallenge: Uint8Array;
+  proofAwaited: boolean;
+}
+const noOctets = new Uint8Array(0);
+const freshSecurity = (): SessionSecurity => ({
+  clientTitle: noOctets,
+  serverTitle: noOctets,
+  mechanism: undefined,
+  clientChallenge: noOctets,
+  serverChallenge: noOctets,
+  proofAwaited: false,
+});
+const hlsByNumber: Readonly<Record<number, HlsMechanism>> = {
+  2: 'hls-manufacturer',
+  3: 'hls-md5',
+  4: 'hls-sha1',
+  5: 'hls-gmac',
+  6: 'hls-sha256',
+};
+
+export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): Explanation {
+  const { encryption, authentication, secret } = keys;
+  const protection: ProtectionKeys | undefined = encryption && {
+    encryption,
+    authentication: authentication ?? new Secret(noOctets),
+  };
+  let security = freshSecurity();
   const frames: Explained[] = [];
   const problems: string[] = [];
   const scalers = new Map<LogicalName, ScalerUnit>();
@@ -224,20 +265,95 @@ export function explain(recorded: readonly Recorded[]): Explanation {
     }
   };
 
+  /** Titles, challenges and mechanism, as the association tells them. */
+  const learnAssociation = (apdu: AcseApdu): void => {
+    if (apdu.kind === 'aarq') {
+      security = {
+        ...freshSecurity(),
+        clientTitle: apdu.callingApTitle ?? noOctets,
+        clientChallenge: apdu.authenticationValue ?? noOctets,
+        mechanism: hlsByNumber[apdu.mechanism ?? 0],
+      };
+    } else if (apdu.kind === 'aare') {
+      security.serverTitle = apdu.respondingApTitle ?? noOctets;
+      security.serverChallenge = apdu.authenticationValue ?? noOctets;
+    }
+  };
+
+  /** The second pass of HLS: whether the proofs fit keys or secret, where we have them. */
+  const hlsText = (apdu: Apdu, line: number): string[] => {
+    const { mechanism: used, clientTitle, serverTitle, clientChallenge, serverChallenge } = security;
+    const verdict = (who: string, proof: Data | undefined, byClient: boolean): string[] => {
+      if (proof?.type !== 'octet-string' || !used) return [];
+      if (used === 'hls-gmac' ? !protection || !authentication : !secret) return [];
+      const right = hlsVerify(used, proof.value, {
+        secret,
+        keys: protection,
+        suite: 0,
+        ownTitle: byClient ? serverTitle : clientTitle,
+        peerTitle: byClient ? clientTitle : serverTitle,
+        ownChallenge: byClient ? serverChallenge : clientChallenge,
+        peerChallenge: byClient ? clientChallenge : serverChallenge,
+      });
+      if (!right) note(line, `offset 0: the ${who}'s ${used} proof does not fit the keys`);
+      return [`${used}: proof of the ${who} ${right ? 'verified' : 'is WRONG'}`];
+    };
+    if (apdu.kind === 'action-request-normal' && apdu.method.classId === 15 && apdu.method.method === 1) {
+      security.proofAwaited = true;
+      return verdict('client', apdu.parameters, true);
+    }
+    if (apdu.kind === 'action-response-normal' && security.proofAwaited) {
+      security.proofAwaited = false;
+      const { returned } = apdu.response;
+      return verdict('meter', returned && 'data' in returned ? returned.data : undefined, false);
+    }
+    return [];
+  };
+
+  /** Deciphers an APDU and explains what is inside; undefined where it is not ciphered or there is no key. */
+  const decipher = (apdu: Apdu, at: RecordedLine): { text: string[]; apdu?: Apdu | AcseApdu } | undefined => {
+    if (!protection || !('content' in apdu) || apdu.kind === 'general-block-transfer') return undefined;
+    const byDirection = at.direction === 'to-meter' ? security.clientTitle : security.serverTitle;
+    const title = 'systemTitle' in apdu && apdu.systemTitle.length === 8 ? apdu.systemTitle : byDirection;
+    try {
+      const { control, counter, text } = unprotect(apdu.content, title, protection);
+      const inside = apduOf(text, at);
+      const head = `${apdu.kind}, system title ${toHex(title)}, security control 0x${control.toString(16)}, counter ${counter}`;
+      return { ...inside, text: [head, ...inside.text] };
+    } catch (error) {
+      note(at.line, `offset 0: ${apdu.kind}: ${messageOf(error)}`);
+      return undefined;
+    }
+  };
+
   const apduOf = (octets: Uint8Array, at: RecordedLine): { text: string[]; apdu?: Apdu | AcseApdu } => {
     try {
       if (octets.length > 0 && isAcse(octets[0] as number)) {
         const apdu = decodeAcse(octets);
-        return { text: [acseText(apdu)], apdu };
+        learnAssociation(apdu);
+        // The initiate inside may be ciphered on its own.
+        const inside = 'userInformation' in apdu && apdu.userInformation ? decodeUser(apdu.userInformation, at) : [];
+        return { text: [acseText(apdu), ...inside], apdu };
       }
       const { apdu, trailing } = decodeApdu(octets);
+      const deciphered = decipher(apdu, at);
+      if (deciphered) return deciphered;
       follow(apdu, at.line);
+      const proof = hlsText(apdu, at.line);
       const padding = trailing > 0 ? [`${trailing} octets after the APDU, ignored`] : [];
-      return { text: [apduText(apdu), ...padding], apdu };
+      return { text: [apduText(apdu), ...proof, ...padding], apdu };
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       note(at.line, error.toString());
       return { text: [`unreadable APDU: ${error.toString()}: ${short(toHex(octets, ' '))}`] };
+    }
+  };
+
+  const decodeUser = (octets: Uint8Array, at: RecordedLine): string[] => {
+    try {
+      return decipher(decodeApdu(octets).apdu, at)?.text ?? [];
+    } catch {
+      return [];
     }
   };
 
@@ -283,6 +399,7 @@ export function explain(recorded: readonly Recorded[]): Explanation {
     if ('session' in item) {
       sides = new Map();
       asked = undefined;
+      security = freshSecurity();
       orphan = [];
       continue;
     }

@@ -97,7 +97,8 @@ program
   .argument('[file]', 'file, or - for standard input', '-')
   .option('--json', 'one JSON line for each frame')
   .option('--rows', 'only the load profile rows found in it, one JSON line each')
-  .action((file: string, options: { json?: boolean; rows?: boolean }) =>
+  .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
+  .action((file: string, options: { json?: boolean; rows?: boolean; keys?: string }) =>
     runCommand(() => decodeInput(file, options, print)),
   );
 

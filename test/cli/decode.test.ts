@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { parseExchange } from '../../src/cli/exchange-file.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { Failure } from '../../src/base/errors.ts';
+import { fromHex } from '../../src/base/hex.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { rowJson } from '../../src/reading/load-profile-row.ts';
 import { formulaIndex, formulaRow, linesOf, traceNames, traceText, vectorText } from '../recorded.ts';
 
@@ -80,6 +82,57 @@ describe('plain hex, without a recording around it', () => {
       }
     },
   );
+});
+
+describe('ciphered exchanges, with the keys', () => {
+  const keys = {
+    encryption: new Secret(fromHex('000102030405060708090A0B0C0D0E0F')),
+    authentication: new Secret(fromHex('D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF')),
+  };
+  test.each(['c-tcp-hdlc-gmac.tap', 'c-tcp-wrapper-gmac.tap'])(
+    '%s: rows follow the formula, both HLS proofs fit',
+    (name) => {
+      const { rows, problems, frames } = explain(parseExchange(traceText(name)), keys);
+      expect(problems).toEqual([]);
+      const text = frames.flatMap((frame) => frame.text).join('\n');
+      expect(text).toContain('hls-gmac: proof of the client verified');
+      expect(text).toContain('hls-gmac: proof of the meter verified');
+      expect(rows).toHaveLength(27);
+      for (const row of rows) {
+        const expected = formulaRow(formulaIndex(row.end as number));
+        expect([row.status, ...[...row.values.values()].map(({ raw }) => raw)]).toEqual([
+          expected.status,
+          ...expected.values.map(BigInt),
+        ]);
+      }
+    },
+  );
+  test.each(['x-push.tap', 'push-notification.txt'])('%s deciphers', (name) => {
+    const { problems, frames } = explain(parseExchange(traceText(name)), keys);
+    expect(problems).toEqual([]);
+    expect(frames.some(({ apdu }) => apdu !== undefined && 'content' in apdu)).toBe(false);
+  });
+  test.each(['glo24', 'glo744'])('%s.hex', (name) => {
+    const { rows, problems } = explain(parseExchange(vectorText(`${name}.hex`)), keys);
+    expect(problems).toEqual([]);
+    expect(rows).toHaveLength(name === 'glo24' ? 24 : 744);
+  });
+  test.each(traceNames.filter((name) => /hls|jm-c-w/.test(name)))('%s: the proofs fit the secret', (name) => {
+    const { problems, frames } = explain(parseExchange(traceText(name)), { secret: new Secret(Buffer.from('Gurux')) });
+    expect(problems).toEqual([]);
+    const text = frames.flatMap((frame) => frame.text).join('\n');
+    expect(text).toMatch(/proof of the client verified/);
+    expect(text).toMatch(/proof of the meter verified/);
+  });
+  test('wrong keys are said, and nothing is invented', () => {
+    const wrong = explain(parseExchange(traceText('c-tcp-wrapper-gmac.tap')), {
+      ...keys,
+      authentication: keys.encryption,
+    });
+    expect(wrong.rows).toEqual([]);
+    expect(wrong.problems.length).toBeGreaterThan(5);
+    expect(wrong.problems[0]).toContain('the tag does not fit');
+  });
 });
 
 test('refusals are explained', () => {
