@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Failure, messageOf } from './base/errors.ts';
 import type { Log } from './base/log.ts';
+import { Secret } from './base/secret.ts';
 import { type Clock, dayMs, iso, later, millis } from './base/time.ts';
 import type { Config } from './config/schema.ts';
 import { parseLogicalName } from './dlms/cosem/logical-name.ts';
@@ -81,7 +82,7 @@ export function compose(config: Config, world: World): House {
           logical: meter.server,
           physical: meter.physical,
           auth: meter.auth,
-          secret: meter.secret === undefined ? undefined : world.secret(meter.secret),
+          secret: meter.secret === undefined ? undefined : new Secret(world.secret(meter.secret)),
           model,
           baud: port.baud,
           timed,

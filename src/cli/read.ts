@@ -2,6 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { Failure } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
+import { Secret } from '../base/secret.ts';
 import { type Clock, iso, type Millis, millis } from '../base/time.ts';
 import { dataJson, dataText } from '../dlms/axdr/print.ts';
 import { refusalName } from '../dlms/association/client.ts';
@@ -82,7 +83,7 @@ async function classOf(session: Session, name: LogicalName): Promise<number> {
   throw new Failure('access-refused', `the meter's object list has no ${obis(name)}; name its class with --class`);
 }
 
-function accessOf(device: string, options: ReadOptions, secret: Uint8Array | undefined): MeterAccess {
+function accessOf(device: string, options: ReadOptions): MeterAccess {
   const [logical = '', physical, ...more] = options.server.split('/');
   if (more.length > 0) bad(`--server takes N or N/PHYSICAL, not '${options.server}'`);
   if (options.link !== 'hdlc' && options.link !== 'wrapper') bad(`--link takes hdlc or wrapper, not '${options.link}'`);
@@ -114,7 +115,7 @@ function accessOf(device: string, options: ReadOptions, secret: Uint8Array | und
     logical: whole('--server', logical, 0, 16383),
     physical: physical === undefined ? undefined : whole('--server physical', physical, 0, 16383),
     auth: options.auth as 'none' | 'lls',
-    secret,
+    secret: undefined,
     model,
     baud: whole('--baud', options.baud, 300, 921600),
     timed: parseSelector(device).kind === 'serial',
@@ -148,8 +149,11 @@ export async function read(
   const from = options.from === undefined ? undefined : instant('--from', options.from);
   const to = options.to === undefined ? undefined : instant('--to', options.to);
   if (from !== undefined && to !== undefined && from > to) bad('--from is later than --to');
-  const checked = accessOf(device, options, undefined);
-  const access = { ...checked, secret: checked.auth === 'lls' ? await askSecret(options.secretFile) : undefined };
+  const checked = accessOf(device, options);
+  const access = {
+    ...checked,
+    secret: checked.auth === 'none' ? undefined : new Secret(await askSecret(options.secretFile)),
+  };
 
   const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
   const started = clock.now();

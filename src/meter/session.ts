@@ -2,7 +2,9 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, later, type Millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
-import { proposedByDefault } from '../dlms/association/client.ts';
+import type { Secret } from '../base/secret.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import { type AssociationSettings, proposedByDefault } from '../dlms/association/client.ts';
 import { type HdlcAddress, serverAddress } from '../dlms/hdlc/frame.ts';
 import { conformance } from '../dlms/xdlms/conformance.ts';
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
@@ -19,8 +21,12 @@ export interface MeterAccess {
   readonly client: number;
   readonly logical: number;
   readonly physical: number | undefined;
-  readonly auth: 'none' | 'lls';
-  readonly secret: Uint8Array | undefined;
+  readonly auth: AssociationSettings['mechanism'];
+  readonly secret: Secret | undefined;
+  /** Fresh for every session that authenticates by HLS. */
+  readonly challenge?: () => Uint8Array;
+  readonly ciphering?: CipheringSettings;
+  readonly systemTitle?: Uint8Array;
   readonly model: MeterModel;
   readonly baud: number;
   /** The line is TCP: octets take no time that we could know. */
@@ -69,6 +75,9 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
     association: {
       mechanism: access.auth,
       ...(access.secret && { secret: access.secret }),
+      ...(access.challenge && { challenge: access.challenge() }),
+      ...(access.ciphering && { ciphering: access.ciphering }),
+      ...(access.systemTitle && { systemTitle: access.systemTitle }),
       proposed: model.multiple_references ? proposedByDefault : proposedByDefault & ~conformance('multiple-references'),
       maxPdu: model.max_pdu,
       // The safety net above the link's repeats; behind the wrapper it is the only time-out.

@@ -1,4 +1,5 @@
 /** A virtual meter: COSEM objects over a seeded load curve and a clock that may be wrong. */
+import { Secret } from '../base/secret.ts';
 import { later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import { type ServerClient, serverConformance } from '../dlms/association/server.ts';
@@ -107,7 +108,7 @@ export class VirtualMeter {
     const own = serverAddress(settings.logical, settings.physical);
     const size = { maxInfoTransmit: settings.maxInfo, maxInfoReceive: settings.maxInfo };
     const window = { windowTransmit: settings.window, windowReceive: settings.window };
-    const password: ServerClient = { mechanism: 'lls', secret: Buffer.from(settings.password) };
+    const password: ServerClient = { mechanism: 'lls', secret: new Secret(Buffer.from(settings.password)) };
     return new ServerStack({
       link:
         settings.link === 'wrapper'

@@ -1,5 +1,6 @@
 /** Any octets: a value, an error or silence, in bounded steps; never a crash, a hang or growing memory. Seeded. */
 import { describe, expect, test } from 'vitest';
+import { Secret } from '../../src/base/secret.ts';
 import { later, type Millis, millis } from '../../src/base/time.ts';
 import { ClientStack } from '../../src/dlms/stack/client.ts';
 import { genericModel } from '../../src/meter/model.ts';
@@ -98,7 +99,7 @@ describe('the client', () => {
           logical: 1,
           physical: undefined,
           auth: 'lls',
-          secret: Buffer.from('Gurux'),
+          secret: new Secret(Buffer.from('Gurux')),
           model: genericModel,
           baud: 9600,
           timed: false,

@@ -1,6 +1,7 @@
 /** Client against simulator in virtual time: every way in, every line fault. */
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/base/errors.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { millis } from '../../src/base/time.ts';
 import { identify, readEntries, readLayout, readRange, readRegisters, requireIdentity } from '../../src/meter/jobs.ts';
 import { genericModel } from '../../src/meter/model.ts';
@@ -26,7 +27,7 @@ function world(scenario: ScenarioInput, access: Partial<MeterAccess> = {}) {
     logical: 1,
     physical: undefined,
     auth: 'lls',
-    secret: Buffer.from('meter'),
+    secret: new Secret(Buffer.from('meter')),
     model: genericModel,
     baud,
     timed: house.bus.lineBaud > 0,
@@ -153,7 +154,7 @@ describe('line faults', () => {
 
 describe('refusals', () => {
   test('a wrong password is told apart from silence, and asked once', async () => {
-    const it = world({}, { secret: Buffer.from('wrong') });
+    const it = world({}, { secret: new Secret(Buffer.from('wrong')) });
     await expect(it.clock.complete(it.session.connect())).rejects.toMatchObject({ code: 'authentication-refused' });
     await it.clock.complete(it.session.close());
   });

@@ -1,5 +1,5 @@
 /** The state table of an application association, client side (Green Book 9.3). */
-export const associationStates = ['idle', 'associating', 'associated', 'releasing'] as const;
+export const associationStates = ['idle', 'associating', 'authenticating', 'associated', 'releasing'] as const;
 export type AssociationState = (typeof associationStates)[number];
 export const associationInputs = [
   'associate',
@@ -18,6 +18,7 @@ export type AssociationAction =
   | 'misuse'
   | 'send-aarq'
   | 'associated'
+  | 'authenticated' // the answer to our HLS proof
   | 'send-request'
   | 'answer'
   | 'send-rlrq'
@@ -46,6 +47,17 @@ export const associationTable: Record<AssociationState, Record<AssociationInput,
     aare: 'associated',
     rlre: 'ignore',
     response: 'ignore',
+    notification: 'notify',
+    error: 'refused',
+    timeout: 'no-answer',
+  },
+  authenticating: {
+    associate: 'misuse',
+    service: 'misuse',
+    release: 'misuse',
+    aare: 'ignore',
+    rlre: 'ignore',
+    response: 'authenticated',
     notification: 'notify',
     error: 'refused',
     timeout: 'no-answer',

@@ -6,6 +6,7 @@ import { concat } from '../../base/cursor.ts';
 import { decode } from '../../base/codec.ts';
 import { CodecError, Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
+import type { Secret } from '../../base/secret.ts';
 import { later, type Millis } from '../../base/time.ts';
 import {
   type AcseApdu,
@@ -28,12 +29,20 @@ import {
   getResults,
 } from '../xdlms/apdu.ts';
 import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
+import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
+import { Ciphering, type CipheringSettings } from './ciphering.ts';
 import { type AssociationInput, type AssociationState, associationTable } from './client-states.ts';
 
 export interface AssociationSettings {
-  readonly mechanism: 'none' | 'lls';
-  /** The LLS password. */
-  readonly secret?: Uint8Array;
+  readonly mechanism: 'none' | 'lls' | HlsMechanism;
+  /** The password of LLS, or the secret of HLS by MD5, SHA-1, SHA-256 and of the manufacturer's mechanism. */
+  readonly secret?: Secret;
+  /** Our challenge for HLS, 8 to 64 octets, fresh for every association. */
+  readonly challenge?: Uint8Array;
+  /** Ciphered context; also the keys of HLS by GMAC. */
+  readonly ciphering?: CipheringSettings;
+  /** Our system title, where a mechanism wants it without ciphering (HLS by SHA-256). */
+  readonly systemTitle?: Uint8Array;
   readonly proposed: Conformance;
   /** The longest APDU that we take, octets. */
   readonly maxPdu: number;
@@ -100,6 +109,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private readonly settings: AssociationSettings;
   private readonly out: Uint8Array[] = [];
   private readonly events: AssociationEvent[] = [];
+  private readonly ciphering: Ciphering | undefined;
+  private party: HlsParty | undefined;
   private negotiated: Conformance = 0;
   private serverMaxPdu = 0xffff;
   private invokeId = 0;
@@ -108,6 +119,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   constructor(settings: AssociationSettings) {
     this.settings = settings;
+    this.ciphering = settings.ciphering && new Ciphering(settings.ciphering);
   }
   pollTransmit(): Uint8Array | undefined {
     return this.out.shift();
@@ -146,26 +158,46 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
 
   private aarq(): Uint8Array {
-    const { settings } = this;
-    const userInformation = encodeApdu({
+    const { settings, ciphering } = this;
+    const dedicated = settings.ciphering?.dedicated;
+    const initiate = encodeApdu({
       kind: 'initiate-request',
+      ...(dedicated && { dedicatedKey: dedicated.reveal() }),
       responseAllowed: true,
       version: 6,
       conformance: settings.proposed,
       maxPdu: settings.maxPdu,
     });
-    const context = applicationContext['logical-name'];
-    if (settings.mechanism === 'none')
-      return encodeAcse({ kind: 'aarq', applicationContext: context, userInformation });
-    if (!settings.secret) throw new Failure('secret-missing', 'LLS needs a password');
+    const title = settings.ciphering?.ownTitle ?? settings.systemTitle;
+    const authentication = this.authenticationValue();
     return encodeAcse({
       kind: 'aarq',
-      applicationContext: context,
-      authentication: true,
-      mechanism: mechanism[settings.mechanism],
-      authenticationValue: settings.secret,
-      userInformation,
+      applicationContext: applicationContext[ciphering ? 'logical-name-ciphered' : 'logical-name'],
+      ...(title && { callingApTitle: title }),
+      ...(authentication && {
+        authentication: true,
+        mechanism: mechanism[settings.mechanism],
+        authenticationValue: authentication,
+      }),
+      userInformation: ciphering ? ciphering.wrapInitiate(initiate) : initiate,
     });
+  }
+
+  /** The password of LLS, the challenge of HLS. */
+  private authenticationValue(): Uint8Array | undefined {
+    const { mechanism: chosen, secret, challenge } = this.settings;
+    if (chosen === 'none') return undefined;
+    if (chosen === 'lls') {
+      if (!secret) throw new Failure('secret-missing', 'LLS needs a password');
+      return secret.reveal();
+    }
+    if (chosen === 'hls-gmac' ? !this.ciphering : !secret) {
+      throw new Failure('secret-missing', `${chosen} needs ${chosen === 'hls-gmac' ? 'keys' : 'a secret'}`);
+    }
+    if (!challenge || challenge.length < 8 || challenge.length > 64) {
+      throw new Failure('bad-argument', 'HLS needs a challenge of 8 to 64 octets');
+    }
+    return challenge;
   }
 
   private send(apdu: Uint8Array, now: Millis): void {
@@ -173,7 +205,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       this.pending = undefined;
       throw new Failure('request-too-long', `request of ${apdu.length} octets, the meter takes ${this.serverMaxPdu}`);
     }
-    this.out.push(apdu);
+    // AARQ and RLRQ are ACSE: what is ciphered in them is ciphered inside.
+    this.out.push(this.ciphering && !isAcse(apdu[0] as number) ? this.ciphering.wrap(apdu) : apdu);
     this.timer = later(now, this.settings.answerTimeoutMs);
   }
 
@@ -220,15 +253,22 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     try {
       if (octets.length > 0 && isAcse(octets[0] as number)) apdu = decodeAcse(octets);
       else {
-        const decoded = decodeApdu(octets);
-        apdu = decoded.apdu;
+        let decoded = decodeApdu(octets);
         this.trailing += decoded.trailing;
+        if (this.ciphering && Ciphering.isCiphered(decoded.apdu))
+          decoded = decodeApdu(this.ciphering.unwrap(decoded.apdu));
+        else if (this.ciphering && this.state !== 'idle' && !isOpen(decoded.apdu)) {
+          throw new Failure('deciphering-failed', `${decoded.apdu.kind} came unprotected`);
+        }
+        apdu = decoded.apdu;
       }
     } catch (error) {
       // A malformed answer to our RLRQ ends the association all the same (meter-quirks 46).
       if (this.state === 'releasing') return this.apply('timeout', now);
       if (this.state === 'idle') return;
-      return this.fail(new Failure('malformed-octets', messageOf(error), { octets }));
+      return this.fail(
+        error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error), { octets }),
+      );
     }
     switch (apdu.kind) {
       case 'aare':
@@ -252,7 +292,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private apply(input: AssociationInput, now: Millis, apdu?: Apdu | AcseApdu): void {
     switch (associationTable[this.state][input]) {
       case 'associated':
-        return this.associated(apdu as AcseApdu & { kind: 'aare' });
+        return this.associated(apdu as AcseApdu & { kind: 'aare' }, now);
+      case 'authenticated':
+        return this.authenticated(apdu as Apdu);
       case 'answer':
         return this.answer(apdu as Apdu, now);
       case 'notify':
@@ -287,7 +329,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.events.push({ kind: 'failed', error });
   }
 
-  private associated(aare: AcseApdu & { kind: 'aare' }): void {
+  private associated(aare: AcseApdu & { kind: 'aare' }, now: Millis): void {
     this.timer = undefined;
     const { diagnostic } = aare;
     if (aare.result !== 0) {
@@ -301,26 +343,94 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         new Failure(code, `association refused: ${name} (${diagnostic.code}), result ${aare.result}`, { diagnostic }),
       );
     }
-    if (diagnostic.source === 'acse-service-user' && diagnostic.code === 14) {
+    const hls = this.settings.mechanism !== 'none' && this.settings.mechanism !== 'lls';
+    if (diagnostic.source === 'acse-service-user' && diagnostic.code === 14 && !hls) {
       return this.fail(
         new Failure('authentication-refused', 'the meter wants the second pass of high level security', { diagnostic }),
       );
     }
+    const { ciphering } = this;
+    const peerTitle = aare.respondingApTitle ?? new Uint8Array(0);
+    if (ciphering) ciphering.peerTitle = peerTitle;
     let initiate: Apdu;
     try {
       initiate = decodeApdu(aare.userInformation ?? new Uint8Array(0)).apdu;
+      if (ciphering && Ciphering.isCiphered(initiate)) initiate = decodeApdu(ciphering.unwrap(initiate)).apdu;
+      else if (ciphering && initiate.kind === 'initiate-response') {
+        throw new Failure('deciphering-failed', 'InitiateResponse came unprotected');
+      }
     } catch (error) {
+      if (error instanceof Failure) return this.fail(error);
       return this.fail(new Failure('malformed-octets', `InitiateResponse: ${messageOf(error)}`));
     }
     if (initiate.kind !== 'initiate-response') {
       const what = initiate.kind === 'confirmed-service-error' ? describeError(initiate) : initiate.kind;
       return this.fail(new Failure('association-refused', `the meter answered InitiateRequest with ${what}`));
     }
-    this.state = 'associated';
     this.negotiated = initiate.conformance & this.settings.proposed;
     // Below 12 octets no service fits; 0 means no limit (Green Book 9.4.4.2).
     this.serverMaxPdu = initiate.maxPdu >= 12 ? initiate.maxPdu : 0xffff;
+    if (hls) return this.prove(aare.authenticationValue ?? new Uint8Array(0), peerTitle, now);
+    this.state = 'associated';
     this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: initiate.maxPdu });
+  }
+
+  /** Pass 3 of HLS: our proof over the meter's challenge, by reply_to_HLS_authentication (Blue Book 4.4.4). */
+  private prove(peerChallenge: Uint8Array, peerTitle: Uint8Array, now: Millis): void {
+    const { mechanism: chosen, secret, challenge, systemTitle } = this.settings;
+    const global = this.ciphering?.global;
+    if (peerChallenge.length < 8) {
+      return this.fail(
+        new Failure('authentication-refused', `the meter's challenge has ${peerChallenge.length} octets`),
+      );
+    }
+    // A challenge that is our own, sent back, would make us prove ourselves to ourselves.
+    if (Buffer.compare(peerChallenge, challenge as Uint8Array) === 0) {
+      return this.fail(new Failure('authentication-refused', 'the meter sent our own challenge back'));
+    }
+    this.party = {
+      secret,
+      ownTitle: this.settings.ciphering?.ownTitle ?? systemTitle ?? new Uint8Array(0),
+      peerTitle,
+      peerChallenge,
+      ownChallenge: challenge as Uint8Array,
+      keys: global?.keys,
+      suite: global?.suite ?? 0,
+    };
+    const proof = hlsProof(
+      chosen as HlsMechanism,
+      this.party,
+      chosen === 'hls-gmac' ? (global?.nextCounter() as number) : 0,
+    );
+    this.invokeId = (this.invokeId + 1) & 0x0f;
+    this.state = 'authenticating';
+    const method = { classId: 15, logicalName: '0.0.40.0.0.255', method: 1 };
+    const parameters: Data = { type: 'octet-string', value: proof };
+    this.send(
+      encodeApdu({ kind: 'action-request-normal', invokeId: invokePriority | this.invokeId, method, parameters }),
+      now,
+    );
+  }
+
+  /** Pass 4: the meter's proof over our challenge. Without a right one there is no association. */
+  private authenticated(apdu: Apdu): void {
+    if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return;
+    const { result, returned } = apdu.response;
+    if (result !== 0) {
+      return this.fail(
+        new Failure('authentication-refused', `the meter refused our proof: ${actionResultName[result] ?? result}`),
+      );
+    }
+    const proof =
+      returned && 'data' in returned && returned.data.type === 'octet-string' ? returned.data.value : undefined;
+    if (!proof || !hlsVerify(this.settings.mechanism as HlsMechanism, proof, this.party as HlsParty)) {
+      return this.fail(
+        new Failure('authentication-refused', proof ? "the meter's proof is wrong" : 'the meter gave no proof'),
+      );
+    }
+    this.timer = undefined;
+    this.state = 'associated';
+    this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: this.serverMaxPdu });
   }
 
   private answer(apdu: Apdu, now: Millis): void {
@@ -418,6 +528,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.events.push(event);
   }
 }
+
+/** Errors may come in the clear even in a ciphered association (Green Book 9.4.2.2.2). */
+const isOpen = (apdu: Apdu): boolean => apdu.kind === 'exception-response' || apdu.kind === 'confirmed-service-error';
 
 const stateErrors: Record<number, string> = { 1: 'service not allowed', 2: 'service unknown' };
 const serviceErrors: Record<number, string> = {

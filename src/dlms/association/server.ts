@@ -1,5 +1,7 @@
 /** The application association, server side: what a meter does. Every APDU gets a well-formed answer or none at all. */
 import { Writer } from '../../base/cursor.ts';
+import { Failure } from '../../base/errors.ts';
+import { Secret } from '../../base/secret.ts';
 import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism } from '../acse/apdu.ts';
 import { writeData } from '../axdr/data.ts';
 import { accessResult, objectListData, type ServerObject } from '../cosem/server-object.ts';
@@ -12,11 +14,15 @@ import {
   getResults,
   type Selection,
 } from '../xdlms/apdu.ts';
+import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
 import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
+import { Ciphering, type CipheringSettings } from './ciphering.ts';
 
 export interface ServerClient {
-  readonly mechanism: 'none' | 'lls';
-  readonly secret?: Uint8Array;
+  readonly mechanism: 'none' | 'lls' | HlsMechanism;
+  readonly secret?: Secret;
+  /** This client must use a ciphered context. */
+  readonly ciphering?: Omit<CipheringSettings, 'ownTitle' | 'dedicated'>;
   /** Which objects this client sees; default all. */
   readonly objects?: (object: ServerObject) => boolean;
 }
@@ -26,6 +32,9 @@ export interface ServerSettings {
   readonly objects: readonly ServerObject[];
   readonly conformance: Conformance;
   readonly maxPdu: number;
+  readonly systemTitle?: Uint8Array;
+  /** A fresh challenge for HLS. */
+  readonly challenge?: () => Uint8Array;
 }
 export const serverConformance: Conformance = conformance(
   'block-transfer-with-get-or-read',
@@ -42,7 +51,7 @@ interface LongGet {
   sent: number;
   number: number;
 }
-const refusedAssociation = { user: 'acse-service-user', permanent: 1 } as const;
+const user = 'acse-service-user';
 
 export class ServerAssociation {
   private readonly settings: ServerSettings;
@@ -51,6 +60,11 @@ export class ServerAssociation {
   private clientMaxPdu = 0xffff;
   private long: LongGet | undefined;
   private objects: readonly ServerObject[] = [];
+  private ciphering: Ciphering | undefined;
+  /** HLS: the proof that must come before anything else. */
+  private awaited: HlsParty | undefined;
+  /** The highest counter of each client, over all its associations: a meter does not forget it. */
+  private readonly heard = new Map<number, number>();
 
   constructor(settings: ServerSettings) {
     this.settings = settings;
@@ -60,15 +74,30 @@ export class ServerAssociation {
   }
   reset(): void {
     this.client = undefined;
+    this.ciphering = undefined;
+    this.awaited = undefined;
     this.long = undefined;
   }
 
   /** The answer to one APDU from this client SAP; undefined where the protocol answers nothing. */
   answer(octets: Uint8Array, sap: number): Uint8Array | undefined {
     let apdu: Apdu | AcseApdu;
+    let outer: Apdu | undefined;
     try {
       apdu = isAcse(octets[0] ?? 0) ? decodeAcse(octets) : decodeApdu(octets).apdu;
-    } catch {
+      if (this.ciphering && !isAcse(octets[0] ?? 0)) {
+        outer = apdu as Apdu;
+        if (!Ciphering.isCiphered(outer))
+          return encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 5 });
+        apdu = decodeApdu(this.ciphering.unwrap(outer)).apdu;
+        this.heard.set(sap, this.ciphering.heardGlobal);
+      }
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'replayed-counter') {
+        const invocationCounter = (this.ciphering?.heardGlobal ?? 0) + 1;
+        return encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 6, invocationCounter });
+      }
+      if (error instanceof Failure) return encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 5 });
       // service unknown where the tag is none of ours, other reason where the body is damaged
       return encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 3 });
     }
@@ -84,64 +113,113 @@ export class ServerAssociation {
         return undefined;
       default:
         if (!this.client) return encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 1 });
-        return encodeApdu(this.serve(apdu));
+        return this.wrapped(encodeApdu(this.awaited ? this.prove(apdu) : this.serve(apdu)), outer);
     }
+  }
+
+  private wrapped(plain: Uint8Array, like: Apdu | undefined): Uint8Array {
+    // Exceptions stay in the clear: the client may not be able to read anything else.
+    return this.ciphering && plain[0] !== 0xd8 ? this.ciphering.wrap(plain, like) : plain;
+  }
+
+  /** Passes 3 and 4 of HLS: the client's proof, then ours. */
+  private prove(apdu: Apdu): Apdu {
+    const party = this.awaited as HlsParty;
+    const chosen = this.client?.mechanism as HlsMechanism;
+    const isReply = apdu.kind === 'action-request-normal' && apdu.method.classId === 15 && apdu.method.method === 1;
+    if (!isReply) return { kind: 'exception-response', stateError: 1, serviceError: 1 };
+    const proof = apdu.parameters?.type === 'octet-string' ? apdu.parameters.value : new Uint8Array(0);
+    if (!hlsVerify(chosen, proof, party)) {
+      return {
+        kind: 'action-response-normal',
+        invokeId: apdu.invokeId,
+        response: { result: accessResult['read-write-denied'] },
+      };
+    }
+    this.awaited = undefined;
+    const counter = chosen === 'hls-gmac' ? (this.client?.ciphering?.nextCounter() ?? 0) : 0;
+    const returned: GetResult = { data: { type: 'octet-string', value: hlsProof(chosen, party, counter) } };
+    return { kind: 'action-response-normal', invokeId: apdu.invokeId, response: { result: 0, returned } };
   }
 
   private associate(aarq: AcseApdu & { kind: 'aarq' }, sap: number): Uint8Array {
     this.reset();
-    const context = applicationContext['logical-name'];
-    const refuse = (code: number, result: number = refusedAssociation.permanent): Uint8Array =>
-      encodeAcse({
-        kind: 'aare',
-        applicationContext: context,
-        result,
-        diagnostic: { source: refusedAssociation.user, code },
-      });
-    if (aarq.applicationContext !== context) return refuse(2);
-    const client = this.settings.clients.get(sap);
+    const { settings } = this;
+    const client = settings.clients.get(sap);
+    const context = applicationContext[client?.ciphering ? 'logical-name-ciphered' : 'logical-name'];
+    const title = settings.systemTitle;
+    const refuse = (code: number): Uint8Array =>
+      encodeAcse({ kind: 'aare', applicationContext: context, result: 1, diagnostic: { source: user, code } });
     if (!client) return refuse(1);
+    if (aarq.applicationContext !== context) return refuse(2);
     const asked = aarq.mechanism ?? 0;
     if (asked !== mechanism[client.mechanism]) {
       return refuse(asked === 0 ? 14 : asked > mechanism.lls ? 11 : 13);
     }
-    if (client.mechanism === 'lls') {
-      const given = aarq.authenticationValue ?? new Uint8Array(0);
-      if (Buffer.compare(given, client.secret ?? new Uint8Array(0)) !== 0) return refuse(13);
-    }
+    const given = aarq.authenticationValue ?? new Uint8Array(0);
+    if (client.mechanism === 'lls' && Buffer.compare(given, client.secret?.reveal() ?? new Uint8Array(0)) !== 0)
+      return refuse(13);
+    const hls = client.mechanism !== 'none' && client.mechanism !== 'lls';
+    if (hls && (given.length < 8 || given.length > 64)) return refuse(13);
+
+    let ciphering: Ciphering | undefined;
     let initiate: Apdu | undefined;
     try {
       initiate = decodeApdu(aarq.userInformation ?? new Uint8Array(0)).apdu;
+      if (client.ciphering) {
+        if (aarq.callingApTitle?.length !== 8 || !title) return refuse(3);
+        ciphering = new Ciphering({ ...client.ciphering, ownTitle: title });
+        ciphering.peerTitle = aarq.callingApTitle;
+        ciphering.startAfter(this.heard.get(sap) ?? -1);
+        if (!Ciphering.isCiphered(initiate)) return refuse(1);
+        initiate = decodeApdu(ciphering.unwrap(initiate)).apdu;
+        this.heard.set(sap, ciphering.heardGlobal);
+      }
     } catch {
       return refuse(1);
     }
     if (initiate.kind !== 'initiate-request') return refuse(1);
-    const accepted = { kind: 'aare', applicationContext: context } as const;
-    const user = (apdu: Apdu, result: number): Uint8Array =>
+    const answer = (apdu: Apdu, result: number, code: number, challenge?: Uint8Array): Uint8Array =>
       encodeAcse({
-        ...accepted,
+        kind: 'aare',
+        applicationContext: context,
         result,
-        diagnostic: { source: refusedAssociation.user, code: result === 0 ? 0 : 1 },
-        userInformation: encodeApdu(apdu),
+        diagnostic: { source: user, code },
+        ...(title && { respondingApTitle: title }),
+        ...(challenge && { authentication: true, mechanism: asked, authenticationValue: challenge }),
+        userInformation: ciphering ? ciphering.wrapInitiate(encodeApdu(apdu)) : encodeApdu(apdu),
       });
-    if (initiate.version < 6) return user({ kind: 'confirmed-service-error', service: 1, error: 6, value: 1 }, 1);
+    if (initiate.version < 6) return answer({ kind: 'confirmed-service-error', service: 1, error: 6, value: 1 }, 1, 1);
     if (initiate.maxPdu !== 0 && initiate.maxPdu < 12) {
-      return user({ kind: 'confirmed-service-error', service: 1, error: 6, value: 3 }, 1);
+      return answer({ kind: 'confirmed-service-error', service: 1, error: 6, value: 3 }, 1, 1);
     }
     this.client = client;
-    this.objects = client.objects ? this.settings.objects.filter(client.objects) : this.settings.objects;
-    this.negotiated = initiate.conformance & this.settings.conformance;
+    this.ciphering = ciphering;
+    if (ciphering && initiate.dedicatedKey) ciphering.dedicated = new Secret(initiate.dedicatedKey);
+    this.objects = client.objects ? settings.objects.filter(client.objects) : settings.objects;
+    this.negotiated = initiate.conformance & settings.conformance;
     this.clientMaxPdu = initiate.maxPdu === 0 ? 0xffff : initiate.maxPdu;
-    return user(
-      {
-        kind: 'initiate-response',
-        version: 6,
-        conformance: this.negotiated,
-        maxPdu: this.settings.maxPdu,
-        vaaName: 7,
-      },
-      0,
-    );
+    const challenge = hls ? settings.challenge?.() : undefined;
+    if (hls) {
+      this.awaited = {
+        secret: client.secret,
+        ownTitle: title ?? new Uint8Array(0),
+        peerTitle: aarq.callingApTitle ?? new Uint8Array(0),
+        peerChallenge: given,
+        ownChallenge: challenge ?? new Uint8Array(0),
+        keys: client.ciphering?.keys,
+        suite: client.ciphering?.suite ?? 0,
+      };
+    }
+    const { negotiated } = this;
+    const response: Apdu = {
+      kind: 'initiate-response',
+      version: 6,
+      conformance: negotiated,
+      maxPdu: settings.maxPdu,
+      vaaName: 7,
+    };
+    return answer(response, 0, hls ? 14 : 0, challenge);
   }
 
   private serve(apdu: Apdu): Apdu {

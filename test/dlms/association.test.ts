@@ -1,0 +1,344 @@
+/** Client against server: every mechanism, suite, policy, wrapping and link; and everything that must be refused. */
+import { describe, expect, test } from 'vitest';
+import { Secret } from '../../src/base/secret.ts';
+import { later, type Millis, millis } from '../../src/base/time.ts';
+import type { CipheringSettings } from '../../src/dlms/association/ciphering.ts';
+import { type AssociationSettings, proposedByDefault } from '../../src/dlms/association/client.ts';
+import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
+import { type ServerClient, serverConformance } from '../../src/dlms/association/server.ts';
+import { array, octets, readable, type ServerObject } from '../../src/dlms/cosem/server-object.ts';
+import { serverAddress } from '../../src/dlms/hdlc/frame.ts';
+import { ClientStack, type StackEvent, type StackRequest } from '../../src/dlms/stack/client.ts';
+import { ServerStack } from '../../src/dlms/stack/server.ts';
+
+const clientTitle = Buffer.from('MMM\u0000\u0000\u0000\u0000\u0001', 'latin1');
+const serverTitle = Buffer.from('ABCDEFGH');
+const key = (length: number, first: number) => new Secret(Uint8Array.from({ length }, (_, i) => first + i));
+const objects: ServerObject[] = [
+  { classId: 15, version: 1, logicalName: '0.0.40.0.0.255', attributes: [readable(2, array())] },
+  {
+    classId: 1,
+    version: 0,
+    logicalName: '0.0.42.0.0.255',
+    attributes: [readable(2, octets(Buffer.from('SIM0000000000001')))],
+  },
+  {
+    classId: 1,
+    version: 0,
+    logicalName: '0.0.96.1.0.255',
+    attributes: [readable(2, octets(new Uint8Array(3000).fill(7)))],
+  },
+];
+interface Options {
+  link?: 'hdlc' | 'wrapper';
+  mechanism?: AssociationSettings['mechanism'];
+  serverMechanism?: ServerClient['mechanism'];
+  suite?: 0 | 1 | 2;
+  ciphered?: boolean;
+  policy?: CipheringSettings['policy'];
+  wrapping?: CipheringSettings['wrapping'];
+  dedicated?: boolean;
+  secret?: string;
+  clientKeys?: { ek: Secret; ak: Secret };
+  clientCounter?: { value: number };
+  meddle?: (octets: Uint8Array, index: number, from: 'client' | 'server') => Uint8Array;
+  server?: ServerStack;
+}
+
+function world(options: Options) {
+  const {
+    link = 'wrapper',
+    mechanism = 'none',
+    suite = 0,
+    ciphered = false,
+    policy = 'authenticated-encrypted',
+    wrapping = 'service',
+  } = options;
+  const length = suite === 2 ? 32 : 16;
+  const keys = { encryption: key(length, 0), authentication: key(length, 0xd0) };
+  const clientCounter = options.clientCounter ?? { value: 100 };
+  const serverCounter = { value: 5000 };
+  const common = { suite, policy, wrapping } as const;
+  const secured = ciphered || mechanism === 'hls-gmac';
+  const client: ServerClient = {
+    mechanism: options.serverMechanism ?? mechanism,
+    secret: new Secret(Buffer.from('Gurux')),
+    ...(secured && { ciphering: { ...common, keys, nextCounter: () => serverCounter.value++ } }),
+  };
+  const size = { maxInfoTransmit: 128, maxInfoReceive: 128, windowTransmit: 1, windowReceive: 1 };
+  const timing = {
+    answerTimeoutMs: 1000,
+    quietMs: 100,
+    retries: 1,
+    octetMs: 0,
+    inactivityMs: 60_000,
+    reassemblyLimit: 65_536,
+  };
+  const server =
+    options.server ??
+    new ServerStack({
+      link:
+        link === 'wrapper'
+          ? { kind: 'wrapper', server: 1 }
+          : { kind: 'hdlc', settings: { role: 'server', own: serverAddress(1), parameters: size, ...timing } },
+      server: {
+        clients: new Map([[1, client]]),
+        objects,
+        conformance: serverConformance,
+        maxPdu: 400,
+        systemTitle: serverTitle,
+        challenge: () => Buffer.from('server-challenge'),
+      },
+    });
+  const stack = new ClientStack({
+    link:
+      link === 'wrapper'
+        ? { kind: 'wrapper', client: 1, server: 1 }
+        : {
+            kind: 'hdlc',
+            settings: {
+              role: 'client',
+              own: { logical: 1, size: 1 },
+              peer: serverAddress(1),
+              parameters: size,
+              ...timing,
+            },
+          },
+    association: {
+      mechanism,
+      secret: new Secret(Buffer.from(options.secret ?? 'Gurux')),
+      challenge: Buffer.from('client-challenge'),
+      systemTitle: clientTitle,
+      ...(secured && {
+        ciphering: {
+          ...common,
+          ownTitle: clientTitle,
+          keys: options.clientKeys
+            ? { encryption: options.clientKeys.ek, authentication: options.clientKeys.ak }
+            : keys,
+          nextCounter: () => clientCounter.value++,
+          ...(options.dedicated && { dedicated: key(length, 0x40) }),
+        },
+      }),
+      proposed: proposedByDefault,
+      maxPdu: 400,
+      answerTimeoutMs: 5000,
+      valueLimit: 1 << 20,
+    },
+    release: true,
+  });
+  let now: Millis = millis(0);
+  let index = 0;
+  const wire: { from: 'client' | 'server'; octets: Uint8Array }[] = [];
+  const events: StackEvent[] = [];
+  const until = (...kinds: StackEvent['kind'][]): StackEvent => {
+    for (let steps = 0; steps < 2000; steps++) {
+      let moved = false;
+      for (let sent = stack.pollTransmit(); sent; sent = stack.pollTransmit()) {
+        moved = true;
+        const passed = options.meddle ? options.meddle(sent, index++, 'client') : sent;
+        wire.push({ from: 'client', octets: passed });
+        server.receive(passed, now);
+      }
+      for (let sent = server.pollTransmit(); sent; sent = server.pollTransmit()) {
+        moved = true;
+        const passed = options.meddle ? options.meddle(sent, index++, 'server') : sent;
+        wire.push({ from: 'server', octets: passed });
+        stack.receive(passed, now);
+      }
+      for (let event = stack.pollEvent(); event; event = stack.pollEvent()) events.push(event);
+      const at = events.findIndex(({ kind }) => kinds.includes(kind) || kind === 'failed');
+      if (at >= 0) return events.splice(0, at + 1).at(-1) as StackEvent;
+      if (moved) continue;
+      const deadline = stack.deadline();
+      expect(deadline, `waiting for ${kinds.join()}`).toBeDefined();
+      now = later(deadline as Millis, 0);
+      stack.wake(now);
+      server.wake(now);
+    }
+    throw new Error('no end');
+  };
+  return {
+    stack,
+    server,
+    wire,
+    clientCounter,
+    ask: (request: StackRequest, ...kinds: StackEvent['kind'][]) => {
+      stack.request(request, now);
+      return until(...kinds);
+    },
+  };
+}
+const get = (...names: string[]): StackRequest => ({
+  kind: 'get',
+  attributes: names.map((logicalName) => ({ classId: 1, logicalName, attribute: 2 })),
+});
+const name = '0.0.42.0.0.255';
+const long = '0.0.96.1.0.255';
+const code = (event: StackEvent): string => (event.kind === 'failed' ? event.error.code : event.kind);
+
+function works(options: Options): ReturnType<typeof world> {
+  const it = world(options);
+  expect(code(it.ask({ kind: 'connect' }, 'connected'))).toBe('connected');
+  const both = it.ask(get(name, long), 'got');
+  expect(
+    both.kind === 'got' &&
+      both.results.map((result) => 'data' in result && result.data.type === 'octet-string' && result.data.value.length),
+  ).toEqual([16, 3000]);
+  const one = it.ask(get(name), 'got');
+  expect(one.kind === 'got' && one.results).toEqual([
+    { data: { type: 'octet-string', value: Uint8Array.from(Buffer.from('SIM0000000000001')) } },
+  ]);
+  expect(code(it.ask({ kind: 'close' }, 'closed'))).toBe('closed');
+  return it;
+}
+
+test('the table has an action for every state and input', () => {
+  for (const state of associationStates) expect(Object.keys(associationTable[state])).toEqual([...associationInputs]);
+});
+
+describe.each(['hdlc', 'wrapper'] as const)('%s', (link) => {
+  test.each(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-sha256'] as const)(
+    '%s, in the clear',
+    (mechanism) => {
+      const it = works({ link, mechanism });
+      expect(it.wire.some(({ octets: sent }) => Buffer.from(sent).includes('SIM0000000000001'))).toBe(true);
+    },
+  );
+  describe.each([0, 1, 2] as const)('suite %i', (suite) => {
+    test.each(['none', 'lls', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'] as const)(
+      '%s, authenticated and encrypted',
+      (mechanism) => {
+        const it = works({ link, mechanism, suite, ciphered: true });
+        expect(it.wire.some(({ octets: sent }) => Buffer.from(sent).includes('SIM0000000000001'))).toBe(false);
+      },
+    );
+    test.each(['authenticated', 'encrypted'] as const)('policy: %s only', (policy) => {
+      works({ link, mechanism: 'hls-gmac', suite, policy });
+    });
+    test('general-glo-ciphering', () => {
+      works({ link, mechanism: 'hls-gmac', suite, wrapping: 'general' });
+    });
+    test('dedicated key, per service and general', () => {
+      const it = works({ link, mechanism: 'hls-gmac', suite, dedicated: true });
+      // Global counters are used for the association only: initiate, proof, and its request.
+      expect(it.clientCounter.value).toBeLessThanOrEqual(103);
+      works({ link, mechanism: 'hls-gmac', suite, dedicated: true, wrapping: 'general' });
+    });
+  });
+});
+
+describe('refused, and said so', () => {
+  test('a wrong secret: by the meter, in every mechanism; nothing is asked twice', () => {
+    for (const mechanism of ['lls', 'hls-md5', 'hls-sha1', 'hls-sha256', 'hls-manufacturer'] as const) {
+      const it = world({ mechanism, secret: 'wrong' });
+      expect(code(it.ask({ kind: 'connect' }, 'connected')), mechanism).toBe('authentication-refused');
+      expect(it.wire.filter(({ from }) => from === 'client').length).toBeLessThanOrEqual(2);
+    }
+  });
+  test('a meter without the secret cannot pose as ours', () => {
+    for (const mechanism of ['hls-md5', 'hls-sha256'] as const) {
+      // The server's last answer, its proof, is damaged in its last octet.
+      const it = world({
+        mechanism,
+        meddle: (sent, index) =>
+          index === 3 ? sent.map((octet, i) => (i === sent.length - 1 ? octet ^ 1 : octet)) : sent,
+      });
+      const failed = it.ask({ kind: 'connect' }, 'connected');
+      expect(code(failed)).toBe('authentication-refused');
+      expect(failed.kind === 'failed' && failed.error.message).toContain("meter's proof is wrong");
+    }
+  });
+  test('our own challenge sent back', () => {
+    const it = world({
+      mechanism: 'hls-md5',
+      meddle: (sent, _, from) =>
+        from === 'server'
+          ? Buffer.from(Buffer.from(sent).toString('latin1').replace('server-challenge', 'client-challenge'), 'latin1')
+          : sent,
+    });
+    expect(code(it.ask({ kind: 'connect' }, 'connected'))).toBe('authentication-refused');
+  });
+  test('wrong keys: the meter does not associate, and one attempt is all', () => {
+    const it = world({ mechanism: 'hls-gmac', clientKeys: { ek: key(16, 1), ak: key(16, 0xd0) } });
+    expect(code(it.ask({ kind: 'connect' }, 'connected'))).toBe('association-refused');
+    expect(it.wire).toHaveLength(2);
+  });
+  test('any flipped bit in a ciphered answer: deciphering-failed or malformed, never a value', () => {
+    for (let bit = 0; bit < 40 * 8; bit += 3) {
+      let armed = false;
+      const it = world({
+        mechanism: 'hls-gmac',
+        meddle: (sent, _, from) =>
+          armed && from === 'server'
+            ? sent.map((octet, i) => (i === 8 + (bit >> 3) ? octet ^ (1 << (bit & 7)) : octet))
+            : sent,
+      });
+      it.ask({ kind: 'connect' }, 'connected');
+      armed = true;
+      const event = it.ask(get(name), 'got');
+      expect(event.kind, `bit ${bit}`).toBe('failed');
+    }
+  });
+  test('an answer in the clear, inside of a ciphered association', () => {
+    let armed = false;
+    const plain = Buffer.from('c401c2001105', 'hex');
+    const it = world({
+      mechanism: 'hls-gmac',
+      meddle: (sent, _, from) =>
+        armed && from === 'server' ? Buffer.concat([Buffer.from([0, 1, 0, 1, 0, 1, 0, plain.length]), plain]) : sent,
+    });
+    it.ask({ kind: 'connect' }, 'connected');
+    armed = true;
+    expect(code(it.ask(get(name), 'got'))).toBe('deciphering-failed');
+  });
+  test('a replayed answer: replayed-counter', () => {
+    let kept: Uint8Array | undefined;
+    let replay = false;
+    const it = world({
+      mechanism: 'hls-gmac',
+      meddle: (sent, _, from) => {
+        if (from !== 'server') return sent;
+        if (replay) return kept as Uint8Array;
+        kept = sent;
+        return sent;
+      },
+    });
+    it.ask({ kind: 'connect' }, 'connected');
+    it.ask(get(name), 'got');
+    replay = true;
+    expect(code(it.ask(get(name), 'got'))).toBe('replayed-counter');
+  });
+  test('a replayed request: the meter answers invocation-counter-error with the counter that it wants', () => {
+    const it = world({ mechanism: 'hls-gmac' });
+    it.ask({ kind: 'connect' }, 'connected');
+    it.ask(get(name), 'got');
+    it.clientCounter.value = 101;
+    const failed = it.ask(get(name), 'got');
+    expect(code(failed)).toBe('service-exception');
+    expect(failed.kind === 'failed' && failed.error.message).toContain('invocation counter error');
+    expect(
+      failed.kind === 'failed' &&
+        (failed.error.detail as { apdu: { invocationCounter: number } }).apdu.invocationCounter,
+    ).toBeGreaterThan(101);
+  });
+  test('a counter lower than in the association before: not associated', () => {
+    const first = works({ mechanism: 'hls-gmac' });
+    const behind = world({ mechanism: 'hls-gmac', clientCounter: { value: 100 }, server: first.server });
+    expect(code(behind.ask({ kind: 'connect' }, 'connected'))).toBe('association-refused');
+    const ahead = world({ mechanism: 'hls-gmac', clientCounter: { value: 10_000 }, server: first.server });
+    expect(code(ahead.ask({ kind: 'connect' }, 'connected'))).toBe('connected');
+  });
+  test('a context or mechanism that the meter does not offer to this client', () => {
+    expect(code(world({ mechanism: 'lls', serverMechanism: 'hls-md5' }).ask({ kind: 'connect' }, 'connected'))).toBe(
+      'authentication-refused',
+    );
+    expect(code(world({ mechanism: 'none', serverMechanism: 'lls' }).ask({ kind: 'connect' }, 'connected'))).toBe(
+      'authentication-refused',
+    );
+  });
+  test('HLS without challenge or secret is our own mistake, before anything is sent', () => {
+    const it = world({ mechanism: 'hls-md5', secret: '' });
+    expect(it.wire).toEqual([]);
+  });
+});
