@@ -15,6 +15,9 @@ const meterFields = {
   history_days: whole(0, 400),
   deviation_min: whole(-840, 840),
   password: v.string(),
+  /** Keys of the client by HLS-GMAC (address 5), 16 or 32 octets in hex; those of the recorded meter where left out. */
+  encryption_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
+  authentication_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
   max_info: whole(32, 2030),
   window: whole(1, 7),
   max_pdu: whole(64, 65535),
@@ -143,6 +146,8 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
       installed: millis(Math.floor((start - (own.history_days ?? 60) * dayMs) / dayMs) * dayMs),
       deviationMin: own.deviation_min ?? 0,
       password: own.password ?? 'meter',
+      encryptionKey: own.encryption_key ?? '000102030405060708090a0b0c0d0e0f',
+      authenticationKey: own.authentication_key ?? 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
       maxInfo: own.max_info ?? 1024,
       window: own.window ?? 1,
       maxPdu: own.max_pdu ?? 1024,

@@ -1,4 +1,5 @@
 /** A virtual meter: COSEM objects over a seeded load curve and a clock that may be wrong. */
+import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
@@ -18,6 +19,7 @@ import { serverAddress } from '../dlms/hdlc/frame.ts';
 import { ServerStack } from '../dlms/stack/server.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
 import { type Dark, type LoadCurve, loadCurve } from './load-curve.ts';
+import { type Random, seeded } from './random.ts';
 
 export interface VirtualMeterSettings {
   readonly seed: number;
@@ -35,6 +37,9 @@ export interface VirtualMeterSettings {
   readonly installed: Millis;
   readonly deviationMin: number;
   readonly password: string;
+  /** Global encryption and authentication key of the client by HLS-GMAC, hex. */
+  readonly encryptionKey: string;
+  readonly authenticationKey: string;
   readonly maxInfo: number;
   readonly window: number;
   readonly maxPdu: number;
@@ -46,6 +51,14 @@ export interface VirtualMeterSettings {
   readonly start: Millis;
 }
 export const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
+/** Manufacturer 'SIM' and the serial number. */
+const systemTitle = (serial: number): Uint8Array => {
+  const title = Buffer.from('SIM\0\0\0\0\0', 'latin1');
+  title.writeUInt32BE(serial, 4);
+  return title;
+};
+const gmacClient = 5;
+const invocationCounterName = '0.0.43.1.0.255';
 export const loadProfileName = '1.0.99.1.0.255';
 const import18 = '1.0.1.8.0.255';
 const export28 = '1.0.2.8.0.255';
@@ -77,11 +90,16 @@ export class VirtualMeter {
   private readonly clockSets: { since: Millis; offsetMs: number }[];
   private readonly events: { at: Millis; code: number }[] = [];
   controlState = 1;
+  /** Counters survive power cuts. */
+  private readonly heard = new Map<number, number>();
+  private ownCounter = 0;
+  private readonly random: Random;
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
     this.curve = loadCurve(settings.seed, settings.serial, settings.dark);
     this.now = settings.start;
+    this.random = seeded(settings.seed ^ settings.serial);
     this.clockSets = [{ since: millis(0), offsetMs: settings.clockOffsetMs }];
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
     this.stack = this.newStack();
@@ -108,7 +126,21 @@ export class VirtualMeter {
     const own = serverAddress(settings.logical, settings.physical);
     const size = { maxInfoTransmit: settings.maxInfo, maxInfoReceive: settings.maxInfo };
     const window = { windowTransmit: settings.window, windowReceive: settings.window };
-    const password: ServerClient = { mechanism: 'lls', secret: new Secret(Buffer.from(settings.password)) };
+    const secret = new Secret(Buffer.from(settings.password));
+    const password: ServerClient = { mechanism: 'lls', secret };
+    const gmac: ServerClient = {
+      mechanism: 'hls-gmac',
+      ciphering: {
+        suite: settings.encryptionKey.length === 64 ? 2 : 0,
+        policy: 'authenticated-encrypted',
+        wrapping: 'service',
+        keys: {
+          encryption: new Secret(fromHex(settings.encryptionKey)),
+          authentication: new Secret(fromHex(settings.authenticationKey)),
+        },
+        nextCounter: () => ++this.ownCounter,
+      },
+    };
     return new ServerStack({
       link:
         settings.link === 'wrapper'
@@ -145,10 +177,18 @@ export class VirtualMeter {
           [17, password],
           [1, password],
           [2, password],
+          // High level security: the client's address is the number of the mechanism.
+          [3, { mechanism: 'hls-md5', secret }],
+          [4, { mechanism: 'hls-sha1', secret }],
+          [gmacClient, gmac],
+          [6, { mechanism: 'hls-sha256', secret }],
         ]),
         objects: this.objects(),
         conformance: serverConformance,
         maxPdu: settings.maxPdu,
+        systemTitle: systemTitle(settings.serial),
+        challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(this.random() * 256)),
+        heard: this.heard,
       },
     });
   }
@@ -274,6 +314,8 @@ export class VirtualMeter {
       data('0.0.42.0.0.255', octets(Buffer.from(logicalDeviceName(settings.serial)))),
       data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
       data(statusName, () => u8(0)),
+      // What the meter heard last from the client by GMAC: whoever is behind reads it with the public client.
+      data(invocationCounterName, () => u32(Math.max(0, this.heard.get(gmacClient) ?? 0))),
       {
         classId: 8,
         version: 0,

@@ -7,6 +7,7 @@ import type { Database } from './database.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 
 const blockSize = 1000;
+const counterLimit = 0xffff_ffff;
 
 export class Counters {
   private readonly database: Database;
@@ -16,25 +17,32 @@ export class Counters {
     this.database = database;
   }
 
-  /** The next value for a key; never given twice. `atLeast` raises it, nothing lowers it. */
-  async next(key: string, atLeast = 0): Promise<number> {
+  /**
+   * Values for one session, durable before the first is used: `next` needs no disk. `atLeast` raises the counter, nothing
+   * lowers it. What a session does not use is given to the next one.
+   */
+  async lease(key: string, count: number, atLeast = 0): Promise<() => number> {
     let lease = this.leases.get(key);
-    if (!lease || lease.next >= lease.end || lease.next < atLeast) {
+    if (!lease || lease.end - lease.next < count || lease.next < atLeast) {
       const raw = await this.database.get(`c/${key}`);
       const record = raw && decodeRecord(raw);
       // A counter of unknown value must not be used: a repeated one gives the key away.
-      if (raw && !record)
+      if (raw && !record) {
         throw new Failure('store-damaged', `invocation counter ${key} is damaged; read the meter's own and raise it`);
+      }
       const stored = record ? (record.body as { reserved: number }).reserved : 0;
-      const start = Math.max(stored, lease?.next ?? 0, atLeast);
-      const end = start + blockSize;
-      await this.database.batch(
-        [{ type: 'put', key: `c/${key}`, value: encodeRecord({ sequence: end, body: { reserved: end } }) }],
-        { sync: true },
-      );
+      const start = Math.max(lease?.next ?? stored, atLeast);
+      const end = Math.max(stored, start + Math.max(blockSize, count));
+      if (end > counterLimit) throw new Failure('store-failed', `invocation counter ${key} is used up: change the key`);
+      const value = encodeRecord({ sequence: end, body: { reserved: end } });
+      await this.database.batch([{ type: 'put', key: `c/${key}`, value }], { sync: true });
       lease = { next: start, end };
       this.leases.set(key, lease);
     }
-    return lease.next++;
+    const held = lease;
+    return () => {
+      if (held.next >= held.end) throw new Failure('store-failed', `the lease of invocation counter ${key} is used up`);
+      return held.next++;
+    };
   }
 }

@@ -182,7 +182,7 @@ describe('invocation counters', () => {
     for (let cut = 0; cut < 30; cut++) {
       const counters = new Counters(database);
       for (let i = 0; i < cut * 97; i++) {
-        const value = await counters.next('key-1');
+        const value = (await counters.lease('key-1', 1 + (i % 7)))();
         expect(used.has(value)).toBe(false);
         expect(value).toBeGreaterThan(last);
         used.add(value);
@@ -193,16 +193,21 @@ describe('invocation counters', () => {
   });
   test('raised when the meter is ahead, never lowered, apart for each key', async () => {
     const counters = new Counters(new MemoryDatabase());
-    expect(await counters.next('a')).toBe(0);
-    expect(await counters.next('a', 5000)).toBe(5000);
-    expect(await counters.next('a', 10)).toBe(5001);
-    expect(await counters.next('b')).toBe(0);
+    const next = async (key: string, atLeast = 0) => (await counters.lease(key, 1, atLeast))();
+    expect(await next('a')).toBe(0);
+    expect(await next('a', 5000)).toBe(5000);
+    expect(await next('a', 10)).toBe(5001);
+    expect(await next('b')).toBe(0);
+    // A lease gives what it promised, and no more.
+    const some = await counters.lease('c', 1000);
+    expect(Array.from({ length: 1000 }, some).at(-1)).toBe(999);
+    expect(some).toThrow(/used up/);
   });
   test('a damaged counter is not used', async () => {
     const database = new MemoryDatabase();
-    await new Counters(database).next('a');
+    await new Counters(database).lease('a', 1);
     database.data.set('c/a', Uint8Array.of(0));
-    await expect(new Counters(database).next('a')).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect(new Counters(database).lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
   });
 });
 

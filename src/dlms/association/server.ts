@@ -35,6 +35,8 @@ export interface ServerSettings {
   readonly systemTitle?: Uint8Array;
   /** A fresh challenge for HLS. */
   readonly challenge?: () => Uint8Array;
+  /** The highest invocation counter of each client SAP; a meter keeps it through power cuts. */
+  readonly heard?: Map<number, number>;
 }
 export const serverConformance: Conformance = conformance(
   'block-transfer-with-get-or-read',
@@ -63,11 +65,11 @@ export class ServerAssociation {
   private ciphering: Ciphering | undefined;
   /** HLS: the proof that must come before anything else. */
   private awaited: HlsParty | undefined;
-  /** The highest counter of each client, over all its associations: a meter does not forget it. */
-  private readonly heard = new Map<number, number>();
+  private readonly heard: Map<number, number>;
 
   constructor(settings: ServerSettings) {
     this.settings = settings;
+    this.heard = settings.heard ?? new Map<number, number>();
   }
   get associated(): boolean {
     return this.client !== undefined;
