@@ -1,7 +1,8 @@
 /** `meter-gateway read`: talks to one meter directly, without the daemon. */
+import { randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { Failure } from '../base/errors.ts';
-import { toHex } from '../base/hex.ts';
+import { fromHex, toHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { type Clock, iso, type Millis, millis } from '../base/time.ts';
 import { dataJson, dataText } from '../dlms/axdr/print.ts';
@@ -9,12 +10,14 @@ import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute } from '../dlms/xdlms/apdu.ts';
 import { openPort, parseSelector } from '../line/open-port.ts';
-import type { Trace } from '../line/port.ts';
-import { identify, readEntries, readLayout, readRange } from '../meter/jobs.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import type { Suite } from '../dlms/security/protection.ts';
+import type { Port, Trace } from '../line/port.ts';
+import { identify, readEntries, readInvocationCounter, readLayout, readRange } from '../meter/jobs.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { type LoadProfileRow, rowJson } from '../reading/load-profile-row.ts';
-import { askSecret } from './secret.ts';
+import { askSecret, decodeKeys } from './secret.ts';
 
 export interface ReadOptions {
   readonly link: string;
@@ -23,6 +26,13 @@ export interface ReadOptions {
   readonly server: string;
   readonly addressSize?: string;
   readonly auth: string;
+  readonly security?: string;
+  readonly suite: string;
+  readonly wrapping: string;
+  readonly keys?: string;
+  readonly systemTitle: string;
+  readonly counterObject: string;
+  readonly invocationCounter?: string;
   readonly secretFile?: string;
   readonly baud: string;
   readonly maxInfo: string;
@@ -39,6 +49,9 @@ export interface ReadOptions {
   readonly json?: boolean;
   readonly trace?: string;
 }
+
+/** Client SAP of the public client (Green Book 9.1.4). */
+const publicClient = 16;
 
 const bad = (message: string): never => {
   throw new Failure('bad-argument', message);
@@ -87,7 +100,6 @@ function accessOf(device: string, options: ReadOptions): MeterAccess {
   const [logical = '', physical, ...more] = options.server.split('/');
   if (more.length > 0) bad(`--server takes N or N/PHYSICAL, not '${options.server}'`);
   if (options.link !== 'hdlc' && options.link !== 'wrapper') bad(`--link takes hdlc or wrapper, not '${options.link}'`);
-  if (options.auth !== 'none' && options.auth !== 'lls') bad(`--auth takes none or lls, not '${options.auth}'`);
   const size = options.addressSize;
   if (size !== undefined && size !== '1' && size !== '2' && size !== '4')
     bad(`--address-size takes 1, 2 or 4, not '${size}'`);
@@ -114,7 +126,7 @@ function accessOf(device: string, options: ReadOptions): MeterAccess {
     client: whole('--client', options.client, 1, 127),
     logical: whole('--server', logical, 0, 16383),
     physical: physical === undefined ? undefined : whole('--server physical', physical, 0, 16383),
-    auth: options.auth as 'none' | 'lls',
+    auth: options.auth as MeterAccess['auth'],
     secret: undefined,
     model,
     baud: whole('--baud', options.baud, 300, 921600),
@@ -150,9 +162,25 @@ export async function read(
   const to = options.to === undefined ? undefined : instant('--to', options.to);
   if (from !== undefined && to !== undefined && from > to) bad('--from is later than --to');
   const checked = accessOf(device, options);
-  const access = {
+  const ciphered = options.auth === 'hls-gmac' || options.security !== undefined;
+  const systemTitle = fromHex(options.systemTitle);
+  if (systemTitle.length !== 8) bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
+  const suite = whole('--suite', options.suite, 0, 2) as Suite;
+  const counterObject = parseLogicalName(options.counterObject);
+  const given =
+    options.invocationCounter === undefined
+      ? undefined
+      : whole('--invocation-counter', options.invocationCounter, 0, 0xffff_ffff);
+  const keys = ciphered ? decodeKeys(options.keys, process.env) : {};
+  if (ciphered && (!keys.encryption || !keys.authentication)) {
+    throw new Failure('secret-missing', 'ciphering needs METER_EK and METER_AK, or --keys FILE');
+  }
+  const password = checked.auth !== 'none' && checked.auth !== 'hls-gmac';
+  const plain: MeterAccess = {
     ...checked,
-    secret: checked.auth === 'none' ? undefined : new Secret(await askSecret(options.secretFile)),
+    secret: password ? (keys.secret ?? new Secret(await askSecret(options.secretFile))) : undefined,
+    challenge: () => randomBytes(16),
+    systemTitle,
   };
 
   const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
@@ -166,8 +194,24 @@ export async function read(
             `${((clock.now() - started) / 1000).toFixed(4)} ${direction} ${octets.length} ${toHex(octets, ' ')}\n`,
           );
   if (options.trace !== undefined) appendFileSync(options.trace, `# connect ${device} ${iso(clock.wall())}\n`);
-  const port = await openPort(device, access.baud, clock);
+  const port = await openPort(device, plain.baud, clock);
   try {
+    let access = plain;
+    if (ciphered) {
+      // Behind by one, and the meter drops us: what it heard last is in an object that the public client may read.
+      let counter = given ?? (await counterOf(port, clock, plain, counterObject, trace)) + 1;
+      access = {
+        ...plain,
+        ciphering: {
+          suite,
+          ownTitle: systemTitle,
+          keys: { encryption: keys.encryption as Secret, authentication: keys.authentication as Secret },
+          policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
+          wrapping: options.wrapping as CipheringSettings['wrapping'],
+          nextCounter: () => counter++,
+        },
+      };
+    }
     const session = new Session(port, clock, access, { trace, onBlock: progress });
     try {
       await session.connect();
@@ -219,6 +263,27 @@ export async function read(
     }
   } finally {
     await port.close();
+  }
+}
+
+async function counterOf(
+  port: Port,
+  clock: Clock,
+  access: MeterAccess,
+  object: LogicalName,
+  trace: Trace | undefined,
+): Promise<number> {
+  const session = new Session(
+    port,
+    clock,
+    { ...access, client: publicClient, auth: 'none', secret: undefined },
+    { trace },
+  );
+  try {
+    await session.connect();
+    return await readInvocationCounter(session, object);
+  } finally {
+    await session.close();
   }
 }
 

@@ -68,7 +68,27 @@ program
   .option('--client <n>', 'client SAP', '16')
   .option('--server <n[/physical]>', 'logical device, and the HDLC physical address', '1')
   .option('--address-size <n>', 'server address in 1, 2 or 4 octets; default: the smallest that holds it')
-  .addOption(new Option('--auth <mechanism>', 'authentication').choices(['none', 'lls']).default('none'))
+  .addOption(
+    new Option('--auth <mechanism>', 'authentication')
+      .choices(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'])
+      .default('none'),
+  )
+  .addOption(
+    new Option(
+      '--security <policy>',
+      'ciphered association; with hls-gmac authenticated-encrypted where left out',
+    ).choices(['authenticated', 'encrypted', 'authenticated-encrypted']),
+  )
+  .addOption(new Option('--suite <n>', 'security suite').choices(['0', '1', '2']).default('0'))
+  .addOption(
+    new Option('--wrapping <how>', 'ciphered APDUs for each service, or general')
+      .choices(['service', 'general'])
+      .default('service'),
+  )
+  .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
+  .option('--system-title <hex>', 'our system title, 8 octets', '4d47570000000001')
+  .option('--counter-object <obis>', 'where the meter keeps what it heard last', '0-0:43.1.0*255')
+  .option('--invocation-counter <n>', 'begin with this counter instead of asking the meter')
   .option('--secret-file <file>', 'file with the password, mode 0600')
   .option('--baud <n>', 'speed of the serial port', '9600')
   .option('--max-info <n>', 'HDLC information field to propose, octets', '1024')

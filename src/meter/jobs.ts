@@ -179,3 +179,12 @@ export async function readRegisters(session: Session, layout: ProfileLayout): Pr
   });
   return registers;
 }
+
+/** The invocation counter that the meter heard last, from its object 0.0.43.1.x.255; for the public client. */
+export async function readInvocationCounter(session: Session, object: LogicalName): Promise<number> {
+  const value = integerOf(await session.value(attribute(1, object, 2)));
+  if (value === undefined || value < 0n || value > 0xffff_ffffn) {
+    throw new Failure('unexpected-apdu', `${object} is no invocation counter`);
+  }
+  return Number(value);
+}
