@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Failure, messageOf } from './base/errors.ts';
 import type { Log } from './base/log.ts';
+import { fromHex } from './base/hex.ts';
 import { Secret } from './base/secret.ts';
 import { type Clock, dayMs, iso, later, millis } from './base/time.ts';
 import type { Config } from './config/schema.ts';
@@ -12,8 +13,9 @@ import { parseSelector } from './line/open-port.ts';
 import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import type { MeterModel } from './meter/model.ts';
-import { type PolledMeter, PortRunner } from './schedule/runner.ts';
+import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/runner.ts';
 import type { Snapshot } from './status/snapshot.ts';
+import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
 
 /** Everything outside of the house: on a concentrator the real thing, in a test a seeded twin. */
@@ -21,6 +23,7 @@ export interface World {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: Store;
+  readonly counters: Counters;
   readonly models: ReadonlyMap<string, MeterModel>;
   readonly version: string;
   readonly boot: string;
@@ -47,6 +50,10 @@ const overdueLimitMs = 60_000;
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
 const drainMs = 3000;
 
+/** 'MGW' and five octets that only this gateway has. */
+const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
+  Buffer.concat([Buffer.from('MGW'), createHash('sha256').update(`${tenant}/${gateway}`).digest().subarray(0, 5)]);
+
 /** Throws Failure `config-invalid` where config and world do not fit: unknown model, missing secret. */
 export function compose(config: Config, world: World): House {
   const { clock, log, store } = world;
@@ -54,6 +61,38 @@ export function compose(config: Config, world: World): House {
   const of = topics(config.gateway.tenant, config.gateway.id);
   const startOfToday = Math.floor(clock.wall() / dayMs) * dayMs;
   const defaultSince = millis(startOfToday - config.gateway.back_fill_days * dayMs);
+
+  const systemTitle =
+    config.gateway.system_title === undefined
+      ? defaultSystemTitle(config.gateway.tenant, config.gateway.id)
+      : fromHex(config.gateway.system_title);
+
+  const keyOf = (reference: string, suite: number): Secret => {
+    const octets = world.secret(reference);
+    const length = suite === 2 ? 32 : 16;
+    const text = Buffer.from(octets).toString('latin1').trim();
+    const key = text.length === length * 2 && /^[0-9a-f]+$/i.test(text) ? fromHex(text) : octets;
+    if (key.length !== length)
+      throw new Failure('secret-missing', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
+    return new Secret(key);
+  };
+  const securityOf = (meter: Config['port'][number]['meter'][number]): MeterSecurity | undefined => {
+    if (meter.encryption_key === undefined || meter.authentication_key === undefined) return undefined;
+    const encryption = keyOf(meter.encryption_key, meter.suite);
+    const keys = { encryption, authentication: keyOf(meter.authentication_key, meter.suite) };
+    // Counters belong to a key and a title: whoever configures the same key again goes on where it stood.
+    const counterName = createHash('sha256')
+      .update('counter')
+      .update(encryption.reveal())
+      .update(systemTitle)
+      .digest('hex')
+      .slice(0, 24);
+    return {
+      counterName,
+      counterObject: parseLogicalName(meter.counter_object),
+      settings: { suite: meter.suite, ownTitle: systemTitle, keys, policy: meter.policy, wrapping: meter.wrapping },
+    };
+  };
 
   const ports = config.port.map((port) => {
     const timed = parseSelector(port.device).kind === 'serial';
@@ -72,7 +111,9 @@ export function compose(config: Config, world: World): House {
           `meter ${meter.id}: no model '${meter.model}'; there are ${[...world.models.keys()].join(', ')}`,
         );
       }
+      const security = securityOf(meter);
       return {
+        ...(security && { security }),
         origin: { meter: meter.id, point: meter.point, serial: meter.serial },
         access: {
           link: port.link,
@@ -82,6 +123,8 @@ export function compose(config: Config, world: World): House {
           logical: meter.server,
           physical: meter.physical,
           auth: meter.auth,
+          systemTitle,
+          challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(world.random() * 256)),
           secret: meter.secret === undefined ? undefined : new Secret(world.secret(meter.secret)),
           model,
           baud: port.baud,
@@ -103,6 +146,7 @@ export function compose(config: Config, world: World): House {
       owner,
       meters,
       store,
+      counters: world.counters,
       clock,
       log,
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },

@@ -252,6 +252,64 @@ test('incident: a meter whose clock is two hours behind was asked for its newest
   });
 });
 
+describe('ciphered meters', () => {
+  const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
+  test('HLS by GMAC, suite 0: complete, hour by hour', async () => {
+    const it = await virtualHouse({ meters: { count: 3 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(5 * minute);
+    complete(it, [0, 1, 2]);
+    await it.run(60 * minute);
+    complete(it, [0, 1, 2]);
+  });
+  test.each(['hls-md5', 'hls-sha1', 'hls-sha256'])('%s', async (mechanism) => {
+    const client = { 'hls-md5': 3, 'hls-sha1': 4, 'hls-sha256': 6 }[mechanism];
+    const it = await virtualHouse(
+      { meters: { count: 1 } },
+      { meter: `client = ${client}\nauth = "${mechanism}"\nsecret = "file:/secret"` },
+    );
+    it.broker.connect();
+    await it.run(3 * minute);
+    complete(it, [0]);
+  });
+  test('R37: power cuts of the gateway: no counter is used twice, the meter never complains', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac, days: 5 });
+    it.broker.connect();
+    for (let cut = 0; cut < 12; cut++) {
+      await it.run(1100 + cut * 130);
+      await it.clock.complete(it.house.stop());
+      it.database.powerCut();
+      it.counters.powerCut();
+      await it.restart();
+      it.broker.connect();
+    }
+    await it.run(65 * minute);
+    complete(it, [0]);
+    const { ports } = await it.house.snapshot();
+    // A replayed counter would have been a refusal, and a refusal a question to the public client.
+    expect(ports[0]?.meters[0]).toMatchObject({ verdict: 'REACHABLE', failures: 0 });
+  });
+  test('R37: the meter is ahead (another client used the key): asked by the public client, raised, and on it goes', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    const meter = it.simulated.meters[0] as unknown as { heard: Map<number, number> };
+    meter.heard.set(5, 1_000_000);
+    it.broker.connect();
+    await it.run(5 * minute);
+    complete(it, [0]);
+    expect(meter.heard.get(5)).toBeGreaterThan(1_000_000);
+  });
+  test('R26: a wrong password is SECURITY_FAULT and is not tried again for a quarter of an hour', async () => {
+    const it = await virtualHouse({ meters: { count: 2, password: 'other' } });
+    it.broker.connect();
+    await it.run(14 * minute);
+    const { ports } = await it.house.snapshot();
+    expect(ports[0]?.meters.map(({ verdict, failures }) => [verdict, failures])).toEqual([
+      ['SECURITY_FAULT', 1],
+      ['SECURITY_FAULT', 1],
+    ]);
+  });
+});
+
 test('the adapter is pulled out and comes back: the port is opened again by itself', async () => {
   const it = await virtualHouse({ meters: { count: 2 } });
   it.broker.connect();

@@ -3,12 +3,14 @@ import { dayMs, type Millis, millis } from '../src/base/time.ts';
 import { type Ingest, newIngest, valueKey } from '../src/central/ingest.ts';
 import { compose, type House, type World } from '../src/compose.ts';
 import { parseConfig } from '../src/config/load.ts';
+import { fromHex } from '../src/base/hex.ts';
 import { silentLog } from '../src/base/log.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { genericModel } from '../src/meter/model.ts';
 import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { Counters } from '../src/store/counters.ts';
 import { Store } from '../src/store/store.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { TwinBroker } from './twin-broker.ts';
@@ -19,6 +21,7 @@ export interface VirtualHouse {
   readonly clock: VirtualClock;
   readonly simulated: SimulatedHouse;
   readonly database: MemoryDatabase;
+  readonly counters: MemoryDatabase;
   readonly broker: TwinBroker;
   readonly ingest: Ingest;
   readonly since: Millis;
@@ -33,7 +36,7 @@ export interface VirtualHouse {
 
 export async function virtualHouse(
   scenario: ScenarioInput,
-  options: { start?: number; days?: number; offsetS?: number; config?: string } = {},
+  options: { start?: number; days?: number; offsetS?: number; config?: string; meter?: string } = {},
 ): Promise<VirtualHouse> {
   const start = options.start ?? Date.UTC(2026, 10, 24, 12, 20);
   const days = options.days ?? 2;
@@ -52,21 +55,23 @@ export async function virtualHouse(
       '[[port]]\nname = "bus"\ndevice = "/dev/virtual"',
       ...simulated.meters.map(
         ({ settings }) =>
-          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nclient = 17\nphysical = ${settings.physical}\nauth = "lls"\nsecret = "file:/secret"\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
+          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${options.meter ?? 'client = 17\nauth = "lls"\nsecret = "file:/secret"'}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
       ),
     ].join('\n'),
     'virtual.toml',
   );
   const database = new MemoryDatabase();
+  const counters = new MemoryDatabase();
   const ingest = newIngest();
   const broker = new TwinBroker(clock, ingest, 't1', 'g1');
-  const it = { clock, simulated, database, broker, ingest, since } as VirtualHouse;
+  const it = { clock, simulated, database, counters, broker, ingest, since } as VirtualHouse;
   const begin = async () => {
     const store = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 1 });
     const world: World = {
       clock,
       log: silentLog,
       store,
+      counters: new Counters(counters),
       models: new Map([[genericModel.name, genericModel]]),
       version: '0',
       boot: 'b',
@@ -75,7 +80,12 @@ export async function virtualHouse(
         it.port = virtualPort(simulated.bus, clock);
         return Promise.resolve(it.port);
       },
-      secret: () => Buffer.from('meter'),
+      secret: (reference) =>
+        reference === 'file:/ek'
+          ? fromHex('000102030405060708090a0b0c0d0e0f')
+          : reference === 'file:/ak'
+            ? Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')
+            : Buffer.from('meter'),
       file: () => new Uint8Array(0),
       disk: () => null,
       rssBytes: () => 0,

@@ -9,6 +9,7 @@ state_directory = "/var/lib/meter-gateway"
 poll_offset_s = 60             # wait after the end of an interval before it is asked for
 back_fill_days = 40            # how far back a new series begins, where the meter has no 'since'
 check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "warn"
+# system_title = "4d47570000000042"              # of this gateway in ciphered associations; default: from its id
 # status_socket = "/run/meter-gateway/status.sock"   # default: status.sock in the state directory
 
 [mqtt]
@@ -44,8 +45,15 @@ model = "generic"              # hardware/meters/NAME.toml
 client = 1                     # client SAP
 server = 1                     # logical device
 physical = 1001                # HDLC physical address; left out: one-octet addressing
-auth = "lls"                   # or "none"
+auth = "lls"                   # none, lls, hls-md5, hls-sha1, hls-sha256, hls-manufacturer, hls-gmac
 secret = "file:/etc/meter-gateway/secrets/m-60120001"
 profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
+# For ciphered associations (always with hls-gmac); the keys in hex, one line each:
+# encryption_key = "credential:m-60120001-ek"
+# authentication_key = "credential:m-60120001-ak"
+# suite = 0                    # 0, 1 or 2
+# policy = "authenticated-encrypted"
+# wrapping = "service"         # or "general"
+# counter_object = "0-0:43.1.0*255"
 since = "2026-10-01T00:00:00Z" # first interval of the series
 `;

@@ -38,6 +38,9 @@ export function gsrnIsValid(digits: string): boolean {
   return (10 - (sum % 10)) % 10 === Number(digits[17]);
 }
 
+const mechanisms = ['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'] as const;
+const policies = ['authenticated', 'encrypted', 'authenticated-encrypted'] as const;
+
 const profile = v.strictObject({
   obis: obisCode,
   period_s: v.optional(v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'), 3600),
@@ -50,8 +53,14 @@ const meter = v.strictObject({
   client: v.optional(whole(1, 127), 1),
   server: v.optional(whole(0, 16_383), 1),
   physical: v.optional(whole(0, 16_383)),
-  auth: v.optional(v.picklist(['none', 'lls'], 'none or lls'), 'none'),
+  auth: v.optional(v.picklist(mechanisms, mechanisms.join(', ')), 'none'),
   secret: v.optional(reference),
+  encryption_key: v.optional(reference),
+  authentication_key: v.optional(reference),
+  suite: v.optional(v.picklist([0, 1, 2], '0, 1 or 2'), 0),
+  policy: v.optional(v.picklist(policies, policies.join(', ')), 'authenticated-encrypted'),
+  wrapping: v.optional(v.picklist(['service', 'general'], 'service or general'), 'service'),
+  counter_object: v.optional(obisCode, '0-0:43.1.0*255'),
   profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [
     { obis: '1-0:99.1.0*255', period_s: 3600 },
   ]),
@@ -80,6 +89,7 @@ export const configSchema = v.strictObject({
     poll_offset_s: v.optional(whole(0, 1800), 60),
     back_fill_days: v.optional(whole(0, 400), 40),
     check_point_ids: v.optional(v.picklist(['refuse', 'warn'], 'refuse or warn'), 'refuse'),
+    system_title: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex'))),
     status_socket: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path'))),
   }),
   mqtt: v.strictObject({
@@ -136,10 +146,17 @@ export function crossCheck(config: Config): { errors: Problem[]; warnings: Probl
       unique(`address on ${aPort.name}`, `${aMeter.server}/${aMeter.physical ?? '-'}`, `${here}.server`);
       if (aMeter.id === '_')
         errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
-      if (aMeter.auth === 'lls' && !aMeter.secret)
-        errors.push({ path: `${here}.secret`, message: 'auth = "lls" needs a secret' });
-      if (aMeter.auth === 'none' && aMeter.secret)
-        warnings.push({ path: `${here}.secret`, message: 'not used with auth = "none"' });
+      const wantsSecret = aMeter.auth !== 'none' && aMeter.auth !== 'hls-gmac';
+      if (wantsSecret && !aMeter.secret)
+        errors.push({ path: `${here}.secret`, message: `auth = "${aMeter.auth}" needs a secret` });
+      if (!wantsSecret && aMeter.secret)
+        warnings.push({ path: `${here}.secret`, message: `not used with auth = "${aMeter.auth}"` });
+      const someKey = aMeter.encryption_key !== undefined || aMeter.authentication_key !== undefined;
+      for (const key of ['encryption_key', 'authentication_key'] as const) {
+        if ((someKey || aMeter.auth === 'hls-gmac') && aMeter[key] === undefined) {
+          errors.push({ path: `${here}.${key}`, message: 'ciphering needs both keys' });
+        }
+      }
       if (aPort.link === 'wrapper' && aMeter.physical !== undefined)
         warnings.push({ path: `${here}.physical`, message: 'not used with link = "wrapper"' });
       if (/^\d{18}$/.test(aMeter.point) && !gsrnIsValid(aMeter.point)) {

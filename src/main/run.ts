@@ -1,5 +1,5 @@
 /** `meter-gateway run`: the real world, signals, systemd. */
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
@@ -13,6 +13,7 @@ import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { type MeterModel, meterModelSchema } from '../meter/model.ts';
 import { serveStatus } from '../status/local-server.ts';
+import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
 import { stateFolder } from './level-database.ts';
 import { openLog } from './logger.ts';
@@ -84,14 +85,16 @@ export async function run(configPath: string): Promise<number> {
   if (damage.quarantined + damage.missing + damage.log.length > 0)
     log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
 
+  const countersDatabase = await folder.openCounters();
   const world: World = {
     clock: systemClock,
     log,
     store,
+    counters: new Counters(countersDatabase),
     models: meterModels(),
     version,
     boot: randomUUID(),
-    random: Math.random,
+    random: () => randomInt(2 ** 47) / 2 ** 47,
     openPort: (device, baud) => openPort(device, baud, systemClock),
     secret,
     file,
@@ -188,6 +191,7 @@ export async function run(configPath: string): Promise<number> {
   clearInterval(timer);
   await closeStatus();
   await store.close();
+  await countersDatabase.close();
   log.info({ code }, 'stopped');
   return code;
 }

@@ -34,6 +34,8 @@ function alone(observation: Observation): Verdict {
   switch (lastError) {
     case 'authentication-refused':
     case 'association-refused':
+    case 'deciphering-failed':
+    case 'replayed-counter':
       return 'SECURITY_FAULT';
     case 'identity-mismatch':
       return 'IDENTITY_MISMATCH';

@@ -5,6 +5,7 @@ import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time
 import type { PortOwner } from '../line/port-owner.ts';
 import {
   identify,
+  readInvocationCounter,
   type Identity,
   type ProfileLayout,
   readLayout,
@@ -13,18 +14,30 @@ import {
   requireIdentity,
 } from '../meter/jobs.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import { obis } from '../dlms/cosem/logical-name.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
+import type { Port } from '../line/port.ts';
 import { integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, withRange } from '../reading/coverage.ts';
 import { unitName } from '../reading/unit.ts';
+import type { Counters } from '../store/counters.ts';
 import type { Store } from '../store/store.ts';
 import { backOffMs, type PlanSettings, plan, type PlannedMeter, type PlannedSlice, silentPauseMs } from './plan.ts';
 import { judge, type Observation, type Verdict } from './reachability.ts';
 
+/** A ciphered association: counters come from a lease, one for each session. */
+export interface MeterSecurity {
+  readonly settings: Omit<CipheringSettings, 'nextCounter'>;
+  /** Names the key whose counter is counted; never the key itself. */
+  readonly counterName: string;
+  readonly counterObject: LogicalName;
+}
 export interface PolledMeter {
   readonly origin: Origin;
+  /** Without ciphering; the runner adds it for each session. */
   readonly access: MeterAccess;
+  readonly security?: MeterSecurity;
   readonly profiles: readonly {
     readonly profile: string;
     readonly periodMs: number;
@@ -39,6 +52,7 @@ export interface RunnerSettings {
   readonly owner: PortOwner;
   readonly meters: readonly PolledMeter[];
   readonly store: Store;
+  readonly counters: Counters;
   readonly clock: Clock;
   readonly log: Log;
   readonly plan: PlanSettings;
@@ -69,6 +83,10 @@ const graceMs = 60_000;
 const shortestRowWaitMs = 20_000;
 const longestRowWaitMs = 10 * 60_000;
 const storePauseMs = 5000;
+/** More than any session sends; what is left is given to the next one. */
+const countersPerSession = 500;
+/** Client SAP of the public client (Green Book 9.1.4). */
+const publicClient = 16;
 /** Registers are delivered with the first poll of each day. */
 const readingEveryMs = dayMs;
 
@@ -86,6 +104,8 @@ interface MeterState {
   readingAt: Millis | undefined;
   recent: { damaged: number; repeated: number }[];
   intervalsRead: number;
+  /** The meter may have heard a higher counter than ours: ask before the next association. */
+  askCounter: boolean;
 }
 
 export class PortRunner {
@@ -117,6 +137,7 @@ export class PortRunner {
           readingAt: undefined,
           recent: [],
           intervalsRead: 0,
+          askCounter: false,
         },
       ]),
     );
@@ -194,9 +215,15 @@ export class PortRunner {
       retries: state.failures > 0 && !state.fragile ? 0 : state.fragile ? access.retries + 6 : access.retries,
       model: state.fragile ? { ...access.model, max_info: 64, window: 1 } : access.model,
     };
-    const session = new Session(port, clock, adapted);
+    let session = new Session(port, clock, adapted);
     let failure: Failure | undefined;
     try {
+      const { security } = state.polled;
+      if (security)
+        session = new Session(port, clock, {
+          ...adapted,
+          ciphering: await this.cipheringFor(state, security, port, adapted),
+        });
       await session.connect();
       state.identity = await identify(session, clock, access.model);
       requireIdentity(state.identity, origin.serial);
@@ -216,6 +243,7 @@ export class PortRunner {
     if (!failure) {
       if (state.failures > 0) log.info({ port: this.name, meter: origin.meter }, 'meter answers again');
       state.failures = state.refused = 0;
+      state.askCounter = false;
       state.lastError = undefined;
       state.lastSuccess = clock.wall();
       const calm = state.recent.slice(-calmSessions);
@@ -231,14 +259,21 @@ export class PortRunner {
       return;
     }
     state.failures++;
-    const refused = failure.code === 'authentication-refused' || failure.code === 'association-refused';
+    const refused =
+      failure.code === 'authentication-refused' ||
+      failure.code === 'association-refused' ||
+      failure.code === 'deciphering-failed';
+    // A counter that is behind looks like a refusal: one question to the public client tells (R37), then once more.
+    const counterSuspect =
+      state.polled.security !== undefined && !state.askCounter && (refused || failure.code === 'service-exception');
+    state.askCounter = counterSuspect;
     state.refused = refused ? state.refused + 1 : 0;
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
-    const pauseMs =
-      state.fragile && session.heard
-        ? 1000
-        : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
+    const soon = counterSuspect || (state.fragile && session.heard);
+    const pauseMs = soon
+      ? 1000
+      : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
     state.notBefore = later(now, pauseMs);
     this.silentNotBefore = later(now, silentPauseMs(now - started, session.heard));
     if (state.failures === 1 || state.failures % 20 === 0) {
@@ -254,6 +289,31 @@ export class PortRunner {
         failure.message,
       );
     }
+  }
+
+  /** Leases counters for a session, and raises ours where the meter is ahead; nothing lowers them. */
+  private async cipheringFor(
+    state: MeterState,
+    security: MeterSecurity,
+    port: Port,
+    access: MeterAccess,
+  ): Promise<CipheringSettings> {
+    const { clock, counters, log } = this.settings;
+    let atLeast = 0;
+    if (state.askCounter) {
+      const asking = new Session(port, clock, { ...access, client: publicClient, auth: 'none', secret: undefined });
+      try {
+        await asking.connect();
+        atLeast = (await readInvocationCounter(asking, security.counterObject)) + 1;
+        log.info({ meter: state.polled.origin.meter, atLeast }, 'invocation counter of the meter read');
+      } finally {
+        await asking.close();
+      }
+    }
+    return {
+      ...security.settings,
+      nextCounter: await counters.lease(security.counterName, countersPerSession, atLeast),
+    };
   }
 
   private async layout(state: MeterState, session: Session, profile: string): Promise<ProfileLayout> {

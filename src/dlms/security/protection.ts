@@ -12,7 +12,6 @@ export type Suite = 0 | 1 | 2;
 /** Bits of the security control octet (Green Book 9.2.7.2.4.1); the low four bits are the suite. */
 export const securityControl = { authentication: 0x10, encryption: 0x20, broadcast: 0x40, compression: 0x80 } as const;
 export const tagLength = 12;
-export const keyLength = (suite: Suite): number => (suite === 2 ? 32 : 16);
 
 export interface ProtectionKeys {
   /** Block cipher key: global unicast, global broadcast or dedicated encryption key. */
