@@ -7,6 +7,8 @@ import koffi from 'koffi';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { newIngest } from '../../src/central/ingest.ts';
 import { subscribe } from '../../src/central/subscriber.ts';
+import { openPort } from '../../src/line/open-port.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { realBroker, until } from '../broker.ts';
 import { formulaIndex } from '../recorded.ts';
@@ -182,11 +184,12 @@ describe('meter-gateway read, against meter-simulator', () => {
 
   test('a port that another program has is named', async () => {
     const { device } = await simulate(['--pty', join(folder, 'tty-busy')]);
-    const first = spawn(node, [gateway, 'read', device, '--timeout', '20000', '--client', '99', '--server', '9'], {
-      stdio: 'ignore',
-    });
-    children.push(first);
-    await until(async () => (await run(gateway, ['read', device])).err.includes('port-busy'), 'port-busy');
+    const held = await openPort(device, 9600, systemClock);
+    const result = await run(gateway, ['read', device]);
+    expect(result.code).toBe(3);
+    expect(result.err).toContain('port-busy');
+    await held.close();
+    expect((await run(gateway, ['read', device])).code).toBe(0);
   });
 });
 
