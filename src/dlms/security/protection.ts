@@ -90,7 +90,8 @@ export function unprotect(content: Uint8Array, systemTitle: Uint8Array, keys: Pr
     decipher.setAAD(concat(encrypted ? associated : [...associated, text]));
     decipher.setAuthTag(r.take(tagLength));
   }
-  const plain = encrypted ? Uint8Array.from(decipher.update(text)) : text;
+  const deciphered = encrypted ? decipher.update(text) : text;
+  const plain = new Uint8Array(deciphered.buffer, deciphered.byteOffset, deciphered.length);
   // Without authentication there is nothing to check, and final() would ask for a tag.
   if (authenticated) {
     try {

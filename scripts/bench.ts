@@ -1,0 +1,136 @@
+/**
+ * Decode benchmark on test/vectors (inputs of the peers' figures in the README). Level A: frames in memory → value tree.
+ * Level B: A and rows with real UTC dates, by the functions that the daemon uses. One iteration = fresh state, all frames
+ * fed in order; CPU time of this thread, responses per second, median of five.
+ */
+import { readFileSync } from 'node:fs';
+import { concat } from '../src/base/cursor.ts';
+import { decode } from '../src/base/codec.ts';
+import { fromHex } from '../src/base/hex.ts';
+import { Secret } from '../src/base/secret.ts';
+import { type Data, dataCodec } from '../src/dlms/axdr/data.ts';
+import { bufferEntries, type CaptureObject, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
+import { Deframer } from '../src/dlms/hdlc/deframer.ts';
+import { unprotect } from '../src/dlms/security/protection.ts';
+import { Unwrapper } from '../src/dlms/wrapper/wrapper.ts';
+import { type Apdu, decodeApdu } from '../src/dlms/xdlms/apdu.ts';
+
+const linesOf = (name: string): Uint8Array[] =>
+  readFileSync(new URL(`../test/vectors/${name}.hex`, import.meta.url), 'latin1')
+    .trim()
+    .split('\n')
+    .map(fromHex);
+const keys = {
+  encryption: new Secret(fromHex('000102030405060708090A0B0C0D0E0F')),
+  authentication: new Secret(fromHex('D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF')),
+};
+const column = (classId: number, logicalName: string): CaptureObject => ({
+  classId,
+  logicalName,
+  attribute: 2,
+  dataIndex: 0,
+});
+const columns = [
+  clockColumn,
+  column(1, '0.0.96.10.1.255'),
+  ...['1', '2', '3', '4'].map((c) => column(3, `1.0.${c}.8.0.255`)),
+];
+
+/** Blocks joined as the association joins them. */
+function valueOf(apdus: readonly Apdu[]): Data {
+  const blocks: Uint8Array[] = [];
+  for (const apdu of apdus) {
+    if (apdu.kind === 'get-response-normal' && 'data' in apdu.result) return apdu.result.data;
+    if (apdu.kind === 'get-response-with-datablock' && 'raw' in apdu.result) blocks.push(apdu.result.raw);
+  }
+  return decode(dataCodec, concat(blocks), () => {});
+}
+const wrapped = (frames: readonly Uint8Array[]): Data => {
+  const unwrapper = new Unwrapper();
+  return valueOf(frames.flatMap((octets) => unwrapper.push(octets).map(({ apdu }) => decodeApdu(apdu).apdu)));
+};
+const hdlc = (frames: readonly Uint8Array[]): Data => {
+  const deframer = new Deframer();
+  const apdus: Apdu[] = [];
+  let parts: Uint8Array[] = [];
+  for (const octets of frames) {
+    for (const frame of deframer.push(octets)) {
+      parts.push(frame.information);
+      if (frame.segmented) continue;
+      apdus.push(decodeApdu(concat(parts).subarray(3)).apdu);
+      parts = [];
+    }
+  }
+  return valueOf(apdus);
+};
+const ciphered = (frames: readonly Uint8Array[]): Data => {
+  const [frame] = new Unwrapper().push(frames[0] as Uint8Array);
+  const { apdu } = decodeApdu((frame as { apdu: Uint8Array }).apdu);
+  if (apdu.kind !== 'general-glo-ciphering') throw new Error(apdu.kind);
+  return valueOf([decodeApdu(unprotect(apdu.content, apdu.systemTitle, keys).text).apdu]);
+};
+const inputs: [string, (frames: readonly Uint8Array[]) => Data][] = [
+  ['wrap24', wrapped],
+  ['wrapblk24', wrapped],
+  ['hdlc24', hdlc],
+  ['glo24', ciphered],
+  ['wrap744', wrapped],
+  ['wrapblk744', wrapped],
+  ['glo744', ciphered],
+];
+/** Responses per second of the fastest other implementation, level A and B (bench/README of the inputs). */
+const peers: Record<string, { A?: number; B: number }> = {
+  wrap24: { A: 248_809, B: 67_113 },
+  wrapblk24: { B: 65_138 },
+  hdlc24: { B: 19_119 },
+  glo24: { B: 47_613 },
+  wrap744: { B: 2353 },
+  wrapblk744: { B: 2067 },
+  glo744: { B: 1804 },
+};
+
+function perSecond(work: () => void): number {
+  const cpu = () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6;
+  let count = 1;
+  for (;;) {
+    const from = cpu();
+    for (let i = 0; i < count; i++) work();
+    if (cpu() - from > 0.15) break;
+    count *= 2;
+  }
+  const rates = Array.from({ length: 5 }, () => {
+    const from = cpu();
+    for (let i = 0; i < count; i++) work();
+    return count / (cpu() - from);
+  }).toSorted((a, b) => a - b);
+  return Math.round(rates[2] as number);
+}
+
+const result: Record<string, { A: number; B: number }> = {};
+let sink = 0;
+for (const [name, decoder] of inputs) {
+  const frames = linesOf(name);
+  const rows = name.endsWith('744') ? 744 : 24;
+  const entries = bufferEntries(decoder(frames), columns, 3_600_000);
+  if (entries.length !== rows || entries.some(({ stamp }) => stamp === undefined))
+    throw new Error(`${name} decodes to ${entries.length} rows`);
+  result[name] = {
+    A: perSecond(() => {
+      sink += decoder(frames).type.length;
+    }),
+    B: perSecond(() => {
+      sink += bufferEntries(decoder(frames), columns, 3_600_000).length;
+    }),
+  };
+}
+if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ decode: result })}\n`);
+else {
+  process.stdout.write('input        level A/s   level B/s   best peer B/s   ratio B\n');
+  for (const [name, { A, B }] of Object.entries(result)) {
+    const peer = (peers[name] as { B: number }).B;
+    process.stdout.write(
+      `${name.padEnd(12)} ${String(A).padStart(9)} ${String(B).padStart(11)} ${String(peer).padStart(15)} ${(B / peer).toFixed(1).padStart(9)}\n`,
+    );
+  }
+}
+if (sink < 0) process.stdout.write('');
