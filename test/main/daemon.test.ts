@@ -193,6 +193,15 @@ describe('meter-gateway read, against meter-simulator', () => {
   });
 });
 
+test('incident: after a rebuild npx found the program but might not run it', async () => {
+  const npx = (...args: string[]) =>
+    new Promise<string>((resolve) =>
+      execFile('npx', ['--no-install', ...args], { cwd: root, timeout: 60_000 }, (_, out, err) => resolve(out + err)),
+    );
+  expect(await npx('meter-gateway', '--version')).toMatch(/^\d+\.\d+\.\d+$/m);
+  expect(await npx('meter-simulator', '--help')).toContain('Virtual electricity meters');
+});
+
 describe('meter-gateway decode', () => {
   test('rows of a recorded exchange from standard input', async () => {
     const result = await run(gateway, ['decode', '--rows', '-'], {
