@@ -6,6 +6,8 @@ import type { CipheringSettings } from '../../src/dlms/association/ciphering.ts'
 import { type AssociationSettings, proposedByDefault } from '../../src/dlms/association/client.ts';
 import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
 import { type ServerClient, serverConformance } from '../../src/dlms/association/server.ts';
+import type { Data } from '../../src/dlms/axdr/data.ts';
+import { conformance } from '../../src/dlms/xdlms/conformance.ts';
 import { array, octets, readable, type ServerObject } from '../../src/dlms/cosem/server-object.ts';
 import { serverAddress } from '../../src/dlms/hdlc/frame.ts';
 import { ClientStack, type StackEvent, type StackRequest } from '../../src/dlms/stack/client.ts';
@@ -29,6 +31,33 @@ const objects: ServerObject[] = [
     attributes: [readable(2, octets(new Uint8Array(3000).fill(7)))],
   },
 ];
+/** What was written and invoked, newest last. */
+const written: Data[] = [];
+const invoked: (Data | undefined)[] = [];
+objects.push({
+  classId: 18,
+  version: 0,
+  logicalName: '0.0.44.0.0.255',
+  attributes: [
+    {
+      id: 2,
+      access: 3,
+      set: (value) => {
+        written.push(value);
+        return 0;
+      },
+    },
+  ],
+  methods: [
+    {
+      id: 2,
+      act: (parameters) => {
+        invoked.push(parameters);
+        return { result: 0 };
+      },
+    },
+  ],
+});
 interface Options {
   link?: 'hdlc' | 'wrapper';
   mechanism?: AssociationSettings['mechanism'];
@@ -43,6 +72,7 @@ interface Options {
   clientCounter?: { value: number };
   meddle?: (octets: Uint8Array, index: number, from: 'client' | 'server') => Uint8Array;
   server?: ServerStack;
+  serverConformance?: number;
 }
 
 function world(options: Options) {
@@ -84,7 +114,7 @@ function world(options: Options) {
       server: {
         clients: new Map([[1, client]]),
         objects,
-        conformance: serverConformance,
+        conformance: options.serverConformance ?? serverConformance,
         maxPdu: 400,
         systemTitle: serverTitle,
         challenge: () => Buffer.from('server-challenge'),
@@ -225,6 +255,77 @@ describe.each(['hdlc', 'wrapper'] as const)('%s', (link) => {
       expect(it.clientCounter.value).toBeLessThanOrEqual(103);
       works({ link, mechanism: 'hls-gmac', suite, dedicated: true, wrapping: 'general' });
     });
+  });
+});
+
+describe('values that are longer than the meter’s PDU go out in blocks', () => {
+  const value: Data = { type: 'octet-string', value: Uint8Array.from({ length: 2345 }, (_, i) => i & 0xff) };
+  const set: StackRequest = {
+    kind: 'set',
+    attribute: { classId: 18, logicalName: '0.0.44.0.0.255', attribute: 2 },
+    value,
+  };
+  const action: StackRequest = {
+    kind: 'action',
+    classId: 18,
+    logicalName: '0.0.44.0.0.255',
+    method: 2,
+    parameters: value,
+  };
+  test.each([
+    ['hdlc, in the clear', { link: 'hdlc', mechanism: 'lls' }],
+    ['wrapper, in the clear', { mechanism: 'lls' }],
+    ['wrapper, ciphered', { mechanism: 'hls-gmac' }],
+    [
+      'hdlc, general ciphering, dedicated key',
+      { link: 'hdlc', mechanism: 'hls-gmac', wrapping: 'general', dedicated: true },
+    ],
+  ] as [string, Options][])('%s', (_, options) => {
+    const it = world(options);
+    it.ask({ kind: 'connect' }, 'connected');
+    expect(it.ask(set, 'was-set')).toEqual({ kind: 'was-set', result: 0 });
+    expect(written.at(-1)).toEqual(value);
+    expect(it.ask(action, 'acted')).toEqual({ kind: 'acted', result: 0 });
+    expect(invoked.at(-1)).toEqual(value);
+    // No frame to the meter is longer than what it takes.
+    if (!options.link)
+      for (const { from, octets: sent } of it.wire)
+        if (from === 'client') expect(sent.length - 8).toBeLessThanOrEqual(400);
+    const one = it.ask(get(name), 'got');
+    expect(code(one)).toBe('got');
+  });
+  test('refused at the end; stopped by the meter in the middle: at once (meter-quirks 54)', () => {
+    const it = world({ mechanism: 'lls' });
+    it.ask({ kind: 'connect' }, 'connected');
+    const denied = it.ask(
+      { ...set, attribute: { classId: 1, logicalName: name, attribute: 2 } } as StackRequest,
+      'was-set',
+    );
+    expect(denied).toEqual({ kind: 'was-set', result: 3 });
+    let blocks = 0;
+    const stopped = world({
+      mechanism: 'lls',
+      meddle: (sent, _, from) => {
+        if (from !== 'server' || sent[8] !== 0xc5) return sent;
+        blocks++;
+        const last = Buffer.from([0xc5, 0x03, sent[10] as number, 0x11, 0, 0, 0, 1]);
+        return Buffer.concat([sent.subarray(0, 6), Buffer.from([0, last.length]), last]);
+      },
+    });
+    stopped.ask({ kind: 'connect' }, 'connected');
+    expect(stopped.ask(set, 'was-set')).toEqual({ kind: 'was-set', result: 17 });
+    expect(blocks).toBe(1);
+  });
+  test('a meter that cannot take blocks: request-too-long, before anything is sent', () => {
+    const it = world({
+      mechanism: 'lls',
+      serverConformance: serverConformance & ~conformance('block-transfer-with-set-or-write'),
+    });
+    it.ask({ kind: 'connect' }, 'connected');
+    const before = it.wire.length;
+    expect(() => it.ask(set, 'was-set')).toThrow(/the meter takes 400/);
+    expect(it.wire).toHaveLength(before);
+    expect(code(it.ask(get(name), 'got'))).toBe('got');
   });
 });
 

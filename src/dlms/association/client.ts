@@ -3,7 +3,7 @@
  * (Green Book 9.3, 9.4). APDUs in, APDUs and events out.
  */
 import { concat } from '../../base/cursor.ts';
-import { decode } from '../../base/codec.ts';
+import { decode, encode } from '../../base/codec.ts';
 import { CodecError, Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Secret } from '../../base/secret.ts';
@@ -28,7 +28,7 @@ import {
   type GetResult,
   getResults,
 } from '../xdlms/apdu.ts';
-import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
+import { type Conformance, type ConformanceName, conformance, has } from '../xdlms/conformance.ts';
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
 import { Ciphering, type CipheringSettings } from './ciphering.ts';
 import { type AssociationInput, type AssociationState, associationTable } from './client-states.ts';
@@ -98,6 +98,8 @@ interface Pending {
   blocks: Uint8Array[];
   blockOctets: number;
   nextBlock: number | undefined;
+  /** A SET or ACTION whose value goes out in blocks. */
+  outgoing?: { readonly raw: Uint8Array; sent: number; number: number };
 }
 /** Confirmed service, high priority: C0 with the invoke-id in the low four bits. */
 const invokePriority = 0xc0;
@@ -226,16 +228,63 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       case 'set': {
         const { selection, ...attribute } = request.attribute;
         begin(1, []);
-        const apdu: Apdu = { kind: 'set-request-normal', invokeId, attribute, value: request.value };
+        const whole: Apdu = { kind: 'set-request-normal', invokeId, attribute, value: request.value };
+        const octets = encodeApdu(selection ? { ...whole, selection } : whole);
+        if (!this.isLong(octets, 'block-transfer-with-set-or-write')) return this.send(octets, now);
+        const block = this.firstBlock(encode(dataCodec, request.value));
+        const apdu: Apdu = { kind: 'set-request-with-first-datablock', invokeId, attribute, block };
         return this.send(encodeApdu(selection ? { ...apdu, selection } : apdu), now);
       }
       case 'action': {
         const { classId, logicalName, method, parameters } = request;
         begin(1, []);
-        const apdu: Apdu = { kind: 'action-request-normal', invokeId, method: { classId, logicalName, method } };
-        return this.send(encodeApdu(parameters ? { ...apdu, parameters } : apdu), now);
+        const descriptor = { classId, logicalName, method };
+        const whole: Apdu = { kind: 'action-request-normal', invokeId, method: descriptor };
+        const octets = encodeApdu(parameters ? { ...whole, parameters } : whole);
+        if (!parameters || !this.isLong(octets, 'block-transfer-with-action')) return this.send(octets, now);
+        const block = this.firstBlock(encode(dataCodec, parameters));
+        return this.send(
+          encodeApdu({ kind: 'action-request-with-first-pblock', invokeId, method: descriptor, block }),
+          now,
+        );
       }
     }
+  }
+
+  /** Octets of ciphering around an APDU: tag, length, title, security control, counter, tag of authentication. */
+  private get overhead(): number {
+    return this.ciphering ? 36 : 0;
+  }
+  private isLong(octets: Uint8Array, transfer: ConformanceName): boolean {
+    return octets.length + this.overhead > this.serverMaxPdu && has(this.negotiated, transfer);
+  }
+  private firstBlock(raw: Uint8Array): { last: boolean; number: number; raw: Uint8Array } {
+    (this.pending as Pending).outgoing = { raw, sent: 0, number: 0 };
+    return this.nextOutgoing();
+  }
+  private nextOutgoing(): { last: boolean; number: number; raw: Uint8Array } {
+    const outgoing = (this.pending as Pending).outgoing as NonNullable<Pending['outgoing']>;
+    // Tags, invoke-id, descriptor, selection, last, number and a length of three octets stand before the raw data.
+    const size = Math.max(1, this.serverMaxPdu - 24 - this.overhead);
+    const raw = outgoing.raw.subarray(outgoing.sent, outgoing.sent + size);
+    outgoing.sent += raw.length;
+    outgoing.number += 1;
+    return { last: outgoing.sent >= outgoing.raw.length, number: outgoing.number, raw };
+  }
+  /** The meter took block `number` and waits for the next. */
+  private continueOutgoing(
+    number: number,
+    kind: 'set-request-with-datablock' | 'action-request-with-pblock',
+    now: Millis,
+  ): void {
+    const { outgoing, invokeId } = this.pending as Pending;
+    if (!outgoing)
+      return this.fail(new Failure('unexpected-apdu', 'the meter asks for a block of a request that has none'));
+    if (number === outgoing.number - 1) return; // The answer before, once more.
+    if (number !== outgoing.number || outgoing.sent >= outgoing.raw.length) {
+      return this.fail(new Failure('block-out-of-order', `block ${number} acknowledged, ${outgoing.number} was sent`));
+    }
+    this.send(encodeApdu({ kind, invokeId, block: this.nextOutgoing() }), now);
   }
 
   private sendGet(attributes: readonly Attribute[], invokeId: number, now: Millis): void {
@@ -455,6 +504,16 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       case 'set-response-normal':
         if (pending.request.kind !== 'set') break;
         return this.done({ kind: 'was-set', result: apdu.result });
+      case 'set-response-datablock':
+        if (pending.request.kind !== 'set') break;
+        return this.continueOutgoing(apdu.number, 'set-request-with-datablock', now);
+      case 'set-response-last-datablock':
+        // Also in the middle: the meter stops the transfer (meter-quirks 54).
+        if (pending.request.kind !== 'set') break;
+        return this.done({ kind: 'was-set', result: apdu.result });
+      case 'action-response-next-pblock':
+        if (pending.request.kind !== 'action') break;
+        return this.continueOutgoing(apdu.number, 'action-request-with-pblock', now);
       case 'action-response-normal': {
         if (pending.request.kind !== 'action') break;
         const { result, returned } = apdu.response;

@@ -1,9 +1,10 @@
 /** The application association, server side: what a meter does. Every APDU gets a well-formed answer or none at all. */
-import { Writer } from '../../base/cursor.ts';
+import { decode } from '../../base/codec.ts';
+import { concat, Writer } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism } from '../acse/apdu.ts';
-import { writeData } from '../axdr/data.ts';
+import { type Data, dataCodec, writeData } from '../axdr/data.ts';
 import { accessResult, objectListData, type ServerObject } from '../cosem/server-object.ts';
 import {
   type Apdu,
@@ -40,12 +41,26 @@ export interface ServerSettings {
 }
 export const serverConformance: Conformance = conformance(
   'block-transfer-with-get-or-read',
+  'block-transfer-with-set-or-write',
+  'block-transfer-with-action',
   'multiple-references',
   'get',
   'set',
   'selective-access',
   'action',
 );
+
+/** A value that comes in blocks. */
+interface LongValue {
+  readonly what: { readonly attribute: AttributeOf } | { readonly method: MethodOf };
+  readonly parts: Uint8Array[];
+  octets: number;
+  number: number;
+}
+type AttributeOf = ApduOf<'set-request-normal'>['attribute'];
+type MethodOf = ApduOf<'action-request-normal'>['method'];
+/** The longest value that a client may build up in blocks. */
+const incomingLimit = 1 << 16;
 
 interface LongGet {
   readonly invokeId: number;
@@ -61,6 +76,7 @@ export class ServerAssociation {
   private negotiated: Conformance = 0;
   private clientMaxPdu = 0xffff;
   private long: LongGet | undefined;
+  private incoming: LongValue | undefined;
   private objects: readonly ServerObject[] = [];
   private ciphering: Ciphering | undefined;
   /** HLS: the proof that must come before anything else. */
@@ -78,6 +94,7 @@ export class ServerAssociation {
     this.client = undefined;
     this.ciphering = undefined;
     this.awaited = undefined;
+    this.incoming = undefined;
     this.long = undefined;
   }
 
@@ -240,35 +257,81 @@ export class ServerAssociation {
       }
       case 'get-request-next':
         return this.next(apdu);
-      case 'set-request-normal': {
+      case 'set-request-normal':
         this.long = undefined;
-        const { classId, logicalName, attribute } = apdu.attribute;
-        const { object, refused } = this.find(classId, logicalName);
-        const found = object?.attributes.find(({ id }) => id === attribute);
-        const result = !object
-          ? (refused as number)
-          : found?.set
-            ? found.set(apdu.value)
-            : accessResult['read-write-denied'];
-        return { kind: 'set-response-normal', invokeId: apdu.invokeId, result };
-      }
-      case 'action-request-normal': {
+        return { kind: 'set-response-normal', invokeId: apdu.invokeId, result: this.set(apdu.attribute, apdu.value) };
+      case 'action-request-normal':
         this.long = undefined;
-        const { classId, logicalName, method } = apdu.method;
-        const { object, refused } = this.find(classId, logicalName);
-        const found = object?.methods?.find(({ id }) => id === method);
-        const response = !object
-          ? { result: refused as number }
-          : found
-            ? found.act(apdu.parameters)
-            : { result: accessResult['read-write-denied'] };
-        return { kind: 'action-response-normal', invokeId: apdu.invokeId, response };
-      }
+        return {
+          kind: 'action-response-normal',
+          invokeId: apdu.invokeId,
+          response: this.act(apdu.method, apdu.parameters),
+        };
+      case 'set-request-with-first-datablock':
+        this.incoming = { what: { attribute: apdu.attribute }, parts: [], octets: 0, number: 0 };
+        return this.take(apdu.invokeId, apdu.block);
+      case 'action-request-with-first-pblock':
+        this.incoming = { what: { method: apdu.method }, parts: [], octets: 0, number: 0 };
+        return this.take(apdu.invokeId, apdu.block);
+      case 'set-request-with-datablock':
+      case 'action-request-with-pblock':
+        return this.take(apdu.invokeId, apdu.block);
       default:
         break;
     }
     // A service that this association did not negotiate.
     return { kind: 'exception-response', stateError: 1, serviceError: 2 };
+  }
+
+  /** One block of a long value; the last one does what was asked. */
+  private take(
+    invokeId: number,
+    block: { readonly last: boolean; readonly number: number; readonly raw: Uint8Array },
+  ): Apdu {
+    const { incoming } = this;
+    if (!incoming) return { kind: 'exception-response', stateError: 1, serviceError: 2 };
+    const { what } = incoming;
+    const stop = (result: number): Apdu => {
+      this.incoming = undefined;
+      return 'attribute' in what
+        ? { kind: 'set-response-last-datablock', invokeId, result, number: block.number }
+        : { kind: 'action-response-normal', invokeId, response: { result } };
+    };
+    incoming.octets += block.raw.length;
+    if (block.number !== incoming.number + 1) return stop(19);
+    if (incoming.octets > incomingLimit) return stop(accessResult['other-reason']);
+    incoming.number = block.number;
+    incoming.parts.push(block.raw);
+    if (!block.last) {
+      return 'attribute' in what
+        ? { kind: 'set-response-datablock', invokeId, number: block.number }
+        : { kind: 'action-response-next-pblock', invokeId, number: block.number };
+    }
+    let value: Data;
+    try {
+      value = decode(dataCodec, concat(incoming.parts));
+    } catch {
+      return stop(accessResult['type-unmatched']);
+    }
+    this.incoming = undefined;
+    if ('attribute' in what) return stop(this.set(what.attribute, value));
+    return { kind: 'action-response-normal', invokeId, response: this.act(what.method, value) };
+  }
+
+  private set({ classId, logicalName, attribute }: AttributeOf, value: Data): number {
+    const { object, refused } = this.find(classId, logicalName);
+    if (!object) return refused as number;
+    return object.attributes.find(({ id }) => id === attribute)?.set?.(value) ?? accessResult['read-write-denied'];
+  }
+
+  private act(
+    { classId, logicalName, method }: MethodOf,
+    parameters: Data | undefined,
+  ): { result: number; returned?: GetResult } {
+    const { object, refused } = this.find(classId, logicalName);
+    if (!object) return { result: refused as number };
+    const found = object.methods?.find(({ id }) => id === method);
+    return found ? found.act(parameters) : { result: accessResult['read-write-denied'] };
   }
 
   private find(classId: number, logicalName: string): { object?: ServerObject; refused?: number } {
