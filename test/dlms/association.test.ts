@@ -297,10 +297,7 @@ describe('values that are longer than the meter’s PDU go out in blocks', () =>
   test('refused at the end; stopped by the meter in the middle: at once (meter-quirks 54)', () => {
     const it = world({ mechanism: 'lls' });
     it.ask({ kind: 'connect' }, 'connected');
-    const denied = it.ask(
-      { ...set, attribute: { classId: 1, logicalName: name, attribute: 2 } } as StackRequest,
-      'was-set',
-    );
+    const denied = it.ask({ ...set, attribute: { classId: 1, logicalName: name, attribute: 2 } }, 'was-set');
     expect(denied).toEqual({ kind: 'was-set', result: 3 });
     let blocks = 0;
     const stopped = world({
