@@ -128,6 +128,7 @@ export const errorTable = {
   'port-lost': entry('line', 'line', 3, 'The adapter was unplugged or the connection closed: check the cable.'),
   busy: entry('local', 'gateway', 2, 'One request at a time: wait for the answer.'),
   'not-associated': entry('local', 'gateway', 2, 'Open the association first.'),
+  'not-negotiated': entry('local', 'meter', 2, 'The meter does not offer this service: use another way.'),
   'request-too-long': entry('local', 'gateway', 2, 'Ask for fewer objects in one request.'),
   'bad-argument': entry('local', 'operator', 2, 'See --help.'),
   'secret-missing': entry('local', 'operator', 2, 'Give the secret by METER_SECRET, --secret-file or at the prompt.'),

@@ -1,204 +1,13 @@
 /** Client against server: every mechanism, suite, policy, wrapping and link; and everything that must be refused. */
 import { describe, expect, test } from 'vitest';
-import { Secret } from '../../src/base/secret.ts';
-import { later, type Millis, millis } from '../../src/base/time.ts';
-import type { CipheringSettings } from '../../src/dlms/association/ciphering.ts';
-import { type AssociationSettings, proposedByDefault } from '../../src/dlms/association/client.ts';
 import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
-import { type ServerClient, serverConformance } from '../../src/dlms/association/server.ts';
+import { serverConformance } from '../../src/dlms/association/server.ts';
+import { invoked, key, type Options, world, written } from '../association-world.ts';
+import { Secret } from '../../src/base/secret.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
+import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { conformance } from '../../src/dlms/xdlms/conformance.ts';
-import { array, octets, readable, type ServerObject } from '../../src/dlms/cosem/server-object.ts';
-import { serverAddress } from '../../src/dlms/hdlc/frame.ts';
-import { ClientStack, type StackEvent, type StackRequest } from '../../src/dlms/stack/client.ts';
-import { ServerStack } from '../../src/dlms/stack/server.ts';
 
-const clientTitle = Buffer.from('MMM\u0000\u0000\u0000\u0000\u0001', 'latin1');
-const serverTitle = Buffer.from('ABCDEFGH');
-const key = (length: number, first: number) => new Secret(Uint8Array.from({ length }, (_, i) => first + i));
-const objects: ServerObject[] = [
-  { classId: 15, version: 1, logicalName: '0.0.40.0.0.255', attributes: [readable(2, array())] },
-  {
-    classId: 1,
-    version: 0,
-    logicalName: '0.0.42.0.0.255',
-    attributes: [readable(2, octets(Buffer.from('SIM0000000000001')))],
-  },
-  {
-    classId: 1,
-    version: 0,
-    logicalName: '0.0.96.1.0.255',
-    attributes: [readable(2, octets(new Uint8Array(3000).fill(7)))],
-  },
-];
-/** What was written and invoked, newest last. */
-const written: Data[] = [];
-const invoked: (Data | undefined)[] = [];
-objects.push({
-  classId: 18,
-  version: 0,
-  logicalName: '0.0.44.0.0.255',
-  attributes: [
-    {
-      id: 2,
-      access: 3,
-      set: (value) => {
-        written.push(value);
-        return 0;
-      },
-    },
-  ],
-  methods: [
-    {
-      id: 2,
-      act: (parameters) => {
-        invoked.push(parameters);
-        return { result: 0 };
-      },
-    },
-  ],
-});
-interface Options {
-  link?: 'hdlc' | 'wrapper';
-  mechanism?: AssociationSettings['mechanism'];
-  serverMechanism?: ServerClient['mechanism'];
-  suite?: 0 | 1 | 2;
-  ciphered?: boolean;
-  policy?: CipheringSettings['policy'];
-  wrapping?: CipheringSettings['wrapping'];
-  dedicated?: boolean;
-  secret?: string;
-  clientKeys?: { ek: Secret; ak: Secret };
-  clientCounter?: { value: number };
-  meddle?: (octets: Uint8Array, index: number, from: 'client' | 'server') => Uint8Array;
-  server?: ServerStack;
-  serverConformance?: number;
-}
-
-function world(options: Options) {
-  const {
-    link = 'wrapper',
-    mechanism = 'none',
-    suite = 0,
-    ciphered = false,
-    policy = 'authenticated-encrypted',
-    wrapping = 'service',
-  } = options;
-  const length = suite === 2 ? 32 : 16;
-  const keys = { encryption: key(length, 0), authentication: key(length, 0xd0) };
-  const clientCounter = options.clientCounter ?? { value: 100 };
-  const serverCounter = { value: 5000 };
-  const common = { suite, policy, wrapping } as const;
-  const secured = ciphered || mechanism === 'hls-gmac';
-  const client: ServerClient = {
-    mechanism: options.serverMechanism ?? mechanism,
-    secret: new Secret(Buffer.from('Gurux')),
-    ...(secured && { ciphering: { ...common, keys, nextCounter: () => serverCounter.value++ } }),
-  };
-  const size = { maxInfoTransmit: 128, maxInfoReceive: 128, windowTransmit: 1, windowReceive: 1 };
-  const timing = {
-    answerTimeoutMs: 1000,
-    quietMs: 100,
-    retries: 1,
-    octetMs: 0,
-    inactivityMs: 60_000,
-    reassemblyLimit: 65_536,
-  };
-  const server =
-    options.server ??
-    new ServerStack({
-      link:
-        link === 'wrapper'
-          ? { kind: 'wrapper', server: 1 }
-          : { kind: 'hdlc', settings: { role: 'server', own: serverAddress(1), parameters: size, ...timing } },
-      server: {
-        clients: new Map([[1, client]]),
-        objects,
-        conformance: options.serverConformance ?? serverConformance,
-        maxPdu: 400,
-        systemTitle: serverTitle,
-        challenge: () => Buffer.from('server-challenge'),
-      },
-    });
-  const stack = new ClientStack({
-    link:
-      link === 'wrapper'
-        ? { kind: 'wrapper', client: 1, server: 1 }
-        : {
-            kind: 'hdlc',
-            settings: {
-              role: 'client',
-              own: { logical: 1, size: 1 },
-              peer: serverAddress(1),
-              parameters: size,
-              ...timing,
-            },
-          },
-    association: {
-      mechanism,
-      secret: new Secret(Buffer.from(options.secret ?? 'Gurux')),
-      challenge: Buffer.from('client-challenge'),
-      systemTitle: clientTitle,
-      ...(secured && {
-        ciphering: {
-          ...common,
-          ownTitle: clientTitle,
-          keys: options.clientKeys
-            ? { encryption: options.clientKeys.ek, authentication: options.clientKeys.ak }
-            : keys,
-          nextCounter: () => clientCounter.value++,
-          ...(options.dedicated && { dedicated: key(length, 0x40) }),
-        },
-      }),
-      proposed: proposedByDefault,
-      maxPdu: 400,
-      answerTimeoutMs: 5000,
-      valueLimit: 1 << 20,
-    },
-    release: true,
-  });
-  let now: Millis = millis(0);
-  let index = 0;
-  const wire: { from: 'client' | 'server'; octets: Uint8Array }[] = [];
-  const events: StackEvent[] = [];
-  const until = (...kinds: StackEvent['kind'][]): StackEvent => {
-    for (let steps = 0; steps < 2000; steps++) {
-      let moved = false;
-      for (let sent = stack.pollTransmit(); sent; sent = stack.pollTransmit()) {
-        moved = true;
-        const passed = options.meddle ? options.meddle(sent, index++, 'client') : sent;
-        wire.push({ from: 'client', octets: passed });
-        server.receive(passed, now);
-      }
-      for (let sent = server.pollTransmit(); sent; sent = server.pollTransmit()) {
-        moved = true;
-        const passed = options.meddle ? options.meddle(sent, index++, 'server') : sent;
-        wire.push({ from: 'server', octets: passed });
-        stack.receive(passed, now);
-      }
-      for (let event = stack.pollEvent(); event; event = stack.pollEvent()) events.push(event);
-      const at = events.findIndex(({ kind }) => kinds.includes(kind) || kind === 'failed');
-      if (at >= 0) return events.splice(0, at + 1).at(-1) as StackEvent;
-      if (moved) continue;
-      const deadline = stack.deadline();
-      expect(deadline, `waiting for ${kinds.join()}`).toBeDefined();
-      now = later(deadline as Millis, 0);
-      stack.wake(now);
-      server.wake(now);
-    }
-    throw new Error('no end');
-  };
-  return {
-    stack,
-    server,
-    wire,
-    clientCounter,
-    ask: (request: StackRequest, ...kinds: StackEvent['kind'][]) => {
-      stack.request(request, now);
-      return until(...kinds);
-    },
-  };
-}
 const get = (...names: string[]): StackRequest => ({
   kind: 'get',
   attributes: names.map((logicalName) => ({ classId: 1, logicalName, attribute: 2 })),
@@ -228,7 +37,7 @@ test('the table has an action for every state and input', () => {
 });
 
 describe.each(['hdlc', 'wrapper'] as const)('%s', (link) => {
-  test.each(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-sha256'] as const)(
+  test.each(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-sha256', 'hls-ecdsa'] as const)(
     '%s, in the clear',
     (mechanism) => {
       const it = works({ link, mechanism });
@@ -236,7 +45,7 @@ describe.each(['hdlc', 'wrapper'] as const)('%s', (link) => {
     },
   );
   describe.each([0, 1, 2] as const)('suite %i', (suite) => {
-    test.each(['none', 'lls', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'] as const)(
+    test.each(['none', 'lls', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256', 'hls-ecdsa'] as const)(
       '%s, authenticated and encrypted',
       (mechanism) => {
         const it = works({ link, mechanism, suite, ciphered: true });
@@ -262,15 +71,11 @@ describe('values that are longer than the meter’s PDU go out in blocks', () =>
   const value: Data = { type: 'octet-string', value: Uint8Array.from({ length: 2345 }, (_, i) => i & 0xff) };
   const set: StackRequest = {
     kind: 'set',
-    attribute: { classId: 18, logicalName: '0.0.44.0.0.255', attribute: 2 },
-    value,
+    assignments: [{ attribute: { classId: 18, logicalName: '0.0.44.0.0.255', attribute: 2 }, value }],
   };
   const action: StackRequest = {
     kind: 'action',
-    classId: 18,
-    logicalName: '0.0.44.0.0.255',
-    method: 2,
-    parameters: value,
+    invocations: [{ classId: 18, logicalName: '0.0.44.0.0.255', method: 2, parameters: value }],
   };
   test.each([
     ['hdlc, in the clear', { link: 'hdlc', mechanism: 'lls' }],
@@ -283,9 +88,9 @@ describe('values that are longer than the meter’s PDU go out in blocks', () =>
   ] as [string, Options][])('%s', (_, options) => {
     const it = world(options);
     it.ask({ kind: 'connect' }, 'connected');
-    expect(it.ask(set, 'was-set')).toEqual({ kind: 'was-set', result: 0 });
+    expect(it.ask(set, 'was-set')).toEqual({ kind: 'was-set', results: [0] });
     expect(written.at(-1)).toEqual(value);
-    expect(it.ask(action, 'acted')).toEqual({ kind: 'acted', result: 0 });
+    expect(it.ask(action, 'acted')).toEqual({ kind: 'acted', results: [{ result: 0 }] });
     expect(invoked.at(-1)).toEqual(value);
     // No frame to the meter is longer than what it takes.
     if (!options.link)
@@ -297,8 +102,11 @@ describe('values that are longer than the meter’s PDU go out in blocks', () =>
   test('refused at the end; stopped by the meter in the middle: at once (meter-quirks 54)', () => {
     const it = world({ mechanism: 'lls' });
     it.ask({ kind: 'connect' }, 'connected');
-    const denied = it.ask({ ...set, attribute: { classId: 1, logicalName: name, attribute: 2 } }, 'was-set');
-    expect(denied).toEqual({ kind: 'was-set', result: 3 });
+    const denied = it.ask(
+      { kind: 'set', assignments: [{ attribute: { classId: 1, logicalName: name, attribute: 2 }, value }] },
+      'was-set',
+    );
+    expect(denied).toEqual({ kind: 'was-set', results: [3] });
     let blocks = 0;
     const stopped = world({
       mechanism: 'lls',
@@ -310,7 +118,7 @@ describe('values that are longer than the meter’s PDU go out in blocks', () =>
       },
     });
     stopped.ask({ kind: 'connect' }, 'connected');
-    expect(stopped.ask(set, 'was-set')).toEqual({ kind: 'was-set', result: 17 });
+    expect(stopped.ask(set, 'was-set')).toEqual({ kind: 'was-set', results: [17] });
     expect(blocks).toBe(1);
   });
   test('a meter that cannot take blocks: request-too-long, before anything is sent', () => {

@@ -170,10 +170,14 @@ describe('refusals', () => {
     ).rejects.toMatchObject({ code: 'access-refused' });
     const set = {
       kind: 'set',
-      attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
-      value: { type: 'unsigned', value: 1 },
+      assignments: [
+        {
+          attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
+          value: { type: 'unsigned', value: 1 },
+        },
+      ],
     } as const;
-    expect(await it.clock.complete(it.session.exchange(set, 'was-set'))).toMatchObject({ result: 3 });
+    expect(await it.clock.complete(it.session.exchange(set, 'was-set'))).toMatchObject({ results: [3] });
   });
   test('another meter at the address', async () => {
     const it = world({});
@@ -195,17 +199,19 @@ test('SET of the clock and ACTION on the disconnector', async () => {
       const { dateTimeOctets } = await import('../../src/dlms/cosem/date-time.ts');
       const time = { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 };
       const set = await session.exchange(
-        { kind: 'set', attribute: time, value: { type: 'octet-string', value: dateTimeOctets(clock.wall()) } },
+        {
+          kind: 'set',
+          assignments: [{ attribute: time, value: { type: 'octet-string', value: dateTimeOctets(clock.wall()) } }],
+        },
         'was-set',
       );
       const after = await identify(session, clock, genericModel);
       const acted = await session.exchange(
         {
           kind: 'action',
-          classId: 70,
-          logicalName: '0.0.96.3.10.255',
-          method: 1,
-          parameters: { type: 'integer', value: 0 },
+          invocations: [
+            { classId: 70, logicalName: '0.0.96.3.10.255', method: 1, parameters: { type: 'integer', value: 0 } },
+          ],
         },
         'acted',
       );
@@ -215,9 +221,9 @@ test('SET of the clock and ACTION on the disconnector', async () => {
     })(),
   );
   expect(Math.round((result.before.clockDeviationMs as number) / 1000)).toBe(30);
-  expect(result.set.result).toBe(0);
+  expect(result.set.results).toEqual([0]);
   expect(Math.abs(result.after.clockDeviationMs as number)).toBeLessThan(500);
-  expect(result.acted.result).toBe(0);
+  expect(result.acted.results).toEqual([{ result: 0 }]);
   expect(result.state).toEqual({ type: 'enum', value: 0 });
   expect(meter.controlState).toBe(0);
 });

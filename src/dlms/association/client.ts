@@ -2,9 +2,7 @@
  * The application association, client side: AARQ, GET, SET, ACTION, RLRQ; block transfer is a state, not a loop
  * (Green Book 9.3, 9.4). APDUs in, APDUs and events out.
  */
-import { concat } from '../../base/cursor.ts';
-import { decode, encode } from '../../base/codec.ts';
-import { CodecError, Failure, messageOf } from '../../base/errors.ts';
+import { Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Secret } from '../../base/secret.ts';
 import { later, type Millis } from '../../base/time.ts';
@@ -17,21 +15,34 @@ import {
   mechanism,
   userDiagnostic,
 } from '../acse/apdu.ts';
-import { type Data, dataCodec } from '../axdr/data.ts';
+import type { Data } from '../axdr/data.ts';
+import type { LogicalName } from '../cosem/logical-name.ts';
 import {
   actionResultName,
   type Apdu,
-  type Attribute,
+  type ApduOf,
   dataAccessResult,
   decodeApdu,
   encodeApdu,
-  type GetResult,
-  getResults,
+  getResponseOctets,
 } from '../xdlms/apdu.ts';
-import { type Conformance, type ConformanceName, conformance, has } from '../xdlms/conformance.ts';
+import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
-import { Ciphering, type CipheringSettings } from './ciphering.ts';
+import { accessExchange } from './access.ts';
+import { actionExchange } from './action.ts';
+import { BlockTransfer } from './block-transfer.ts';
+import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
 import { type AssociationInput, type AssociationState, associationTable } from './client-states.ts';
+import {
+  type Exchange,
+  type ExchangeContext,
+  invokePriority,
+  type ServiceEvent,
+  type ServiceRequest,
+} from './exchange.ts';
+import { getExchange } from './get.ts';
+import { shortNameExchange } from './read-write.ts';
+import { setExchange } from './set.ts';
 
 export interface AssociationSettings {
   readonly mechanism: 'none' | 'lls' | HlsMechanism;
@@ -41,6 +52,8 @@ export interface AssociationSettings {
   readonly challenge?: Uint8Array;
   /** Ciphered context; also the keys of HLS by GMAC. */
   readonly ciphering?: CipheringSettings;
+  /** HLS by ECDSA: the suite names the curve; our private and the meter's public signing key. */
+  readonly signing?: { readonly suite: 1 | 2; readonly keys: NonNullable<PublicKeys['signing']> };
   /** Our system title, where a mechanism wants it without ciphering (HLS by SHA-256). */
   readonly systemTitle?: Uint8Array;
   readonly proposed: Conformance;
@@ -50,6 +63,18 @@ export interface AssociationSettings {
   readonly answerTimeoutMs: number;
   /** The longest value that block transfer may build up, octets. */
   readonly valueLimit: number;
+  /** Most items in one list; default 10 (meter-quirks 53). */
+  readonly listLimit?: number;
+  /** General block transfer: blocks that we take in one go, 1 to 63; default 1. */
+  readonly transferWindow?: number;
+  /** Short-name referencing: base names, filled once the object list was read. */
+  readonly shortNames?: ReadonlyMap<LogicalName, number>;
+  /** The association object that takes our proof; not everywhere 0.0.40.0.0.255 (meter-quirks 39). */
+  readonly associationObject?: LogicalName;
+  /** The mechanism name in AARQ: always left out, always there, or only with authentication (meter-quirks 37). */
+  readonly mechanismName?: 'always' | 'never';
+  /** The meter never proves itself in turn (meter-quirks 36). */
+  readonly oneSidedProof?: boolean;
 }
 export const proposedByDefault: Conformance = conformance(
   'block-transfer-with-get-or-read',
@@ -61,48 +86,21 @@ export const proposedByDefault: Conformance = conformance(
   'selective-access',
   'action',
 );
+export const proposedWithShortNames: Conformance = conformance(
+  'read',
+  'write',
+  'multiple-references',
+  'parameterized-access',
+  'information-report',
+);
 
-export type AssociationRequest =
-  | { readonly kind: 'associate' }
-  | { readonly kind: 'get'; readonly attributes: readonly Attribute[] }
-  | { readonly kind: 'set'; readonly attribute: Attribute; readonly value: Data }
-  | {
-      readonly kind: 'action';
-      readonly classId: number;
-      readonly logicalName: string;
-      readonly method: number;
-      readonly parameters?: Data;
-    }
-  | { readonly kind: 'release' };
+export type AssociationRequest = { readonly kind: 'associate' } | ServiceRequest | { readonly kind: 'release' };
 export type AssociationEvent =
   | { readonly kind: 'associated'; readonly conformance: Conformance; readonly maxPdu: number }
-  | { readonly kind: 'got'; readonly results: readonly GetResult[] }
-  /** data-access-result; 0 = success. */
-  | { readonly kind: 'was-set'; readonly result: number }
-  /** action-result; 0 = success. */
-  | { readonly kind: 'acted'; readonly result: number; readonly returned?: GetResult }
-  /** Progress of a long answer: octets so far. */
-  | { readonly kind: 'block'; readonly octets: number }
+  | ServiceEvent
   | { readonly kind: 'released' }
   | { readonly kind: 'notified'; readonly apdu: Apdu }
   | { readonly kind: 'failed'; readonly error: Failure };
-
-type ServiceRequest = Exclude<AssociationRequest, { kind: 'associate' | 'release' }>;
-interface Pending {
-  readonly request: ServiceRequest;
-  readonly invokeId: number;
-  /** The attributes of a GET still to be asked, where lists are not allowed. */
-  readonly rest: readonly Attribute[];
-  readonly asked: number;
-  readonly results: GetResult[];
-  blocks: Uint8Array[];
-  blockOctets: number;
-  nextBlock: number | undefined;
-  /** A SET or ACTION whose value goes out in blocks. */
-  outgoing?: { readonly raw: Uint8Array; sent: number; number: number };
-}
-/** Confirmed service, high priority: C0 with the invoke-id in the low four bits. */
-const invokePriority = 0xc0;
 
 export class ClientAssociation implements Machine<AssociationRequest, AssociationEvent> {
   state: AssociationState = 'idle';
@@ -116,12 +114,17 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private negotiated: Conformance = 0;
   private serverMaxPdu = 0xffff;
   private invokeId = 0;
-  private pending: Pending | undefined;
+  private pending: { readonly request: ServiceRequest; readonly exchange: Exchange } | undefined;
   private timer: Millis | undefined;
+  private readonly transfer: BlockTransfer;
+  private transferTries = 0;
+  /** The request went out in general blocks, or its answer comes so. */
+  private transferring = false;
 
   constructor(settings: AssociationSettings) {
     this.settings = settings;
     this.ciphering = settings.ciphering && new Ciphering(settings.ciphering);
+    this.transfer = new BlockTransfer(settings.transferWindow ?? 1, settings.valueLimit);
   }
   pollTransmit(): Uint8Array | undefined {
     return this.out.shift();
@@ -174,12 +177,12 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     const authentication = this.authenticationValue();
     return encodeAcse({
       kind: 'aarq',
-      applicationContext: applicationContext[ciphering ? 'logical-name-ciphered' : 'logical-name'],
+      applicationContext:
+        applicationContext[`${settings.shortNames ? 'short-name' : 'logical-name'}${ciphering ? '-ciphered' : ''}`],
       ...(title && { callingApTitle: title }),
-      ...(authentication && {
-        authentication: true,
+      ...(authentication && { authentication: true, authenticationValue: authentication }),
+      ...((authentication ? settings.mechanismName !== 'never' : settings.mechanismName === 'always') && {
         mechanism: mechanism[settings.mechanism],
-        authenticationValue: authentication,
       }),
       userInformation: ciphering ? ciphering.wrapInitiate(initiate) : initiate,
     });
@@ -193,8 +196,13 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       if (!secret) throw new Failure('secret-missing', 'LLS needs a password');
       return secret.reveal();
     }
-    if (chosen === 'hls-gmac' ? !this.ciphering : !secret) {
-      throw new Failure('secret-missing', `${chosen} needs ${chosen === 'hls-gmac' ? 'keys' : 'a secret'}`);
+    if (this.settings.shortNames) {
+      throw new Failure('bad-argument', 'high level security is not supported with short-name referencing');
+    }
+    const byKeys = chosen === 'hls-gmac' || chosen === 'hls-ecdsa';
+    const keys = chosen === 'hls-ecdsa' ? this.settings.signing?.keys : this.ciphering;
+    if (byKeys ? !keys : !secret) {
+      throw new Failure('secret-missing', `${chosen} needs ${byKeys ? 'keys' : 'a secret'}`);
     }
     if (!challenge || challenge.length < 8 || challenge.length > 64) {
       throw new Failure('bad-argument', 'HLS needs a challenge of 8 to 64 octets');
@@ -203,112 +211,65 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
 
   private send(apdu: Uint8Array, now: Millis): void {
-    if (apdu.length > this.serverMaxPdu && this.state === 'associated') {
-      this.pending = undefined;
-      throw new Failure('request-too-long', `request of ${apdu.length} octets, the meter takes ${this.serverMaxPdu}`);
-    }
     // AARQ and RLRQ are ACSE: what is ciphered in them is ciphered inside.
-    this.out.push(this.ciphering && !isAcse(apdu[0] as number) ? this.ciphering.wrap(apdu) : apdu);
+    const acse = isAcse(apdu[0] as number);
+    const octets = this.ciphering && !acse ? this.ciphering.wrap(apdu) : apdu;
     this.timer = later(now, this.settings.answerTimeoutMs);
+    this.transferring = false;
+    if (acse) {
+      this.out.push(octets);
+      return;
+    }
+    this.transfer.restart();
+    this.transferTries = 0;
+    if (octets.length <= this.serverMaxPdu) {
+      this.out.push(octets);
+      return;
+    }
+    if (!has(this.negotiated, 'general-block-transfer')) {
+      this.abandon();
+      throw new Failure('request-too-long', `request of ${octets.length} octets, the meter takes ${this.serverMaxPdu}`);
+    }
+    this.transferring = true;
+    this.out.push(...this.transfer.send(octets, this.serverMaxPdu));
   }
 
   private serve(request: ServiceRequest, now: Millis): void {
-    this.invokeId = (this.invokeId + 1) & 0x0f;
-    const invokeId = invokePriority | this.invokeId;
-    const begin = (asked: number, rest: readonly Attribute[]): void => {
-      this.pending = { request, invokeId, rest, asked, results: [], blocks: [], blockOctets: 0, nextBlock: undefined };
+    const { settings } = this;
+    const general = has(this.negotiated, 'general-block-transfer');
+    const context: ExchangeContext = {
+      negotiated: this.negotiated,
+      maxRequest: general ? 0xffff : Math.max(12, this.serverMaxPdu - (this.ciphering?.overhead ?? 0)),
+      listLimit: settings.listLimit ?? 10,
+      valueLimit: settings.valueLimit,
+      shortNames: settings.shortNames,
+      nextInvokeId: () => {
+        this.invokeId = (this.invokeId + 1) & 0x0f;
+        return invokePriority | this.invokeId;
+      },
+      emit: (event) => void this.events.push(event),
     };
-    switch (request.kind) {
-      case 'get': {
-        if (request.attributes.length === 0) throw new Failure('bad-argument', 'GET of nothing');
-        const together = request.attributes.length === 1 || has(this.negotiated, 'multiple-references');
-        begin(together ? request.attributes.length : 1, together ? [] : request.attributes.slice(1));
-        return this.sendGet(together ? request.attributes : request.attributes.slice(0, 1), invokeId, now);
-      }
-      case 'set': {
-        const { selection, ...attribute } = request.attribute;
-        begin(1, []);
-        const whole: Apdu = { kind: 'set-request-normal', invokeId, attribute, value: request.value };
-        const octets = encodeApdu(selection ? { ...whole, selection } : whole);
-        if (!this.isLong(octets, 'block-transfer-with-set-or-write')) return this.send(octets, now);
-        const block = this.firstBlock(encode(dataCodec, request.value));
-        const apdu: Apdu = { kind: 'set-request-with-first-datablock', invokeId, attribute, block };
-        return this.send(encodeApdu(selection ? { ...apdu, selection } : apdu), now);
-      }
-      case 'action': {
-        const { classId, logicalName, method, parameters } = request;
-        begin(1, []);
-        const descriptor = { classId, logicalName, method };
-        const whole: Apdu = { kind: 'action-request-normal', invokeId, method: descriptor };
-        const octets = encodeApdu(parameters ? { ...whole, parameters } : whole);
-        if (!parameters || !this.isLong(octets, 'block-transfer-with-action')) return this.send(octets, now);
-        const block = this.firstBlock(encode(dataCodec, parameters));
-        return this.send(
-          encodeApdu({ kind: 'action-request-with-first-pblock', invokeId, method: descriptor, block }),
-          now,
-        );
-      }
+    const exchange = exchangeOf(request, context);
+    this.pending = { request, exchange };
+    try {
+      this.send(encodeApdu(exchange.first()), now);
+    } catch (error) {
+      this.pending = undefined;
+      throw error;
     }
   }
 
-  /** Octets of ciphering around an APDU: tag, length, title, security control, counter, tag of authentication. */
-  private get overhead(): number {
-    return this.ciphering ? 36 : 0;
-  }
-  private isLong(octets: Uint8Array, transfer: ConformanceName): boolean {
-    return octets.length + this.overhead > this.serverMaxPdu && has(this.negotiated, transfer);
-  }
-  private firstBlock(raw: Uint8Array): { last: boolean; number: number; raw: Uint8Array } {
-    (this.pending as Pending).outgoing = { raw, sent: 0, number: 0 };
-    return this.nextOutgoing();
-  }
-  private nextOutgoing(): { last: boolean; number: number; raw: Uint8Array } {
-    const outgoing = (this.pending as Pending).outgoing as NonNullable<Pending['outgoing']>;
-    // Tags, invoke-id, descriptor, selection, last, number and a length of three octets stand before the raw data.
-    const size = Math.max(1, this.serverMaxPdu - 24 - this.overhead);
-    const raw = outgoing.raw.subarray(outgoing.sent, outgoing.sent + size);
-    outgoing.sent += raw.length;
-    outgoing.number += 1;
-    return { last: outgoing.sent >= outgoing.raw.length, number: outgoing.number, raw };
-  }
-  /** The meter took block `number` and waits for the next. */
-  private continueOutgoing(
-    number: number,
-    kind: 'set-request-with-datablock' | 'action-request-with-pblock',
-    now: Millis,
-  ): void {
-    const { outgoing, invokeId } = this.pending as Pending;
-    if (!outgoing)
-      return this.fail(new Failure('unexpected-apdu', 'the meter asks for a block of a request that has none'));
-    if (number === outgoing.number - 1) return; // The answer before, once more.
-    if (number !== outgoing.number || outgoing.sent >= outgoing.raw.length) {
-      return this.fail(new Failure('block-out-of-order', `block ${number} acknowledged, ${outgoing.number} was sent`));
-    }
-    this.send(encodeApdu({ kind, invokeId, block: this.nextOutgoing() }), now);
-  }
-
-  private sendGet(attributes: readonly Attribute[], invokeId: number, now: Millis): void {
-    const [first] = attributes;
-    if (attributes.length > 1 || !first) {
-      return this.send(encodeApdu({ kind: 'get-request-with-list', invokeId, attributes: [...attributes] }), now);
-    }
-    const { selection, ...attribute } = first;
-    const apdu: Apdu = { kind: 'get-request-normal', invokeId, attribute };
-    this.send(encodeApdu(selection ? { ...apdu, selection } : apdu), now);
-  }
-
-  receive(octets: Uint8Array, now: Millis): void {
+  receive(received: Uint8Array, now: Millis): void {
     let apdu: Apdu | AcseApdu;
     try {
-      if (octets.length > 0 && isAcse(octets[0] as number)) apdu = decodeAcse(octets);
+      const octets = this.unblocked(received, now);
+      if (!octets) return;
+      if (isAcse(octets[0] ?? 0)) apdu = decodeAcse(octets);
       else {
-        let decoded = decodeApdu(octets);
+        const plain = this.deciphered(octets);
+        if (this.streamed(plain)) return;
+        const decoded = decodeApdu(plain);
         this.trailing += decoded.trailing;
-        if (this.ciphering && Ciphering.isCiphered(decoded.apdu))
-          decoded = decodeApdu(this.ciphering.unwrap(decoded.apdu));
-        else if (this.ciphering && this.state !== 'idle' && !isOpen(decoded.apdu)) {
-          throw new Failure('deciphering-failed', `${decoded.apdu.kind} came unprotected`);
-        }
         apdu = decoded.apdu;
       }
     } catch (error) {
@@ -316,7 +277,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       if (this.state === 'releasing') return this.apply('timeout', now);
       if (this.state === 'idle') return;
       return this.fail(
-        error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error), { octets }),
+        error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error), { octets: received }),
       );
     }
     switch (apdu.kind) {
@@ -324,6 +285,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       case 'rlre':
         return this.apply(apdu.kind, now, apdu);
       case 'event-notification':
+      case 'information-report-request':
       case 'data-notification':
         return this.apply('notification', now, apdu);
       case 'exception-response':
@@ -334,8 +296,57 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     }
   }
 
+  /** The APDU inside of general blocks; undefined while more of them must come. */
+  private unblocked(octets: Uint8Array, now: Millis): Uint8Array | undefined {
+    if (octets[0] !== 0xe0) return octets;
+    const { apdu } = decodeApdu(octets);
+    const { whole, out } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
+    // Blocks that nobody asked for (meter-quirks 55) are put together, and not answered.
+    if (this.pending || this.state === 'authenticating') {
+      this.transferring = true;
+      this.transferTries = 0;
+      this.out.push(...out);
+      this.timer = later(now, this.settings.answerTimeoutMs);
+    }
+    return whole;
+  }
+
+  /** More blocks of an answer are on their way: the link must go on asking for them. */
+  get expecting(): boolean {
+    return this.transferring && (this.pending !== undefined || this.state === 'authenticating');
+  }
+
+  private deciphered(octets: Uint8Array): Uint8Array {
+    if (!this.ciphering) return octets;
+    const { apdu, trailing } = decodeApdu(octets);
+    this.trailing += trailing;
+    if (Ciphering.isCiphered(apdu)) return this.ciphering.unwrap(apdu);
+    if (this.state !== 'idle' && !isOpen(apdu))
+      throw new Failure('deciphering-failed', `${apdu.kind} came unprotected`);
+    return octets;
+  }
+
+  /** A value that was asked for as a stream and came whole: its octets go on as they are. */
+  private streamed(plain: Uint8Array): boolean {
+    const { pending } = this;
+    if (this.state !== 'associated' || pending?.request.kind !== 'get' || pending.request.stream !== true) return false;
+    const value = getResponseOctets(plain);
+    if (!value || (value.invokeId & 0x0f) !== this.invokeId) return false;
+    this.events.push({ kind: 'value-octets', octets: value.octets });
+    this.done({ kind: 'got', results: [] });
+    return true;
+  }
+
   wake(now: Millis): void {
-    if (this.timer !== undefined && now >= this.timer) this.apply('timeout', now);
+    if (this.timer === undefined || now < this.timer) return;
+    if (this.expecting && this.transferTries < 2) {
+      // A block was lost: ask for the ones after the last good one.
+      this.transferTries++;
+      this.timer = later(now, this.settings.answerTimeoutMs);
+      this.out.push(...this.transfer.again());
+      return;
+    }
+    this.apply('timeout', now);
   }
 
   private apply(input: AssociationInput, now: Millis, apdu?: Apdu | AcseApdu): void {
@@ -444,7 +455,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       peerChallenge,
       ownChallenge: challenge as Uint8Array,
       keys: global?.keys,
-      suite: global?.suite ?? 0,
+      suite: this.settings.signing?.suite ?? global?.suite ?? 0,
+      signing: this.settings.signing?.keys,
     };
     const proof = hlsProof(
       chosen as HlsMechanism,
@@ -453,12 +465,15 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     );
     this.invokeId = (this.invokeId + 1) & 0x0f;
     this.state = 'authenticating';
-    const method = { classId: 15, logicalName: '0.0.40.0.0.255', method: 1 };
+    const method = { classId: 15, logicalName: this.settings.associationObject ?? '0.0.40.0.0.255', method: 1 };
     const parameters: Data = { type: 'octet-string', value: proof };
-    this.send(
-      encodeApdu({ kind: 'action-request-normal', invokeId: invokePriority | this.invokeId, method, parameters }),
-      now,
-    );
+    const invokeId = invokePriority | this.invokeId;
+    try {
+      this.send(encodeApdu({ kind: 'action-request-normal', invokeId, method, parameters }), now);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.fail(error);
+    }
   }
 
   /** Pass 4: the meter's proof over our challenge. Without a right one there is no association. */
@@ -470,6 +485,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         new Failure('authentication-refused', `the meter refused our proof: ${actionResultName[result] ?? result}`),
       );
     }
+    if (!returned && this.settings.oneSidedProof) return this.proven();
     const proof =
       returned && 'data' in returned && returned.data.type === 'octet-string' ? returned.data.value : undefined;
     if (!proof || !hlsVerify(this.settings.mechanism as HlsMechanism, proof, this.party as HlsParty)) {
@@ -477,6 +493,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         new Failure('authentication-refused', proof ? "the meter's proof is wrong" : 'the meter gave no proof'),
       );
     }
+    this.proven();
+  }
+  private proven(): void {
     this.timer = undefined;
     this.state = 'associated';
     this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: this.serverMaxPdu });
@@ -484,107 +503,36 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   private answer(apdu: Apdu, now: Millis): void {
     const { pending } = this;
-    // Replies to an earlier request, and the priority bit that some meters change (meter-quirks 10, 49).
-    if (!pending || !('invokeId' in apdu) || (apdu.invokeId & 0x0f) !== (pending.invokeId & 0x0f)) return;
-    switch (apdu.kind) {
-      case 'get-response-normal':
-        if (pending.request.kind !== 'get' || pending.asked !== 1) break;
-        return this.got([apdu.result], now);
-      case 'get-response-with-list':
-        if (pending.request.kind !== 'get') break;
-        if (apdu.results.length !== pending.asked) {
-          return this.fail(
-            new Failure('unexpected-apdu', `${apdu.results.length} results for ${pending.asked} attributes`),
-          );
-        }
-        return this.got(apdu.results, now);
-      case 'get-response-with-datablock':
-        if (pending.request.kind !== 'get') break;
-        return this.block(apdu, pending, now);
-      case 'set-response-normal':
-        if (pending.request.kind !== 'set') break;
-        return this.done({ kind: 'was-set', result: apdu.result });
-      case 'set-response-datablock':
-        if (pending.request.kind !== 'set') break;
-        return this.continueOutgoing(apdu.number, 'set-request-with-datablock', now);
-      case 'set-response-last-datablock':
-        // Also in the middle: the meter stops the transfer (meter-quirks 54).
-        if (pending.request.kind !== 'set') break;
-        return this.done({ kind: 'was-set', result: apdu.result });
-      case 'action-response-next-pblock':
-        if (pending.request.kind !== 'action') break;
-        return this.continueOutgoing(apdu.number, 'action-request-with-pblock', now);
-      case 'action-response-normal': {
-        if (pending.request.kind !== 'action') break;
-        const { result, returned } = apdu.response;
-        return this.done(returned ? { kind: 'acted', result, returned } : { kind: 'acted', result });
-      }
-      default:
-        break;
-    }
-    this.fail(new Failure('unexpected-apdu', `${apdu.kind} in answer to ${pending.request.kind}`));
-  }
-
-  private block(apdu: Apdu & { kind: 'get-response-with-datablock' }, pending: Pending, now: Millis): void {
-    if ('refused' in apdu.result) {
-      const refused = apdu.result.refused;
-      return this.got(
-        Array.from({ length: pending.asked }, () => ({ refused })),
-        now,
-      );
-    }
-    const expected = pending.nextBlock;
-    // Blocks are counted from 1; some meters begin with 0 or do not begin anew (meter-quirks 50, 52).
-    if (expected !== undefined && apdu.number !== expected) {
-      if (apdu.number === expected - 1) return; // The same block again: the answer to our repeated request.
-      return this.fail(new Failure('block-out-of-order', `block ${apdu.number} where ${expected} is expected`));
-    }
-    pending.blocks.push(apdu.result.raw);
-    pending.blockOctets += apdu.result.raw.length;
-    if (pending.blockOctets > this.settings.valueLimit) {
-      return this.fail(new Failure('answer-too-long', `more than ${this.settings.valueLimit} octets in blocks`));
-    }
-    if (!apdu.last) {
-      pending.nextBlock = apdu.number + 1;
-      this.events.push({ kind: 'block', octets: pending.blockOctets });
-      return this.send(encodeApdu({ kind: 'get-request-next', invokeId: pending.invokeId, number: apdu.number }), now);
-    }
-    const raw = concat(pending.blocks);
+    if (!pending) return;
     try {
-      const trailing = (rest: Uint8Array) => {
-        this.trailing += rest.length;
-      };
-      const results =
-        pending.asked === 1 ? [{ data: decode(dataCodec, raw, trailing) }] : decode(getResults, raw, trailing);
-      if (results.length !== pending.asked) throw new CodecError(`${results.length} results for ${pending.asked}`, 0);
-      this.got(results, now);
+      const step = pending.exchange.answer(apdu);
+      if (step === 'ignore') return;
+      if ('done' in step) this.done(step.done);
+      else this.send(encodeApdu(step.send), now);
     } catch (error) {
-      this.fail(new Failure('malformed-octets', `value in blocks: ${messageOf(error)}`, { octets: raw }));
+      if (!(error instanceof Failure)) throw error;
+      this.fail(error);
     }
-  }
-
-  private got(results: readonly GetResult[], now: Millis): void {
-    const pending = this.pending as Pending;
-    pending.results.push(...results);
-    const [next] = pending.rest;
-    if (!next) return this.done({ kind: 'got', results: pending.results });
-    this.invokeId = (this.invokeId + 1) & 0x0f;
-    const invokeId = invokePriority | this.invokeId;
-    this.pending = {
-      ...pending,
-      invokeId,
-      rest: pending.rest.slice(1),
-      blocks: [],
-      blockOctets: 0,
-      nextBlock: undefined,
-    };
-    this.sendGet([next], invokeId, now);
   }
 
   private done(event: AssociationEvent): void {
     this.pending = undefined;
     this.timer = undefined;
     this.events.push(event);
+  }
+}
+
+function exchangeOf(request: ServiceRequest, context: ExchangeContext): Exchange {
+  if (context.shortNames) return shortNameExchange(request, context);
+  switch (request.kind) {
+    case 'get':
+      return getExchange(request.attributes, context, request.stream);
+    case 'set':
+      return setExchange(request.assignments, context);
+    case 'action':
+      return actionExchange(request.invocations, context);
+    case 'access':
+      return accessExchange(request.items, context);
   }
 }
 

@@ -1,29 +1,39 @@
 /** The application association, server side: what a meter does. Every APDU gets a well-formed answer or none at all. */
-import { decode } from '../../base/codec.ts';
-import { concat, Writer } from '../../base/cursor.ts';
+import { decode, encode } from '../../base/codec.ts';
+import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism } from '../acse/apdu.ts';
-import { type Data, dataCodec, writeData } from '../axdr/data.ts';
-import { accessResult, objectListData, type ServerObject } from '../cosem/server-object.ts';
+import { type Data, dataCodec, nullData } from '../axdr/data.ts';
+import type { LogicalName } from '../cosem/logical-name.ts';
+import { accessResult, nameData, objectListData, type ServerObject, structure } from '../cosem/server-object.ts';
+import { associationBaseName, memberOf } from '../cosem/short-name.ts';
 import {
+  actionResults,
   type Apdu,
   type ApduOf,
   decodeApdu,
   encodeApdu,
   type GetResult,
   getResults,
+  type ReadResult,
+  readResults,
   type Selection,
+  type Variable,
 } from '../xdlms/apdu.ts';
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
 import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
-import { Ciphering, type CipheringSettings } from './ciphering.ts';
+import { BlockTransfer } from './block-transfer.ts';
+import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
+import type { ActionResult } from './exchange.ts';
 
 export interface ServerClient {
   readonly mechanism: 'none' | 'lls' | HlsMechanism;
   readonly secret?: Secret;
   /** This client must use a ciphered context. */
   readonly ciphering?: Omit<CipheringSettings, 'ownTitle' | 'dedicated'>;
+  /** HLS by ECDSA: our private and the client's public signing key. */
+  readonly signing?: { readonly suite: 1 | 2; readonly keys: NonNullable<PublicKeys['signing']> };
   /** Which objects this client sees; default all. */
   readonly objects?: (object: ServerObject) => boolean;
 }
@@ -38,6 +48,10 @@ export interface ServerSettings {
   readonly challenge?: () => Uint8Array;
   /** The highest invocation counter of each client SAP; a meter keeps it through power cuts. */
   readonly heard?: Map<number, number>;
+  /** General block transfer: blocks that we take in one go. */
+  readonly transferWindow?: number;
+  /** Short-name referencing: base names of the objects. */
+  readonly shortNames?: ReadonlyMap<LogicalName, number>;
 }
 export const serverConformance: Conformance = conformance(
   'block-transfer-with-get-or-read',
@@ -63,6 +77,7 @@ type MethodOf = ApduOf<'action-request-normal'>['method'];
 const incomingLimit = 1 << 16;
 
 interface LongGet {
+  readonly kind: 'get' | 'action' | 'read';
   readonly invokeId: number;
   readonly octets: Uint8Array;
   sent: number;
@@ -82,10 +97,12 @@ export class ServerAssociation {
   /** HLS: the proof that must come before anything else. */
   private awaited: HlsParty | undefined;
   private readonly heard: Map<number, number>;
+  private readonly transfer: BlockTransfer;
 
   constructor(settings: ServerSettings) {
     this.settings = settings;
     this.heard = settings.heard ?? new Map<number, number>();
+    this.transfer = new BlockTransfer(settings.transferWindow ?? 1, incomingLimit);
   }
   get associated(): boolean {
     return this.client !== undefined;
@@ -98,8 +115,30 @@ export class ServerAssociation {
     this.long = undefined;
   }
 
-  /** The answer to one APDU from this client SAP; undefined where the protocol answers nothing. */
-  answer(octets: Uint8Array, sap: number): Uint8Array | undefined {
+  /** What answers one APDU from this client SAP: one APDU, several blocks of one, or nothing. */
+  answer(octets: Uint8Array, sap: number): Uint8Array[] {
+    if (octets[0] !== 0xe0) {
+      if (this.client) this.transfer.restart();
+      return this.blocked(this.answerWhole(octets, sap), false);
+    }
+    try {
+      const { apdu } = decodeApdu(octets);
+      if (!this.client) return [encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 1 })];
+      const { whole, out } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
+      return whole ? this.blocked(this.answerWhole(whole, sap), true) : out;
+    } catch {
+      return [encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 3 })];
+    }
+  }
+
+  /** In general blocks where the client asked so, or where the answer is too long and blocks are negotiated. */
+  private blocked(answer: Uint8Array | undefined, asked: boolean): Uint8Array[] {
+    if (!answer) return [];
+    const long = answer.length > this.clientMaxPdu && has(this.negotiated, 'general-block-transfer');
+    return asked || long ? this.transfer.send(answer, this.clientMaxPdu) : [answer];
+  }
+
+  private answerWhole(octets: Uint8Array, sap: number): Uint8Array | undefined {
     let apdu: Apdu | AcseApdu;
     let outer: Apdu | undefined;
     try {
@@ -165,7 +204,8 @@ export class ServerAssociation {
     this.reset();
     const { settings } = this;
     const client = settings.clients.get(sap);
-    const context = applicationContext[client?.ciphering ? 'logical-name-ciphered' : 'logical-name'];
+    const naming = settings.shortNames ? 'short-name' : 'logical-name';
+    const context = applicationContext[`${naming}${client?.ciphering ? '-ciphered' : ''}`];
     const title = settings.systemTitle;
     const refuse = (code: number): Uint8Array =>
       encodeAcse({ kind: 'aare', applicationContext: context, result: 1, diagnostic: { source: user, code } });
@@ -227,7 +267,8 @@ export class ServerAssociation {
         peerChallenge: given,
         ownChallenge: challenge ?? new Uint8Array(0),
         keys: client.ciphering?.keys,
-        suite: client.ciphering?.suite ?? 0,
+        suite: client.signing?.suite ?? client.ciphering?.suite ?? 0,
+        signing: client.signing?.keys,
       };
     }
     const { negotiated } = this;
@@ -236,7 +277,7 @@ export class ServerAssociation {
       version: 6,
       conformance: negotiated,
       maxPdu: settings.maxPdu,
-      vaaName: 7,
+      vaaName: settings.shortNames ? associationBaseName : 7,
     };
     return answer(response, 0, hls ? 14 : 0, challenge);
   }
@@ -251,21 +292,43 @@ export class ServerAssociation {
         const results = apdu.attributes.map(({ selection, ...attribute }) => this.get(attribute, selection));
         const response: Apdu = { kind: 'get-response-with-list', invokeId: apdu.invokeId, results };
         if (this.fits(response)) return response;
-        const w = new Writer();
-        getResults.write(w, results);
-        return this.startLong(apdu.invokeId, w.octets());
+        return this.startLong('get', apdu.invokeId, encode(getResults, results));
       }
       case 'get-request-next':
-        return this.next(apdu);
+        return this.next('get', apdu.invokeId, apdu.number);
       case 'set-request-normal':
         this.long = undefined;
         return { kind: 'set-response-normal', invokeId: apdu.invokeId, result: this.set(apdu.attribute, apdu.value) };
+      case 'set-request-with-list': {
+        this.long = undefined;
+        if (!has(this.negotiated, 'multiple-references') || apdu.attributes.length !== apdu.values.length) break;
+        const results = apdu.attributes.map((attribute, i) => this.set(attribute, apdu.values[i] as Data));
+        return { kind: 'set-response-with-list', invokeId: apdu.invokeId, results };
+      }
       case 'action-request-normal':
         this.long = undefined;
+        return this.acted(apdu.invokeId, this.act(apdu.method, apdu.parameters));
+      case 'action-request-with-list': {
+        this.long = undefined;
+        if (!has(this.negotiated, 'multiple-references') || apdu.methods.length !== apdu.parameters.length) break;
+        const responses = apdu.methods.map((method, i) => this.act(method, apdu.parameters[i]));
+        const response: Apdu = { kind: 'action-response-with-list', invokeId: apdu.invokeId, responses };
+        if (this.fits(response)) return response;
+        return this.startLong('action', apdu.invokeId, encode(actionResults, responses));
+      }
+      case 'action-request-next-pblock':
+        return this.next('action', apdu.invokeId, apdu.number);
+      case 'access-request':
+        if (!has(this.negotiated, 'access') || apdu.specifications.length !== apdu.data.length) break;
+        return this.access(apdu);
+      case 'read-request':
+        if (!has(this.negotiated, 'read')) break;
+        return this.read(apdu);
+      case 'write-request':
+        if (!has(this.negotiated, 'write') || apdu.variables.length !== apdu.values.length) break;
         return {
-          kind: 'action-response-normal',
-          invokeId: apdu.invokeId,
-          response: this.act(apdu.method, apdu.parameters),
+          kind: 'write-response',
+          results: apdu.variables.map((one, i) => this.write(one, apdu.values[i] as Data)),
         };
       case 'set-request-with-first-datablock':
         this.incoming = { what: { attribute: apdu.attribute }, parts: [], octets: 0, number: 0 };
@@ -315,7 +378,90 @@ export class ServerAssociation {
     }
     this.incoming = undefined;
     if ('attribute' in what) return stop(this.set(what.attribute, value));
-    return { kind: 'action-response-normal', invokeId, response: this.act(what.method, value) };
+    return this.acted(invokeId, this.act(what.method, value));
+  }
+
+  /** The result of one method, in blocks where it is too long. */
+  private acted(invokeId: number, response: ActionResult): Apdu {
+    const whole: Apdu = { kind: 'action-response-normal', invokeId, response };
+    if (this.fits(whole) || !has(this.negotiated, 'block-transfer-with-action')) return whole;
+    return this.startLong('action', invokeId, encode(actionResults, [response]));
+  }
+
+  private access(apdu: ApduOf<'access-request'>): Apdu {
+    const data: Data[] = [];
+    const results: ApduOf<'access-response'>['results'] = [];
+    apdu.specifications.forEach((specification, i) => {
+      const given = apdu.data[i] as Data;
+      const got = (result: GetResult, kind: 'get' | 'action', code: number) => {
+        data.push('data' in result ? result.data : nullData);
+        results.push({ kind, value: 'data' in result ? code : result.refused });
+      };
+      switch (specification.kind) {
+        case 'get':
+          return got(this.get(specification.value, undefined), 'get', 0);
+        case 'get-with-selection':
+          return got(this.get(specification.value.attribute, specification.value.selection), 'get', 0);
+        case 'set':
+        case 'set-with-selection': {
+          const attribute = specification.kind === 'set' ? specification.value : specification.value.attribute;
+          data.push(nullData);
+          results.push({ kind: 'set', value: this.set(attribute, given) });
+          return;
+        }
+        case 'action': {
+          const { result, returned } = this.act(specification.value, given);
+          return got(returned ?? { data: nullData }, 'action', result);
+        }
+      }
+    });
+    return { kind: 'access-response', longInvokeId: apdu.longInvokeId, dateTime: new Uint8Array(0), data, results };
+  }
+
+  /** The object and its member that a short name stands for. */
+  private named(name: number): { object: ServerObject; attribute?: number; method?: number } | undefined {
+    for (const object of this.objects) {
+      const base = this.settings.shortNames?.get(object.logicalName);
+      if (base === undefined || name < base || name >= base + 0x100) continue;
+      const member = memberOf(
+        name - base,
+        object.classId,
+        object.attributes.map(({ id }) => id),
+      );
+      if (member) return { object, ...member };
+    }
+    return undefined;
+  }
+
+  private read(apdu: ApduOf<'read-request'>): Apdu {
+    const [first] = apdu.variables;
+    if (first?.kind === 'block-number-access') return this.next('read', 0, first.value);
+    this.long = undefined;
+    const results = apdu.variables.map((one): ReadResult => {
+      const name = one.kind === 'variable-name' ? one.value : one.kind === 'parameterized-access' ? one.value.name : -1;
+      const found = this.named(name);
+      if (!found || found.attribute === undefined) return { kind: 'refused', value: accessResult['object-undefined'] };
+      const { classId, logicalName } = found.object;
+      const selection =
+        one.kind === 'parameterized-access'
+          ? { selector: one.value.selector, parameters: one.value.parameter }
+          : undefined;
+      const result = this.get({ classId, logicalName, attribute: found.attribute }, selection);
+      return 'data' in result ? { kind: 'data', value: result.data } : { kind: 'refused', value: result.refused };
+    });
+    const response: Apdu = { kind: 'read-response', results };
+    return this.fits(response) ? response : this.startLong('read', 0, encode(readResults, results));
+  }
+
+  private write(one: Variable, value: Data): ApduOf<'write-response'>['results'][number] {
+    const found = one.kind === 'variable-name' ? this.named(one.value) : undefined;
+    if (!found) return { kind: 'refused', value: accessResult['object-undefined'] };
+    const { classId, logicalName } = found.object;
+    const result =
+      found.method === undefined
+        ? this.set({ classId, logicalName, attribute: found.attribute as number }, value)
+        : this.act({ classId, logicalName, method: found.method }, value).result;
+    return result === 0 ? { kind: 'success', value: null } : { kind: 'refused', value: result };
   }
 
   private set({ classId, logicalName, attribute }: AttributeOf, value: Data): number {
@@ -324,10 +470,7 @@ export class ServerAssociation {
     return object.attributes.find(({ id }) => id === attribute)?.set?.(value) ?? accessResult['read-write-denied'];
   }
 
-  private act(
-    { classId, logicalName, method }: MethodOf,
-    parameters: Data | undefined,
-  ): { result: number; returned?: GetResult } {
+  private act({ classId, logicalName, method }: MethodOf, parameters: Data | undefined): ActionResult {
     const { object, refused } = this.find(classId, logicalName);
     if (!object) return { result: refused as number };
     const found = object.methods?.find(({ id }) => id === method);
@@ -351,17 +494,40 @@ export class ServerAssociation {
       return { data: { type: 'octet-string', value: Uint8Array.from(logicalName.split('.').map(Number)) } };
     }
     if (classId === 15 && attribute === 2) return { data: objectListData(this.objects) };
+    if (classId === 12 && attribute === 2) return { data: this.shortNameList() };
     const found = object.attributes.find(({ id }) => id === attribute);
     if (!found?.get || (found.access & 1) === 0) return { refused: accessResult['read-write-denied'] };
-    if (selection && (!has(this.negotiated, 'selective-access') || !found.selectors?.includes(selection.selector))) {
+    const selective = has(this.negotiated, this.settings.shortNames ? 'parameterized-access' : 'selective-access');
+    if (selection && (!selective || !found.selectors?.includes(selection.selector))) {
       return { refused: accessResult['scope-of-access-violated'] };
     }
     const value = found.get(selection);
     return 'refused' in value ? value : { data: value };
   }
 
+  private shortNameList(): Data {
+    const value = this.objects.flatMap((object): Data[] => {
+      const base = this.settings.shortNames?.get(object.logicalName);
+      if (base === undefined) return [];
+      return [
+        structure(
+          { type: 'long', value: (base << 16) >> 16 },
+          { type: 'long-unsigned', value: object.classId },
+          { type: 'unsigned', value: object.version },
+          nameData(object.logicalName),
+        ),
+      ];
+    });
+    return { type: 'array', value };
+  }
+
+  /** General blocks carry any length. */
   private fits(apdu: Apdu): boolean {
-    return encodeApdu(apdu).length <= this.clientMaxPdu;
+    return has(this.negotiated, 'general-block-transfer') || encodeApdu(apdu).length <= this.room;
+  }
+  /** Octets of an APDU before protection that the client takes. */
+  private get room(): number {
+    return Math.max(16, this.clientMaxPdu - (this.ciphering?.overhead ?? 0));
   }
 
   private getOne(apdu: ApduOf<'get-request-normal'>): Apdu {
@@ -369,44 +535,49 @@ export class ServerAssociation {
     const result = this.get(apdu.attribute, apdu.selection);
     const response: Apdu = { kind: 'get-response-normal', invokeId: apdu.invokeId, result };
     if ('refused' in result || this.fits(response)) return response;
-    const w = new Writer(4096);
-    writeData(w, result.data);
-    return this.startLong(apdu.invokeId, w.octets());
+    return this.startLong('get', apdu.invokeId, encode(dataCodec, result.data));
   }
 
-  private startLong(invokeId: number, octets: Uint8Array): Apdu {
-    if (!has(this.negotiated, 'block-transfer-with-get-or-read')) {
+  private startLong(kind: LongGet['kind'], invokeId: number, octets: Uint8Array): Apdu {
+    if (kind === 'get' && !has(this.negotiated, 'block-transfer-with-get-or-read')) {
       return { kind: 'get-response-normal', invokeId, result: { refused: accessResult['other-reason'] } };
     }
-    this.long = { invokeId, octets, sent: 0, number: 0 };
-    return this.nextBlock(invokeId);
+    this.long = { kind, invokeId, octets, sent: 0, number: 0 };
+    return this.nextBlock(kind, invokeId);
   }
 
-  private next(apdu: ApduOf<'get-request-next'>): Apdu {
+  private next(kind: LongGet['kind'], invokeId: number, number: number): Apdu {
     const { long } = this;
-    if (!long || apdu.number !== long.number) {
-      const refused = long ? 19 : 16;
-      this.long = undefined;
-      return {
-        kind: 'get-response-with-datablock',
-        invokeId: apdu.invokeId,
-        last: true,
-        number: apdu.number,
-        result: { refused },
-      };
+    if (long && long.kind === kind && number === long.number) return this.nextBlock(kind, invokeId);
+    const refused = long ? 19 : 16;
+    this.long = undefined;
+    switch (kind) {
+      case 'get':
+        return { kind: 'get-response-with-datablock', invokeId, last: true, number, result: { refused } };
+      case 'action':
+        return { kind: 'action-response-normal', invokeId, response: { result: refused } };
+      case 'read':
+        return { kind: 'read-response', results: [{ kind: 'refused', value: refused }] };
     }
-    return this.nextBlock(apdu.invokeId);
   }
 
-  private nextBlock(invokeId: number): Apdu {
+  private nextBlock(kind: LongGet['kind'], invokeId: number): Apdu {
     const long = this.long as LongGet;
     // Tag, choice, invoke-id, last, number, result choice and a length of three octets stand before the raw data.
-    const size = Math.max(1, this.clientMaxPdu - 12);
+    const size = Math.max(1, this.room - 12);
     const raw = long.octets.subarray(long.sent, long.sent + size);
     long.sent += raw.length;
     long.number += 1;
+    const { number } = long;
     const last = long.sent >= long.octets.length;
     if (last) this.long = undefined;
-    return { kind: 'get-response-with-datablock', invokeId, last, number: long.number, result: { raw } };
+    switch (kind) {
+      case 'get':
+        return { kind: 'get-response-with-datablock', invokeId, last, number, result: { raw } };
+      case 'action':
+        return { kind: 'action-response-with-pblock', invokeId, block: { last, number, raw } };
+      case 'read':
+        return { kind: 'read-response', results: [{ kind: 'data-block', value: { last, number, raw } }] };
+    }
   }
 }

@@ -122,6 +122,15 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.apply(request.kind, now, undefined, request.kind === 'send' ? request.information : none);
   }
 
+  /** Client: more information is to come without a request of ours. True where the server was polled for it. */
+  expect(now: Millis): boolean {
+    if (this.state !== 'connected' || this.settings.role !== 'client') return false;
+    this.awaitingInformation = true;
+    if (this.turn !== 'idle' || this.waiting.length > 0) return false;
+    this.supervise(now);
+    return true;
+  }
+
   receive(octets: Uint8Array, now: Millis): void {
     const damagedBefore = this.deframer.damaged;
     for (const frame of this.deframer.push(octets)) this.frame(frame, now);
@@ -209,16 +218,16 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       case 'refused':
         return this.fail('link-disconnected', `the meter answered SNRM with ${input}`);
       case 'queue': {
-        if (this.waiting.length > 0 || this.unacknowledged.length > 0) {
-          if (this.settings.role === 'client') throw new Failure('busy', 'the request before is still on the way');
-        }
+        const underWay = this.turn === 'awaiting' && (this.waiting.length > 0 || this.unacknowledged.length > 0);
         const size = this.parameters.maxInfoTransmit;
         for (let at = 0; at === 0 || at < information.length; at += size) {
           this.waiting.push({ information: information.subarray(at, at + size), more: at + size < information.length });
         }
         this.awaitingInformation = true;
-        if (this.settings.role === 'client') this.sendWindow(now);
-        else if (this.turn === 'owing') this.sendWindow(now);
+        // Several in a row (general blocks in a window): the next goes when the meter has taken the one before.
+        if (this.settings.role === 'client') {
+          if (!underWay) this.sendWindow(now);
+        } else if (this.turn === 'owing') this.sendWindow(now);
         return;
       }
       case 'information':
@@ -399,6 +408,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private information(frame: Frame, now: Millis): void {
     const control = frame.control as Control & { kind: 'I' };
     if (!this.acknowledge(control.nr) && this.settings.role === 'client') return;
+    // An answer that we have: it came twice, or it answers a request that we repeated. It is no answer to the request
+    // under way; taking it for one would make us repeat that too, and so on for ever.
+    const ahead = (control.ns - this.vr) & 7;
+    if (this.settings.role === 'client' && ahead >= this.parameters.windowReceive) return this.extend(now);
     let whole: Uint8Array | undefined;
     if (control.ns === this.vr) {
       if (this.settings.role === 'server' && this.parts.length === 0 && this.waiting.length > 0) {
@@ -430,8 +443,12 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
 
   private supervised(frame: Frame, now: Millis): void {
     const control = frame.control as Control & { kind: 'RR' | 'RNR' };
+    const before = this.unacknowledged.length;
     this.acknowledge(control.nr);
     if (!control.pollFinal) return;
+    // The one frame under way carried the poll: whoever answers it has it. This answers the frame before, once more.
+    const stale = this.settings.role === 'client' && before === 1 && this.unacknowledged.length === 1;
+    if (stale && control.kind === 'RR') return;
     if (control.kind === 'RNR' && this.settings.role === 'client') return this.pause(now);
     this.ourTurn(now);
   }

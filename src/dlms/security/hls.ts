@@ -1,10 +1,11 @@
 /** High level security: f(challenge) of each mechanism (Green Book 9.2.2.2.2.4 and table 32). */
-import { createCipheriv, createHash, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { concat } from '../../base/cursor.ts';
 import type { Secret } from '../../base/secret.ts';
+import { ecdsaSign, ecdsaVerify } from './keys.ts';
 import { protect, type ProtectionKeys, securityControl, type Suite, unprotect } from './protection.ts';
 
-export type HlsMechanism = 'hls-manufacturer' | 'hls-md5' | 'hls-sha1' | 'hls-gmac' | 'hls-sha256';
+export type HlsMechanism = 'hls-manufacturer' | 'hls-md5' | 'hls-sha1' | 'hls-gmac' | 'hls-sha256' | 'hls-ecdsa';
 
 /** Everything that f() may take. `own` is the side that computes, `peer` the side that gave the challenge. */
 export interface HlsParty {
@@ -16,6 +17,8 @@ export interface HlsParty {
   readonly ownChallenge: Uint8Array;
   readonly keys: ProtectionKeys | undefined;
   readonly suite: Suite;
+  /** HLS by ECDSA: our private and the peer's public signing key. */
+  readonly signing?: { readonly own: KeyObject; readonly peer: KeyObject } | undefined;
 }
 
 const need = <T>(value: T | undefined, what: string): T => {
@@ -57,6 +60,8 @@ export function hlsProof(mechanism: HlsMechanism, party: HlsParty, counter: numb
         .update(party.peerChallenge)
         .update(party.ownChallenge)
         .digest();
+    case 'hls-ecdsa':
+      return ecdsaSign(ecdsaText(party), need(party.signing, 'the signing key').own, party.suite);
     case 'hls-gmac': {
       // SC || IC || GMAC(SC || AK || challenge): protection by authentication only, without the text itself.
       const control = securityControl.authentication | party.suite;
@@ -65,6 +70,9 @@ export function hlsProof(mechanism: HlsMechanism, party: HlsParty, counter: numb
     }
   }
 }
+
+const ecdsaText = (party: HlsParty): Uint8Array =>
+  concat([party.ownTitle, party.peerTitle, party.peerChallenge, party.ownChallenge]);
 
 /** Whether the peer's proof over our challenge is right. */
 export function hlsVerify(mechanism: HlsMechanism, proof: Uint8Array, party: HlsParty): boolean {
@@ -88,6 +96,9 @@ export function hlsVerify(mechanism: HlsMechanism, proof: Uint8Array, party: Hls
     peerChallenge: party.ownChallenge,
     ownChallenge: party.peerChallenge,
   };
+  if (mechanism === 'hls-ecdsa') {
+    return ecdsaVerify(ecdsaText(mirrored), proof, need(party.signing, 'the signing key').peer, party.suite);
+  }
   const expected = hlsProof(mechanism, mirrored, 0);
   return expected.length === proof.length && timingSafeEqual(expected, proof);
 }

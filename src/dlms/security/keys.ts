@@ -6,6 +6,7 @@ import {
   createPrivateKey,
   createPublicKey,
   diffieHellman,
+  generateKeyPairSync,
   type KeyObject,
   sign,
   verify,
@@ -76,21 +77,48 @@ export const ecdsaVerify = (message: Uint8Array, signature: Uint8Array, key: Key
 export const agree = (own: KeyObject, peer: KeyObject): Secret =>
   new Secret(diffieHellman({ privateKey: own, publicKey: peer }));
 
+/** A key pair, its public half also as raw octets X ‖ Y. */
+export interface KeyPair {
+  readonly privateKey: KeyObject;
+  readonly publicOctets: Uint8Array;
+}
+export function newKeyPair(suite: 1 | 2): KeyPair {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curveOf(suite).name });
+  return { privateKey, publicOctets: publicKeyOctets(publicKey) };
+}
+/** X ‖ Y of a public (or private) key on P-256 or P-384. */
+export function publicKeyOctets(key: KeyObject): Uint8Array {
+  const { x = '', y = '' } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' });
+  return concat([Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+}
+
 /** AlgorithmID of the KDF (Green Book table 25): what the key is for. */
 const algorithmId = {
   1: [0x60, 0x85, 0x74, 0x05, 0x08, 0x03, 0x00],
   2: [0x60, 0x85, 0x74, 0x05, 0x08, 0x03, 0x01],
 } as const;
 
-/** Single-step concatenation KDF of NIST SP 800-56A, with the OtherInfo of Green Book 9.2.3.4.6.5. */
-export function deriveKey(shared: Secret, suite: 1 | 2, partyU: Uint8Array, partyV: Uint8Array): Secret {
-  const { hash } = curveOf(suite);
+/** Single-step concatenation KDF (NIST SP 800-56A, 5.8.1): hash(counter ‖ Z ‖ OtherInfo), cut to `size` octets. */
+export function concatenationKdf(
+  hash: 'sha256' | 'sha384',
+  shared: Secret,
+  otherInfo: readonly Uint8Array[],
+  size: number,
+): Secret {
   const digest = createHash(hash)
     .update(Uint8Array.of(0, 0, 0, 1))
-    .update(shared.reveal())
-    .update(Uint8Array.from(algorithmId[suite]))
-    .update(partyU)
-    .update(partyV)
-    .digest();
-  return new Secret(digest.subarray(0, suite === 1 ? 16 : 32));
+    .update(shared.reveal());
+  for (const part of otherInfo) digest.update(part);
+  const octets = digest.digest();
+  if (size > octets.length) throw new RangeError(`${size} octets of key from one ${hash}`);
+  return new Secret(octets.subarray(0, size));
 }
+
+/** The KDF with the OtherInfo of Green Book 9.2.3.4.6.5: AlgorithmID ‖ PartyUInfo ‖ PartyVInfo. */
+export const deriveKey = (shared: Secret, suite: 1 | 2, partyU: Uint8Array, partyV: Uint8Array): Secret =>
+  concatenationKdf(
+    curveOf(suite).hash as 'sha256' | 'sha384',
+    shared,
+    [Uint8Array.from(algorithmId[suite]), partyU, partyV],
+    suite === 1 ? 16 : 32,
+  );

@@ -42,27 +42,29 @@ function nonce(systemTitle: Uint8Array, counter: number): Uint8Array {
   return iv;
 }
 
-const header = (control: number, counter: number): Uint8Array =>
+const noHeader = new Uint8Array(0);
+const controlAndCounter = (control: number, counter: number): Uint8Array =>
   Uint8Array.of(control, counter >>> 24, (counter >>> 16) & 0xff, (counter >>> 8) & 0xff, counter & 0xff);
 
-/** Security control, counter, (ciphered) text, tag. */
+/** Security control, counter, (ciphered) text, tag. `header`: what general-ciphering authenticates beside the text. */
 export function protect(
   text: Uint8Array,
   control: number,
   counter: number,
   systemTitle: Uint8Array,
   keys: ProtectionKeys,
+  header: Uint8Array = noHeader,
 ): Uint8Array {
   const authenticated = (control & securityControl.authentication) !== 0;
   const encrypted = (control & securityControl.encryption) !== 0;
   if ((control & securityControl.compression) !== 0) throw new RangeError('compression is not supported');
-  const head = header(control, counter);
+  const head = controlAndCounter(control, counter);
   if (!authenticated && !encrypted) return concat([head, text]);
   const cipher = createCipheriv(cipherName(keys.encryption), keyObject(keys.encryption), nonce(systemTitle, counter), {
     authTagLength: tagLength,
   });
   if (authenticated) {
-    const associated = [Uint8Array.of(control), keys.authentication.reveal()];
+    const associated = [Uint8Array.of(control), keys.authentication.reveal(), header];
     cipher.setAAD(concat(encrypted ? associated : [...associated, text]));
   }
   const ciphered = encrypted ? cipher.update(text) : text;
@@ -77,7 +79,12 @@ export interface Unprotected {
 }
 
 /** Reverses `protect`. Failure `deciphering-failed` where tag and keys do not fit. */
-export function unprotect(content: Uint8Array, systemTitle: Uint8Array, keys: ProtectionKeys): Unprotected {
+export function unprotect(
+  content: Uint8Array,
+  systemTitle: Uint8Array,
+  keys: ProtectionKeys,
+  header: Uint8Array = noHeader,
+): Unprotected {
   const r = new Reader(content);
   const control = r.u8();
   const counter = r.u32();
@@ -97,7 +104,7 @@ export function unprotect(content: Uint8Array, systemTitle: Uint8Array, keys: Pr
     { authTagLength: tagLength },
   );
   if (authenticated) {
-    const associated = [Uint8Array.of(control), keys.authentication.reveal()];
+    const associated = [Uint8Array.of(control), keys.authentication.reveal(), header];
     decipher.setAAD(concat(encrypted ? associated : [...associated, text]));
     decipher.setAuthTag(r.take(tagLength));
   }

@@ -220,6 +220,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
         } else if (event.kind === 'released') this.closeLink(now);
         else this.events.push(event);
       }
+      if (!moved && this.association.expecting && this.hdlc?.expect(now)) moved = true;
     }
   }
 }

@@ -74,8 +74,9 @@ export class ServerStack {
     }
     for (const frame of frames) {
       if (frame.destination !== link.server) continue;
-      const answer = this.association.answer(frame.apdu, frame.source);
-      if (answer) this.out.push(encodeWrapper({ source: link.server, destination: frame.source, apdu: answer }));
+      for (const apdu of this.association.answer(frame.apdu, frame.source)) {
+        this.out.push(encodeWrapper({ source: link.server, destination: frame.source, apdu }));
+      }
     }
   }
 
@@ -94,8 +95,9 @@ export class ServerStack {
           this.baud = 300;
         }
       } else if (event.kind === 'information' && event.information[0] === 0xe6 && event.information.length > 3) {
-        const answer = this.association.answer(event.information.subarray(3), this.clientSap);
-        if (answer) hdlc.request({ kind: 'send', information: concat([llcResponse, answer]) }, now);
+        for (const answer of this.association.answer(event.information.subarray(3), this.clientSap)) {
+          hdlc.request({ kind: 'send', information: concat([llcResponse, answer]) }, now);
+        }
       }
     }
     // A poll that nothing answered is returned by RR.

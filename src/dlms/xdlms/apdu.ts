@@ -2,17 +2,7 @@
  * xDLMS APDUs in A-XDR (Green Book 9.4 and 9.5). One row per APDU: name, tag octet, choice octet where the APDU is
  * itself a CHOICE, grammar. Encoder, decoder and types fall out of the rows.
  */
-import {
-  type AnyCodec,
-  boolean,
-  type Codec,
-  mapped,
-  type Of,
-  optional,
-  remainder,
-  sequence,
-  unsigned,
-} from '../../base/codec.ts';
+import { type AnyCodec, boolean, type Codec, mapped, type Of, optional, sequence, unsigned } from '../../base/codec.ts';
 import { Reader, Writer } from '../../base/cursor.ts';
 import { CodecError } from '../../base/errors.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
@@ -97,6 +87,76 @@ const exception: Codec<{ stateError: number; serviceError: number; invocationCou
 };
 const ciphered = sequence({ content: octetString });
 
+/** One of several grammars, told apart by an octet before the value. `kind` names the alternative. */
+function choice<C extends Record<string, readonly [number, AnyCodec]>>(alternatives: C): Codec<ChoiceOf<C>> {
+  const byOctet = new Map(Object.entries(alternatives).map(([kind, [octet, codec]]) => [octet, { kind, codec }]));
+  return {
+    read: (r) => {
+      const octet = r.u8();
+      const found = byOctet.get(octet);
+      if (!found) {
+        r.offset -= 1;
+        return r.fail(`choice ${octet} is none of ${Object.keys(alternatives).join(', ')}`);
+      }
+      return { kind: found.kind, value: found.codec.read(r) } as ChoiceOf<C>;
+    },
+    write: (w, value) => {
+      const [octet, codec] = alternatives[value.kind] as readonly [number, AnyCodec];
+      w.u8(octet);
+      codec.write(w, value.value);
+    },
+  };
+}
+type ChoiceOf<C extends Record<string, readonly [number, AnyCodec]>> = {
+  [K in keyof C & string]: { readonly kind: K; readonly value: Of<C[K][1]> };
+}[keyof C & string];
+const nothing: Codec<null> = { read: () => null, write: () => {} };
+
+/** Variable-Access-Specification of short-name referencing (Green Book 9.5). */
+const variable = choice({
+  'variable-name': [2, u16],
+  'parameterized-access': [4, sequence({ name: u16, selector: u8, parameter: dataCodec })],
+  'block-number-access': [5, u16],
+  'read-data-block-access': [6, sequence({ last: boolean, number: u16, raw: octetString })],
+  'write-data-block-access': [7, sequence({ last: boolean, number: u16 })],
+});
+export type Variable = Of<typeof variable>;
+const readResult = choice({
+  data: [0, dataCodec],
+  refused: [1, u8],
+  'data-block': [2, sequence({ last: boolean, number: u16, raw: octetString })],
+  'block-number': [3, u16],
+});
+export type ReadResult = Of<typeof readResult>;
+const writeResult = choice({ success: [0, nothing], refused: [1, u8], 'block-number': [2, u16] });
+
+/** Access-Request-Specification and Access-Response-Specification (Green Book 9.5). */
+const accessRequest = choice({
+  get: [1, attributeDescriptor],
+  set: [2, attributeDescriptor],
+  action: [3, methodDescriptor],
+  'get-with-selection': [4, sequence({ attribute: attributeDescriptor, selection })],
+  'set-with-selection': [5, sequence({ attribute: attributeDescriptor, selection })],
+});
+export type AccessSpecification = Of<typeof accessRequest>;
+const accessResponse = choice({ get: [1, u8], set: [2, u8], action: [3, u8] });
+
+/** Key-Info of general-ciphering (Green Book 9.5): which key protects the content. */
+const keyInfo = choice({
+  'identified-key': [0, u8],
+  'wrapped-key': [1, sequence({ kekId: u8, key: octetString })],
+  'agreed-key': [2, sequence({ parameters: octetString, key: octetString })],
+});
+export type KeyInfo = Of<typeof keyInfo>;
+/** The header that general-ciphering and general-signing share. */
+const generalHeader = {
+  transactionId: octetString,
+  originator: octetString,
+  recipient: octetString,
+  dateTime: octetString,
+  otherInformation: octetString,
+};
+
 const rows = {
   'initiate-request': [
     0x01,
@@ -122,6 +182,20 @@ const rows = {
     }),
   ],
   'confirmed-service-error': [0x0e, null, sequence({ service: u8, error: u8, value: u8 })],
+  'read-request': [0x05, null, sequence({ variables: sequenceOf(variable) })],
+  'write-request': [0x06, null, sequence({ variables: sequenceOf(variable), values: sequenceOf(dataCodec) })],
+  'read-response': [0x0c, null, sequence({ results: sequenceOf(readResult) })],
+  'write-response': [0x0d, null, sequence({ results: sequenceOf(writeResult) })],
+  'unconfirmed-write-request': [
+    0x16,
+    null,
+    sequence({ variables: sequenceOf(variable), values: sequenceOf(dataCodec) }),
+  ],
+  'information-report-request': [
+    0x18,
+    null,
+    sequence({ time: optional(octetString), variables: sequenceOf(variable), values: sequenceOf(dataCodec) }),
+  ],
   'data-notification': [0x0f, null, sequence({ longInvokeId: u32, dateTime: octetString, body: dataCodec })],
   'get-request-normal': [
     0xc0,
@@ -176,7 +250,40 @@ const rows = {
   'action-response-next-pblock': [0xc7, 4, sequence({ invokeId: u8, number: u32 })],
   'action-response-with-list': [0xc7, 3, sequence({ invokeId: u8, responses: sequenceOf(actionResult) })],
   'exception-response': [0xd8, null, exception],
+  'access-request': [
+    0xd9,
+    null,
+    sequence({
+      longInvokeId: u32,
+      dateTime: octetString,
+      specifications: sequenceOf(accessRequest),
+      data: sequenceOf(dataCodec),
+    }),
+  ],
+  'access-response': [
+    0xda,
+    null,
+    sequence({
+      longInvokeId: u32,
+      dateTime: octetString,
+      specifications: optional(sequenceOf(accessRequest)),
+      data: sequenceOf(dataCodec),
+      results: sequenceOf(accessResponse),
+    }),
+  ],
   'glo-initiate-request': [0x21, null, ciphered],
+  'glo-read-request': [0x25, null, ciphered],
+  'glo-write-request': [0x26, null, ciphered],
+  'glo-read-response': [0x2c, null, ciphered],
+  'glo-write-response': [0x2d, null, ciphered],
+  'glo-unconfirmed-write-request': [0x36, null, ciphered],
+  'glo-information-report-request': [0x38, null, ciphered],
+  'ded-read-request': [0x45, null, ciphered],
+  'ded-write-request': [0x46, null, ciphered],
+  'ded-read-response': [0x4c, null, ciphered],
+  'ded-write-response': [0x4d, null, ciphered],
+  'ded-unconfirmed-write-request': [0x56, null, ciphered],
+  'ded-information-report-request': [0x58, null, ciphered],
   'glo-initiate-response': [0x28, null, ciphered],
   'glo-confirmed-service-error': [0x2e, null, ciphered],
   'glo-get-request': [0xc8, null, ciphered],
@@ -195,8 +302,8 @@ const rows = {
   'ded-action-response': [0xd7, null, ciphered],
   'general-glo-ciphering': [0xdb, null, sequence({ systemTitle: octetString, content: octetString })],
   'general-ded-ciphering': [0xdc, null, sequence({ systemTitle: octetString, content: octetString })],
-  'general-ciphering': [0xdd, null, sequence({ rest: remainder })],
-  'general-signing': [0xdf, null, sequence({ rest: remainder })],
+  'general-ciphering': [0xdd, null, sequence({ ...generalHeader, keyInfo: optional(keyInfo), content: octetString })],
+  'general-signing': [0xdf, null, sequence({ ...generalHeader, content: octetString, signature: octetString })],
   'general-block-transfer': [
     0xe0,
     null,
@@ -245,6 +352,21 @@ export function encodeApdu(apdu: Apdu): Uint8Array {
   if (choice !== null) w.u8(choice);
   (codec as AnyCodec).write(w, apdu);
   return w.octets();
+}
+
+/** The results of an ACTION, as they stand in reassembled blocks. */
+export const actionResults: Codec<Of<typeof actionResult>[]> = sequenceOf(actionResult);
+
+/** The results of a READ, as they stand in reassembled blocks. */
+export const readResults: Codec<ReadResult[]> = sequenceOf(readResult);
+
+/**
+ * The value of a get-response-normal as octets, without building it up as a tree: rows are read from the octets as they
+ * come. Undefined for every other APDU.
+ */
+export function getResponseOctets(apdu: Uint8Array): { invokeId: number; octets: Uint8Array } | undefined {
+  if (apdu[0] !== 0xc4 || apdu[1] !== 1 || apdu.length < 5 || apdu[3] !== 0) return undefined;
+  return { invokeId: apdu[2] as number, octets: apdu.subarray(4) };
 }
 
 /** The results of a GET with list, as they stand in reassembled blocks. */

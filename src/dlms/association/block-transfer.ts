@@ -1,0 +1,128 @@
+/**
+ * General block transfer (Green Book 9.4.6.13): any APDU in numbered blocks, several in one window, lost ones sent again.
+ * The same for both roles; the association decides when to use it and keeps the time.
+ */
+import { concat } from '../../base/cursor.ts';
+import { Failure } from '../../base/errors.ts';
+import { type ApduOf, encodeApdu } from '../xdlms/apdu.ts';
+
+type Block = ApduOf<'general-block-transfer'>;
+/** Block-Control: last block, streaming, window of the sender's receiver in the low six bits. */
+const lastBlock = 0x80;
+const streaming = 0x40;
+/** Tag, control, two numbers and a length of three octets. */
+const headOctets = 9;
+
+export class BlockTransfer {
+  private readonly window: number;
+  private readonly limit: number;
+  private outgoing: Uint8Array[] = [];
+  /** Number of the first block of `outgoing`. */
+  private firstNumber = 1;
+  private nextNumber = 1;
+  private peerWindow = 1;
+  private expected = 1;
+  private parts: Uint8Array[] = [];
+  private octets = 0;
+  /** Blocks that came again or out of order, for the line's quality. */
+  lost = 0;
+
+  /** `window`: blocks that we take in one go, 1 to 63. `limit`: octets of the longest APDU that may be built up. */
+  constructor(window: number, limit: number) {
+    this.window = window;
+    this.limit = limit;
+  }
+
+  /** A new exchange: numbers begin at 1 on both sides. */
+  restart(): void {
+    this.outgoing = [];
+    this.parts = [];
+    this.octets = 0;
+    this.firstNumber = this.nextNumber = this.expected = 1;
+    this.peerWindow = 1;
+  }
+  /** Part of an APDU has come and more of it must follow. */
+  get receiving(): boolean {
+    return this.parts.length > 0;
+  }
+
+  /** The first blocks of an APDU; the rest follows what the peer acknowledges. */
+  send(apdu: Uint8Array, maxPdu: number): Uint8Array[] {
+    const size = Math.max(1, maxPdu - headOctets);
+    this.outgoing = [];
+    for (let at = 0; at < apdu.length; at += size) this.outgoing.push(apdu.subarray(at, at + size));
+    this.firstNumber = this.nextNumber;
+    return this.burst();
+  }
+
+  private burst(): Uint8Array[] {
+    const { outgoing } = this;
+    const burst = outgoing.slice(0, this.peerWindow).map((content, i) => {
+      const last = i === outgoing.length - 1;
+      const more = i < Math.min(this.peerWindow, outgoing.length) - 1;
+      return this.block(this.firstNumber + i, content, (last ? lastBlock : 0) | (more ? streaming : 0));
+    });
+    this.nextNumber = Math.max(this.nextNumber, this.firstNumber + burst.length);
+    return burst;
+  }
+
+  private block(number: number, content: Uint8Array, control: number): Uint8Array {
+    const acknowledged = this.expected - 1;
+    return encodeApdu({
+      kind: 'general-block-transfer',
+      control: control | this.window,
+      number: number & 0xffff,
+      acknowledged: acknowledged & 0xffff,
+      content,
+    });
+  }
+
+  /** An empty block: it only acknowledges. */
+  private acknowledgement(): Uint8Array {
+    return this.block(this.nextNumber++, new Uint8Array(0), lastBlock);
+  }
+
+  /** Nothing came in time: asks for the blocks after the last good one, or sends what was not acknowledged. */
+  again(): Uint8Array[] {
+    this.lost++;
+    return this.outgoing.length > 0 && !this.receiving ? this.burst() : [this.acknowledgement()];
+  }
+
+  /** The APDU that became whole, and what must be sent now. */
+  receive(block: Block): { whole?: Uint8Array; out: Uint8Array[] } {
+    this.peerWindow = Math.max(1, block.control & 0x3f);
+    if (this.outgoing.length > 0) {
+      const done = (block.acknowledged - this.firstNumber + 1) & 0xffff;
+      if (done <= this.outgoing.length) {
+        this.outgoing.splice(0, done);
+        this.firstNumber += done;
+      }
+    }
+    if (block.content.length === 0) {
+      this.expected = (block.number + 1) & 0xffff || 1;
+      return { out: this.outgoing.length > 0 ? this.burst() : [] };
+    }
+    // A first block while nothing is half done: the peer begins a new exchange.
+    if (block.number === 1 && this.expected !== 1 && !this.receiving) this.restart();
+    const atWindowEnd = (block.control & streaming) === 0;
+    if (block.number !== (this.expected & 0xffff)) {
+      // Lost or repeated: the peer learns at the end of its window from where to go on.
+      this.lost++;
+      return { out: atWindowEnd ? [this.acknowledgement()] : [] };
+    }
+    this.expected++;
+    this.parts.push(block.content);
+    this.octets += block.content.length;
+    if (this.octets > this.limit) {
+      this.restart();
+      throw new Failure('answer-too-long', `more than ${this.limit} octets in blocks`);
+    }
+    if ((block.control & lastBlock) !== 0) {
+      const whole = concat(this.parts);
+      this.parts = [];
+      this.octets = 0;
+      return { whole, out: [] };
+    }
+    return { out: atWindowEnd ? [this.acknowledgement()] : [] };
+  }
+}

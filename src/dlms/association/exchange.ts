@@ -1,0 +1,158 @@
+/** One service under way in the client role: what is sent first, and what follows from each answer. */
+import { concat } from '../../base/cursor.ts';
+import { decode, encode } from '../../base/codec.ts';
+import { Failure, messageOf } from '../../base/errors.ts';
+import type { Data } from '../axdr/data.ts';
+import { dataCodec } from '../axdr/data.ts';
+import type { LogicalName } from '../cosem/logical-name.ts';
+import { type Apdu, type Attribute, encodeApdu, type GetResult } from '../xdlms/apdu.ts';
+import type { Conformance } from '../xdlms/conformance.ts';
+
+/** One item of an ACCESS request. */
+export type AccessItem =
+  | { readonly kind: 'get'; readonly attribute: Attribute }
+  | { readonly kind: 'set'; readonly attribute: Attribute; readonly value: Data }
+  | { readonly kind: 'action'; readonly method: Method; readonly parameters?: Data };
+export interface Method {
+  readonly classId: number;
+  readonly logicalName: LogicalName;
+  readonly method: number;
+}
+export interface Invocation extends Method {
+  readonly parameters?: Data;
+}
+export interface Assignment {
+  readonly attribute: Attribute;
+  readonly value: Data;
+}
+export type ServiceRequest =
+  /** `stream`: the octets of the one value come as events while blocks arrive; the result then holds no data. */
+  | { readonly kind: 'get'; readonly attributes: readonly Attribute[]; readonly stream?: boolean }
+  | { readonly kind: 'set'; readonly assignments: readonly Assignment[] }
+  | { readonly kind: 'action'; readonly invocations: readonly Invocation[] }
+  | { readonly kind: 'access'; readonly items: readonly AccessItem[] };
+export interface ActionResult {
+  /** action-result; 0 = success. */
+  readonly result: number;
+  readonly returned?: GetResult | undefined;
+}
+export type ServiceEvent =
+  | { readonly kind: 'got'; readonly results: readonly GetResult[] }
+  /** data-access-results; 0 = success. */
+  | { readonly kind: 'was-set'; readonly results: readonly number[] }
+  | { readonly kind: 'acted'; readonly results: readonly ActionResult[] }
+  /** result 0 = success; data only then, and null-data for set. */
+  | { readonly kind: 'accessed'; readonly results: readonly { readonly result: number; readonly data: Data }[] }
+  /** Progress of a long answer: octets so far. */
+  | { readonly kind: 'block'; readonly octets: number }
+  /** The next octets of a value that was asked for as a stream. */
+  | { readonly kind: 'value-octets'; readonly octets: Uint8Array };
+
+/** What the association has agreed, as a service needs it. */
+export interface ExchangeContext {
+  readonly negotiated: Conformance;
+  /** Octets that a request APDU may have before protection. */
+  readonly maxRequest: number;
+  /** Most items in one list. */
+  readonly listLimit: number;
+  /** The longest value that blocks may build up, octets. */
+  readonly valueLimit: number;
+  /** Short-name referencing: base names of objects. */
+  readonly shortNames?: ReadonlyMap<LogicalName, number> | undefined;
+  nextInvokeId(): number;
+  emit(event: ServiceEvent): void;
+}
+/** What follows from an answer: a request, the end, or nothing (not ours, or the same once more). */
+export type Step = { readonly send: Apdu } | { readonly done: ServiceEvent } | 'ignore';
+export interface Exchange {
+  first(): Apdu;
+  /** Throws Failure where the answer breaks the rules. */
+  answer(apdu: Apdu): Step;
+}
+
+/** Confirmed service, high priority: C0 with the invoke-id in the low four bits. */
+export const invokePriority = 0xc0;
+/** The priority bit that some meters change does not count (meter-quirks 49). */
+export const sameInvoke = (apdu: Apdu, invokeId: number): boolean =>
+  'invokeId' in apdu && (apdu.invokeId & 0x0f) === (invokeId & 0x0f);
+
+export const unexpected = (apdu: Apdu, service: string): Failure =>
+  new Failure('unexpected-apdu', `${apdu.kind} in answer to ${service}`);
+export const sizeOf = (apdu: Apdu): number => encodeApdu(apdu).length;
+
+/** Cuts items into lists that the meter takes: not more than the limit, not longer than its PDU. */
+export function takeList<T>(items: readonly T[], limit: number, fits: (list: readonly T[]) => boolean): readonly T[] {
+  let count = Math.min(items.length, Math.max(1, limit));
+  while (count > 1 && !fits(items.slice(0, count))) count--;
+  return items.slice(0, count);
+}
+
+/** A value that goes out in blocks. */
+export class OutgoingBlocks {
+  private readonly raw: Uint8Array;
+  private readonly size: number;
+  private sent = 0;
+  private number = 0;
+  constructor(value: Data, maxRequest: number) {
+    this.raw = encode(dataCodec, value);
+    // Tags, invoke-id, descriptor, selection, last, number and a length of three octets stand before the raw data.
+    this.size = Math.max(1, maxRequest - 24);
+  }
+  next(): { last: boolean; number: number; raw: Uint8Array } {
+    const raw = this.raw.subarray(this.sent, this.sent + this.size);
+    this.sent += raw.length;
+    this.number += 1;
+    return { last: this.sent >= this.raw.length, number: this.number, raw };
+  }
+  /** The meter took block `number`: whether the next one is to be sent, or the acknowledgement came twice. */
+  acknowledged(number: number): boolean {
+    if (number === this.number - 1) return false;
+    if (number !== this.number || this.sent >= this.raw.length) {
+      throw new Failure('block-out-of-order', `block ${number} acknowledged, ${this.number} was sent`);
+    }
+    return true;
+  }
+}
+
+/** A value that comes in blocks. */
+export class IncomingBlocks {
+  private blocks: Uint8Array[] = [];
+  private octets = 0;
+  private expected: number | undefined;
+  private readonly context: ExchangeContext;
+  private readonly stream: boolean;
+  constructor(context: ExchangeContext, stream = false) {
+    this.context = context;
+    this.stream = stream;
+  }
+  /** False where the block came twice: the answer to a repeated request. */
+  take(number: number, raw: Uint8Array, last: boolean): boolean {
+    // Blocks are counted from 1; some meters begin with 0 or do not begin anew (meter-quirks 50, 52).
+    if (this.expected !== undefined && number !== this.expected) {
+      if (number === this.expected - 1) return false;
+      throw new Failure('block-out-of-order', `block ${number} where ${this.expected} is expected`);
+    }
+    this.expected = number + 1;
+    this.octets += raw.length;
+    if (this.octets > this.context.valueLimit) {
+      throw new Failure('answer-too-long', `more than ${this.context.valueLimit} octets in blocks`);
+    }
+    if (this.stream) this.context.emit({ kind: 'value-octets', octets: raw });
+    else this.blocks.push(raw);
+    if (!last) this.context.emit({ kind: 'block', octets: this.octets });
+    return true;
+  }
+  get begun(): boolean {
+    return this.expected !== undefined;
+  }
+  whole<T>(codec: Parameters<typeof decode<T>>[0]): T {
+    const raw = concat(this.blocks);
+    this.blocks = [];
+    try {
+      // Octets after a complete value are padding of some meters (meter-quirks 51).
+      return decode(codec, raw, () => {});
+    } catch (error) {
+      throw new Failure('malformed-octets', `value in blocks: ${messageOf(error)}`, { octets: raw });
+    }
+  }
+}
