@@ -9,11 +9,13 @@ import { decode } from '../src/base/codec.ts';
 import { fromHex } from '../src/base/hex.ts';
 import { Secret } from '../src/base/secret.ts';
 import { type Data, dataCodec } from '../src/dlms/axdr/data.ts';
-import { bufferEntries, type CaptureObject, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
+import { type CaptureObject, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
 import { Deframer } from '../src/dlms/hdlc/deframer.ts';
 import { unprotect } from '../src/dlms/security/protection.ts';
 import { Unwrapper } from '../src/dlms/wrapper/wrapper.ts';
-import { type Apdu, decodeApdu } from '../src/dlms/xdlms/apdu.ts';
+import { decodeApdu, getResponseOctets } from '../src/dlms/xdlms/apdu.ts';
+import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
+import { ProfileReader, type RowLayout } from '../src/reading/profile-reader.ts';
 
 const linesOf = (name: string): Uint8Array[] =>
   readFileSync(new URL(`../test/vectors/${name}.hex`, import.meta.url), 'latin1')
@@ -36,40 +38,61 @@ const columns = [
   ...['1', '2', '3', '4'].map((c) => column(3, `1.0.${c}.8.0.255`)),
 ];
 
-/** Blocks joined as the association joins them. */
-function valueOf(apdus: readonly Apdu[]): Data {
-  const blocks: Uint8Array[] = [];
-  for (const apdu of apdus) {
-    if (apdu.kind === 'get-response-normal' && 'data' in apdu.result) return apdu.result.data;
-    if (apdu.kind === 'get-response-with-datablock' && 'raw' in apdu.result) blocks.push(apdu.result.raw);
-  }
-  return decode(dataCodec, concat(blocks), () => {});
+type Frames = readonly Uint8Array[];
+/** Level A: one value tree. Level B: rows, as a session hands them on. Both take the APDUs of one answer. */
+interface Answer {
+  take(apdu: Uint8Array): void;
 }
-const wrapped = (frames: readonly Uint8Array[]): Data => {
+class Tree implements Answer {
+  value: Data | undefined;
+  private readonly blocks: Uint8Array[] = [];
+  take(octets: Uint8Array): void {
+    const { apdu } = decodeApdu(octets);
+    if (apdu.kind === 'get-response-normal' && 'data' in apdu.result) this.value = apdu.result.data;
+    else if (apdu.kind === 'get-response-with-datablock' && 'raw' in apdu.result) {
+      this.blocks.push(apdu.result.raw);
+      if (apdu.last) this.value = decode(dataCodec, concat(this.blocks), () => {});
+    }
+  }
+}
+class Rows implements Answer {
+  readonly rows: LoadProfileRow[] = [];
+  private readonly reader = new ProfileReader(layout);
+  take(octets: Uint8Array): void {
+    const whole = getResponseOctets(octets);
+    if (whole) return this.add(whole.octets);
+    const { apdu } = decodeApdu(octets);
+    if (apdu.kind === 'get-response-with-datablock' && 'raw' in apdu.result) this.add(apdu.result.raw);
+  }
+  private add(octets: Uint8Array): void {
+    this.reader.push(octets, this.rows);
+  }
+}
+const layout: RowLayout = { columns, capturePeriodMs: 3_600_000, scalers: new Map() };
+
+const wrapped = (frames: Frames, answer: Answer): void => {
   const unwrapper = new Unwrapper();
-  return valueOf(frames.flatMap((octets) => unwrapper.push(octets).map(({ apdu }) => decodeApdu(apdu).apdu)));
+  for (const octets of frames) for (const { apdu } of unwrapper.push(octets)) answer.take(apdu);
 };
-const hdlc = (frames: readonly Uint8Array[]): Data => {
+const hdlc = (frames: Frames, answer: Answer): void => {
   const deframer = new Deframer();
-  const apdus: Apdu[] = [];
   let parts: Uint8Array[] = [];
   for (const octets of frames) {
     for (const frame of deframer.push(octets)) {
       parts.push(frame.information);
       if (frame.segmented) continue;
-      apdus.push(decodeApdu(concat(parts).subarray(3)).apdu);
+      answer.take((parts.length === 1 ? frame.information : concat(parts)).subarray(3));
       parts = [];
     }
   }
-  return valueOf(apdus);
 };
-const ciphered = (frames: readonly Uint8Array[]): Data => {
+const ciphered = (frames: Frames, answer: Answer): void => {
   const [frame] = new Unwrapper().push(frames[0] as Uint8Array);
   const { apdu } = decodeApdu((frame as { apdu: Uint8Array }).apdu);
   if (apdu.kind !== 'general-glo-ciphering') throw new Error(apdu.kind);
-  return valueOf([decodeApdu(unprotect(apdu.content, apdu.systemTitle, keys).text).apdu]);
+  answer.take(unprotect(apdu.content, apdu.systemTitle, keys).text);
 };
-const inputs: [string, (frames: readonly Uint8Array[]) => Data][] = [
+const inputs: [string, (frames: Frames, answer: Answer) => void][] = [
   ['wrap24', wrapped],
   ['wrapblk24', wrapped],
   ['hdlc24', hdlc],
@@ -110,16 +133,22 @@ const result: Record<string, { A: number; B: number }> = {};
 let sink = 0;
 for (const [name, decoder] of inputs) {
   const frames = linesOf(name);
-  const rows = name.endsWith('744') ? 744 : 24;
-  const entries = bufferEntries(decoder(frames), columns, 3_600_000);
-  if (entries.length !== rows || entries.some(({ stamp }) => stamp === undefined))
-    throw new Error(`${name} decodes to ${entries.length} rows`);
+  const count = name.endsWith('744') ? 744 : 24;
+  const level = { A: () => new Tree(), B: () => new Rows() };
+  const check = level.B();
+  decoder(frames, check);
+  if (check.rows.length !== count || check.rows.some(({ end }) => end === null))
+    throw new Error(`${name} decodes to ${check.rows.length} rows`);
   result[name] = {
     A: perSecond(() => {
-      sink += decoder(frames).type.length;
+      const answer = level.A();
+      decoder(frames, answer);
+      sink += answer.value?.type.length ?? 0;
     }),
     B: perSecond(() => {
-      sink += bufferEntries(decoder(frames), columns, 3_600_000).length;
+      const answer = level.B();
+      decoder(frames, answer);
+      sink += answer.rows.length;
     }),
   };
 }

@@ -6,11 +6,11 @@ import { Secret } from '../base/secret.ts';
 import { type AcseApdu, decodeAcse, isAcse, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
 import { type Data, dataCodec } from '../dlms/axdr/data.ts';
 import { dataJson, dataText } from '../dlms/axdr/print.ts';
-import { decode } from '../base/codec.ts';
+import { decode, encode } from '../base/codec.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { attributeName, className, scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
-import { bufferEntries, type CaptureObject, captureObjectsOf, clockColumn } from '../dlms/cosem/profile-generic.ts';
+import { type CaptureObject, captureObjectsOf, clockColumn } from '../dlms/cosem/profile-generic.ts';
 import { Deframer } from '../dlms/hdlc/deframer.ts';
 import { type Frame, type HdlcAddress, parseParameters } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
@@ -19,13 +19,8 @@ import { type ProtectionKeys, unprotect } from '../dlms/security/protection.ts';
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { type Apdu, type Attribute, decodeApdu, type GetResult, getResults } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
-import {
-  capturePeriodMsOf,
-  loadProfileRow,
-  type LoadProfileRow,
-  type ScalerUnit,
-  scalerUnitOf,
-} from '../reading/load-profile-row.ts';
+import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import { ProfileReader } from '../reading/profile-reader.ts';
 import type { Recorded, RecordedLine } from './exchange-file.ts';
 
 export interface Explained {
@@ -463,8 +458,9 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
     }
     const period = (name === undefined ? undefined : periods.get(name)) ?? 0;
     try {
-      for (const entry of bufferEntries(data, layout, period))
-        rows.push(loadProfileRow(entry, layout, period, scalers));
+      const reader = new ProfileReader({ columns: layout, capturePeriodMs: period, scalers });
+      rows.push(...reader.push(encode(dataCodec, data)));
+      reader.end();
     } catch (error) {
       note(line, messageOf(error));
     }

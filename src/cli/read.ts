@@ -14,13 +14,15 @@ import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { Suite } from '../dlms/security/protection.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { identify, readEntries, readInvocationCounter, readLayout, readRange } from '../meter/jobs.ts';
-import type { MeterModel } from '../meter/model.ts';
+import { meterModels } from '../config/meter-models.ts';
+import { genericModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { type LoadProfileRow, rowJson } from '../reading/load-profile-row.ts';
 import { askSecret, decodeKeys } from './secret.ts';
 
 export interface ReadOptions {
   readonly link: string;
+  readonly model?: string;
   readonly modeE?: boolean;
   readonly client: string;
   readonly server: string;
@@ -53,6 +55,8 @@ export interface ReadOptions {
 /** Client SAP of the public client (Green Book 9.1.4). */
 const publicClient = 16;
 
+/** As the option says in main.ts. */
+const defaultMaxInfo = '1024';
 const bad = (message: string): never => {
   throw new Failure('bad-argument', message);
 };
@@ -103,25 +107,21 @@ function accessOf(device: string, options: ReadOptions): MeterAccess {
   const size = options.addressSize;
   if (size !== undefined && size !== '1' && size !== '2' && size !== '4')
     bad(`--address-size takes 1, 2 or 4, not '${size}'`);
+  const given = options.model === undefined ? undefined : meterModels().get(options.model);
+  if (options.model !== undefined && !given) bad(`no model '${options.model}' in hardware/meters`);
   const model: MeterModel = {
-    name: 'command-line',
-    evidence: '',
-    max_info: whole('--max-info', options.maxInfo, 32, 2030),
-    window: whole('--window', options.window, 1, 7),
-    max_pdu: 65535,
-    ...(size && { address_size: Number(size) as 1 | 2 | 4 }),
     // An unknown meter: one attribute at a time always works.
-    multiple_references: false,
-    release: true,
-    range_deviation_min: 0,
+    ...(given ?? { ...genericModel, multiple_references: false }),
+    ...((!given || options.maxInfo !== defaultMaxInfo) && { max_info: whole('--max-info', options.maxInfo, 32, 2030) }),
+    ...((!given || options.window !== '1') && { window: whole('--window', options.window, 1, 7) }),
+    ...(size && { address_size: Number(size) as 1 | 2 | 4 }),
     ...(options.standardOffset !== undefined && {
       stamp_deviation_min: -whole('--standard-offset', options.standardOffset, -840, 840),
     }),
-    deviation_inverted: false,
   };
   return {
     link: options.link as 'hdlc' | 'wrapper',
-    modeE: options.modeE ?? false,
+    modeE: options.modeE ?? model.mode_e,
     signOnAddress: '',
     client: whole('--client', options.client, 1, 127),
     logical: whole('--server', logical, 0, 16383),
@@ -288,7 +288,7 @@ async function counterOf(
 }
 
 function rowText(row: LoadProfileRow): string {
-  const values = [...row.values].map(([key, value]) => `${key} ${value.raw}`);
+  const values = row.channels.flatMap(({ key }, i) => (row.cells[i] === null ? [] : [`${key} ${row.cells[i]}`]));
   const status = row.status === null ? '' : `status 0x${row.status.toString(16).padStart(2, '0')}  `;
   return `${row.end === null ? '(no instant)' : iso(row.end)}  ${status}${values.join('  ')}`;
 }

@@ -64,6 +64,7 @@ program
   )
   .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path')
   .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
+  .option('--model <name>', 'meter model of hardware/meters; options given beside it win')
   .option('--mode-e', 'sign on by IEC 62056-21 at 300 Bd first')
   .option('--client <n>', 'client SAP', '16')
   .option('--server <n[/physical]>', 'logical device, and the HDLC physical address', '1')

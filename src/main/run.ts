@@ -1,9 +1,7 @@
 /** `meter-gateway run`: the real world, signals, systemd. */
 import { randomInt, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'smol-toml';
-import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { secretFromFile } from '../cli/secret.ts';
 import { compose, type House, type World } from '../compose.ts';
@@ -11,7 +9,7 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { type MeterModel, meterModelSchema } from '../meter/model.ts';
+import { meterModels } from '../config/meter-models.ts';
 import { serveStatus } from '../status/local-server.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
@@ -25,21 +23,6 @@ export const version: string = (
 ).version;
 /** SIGTERM to exit, at most; the house drains in less. */
 const stopLimitMs = 4700;
-
-export function meterModels(): Map<string, MeterModel> {
-  const folder = new URL('hardware/meters/', packageRoot);
-  const models = new Map<string, MeterModel>();
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.toml'))) {
-    const result = v.safeParse(meterModelSchema, parse(readFileSync(new URL(name, folder), 'utf8')));
-    if (!result.success)
-      throw new Failure(
-        'config-invalid',
-        `hardware/meters/${name}: ${result.issues.map(({ message }) => message).join('; ')}`,
-      );
-    models.set(result.output.name, result.output);
-  }
-  return models;
-}
 
 function secret(reference: string): Uint8Array {
   if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));

@@ -1,12 +1,11 @@
 /** What the gateway does with a meter once the session stands: identify, learn the profile's layout, read rows. */
-import { Failure, messageOf } from '../base/errors.ts';
+import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { type Clock, type Millis } from '../base/time.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import {
-  bufferEntries,
   byEntry,
   byRange,
   type CaptureObject,
@@ -14,22 +13,13 @@ import {
   isClockColumn,
 } from '../dlms/cosem/profile-generic.ts';
 import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
-import {
-  capturePeriodMsOf,
-  type LoadProfileRow,
-  loadProfileRow,
-  type ScalerUnit,
-  scalerUnitOf,
-} from '../reading/load-profile-row.ts';
+import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
-export interface ProfileLayout {
+export interface ProfileLayout extends RowLayout {
   readonly profile: LogicalName;
-  readonly columns: readonly CaptureObject[];
-  /** 0 where the meter does not tell. */
-  readonly capturePeriodMs: number;
-  readonly scalers: ReadonlyMap<LogicalName, ScalerUnit>;
 }
 export interface Identity {
   readonly logicalDeviceName: string | undefined;
@@ -41,6 +31,12 @@ export interface Identity {
 export const stampReading = (model: MeterModel): StampReading => ({
   ...(model.stamp_deviation_min !== undefined && { deviationMin: model.stamp_deviation_min }),
   inverted: model.deviation_inverted,
+  overridden: model.stamp_deviation_overridden,
+});
+
+const rowReading = (model: MeterModel): RowReading => ({
+  ...stampReading(model),
+  untaggedStamps: model.untagged_stamps,
 });
 
 const attribute = (classId: number, logicalName: LogicalName, id: number, selection?: Selection): Attribute => ({
@@ -129,20 +125,33 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
   return { profile, columns, capturePeriodMs: periodData ? capturePeriodMsOf(periodData) : 0, scalers };
 }
 
+/** Rows as they arrive; the profile is never held as a whole. */
+export async function streamRows(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  selection: Selection | undefined,
+  take: (rows: readonly LoadProfileRow[]) => void,
+): Promise<void> {
+  const reader = new ProfileReader(layout, rowReading(model));
+  try {
+    await session.stream(attribute(7, layout.profile, 2, selection), (octets) => take(reader.push(octets)));
+    reader.end();
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new Failure('malformed-octets', `profile ${layout.profile}: ${messageOf(error)}`);
+  }
+}
+
 async function readRows(
   session: Session,
   layout: ProfileLayout,
   model: MeterModel,
   selection: Selection,
 ): Promise<LoadProfileRow[]> {
-  const buffer = await session.value(attribute(7, layout.profile, 2, selection));
-  try {
-    return bufferEntries(buffer, layout.columns, layout.capturePeriodMs, stampReading(model)).map((entry) =>
-      loadProfileRow(entry, layout.columns, layout.capturePeriodMs, layout.scalers),
-    );
-  } catch (error) {
-    throw new Failure('malformed-octets', `profile ${layout.profile}: ${messageOf(error)}`);
-  }
+  const all: LoadProfileRow[] = [];
+  await streamRows(session, layout, model, selection, (rows) => void all.push(...rows));
+  return all;
 }
 
 /** Rows with from ≤ stamp ≤ to. Rows that the meter sends outside of the range are left out (meter-quirks 70). */
@@ -153,7 +162,8 @@ export async function readRange(
   from: Millis,
   to: Millis,
 ): Promise<LoadProfileRow[]> {
-  const rows = await readRows(session, layout, model, byRange(from, to, model.range_deviation_min));
+  const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
+  const rows = await readRows(session, layout, model, byRange(from, to, deviation));
   return rows.filter(({ end }) => end === null || (end >= from && end <= to));
 }
 

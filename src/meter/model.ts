@@ -2,6 +2,13 @@
 import * as v from 'valibot';
 
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
+const isRegularExpression = (text: string): boolean => {
+  try {
+    return RegExp(text).source !== '';
+  } catch {
+    return false;
+  }
+};
 export const meterModelSchema = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[a-z0-9-]+$/)),
   /** A recorded exchange under test/traces that shows this model. */
@@ -15,17 +22,76 @@ export const meterModelSchema = v.strictObject({
   multiple_references: v.optional(v.boolean(), true),
   /** Whether RLRQ is understood. */
   release: v.optional(v.boolean(), true),
-  /** Deviation of range bounds in minutes; left out: written as not specified. */
-  range_deviation_min: v.optional(whole(-840, 840)),
+  /** Most attributes in one request (meter-quirks 53). */
+  list_limit: v.optional(whole(1, 100), 10),
+  /** logical-name referencing, or short names as in older meters (meter-quirks 61). */
+  referencing: v.optional(v.picklist(['logical-name', 'short-name']), 'logical-name'),
+  /** General block transfer: blocks that we take in one go; 0 = not proposed. */
+  transfer_window: v.optional(whole(0, 63), 0),
+  /** SNRM carries its parameters even where they are the defaults (meter-quirks 19). */
+  explicit_parameters: v.optional(v.boolean(), false),
+  /** Octets of the frame's header that the meter counts inside max_info (meter-quirks 18). */
+  max_info_header: v.optional(whole(0, 16), 0),
+  /** N(S) stands still at 0 in every I-frame of the meter (meter-quirks 22). */
+  pinned_sequence: v.optional(v.boolean(), false),
+  /** Mode E: NUL octets before the request wake the meter up (meter-quirks 33). */
+  wake_up: v.optional(v.boolean(), false),
+  /** Mechanism name in AARQ: only with authentication, always, or never (meter-quirks 37). */
+  mechanism_name: v.optional(v.picklist(['with-authentication', 'always', 'never']), 'with-authentication'),
+  /** The association object that takes our proof (meter-quirks 39). */
+  association_object: v.optional(v.pipe(v.string(), v.regex(/^\d+(\.\d+){5}$/)), '0.0.40.0.0.255'),
+  /** The meter never returns its own proof: its identity is then not shown (meter-quirks 36). */
+  one_sided_proof: v.optional(v.boolean(), false),
+  /** How rows are asked for: by range of stamps, or by number where ranges are not supported (meter-quirks 71). */
+  selection: v.optional(v.picklist(['range', 'entry']), 'range'),
+  /** Stamps without tag and length (meter-quirks 62). */
+  untagged_stamps: v.optional(v.boolean(), false),
+  /** The companion specification that the event codes follow. */
+  companion: v.optional(v.picklist(['idis', 'dsmr']), 'idis'),
+  /** Logical device names of this model, as a regular expression; for detection. */
+  detect: v.optional(v.pipe(v.string(), v.check(isRegularExpression, 'is no regular expression'))),
+  /** Mode E sign-on before the link. */
+  mode_e: v.optional(v.boolean(), false),
+  /** Physical address from the serial number: serial mod 10000 + 1000, its last digits, or none (meter-quirks 15). */
+  address_formula: v.optional(
+    v.picklist(['mod-10000-plus-1000', 'last-2-digits', 'last-3-digits', 'last-4-digits', 'none']),
+    'mod-10000-plus-1000',
+  ),
+  /** Range bounds are local time of this deviation, minutes; 0 = UTC. */
+  range_deviation_min: v.optional(whole(-840, 840), 0),
+  /** Whether range bounds say their deviation; some meters refuse one or the other (meter-quirks 71). */
+  range_deviation_written: v.optional(v.boolean(), true),
   /** Taken where row stamps leave their deviation open: meters on standard time all year. */
   stamp_deviation_min: v.optional(whole(-840, 840)),
   /** The deviation counts from UTC to local time. */
   deviation_inverted: v.optional(v.boolean(), false),
+  /** `stamp_deviation_min` holds even where a stamp says otherwise (meter-quirks 69). */
+  stamp_deviation_overridden: v.optional(v.boolean(), false),
 });
 export type MeterModel = v.InferOutput<typeof meterModelSchema>;
 
 export const genericModel: MeterModel = v.parse(meterModelSchema, {
   name: 'generic',
   evidence: 'c-tcp-hdlc-lls.tap',
-  range_deviation_min: 0,
 });
+
+/** The physical address that a meter of this model has by its serial number; undefined where there is no formula. */
+export function physicalAddressOf(model: MeterModel, serial: string): number | undefined {
+  const digits = serial.replace(/\D/g, '');
+  switch (model.address_formula) {
+    case 'mod-10000-plus-1000':
+      return (Number(digits.slice(-4)) % 10_000) + 1000;
+    case 'last-2-digits':
+      return Number(digits.slice(-2));
+    case 'last-3-digits':
+      return Number(digits.slice(-3));
+    case 'last-4-digits':
+      return Number(digits.slice(-4));
+    case 'none':
+      return undefined;
+  }
+}
+
+/** The first model whose names fit; detection by logical device name (Blue Book 4.1.8.1). */
+export const detectModel = (models: readonly MeterModel[], logicalDeviceName: string): MeterModel | undefined =>
+  models.find(({ detect }) => detect !== undefined && RegExp(detect).test(logicalDeviceName));

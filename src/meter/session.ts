@@ -1,12 +1,20 @@
 /** Our turn with one meter on a port: the only loop that awaits both line and deadline. */
 import { Failure, messageOf } from '../base/errors.ts';
+import { encode } from '../base/codec.ts';
 import { type Clock, later, type Millis } from '../base/time.ts';
-import type { Data } from '../dlms/axdr/data.ts';
+import { type Data, dataCodec } from '../dlms/axdr/data.ts';
 import type { Secret } from '../base/secret.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
-import { type AssociationSettings, proposedByDefault } from '../dlms/association/client.ts';
+import {
+  type AssociationSettings,
+  proposedByDefault,
+  proposedWithShortNames,
+  refusalName,
+} from '../dlms/association/client.ts';
 import { type HdlcAddress, serverAddress } from '../dlms/hdlc/frame.ts';
-import { conformance } from '../dlms/xdlms/conformance.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';
+import { type Conformance, conformance } from '../dlms/xdlms/conformance.ts';
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
@@ -27,6 +35,8 @@ export interface MeterAccess {
   readonly challenge?: () => Uint8Array;
   readonly ciphering?: CipheringSettings;
   readonly systemTitle?: Uint8Array;
+  /** Short-name referencing: base names, learned from the object list. */
+  readonly shortNames?: Map<LogicalName, number>;
   readonly model: MeterModel;
   readonly baud: number;
   /** The line is TCP: octets take no time that we could know. */
@@ -37,11 +47,18 @@ export interface MeterAccess {
   readonly guardMs: number;
 }
 
+function proposal(model: MeterModel): Conformance {
+  const all = model.referencing === 'short-name' ? proposedWithShortNames : proposedByDefault;
+  const some = model.multiple_references ? all : all & ~conformance('multiple-references');
+  return model.transfer_window > 0 ? some | conformance('general-block-transfer') : some;
+}
+
 export function stackSettings(access: MeterAccess): ClientStackSettings {
   const { model } = access;
   const own: HdlcAddress = { logical: access.client, size: 1 };
   const peer = serverAddress(access.logical, access.physical, model.address_size);
-  const size = { maxInfoTransmit: model.max_info, maxInfoReceive: model.max_info };
+  const maxInfo = model.max_info - model.max_info_header;
+  const size = { maxInfoTransmit: maxInfo, maxInfoReceive: maxInfo };
   const window = { windowTransmit: model.window, windowReceive: model.window };
   return {
     link:
@@ -60,6 +77,8 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
               octetMs: access.timed ? 10_000 / access.baud : 0,
               inactivityMs: 0,
               reassemblyLimit: 1 << 16,
+              explicitParameters: model.explicit_parameters,
+              pinnedSequence: model.pinned_sequence,
             },
           },
     ...(access.modeE && {
@@ -70,6 +89,7 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
         answerTimeoutMs: 2200,
         retries: access.retries,
         settleMs: 300,
+        wakeUp: model.wake_up,
       },
     }),
     association: {
@@ -78,7 +98,13 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
       ...(access.challenge && { challenge: access.challenge() }),
       ...(access.ciphering && { ciphering: access.ciphering }),
       ...(access.systemTitle && { systemTitle: access.systemTitle }),
-      proposed: model.multiple_references ? proposedByDefault : proposedByDefault & ~conformance('multiple-references'),
+      proposed: proposal(model),
+      listLimit: model.list_limit,
+      ...(model.transfer_window > 0 && { transferWindow: model.transfer_window }),
+      ...(access.shortNames && { shortNames: access.shortNames }),
+      associationObject: model.association_object,
+      ...(model.mechanism_name !== 'with-authentication' && { mechanismName: model.mechanism_name }),
+      oneSidedProof: model.one_sided_proof,
       maxPdu: model.max_pdu,
       // The safety net above the link's repeats; behind the wrapper it is the only time-out.
       answerTimeoutMs:
@@ -88,6 +114,9 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
     release: model.release,
   };
 }
+
+const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | undefined): Failure =>
+  new Failure('access-refused', `${logicalName}:${attribute} refused: ${refusalName(refused ?? 250)}`, { refused });
 
 type Answer<K extends StackEvent['kind']> = Extract<StackEvent, { kind: K }>;
 
@@ -112,10 +141,13 @@ export class Session {
   ) {
     this.port = port;
     this.clock = clock;
-    this.access = access;
+    const shortNamed = access.model.referencing === 'short-name';
+    this.access = shortNamed
+      ? { ...access, shortNames: access.shortNames ?? new Map([[associationShortNameObject, associationBaseName]]) }
+      : access;
     this.trace = options.trace;
     this.onBlock = options.onBlock;
-    this.stack = new ClientStack(stackSettings(access));
+    this.stack = new ClientStack(stackSettings(this.access));
     this.baud = access.modeE ? 300 : access.baud;
   }
 
@@ -123,7 +155,20 @@ export class Session {
     await this.guarded(() => this.port.setBaud(this.baud));
     // What came before our turn belongs to nobody.
     while ((await this.guarded(() => this.port.read(this.clock.now()))) !== undefined);
-    return this.exchange({ kind: 'connect' }, 'connected');
+    const connected = await this.exchange({ kind: 'connect' }, 'connected');
+    await this.learnShortNames();
+    return connected;
+  }
+
+  private async learnShortNames(): Promise<void> {
+    const { shortNames } = this.access;
+    if (!shortNames || shortNames.size > 1) return;
+    const list = await this.value({ classId: 12, logicalName: associationShortNameObject, attribute: 2 });
+    try {
+      for (const [name, base] of shortNamesOf(list)) shortNames.set(name, base);
+    } catch (error) {
+      throw new Failure('malformed-octets', messageOf(error));
+    }
   }
 
   /** Results in the order of the attributes; a refused one says so in its place. */
@@ -131,13 +176,37 @@ export class Session {
     return (await this.exchange({ kind: 'get', attributes }, 'got')).results;
   }
 
+  /** The octets of one value as they arrive, or Failure `access-refused`. */
+  async stream(attribute: Attribute, take: (octets: Uint8Array) => void): Promise<void> {
+    let broken: unknown;
+    this.onValue = (octets) => {
+      // What cannot be read is not asked for again: the meter says all it has to say, and the next request finds it idle.
+      if (broken !== undefined) return;
+      try {
+        take(octets);
+      } catch (error) {
+        broken = error;
+      }
+    };
+    try {
+      const { results } = await this.exchange({ kind: 'get', attributes: [attribute], stream: true }, 'got');
+      if (broken !== undefined) throw broken;
+      const [result] = results;
+      if (!result) return;
+      if ('refused' in result) throw accessRefused(attribute, result.refused);
+      // Short-name referencing gives the value whole.
+      take(encode(dataCodec, result.data));
+    } finally {
+      this.onValue = undefined;
+    }
+  }
+  private onValue: ((octets: Uint8Array) => void) | undefined;
+
   /** One value, or Failure `access-refused`. */
   async value(attribute: Attribute): Promise<Data> {
     const [result] = await this.get([attribute]);
     if (result && 'data' in result) return result.data;
-    throw new Failure('access-refused', `${attribute.logicalName}:${attribute.attribute} refused`, {
-      refused: result?.refused,
-    });
+    throw accessRefused(attribute, result?.refused);
   }
 
   /** Ends the association and the link; never throws, for the session's result is known by now. */
@@ -169,6 +238,7 @@ export class Session {
         if (event.kind === 'failed') throw event.error;
         if (event.kind === 'set-baud') await this.switchTo(event.baud);
         if (event.kind === 'block') this.onBlock?.(event.octets);
+        if (event.kind === 'value-octets') this.onValue?.(event.octets);
         // The peer or a DISC of ours ended the link while something else was awaited.
         if (event.kind === 'closed')
           throw new Failure('link-disconnected', `the link closed before the answer to ${request.kind}`);

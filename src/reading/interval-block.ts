@@ -43,7 +43,10 @@ interface Measured {
 /** Channels of a row: values that are integers, by OBIS code. */
 function registersOf(row: LoadProfileRow): Map<string, bigint> {
   const registers = new Map<string, bigint>();
-  for (const [key, { raw }] of row.values) if (typeof raw === 'bigint') registers.set(key, raw);
+  row.channels.forEach(({ key }, i) => {
+    const cell = row.cells[i];
+    if (typeof cell === 'number' || typeof cell === 'bigint') registers.set(key, BigInt(cell));
+  });
   return registers;
 }
 const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
@@ -175,7 +178,7 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
     }
     const items = measured.slice(at, next);
     const channels: Channel[] = [...registersOf(first.row).keys()].map((obis, channel) => {
-      const scalerUnit = first.row.values.get(obis)?.scalerUnit;
+      const scalerUnit = first.row.channels.find(({ key }) => key === obis)?.scalerUnit;
       return {
         obis,
         unit: scalerUnit ? unitName(scalerUnit.unit) : null,

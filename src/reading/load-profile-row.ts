@@ -1,10 +1,9 @@
 /** A buffer entry with meaning: what the house stores and delivers. Integers with scaler and unit; no floats. */
-import { later, type Millis } from '../base/time.ts';
+import { iso, type Millis } from '../base/time.ts';
 import { toHex } from '../base/hex.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
-import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
-import { type BufferEntry, type CaptureObject, isClockColumn } from '../dlms/cosem/profile-generic.ts';
-import { iso } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import { unitName } from './unit.ts';
 
 export interface ScalerUnit {
@@ -12,11 +11,13 @@ export interface ScalerUnit {
   /** Enumeration of the Blue Book. */
   readonly unit: number;
 }
-export interface RowValue {
-  /** The register as the meter gave it; text where it is no integer. */
-  readonly raw: bigint | string;
+/** A column of values: its OBIS code, and the attribute where it is not the value itself. */
+export interface ProfileChannel {
+  readonly key: string;
   readonly scalerUnit: ScalerUnit | undefined;
 }
+/** The register as the meter gave it: a number, a bigint beyond 2^53, text where it is no integer, null where it is absent. */
+export type Cell = number | bigint | string | null;
 export interface LoadProfileRow {
   /** UTC; null where the capture period is not known. */
   readonly start: Millis | null;
@@ -25,49 +26,23 @@ export interface LoadProfileRow {
   /** The raw stamp; null where the meter left it out. */
   readonly clock: Uint8Array | null;
   readonly status: number | null;
-  /** By OBIS code, in the order of the columns. */
-  readonly values: ReadonlyMap<string, RowValue>;
+  /** The same array for all rows of one read. */
+  readonly channels: readonly ProfileChannel[];
+  /** In the order of the channels. */
+  readonly cells: readonly Cell[];
 }
 
-const isStatusColumn = (column: CaptureObject): boolean =>
+export const isStatusColumn = (column: CaptureObject): boolean =>
   column.classId === 1 && /^\d+\.\d+\.96\.10\.\d+\.255$/.test(column.logicalName);
 
 /** The key of a column among the values: its OBIS code, and the attribute where it is not the value itself. */
 export const columnKey = (column: CaptureObject): string =>
   column.attribute === 2 ? obis(column.logicalName) : `${obis(column.logicalName)}:${column.attribute}`;
 
-function textOf(cell: Data): string {
-  if (cell.type === 'octet-string' || cell.type === 'date-time') return toHex(cell.value);
-  return 'value' in cell && typeof cell.value !== 'object' ? String(cell.value) : cell.type;
-}
-
-export function loadProfileRow(
-  entry: BufferEntry,
-  columns: readonly CaptureObject[],
-  capturePeriodMs: number,
-  scalers: ReadonlyMap<LogicalName, ScalerUnit>,
-): LoadProfileRow {
-  const values = new Map<string, RowValue>();
-  let status: number | null = null;
-  columns.forEach((column, i) => {
-    const cell = entry.cells[i] as Data;
-    if (isClockColumn(column)) return;
-    const integer = integerOf(cell);
-    if (isStatusColumn(column) && integer !== undefined && status === null) {
-      status = Number(integer);
-      return;
-    }
-    if (cell.type === 'null-data') return;
-    values.set(columnKey(column), { raw: integer ?? textOf(cell), scalerUnit: scalers.get(column.logicalName) });
-  });
-  const end = entry.stamp ?? null;
-  return {
-    start: end !== null && capturePeriodMs > 0 ? later(end, -capturePeriodMs) : null,
-    end,
-    clock: entry.clock ?? null,
-    status,
-    values,
-  };
+/** The value of one channel; undefined where the row has none. */
+export function cellOf(row: LoadProfileRow, key: string): bigint | string | undefined {
+  const cell = row.cells[row.channels.findIndex((channel) => channel.key === key)];
+  return cell === null || cell === undefined ? undefined : typeof cell === 'number' ? BigInt(cell) : cell;
 }
 
 /** The row as the command line prints it. */
@@ -78,14 +53,12 @@ export function rowJson(row: LoadProfileRow): Record<string, unknown> {
     clock: row.clock === null ? null : toHex(row.clock),
     status: row.status,
     values: Object.fromEntries(
-      [...row.values].map(([key, { raw, scalerUnit }]) => [
-        key,
-        {
-          raw: String(raw),
-          scaler: scalerUnit?.scaler ?? null,
-          unit: scalerUnit ? unitName(scalerUnit.unit) : null,
-        },
-      ]),
+      row.channels.flatMap(({ key, scalerUnit }, i) => {
+        const cell = row.cells[i];
+        if (cell === null || cell === undefined) return [];
+        const scaled = { scaler: scalerUnit?.scaler ?? null, unit: scalerUnit ? unitName(scalerUnit.unit) : null };
+        return [[key, { raw: String(cell), ...scaled }]];
+      }),
     ),
   };
 }

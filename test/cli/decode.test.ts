@@ -4,7 +4,7 @@ import { explain } from '../../src/cli/explain.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { fromHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
-import { rowJson } from '../../src/reading/load-profile-row.ts';
+import { cellOf, rowJson } from '../../src/reading/load-profile-row.ts';
 import { formulaIndex, formulaRow, linesOf, traceNames, traceText, vectorText } from '../recorded.ts';
 
 const explainTrace = (name: string) => explain(parseExchange(traceText(name)));
@@ -26,8 +26,8 @@ describe('rows of the first meter follow the formula', () => {
       const expected = formulaRow(i);
       expect(row.end).toBe(expected.end);
       expect(row.status).toBe(expected.status);
-      expect([...row.values.keys()]).toEqual(keys);
-      expect([...row.values.values()].map(({ raw }) => raw)).toEqual(expected.values.map(BigInt));
+      expect(row.channels.map(({ key }) => key)).toEqual(keys);
+      expect(row.cells).toEqual(expected.values);
       return i;
     });
     const from = (Date.UTC(2026, 9, 10) - Date.UTC(2026, 8, 23)) / 3_600_000;
@@ -57,11 +57,11 @@ describe('rows of the second meter: 24 by range, 3 by entry, one column, hundred
     expect(rows).toHaveLength(27);
     rows.slice(0, 24).forEach((row, i) => {
       expect(row.end).toBe(Date.UTC(2026, 10, 20, i));
-      expect(row.values.get('1-1:21.25.0*255')?.raw).toBe(BigInt(0x26ae + i));
+      expect(cellOf(row, '1-1:21.25.0*255')).toBe(BigInt(0x26ae + i));
     });
     rows.slice(24).forEach((row, i) => {
       expect(row.end).toBe(Date.UTC(2025, 9, 3, 11 + i));
-      expect(row.values.get('1-1:21.25.0*255')?.raw).toBe(BigInt(1 + i));
+      expect(cellOf(row, '1-1:21.25.0*255')).toBe(BigInt(1 + i));
     });
   });
 });
@@ -75,10 +75,7 @@ describe('plain hex, without a recording around it', () => {
       expect(rows).toHaveLength(name.endsWith('744') ? 744 : 24);
       for (const row of rows) {
         const expected = formulaRow(formulaIndex(row.end as number));
-        expect([row.status, ...[...row.values.values()].map(({ raw }) => raw)]).toEqual([
-          expected.status,
-          ...expected.values.map(BigInt),
-        ]);
+        expect([row.status, ...row.cells]).toEqual([expected.status, ...expected.values]);
       }
     },
   );
@@ -100,10 +97,7 @@ describe('ciphered exchanges, with the keys', () => {
       expect(rows).toHaveLength(27);
       for (const row of rows) {
         const expected = formulaRow(formulaIndex(row.end as number));
-        expect([row.status, ...[...row.values.values()].map(({ raw }) => raw)]).toEqual([
-          expected.status,
-          ...expected.values.map(BigInt),
-        ]);
+        expect([row.status, ...row.cells]).toEqual([expected.status, ...expected.values]);
       }
     },
   );

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
 import { serverConformance } from '../../src/dlms/association/server.ts';
 import { invoked, key, type Options, world, written } from '../association-world.ts';
-import { Secret } from '../../src/base/secret.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { conformance } from '../../src/dlms/xdlms/conformance.ts';

@@ -92,11 +92,14 @@ describe('every way in reads the same day', () => {
     expect(layout.capturePeriodMs).toBe(hour);
     expect(rows.map(({ end }) => end)).toEqual(Array.from({ length: 25 }, (__, i) => from + i * hour));
     for (const row of rows) {
-      expect(row.values.get('1-0:1.8.0*255')).toEqual({
-        raw: BigInt(it.meter.curve.register(0, row.end as never)),
-        scalerUnit: { scaler: 0, unit: 30 },
-      });
-      expect(row.values.get('1-0:2.8.0*255')?.raw).toBe(BigInt(it.meter.curve.register(1, row.end as never)));
+      expect(row.channels).toEqual([
+        { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 } },
+        { key: '1-0:2.8.0*255', scalerUnit: { scaler: 0, unit: 30 } },
+      ]);
+      expect(row.cells).toEqual([
+        it.meter.curve.register(0, row.end as never),
+        it.meter.curve.register(1, row.end as never),
+      ]);
     }
     expect(three).toHaveLength(3);
     expect(Number(registers.get('1.0.1.8.0.255'))).toBeGreaterThanOrEqual(it.meter.curve.register(0, to));
@@ -116,8 +119,7 @@ describe('line faults', () => {
     );
     const { rows } = await readDay(it);
     expect(rows).toHaveLength(25);
-    for (const row of rows)
-      expect(row.values.get('1-0:1.8.0*255')?.raw).toBe(BigInt(it.meter.curve.register(0, row.end as never)));
+    for (const row of rows) expect(row.cells[0]).toBe(it.meter.curve.register(0, row.end as never));
   });
   test.each([1, 2, 3])('a dropped octet in a thousand, seed %i', async (seed) => {
     const it = world(

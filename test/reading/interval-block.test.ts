@@ -13,7 +13,8 @@ const row = (hours: number, register: number, status = 0): LoadProfileRow => ({
   end: at(hours),
   clock: null,
   status,
-  values: new Map([[key, { raw: BigInt(register), scalerUnit: { scaler: 0, unit: 30 } }]]),
+  channels: [{ key, scalerUnit: { scaler: 0, unit: 30 } }],
+  cells: [register],
 });
 const account = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) =>
   accountFor({
@@ -144,7 +145,8 @@ test('registers beyond 2^53 travel as decimal strings', () => {
   const big = 2n ** 60n;
   const huge = (hours: number, raw: bigint): LoadProfileRow => ({
     ...row(hours, 0),
-    values: new Map([[key, { raw, scalerUnit: undefined }]]),
+    channels: [{ key, scalerUnit: undefined }],
+    cells: [raw],
   });
   const { blocks } = account([huge(0, big), huge(1, big + 5n)], { to: 1 });
   expect(blocks[0]?.channels[0]).toEqual({

@@ -349,7 +349,7 @@ export class Ciphering {
     }
     const title = given.length === 8 ? given : this.peerTitle;
     const agreed = general && this.receivingKey(general);
-    const encryption = agreed?.encryption ?? (withDedicated ? (this.dedicated as Secret) : keys.encryption);
+    const encryption = agreed?.encryption ?? (withDedicated && this.dedicated ? this.dedicated : keys.encryption);
     const { control, counter, text } = unprotect(
       apdu.content,
       title,

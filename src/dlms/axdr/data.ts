@@ -4,6 +4,7 @@
  */
 import type { Codec } from '../../base/codec.ts';
 import { Reader, Writer } from '../../base/cursor.ts';
+import { CodecError } from '../../base/errors.ts';
 import { octetString, readLength, writeLength } from './length.ts';
 
 /** Tag octets of the choice Data. */
@@ -173,6 +174,68 @@ function readContents(r: Reader, tag: number, depth: number): Data {
       r.offset -= 1;
       return r.fail(`tag 0x${tag.toString(16).padStart(2, '0')} is no Data`);
   }
+}
+
+/** Octets of the contents of each fixed-size type, by tag; absent for the others. */
+export const fixedSize: readonly (number | undefined)[] = (() => {
+  const sizes: (number | undefined)[] = [];
+  const put = (size: number, ...types: DataType[]) => {
+    for (const type of types) sizes[dataTag[type]] = size;
+  };
+  put(0, 'null-data', 'dont-care');
+  put(1, 'boolean', 'bcd', 'integer', 'unsigned', 'enum', 'delta-integer', 'delta-unsigned');
+  put(2, 'long', 'long-unsigned', 'delta-long', 'delta-long-unsigned');
+  put(4, 'double-long', 'double-long-unsigned', 'float32', 'time', 'delta-double-long', 'delta-double-long-unsigned');
+  put(5, 'date');
+  put(8, 'long64', 'long64-unsigned', 'float64');
+  put(12, 'date-time');
+  return sizes;
+})();
+
+/** A length at `at`: its value and the offset after it; undefined where it is not complete. */
+export function lengthAt(octets: Uint8Array, at: number, end: number): { value: number; next: number } | undefined {
+  const first = octets[at] as number;
+  if (at >= end) return undefined;
+  if (first < 0x80) return { value: first, next: at + 1 };
+  const next = at + 1 + (first & 0x7f);
+  if (next > end) return undefined;
+  const r = new Reader(octets, at, end);
+  return { value: readLength(r), next };
+}
+
+/** The offset after the value that begins at `at`, or -1 where the value is not complete. Unknown tags are a CodecError. */
+export function dataEnd(octets: Uint8Array, at: number, end: number, depth = 0): number {
+  if (at >= end) return -1;
+  const tag = octets[at] as number;
+  const size = fixedSize[tag];
+  if (size !== undefined) return at + 1 + size <= end ? at + 1 + size : -1;
+  if (!typeByTag.has(tag)) {
+    throw new CodecError(`tag 0x${tag.toString(16).padStart(2, '0')} is no Data`, at);
+  }
+  if (depth >= depthLimit) throw new CodecError(`nested deeper than ${depthLimit}`, at);
+  let from = at + 1;
+  if (tag === dataTag['compact-array']) {
+    const description = new Reader(octets, from, end);
+    try {
+      readDescription(description, depth);
+    } catch {
+      return -1;
+    }
+    from = description.offset;
+  }
+  const length = lengthAt(octets, from, end);
+  if (!length) return -1;
+  const { value, next } = length;
+  if (tag === dataTag.array || tag === dataTag.structure) {
+    let offset = next;
+    for (let i = 0; i < value; i++) {
+      offset = dataEnd(octets, offset, end, depth + 1);
+      if (offset < 0) return -1;
+    }
+    return offset;
+  }
+  const count = tag === dataTag['bit-string'] ? Math.ceil(value / 8) : value;
+  return next + count <= end ? next + count : -1;
 }
 
 function readDescription(r: Reader, depth: number): TypeDescription {

@@ -1,9 +1,9 @@
 /** Profile generic, class 7 (Blue Book 4.3.6): capture objects, selective access, buffer to entries. */
 import { CodecError } from '../../base/errors.ts';
-import { later, type Millis } from '../../base/time.ts';
+import type { Millis } from '../../base/time.ts';
 import type { Data } from '../axdr/data.ts';
 import type { Selection } from '../xdlms/apdu.ts';
-import { type StampReading, dateTimeOctets, utcOf } from './date-time.ts';
+import { dateTimeOctets, inUtc, type WrittenDeviation } from './date-time.ts';
 import { type LogicalName, logicalNameOctets, logicalNameOf } from './logical-name.ts';
 
 export interface CaptureObject {
@@ -52,24 +52,31 @@ export function captureObjectData(object: CaptureObject): Data {
   };
 }
 
-/** Selective access 1, range_descriptor: entries with from ≤ stamp ≤ to, all columns. */
-export function byRange(from: Millis, to: Millis, deviationMin: number | undefined = 0): Selection {
+/** Selective access 1, range_descriptor: entries with from ≤ stamp ≤ to; `columns` empty = all of them. */
+export function byRange(
+  from: Millis,
+  to: Millis,
+  deviation: WrittenDeviation = inUtc,
+  columns: readonly CaptureObject[] = [],
+): Selection {
   return {
     selector: 1,
     parameters: {
       type: 'structure',
       value: [
         captureObjectData(clockColumn),
-        { type: 'octet-string', value: dateTimeOctets(from, deviationMin) },
-        { type: 'octet-string', value: dateTimeOctets(to, deviationMin) },
-        { type: 'array', value: [] },
+        { type: 'octet-string', value: dateTimeOctets(from, deviation) },
+        { type: 'octet-string', value: dateTimeOctets(to, deviation) },
+        { type: 'array', value: columns.map(captureObjectData) },
       ],
     },
   };
 }
 
-/** Selective access 2, entry_descriptor: entries first to last, counted from 1; last 0 = to the end. */
-export function byEntry(first: number, last: number): Selection {
+/**
+ * Selective access 2, entry_descriptor: entries first to last, columns likewise, counted from 1; last 0 = to the end.
+ */
+export function byEntry(first: number, last: number, firstColumn = 1, lastColumn = 0): Selection {
   return {
     selector: 2,
     parameters: {
@@ -77,62 +84,11 @@ export function byEntry(first: number, last: number): Selection {
       value: [
         { type: 'double-long-unsigned', value: first },
         { type: 'double-long-unsigned', value: last },
-        { type: 'long-unsigned', value: 1 },
-        { type: 'long-unsigned', value: 0 },
+        { type: 'long-unsigned', value: firstColumn },
+        { type: 'long-unsigned', value: lastColumn },
       ],
     },
   };
 }
 
-/** A buffer entry with null-data resolved. */
-export interface BufferEntry {
-  /** The raw stamp; undefined where the meter left it out and it was counted on from the entry before. */
-  readonly clock: Uint8Array | undefined;
-  /** The stamp in UTC; undefined where it names no instant. */
-  readonly stamp: Millis | undefined;
-  readonly cells: readonly Data[];
-}
-
 export const isClockColumn = (column: CaptureObject): boolean => column.classId === 8 && column.attribute === 2;
-
-/** Octets of a stamp, in any of the types that meters use for it. */
-function stampOctets(cell: Data | undefined): Uint8Array | undefined {
-  if (cell?.type === 'octet-string' && cell.value.length === 12) return cell.value;
-  return cell?.type === 'date-time' ? cell.value : undefined;
-}
-
-/**
- * Entries of a buffer. null-data in a column means as in the entry before; in the clock column the entry before plus the
- * capture period (Blue Book 4.3.6.2.3). Entries whose width differs from the columns are a CodecError.
- */
-export function bufferEntries(
-  buffer: Data,
-  columns: readonly CaptureObject[],
-  capturePeriodMs: number,
-  reading: StampReading = {},
-): BufferEntry[] {
-  if (buffer.type !== 'array' && buffer.type !== 'compact-array') return bad(`buffer is ${buffer.type}, not an array`);
-  const clockAt = columns.findIndex(isClockColumn);
-  const entries: BufferEntry[] = [];
-  let before: BufferEntry | undefined;
-  for (const element of buffer.value) {
-    if (element.type !== 'structure') return bad(`a buffer entry is ${element.type}, not a structure`);
-    if (element.value.length !== columns.length) {
-      return bad(`a buffer entry has ${element.value.length} columns, the capture objects ${columns.length}`);
-    }
-    let cells: readonly Data[] = element.value;
-    if (cells.some((cell) => cell.type === 'null-data')) {
-      const earlier = before;
-      cells = cells.map((cell, i) => (cell.type === 'null-data' ? (earlier?.cells[i] ?? cell) : cell));
-    }
-    const original = clockAt < 0 ? undefined : element.value[clockAt];
-    const clock = stampOctets(original);
-    let stamp = clock ? utcOf(clock, reading) : undefined;
-    if (!clock && original?.type === 'null-data' && before?.stamp !== undefined && capturePeriodMs > 0) {
-      stamp = later(before.stamp, capturePeriodMs);
-    }
-    before = { clock, stamp, cells };
-    entries.push(before);
-  }
-  return entries;
-}

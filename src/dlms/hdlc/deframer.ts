@@ -1,13 +1,16 @@
+import { concat } from '../../base/cursor.ts';
 import { cutFrame, type Frame } from './frame.ts';
+
+const nothing = new Uint8Array(0);
 
 /**
  * Cuts a stream of octets into frames by their length field and finds the next flag after damage. A flag may close one
- * frame and open the next; octets between frames are dropped. Holds one frame at most (2 050 octets).
+ * frame and open the next; octets between frames are dropped. Holds one frame at most (2 050 octets). Frames are views of
+ * the octets that came; whoever pushes octets does not change them afterwards.
  */
 export class Deframer {
-  private buffer = new Uint8Array(4096);
-  private start = 0;
-  private end = 0;
+  /** What came and is no whole frame yet; begins with a flag. */
+  private rest: Uint8Array = nothing;
   /** Places where a flag did not open a good frame although octets followed, and octets dropped while seeking a flag. */
   damaged = 0;
   dropped = 0;
@@ -15,53 +18,42 @@ export class Deframer {
 
   /** Adds octets and returns the frames that became complete. */
   push(octets: Uint8Array): Frame[] {
-    const frames: Frame[] = [];
-    for (let at = 0; at < octets.length; ) {
-      if (this.start > 0 && this.end + octets.length - at > this.buffer.length) {
-        this.buffer.copyWithin(0, this.start, this.end);
-        this.end -= this.start;
-        this.start = 0;
-      }
-      const count = Math.min(this.buffer.length - this.end, octets.length - at);
-      this.buffer.set(octets.subarray(at, at + count), this.end);
-      this.end += count;
-      at += count;
-      this.scan(frames);
-    }
-    return frames;
+    return this.scan(this.rest.length === 0 ? octets : concat([this.rest, octets]), 0);
   }
 
-  private scan(frames: Frame[]): void {
+  private scan(octets: Uint8Array, from: number): Frame[] {
+    const frames: Frame[] = [];
+    const end = octets.length;
+    let start = from;
     for (;;) {
-      const flag = this.buffer.indexOf(0x7e, this.start);
-      if (flag < 0 || flag >= this.end) {
-        this.dropped += this.end - this.start;
-        this.start = this.end = 0;
-        return;
-      }
-      this.dropped += flag - this.start;
-      this.start = flag;
-      if (flag + 1 < this.end && this.buffer[flag + 1] === 0x7e) {
-        this.start = flag + 1;
+      let flag = start;
+      while (flag < end && octets[flag] !== 0x7e) flag++;
+      this.dropped += flag - start;
+      start = flag;
+      if (flag >= end) break;
+      if (octets[flag + 1] === 0x7e) {
+        start = flag + 1;
         continue;
       }
-      const cut = cutFrame(this.buffer, flag + 1, this.end);
-      if (cut.is === 'partial') return;
+      const cut = cutFrame(octets, flag + 1, end);
+      if (cut.is === 'partial') break;
       if (cut.is === 'frame') {
         frames.push(cut.frame);
-        this.start = cut.next;
         // The closing flag stays: it may open the next frame.
+        start = cut.next;
         continue;
       }
       this.damaged++;
       this.lastDamage = cut.why;
-      this.start = flag + 1;
+      start = flag + 1;
     }
+    this.rest = start === 0 ? octets : start >= end ? nothing : octets.subarray(start);
+    return frames;
   }
 
   /** A frame has begun and is not complete. */
   get pending(): boolean {
-    return this.end - this.start > 1;
+    return this.rest.length > 1;
   }
 
   /**
@@ -73,8 +65,7 @@ export class Deframer {
     while (this.pending) {
       this.damaged++;
       this.lastDamage = 'cut off';
-      this.start += 1;
-      this.scan(frames);
+      frames.push(...this.scan(this.rest, 1));
     }
     return frames;
   }

@@ -5,9 +5,16 @@ for (let i = 0; i < 256; i++) {
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x8408 : crc >>> 1;
   table[i] = crc;
 }
+/** The same one octet further: two octets go in one step. */
+const further = table.map((crc) => (crc >>> 8) ^ (table[crc & 0xff] as number));
 
 export function fcs16(octets: Uint8Array, from: number, to: number): number {
   let crc = 0xffff;
-  for (let i = from; i < to; i++) crc = (crc >>> 8) ^ (table[(crc ^ (octets[i] as number)) & 0xff] as number);
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const both = crc ^ (octets[i] as number) ^ ((octets[i + 1] as number) << 8);
+    crc = (further[both & 0xff] as number) ^ (table[both >>> 8] as number);
+  }
+  if (i < to) crc = (crc >>> 8) ^ (table[(crc ^ (octets[i] as number)) & 0xff] as number);
   return crc ^ 0xffff;
 }

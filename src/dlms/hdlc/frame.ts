@@ -138,6 +138,7 @@ function checkAt(octets: Uint8Array, start: number, at: number): boolean {
   return octets[at] === (check & 0xff) && octets[at + 1] === check >> 8;
 }
 
+const nothing = new Uint8Array(0);
 /** What stands at a flag: a whole frame, a piece of one, or nothing of the kind. `at` is the octet after the flag. */
 export type Cut =
   | { readonly is: 'frame'; readonly frame: Frame; readonly next: number }
@@ -177,7 +178,7 @@ export function cutFrame(octets: Uint8Array, at: number, end: number): Cut {
     source: parseAddress(octets, at + 2 + destinationSize, sourceSize),
     control: parseControl(octets[controlAt] as number),
     segmented: (first & 0x08) !== 0,
-    information: bare ? octets.slice(0, 0) : octets.slice(informationAt, tail),
+    information: bare ? nothing : octets.subarray(informationAt, tail),
   };
   return { is: 'frame', frame, next: at + length };
 }

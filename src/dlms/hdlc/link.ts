@@ -41,6 +41,10 @@ export interface LinkSettings {
   readonly inactivityMs: number;
   /** The longest information field after reassembly, octets. */
   readonly reassemblyLimit: number;
+  /** Client: SNRM carries its parameters even where they are the defaults (meter-quirks 19). */
+  readonly explicitParameters?: boolean;
+  /** Client: N(S) of the server stands still at 0 (meter-quirks 22); repeated frames cannot be told from new ones. */
+  readonly pinnedSequence?: boolean;
 }
 
 export type LinkRequest =
@@ -88,10 +92,16 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private quietAt: Millis | undefined;
   private heardAt: Millis | undefined;
   private damagedAtSend = 0;
+  private octetMs: number;
 
   constructor(settings: LinkSettings) {
     this.settings = settings;
     this.peer = settings.peer;
+    this.octetMs = settings.octetMs;
+  }
+  /** The line runs at another speed from now on. */
+  setSpeed(baud: number): void {
+    if (this.octetMs > 0) this.octetMs = 10_000 / baud;
   }
 
   get damaged(): number {
@@ -163,8 +173,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   }
 
   private extend(now: Millis): void {
-    const { octetMs, quietMs } = this.settings;
-    const atLeast = later(now, quietMs + octetMs * (this.parameters.maxInfoReceive + 20));
+    const { quietMs } = this.settings;
+    const atLeast = later(now, quietMs + this.octetMs * (this.parameters.maxInfoReceive + 20));
     if (this.timer !== undefined && this.timer < atLeast) this.timer = atLeast;
   }
 
@@ -315,7 +325,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     const defaults = (Object.keys(defaultParameters) as (keyof LinkParameters)[]).every(
       (name) => proposal[name] === defaultParameters[name],
     );
-    const information = snrm && !defaults ? encodeParameters(proposal) : none;
+    const information =
+      snrm && (!defaults || this.settings.explicitParameters === true) ? encodeParameters(proposal) : none;
     const sent = this.put(this.peer as HdlcAddress, { kind: snrm ? 'SNRM' : 'DISC', pollFinal: true }, information);
     this.await(now, sent);
   }
@@ -324,7 +335,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.turn = 'awaiting';
     this.damagedAtSend = this.deframer.damaged;
     this.quietAt = this.pollAt = undefined;
-    this.timer = later(now, this.settings.answerTimeoutMs + this.settings.octetMs * sentOctets);
+    this.timer = later(now, this.settings.answerTimeoutMs + this.octetMs * sentOctets);
   }
 
   private repeat(now: Millis): void {
@@ -410,10 +421,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (!this.acknowledge(control.nr) && this.settings.role === 'client') return;
     // An answer that we have: it came twice, or it answers a request that we repeated. It is no answer to the request
     // under way; taking it for one would make us repeat that too, and so on for ever.
-    const ahead = (control.ns - this.vr) & 7;
+    const ns = this.settings.pinnedSequence === true ? this.vr : control.ns;
+    const ahead = (ns - this.vr) & 7;
     if (this.settings.role === 'client' && ahead >= this.parameters.windowReceive) return this.extend(now);
     let whole: Uint8Array | undefined;
-    if (control.ns === this.vr) {
+    if (ns === this.vr) {
       if (this.settings.role === 'server' && this.parts.length === 0 && this.waiting.length > 0) {
         // A new request while the answer before is still waiting: the client gave that answer up.
         this.waiting = [];

@@ -32,7 +32,12 @@ export interface SignOnSettings {
   readonly retries: number;
   /** Pause after the speed changed, before the first octet (meter-quirks 30). */
   readonly settleMs: number;
+  /** NUL octets before the request, as battery devices want them (6.3.1, meter-quirks 33). */
+  readonly wakeUp?: boolean;
 }
+/** NUL octets for 2.2 s at 300 Bd, then 1.6 s of silence (annex B). */
+const wakeUpOctets = 66;
+const wakeUpMs = 2200 + 1600;
 export type SignOnEvent =
   /** To be done when the last octet has left the line. Sign-on itself begins at 300 Bd. */
   | { readonly kind: 'set-baud'; readonly baud: number }
@@ -40,7 +45,7 @@ export type SignOnEvent =
   | { readonly kind: 'read-out'; readonly identification: string; readonly text: string; readonly parityErrors: number }
   | { readonly kind: 'failed'; readonly error: Failure };
 
-type ClientState = 'idle' | 'identifying' | 'settling' | 'reading-out' | 'done';
+type ClientState = 'idle' | 'waking' | 'identifying' | 'settling' | 'reading-out' | 'done';
 
 export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
   private state: ClientState = 'idle';
@@ -69,7 +74,11 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
 
   request(_request: { kind: 'sign-on' }, now: Millis): void {
     if (this.state !== 'idle') throw new Failure('busy', 'sign-on is under way');
-    this.ask(now);
+    if (this.settings.wakeUp === true) {
+      this.state = 'waking';
+      this.out.push(new Uint8Array(wakeUpOctets));
+      this.timer = later(now, wakeUpMs);
+    } else this.ask(now);
   }
 
   private ask(now: Millis): void {
@@ -146,7 +155,8 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.state === 'settling') {
       this.state = 'done';
       this.events.push({ kind: 'handed-over', identification: this.identification, baud: this.baud });
-    } else if (this.state === 'identifying' && this.tries < this.settings.retries) {
+    } else if (this.state === 'waking') this.ask(now);
+    else if (this.state === 'identifying' && this.tries < this.settings.retries) {
       this.tries++;
       this.ask(now);
     } else {

@@ -117,7 +117,7 @@ export function concatenationKdf(
 /** The KDF with the OtherInfo of Green Book 9.2.3.4.6.5: AlgorithmID ‖ PartyUInfo ‖ PartyVInfo. */
 export const deriveKey = (shared: Secret, suite: 1 | 2, partyU: Uint8Array, partyV: Uint8Array): Secret =>
   concatenationKdf(
-    curveOf(suite).hash as 'sha256' | 'sha384',
+    curveOf(suite).hash,
     shared,
     [Uint8Array.from(algorithmId[suite]), partyU, partyV],
     suite === 1 ? 16 : 32,

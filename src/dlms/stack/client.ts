@@ -48,6 +48,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   private readonly out: Uint8Array[] = [];
   private readonly events: StackEvent[] = [];
   private phase: 'closed' | 'signing-on' | 'linking' | 'open' | 'closing' = 'closed';
+  private signedOnBaud: number | undefined;
   /** Wrapper frames between other wPorts than ours. */
   private foreign = 0;
 
@@ -165,8 +166,11 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
       for (let event = this.signOn?.pollEvent(); event; event = this.signOn?.pollEvent()) {
         moved = true;
         if (event.kind === 'set-baud') this.events.push(event);
-        else if (event.kind === 'handed-over') this.openLink(now);
-        else if (event.kind === 'failed') {
+        else if (event.kind === 'handed-over') {
+          this.signedOnBaud = event.baud;
+          this.hdlc?.setSpeed(event.baud);
+          this.openLink(now);
+        } else if (event.kind === 'failed') {
           this.phase = 'closed';
           this.events.push(event);
         }
@@ -205,6 +209,12 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
             if (this.phase === 'closing') {
               this.phase = 'closed';
               this.events.push({ kind: 'closed' });
+            } else if (this.phase === 'linking' && this.signedOnBaud !== undefined && this.signedOnBaud !== 300) {
+              // The meter proposed a speed and did not switch to it (meter-quirks 29).
+              this.signedOnBaud = 300;
+              this.hdlc?.setSpeed(300);
+              this.events.push({ kind: 'set-baud', baud: 300 });
+              this.hdlc?.request({ kind: 'connect' }, now);
             } else {
               this.phase = 'closed';
               this.events.push(event);

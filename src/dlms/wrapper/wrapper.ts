@@ -1,5 +1,5 @@
 /** The TCP/UDP wrapper (Green Book 7.3.3): version 1, source and destination wPort, length, then the APDU. */
-import { Writer } from '../../base/cursor.ts';
+import { concat, Writer } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 
 export interface WrapperFrame {
@@ -20,7 +20,10 @@ export function encodeWrapper(frame: WrapperFrame): Uint8Array {
   return w.octets();
 }
 
-/** Cuts a TCP stream into wrapper frames. A wrong version ends the stream: there is no way to find the next header. */
+/**
+ * Cuts a TCP stream into wrapper frames. A wrong version ends the stream: there is no way to find the next header. APDUs
+ * are views of the octets that came; whoever pushes octets does not change them afterwards.
+ */
 export class Unwrapper {
   private parts: Uint8Array[] = [];
   private length = 0;
@@ -28,27 +31,36 @@ export class Unwrapper {
 
   push(octets: Uint8Array): WrapperFrame[] {
     const frames: WrapperFrame[] = [];
-    this.parts.push(octets.slice());
-    this.length += octets.length;
-    while (this.length >= this.need) {
-      const all = this.parts.length === 1 ? (this.parts[0] as Uint8Array) : Buffer.concat(this.parts);
-      const u16 = (at: number) => ((all[at] as number) << 8) | (all[at + 1] as number);
-      if (u16(0) !== 1) {
-        this.clear();
-        throw new Failure('malformed-octets', `wrapper version ${u16(0)} where 1 is expected`);
-      }
-      const end = 8 + u16(6);
-      if (this.length < end) {
-        this.parts = [all];
-        this.need = end;
+    let all = octets;
+    if (this.length > 0) {
+      this.parts.push(octets);
+      this.length += octets.length;
+      if (this.length < this.need) return frames;
+      all = concat(this.parts);
+    }
+    let at = 0;
+    for (;;) {
+      const left = all.length - at;
+      if (left < 8) {
+        this.need = 8;
         break;
       }
-      frames.push({ source: u16(2), destination: u16(4), apdu: all.subarray(8, end) });
-      const rest = all.subarray(end);
-      this.parts = rest.length > 0 ? [rest] : [];
-      this.length = rest.length;
-      this.need = 8;
+      const version = u16At(all, at);
+      if (version !== 1) {
+        this.clear();
+        throw new Failure('malformed-octets', `wrapper version ${version} where 1 is expected`);
+      }
+      const size = 8 + u16At(all, at + 6);
+      if (left < size) {
+        this.need = size;
+        break;
+      }
+      const apdu = all.subarray(at + 8, at + size);
+      frames.push({ source: u16At(all, at + 2), destination: u16At(all, at + 4), apdu });
+      at += size;
     }
+    this.length = all.length - at;
+    this.parts = this.length === 0 ? [] : [at === 0 ? all : all.subarray(at)];
     return frames;
   }
 
@@ -61,3 +73,4 @@ export class Unwrapper {
     this.need = 8;
   }
 }
+const u16At = (octets: Uint8Array, at: number): number => ((octets[at] as number) << 8) | (octets[at + 1] as number);

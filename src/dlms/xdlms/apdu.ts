@@ -98,7 +98,7 @@ function choice<C extends Record<string, readonly [number, AnyCodec]>>(alternati
         r.offset -= 1;
         return r.fail(`choice ${octet} is none of ${Object.keys(alternatives).join(', ')}`);
       }
-      return { kind: found.kind, value: found.codec.read(r) } as ChoiceOf<C>;
+      return { kind: found.kind, value: found.codec.read(r) as unknown } as ChoiceOf<C>;
     },
     write: (w, value) => {
       const [octet, codec] = alternatives[value.kind] as readonly [number, AnyCodec];

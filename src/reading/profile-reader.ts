@@ -1,0 +1,429 @@
+/**
+ * Rows of a profile's buffer, from its octets as they arrive (Blue Book 4.3.6.2.3). Rows of one read look alike: the
+ * first one is decoded in full and gives the places of the cells; those that follow are checked against it, tag by tag,
+ * and read from their places. A row that differs is decoded in full again. Holds one row, never the profile.
+ */
+import { concat, Reader } from '../base/cursor.ts';
+import { CodecError } from '../base/errors.ts';
+import { toHex } from '../base/hex.ts';
+import { later, type Millis } from '../base/time.ts';
+import { type Data, dataEnd, dataTag, integerOf, lengthAt, readData } from '../dlms/axdr/data.ts';
+import { dataText } from '../dlms/axdr/print.ts';
+import { type StampReading, utcAt } from '../dlms/cosem/date-time.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { type CaptureObject, isClockColumn } from '../dlms/cosem/profile-generic.ts';
+import {
+  type Cell,
+  columnKey,
+  isStatusColumn,
+  type LoadProfileRow,
+  type ProfileChannel,
+  type ScalerUnit,
+} from './load-profile-row.ts';
+
+export interface RowLayout {
+  /** Columns of a row: the capture objects, or those of them that were asked for. */
+  readonly columns: readonly CaptureObject[];
+  /** 0 where the meter does not tell. */
+  readonly capturePeriodMs: number;
+  readonly scalers: ReadonlyMap<LogicalName, ScalerUnit>;
+  /** Newest row first: a stamp that is left out lies before the one above. */
+  readonly descending?: boolean;
+}
+export interface RowReading extends StampReading {
+  /** Stamps come without the tag and length before them (meter-quirks 62). */
+  readonly untaggedStamps?: boolean;
+}
+
+/** A row over the octets that it came from: the raw stamp is cut out when somebody asks for it. */
+class Row implements LoadProfileRow {
+  readonly start: Millis | null;
+  readonly end: Millis | null;
+  readonly status: number | null;
+  readonly channels: readonly ProfileChannel[];
+  readonly cells: readonly Cell[];
+  private readonly source: Uint8Array;
+  private readonly clockAt: number;
+  constructor(
+    end: Millis | null,
+    periodMs: number,
+    status: number | null,
+    channels: readonly ProfileChannel[],
+    cells: readonly Cell[],
+    source: Uint8Array,
+    clockAt: number,
+  ) {
+    this.start = end !== null && periodMs > 0 ? later(end, -periodMs) : null;
+    this.end = end;
+    this.status = status;
+    this.channels = channels;
+    this.cells = cells;
+    this.source = source;
+    this.clockAt = clockAt;
+  }
+  get clock(): Uint8Array | null {
+    return this.clockAt < 0 ? null : this.source.slice(this.clockAt, this.clockAt + 12);
+  }
+}
+
+const nothing = new Uint8Array(0);
+const isClock = 0;
+const isStatus = 1;
+const isValue = 2;
+
+/** What a column is for, in the order of the row. The first status column is the status; others are values. */
+function rolesOf(columns: readonly CaptureObject[]): number[] {
+  const clock = columns.findIndex(isClockColumn);
+  const status = columns.findIndex(isStatusColumn);
+  return columns.map((column, i) =>
+    i === clock ? isClock : i === status ? isStatus : isClockColumn(column) ? -1 : isValue,
+  );
+}
+
+/** What is worked out once for all reads of a layout. */
+interface Compiled {
+  readonly roles: readonly number[];
+  readonly channels: readonly ProfileChannel[];
+  /** Of the rows before: the next read of this profile brings rows of the same kind. */
+  template: Template | undefined;
+}
+const compiled = new WeakMap<RowLayout, Compiled>();
+function compile(layout: RowLayout): Compiled {
+  const known = compiled.get(layout);
+  if (known) return known;
+  const roles = rolesOf(layout.columns);
+  const channels = layout.columns
+    .filter((_, i) => roles[i] === isValue)
+    .map((column) => ({ key: columnKey(column), scalerUnit: layout.scalers.get(column.logicalName) }));
+  const fresh: Compiled = { roles, channels, template: undefined };
+  compiled.set(layout, fresh);
+  return fresh;
+}
+
+/** The first octet and the tag of every cell of a row, and its length; undefined where rows of this kind vary in length. */
+interface Template {
+  readonly tags: readonly number[];
+  readonly at: readonly number[];
+  readonly length: number;
+}
+const octetString = dataTag['octet-string'];
+const stampOctets = 12;
+
+export class ProfileReader {
+  private readonly layout: RowLayout;
+  private readonly reading: RowReading;
+  private readonly roles: readonly number[];
+  private readonly channels: readonly ProfileChannel[];
+  private readonly compiled: Compiled;
+  private carry: Uint8Array = nothing;
+  private phase: 'head' | 'rows' | 'compact' | 'done' = 'head';
+  private announced = 0;
+  private came = 0;
+  private beforeCells: readonly Cell[] = [];
+  private beforeEnd: Millis | null = null;
+  private beforeStatus: number | null = null;
+  /** Octets after the value: padding of some meters (meter-quirks 51). */
+  trailing = 0;
+
+  constructor(layout: RowLayout, reading: RowReading = {}) {
+    this.layout = layout;
+    this.reading = reading;
+    this.compiled = compile(layout);
+    this.roles = this.compiled.roles;
+    this.channels = this.compiled.channels;
+  }
+
+  /** Octets that wait for the rest of their row. */
+  get held(): number {
+    return this.carry.length;
+  }
+
+  /** Adds the rows that these octets complete. Throws CodecError where they are no rows of this layout. */
+  push(octets: Uint8Array, rows: LoadProfileRow[] = []): LoadProfileRow[] {
+    let at = this.bridge(octets, rows);
+    const all = this.carry.length === 0 ? octets : concat([this.carry, octets]);
+    if (this.phase === 'head') at = this.head(all);
+    if (this.phase === 'rows') at = this.rows(all, at, rows);
+    if (this.phase === 'compact') at = this.compact(all, at, rows);
+    if (this.phase === 'done') {
+      this.trailing += all.length - at;
+      at = all.length;
+    }
+    this.carry = at >= all.length ? nothing : all.slice(at);
+    return rows;
+  }
+
+  /** The row that began in the octets before: only it is copied. Returns where the rest of the octets begins. */
+  private bridge(octets: Uint8Array, rows: LoadProfileRow[]): number {
+    const { template } = this.compiled;
+    const { carry } = this;
+    if (carry.length === 0 || this.phase !== 'rows' || !template) return 0;
+    const missing = template.length - carry.length;
+    if (missing <= 0 || octets.length < missing) return 0;
+    const row = new Uint8Array(template.length);
+    row.set(carry);
+    for (let i = 0; i < missing; i++) row[carry.length + i] = octets[i] as number;
+    if (!this.fits(row, 0, template)) return 0;
+    rows.push(this.fast(row, 0, template));
+    this.came++;
+    this.carry = nothing;
+    return missing;
+  }
+
+  /** All octets came. Throws CodecError where rows are missing. */
+  end(): void {
+    if (this.phase === 'done') return;
+    const what = this.phase === 'head' ? 'no array' : `${this.came} whole entries of the ${this.announced} announced`;
+    throw new CodecError(`the buffer ends with ${what}`, 0);
+  }
+
+  private head(octets: Uint8Array): number {
+    if (octets.length === 0) return 0;
+    const tag = octets[0] as number;
+    if (tag === dataTag['compact-array']) {
+      this.phase = 'compact';
+      return 0;
+    }
+    if (tag === dataTag['null-data']) {
+      this.phase = 'done';
+      return 1;
+    }
+    if (tag !== dataTag.array) throw new CodecError(`buffer has tag ${tag}, not an array`, 0);
+    const length = lengthAt(octets, 1, octets.length);
+    if (!length) return 0;
+    this.announced = length.value;
+    this.phase = length.value === 0 ? 'done' : 'rows';
+    return length.next;
+  }
+
+  private rows(octets: Uint8Array, from: number, rows: LoadProfileRow[]): number {
+    let at = from;
+    while (this.came < this.announced) {
+      const { template } = this.compiled;
+      if (template && this.fits(octets, at, template)) {
+        rows.push(this.fast(octets, at, template));
+        at += template.length;
+      } else {
+        const end = this.rowEnd(octets, at);
+        if (end < 0) return at;
+        rows.push(this.full(octets, at, end));
+        at = end;
+      }
+      this.came++;
+    }
+    this.phase = 'done';
+    return at;
+  }
+
+  /** compact-array: its rows have no tags of their own; it is short, and decoded once it is whole. */
+  private compact(octets: Uint8Array, from: number, rows: LoadProfileRow[]): number {
+    const end = dataEnd(octets, from, octets.length);
+    if (end < 0) return from;
+    const data = readData(new Reader(octets, from, end));
+    if (data.type !== 'compact-array') return from;
+    for (const element of data.value) {
+      if (element.type !== 'structure')
+        throw new CodecError(`a buffer entry is ${element.type}, not a structure`, from);
+      rows.push(this.decoded(element.value, octets, -1));
+      this.came++;
+    }
+    this.phase = 'done';
+    return end;
+  }
+
+  private fits(octets: Uint8Array, at: number, { tags, at: places, length }: Template): boolean {
+    if (at + length > octets.length) return false;
+    if (octets[at] !== dataTag.structure || octets[at + 1] !== tags.length) return false;
+    for (let i = 0; i < tags.length; i++) {
+      const place = at + (places[i] as number);
+      const tag = tags[i] as number;
+      if (tag === octetString) {
+        if (octets[place - 2] !== tag || octets[place - 1] !== stampOctets) return false;
+      } else if (octets[place - 1] !== tag) return false;
+    }
+    return true;
+  }
+
+  private fast(octets: Uint8Array, at: number, { tags, at: places }: Template): LoadProfileRow {
+    const { roles } = this;
+    const cells: Cell[] = [];
+    let end: Millis | null = null;
+    let clockAt = -1;
+    let status: number | null = null;
+    for (let i = 0; i < roles.length; i++) {
+      const place = at + (places[i] as number);
+      const role = roles[i];
+      if (role === isValue) cells.push(integerAt(octets, place, tags[i] as number));
+      else if (role === isClock) {
+        clockAt = place;
+        end = utcAt(octets, place, this.reading) ?? null;
+      } else if (role === isStatus) status = Number(integerAt(octets, place, tags[i] as number));
+    }
+    return this.remember(end, status, cells, octets, clockAt);
+  }
+
+  private remember(
+    end: Millis | null,
+    status: number | null,
+    cells: readonly Cell[],
+    octets: Uint8Array,
+    clockAt: number,
+  ): LoadProfileRow {
+    this.beforeEnd = end;
+    this.beforeStatus = status;
+    this.beforeCells = cells;
+    return new Row(end, this.layout.capturePeriodMs, status, this.channels, cells, octets, clockAt);
+  }
+
+  /** Where the row at `at` ends; -1 where it is not complete. */
+  private rowEnd(octets: Uint8Array, at: number): number {
+    if (this.reading.untaggedStamps !== true) return dataEnd(octets, at, octets.length);
+    const opened = this.opened(octets, at);
+    if (!opened) return -1;
+    let { next } = opened;
+    for (let i = 0; i < opened.value; i++) {
+      if (this.roles[i] === isClock && octets[next] === stampOctets) next += 1 + stampOctets;
+      else next = dataEnd(octets, next, octets.length);
+      if (next < 0 || next > octets.length) return -1;
+    }
+    return next;
+  }
+
+  private opened(octets: Uint8Array, at: number): { value: number; next: number } | undefined {
+    if (at >= octets.length) return undefined;
+    if (octets[at] !== dataTag.structure) {
+      throw new CodecError(`a buffer entry has tag ${octets[at]}, not a structure`, at);
+    }
+    return lengthAt(octets, at + 1, octets.length);
+  }
+
+  private full(octets: Uint8Array, from: number, end: number): LoadProfileRow {
+    const { value: width, next } = this.opened(octets, from) as { value: number; next: number };
+    if (width !== this.roles.length) {
+      throw new CodecError(`a buffer entry has ${width} columns, the capture objects ${this.roles.length}`, from);
+    }
+    const r = new Reader(octets, next, end);
+    const cells: Data[] = [];
+    const tags: number[] = [];
+    const places: number[] = [];
+    let clockAt = -1;
+    let plain = next === from + 2;
+    for (let i = 0; i < width; i++) {
+      const tag = r.peek();
+      const untagged = this.reading.untaggedStamps === true && this.roles[i] === isClock && tag === stampOctets;
+      if (untagged) {
+        r.offset += 1;
+        cells.push({ type: 'octet-string', value: r.take(stampOctets) });
+      } else cells.push(readData(r));
+      const cell = cells[i] as Data;
+      const stamped = (cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === stampOctets;
+      if (this.roles[i] === isClock && stamped) clockAt = r.offset - stampOctets;
+      const size = integerSize[tag];
+      if (stamped && this.roles[i] === isClock && !untagged) places.push(r.offset - stampOctets - from);
+      else if (size !== undefined && this.roles[i] !== isClock) places.push(r.offset - size - from);
+      else plain = false;
+      tags.push(tag);
+    }
+    this.compiled.template = plain ? { tags, at: places, length: r.offset - from } : undefined;
+    return this.decoded(cells, octets, clockAt);
+  }
+
+  /** null-data is as in the row before, in the clock column one capture period on; delta types count from it. */
+  private decoded(data: readonly Data[], octets: Uint8Array, clockAt: number): LoadProfileRow {
+    const { capturePeriodMs, descending } = this.layout;
+    if (data.length !== this.roles.length) {
+      throw new CodecError(`a buffer entry has ${data.length} columns, the capture objects ${this.roles.length}`, 0);
+    }
+    const cells: Cell[] = [];
+    let end: Millis | null = null;
+    let status: number | null = null;
+    let source = octets;
+    let at = clockAt;
+    for (let i = 0; i < data.length; i++) {
+      const cell = data[i] as Data;
+      const role = this.roles[i];
+      if (role === isClock) {
+        if ((cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === stampOctets) {
+          end = utcAt(cell.value, 0, this.reading) ?? null;
+          if (at < 0) {
+            source = cell.value;
+            at = 0;
+          }
+        } else if (cell.type === 'null-data' && this.beforeEnd !== null && capturePeriodMs > 0) {
+          end = later(this.beforeEnd, descending === true ? -capturePeriodMs : capturePeriodMs);
+        } else if (cell.type === 'double-long-unsigned' || cell.type === 'double-long') {
+          // Seconds since 1970, as some makers stamp rows.
+          end = later(0 as Millis, cell.value * 1000);
+        }
+      } else if (role === isStatus) {
+        const integer = integerOf(cell);
+        if (integer !== undefined) status = Number(integer);
+        else if (cell.type === 'null-data') status = this.beforeStatus;
+        else if (cell.type === 'bit-string') status = Number.parseInt(cell.value || '0', 2);
+      } else if (role === isValue) cells.push(cellOfData(cell, this.beforeCells[cells.length] ?? null));
+    }
+    return this.remember(end, status, cells, source, at);
+  }
+}
+
+/** Octets of the integers that a cell may hold in its fixed place, by tag. */
+const integerSize: Readonly<Record<number, number>> = {
+  [dataTag.boolean]: 1,
+  [dataTag['double-long']]: 4,
+  [dataTag['double-long-unsigned']]: 4,
+  [dataTag.bcd]: 1,
+  [dataTag.integer]: 1,
+  [dataTag.long]: 2,
+  [dataTag.unsigned]: 1,
+  [dataTag['long-unsigned']]: 2,
+  [dataTag.long64]: 8,
+  [dataTag['long64-unsigned']]: 8,
+  [dataTag.enum]: 1,
+};
+
+const u32At = (o: Uint8Array, at: number): number =>
+  (((o[at] as number) << 24) | ((o[at + 1] as number) << 16) | ((o[at + 2] as number) << 8) | (o[at + 3] as number)) >>>
+  0;
+
+function integerAt(o: Uint8Array, at: number, tag: number): number | bigint {
+  switch (tag) {
+    case 6:
+      return u32At(o, at);
+    case 5:
+      return u32At(o, at) | 0;
+    case 17:
+    case 22:
+      return o[at] as number;
+    case 3:
+      return o[at] === 0 ? 0 : 1;
+    case 13:
+    case 15:
+      return ((o[at] as number) << 24) >> 24;
+    case 18:
+      return ((o[at] as number) << 8) | (o[at + 1] as number);
+    case 16:
+      return (((o[at] as number) << 24) >> 16) | (o[at + 1] as number);
+    default: {
+      const high = tag === 20 ? u32At(o, at) | 0 : u32At(o, at);
+      const low = u32At(o, at + 4);
+      const value = high * 4_294_967_296 + low;
+      return Number.isSafeInteger(value) ? value : (BigInt(high) << 32n) | BigInt(low);
+    }
+  }
+}
+
+const fitting = (value: bigint): number | bigint =>
+  value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+
+function cellOfData(cell: Data, before: Cell): Cell {
+  if (cell.type === 'null-data') return before;
+  if (cell.type.startsWith('delta-')) {
+    // A difference to the row before (Green Book 9.5); without one it means nothing.
+    if (typeof before !== 'number' && typeof before !== 'bigint') return null;
+    return fitting(BigInt(before) + BigInt((cell as { value: number }).value));
+  }
+  const integer = integerOf(cell);
+  if (integer !== undefined) return fitting(integer);
+  if (cell.type === 'octet-string' || cell.type === 'date-time') return toHex(cell.value);
+  return 'value' in cell && typeof cell.value !== 'object' ? String(cell.value) : dataText(cell);
+}
