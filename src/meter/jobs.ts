@@ -1,6 +1,6 @@
 /** What the gateway does with a meter once the session stands: identify, learn the profile's layout, read rows. */
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
-import { type Clock, type Millis } from '../base/time.ts';
+import { type Clock, later, type Millis } from '../base/time.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
@@ -94,8 +94,15 @@ export function requireIdentity(identity: Identity, serial: string): void {
   }
 }
 
+/** sort_method (Blue Book 4.3.6, attribute 5): 2 = LIFO. */
+const sortMethodLifo = 2;
+
 export async function readLayout(session: Session, profile: LogicalName): Promise<ProfileLayout> {
-  const [objects, period] = await session.get([attribute(7, profile, 3), attribute(7, profile, 4)]);
+  const [objects, period, sort] = await session.get([
+    attribute(7, profile, 3),
+    attribute(7, profile, 4),
+    attribute(7, profile, 5),
+  ]);
   const captured = dataOf(objects);
   if (!captured) throw new Failure('access-refused', `capture objects of ${profile} are refused`);
   let columns: CaptureObject[];
@@ -122,7 +129,9 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
     });
   }
   const periodData = dataOf(period);
-  return { profile, columns, capturePeriodMs: periodData ? capturePeriodMsOf(periodData) : 0, scalers };
+  const sortData = dataOf(sort);
+  const descending = sortData?.type === 'enum' && sortData.value === sortMethodLifo;
+  return { profile, columns, capturePeriodMs: periodData ? capturePeriodMsOf(periodData) : 0, scalers, descending };
 }
 
 /** Rows as they arrive; the profile is never held as a whole. */
@@ -154,17 +163,33 @@ async function readRows(
   return all;
 }
 
-/** Rows with from ≤ stamp ≤ to. Rows that the meter sends outside of the range are left out (meter-quirks 70). */
+/** Whether bounds are inclusive differs: a second more on both sides, and rows outside are left out (meter-quirks 70). */
+const boundMs = 1000;
+
+/**
+ * Rows with from ≤ stamp ≤ to, as the meter sends them. `columns`: some of the layout's, where the meter can select
+ * columns (meter-quirks 73).
+ */
 export async function readRange(
   session: Session,
   layout: ProfileLayout,
   model: MeterModel,
   from: Millis,
   to: Millis,
+  columns?: readonly CaptureObject[],
 ): Promise<LoadProfileRow[]> {
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
-  const rows = await readRows(session, layout, model, byRange(from, to, deviation));
-  return rows.filter(({ end }) => end === null || (end >= from && end <= to));
+  const selection = byRange(later(from, -boundMs), later(to, boundMs), deviation, columns);
+  const asked = columns ? { ...layout, columns } : layout;
+  try {
+    const rows = await readRows(session, asked, model, selection);
+    return rows.filter(({ end }) => end === null || (end >= from && end <= to));
+  } catch (error) {
+    const empty = model.refusal_when_empty;
+    const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
+    if (empty !== undefined && refused === empty) return [];
+    throw error;
+  }
 }
 
 /** Entries first to last, counted from 1. */

@@ -44,6 +44,8 @@ export const meterModelSchema = v.strictObject({
   one_sided_proof: v.optional(v.boolean(), false),
   /** How rows are asked for: by range of stamps, or by number where ranges are not supported (meter-quirks 71). */
   selection: v.optional(v.picklist(['range', 'entry']), 'range'),
+  /** A data-access-result that means "no rows in this range" (meter-quirks 72). */
+  refusal_when_empty: v.optional(whole(1, 255)),
   /** Stamps without tag and length (meter-quirks 62). */
   untagged_stamps: v.optional(v.boolean(), false),
   /** The companion specification that the event codes follow. */

@@ -121,7 +121,7 @@ const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | 
 type Answer<K extends StackEvent['kind']> = Extract<StackEvent, { kind: K }>;
 
 export class Session {
-  readonly stack: ClientStack;
+  stack: ClientStack;
   /** At least one octet came from the line in this session. */
   heard = false;
   lost = false;
@@ -173,8 +173,29 @@ export class Session {
 
   /** Results in the order of the attributes; a refused one says so in its place. */
   async get(attributes: readonly Attribute[]): Promise<readonly GetResult[]> {
-    return (await this.exchange({ kind: 'get', attributes }, 'got')).results;
+    const ask = async () => (await this.exchange({ kind: 'get', attributes }, 'got')).results;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!this.mayReopen(error)) throw error;
+      await this.reopen();
+      return ask();
+    }
   }
+
+  /** Some meters lose their association now and then: "service not allowed" opens it anew, once (meter-quirks 47). */
+  private mayReopen(error: unknown): boolean {
+    if (!(error instanceof Failure) || error.code !== 'service-exception' || this.reopened) return false;
+    const { apdu } = error.detail as { apdu?: { kind: string; stateError?: number } };
+    return apdu?.kind === 'exception-response' && apdu.stateError === 1;
+  }
+  private async reopen(): Promise<void> {
+    this.reopened = true;
+    await this.close();
+    this.stack = new ClientStack(stackSettings(this.access));
+    await this.connect();
+  }
+  private reopened = false;
 
   /** The octets of one value as they arrive, or Failure `access-refused`. */
   async stream(attribute: Attribute, take: (octets: Uint8Array) => void): Promise<void> {

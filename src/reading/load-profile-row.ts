@@ -37,7 +37,9 @@ export const isStatusColumn = (column: CaptureObject): boolean =>
 
 /** The key of a column among the values: its OBIS code, and the attribute where it is not the value itself. */
 export const columnKey = (column: CaptureObject): string =>
-  column.attribute === 2 ? obis(column.logicalName) : `${obis(column.logicalName)}:${column.attribute}`;
+  column.attribute === 2 || column.attribute === 0
+    ? obis(column.logicalName)
+    : `${obis(column.logicalName)}:${column.attribute}`;
 
 /** The value of one channel; undefined where the row has none. */
 export function cellOf(row: LoadProfileRow, key: string): bigint | string | undefined {

@@ -360,7 +360,11 @@ export class ProfileReader {
         if (integer !== undefined) status = Number(integer);
         else if (cell.type === 'null-data') status = this.beforeStatus;
         else if (cell.type === 'bit-string') status = Number.parseInt(cell.value || '0', 2);
-      } else if (role === isValue) cells.push(cellOfData(cell, this.beforeCells[cells.length] ?? null));
+      } else if (role === isValue) {
+        // Attribute 0 captures the whole object: its value is attribute 2 (meter-quirks 59).
+        const whole = this.layout.columns[i]?.attribute === 0 && cell.type === 'structure' ? cell.value[1] : undefined;
+        cells.push(cellOfData(whole ?? cell, this.beforeCells[cells.length] ?? null));
+      }
     }
     return this.remember(end, status, cells, source, at);
   }

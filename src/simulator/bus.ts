@@ -17,7 +17,14 @@ export type LineFault =
       readonly from: Millis;
       readonly to: Millis;
     }
-  | { readonly kind: 'echo'; readonly meter: undefined; readonly from: Millis; readonly to: Millis };
+  | {
+      readonly kind: 'echo';
+      readonly meter: undefined;
+      /** Probability that an octet comes back damaged. */
+      readonly rate: number;
+      readonly from: Millis;
+      readonly to: Millis;
+    };
 
 export interface BusSettings {
   readonly meters: readonly VirtualMeter[];
@@ -93,9 +100,10 @@ export class SimulatedBus {
     const start = Math.max(now, this.inFreeAt);
     const end = millis(start + octets.length * this.octetMs(this.lineBaud));
     this.inFreeAt = end;
-    if (this.settings.faults.some((fault) => fault.kind === 'echo' && this.active(fault, undefined, now))) {
+    const echo = this.settings.faults.find((fault) => fault.kind === 'echo' && this.active(fault, undefined, now));
+    if (echo?.kind === 'echo') {
       this.outbound.push({
-        octets: octets.slice(),
+        octets: octets.map((octet) => (this.random() < echo.rate ? octet ^ 0x24 : octet)),
         start: millis(start),
         octetMs: this.octetMs(this.lineBaud),
         sent: 0,
@@ -169,9 +177,10 @@ export class SimulatedBus {
   private collect(meter: VirtualMeter, index: number, now: Millis): void {
     const silent = this.settings.faults.some((fault) => fault.kind === 'silence' && this.active(fault, index, now));
     const baud = meter.stack.baud ?? this.settings.baud;
-    for (let octets = meter.stack.pollTransmit(); octets; octets = meter.stack.pollTransmit()) {
+    for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit()) {
       if (silent) continue;
-      const start = millis(Math.max(now + this.settings.turnaroundMs, this.outFreeAt));
+      const { octets, pauseMs } = piece;
+      const start = millis(Math.max(now + this.settings.turnaroundMs, this.outFreeAt) + pauseMs);
       const octetMs = this.octetMs(baud);
       const damaged = this.damage(octets, index, now);
       this.outFreeAt = millis(start + damaged.length * octetMs);

@@ -13,6 +13,13 @@ export interface LoadCurve {
   /** Wh at a quarter-hour boundary or between (linear, rounded down). Channel 0 import, 1 export. */
   register(channel: 0 | 1, at: Millis): number;
 }
+/** What a meter's profile has for one interval. */
+export interface VirtualRow {
+  /** Stamp by the meter's clock, as UTC. */
+  readonly end: Millis;
+  readonly status: number;
+  readonly registers: readonly [number, number];
+}
 /** [from, to) in which the meter was without power: nothing is consumed, nothing recorded. */
 export interface Dark {
   readonly from: Millis;

@@ -5,6 +5,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { type LineFault, SimulatedBus } from './bus.ts';
 import type { Dark } from './load-curve.ts';
+import { type Quirk, quirkNames, quirkOf } from './quirks.ts';
 import { VirtualMeter } from './virtual-meter.ts';
 
 const seconds = v.number();
@@ -24,6 +25,8 @@ const meterFields = {
   mode_e: v.boolean(),
   /** HDLC physical address; left out: serial mod 10000 + 1000, as on many meters. */
   physical: whole(1, 16383),
+  /** What the meter does against the rules, by the names of quirks.ts. */
+  quirks: v.array(v.picklist(quirkNames)),
   clock_offset_s: seconds,
   drift_ppm: v.number(),
 };
@@ -80,7 +83,13 @@ export const scenarioSchema = v.strictObject({
           from_s: v.optional(seconds),
           to_s: v.optional(seconds),
         }),
-        v.strictObject({ kind: v.literal('echo'), from_s: v.optional(seconds), to_s: v.optional(seconds) }),
+        v.strictObject({
+          kind: v.literal('echo'),
+          /** Probability that an octet comes back damaged. */
+          rate: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0),
+          from_s: v.optional(seconds),
+          to_s: v.optional(seconds),
+        }),
         v.strictObject({ kind: v.literal('power-cut'), meter: whole(0, 63), from_s: seconds, to_s: seconds }),
         v.strictObject({ kind: v.literal('drift'), meter: whole(0, 63), ppm: v.number() }),
       ]),
@@ -131,6 +140,8 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
       if (fault.kind === 'drift' && fault.meter === index) drift = fault.ppm;
     }
     const serial = meters.first_serial + index;
+    const odd = own.quirks ?? [];
+    const forced = odd.reduce<NonNullable<Quirk['meter']>>((all, name) => ({ ...all, ...quirkOf(name).meter }), {});
     return new VirtualMeter({
       seed,
       serial,
@@ -148,22 +159,23 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
       password: own.password ?? 'meter',
       encryptionKey: own.encryption_key ?? '000102030405060708090a0b0c0d0e0f',
       authenticationKey: own.authentication_key ?? 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
-      maxInfo: own.max_info ?? 1024,
+      maxInfo: forced.maxInfo ?? own.max_info ?? 1024,
       window: own.window ?? 1,
-      maxPdu: own.max_pdu ?? 1024,
+      maxPdu: forced.maxPdu ?? own.max_pdu ?? 1024,
       octetMs: baud === 0 ? 0 : 10_000 / baud,
       inactivityMs: bus.inactivity_s * 1000,
       dark,
       clockOffsetMs: (own.clock_offset_s ?? 0) * 1000,
       driftPpm: drift,
       start,
+      quirks: odd,
     });
   });
   const faults: LineFault[] = [];
   for (const fault of scenario.fault) {
     if (fault.kind === 'power-cut' || fault.kind === 'drift') continue;
     const during = { from: at(fault.from_s, millis(0)), to: at(fault.to_s, always) };
-    if (fault.kind === 'echo') faults.push({ kind: 'echo', meter: undefined, ...during });
+    if (fault.kind === 'echo') faults.push({ kind: 'echo', meter: undefined, rate: fault.rate, ...during });
     else if (fault.kind === 'silence') faults.push({ kind: 'silence', meter: fault.meter, ...during });
     else faults.push({ kind: fault.kind, meter: fault.meter, rate: fault.rate, ...during });
   }

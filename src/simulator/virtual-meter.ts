@@ -3,9 +3,9 @@ import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
-import { type ServerClient, serverConformance } from '../dlms/association/server.ts';
+import { type ServerClient, serverConformance, type ServerMischief } from '../dlms/association/server.ts';
 import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
-import { clockColumn, type CaptureObject, captureObjectData } from '../dlms/cosem/profile-generic.ts';
+import { clockColumn, type CaptureObject, captureObjectData, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import {
   accessResult,
   array,
@@ -18,7 +18,8 @@ import {
 import { serverAddress } from '../dlms/hdlc/frame.ts';
 import { ServerStack } from '../dlms/stack/server.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
-import { type Dark, type LoadCurve, loadCurve } from './load-curve.ts';
+import { type Dark, type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
+import { type Memory, type Piece, type Quirk, type QuirkName, quirkOf } from './quirks.ts';
 import { type Random, seeded } from './random.ts';
 
 export interface VirtualMeterSettings {
@@ -49,6 +50,8 @@ export interface VirtualMeterSettings {
   readonly clockOffsetMs: number;
   readonly driftPpm: number;
   readonly start: Millis;
+  /** What this meter does against the rules. */
+  readonly quirks: readonly QuirkName[];
 }
 export const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
 /** Manufacturer 'SIM' and the serial number. */
@@ -74,11 +77,23 @@ const u16 = (value: number): Data => ({ type: 'long-unsigned', value });
 const u32 = (value: number): Data => ({ type: 'double-long-unsigned', value });
 const wh: Data = structure({ type: 'integer', value: 0 }, { type: 'enum', value: 30 });
 
-export interface VirtualRow {
-  /** Stamp by the meter's clock, as UTC. */
-  readonly end: Millis;
-  readonly status: number;
-  readonly registers: readonly [number, number];
+/** Column selection: of a range by capture objects, of entries by numbers from 1 (Blue Book 4.3.6.2.3). */
+function projected(buffer: Data, columns: readonly CaptureObject[], selection: Selection | undefined): Data {
+  if (buffer.type !== 'array' || selection?.parameters.type !== 'structure') return buffer;
+  const [, , third, fourth] = selection.parameters.value;
+  let kept: number[];
+  if (selection.selector === 1 && fourth?.type === 'array' && fourth.value.length > 0) {
+    const wanted = captureObjectsOf(fourth);
+    kept = wanted.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
+  } else if (selection.selector === 2 && third?.type === 'long-unsigned' && fourth?.type === 'long-unsigned') {
+    const last = fourth.value === 0 ? columns.length : fourth.value;
+    kept = columns.map((_, i) => i).filter((i) => i + 1 >= third.value && i + 1 <= last);
+  } else return buffer;
+  const value = buffer.value.map((row): Data => {
+    const cells = row.type === 'structure' ? row.value : [];
+    return structure(...kept.flatMap((i) => cells[i] ?? []));
+  });
+  return { type: 'array', value };
 }
 
 export class VirtualMeter {
@@ -94,11 +109,16 @@ export class VirtualMeter {
   private readonly heard = new Map<number, number>();
   private ownCounter = 0;
   private readonly random: Random;
+  private readonly quirks: readonly Quirk[];
+  private readonly memories: readonly Memory[];
+  private pieces: Piece[] = [];
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
     this.curve = loadCurve(settings.seed, settings.serial, settings.dark);
     this.now = settings.start;
+    this.quirks = settings.quirks.map(quirkOf);
+    this.memories = this.quirks.map(() => ({}));
     this.random = seeded(settings.seed ^ settings.serial);
     this.clockSets = [{ since: millis(0), offsetMs: settings.clockOffsetMs }];
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
@@ -114,11 +134,46 @@ export class VirtualMeter {
   }
   receive(received: Uint8Array, now: Millis): void {
     this.now = now;
+    const age = now - this.settings.start;
+    if (!this.quirks.every(({ heeds }, i) => heeds?.(received, this.memories[i] as Memory, age) ?? true)) return;
     this.stack.receive(received, now);
   }
   wake(now: Millis): void {
     this.now = now;
     this.stack.wake(now);
+  }
+
+  /** The next octets for the line. */
+  pollTransmit(): Piece | undefined {
+    while (this.pieces.length === 0) {
+      const octets = this.stack.pollTransmit();
+      if (!octets) return undefined;
+      let pieces: readonly Piece[] = [{ octets, pauseMs: 0 }];
+      this.quirks.forEach(({ transmit }, i) => {
+        if (!transmit) return;
+        pieces = pieces.flatMap((piece) =>
+          transmit(piece.octets, this.memories[i] as Memory).map((made, at) =>
+            at === 0 ? { ...made, pauseMs: made.pauseMs + piece.pauseMs } : made,
+          ),
+        );
+      });
+      this.pieces.push(...pieces);
+    }
+    return this.pieces.shift();
+  }
+
+  private mischief(): ServerMischief {
+    const all: ServerMischief = Object.assign({}, ...this.quirks.map(({ server }) => server)) as ServerMischief;
+    return {
+      ...all,
+      answer: (answer, request) => {
+        let changed: Uint8Array | undefined = answer;
+        this.quirks.forEach((quirk, i) => {
+          if (changed && quirk.answer) changed = quirk.answer(changed, request, this.memories[i] as Memory);
+        });
+        return changed;
+      },
+    };
   }
 
   private newStack(): ServerStack {
@@ -169,6 +224,7 @@ export class VirtualMeter {
           address: String(settings.serial),
           z: '5',
           readOut: () => this.readOut(),
+          mischief: Object.assign({}, ...this.quirks.map(({ signOn }) => signOn)) as object,
         },
       }),
       server: {
@@ -189,6 +245,7 @@ export class VirtualMeter {
         systemTitle: systemTitle(settings.serial),
         challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(this.random() * 256)),
         heard: this.heard,
+        mischief: this.mischief(),
       },
     });
   }
@@ -241,7 +298,14 @@ export class VirtualMeter {
       const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
       rows.push({ end: millis(stamp), status: cut ? 0x80 : 0, registers: this.registers(at) });
     }
-    return rows;
+    return this.quirks.reduce((changed, quirk) => quirk.rows?.(changed) ?? changed, rows);
+  }
+
+  private columns(): readonly CaptureObject[] {
+    const whole = this.settings.quirks.includes('whole-object-column');
+    return profileColumns.map((column) =>
+      whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column,
+    );
   }
 
   private rowData(row: VirtualRow): Data {
@@ -253,10 +317,29 @@ export class VirtualMeter {
     );
   }
 
-  private buffer(selection: Selection | undefined): Data | { refused: number } {
+  private buffer(asked: Selection | undefined): Data | { refused: number } {
+    let selection = asked;
+    for (const { select } of this.quirks) {
+      const changed = selection && select?.(selection);
+      if (changed && 'refused' in changed) return changed;
+      selection = changed ?? selection;
+    }
+    const rows = this.selected(selection);
+    if ('refused' in rows) return rows;
+    const sent = this.quirks.reduce((changed, quirk) => quirk.sent?.(changed) ?? changed, rows);
+    let buffer: Data = array(...sent.map((row) => this.rowData(row)));
+    for (const quirk of this.quirks) {
+      const changed = quirk.buffer?.(buffer);
+      if (changed && 'refused' in changed) return changed;
+      buffer = changed ?? buffer;
+    }
+    return projected(buffer, this.columns(), selection);
+  }
+
+  private selected(selection: Selection | undefined): VirtualRow[] | { refused: number } {
     const everything = () => this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER));
     const parameters = selection?.parameters.type === 'structure' ? selection.parameters.value : [];
-    if (!selection) return array(...everything().map((row) => this.rowData(row)));
+    if (!selection) return everything();
     const [first, second, third] = parameters;
     if (selection.selector === 1) {
       const instant = (data: Data | undefined) =>
@@ -264,14 +347,14 @@ export class VirtualMeter {
       const from = instant(second);
       const to = instant(third);
       if (from === undefined || to === undefined) return { refused: accessResult['type-unmatched'] };
-      return array(...this.rows(from, to).map((row) => this.rowData(row)));
+      return this.rows(from, to);
     }
     if (selection.selector !== 2 || first?.type !== 'double-long-unsigned' || second?.type !== 'double-long-unsigned') {
       return { refused: accessResult['type-unmatched'] };
     }
     const all = everything();
     const last = second.value === 0 ? all.length : Math.min(second.value, all.length);
-    return array(...all.slice(Math.max(0, first.value - 1), last).map((row) => this.rowData(row)));
+    return all.slice(Math.max(0, first.value - 1), last);
   }
 
   private eventBuffer(): Data {
@@ -348,9 +431,9 @@ export class VirtualMeter {
         logicalName: loadProfileName,
         attributes: [
           { id: 2, access: 1, selectors: [1, 2], get: (selection) => this.buffer(selection) },
-          readable(3, array(...profileColumns.map(captureObjectData))),
+          readable(3, array(...this.columns().map(captureObjectData))),
           readable(4, u32(period)),
-          readable(5, { type: 'enum', value: 1 }),
+          readable(5, { type: 'enum', value: settings.quirks.includes('first-stamp-only-descending') ? 2 : 1 }),
           readable(6, captureObjectData(clockColumn)),
           readable(7, () => u32(this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length)),
           readable(8, u32(Math.floor((settings.depthDays * 86_400) / period))),

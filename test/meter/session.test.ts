@@ -5,44 +5,15 @@ import { Secret } from '../../src/base/secret.ts';
 import { millis } from '../../src/base/time.ts';
 import { identify, readEntries, readLayout, readRange, readRegisters, requireIdentity } from '../../src/meter/jobs.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import { type MeterAccess, Session } from '../../src/meter/session.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
-import { VirtualClock } from '../virtual-clock.ts';
-import { virtualPort } from '../virtual-port.ts';
+import type { MeterAccess } from '../../src/meter/session.ts';
+import type { ScenarioInput } from '../../src/simulator/scenario.ts';
+import { meterWorld, profile, start } from '../meter-world.ts';
 
-const start = millis(Date.UTC(2026, 10, 24, 12, 20));
-const profile = '1.0.99.1.0.255';
-
-function world(scenario: ScenarioInput, access: Partial<MeterAccess> = {}) {
-  const clock = new VirtualClock(start);
-  const house = buildBus(parseScenario(scenario), start);
-  const port = virtualPort(house.bus, clock);
-  const meter = house.meters[0] as (typeof house.meters)[0];
-  const baud = house.bus.lineBaud || 9600;
-  const session = new Session(port, clock, {
-    link: 'hdlc',
-    modeE: false,
-    signOnAddress: '',
-    client: 17,
-    logical: 1,
-    physical: undefined,
-    auth: 'lls',
-    secret: new Secret(Buffer.from('meter')),
-    model: genericModel,
-    baud,
-    timed: house.bus.lineBaud > 0,
-    answerTimeoutMs: 1500,
-    retries: 2,
-    guardMs: 0,
-    ...access,
-  });
-  return { clock, house, port, meter, session };
-}
 const hour = 3_600_000;
 const from = millis(Date.UTC(2026, 10, 23));
 const to = millis(Date.UTC(2026, 10, 24));
 
-async function readDay({ clock, session, meter }: ReturnType<typeof world>) {
+async function readDay({ clock, session, meter }: ReturnType<typeof meterWorld>) {
   return clock.complete(
     (async () => {
       await session.connect();
@@ -87,7 +58,7 @@ describe('every way in reads the same day', () => {
     ['turn-around 257 ms, 2400 Bd', { bus: { baud: 2400, turnaround_ms: 257 } }, { baud: 2400 }],
   ];
   test.each(ways)('%s', async (_, scenario, access) => {
-    const it = world(scenario, access);
+    const it = meterWorld(scenario, access);
     const { rows, three, layout, registers } = await readDay(it);
     expect(layout.capturePeriodMs).toBe(hour);
     expect(rows.map(({ end }) => end)).toEqual(Array.from({ length: 25 }, (__, i) => from + i * hour));
@@ -109,11 +80,11 @@ describe('every way in reads the same day', () => {
 
 describe('line faults', () => {
   test('echo of our own octets', async () => {
-    const { rows } = await readDay(world({ fault: [{ kind: 'echo' }] }));
+    const { rows } = await readDay(meterWorld({ fault: [{ kind: 'echo' }] }));
     expect(rows).toHaveLength(25);
   });
   test.each([1, 2, 3, 4, 5])('a flipped octet in a thousand, seed %i: the day is read right', async (seed) => {
-    const it = world(
+    const it = meterWorld(
       { seed, fault: [{ kind: 'flip', rate: 0.001 }] },
       { retries: 6, model: { ...genericModel, max_info: 128 } },
     );
@@ -122,24 +93,24 @@ describe('line faults', () => {
     for (const row of rows) expect(row.cells[0]).toBe(it.meter.curve.register(0, row.end as never));
   });
   test.each([1, 2, 3])('a dropped octet in a thousand, seed %i', async (seed) => {
-    const it = world(
+    const it = meterWorld(
       { seed, fault: [{ kind: 'drop', rate: 0.001 }] },
       { retries: 6, model: { ...genericModel, max_info: 128 } },
     );
     expect((await readDay(it)).rows).toHaveLength(25);
   });
   test('silence for some seconds in the middle is survived by the repeats', async () => {
-    const it = world({ fault: [{ kind: 'silence', from_s: 1, to_s: 3 }] });
+    const it = meterWorld({ fault: [{ kind: 'silence', from_s: 1, to_s: 3 }] });
     expect((await readDay(it)).rows).toHaveLength(25);
     expect(it.session.stack.counters.repeated).toBeGreaterThan(0);
   });
   test('a meter without power: no-answer, within bounded time', async () => {
-    const it = world({ fault: [{ kind: 'power-cut', meter: 0, from_s: -60, to_s: 3600 }] });
+    const it = meterWorld({ fault: [{ kind: 'power-cut', meter: 0, from_s: -60, to_s: 3600 }] });
     await expect(it.clock.complete(it.session.connect())).rejects.toMatchObject({ code: 'no-answer' });
     expect(it.clock.now() - start).toBeLessThan(6000);
   });
   test('the port is pulled out in the middle: port-lost, and close does not hang', async () => {
-    const it = world({});
+    const it = meterWorld({});
     await it.clock.complete(it.session.connect());
     const pending = it.session.value({ classId: 7, logicalName: profile, attribute: 2 });
     pending.catch(() => {});
@@ -149,23 +120,23 @@ describe('line faults', () => {
     await it.clock.complete(it.session.close());
   });
   test('at the wrong speed nothing is understood', async () => {
-    const it = world({ bus: { baud: 9600 } }, { baud: 2400 });
+    const it = meterWorld({ bus: { baud: 9600 } }, { baud: 2400 });
     await expect(it.clock.complete(it.session.connect())).rejects.toMatchObject({ code: 'no-answer' });
   });
 });
 
 describe('refusals', () => {
   test('a wrong password is told apart from silence, and asked once', async () => {
-    const it = world({}, { secret: new Secret(Buffer.from('wrong')) });
+    const it = meterWorld({}, { secret: new Secret(Buffer.from('wrong')) });
     await expect(it.clock.complete(it.session.connect())).rejects.toMatchObject({ code: 'authentication-refused' });
     await it.clock.complete(it.session.close());
   });
   test('an unknown client address', async () => {
-    const it = world({}, { client: 99 });
+    const it = meterWorld({}, { client: 99 });
     await expect(it.clock.complete(it.session.connect())).rejects.toMatchObject({ code: 'association-refused' });
   });
   test('an object that is not there, one that may not be written', async () => {
-    const it = world({});
+    const it = meterWorld({});
     await it.clock.complete(it.session.connect());
     await expect(
       it.clock.complete(it.session.value({ classId: 3, logicalName: '1.0.99.99.99.255', attribute: 2 })),
@@ -182,7 +153,7 @@ describe('refusals', () => {
     expect(await it.clock.complete(it.session.exchange(set, 'was-set'))).toMatchObject({ results: [3] });
   });
   test('another meter at the address', async () => {
-    const it = world({});
+    const it = meterWorld({});
     const identity = await it.clock.complete(
       it.session.connect().then(() => identify(it.session, it.clock, genericModel)),
     );
@@ -193,7 +164,7 @@ describe('refusals', () => {
 });
 
 test('SET of the clock and ACTION on the disconnector', async () => {
-  const { clock, session, meter } = world({ meters: { clock_offset_s: 30 } });
+  const { clock, session, meter } = meterWorld({ meters: { clock_offset_s: 30 } });
   const result = await clock.complete(
     (async () => {
       await session.connect();
@@ -231,7 +202,7 @@ test('SET of the clock and ACTION on the disconnector', async () => {
 });
 
 test('a clock that drifts shows it', async () => {
-  const { clock, session } = world({ fault: [{ kind: 'drift', meter: 0, ppm: 10_000 }] });
+  const { clock, session } = meterWorld({ fault: [{ kind: 'drift', meter: 0, ppm: 10_000 }] });
   await clock.run(start + hour);
   await clock.complete(session.connect());
   const { clockDeviationMs } = await clock.complete(identify(session, clock, genericModel));

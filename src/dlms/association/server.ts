@@ -37,6 +37,18 @@ export interface ServerClient {
   /** Which objects this client sees; default all. */
   readonly objects?: (object: ServerObject) => boolean;
 }
+/** How a server of a simulation breaks the rules on purpose; none of it in a meter that behaves. */
+export interface ServerMischief {
+  readonly firstBlock?: 'zero' | 'goes-on';
+  readonly emptyBlock?: 'middle' | 'last';
+  readonly gmacCounter?: 'must-advance' | 'must-not-advance';
+  readonly listLimit?: number;
+  readonly abortsSet?: boolean;
+  /** Other octets for a value than its A-XDR. */
+  readonly value?: (classId: number, attribute: number, value: Data) => Uint8Array | undefined;
+  /** Other octets for an answer; none = silence. */
+  readonly answer?: (answer: Uint8Array, request: Uint8Array) => Uint8Array | undefined;
+}
 export interface ServerSettings {
   /** Client SAPs that may associate. */
   readonly clients: ReadonlyMap<number, ServerClient>;
@@ -52,6 +64,7 @@ export interface ServerSettings {
   readonly transferWindow?: number;
   /** Short-name referencing: base names of the objects. */
   readonly shortNames?: ReadonlyMap<LogicalName, number>;
+  readonly mischief?: ServerMischief;
 }
 export const serverConformance: Conformance = conformance(
   'block-transfer-with-get-or-read',
@@ -82,6 +95,8 @@ interface LongGet {
   readonly octets: Uint8Array;
   sent: number;
   number: number;
+  /** The empty block of a meter that sends one is gone out. */
+  empty: boolean;
 }
 const user = 'acse-service-user';
 
@@ -97,6 +112,8 @@ export class ServerAssociation {
   /** HLS: the proof that must come before anything else. */
   private awaited: HlsParty | undefined;
   private readonly heard: Map<number, number>;
+  private heardAtAssociation = -1;
+  private blockCounter = 0;
   private readonly transfer: BlockTransfer;
 
   constructor(settings: ServerSettings) {
@@ -119,7 +136,9 @@ export class ServerAssociation {
   answer(octets: Uint8Array, sap: number): Uint8Array[] {
     if (octets[0] !== 0xe0) {
       if (this.client) this.transfer.restart();
-      return this.blocked(this.answerWhole(octets, sap), false);
+      const answer = this.answerWhole(octets, sap);
+      const { mischief } = this.settings;
+      return this.blocked(answer && mischief?.answer ? mischief.answer(answer, octets) : answer, false);
     }
     try {
       const { apdu } = decodeApdu(octets);
@@ -187,7 +206,7 @@ export class ServerAssociation {
     const isReply = apdu.kind === 'action-request-normal' && apdu.method.classId === 15 && apdu.method.method === 1;
     if (!isReply) return { kind: 'exception-response', stateError: 1, serviceError: 1 };
     const proof = apdu.parameters?.type === 'octet-string' ? apdu.parameters.value : new Uint8Array(0);
-    if (!hlsVerify(chosen, proof, party)) {
+    if (!hlsVerify(chosen, proof, party) || !this.counterPleases(proof)) {
       return {
         kind: 'action-response-normal',
         invokeId: apdu.invokeId,
@@ -198,6 +217,15 @@ export class ServerAssociation {
     const counter = chosen === 'hls-gmac' ? (this.client?.ciphering?.nextCounter() ?? 0) : 0;
     const returned: GetResult = { data: { type: 'octet-string', value: hlsProof(chosen, party, counter) } };
     return { kind: 'action-response-normal', invokeId: apdu.invokeId, response: { result: 0, returned } };
+  }
+
+  /** Meters differ in what they want of the counter inside of a GMAC proof (meter-quirks 40). */
+  private counterPleases(proof: Uint8Array): boolean {
+    const { gmacCounter } = this.settings.mischief ?? {};
+    if (!gmacCounter || this.client?.mechanism !== 'hls-gmac') return true;
+    const counter = Buffer.from(proof).readUInt32BE(1);
+    const outer = this.ciphering?.heardGlobal ?? -1;
+    return gmacCounter === 'must-advance' ? counter > this.heardAtAssociation && counter < outer : counter === outer;
   }
 
   private associate(aarq: AcseApdu & { kind: 'aarq' }, sap: number): Uint8Array {
@@ -254,6 +282,7 @@ export class ServerAssociation {
     }
     this.client = client;
     this.ciphering = ciphering;
+    this.heardAtAssociation = ciphering?.heardGlobal ?? -1;
     if (ciphering && initiate.dedicatedKey) ciphering.dedicated = new Secret(initiate.dedicatedKey);
     this.objects = client.objects ? settings.objects.filter(client.objects) : settings.objects;
     this.negotiated = initiate.conformance & settings.conformance;
@@ -283,12 +312,14 @@ export class ServerAssociation {
   }
 
   private serve(apdu: Apdu): Apdu {
+    const { settings } = this;
     switch (apdu.kind) {
       case 'get-request-normal':
         return this.getOne(apdu);
       case 'get-request-with-list': {
         this.long = undefined;
         if (!has(this.negotiated, 'multiple-references')) break;
+        if (apdu.attributes.length > (settings.mischief?.listLimit ?? 255)) break;
         const results = apdu.attributes.map(({ selection, ...attribute }) => this.get(attribute, selection));
         const response: Apdu = { kind: 'get-response-with-list', invokeId: apdu.invokeId, results };
         if (this.fits(response)) return response;
@@ -361,6 +392,7 @@ export class ServerAssociation {
         : { kind: 'action-response-normal', invokeId, response: { result } };
     };
     incoming.octets += block.raw.length;
+    if (this.settings.mischief?.abortsSet === true && 'attribute' in what) return stop(17);
     if (block.number !== incoming.number + 1) return stop(19);
     if (incoming.octets > incomingLimit) return stop(accessResult['other-reason']);
     incoming.number = block.number;
@@ -534,6 +566,9 @@ export class ServerAssociation {
     this.long = undefined;
     const result = this.get(apdu.attribute, apdu.selection);
     const response: Apdu = { kind: 'get-response-normal', invokeId: apdu.invokeId, result };
+    const { classId, attribute } = apdu.attribute;
+    const odd = 'data' in result ? this.settings.mischief?.value?.(classId, attribute, result.data) : undefined;
+    if (odd) return this.startLong('get', apdu.invokeId, odd);
     if ('refused' in result || this.fits(response)) return response;
     return this.startLong('get', apdu.invokeId, encode(dataCodec, result.data));
   }
@@ -542,7 +577,9 @@ export class ServerAssociation {
     if (kind === 'get' && !has(this.negotiated, 'block-transfer-with-get-or-read')) {
       return { kind: 'get-response-normal', invokeId, result: { refused: accessResult['other-reason'] } };
     }
-    this.long = { kind, invokeId, octets, sent: 0, number: 0 };
+    const { firstBlock } = this.settings.mischief ?? {};
+    const number = firstBlock === 'zero' ? -1 : firstBlock === 'goes-on' ? this.blockCounter : 0;
+    this.long = { kind, invokeId, octets, sent: 0, number, empty: false };
     return this.nextBlock(kind, invokeId);
   }
 
@@ -565,11 +602,15 @@ export class ServerAssociation {
     const long = this.long as LongGet;
     // Tag, choice, invoke-id, last, number, result choice and a length of three octets stand before the raw data.
     const size = Math.max(1, this.room - 12);
-    const raw = long.octets.subarray(long.sent, long.sent + size);
+    const { emptyBlock } = this.settings.mischief ?? {};
+    const emptyNow = emptyBlock === 'middle' && long.sent > 0 && !long.empty;
+    if (emptyNow) long.empty = true;
+    const raw = long.octets.subarray(long.sent, emptyNow ? long.sent : long.sent + size);
     long.sent += raw.length;
     long.number += 1;
     const { number } = long;
-    const last = long.sent >= long.octets.length;
+    this.blockCounter = number;
+    const last = long.sent >= long.octets.length && (emptyBlock !== 'last' || raw.length === 0);
     if (last) this.long = undefined;
     switch (kind) {
       case 'get':

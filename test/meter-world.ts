@@ -1,0 +1,50 @@
+/** A session with a simulated meter in virtual time. */
+import { Secret } from '../src/base/secret.ts';
+import { millis } from '../src/base/time.ts';
+import { genericModel } from '../src/meter/model.ts';
+import { type MeterAccess, Session } from '../src/meter/session.ts';
+import { buildBus, parseScenario, type ScenarioInput } from '../src/simulator/scenario.ts';
+import { VirtualClock } from './virtual-clock.ts';
+import { virtualPort } from './virtual-port.ts';
+
+export const start = millis(Date.UTC(2026, 10, 24, 12, 20));
+export const profile = '1.0.99.1.0.255';
+
+export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess> = {}) {
+  const clock = new VirtualClock(start);
+  const house = buildBus(parseScenario(scenario), start);
+  const port = virtualPort(house.bus, clock);
+  const meter = house.meters[0] as (typeof house.meters)[0];
+  const baud = house.bus.lineBaud || 9600;
+  const settings: MeterAccess = {
+    link: 'hdlc',
+    modeE: false,
+    signOnAddress: '',
+    client: 17,
+    logical: 1,
+    physical: undefined,
+    auth: 'lls',
+    secret: new Secret(Buffer.from('meter')),
+    model: genericModel,
+    baud,
+    timed: house.bus.lineBaud > 0,
+    answerTimeoutMs: 1500,
+    retries: 2,
+    guardMs: 0,
+    ...access,
+  };
+  return {
+    clock,
+    house,
+    port,
+    meter,
+    session: new Session(port, clock, settings),
+    /** Another session; `without`: fields that it has not. */
+    again: (more: Partial<MeterAccess> = {}, without: readonly (keyof MeterAccess)[] = []) => {
+      const kept = Object.entries({ ...settings, ...more }).filter(
+        ([field]) => !without.includes(field as keyof MeterAccess),
+      );
+      return new Session(port, clock, Object.fromEntries(kept) as unknown as MeterAccess);
+    },
+  };
+}
