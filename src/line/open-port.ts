@@ -2,7 +2,7 @@
  * Opens a line: `serial:/dev/serial/by-id/…`, a plain device path, or `tcp://host:port`. Serial ports run 8N1 always
  * (parity is made in software), locked against a second program.
  */
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { SerialPort } from 'serialport';
 import { concat } from '../base/cursor.ts';
 import { Failure, messageOf } from '../base/errors.ts';
@@ -137,27 +137,8 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
   };
 }
 
-async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Port> {
-  const device = `tcp://${host}:${tcpPort}`;
-  const socket = connect({ host, port: tcpPort });
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, 30_000);
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      socket.destroy();
-      reject(new Failure('port-missing', `${device}: no connection within ${connectTimeoutMs / 1000} s`));
-    }, connectTimeoutMs);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    socket.once('error', (error) => {
-      clearTimeout(timer);
-      reject(new Failure('port-missing', `${device}: ${messageOf(error)}`));
-    });
-  });
+function socketPort(socket: Socket, device: string, clock: Clock): Port {
   const received = receiver(device, clock);
-  socket.removeAllListeners('error');
   socket.on('data', (chunk: Buffer) => received.push(chunk));
   socket.on('error', (error) => received.lose(messageOf(error)));
   socket.on('close', () => received.lose('the connection closed'));
@@ -183,7 +164,77 @@ async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Por
   };
 }
 
+async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Port> {
+  const device = `tcp://${host}:${tcpPort}`;
+  const socket = connect({ host, port: tcpPort });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Failure('port-missing', `${device}: no connection within ${connectTimeoutMs / 1000} s`));
+    }, connectTimeoutMs);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.once('error', (error) => {
+      clearTimeout(timer);
+      reject(new Failure('port-missing', `${device}: ${messageOf(error)}`));
+    });
+  });
+  socket.removeAllListeners('error');
+  return socketPort(socket, device, clock);
+}
+
 export function openPort(selector: string, baud: number, clock: Clock): Promise<Port> {
   const parsed = parseSelector(selector);
   return parsed.kind === 'serial' ? openSerial(parsed.path, baud, clock) : openTcp(parsed.host, parsed.port, clock);
+}
+
+/** Connections that meters and converters make to us. */
+export interface Listening {
+  readonly port: number;
+  /** The next connection; undefined when the listener is closed. */
+  accept(): Promise<Port | undefined>;
+  close(): Promise<void>;
+}
+
+/** More connections than this at one time are turned away: a concentrator has 32 meters on a bus. */
+const connectionLimit = 256;
+
+export async function listenTcp(host: string, port: number, clock: Clock): Promise<Listening> {
+  const waiting: Port[] = [];
+  const sockets = new Set<Socket>();
+  let closed = false;
+  let arrived: (() => void) | undefined;
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    waiting.push(socketPort(socket, `tcp://${socket.remoteAddress}:${socket.remotePort}`, clock));
+    arrived?.();
+  });
+  server.maxConnections = connectionLimit;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(new Failure('port-missing', `tcp://${host}:${port}: ${messageOf(error)}`)));
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : port,
+    async accept() {
+      while (waiting.length === 0 && !closed) {
+        await new Promise<void>((resolve) => {
+          arrived = resolve;
+        });
+      }
+      return waiting.shift();
+    },
+    close() {
+      closed = true;
+      arrived?.();
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
 }

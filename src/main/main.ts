@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { decodeInput } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
+import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
 import { configExample } from '../config/example.ts';
 import { loadConfig } from '../config/load.ts';
@@ -57,53 +58,59 @@ config
   .description('print a commented file to start from')
   .action(() => print(configExample.trimEnd()));
 
-program
-  .command('read')
-  .description(
-    'read one meter directly, without the gateway; the password comes by METER_SECRET, --secret-file or prompt',
-  )
-  .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path')
-  .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
-  .option('--model <name>', 'meter model of hardware/meters; options given beside it win')
-  .option('--mode-e', 'sign on by IEC 62056-21 at 300 Bd first')
-  .option('--client <n>', 'client SAP', '16')
-  .option('--server <n[/physical]>', 'logical device, and the HDLC physical address', '1')
-  .option('--address-size <n>', 'server address in 1, 2 or 4 octets; default: the smallest that holds it')
-  .addOption(
-    new Option('--auth <mechanism>', 'authentication')
-      .choices(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'])
-      .default('none'),
-  )
-  .addOption(
-    new Option(
-      '--security <policy>',
-      'ciphered association; with hls-gmac authenticated-encrypted where left out',
-    ).choices(['authenticated', 'encrypted', 'authenticated-encrypted']),
-  )
-  .addOption(new Option('--suite <n>', 'security suite').choices(['0', '1', '2']).default('0'))
-  .addOption(
-    new Option('--wrapping <how>', 'ciphered APDUs for each service, or general')
-      .choices(['service', 'general'])
-      .default('service'),
-  )
-  .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
-  .option('--system-title <hex>', 'our system title, 8 octets', '4d47570000000001')
-  .option('--counter-object <obis>', 'where the meter keeps what it heard last', '0-0:43.1.0*255')
-  .option('--invocation-counter <n>', 'begin with this counter instead of asking the meter')
-  .option('--secret-file <file>', 'file with the password, mode 0600')
-  .option('--baud <n>', 'speed of the serial port', '9600')
-  .option('--max-info <n>', 'HDLC information field to propose, octets', '1024')
-  .option('--window <n>', 'HDLC window to propose', '1')
-  .option('--timeout <ms>', 'time for an answer', '2000')
-  .option('--retries <n>', 'how often a frame is sent again', '2')
-  .option('--standard-offset <minutes>', 'offset of the meter from UTC, where its stamps do not tell')
+/** How to reach and enter a meter: the same for every command that talks to one. */
+const withConnection = (command: Command): Command =>
+  command
+    .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
+    .option('--model <name>', 'meter model of hardware/meters; options given beside it win')
+    .option('--mode-e', 'sign on by IEC 62056-21 at 300 Bd first')
+    .option('--client <n>', 'client SAP', '16')
+    .option('--server <n[/physical]>', 'logical device, and the HDLC physical address', '1')
+    .option('--address-size <n>', 'server address in 1, 2 or 4 octets; default: the smallest that holds it')
+    .addOption(
+      new Option('--auth <mechanism>', 'authentication')
+        .choices(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'])
+        .default('none'),
+    )
+    .addOption(
+      new Option(
+        '--security <policy>',
+        'ciphered association; with hls-gmac authenticated-encrypted where left out',
+      ).choices(['authenticated', 'encrypted', 'authenticated-encrypted']),
+    )
+    .addOption(new Option('--suite <n>', 'security suite').choices(['0', '1', '2']).default('0'))
+    .addOption(
+      new Option('--wrapping <how>', 'ciphered APDUs for each service, or general')
+        .choices(['service', 'general'])
+        .default('service'),
+    )
+    .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
+    .option('--system-title <hex>', 'our system title, 8 octets', '4d47570000000001')
+    .option('--counter-object <obis>', 'where the meter keeps what it heard last', '0-0:43.1.0*255')
+    .option('--invocation-counter <n>', 'begin with this counter instead of asking the meter')
+    .option('--secret-file <file>', 'file with the password, mode 0600')
+    .option('--baud <n>', 'speed of the serial port', '9600')
+    .option('--max-info <n>', 'HDLC information field to propose, octets', '1024')
+    .option('--window <n>', 'HDLC window to propose', '1')
+    .option('--timeout <ms>', 'time for an answer', '2000')
+    .option('--retries <n>', 'how often a frame is sent again', '2')
+    .option('--standard-offset <minutes>', 'offset of the meter from UTC, where its stamps do not tell')
+    .option('--trace <file>', 'append the exchange to a file that decode reads');
+
+withConnection(
+  program
+    .command('read')
+    .description(
+      'read one meter directly, without the gateway; the password comes by METER_SECRET, --secret-file or prompt',
+    )
+    .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path'),
+)
   .option('--object <obis:attribute>', 'read an attribute; may stand several times', collect, [])
   .option('--class <n>', 'class of the objects, where it cannot be told from the OBIS code')
   .option('--profile <obis>', 'read rows of a load profile')
   .option('--from <utc>', 'first stamp')
   .option('--to <utc>', 'last stamp')
   .option('--entries <first-last>', 'rows by number, from 1')
-  .option('--trace <file>', 'append the exchange to a file that decode reads')
   .option('--json', 'one JSON line for each row or object')
   .action((line: string, options: ReadOptions) =>
     runCommand(async () => {
@@ -121,6 +128,33 @@ program
   .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
   .action((file: string, options: { json?: boolean; rows?: boolean; keys?: string }) =>
     runCommand(() => decodeInput(file, options, print)),
+  );
+
+program
+  .command('listen')
+  .description('decode what meters send unasked: on a serial line, or from connections that they make to this machine')
+  .argument('<line>', 'serial:/dev/… or a device path; tcp://HOST:PORT to listen on, for example tcp://127.0.0.1:4059')
+  .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
+  .option('--model <name>', 'meter model of hardware/meters: order of lists, deviation of stamps')
+  .option('--baud <n>', 'speed of the serial port', '9600')
+  .option('--keys <file>', 'file of mode 0600 with ek and ak (hex); or METER_EK, METER_AK')
+  .addOption(
+    new Option('--security <policy>', 'what ciphered notifications must have at least')
+      .choices(['authenticated', 'encrypted', 'authenticated-encrypted'])
+      .default('authenticated-encrypted'),
+  )
+  .addOption(new Option('--suite <n>', 'security suite').choices(['0', '1', '2']).default('0'))
+  .option('--system-title <hex>', 'the sender of notifications that carry no system title')
+  .option('--count <n>', 'end after so many notifications')
+  .option('--trace <file>', 'append what came to a file that decode reads')
+  .option('--json', 'one JSON line for each notification')
+  .action((line: string, options: ListenOptions) =>
+    runCommand(async () => {
+      const stop = new AbortController();
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+      await listen(line, options, systemClock, print, stop.signal);
+      return 0;
+    }),
   );
 
 program

@@ -9,6 +9,7 @@ const isRegularExpression = (text: string): boolean => {
     return false;
   }
 };
+const obisCode = v.pipe(v.string(), v.regex(/^\d+-\d+:\d+\.\d+\.\d+(\*\d+)?$/));
 export const meterModelSchema = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[a-z0-9-]+$/)),
   /** A recorded exchange under test/traces that shows this model. */
@@ -48,6 +49,10 @@ export const meterModelSchema = v.strictObject({
   refusal_when_empty: v.optional(whole(1, 255)),
   /** Stamps without tag and length (meter-quirks 62). */
   untagged_stamps: v.optional(v.boolean(), false),
+  /** Pushed lists of bare values: the objects of each, in order; told apart by their number (meter-quirks 62). */
+  push_lists: v.optional(v.array(v.strictObject({ objects: v.pipe(v.array(obisCode), v.minLength(1)) })), []),
+  /** In pushes `06 09` stands for `09 06` before an OBIS code (meter-quirks 62). */
+  push_swapped_obis: v.optional(v.boolean(), false),
   /** The companion specification that the event codes follow. */
   companion: v.optional(v.picklist(['idis', 'dsmr']), 'idis'),
   /** Logical device names of this model, as a regular expression; for detection. */

@@ -131,7 +131,7 @@ export class SimulatedBus {
       );
       consider(later(start, Math.ceil((sent + piece) * octetMs)));
     }
-    for (const meter of this.settings.meters) consider(meter.stack.deadline());
+    for (const meter of this.settings.meters) consider(meter.deadline());
     return next;
   }
 
@@ -141,9 +141,10 @@ export class SimulatedBus {
       this.settings.meters.forEach((meter, i) => this.deliver(meter, i, octets, end, baud));
     }
     this.settings.meters.forEach((meter, i) => {
-      const deadline = meter.stack.deadline();
+      const deadline = meter.deadline();
       if (deadline === undefined || deadline > now) return;
-      meter.wake(now);
+      if (meter.powered(now)) meter.wake(now);
+      else meter.sleep(now);
       this.collect(meter, i, now);
     });
     for (const sending of this.outbound) {

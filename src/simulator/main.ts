@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { Failure, messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
 import { buildBus, parseScenario, readScenario } from './scenario.ts';
-import { servePty, serveTcp } from './serve.ts';
+import { connectTcp, servePty, serveTcp } from './serve.ts';
 
 interface Options {
   scenario?: string;
@@ -18,6 +18,8 @@ interface Options {
   seed?: string;
   password?: string;
   modeE?: boolean;
+  push?: string;
+  pushTo?: string;
 }
 const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
 
@@ -35,14 +37,19 @@ async function run(options: Options): Promise<void> {
   const given = <T extends object>(fields: T): T =>
     Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
   const bus = given({
-    kind: options.tcp === undefined ? undefined : 'tcp',
-    port: number(options.tcp),
+    kind: options.pushTo !== undefined ? 'push' : options.tcp === undefined ? undefined : 'tcp',
+    port: number(options.pushTo ?? options.tcp),
     path: options.pty,
     link: options.link,
     baud: number(options.baud),
     turnaround_ms: number(options.turnaround),
   });
-  const meters = given({ count: number(options.meters), password: options.password, mode_e: options.modeE });
+  const meters = given({
+    count: number(options.meters),
+    push_s: number(options.push),
+    password: options.password,
+    mode_e: options.modeE,
+  });
   const seed = number(options.seed);
   scenario = parseScenario({
     ...scenario,
@@ -52,8 +59,13 @@ async function run(options: Options): Promise<void> {
   });
   const start = millis(Date.now());
   const house = buildBus(scenario, start);
+  const { kind, port, path } = scenario.bus;
   const served =
-    scenario.bus.kind === 'tcp' ? await serveTcp(house.bus, scenario.bus.port) : servePty(house.bus, scenario.bus.path);
+    kind === 'tcp'
+      ? await serveTcp(house.bus, port)
+      : kind === 'push'
+        ? connectTcp(house.bus, port)
+        : servePty(house.bus, path);
   process.stdout.write(`${served.device}\n`);
   process.stderr.write(`bus on ${served.device}, ${scenario.bus.link}, seed ${scenario.seed}, since ${iso(start)}\n`);
   for (const { settings } of house.meters) {
@@ -83,6 +95,8 @@ program
   .option('--turnaround <ms>', 'pause of a meter before it answers')
   .option('--seed <n>', 'seed of consumption and faults')
   .option('--password <text>', 'LLS password of the virtual meters; not a secret')
+  .option('--push <seconds>', 'meters send a list of their values unasked so often')
+  .option('--push-to <port>', 'meters connect to a listener on 127.0.0.1')
   .option('--mode-e', 'meters want the IEC 62056-21 sign-on')
   .action(async (options: Options) => {
     try {

@@ -44,6 +44,16 @@ export interface Quirk {
   readonly buffer?: (buffer: Data) => Data | { refused: number };
   /** What is made of a selection. */
   readonly select?: (selection: Selection) => Selection | { refused: number };
+  /** What is done with a list that the meter sends unasked. */
+  readonly push?: {
+    /** The list from {description, values …}. */
+    readonly list?: (described: Data) => Data;
+    readonly apdu?: (octets: Uint8Array) => Uint8Array;
+    /** Octets of one information field. */
+    readonly maxInfo?: number;
+    /** General blocks of so many octets. */
+    readonly block?: number;
+  };
   /** Fields of the server's behaviour. */
   readonly server?: ServerMischief;
   readonly signOn?: {
@@ -113,6 +123,16 @@ const moved = (octets: Uint8Array, ms: number): Uint8Array => {
   const at = utcOf(octets, { deviationMin: 0 });
   return at === undefined ? octets : dateTimeOctets(millis(at + ms));
 };
+/** The values of a described list, each with its logical name; the list itself and what only describes others is left out. */
+function namesOf(described: Data): (readonly [Uint8Array, Data])[] {
+  const [description, ...values] = cellsOf(described);
+  const objects = description?.type === 'array' ? description.value.slice(1) : [];
+  return values.flatMap((value, i) => {
+    const [, name, attribute] = cellsOf(objects[i]);
+    if (name?.type !== 'octet-string' || attribute?.type !== 'integer' || Number(attribute.value) !== 2) return [];
+    return [[name.value, value] as const];
+  });
+}
 /** Lengths on more octets than they need. */
 function padLength(octets: Uint8Array, at: number): Uint8Array {
   const r = new Reader(octets, at);
@@ -222,6 +242,19 @@ export const quirks = {
         pauseMs: i === 0 ? 0 : 160,
       }));
     },
+  },
+  'pause-before-last-frame': {
+    number: 11,
+    what: '3 s of silence before the last frame of a push',
+    client: 'the listener waits for the rest of a list that has begun',
+    push: { maxInfo: 32 },
+    transmit: onFrame((frame, octets) => one(octets, frame.segmented ? 0 : 3000), 'UI'),
+  },
+  'segmented-push': {
+    number: 12,
+    what: 'one list segmented over several UI frames',
+    client: 'the listener puts the segments of each sender together',
+    push: { maxInfo: 32 },
   },
   'other-address-size': {
     number: 13,
@@ -495,6 +528,12 @@ export const quirks = {
     client: 'stops at once, reports long-set-aborted',
     server: { abortsSet: true },
   },
+  'push-in-blocks': {
+    number: 55,
+    what: 'general block transfer in pushes, not asked for',
+    client: 'the listener puts the blocks together and answers nothing',
+    push: { block: 40 },
+  },
   'broken-last-block': {
     number: 56,
     what: 'a last block of 5 octets, for certain row counts',
@@ -556,6 +595,34 @@ export const quirks = {
       { type: 'structure', value: [{ type: 'octet-string', value: Uint8Array.of(1, 0, 1, 8, 0, 255) }, one1 as Data] },
       two as Data,
     ]),
+  },
+  'swapped-obis': {
+    number: 62,
+    what: '06 09 for 09 06 before the OBIS codes of a pushed list',
+    client: 'model field push_swapped_obis: turned round where the octets make no sense as they are',
+    push: {
+      list: (described) => ({
+        type: 'structure',
+        value: namesOf(described).flatMap(([name, value]) => [{ type: 'octet-string', value: name }, value]),
+      }),
+      apdu: (octets) => {
+        const changed = octets.slice();
+        for (let at = 0; at + 8 <= changed.length; at++) {
+          if (changed[at] !== 9 || changed[at + 1] !== 6 || changed[at + 7] !== 255) continue;
+          changed[at] = 6;
+          changed[at + 1] = 9;
+        }
+        return changed;
+      },
+    },
+  },
+  'list-without-obis': {
+    number: 62,
+    what: 'a pushed list of bare values',
+    client: 'model field push_lists tells their order',
+    push: {
+      list: (described) => ({ type: 'structure', value: namesOf(described).map(([, value]) => value) }),
+    },
   },
   'untagged-stamps': {
     number: 62,

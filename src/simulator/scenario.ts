@@ -23,6 +23,10 @@ const meterFields = {
   window: whole(1, 7),
   max_pdu: whole(64, 65535),
   mode_e: v.boolean(),
+  /** The meter sends a list of its values unasked so often. */
+  push_s: whole(1, 86_400),
+  /** Pushed lists are ciphered with the keys above (general-glo-ciphering). */
+  push_ciphered: v.boolean(),
   /** HDLC physical address; left out: serial mod 10000 + 1000, as on many meters. */
   physical: whole(1, 16383),
   /** What the meter does against the rules, by the names of quirks.ts. */
@@ -34,8 +38,8 @@ export const scenarioSchema = v.strictObject({
   seed: v.optional(whole(0, 2 ** 31 - 1), 1),
   bus: v.optional(
     v.strictObject({
-      kind: v.optional(v.picklist(['pty', 'tcp']), 'pty'),
-      /** pty: a symbolic link to make; tcp: the port to listen on (0 = any). */
+      kind: v.optional(v.picklist(['pty', 'tcp', 'push']), 'pty'),
+      /** pty: a symbolic link to make; tcp: the port to listen on (0 = any); push: the listener's port to connect to. */
       path: v.optional(v.string()),
       port: v.optional(whole(0, 65535), 0),
       link: v.optional(v.picklist(['hdlc', 'wrapper']), 'hdlc'),
@@ -127,7 +131,7 @@ export interface SimulatedHouse {
 
 export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
   const { bus, meters, seed } = scenario;
-  const baud = bus.kind === 'tcp' && bus.baud === 9600 ? 0 : bus.baud;
+  const baud = bus.kind !== 'pty' && bus.baud === 9600 ? 0 : bus.baud;
   const at = (s: number | undefined, fallback: Millis): Millis => (s === undefined ? fallback : later(start, s * 1000));
   const always = millis(Number.MAX_SAFE_INTEGER);
   const virtual = Array.from({ length: meters.count }, (_, index) => {
@@ -152,6 +156,8 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
       link: bus.link,
       modeE: own.mode_e ?? false,
       baud,
+      pushS: own.push_s ?? 0,
+      pushCiphered: own.push_ciphered ?? false,
       periodS: own.period_s ?? 3600,
       depthDays: own.depth_days ?? 60,
       installed: millis(Math.floor((start - (own.history_days ?? 60) * dayMs) / dayMs) * dayMs),

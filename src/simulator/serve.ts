@@ -1,5 +1,5 @@
 /** Puts a simulated bus on a real pty or a TCP port of this machine. */
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { millis } from '../base/time.ts';
 import type { SimulatedBus } from './bus.ts';
 import { openPty } from './pty.ts';
@@ -27,6 +27,8 @@ function drive(bus: SimulatedBus, transmit: (octets: Uint8Array) => void) {
       Math.max(2, Math.min(deadline - Date.now(), 60_000)),
     );
   };
+  // Meters may have something to say before they are asked.
+  step();
   return {
     receive: (octets: Uint8Array) => {
       bus.receive(octets, now());
@@ -82,5 +84,33 @@ export async function serveTcp(bus: SimulatedBus, port: number): Promise<ServedB
         current?.destroy();
         server.close(() => resolve());
       }),
+  };
+}
+
+/** Meters that make the connection themselves, to a listener on this machine; made again when it is lost. */
+export function connectTcp(bus: SimulatedBus, port: number): ServedBus {
+  let socket: Socket | undefined;
+  let again: NodeJS.Timeout | undefined;
+  const driver = drive(bus, (octets) => socket?.write(octets));
+  const dial = () => {
+    const made = connect({ host: '127.0.0.1', port });
+    socket = made;
+    made.on('data', (octets: Buffer) => driver.receive(octets));
+    made.on('error', () => {});
+    made.on('close', () => {
+      bus.connectionClosed();
+      again = setTimeout(dial, 1000);
+    });
+  };
+  dial();
+  return {
+    device: `tcp://127.0.0.1:${port}`,
+    close: () => {
+      driver.stop();
+      socket?.removeAllListeners('close');
+      socket?.destroy();
+      clearTimeout(again);
+      return Promise.resolve();
+    },
   };
 }

@@ -3,6 +3,7 @@ import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
+import { Ciphering } from '../dlms/association/ciphering.ts';
 import { type ServerClient, serverConformance, type ServerMischief } from '../dlms/association/server.ts';
 import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
 import { clockColumn, type CaptureObject, captureObjectData, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
@@ -16,8 +17,9 @@ import {
   structure,
 } from '../dlms/cosem/server-object.ts';
 import { serverAddress } from '../dlms/hdlc/frame.ts';
+import type { ProtectionKeys } from '../dlms/security/protection.ts';
 import { ServerStack } from '../dlms/stack/server.ts';
-import type { Selection } from '../dlms/xdlms/apdu.ts';
+import { encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
 import { type Dark, type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
 import { type Memory, type Piece, type Quirk, type QuirkName, quirkOf } from './quirks.ts';
 import { type Random, seeded } from './random.ts';
@@ -31,6 +33,9 @@ export interface VirtualMeterSettings {
   readonly alone: boolean;
   readonly link: 'hdlc' | 'wrapper';
   readonly modeE: boolean;
+  /** Period of unasked lists, seconds; 0 = none. */
+  readonly pushS: number;
+  readonly pushCiphered: boolean;
   readonly baud: number;
   readonly periodS: number;
   readonly depthDays: number;
@@ -96,6 +101,25 @@ function projected(buffer: Data, columns: readonly CaptureObject[], selection: S
   return { type: 'array', value };
 }
 
+/** General blocks nobody asked for: streamed, the last one marked (Green Book 9.4.6.13). */
+function inBlocks(apdu: Uint8Array, size: number): Uint8Array[] {
+  const blocks: Uint8Array[] = [];
+  for (let at = 0; at < apdu.length; at += size) {
+    const last = at + size >= apdu.length;
+    const content = apdu.subarray(at, at + size);
+    blocks.push(
+      encodeApdu({
+        kind: 'general-block-transfer',
+        control: last ? 0x80 : 0x40,
+        number: blocks.length + 1,
+        acknowledged: 0,
+        content,
+      }),
+    );
+  }
+  return blocks;
+}
+
 export class VirtualMeter {
   readonly settings: VirtualMeterSettings;
   readonly curve: LoadCurve;
@@ -112,6 +136,8 @@ export class VirtualMeter {
   private readonly quirks: readonly Quirk[];
   private readonly memories: readonly Memory[];
   private pieces: Piece[] = [];
+  private pushAt: Millis | undefined;
+  private pushes = 0;
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
@@ -122,6 +148,7 @@ export class VirtualMeter {
     this.random = seeded(settings.seed ^ settings.serial);
     this.clockSets = [{ since: millis(0), offsetMs: settings.clockOffsetMs }];
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
+    this.pushAt = settings.pushS > 0 ? later(settings.start, settings.pushS * 1000) : undefined;
     this.stack = this.newStack();
   }
 
@@ -140,7 +167,72 @@ export class VirtualMeter {
   }
   wake(now: Millis): void {
     this.now = now;
+    if (this.pushAt !== undefined && now >= this.pushAt) {
+      this.nextPush(now);
+      this.push();
+    }
     this.stack.wake(now);
+  }
+  /** Without power nothing is sent. */
+  sleep(now: Millis): void {
+    this.nextPush(now);
+    this.stack.wake(now);
+    while (this.stack.pollTransmit());
+  }
+  /** When wake must be called next. */
+  deadline(): Millis | undefined {
+    const stack = this.stack.deadline();
+    const { pushAt } = this;
+    if (pushAt === undefined || stack === undefined) return pushAt ?? stack;
+    return stack < pushAt ? stack : pushAt;
+  }
+  private nextPush(now: Millis): void {
+    while (this.pushAt !== undefined && this.pushAt <= now)
+      this.pushAt = later(this.pushAt, this.settings.pushS * 1000);
+  }
+
+  /** A list as push setups describe it (Blue Book 4.4.8): what it holds, then the values. */
+  private push(): void {
+    const { settings, quirks } = this;
+    const objects: CaptureObject[] = [
+      { classId: 40, logicalName: '0.0.25.9.0.255', attribute: 2, dataIndex: 0 },
+      clockColumn,
+      { classId: 3, logicalName: import18, attribute: 2, dataIndex: 0 },
+      { classId: 3, logicalName: import18, attribute: 3, dataIndex: 0 },
+      { classId: 3, logicalName: export28, attribute: 2, dataIndex: 0 },
+    ];
+    const clock = octets(dateTimeOctets(this.clock(this.now), settings.deviationMin));
+    const [imported, exported] = this.registers(this.now);
+    let body: Data = structure(array(...objects.map(captureObjectData)), clock, u32(imported), wh, u32(exported));
+    for (const { push } of quirks) body = push?.list?.(body) ?? body;
+    this.pushes += 1;
+    let apdu = encodeApdu({
+      kind: 'data-notification',
+      longInvokeId: this.pushes,
+      dateTime: new Uint8Array(0),
+      body,
+    });
+    for (const { push } of quirks) apdu = push?.apdu?.(apdu) ?? apdu;
+    if (settings.pushCiphered) {
+      const ciphering = new Ciphering({
+        suite: settings.encryptionKey.length === 64 ? 2 : 0,
+        ownTitle: systemTitle(settings.serial),
+        policy: 'authenticated-encrypted',
+        wrapping: 'general',
+        keys: this.keys(),
+        nextCounter: () => ++this.ownCounter,
+      });
+      apdu = ciphering.wrap(apdu);
+    }
+    const block = quirks.find(({ push }) => push?.block !== undefined)?.push?.block;
+    const maxInfo = quirks.find(({ push }) => push?.maxInfo !== undefined)?.push?.maxInfo ?? 128;
+    for (const part of block === undefined ? [apdu] : inBlocks(apdu, block)) this.stack.notify(part, 16, maxInfo);
+  }
+  private keys(): ProtectionKeys {
+    return {
+      encryption: new Secret(fromHex(this.settings.encryptionKey)),
+      authentication: new Secret(fromHex(this.settings.authenticationKey)),
+    };
   }
 
   /** The next octets for the line. */
@@ -189,10 +281,7 @@ export class VirtualMeter {
         suite: settings.encryptionKey.length === 64 ? 2 : 0,
         policy: 'authenticated-encrypted',
         wrapping: 'service',
-        keys: {
-          encryption: new Secret(fromHex(settings.encryptionKey)),
-          authentication: new Secret(fromHex(settings.authenticationKey)),
-        },
+        keys: this.keys(),
         nextCounter: () => ++this.ownCounter,
       },
     };

@@ -2,6 +2,7 @@
 import { concat } from '../../base/cursor.ts';
 import type { Millis } from '../../base/time.ts';
 import { ServerAssociation, type ServerSettings } from '../association/server.ts';
+import { encodeFrame } from '../hdlc/frame.ts';
 import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
 import { SignOnServer, type SignOnServerSettings } from '../iec62056-21/sign-on.ts';
 import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
@@ -55,6 +56,27 @@ export class ServerStack {
       this.hdlc.receive(octets, now);
       this.pump(now);
     } else this.receiveWrapped(octets);
+  }
+
+  /** Sends an APDU unasked: in UI frames, segmented where it is longer than `maxInfo`, or in a wrapper frame. */
+  notify(apdu: Uint8Array, client: number, maxInfo: number): void {
+    const { link } = this.settings;
+    if (link.kind === 'wrapper') {
+      this.out.push(encodeWrapper({ source: link.server, destination: client, apdu }));
+      return;
+    }
+    const information = concat([llcResponse, apdu]);
+    for (let at = 0; at < information.length; at += maxInfo) {
+      this.out.push(
+        encodeFrame({
+          destination: { logical: client, size: 1 },
+          source: link.settings.own,
+          control: { kind: 'UI', pollFinal: false },
+          segmented: at + maxInfo < information.length,
+          information: information.subarray(at, at + maxInfo),
+        }),
+      );
+    }
   }
 
   wake(now: Millis): void {

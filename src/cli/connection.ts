@@ -1,0 +1,193 @@
+/** A session with one meter from the command line: options in, a session that stands out. Shared by `read` and `browse`. */
+import { randomBytes } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
+import { Failure } from '../base/errors.ts';
+import { fromHex, toHex } from '../base/hex.ts';
+import { Secret } from '../base/secret.ts';
+import { type Clock, iso } from '../base/time.ts';
+import { meterModels } from '../config/meter-models.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import type { Suite } from '../dlms/security/protection.ts';
+import { openPort, parseSelector } from '../line/open-port.ts';
+import type { Port, Trace } from '../line/port.ts';
+import { readInvocationCounter } from '../meter/jobs.ts';
+import { genericModel, type MeterModel } from '../meter/model.ts';
+import { type MeterAccess, Session } from '../meter/session.ts';
+import { askSecret, decodeKeys } from './secret.ts';
+
+export interface ConnectionOptions {
+  readonly link: string;
+  readonly model?: string;
+  readonly modeE?: boolean;
+  readonly client: string;
+  readonly server: string;
+  readonly addressSize?: string;
+  readonly auth: string;
+  readonly security?: string;
+  readonly suite: string;
+  readonly wrapping: string;
+  readonly keys?: string;
+  readonly systemTitle: string;
+  readonly counterObject: string;
+  readonly invocationCounter?: string;
+  readonly secretFile?: string;
+  readonly baud: string;
+  readonly maxInfo: string;
+  readonly window: string;
+  readonly timeout: string;
+  readonly retries: string;
+  readonly standardOffset?: string;
+  readonly trace?: string;
+}
+
+/** Client SAP of the public client (Green Book 9.1.4). */
+const publicClient = 16;
+
+/** As the option says in main.ts. */
+const defaultMaxInfo = '1024';
+export const bad = (message: string): never => {
+  throw new Failure('bad-argument', message);
+};
+export function whole(name: string, text: string, low: number, high: number): number {
+  const value = Number(text);
+  return /^-?\d+$/.test(text) && value >= low && value <= high
+    ? value
+    : bad(`${name} takes a whole number from ${low} to ${high}, not '${text}'`);
+}
+function accessOf(device: string, options: ConnectionOptions): MeterAccess {
+  const [logical = '', physical, ...more] = options.server.split('/');
+  if (more.length > 0) bad(`--server takes N or N/PHYSICAL, not '${options.server}'`);
+  if (options.link !== 'hdlc' && options.link !== 'wrapper') bad(`--link takes hdlc or wrapper, not '${options.link}'`);
+  const size = options.addressSize;
+  if (size !== undefined && size !== '1' && size !== '2' && size !== '4')
+    bad(`--address-size takes 1, 2 or 4, not '${size}'`);
+  const given = options.model === undefined ? undefined : meterModels().get(options.model);
+  if (options.model !== undefined && !given) bad(`no model '${options.model}' in hardware/meters`);
+  const model: MeterModel = {
+    // An unknown meter: one attribute at a time always works.
+    ...(given ?? { ...genericModel, multiple_references: false }),
+    ...((!given || options.maxInfo !== defaultMaxInfo) && { max_info: whole('--max-info', options.maxInfo, 32, 2030) }),
+    ...((!given || options.window !== '1') && { window: whole('--window', options.window, 1, 7) }),
+    ...(size && { address_size: Number(size) as 1 | 2 | 4 }),
+    ...(options.standardOffset !== undefined && {
+      stamp_deviation_min: -whole('--standard-offset', options.standardOffset, -840, 840),
+    }),
+  };
+  return {
+    link: options.link as 'hdlc' | 'wrapper',
+    modeE: options.modeE ?? model.mode_e,
+    signOnAddress: '',
+    client: whole('--client', options.client, 1, 127),
+    logical: whole('--server', logical, 0, 16383),
+    physical: physical === undefined ? undefined : whole('--server physical', physical, 0, 16383),
+    auth: options.auth as MeterAccess['auth'],
+    secret: undefined,
+    model,
+    baud: whole('--baud', options.baud, 300, 921600),
+    timed: parseSelector(device).kind === 'serial',
+    answerTimeoutMs: whole('--timeout', options.timeout, 50, 120_000),
+    retries: whole('--retries', options.retries, 0, 20),
+    guardMs: 0,
+  };
+}
+
+/** A line of a trace file, as `decode` reads it. */
+export function traceTo(file: string | undefined, device: string, clock: Clock): Trace | undefined {
+  if (file === undefined) return undefined;
+  const started = clock.now();
+  appendFileSync(file, `# connect ${device} ${iso(clock.wall())}\n`);
+  return (direction, octets) =>
+    appendFileSync(
+      file,
+      `${((clock.now() - started) / 1000).toFixed(4)} ${direction} ${octets.length} ${toHex(octets, ' ')}\n`,
+    );
+}
+
+/** Everything that can be wrong with the options is said here, before the line is touched. */
+function checkedOptions(device: string, options: ConnectionOptions) {
+  const access = accessOf(device, options);
+  const ciphered = options.auth === 'hls-gmac' || options.security !== undefined;
+  const systemTitle = fromHex(options.systemTitle);
+  if (systemTitle.length !== 8) bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
+  const suite = whole('--suite', options.suite, 0, 2) as Suite;
+  const counterObject = parseLogicalName(options.counterObject);
+  const given =
+    options.invocationCounter === undefined
+      ? undefined
+      : whole('--invocation-counter', options.invocationCounter, 0, 0xffff_ffff);
+  return { access, ciphered, systemTitle, suite, counterObject, given };
+}
+
+/** Opens line and association, works, and closes both whatever happened. */
+export async function withSession(
+  device: string,
+  options: ConnectionOptions,
+  clock: Clock,
+  work: (session: Session, access: MeterAccess) => Promise<void>,
+): Promise<void> {
+  const { access: checked, ciphered, systemTitle, suite, counterObject, given } = checkedOptions(device, options);
+  const keys = ciphered ? decodeKeys(options.keys, process.env) : {};
+  if (ciphered && (!keys.encryption || !keys.authentication)) {
+    throw new Failure('secret-missing', 'ciphering needs METER_EK and METER_AK, or --keys FILE');
+  }
+  const password = checked.auth !== 'none' && checked.auth !== 'hls-gmac';
+  const plain: MeterAccess = {
+    ...checked,
+    secret: password ? (keys.secret ?? new Secret(await askSecret(options.secretFile))) : undefined,
+    challenge: () => randomBytes(16),
+    systemTitle,
+  };
+  const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
+  const trace = traceTo(options.trace, device, clock);
+  const port = await openPort(device, plain.baud, clock);
+  try {
+    let access = plain;
+    if (ciphered) {
+      // Behind by one, and the meter drops us: what it heard last is in an object that the public client may read.
+      let counter = given ?? (await counterOf(port, clock, plain, counterObject, trace)) + 1;
+      access = {
+        ...plain,
+        ciphering: {
+          suite,
+          ownTitle: systemTitle,
+          keys: { encryption: keys.encryption as Secret, authentication: keys.authentication as Secret },
+          policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
+          wrapping: options.wrapping as CipheringSettings['wrapping'],
+          nextCounter: () => counter++,
+        },
+      };
+    }
+    const session = new Session(port, clock, access, { trace, onBlock: progress });
+    try {
+      await session.connect();
+      await work(session, access);
+    } finally {
+      if (progress) process.stderr.write('\r\x1b[K');
+      await session.close();
+    }
+  } finally {
+    await port.close();
+  }
+}
+
+async function counterOf(
+  port: Port,
+  clock: Clock,
+  access: MeterAccess,
+  object: LogicalName,
+  trace: Trace | undefined,
+): Promise<number> {
+  const session = new Session(
+    port,
+    clock,
+    { ...access, client: publicClient, auth: 'none', secret: undefined },
+    { trace },
+  );
+  try {
+    await session.connect();
+    return await readInvocationCounter(session, object);
+  } finally {
+    await session.close();
+  }
+}

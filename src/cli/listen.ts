@@ -1,0 +1,135 @@
+/** `meter-gateway listen`: what meters send unasked, on a serial line or from connections that they make. */
+import { Failure } from '../base/errors.ts';
+import { fromHex, toHex } from '../base/hex.ts';
+import { type Clock, iso } from '../base/time.ts';
+import { meterModels } from '../config/meter-models.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import type { Suite } from '../dlms/security/protection.ts';
+import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
+import { listenTcp, openPort, parseSelector } from '../line/open-port.ts';
+import type { Port, Trace } from '../line/port.ts';
+import { stampReading } from '../meter/jobs.ts';
+import { genericModel, type MeterModel } from '../meter/model.ts';
+import { pushedList, pushedListJson } from '../reading/pushed-list.ts';
+import { unitName } from '../reading/unit.ts';
+import { bad, traceTo, whole } from './connection.ts';
+import { decodeKeys } from './secret.ts';
+
+export interface ListenOptions {
+  readonly link: string;
+  readonly model?: string;
+  readonly baud: string;
+  readonly keys?: string;
+  readonly security: string;
+  readonly suite: string;
+  readonly systemTitle?: string;
+  readonly count?: string;
+  readonly trace?: string;
+  readonly json?: boolean;
+}
+
+function lines(event: NotificationEvent, model: MeterModel, at: string, json: boolean): string[] {
+  if (event.kind === 'unreadable') {
+    const { from, error } = event;
+    if (json) return [JSON.stringify({ received: at, from, error: error.code, message: error.message })];
+    return [`${at}  from ${from}  ${error.code} (${error.fault}): ${error.message}`];
+  }
+  const { from, apdu, systemTitle } = event;
+  const list = pushedList(apdu, stampReading(model), model.push_lists);
+  const title = systemTitle ? toHex(systemTitle) : undefined;
+  if (json) {
+    const head = { received: at, from, kind: apdu.kind, systemTitle: title ?? null };
+    return [JSON.stringify({ ...head, ...pushedListJson(list) })];
+  }
+  const sender = title === undefined ? 'not ciphered' : `system title ${title}, authentic`;
+  return [
+    `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${iso(list.at)}`}`,
+    ...list.readings.map(({ key, value, scalerUnit }) => {
+      const unit = scalerUnit ? ` ×10^${scalerUnit.scaler} ${unitName(scalerUnit.unit)}` : '';
+      return `  ${(key ?? '(no name)').padEnd(20)} ${value ?? '-'}${unit}`;
+    }),
+    ...list.problems.map((problem) => `  ${problem}`),
+  ];
+}
+
+/** Ends after `--count` notifications, when the line is lost, or when the signal comes. */
+export async function listen(
+  line: string,
+  options: ListenOptions,
+  clock: Clock,
+  print: (line: string) => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const selector = parseSelector(line);
+  const models = meterModels();
+  const model = options.model === undefined ? genericModel : models.get(options.model);
+  if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);
+  const baud = whole('--baud', options.baud, 300, 921_600);
+  let left = options.count === undefined ? Number.POSITIVE_INFINITY : whole('--count', options.count, 1, 1_000_000);
+  const systemTitle = options.systemTitle === undefined ? undefined : fromHex(options.systemTitle);
+  if (systemTitle && systemTitle.length !== 8)
+    bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
+  const { encryption, authentication } = decodeKeys(options.keys, process.env);
+  const ciphering = encryption &&
+    authentication && {
+      suite: whole('--suite', options.suite, 0, 2) as Suite,
+      ownTitle: fromHex('4d47570000000001'),
+      keys: { encryption, authentication },
+      policy: options.security as CipheringSettings['policy'],
+    };
+  const settings: NotificationSettings = {
+    link: options.link as NotificationSettings['link'],
+    quietMs: 5000,
+    patienceMs: 30_000,
+    reassemblyLimit: 1 << 16,
+    senderLimit: 64,
+    ...(ciphering && { ciphering: () => ciphering }),
+    ...(systemTitle && { systemTitle }),
+    swappedObis: model.push_swapped_obis,
+  };
+  const trace = traceTo(options.trace, line, clock);
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  stop.addEventListener('abort', end);
+
+  const serve = async (port: Port, each: Trace | undefined): Promise<void> => {
+    const receiver = new NotificationReceiver(settings);
+    ending.signal.addEventListener('abort', () => void port.close());
+    while (!ending.signal.aborted) {
+      const octets = await port.read(receiver.deadline());
+      if (octets) {
+        each?.('<-', octets);
+        receiver.receive(octets, clock.now());
+      } else receiver.wake(clock.now());
+      for (let event = receiver.pollEvent(); event && left > 0; event = receiver.pollEvent()) {
+        for (const text of lines(event, model, iso(clock.wall()), options.json === true)) print(text);
+        if (event.kind === 'notification' && --left === 0) end();
+      }
+    }
+  };
+
+  if (selector.kind === 'serial') {
+    const port = await openPort(line, baud, clock);
+    process.stderr.write(`listening on ${port.device}\n`);
+    try {
+      await serve(port, trace);
+    } catch (error) {
+      if (!ending.signal.aborted) throw error;
+    } finally {
+      await port.close();
+    }
+    return;
+  }
+  const listening = await listenTcp(selector.host, selector.port, clock);
+  process.stderr.write(`listening on tcp://${selector.host}:${listening.port}\n`);
+  ending.signal.addEventListener('abort', () => void listening.close());
+  const serving: Promise<void>[] = [];
+  for (let port = await listening.accept(); port; port = await listening.accept()) {
+    const connection = serve(port, trace).catch((error: unknown) => {
+      // A meter that hangs up has said what it had to say.
+      if (!(error instanceof Failure) || error.code !== 'port-lost') throw error;
+    });
+    serving.push(connection);
+  }
+  await Promise.all(serving);
+}

@@ -1,0 +1,259 @@
+/**
+ * What meters send unasked (Green Book 4.6, 8.4.5.4.4, 9.4.6.8): data-notification, event-notification and
+ * information-report, in UI or I frames, segmented or not, or in wrapper frames; as general blocks; ciphered. One
+ * machine for one line, that only listens.
+ */
+import { concat } from '../../base/cursor.ts';
+import { CodecError, Failure, messageOf } from '../../base/errors.ts';
+import { toHex } from '../../base/hex.ts';
+import type { Machine } from '../../base/machine.ts';
+import { later, type Millis } from '../../base/time.ts';
+import { Ciphering, type CipheringSettings } from '../association/ciphering.ts';
+import { Deframer } from '../hdlc/deframer.ts';
+import type { Frame, HdlcAddress } from '../hdlc/frame.ts';
+import { Unwrapper, type WrapperFrame } from '../wrapper/wrapper.ts';
+import { type Apdu, type ApduOf, decodeApdu } from '../xdlms/apdu.ts';
+
+export type Notification = ApduOf<'data-notification' | 'event-notification' | 'information-report-request'>;
+export interface NotificationSettings {
+  readonly link: 'hdlc' | 'wrapper';
+  /** Silence after which a frame that has begun is given up; meters pause for 3 s (meter-quirks 11). */
+  readonly quietMs: number;
+  /** How long segments and blocks wait for the rest of their list. */
+  readonly patienceMs: number;
+  /** The longest APDU that segments or blocks may build up, octets. */
+  readonly reassemblyLimit: number;
+  /** Senders with an unfinished list at one time; the eldest is given up for another. */
+  readonly senderLimit: number;
+  /** How a meter with this system title ciphers; undefined where there is no key for it. */
+  readonly ciphering?: (systemTitle: Uint8Array) => Omit<CipheringSettings, 'nextCounter' | 'wrapping'> | undefined;
+  /** The sender of APDUs that carry no system title. */
+  readonly systemTitle?: Uint8Array;
+  /** `06 09` for `09 06` before an OBIS code (meter-quirks 62). */
+  readonly swappedObis?: boolean;
+}
+export type NotificationEvent =
+  | {
+      readonly kind: 'notification';
+      /** HDLC address or wPort of the sender. */
+      readonly from: string;
+      readonly apdu: Notification;
+      /** Of the sender, where the APDU was ciphered or signed: then it is authentic. */
+      readonly systemTitle?: Uint8Array;
+    }
+  /** Something came that is no readable notification; the next one may be. */
+  | { readonly kind: 'unreadable'; readonly from: string; readonly error: Failure };
+
+interface Pending {
+  readonly parts: Uint8Array[];
+  length: number;
+  /** General blocks: the number that comes next. */
+  next: number;
+  since: Millis;
+}
+const notifications: readonly string[] = ['data-notification', 'event-notification', 'information-report-request'];
+const isNotification = (apdu: Apdu): apdu is Notification => notifications.includes(apdu.kind);
+const lastBlock = 0x80;
+/** System titles whose counters are remembered. */
+const titleLimit = 4096;
+
+export class NotificationReceiver implements Machine<never, NotificationEvent> {
+  private readonly settings: NotificationSettings;
+  private readonly deframer = new Deframer();
+  private readonly unwrapper = new Unwrapper();
+  private readonly events: NotificationEvent[] = [];
+  private readonly segments = new Map<string, Pending>();
+  private readonly blocks = new Map<string, Pending>();
+  /** What is known of each sender's counter. Only an authentic APDU makes an entry. */
+  private readonly senders = new Map<string, Ciphering>();
+  private quietAt: Millis | undefined;
+
+  constructor(settings: NotificationSettings) {
+    this.settings = settings;
+  }
+  get damaged(): number {
+    return this.deframer.damaged;
+  }
+
+  request(): void {}
+  /** It only listens. */
+  pollTransmit(): undefined {
+    return undefined;
+  }
+  pollEvent(): NotificationEvent | undefined {
+    return this.events.shift();
+  }
+  deadline(): Millis | undefined {
+    let next = this.quietAt;
+    for (const { since } of [...this.segments.values(), ...this.blocks.values()]) {
+      const at = later(since, this.settings.patienceMs);
+      if (next === undefined || at < next) next = at;
+    }
+    return next;
+  }
+
+  receive(octets: Uint8Array, now: Millis): void {
+    if (this.settings.link === 'hdlc') {
+      for (const frame of this.deframer.push(octets)) this.frame(frame, now);
+      this.quietAt = this.deframer.pending ? later(now, this.settings.quietMs) : undefined;
+      return;
+    }
+    let frames: WrapperFrame[];
+    try {
+      frames = this.unwrapper.push(octets);
+    } catch (error) {
+      return this.unreadable('wrapper', error);
+    }
+    for (const { source, apdu } of frames) this.apdu(apdu, String(source), now);
+  }
+
+  wake(now: Millis): void {
+    if (this.quietAt !== undefined && now >= this.quietAt) {
+      this.quietAt = undefined;
+      for (const frame of this.deframer.flush()) this.frame(frame, now);
+    }
+    for (const pending of [this.segments, this.blocks]) {
+      for (const [from, { since, length }] of pending) {
+        if (now < later(since, this.settings.patienceMs)) continue;
+        pending.delete(from);
+        this.unreadable(from, new Failure('no-answer', `the rest of a list did not come after ${length} octets`));
+      }
+    }
+  }
+
+  private unreadable(from: string, error: unknown): void {
+    const failure = error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error));
+    this.events.push({ kind: 'unreadable', from, error: failure });
+  }
+
+  /** Adds a part of a sender's list; undefined where it has become too long. */
+  private add(all: Map<string, Pending>, from: string, part: Uint8Array, now: Millis): Pending | undefined {
+    let pending = all.get(from);
+    if (!pending) {
+      if (all.size >= this.settings.senderLimit) {
+        const [eldest] = all.keys();
+        all.delete(eldest as string);
+        this.unreadable(eldest as string, new Failure('answer-too-long', 'too many unfinished lists at one time'));
+      }
+      pending = { parts: [], length: 0, next: 0, since: now };
+      all.set(from, pending);
+    }
+    pending.parts.push(part);
+    pending.length += part.length;
+    pending.since = now;
+    if (pending.length <= this.settings.reassemblyLimit) return pending;
+    all.delete(from);
+    this.unreadable(from, new Failure('answer-too-long', `more than ${this.settings.reassemblyLimit} octets`));
+    return undefined;
+  }
+
+  private frame(frame: Frame, now: Millis): void {
+    const { kind } = frame.control;
+    if (kind !== 'UI' && kind !== 'I') return;
+    const from = addressText(frame.source);
+    const pending = this.add(this.segments, from, frame.information, now);
+    if (!pending || frame.segmented) return;
+    this.segments.delete(from);
+    const information = concat(pending.parts);
+    // LLC: E6 E7 00 by the standard, E6 E6 00 in the pushes of some, none at all in those of others.
+    this.apdu(information[0] === 0xe6 ? information.subarray(3) : information, from, now);
+  }
+
+  private apdu(octets: Uint8Array, from: string, now: Millis): void {
+    try {
+      const apdu = this.decode(octets);
+      if (apdu.kind === 'general-block-transfer') this.block(apdu, from, now);
+      else this.notification(apdu, from);
+    } catch (error) {
+      this.unreadable(from, error);
+    }
+  }
+
+  private decode(octets: Uint8Array): Apdu {
+    if (this.settings.swappedObis !== true) return decodeApdu(octets).apdu;
+    // As it stands, a swapped tag is a number and rubbish behind it: what is left over tells.
+    const mended = withObisMended(octets);
+    try {
+      const { apdu, trailing } = decodeApdu(octets);
+      if (trailing === 0) return apdu;
+      return decodeApdu(mended).apdu;
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      return decodeApdu(mended).apdu;
+    }
+  }
+
+  /** Blocks nobody asked for: they are only counted, nothing is acknowledged (meter-quirks 55). */
+  private block(apdu: ApduOf<'general-block-transfer'>, from: string, now: Millis): void {
+    const before = this.blocks.get(from);
+    if (before && apdu.number === before.next - 1) return;
+    if (before && apdu.number !== before.next) {
+      this.blocks.delete(from);
+      throw new Failure('block-out-of-order', `block ${apdu.number} where ${before.next} is expected`);
+    }
+    if (!before && apdu.number > 1)
+      throw new Failure('block-out-of-order', `the list begins with block ${apdu.number}`);
+    const pending = this.add(this.blocks, from, apdu.content, now);
+    if (!pending) return;
+    pending.next = apdu.number + 1;
+    if ((apdu.control & lastBlock) === 0) return;
+    this.blocks.delete(from);
+    const whole = this.decode(concat(pending.parts));
+    if (whole.kind === 'general-block-transfer')
+      throw new Failure('unexpected-apdu', 'general blocks inside of blocks');
+    this.notification(whole, from);
+  }
+
+  private notification(apdu: Apdu, from: string): void {
+    if (isNotification(apdu)) {
+      this.events.push({ kind: 'notification', from, apdu });
+      return;
+    }
+    if (!Ciphering.isCiphered(apdu)) throw new Failure('unexpected-apdu', `${apdu.kind} is no notification`);
+    const given = 'systemTitle' in apdu ? apdu.systemTitle : 'originator' in apdu ? apdu.originator : undefined;
+    const title = given?.length === 8 ? given : this.settings.systemTitle;
+    if (!title)
+      throw new Failure('deciphering-failed', `${apdu.kind} does not tell whose it is: give the system title`);
+    const name = toHex(title);
+    const known = this.senders.get(name);
+    const settings = known ? undefined : this.settings.ciphering?.(title);
+    if (!known && !settings) {
+      throw new Failure('secret-missing', `${apdu.kind} of ${name} is ciphered, and there is no key for it`);
+    }
+    const ciphering = known ?? newSender(settings as NonNullable<typeof settings>, title);
+    const inside = this.decode(ciphering.unwrap(apdu));
+    if (!known) {
+      if (this.senders.size >= titleLimit) this.senders.delete(this.senders.keys().next().value as string);
+      this.senders.set(name, ciphering);
+    }
+    if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
+    this.events.push({ kind: 'notification', from, apdu: inside, systemTitle: title });
+  }
+}
+
+function newSender(settings: Omit<CipheringSettings, 'nextCounter' | 'wrapping'>, title: Uint8Array): Ciphering {
+  const ciphering = new Ciphering({
+    ...settings,
+    wrapping: 'general',
+    nextCounter: () => {
+      throw new Failure('busy', 'a listener sends nothing');
+    },
+  });
+  ciphering.peerTitle = title;
+  return ciphering;
+}
+
+const addressText = ({ logical, physical }: HdlcAddress): string =>
+  physical === undefined ? `${logical}` : `${logical}/${physical}`;
+
+/** `06 09` before six octets that end like an OBIS code, turned round. Only where the octets make no sense as they are. */
+function withObisMended(octets: Uint8Array): Uint8Array {
+  const mended = octets.slice();
+  for (let at = 0; at + 8 <= mended.length; at++) {
+    if (mended[at] !== 0x06 || mended[at + 1] !== 0x09 || mended[at + 7] !== 0xff) continue;
+    mended[at] = 0x09;
+    mended[at + 1] = 0x06;
+    at += 7;
+  }
+  return mended;
+}

@@ -1,0 +1,356 @@
+/** What meters send unasked: recorded, hand-made and simulated. */
+import { describe, expect, test } from 'vitest';
+import { concat } from '../../src/base/cursor.ts';
+import { fromHex, toHex } from '../../src/base/hex.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { iso, later, millis } from '../../src/base/time.ts';
+import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
+import {
+  type NotificationEvent,
+  NotificationReceiver,
+  type NotificationSettings,
+} from '../../src/dlms/stack/notification.ts';
+import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
+import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { type ListOrder, pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
+import type { QuirkName } from '../../src/simulator/quirks.ts';
+import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { traceText } from '../recorded.ts';
+import { VirtualClock } from '../virtual-clock.ts';
+import { virtualPort } from '../virtual-port.ts';
+
+const at = millis(Date.UTC(2026, 10, 24));
+const keys = {
+  encryption: new Secret(fromHex('000102030405060708090a0b0c0d0e0f')),
+  authentication: new Secret(fromHex('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')),
+};
+const ciphering: NotificationSettings['ciphering'] = () => ({
+  suite: 0,
+  ownTitle: fromHex('4d47570000000001'),
+  keys,
+  policy: 'authenticated-encrypted',
+});
+const settings: NotificationSettings = {
+  link: 'hdlc',
+  quietMs: 5000,
+  patienceMs: 30_000,
+  reassemblyLimit: 4096,
+  senderLimit: 4,
+  ciphering,
+};
+function drain(receiver: NotificationReceiver): NotificationEvent[] {
+  const events: NotificationEvent[] = [];
+  for (let event = receiver.pollEvent(); event; event = receiver.pollEvent()) events.push(event);
+  return events;
+}
+function heard(octets: Uint8Array, more: Partial<NotificationSettings> = {}): NotificationEvent[] {
+  const receiver = new NotificationReceiver({ ...settings, ...more });
+  receiver.receive(octets, at);
+  return drain(receiver);
+}
+const ui = (information: Uint8Array, segmented = false, logical = 1): Uint8Array =>
+  encodeFrame({
+    destination: { logical: 16, size: 1 },
+    source: { logical, size: 1 },
+    control: { kind: 'UI', pollFinal: false },
+    segmented,
+    information,
+  });
+const codes = (events: readonly NotificationEvent[]): string[] =>
+  events.map((event) => (event.kind === 'unreadable' ? event.error.code : event.apdu.kind));
+
+const recorded = concat(
+  parseExchange(traceText('push-notification.txt')).flatMap((l) => ('octets' in l ? [l.octets] : [])),
+);
+
+describe('the recorded push', () => {
+  test('deciphers to its list', () => {
+    const [event, ...more] = heard(recorded);
+    expect(more).toEqual([]);
+    if (event?.kind !== 'notification') throw new Error(String(event?.error));
+    expect(toHex(event.systemTitle as Uint8Array)).toBe('4142434445464748');
+    expect(pushedListJson(pushedList(event.apdu))).toMatchInlineSnapshot(`
+      {
+        "at": null,
+        "readings": [
+          {
+            "object": "0-0:42.0.0*255",
+            "scaler": null,
+            "unit": null,
+            "value": "'GRX0000000123456'",
+          },
+          {
+            "object": "0-0:25.1.0*255:3",
+            "scaler": null,
+            "unit": null,
+            "value": 16777343,
+          },
+        ],
+      }
+    `);
+  });
+  test('the same once more is a replay', () => {
+    expect(codes(heard(concat([recorded, recorded])))).toEqual(['data-notification', 'replayed-counter']);
+  });
+  test('without a key: said so, and the next one is read', () => {
+    expect(codes(heard(recorded, { ciphering: () => undefined }))).toEqual(['secret-missing']);
+  });
+  test('with another key it is refused', () => {
+    const other = { ...keys, encryption: new Secret(new Uint8Array(16)) };
+    const events = heard(recorded, {
+      ciphering: () => ({ suite: 0, ownTitle: new Uint8Array(8), keys: other, policy: 'authenticated' }),
+    });
+    expect(codes(events)).toEqual(['deciphering-failed']);
+  });
+  test('cut after any octet: nothing, and the next whole one is read', () => {
+    for (let cut = 1; cut < recorded.length; cut++) {
+      const receiver = new NotificationReceiver(settings);
+      receiver.receive(recorded.subarray(0, cut), at);
+      expect(drain(receiver)).toEqual([]);
+      const deadline = receiver.deadline();
+      if (deadline !== undefined) receiver.wake(deadline);
+      receiver.receive(recorded, later(at, 10_000));
+      expect(codes(drain(receiver)).filter((code) => code === 'data-notification')).toHaveLength(1);
+    }
+  });
+  test('one bit flipped in the APDU, with good checks: no notification', () => {
+    const apdu = recorded.subarray(11, recorded.length - 3);
+    for (let bit = 0; bit < apdu.length * 8; bit++) {
+      const changed = apdu.slice();
+      changed[bit >> 3] = (changed[bit >> 3] as number) ^ (1 << (bit & 7));
+      const kinds = heard(ui(concat([fromHex('e6e700'), changed]))).map(({ kind }) => kind);
+      expect(kinds).not.toContain('notification');
+    }
+  });
+});
+
+/** OBIS codes each with its value, after the name of the list, as a maker's public list has them. */
+const namedList = fromHex(
+  '0f 00000000 0c 07ea0b18020e000000ff8800 0207' +
+    '0a05 56 30 30 30 31' +
+    '0906 0101000005ff 0a04 38393031' +
+    '0906 0101010700ff 06 00000420' +
+    '0906 0101010800ff 06 00012345',
+);
+/** The same values as structures with scaler_unit. */
+const structuredList = fromHex(
+  '0f 40000000 00 0102' +
+    '0203 0906 0100010700ff 06 00000552 0202 0f00 161b' +
+    '0203 0906 0100200700ff 12 0935 0202 0fff 1623',
+);
+const bareList = fromHex('0f 00000001 00 0203 06 00000420 06 00000000 12 00e6');
+const order: readonly ListOrder[] = [
+  { objects: ['1-0:1.7.0*255'] },
+  { objects: ['1-0:1.7.0*255', '1-0:2.7.0*255', '1-0:32.7.0*255'] },
+];
+const llc = fromHex('e6e700');
+const listOf = (events: readonly NotificationEvent[], orders: readonly ListOrder[] = []) => {
+  const [event] = events;
+  if (event?.kind !== 'notification') throw new Error(String(event?.error));
+  return pushedList(event.apdu, { deviationMin: -120 }, orders);
+};
+const values = (list: ReturnType<typeof pushedList>) => list.readings.map(({ key, value }) => [key, value]);
+
+describe('shapes of lists, by hand', () => {
+  test('OBIS codes followed by values', () => {
+    const list = listOf(heard(ui(concat([llc, namedList]))));
+    expect(iso(list.at as never)).toBe('2026-11-24T12:00:00Z');
+    expect(values(list)).toEqual([
+      ['1-1:0.0.5*255', '8901'],
+      ['1-1:1.7.0*255', 0x420],
+      ['1-1:1.8.0*255', 0x12345],
+    ]);
+    expect(list.problems).toEqual([]);
+  });
+  test('structures with scaler_unit', () => {
+    const { readings, problems } = listOf(heard(ui(concat([llc, structuredList]))));
+    expect(readings).toEqual([
+      { key: '1-0:1.7.0*255', value: 1362, scalerUnit: { scaler: 0, unit: 27 } },
+      { key: '1-0:32.7.0*255', value: 2357, scalerUnit: { scaler: -1, unit: 35 } },
+    ]);
+    expect(problems).toEqual([]);
+  });
+  test('bare values by the order of the model, or without a name and said so', () => {
+    const events = heard(ui(concat([llc, bareList])));
+    expect(values(listOf(events, order))).toEqual([
+      ['1-0:1.7.0*255', 0x420],
+      ['1-0:2.7.0*255', 0],
+      ['1-0:32.7.0*255', 230],
+    ]);
+    const unnamed = listOf(events);
+    expect(unnamed.readings.map(({ key }) => key)).toEqual([undefined, undefined, undefined]);
+    expect(unnamed.problems).toEqual(['3 values without a name; no push_lists entry of the meter model has so many']);
+  });
+  test('event-notification: the attribute is the name', () => {
+    const apdu = fromHex('c2 00 0003 0100010800ff 02 06 0000002a');
+    expect(values(listOf(heard(ui(concat([llc, apdu])))))).toEqual([['1-0:1.8.0*255', 42]]);
+  });
+  test('information-report of short names', () => {
+    const apdu = fromHex('18 00 01 02 2180 01 06 0000002a');
+    const list = listOf(heard(ui(concat([llc, apdu]))));
+    expect(values(list)).toEqual([[undefined, 42]]);
+  });
+  test('a profile buffer with its capture objects', () => {
+    const column = (classId: string, name: string) => `0204 12${classId} 0906${name} 0f02 120000`;
+    const definition = (classId: string, name: string, attribute: string) =>
+      `0204 12${classId} 0906${name} 0f${attribute} 120000`;
+    const profile = '0100630100ff';
+    const apdu = fromHex(
+      `0f 00000001 00 0204 0104 ${definition('0028', '0000190900ff', '02')}` +
+        `${definition('0007', profile, '02')} ${definition('0007', profile, '03')} ${definition('0007', profile, '04')}` +
+        '0101 0202 090c 07ea0b180201000000000000 06 00001000' +
+        `0102 ${column('0008', '0000010000ff')} ${column('0003', '0100010800ff')}` +
+        '06 00000e10',
+    );
+    const list = listOf(heard(ui(concat([llc, apdu]))));
+    expect(list.problems).toEqual([]);
+    expect(list.rows.map(({ start, end, cells }) => [start, end, ...cells])).toEqual([
+      [Date.UTC(2026, 10, 24), Date.UTC(2026, 10, 24, 1), 0x1000],
+    ]);
+    expect(list.readings.map(({ key }) => key)).toEqual(['1-0:99.1.0*255:3', '1-0:99.1.0*255:4']);
+  });
+  test('LLC of a command, none at all, in an I frame, in a wrapper frame', () => {
+    const whole = values(listOf(heard(ui(concat([llc, namedList])))));
+    expect(values(listOf(heard(ui(concat([fromHex('e6e600'), namedList])))))).toEqual(whole);
+    expect(values(listOf(heard(ui(namedList))))).toEqual(whole);
+    const frame = encodeFrame({
+      destination: { logical: 16, size: 1 },
+      source: { logical: 1, size: 1 },
+      control: { kind: 'I', ns: 0, nr: 0, pollFinal: true },
+      segmented: false,
+      information: concat([llc, namedList]),
+    });
+    expect(values(listOf(heard(frame)))).toEqual(whole);
+    const wrapped = encodeWrapper({ source: 1, destination: 102, apdu: namedList });
+    expect(values(listOf(heard(wrapped, { link: 'wrapper' })))).toEqual(whole);
+  });
+});
+
+describe('parts of a list', () => {
+  const information = concat([llc, namedList]);
+  const cut = (size: number): Uint8Array[] => {
+    const parts: Uint8Array[] = [];
+    for (let from = 0; from < information.length; from += size) parts.push(information.subarray(from, from + size));
+    return parts;
+  };
+  const segments = (logical: number) => cut(16).map((part, i, all) => ui(part, i < all.length - 1, logical));
+  test('segments of two senders, one frame after the other', () => {
+    const one = segments(1);
+    const two = segments(2);
+    const events = heard(concat(one.flatMap((frame, i) => [frame, two[i] as Uint8Array])));
+    expect(codes(events)).toEqual(['data-notification', 'data-notification']);
+    expect(events.map(({ from }) => from)).toEqual(['1', '2']);
+  });
+  test('a list that is never finished is given up, and said', () => {
+    const receiver = new NotificationReceiver(settings);
+    receiver.receive(segments(1)[0] as Uint8Array, at);
+    receiver.wake(later(at, 29_000));
+    expect(drain(receiver)).toEqual([]);
+    expect(receiver.deadline()).toBe(later(at, 30_000));
+    receiver.wake(later(at, 30_000));
+    expect(codes(drain(receiver))).toEqual(['no-answer']);
+    receiver.receive(ui(information), later(at, 31_000));
+    expect(codes(drain(receiver))).toEqual(['data-notification']);
+  });
+  test('segments without end hold no more than the limit', () => {
+    const receiver = new NotificationReceiver(settings);
+    let unreadable = 0;
+    for (let i = 0; i < 1000; i++) {
+      receiver.receive(ui(new Uint8Array(100), true), at);
+      unreadable += drain(receiver).length;
+    }
+    expect(unreadable).toBe(Math.floor(1000 / 41));
+  });
+  test('senders without end hold no more than the limit', () => {
+    const receiver = new NotificationReceiver(settings);
+    for (let sender = 1; sender <= 20; sender++) receiver.receive(ui(new Uint8Array(8), true, sender), at);
+    expect(codes(drain(receiver))).toEqual(Array.from({ length: 16 }, () => 'answer-too-long'));
+  });
+  const block = (number: number, content: Uint8Array, last: boolean) =>
+    ui(
+      concat([
+        llc,
+        encodeApdu({ kind: 'general-block-transfer', control: last ? 0x80 : 0x40, number, acknowledged: 0, content }),
+      ]),
+    );
+  test('general blocks; a repeated one does not count, a lost one is said', () => {
+    const [one, two, three] = [namedList.subarray(0, 30), namedList.subarray(30, 50), namedList.subarray(50)];
+    const a = block(1, one, false);
+    const b = block(2, two, false);
+    const c = block(3, three, true);
+    expect(codes(heard(concat([a, b, b, c])))).toEqual(['data-notification']);
+    expect(codes(heard(concat([a, c, a, b, c])))).toEqual(['block-out-of-order', 'data-notification']);
+    expect(codes(heard(concat([b, c])))).toEqual(['block-out-of-order', 'block-out-of-order']);
+  });
+});
+
+describe('pushes of the simulator', () => {
+  async function pushes(quirks: readonly QuirkName[], more: Partial<NotificationSettings> = {}, ciphered = false) {
+    const clock = new VirtualClock(at);
+    const link = more.link ?? 'hdlc';
+    const { bus, meters } = buildBus(
+      parseScenario({
+        bus: { link },
+        meters: { count: 2, quirks: [...quirks], push_s: 60, push_ciphered: ciphered },
+      }),
+      at,
+    );
+    const port = virtualPort(bus, clock);
+    const receiver = new NotificationReceiver({ ...settings, ...more });
+    const events: NotificationEvent[] = [];
+    const end = later(at, 200_000);
+    const hear = async () => {
+      while (clock.now() < end) {
+        const octets = await port.read(millis(Math.min(receiver.deadline() ?? end, end)));
+        if (octets) receiver.receive(octets, clock.now());
+        else receiver.wake(clock.now());
+        events.push(...drain(receiver));
+      }
+    };
+    await clock.complete(hear());
+    return { events, meters };
+  }
+  const names = ['0-0:1.0.0*255', '1-0:1.8.0*255', '1-0:2.8.0*255'];
+  const bare: readonly ListOrder[] = [{ objects: names }];
+  const cases: [string, QuirkName[], Partial<NotificationSettings>, boolean][] = [
+    ['as the standard says', [], {}, false],
+    ['in wrapper frames', [], { link: 'wrapper' }, false],
+    ['ciphered', [], {}, true],
+    ['segmented, a pause before the last frame', ['pause-before-last-frame'], {}, false],
+    ['segmented', ['segmented-push'], {}, false],
+    ['segmented and ciphered', ['segmented-push'], {}, true],
+    ['in general blocks', ['push-in-blocks'], {}, false],
+    ['in general blocks and ciphered', ['push-in-blocks'], {}, true],
+    ['OBIS codes with swapped tags', ['swapped-obis'], { swappedObis: true }, false],
+    ['OBIS codes with swapped tags, ciphered', ['swapped-obis'], { swappedObis: true }, true],
+    ['bare values', ['list-without-obis'], {}, false],
+  ];
+  test.each(cases)('%s: every list is read', async (_, quirks, more, ciphered) => {
+    const { events, meters } = await pushes(quirks, more, ciphered);
+    expect(codes(events)).toEqual(Array.from({ length: 6 }, () => 'data-notification'));
+    for (const event of events) {
+      const list = listOf([event], bare);
+      expect(list.readings.map(({ key }) => key)).toEqual(names);
+      expect(list.problems).toEqual([]);
+      const [stamp, imported, exported] = list.readings.map(({ value }) => value);
+      const told = millis(Date.parse(String(stamp)));
+      // Each list is of one meter, at the instant that its clock shows.
+      const truths = meters.map((meter) => meter.registers(told));
+      expect(truths).toContainEqual([imported, exported]);
+    }
+  });
+  test('swapped-obis bites: without the field of the model no value has its name', async () => {
+    const { events } = await pushes(['swapped-obis']);
+    expect(events).toHaveLength(6);
+    for (const event of events) {
+      const named = event.kind === 'notification' ? listOf([event]).readings.filter(({ key }) => key) : [];
+      expect(named).toEqual([]);
+    }
+  });
+  test('the pause before the last frame bites: with less patience the list is lost', async () => {
+    const { events } = await pushes(['pause-before-last-frame'], { patienceMs: 2000 });
+    expect(codes(events)).toContain('no-answer');
+    expect(codes(events)).not.toContain('data-notification');
+  });
+});
