@@ -113,7 +113,10 @@ const peers: Record<string, { A?: number; B: number }> = {
 };
 
 function perSecond(work: () => void): number {
-  const cpu = () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6;
+  const cpu = () => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1e6;
+  };
   let count = 1;
   for (;;) {
     const from = cpu();

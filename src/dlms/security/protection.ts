@@ -32,15 +32,32 @@ function keyObject(secret: Secret): KeyObject {
 
 const cipherName = (key: Secret): 'aes-128-gcm' | 'aes-256-gcm' => (key.length === 32 ? 'aes-256-gcm' : 'aes-128-gcm');
 
+/** Used again for every APDU: node:crypto copies what it is given before it returns. */
+const iv = new Uint8Array(12);
 function nonce(systemTitle: Uint8Array, counter: number): Uint8Array {
   if (systemTitle.length !== 8) throw new RangeError(`system title of ${systemTitle.length} octets`);
   if (!Number.isInteger(counter) || counter < 0 || counter > 0xffff_ffff)
     throw new RangeError(`invocation counter ${counter}`);
-  const iv = new Uint8Array(12);
   iv.set(systemTitle);
-  new DataView(iv.buffer).setUint32(8, counter);
+  iv[8] = counter >>> 24;
+  iv[9] = counter >>> 16;
+  iv[10] = counter >>> 8;
+  iv[11] = counter;
   return iv;
 }
+
+/** Security control and authentication key, which begin everything that is authenticated; prepared once for each key. */
+const beginnings = new WeakMap<Secret, Uint8Array>();
+function associatedData(control: number, authentication: Secret, header: Uint8Array, plain: Uint8Array): Uint8Array {
+  let beginning = beginnings.get(authentication);
+  if (!beginning) {
+    beginning = concat([Uint8Array.of(control), authentication.reveal()]);
+    beginnings.set(authentication, beginning);
+  }
+  beginning[0] = control;
+  return header.length + plain.length === 0 ? beginning : concat([beginning, header, plain]);
+}
+const gcmOptions = { authTagLength: tagLength };
 
 const noHeader = new Uint8Array(0);
 const controlAndCounter = (control: number, counter: number): Uint8Array =>
@@ -60,13 +77,13 @@ export function protect(
   if ((control & securityControl.compression) !== 0) throw new RangeError('compression is not supported');
   const head = controlAndCounter(control, counter);
   if (!authenticated && !encrypted) return concat([head, text]);
-  const cipher = createCipheriv(cipherName(keys.encryption), keyObject(keys.encryption), nonce(systemTitle, counter), {
-    authTagLength: tagLength,
-  });
-  if (authenticated) {
-    const associated = [Uint8Array.of(control), keys.authentication.reveal(), header];
-    cipher.setAAD(concat(encrypted ? associated : [...associated, text]));
-  }
+  const cipher = createCipheriv(
+    cipherName(keys.encryption),
+    keyObject(keys.encryption),
+    nonce(systemTitle, counter),
+    gcmOptions,
+  );
+  if (authenticated) cipher.setAAD(associatedData(control, keys.authentication, header, encrypted ? noHeader : text));
   const ciphered = encrypted ? cipher.update(text) : text;
   cipher.final();
   return concat(authenticated ? [head, ciphered, cipher.getAuthTag()] : [head, ciphered]);
@@ -101,11 +118,10 @@ export function unprotect(
     cipherName(keys.encryption),
     keyObject(keys.encryption),
     nonce(systemTitle, counter),
-    { authTagLength: tagLength },
+    gcmOptions,
   );
   if (authenticated) {
-    const associated = [Uint8Array.of(control), keys.authentication.reveal(), header];
-    decipher.setAAD(concat(encrypted ? associated : [...associated, text]));
+    decipher.setAAD(associatedData(control, keys.authentication, header, encrypted ? noHeader : text));
     decipher.setAuthTag(r.take(tagLength));
   }
   const deciphered = encrypted ? decipher.update(text) : text;
