@@ -60,7 +60,7 @@ export async function listen(
   print: (line: string) => void,
   stop: AbortSignal,
 ): Promise<void> {
-  const selector = parseSelector(line);
+  const selector = parseSelector(line, 0);
   const models = meterModels();
   const model = options.model === undefined ? genericModel : models.get(options.model);
   if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);

@@ -70,7 +70,10 @@ const port = v.strictObject({
   name: topicPart,
   device: v.pipe(
     text,
-    v.check(checkable(parseSelector), 'serial:/dev/serial/by-id/…, a device path, or tcp://host:port'),
+    v.check(
+      checkable((text) => parseSelector(text)),
+      'serial:/dev/serial/by-id/…, a device path, or tcp://host:port',
+    ),
   ),
   link: v.optional(v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper'), 'hdlc'),
   mode_e: v.optional(v.boolean('true or false'), false),

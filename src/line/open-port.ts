@@ -18,9 +18,10 @@ export type Selector =
   | { readonly kind: 'serial'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
-export function parseSelector(text: string): Selector {
+/** `lowestPort`: 0 where a listener may take any free port. */
+export function parseSelector(text: string, lowestPort: 0 | 1 = 1): Selector {
   const tcp = /^tcp:\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5})$/.exec(text);
-  if (tcp && Number(tcp[2]) > 0 && Number(tcp[2]) < 65536) {
+  if (tcp && Number(tcp[2]) >= lowestPort && Number(tcp[2]) < 65536) {
     return { kind: 'tcp', host: (tcp[1] as string).replace(/^\[|\]$/g, ''), port: Number(tcp[2]) };
   }
   const path = text.startsWith('serial:') ? text.slice('serial:'.length) : text;
@@ -206,7 +207,7 @@ const connectionLimit = 256;
 export async function listenTcp(host: string, port: number, clock: Clock): Promise<Listening> {
   const waiting: Port[] = [];
   const sockets = new Set<Socket>();
-  let closed = false;
+  const closing = new AbortController();
   let arrived: (() => void) | undefined;
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -223,7 +224,7 @@ export async function listenTcp(host: string, port: number, clock: Clock): Promi
   return {
     port: typeof address === 'object' && address ? address.port : port,
     async accept() {
-      while (waiting.length === 0 && !closed) {
+      while (waiting.length === 0 && !closing.signal.aborted) {
         await new Promise<void>((resolve) => {
           arrived = resolve;
         });
@@ -231,7 +232,7 @@ export async function listenTcp(host: string, port: number, clock: Clock): Promi
       return waiting.shift();
     },
     close() {
-      closed = true;
+      closing.abort();
       arrived?.();
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));

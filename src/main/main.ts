@@ -2,6 +2,7 @@
 /** `meter-gateway`: the command line. */
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { browse, type BrowseOptions } from '../cli/browse.ts';
 import { decodeInput } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
@@ -128,6 +129,23 @@ program
   .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
   .action((file: string, options: { json?: boolean; rows?: boolean; keys?: string }) =>
     runCommand(() => decodeInput(file, options, print)),
+  );
+
+withConnection(
+  program
+    .command('browse')
+    .description('list the objects of a meter with access rights and values; --save keeps them in a file')
+    .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path'),
+)
+  .option('--only <obis>', 'only this object; may stand several times', collect, [])
+  .option('--rows <n>', 'newest entries to read of each buffer', '24')
+  .option('--save <file>', 'write a snapshot that meter-simulator run --snapshot serves')
+  .option('--json', 'one JSON line for each object')
+  .action((line: string, options: BrowseOptions) =>
+    runCommand(async () => {
+      await browse(line, options, systemClock, print);
+      return 0;
+    }),
   );
 
 program

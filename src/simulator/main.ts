@@ -20,6 +20,7 @@ interface Options {
   modeE?: boolean;
   push?: string;
   pushTo?: string;
+  snapshot?: string;
 }
 const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
 
@@ -49,6 +50,7 @@ async function run(options: Options): Promise<void> {
     push_s: number(options.push),
     password: options.password,
     mode_e: options.modeE,
+    snapshot: options.snapshot,
   });
   const seed = number(options.seed);
   scenario = parseScenario({
@@ -97,6 +99,7 @@ program
   .option('--password <text>', 'LLS password of the virtual meters; not a secret')
   .option('--push <seconds>', 'meters send a list of their values unasked so often')
   .option('--push-to <port>', 'meters connect to a listener on 127.0.0.1')
+  .option('--snapshot <file>', 'serve the objects of a file that meter-gateway browse --save wrote')
   .option('--mode-e', 'meters want the IEC 62056-21 sign-on')
   .action(async (options: Options) => {
     try {

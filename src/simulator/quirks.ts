@@ -129,7 +129,7 @@ function namesOf(described: Data): (readonly [Uint8Array, Data])[] {
   const objects = description?.type === 'array' ? description.value.slice(1) : [];
   return values.flatMap((value, i) => {
     const [, name, attribute] = cellsOf(objects[i]);
-    if (name?.type !== 'octet-string' || attribute?.type !== 'integer' || Number(attribute.value) !== 2) return [];
+    if (name?.type !== 'octet-string' || attribute?.type !== 'integer' || attribute.value !== 2) return [];
     return [[name.value, value] as const];
   });
 }

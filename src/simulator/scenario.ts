@@ -1,8 +1,10 @@
 /** The scenario file (TOML): bus, meters, faults. Times are seconds from the start; negative = before it. */
+import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
+import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
 import { type LineFault, SimulatedBus } from './bus.ts';
 import type { Dark } from './load-curve.ts';
 import { type Quirk, quirkNames, quirkOf } from './quirks.ts';
@@ -27,6 +29,8 @@ const meterFields = {
   push_s: whole(1, 86_400),
   /** Pushed lists are ciphered with the keys above (general-glo-ciphering). */
   push_ciphered: v.boolean(),
+  /** A file of `meter-gateway browse --save`: the meter has those objects, and their values stand still. */
+  snapshot: v.string(),
   /** HDLC physical address; left out: serial mod 10000 + 1000, as on many meters. */
   physical: whole(1, 16383),
   /** What the meter does against the rules, by the names of quirks.ts. */
@@ -129,7 +133,15 @@ export interface SimulatedHouse {
   readonly bus: SimulatedBus;
 }
 
-export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
+const loadSnapshot = (path: string): Snapshot => {
+  try {
+    return parseSnapshot(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Failure('config-invalid', `${path}: ${messageOf(error)}`);
+  }
+};
+
+export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSnapshot): SimulatedHouse {
   const { bus, meters, seed } = scenario;
   const baud = bus.kind !== 'pty' && bus.baud === 9600 ? 0 : bus.baud;
   const at = (s: number | undefined, fallback: Millis): Millis => (s === undefined ? fallback : later(start, s * 1000));
@@ -175,6 +187,7 @@ export function buildBus(scenario: Scenario, start: Millis): SimulatedHouse {
       driftPpm: drift,
       start,
       quirks: odd,
+      ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),
     });
   });
   const faults: LineFault[] = [];

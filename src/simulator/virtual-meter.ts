@@ -16,6 +16,7 @@ import {
   type ServerObject,
   structure,
 } from '../dlms/cosem/server-object.ts';
+import { type Snapshot, snapshotServer } from '../dlms/cosem/snapshot.ts';
 import { serverAddress } from '../dlms/hdlc/frame.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
 import { ServerStack } from '../dlms/stack/server.ts';
@@ -57,6 +58,8 @@ export interface VirtualMeterSettings {
   readonly start: Millis;
   /** What this meter does against the rules. */
   readonly quirks: readonly QuirkName[];
+  /** Serves these objects instead of its own. */
+  readonly snapshot?: Snapshot;
 }
 export const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
 /** Manufacturer 'SIM' and the serial number. */
@@ -328,7 +331,7 @@ export class VirtualMeter {
           [gmacClient, gmac],
           [6, { mechanism: 'hls-sha256', secret }],
         ]),
-        objects: this.objects(),
+        objects: settings.snapshot ? snapshotServer(settings.snapshot) : this.objects(),
         conformance: serverConformance,
         maxPdu: settings.maxPdu,
         systemTitle: systemTitle(settings.serial),
@@ -481,7 +484,7 @@ export class VirtualMeter {
         classId: 15,
         version: 1,
         logicalName: '0.0.40.0.0.255',
-        attributes: [readable(2, array()), readable(7, { type: 'enum', value: 2 })],
+        attributes: [readable(2, array()), readable(8, { type: 'enum', value: 2 })],
       },
       data('0.0.42.0.0.255', octets(Buffer.from(logicalDeviceName(settings.serial)))),
       data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
@@ -509,7 +512,7 @@ export class VirtualMeter {
           },
           readable(3, { type: 'long', value: settings.deviationMin }),
           readable(4, u8(0)),
-          readable(7, { type: 'boolean', value: false }),
+          readable(8, { type: 'boolean', value: false }),
         ],
       },
       register(import18, 0),
@@ -576,7 +579,7 @@ export class VirtualMeter {
         ],
       },
       {
-        classId: 41,
+        classId: 17,
         version: 0,
         logicalName: '0.0.41.0.0.255',
         attributes: [readable(2, array(structure(u16(settings.logical), nameData('0.0.42.0.0.255'))))],

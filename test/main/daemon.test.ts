@@ -1,57 +1,18 @@
 /** The built programs, as processes, on a real pty, a real TCP port, a real LevelDB and a real mosquitto. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newIngest } from '../../src/central/ingest.ts';
 import { subscribe } from '../../src/central/subscriber.ts';
 import { openPort } from '../../src/line/open-port.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { realBroker, until } from '../broker.ts';
+import { children, folder, gateway, node, type Result, root, run, simulate } from '../programs.ts';
 import { formulaIndex } from '../recorded.ts';
 
-const root = new URL('../../', import.meta.url).pathname;
-const node = process.execPath;
-const gateway = join(root, 'dist/main/main.js');
-const simulator = join(root, 'dist/simulator/main.js');
-const folder = mkdtempSync(join(tmpdir(), 'daemon-test-'));
-const children: ChildProcess[] = [];
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Result {
-  code: number;
-  out: string;
-  err: string;
-}
-const run = (program: string, args: string[], options: { env?: object; input?: string } = {}): Promise<Result> =>
-  new Promise((resolve) => {
-    const child = execFile(
-      node,
-      [program, ...args],
-      { env: { ...process.env, ...options.env }, timeout: 60_000, maxBuffer: 1 << 26 },
-      (error, out, err) => resolve({ code: error ? ((error.code as unknown as number) ?? -1) : 0, out, err }),
-    );
-    if (options.input !== undefined) child.stdin?.end(options.input);
-  });
-/** Starts a simulator and gives its device and meters as it prints them. */
-async function simulate(args: string[]): Promise<{ device: string; child: ChildProcess; kill(): void }> {
-  const child = spawn(node, [simulator, 'run', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  children.push(child);
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-  await until(() => out.includes('\n'), 'the simulator tells its device').catch((error: unknown) => {
-    throw new Error(`${String(error)} ${err}`);
-  });
-  return { device: out.trim(), child, kill: () => child.kill('SIGKILL') };
-}
 const rowsOf = (out: string) =>
   out
     .trim()

@@ -1,0 +1,67 @@
+/** `meter-gateway browse`: a meter's objects with access rights and values, and a snapshot file of them. */
+import { writeFileSync } from 'node:fs';
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Clock, iso } from '../base/time.ts';
+import { refusalName } from '../dlms/association/client.ts';
+import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { snapshotObject, type Snapshot, type SnapshotObject } from '../dlms/cosem/snapshot.ts';
+import { readObject, readObjectList, readShortNameList } from '../meter/browse.ts';
+import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
+
+export interface BrowseOptions extends ConnectionOptions {
+  readonly only?: readonly string[];
+  readonly rows: string;
+  readonly save?: string;
+  readonly json?: boolean;
+}
+
+const modes = ['-', 'r', 'w', 'rw', 'r (authenticated)', 'w (authenticated)', 'rw (authenticated)'];
+
+function lines(object: SnapshotObject): string[] {
+  const methods = object.methods.filter(({ access }) => access > 0).map(({ id }) => id);
+  return [
+    `${object.name.padEnd(20)} ${object.className} (${object.class}) version ${object.version}`,
+    ...object.attributes.map(({ id, attribute, access, text, refused }) => {
+      const value = text ?? (refused === undefined ? '' : `refused: ${refusalName(refused)}`);
+      return `  ${String(id).padStart(3)} ${attribute.padEnd(32)} ${(modes[access] ?? String(access)).padEnd(3)} ${value}`.trimEnd();
+    }),
+    ...(methods.length > 0 ? [`      methods ${methods.join(', ')}`] : []),
+  ];
+}
+
+export async function browse(
+  device: string,
+  options: BrowseOptions,
+  clock: Clock,
+  print: (line: string) => void,
+): Promise<void> {
+  const rows = whole('--rows', options.rows, 0, 100_000);
+  const only = new Set((options.only ?? []).map(parseLogicalName));
+  await withSession(device, options, clock, async (session, access) => {
+    const { model } = access;
+    const { objects, problems } =
+      model.referencing === 'short-name'
+        ? await readShortNameList(session)
+        : await readObjectList(session, model.association_object);
+    const wanted = only.size === 0 ? objects : objects.filter(({ logicalName }) => only.has(logicalName));
+    for (const name of only)
+      if (!wanted.some(({ logicalName }) => logicalName === name)) bad(`the object list has no ${obis(name)}`);
+    for (const problem of problems) process.stderr.write(`object list: ${problem}\n`);
+    const read: SnapshotObject[] = [];
+    for (const object of wanted) {
+      const one = snapshotObject(object, await readObject(session, object, rows));
+      read.push(one);
+      if (options.json) print(JSON.stringify(one));
+      else for (const line of lines(one)) print(line);
+      if (process.stderr.isTTY) process.stderr.write(`\r${read.length} of ${wanted.length} objects `);
+    }
+    if (options.save === undefined) return;
+    const snapshot: Snapshot = { snapshot: 1, taken: iso(clock.wall()), objects: read };
+    try {
+      writeFileSync(options.save, `${JSON.stringify(snapshot, undefined, 1)}\n`, { flag: 'wx' });
+    } catch (error) {
+      throw new Failure('bad-argument', `--save ${options.save}: ${messageOf(error)}`);
+    }
+    process.stderr.write(`${read.length} objects saved in ${options.save}\n`);
+  });
+}

@@ -1,0 +1,83 @@
+/** Reads what a meter has: its object list, then every attribute that the list lets us read. */
+import { CodecError, Failure, messageOf } from '../base/errors.ts';
+import { classTable } from '../dlms/cosem/class-table.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { accessRightsOf, type ListedObject } from '../dlms/cosem/object-list.ts';
+import { byEntry } from '../dlms/cosem/profile-generic.ts';
+import { associationShortNameObject } from '../dlms/cosem/short-name.ts';
+import type { Seen } from '../dlms/cosem/snapshot.ts';
+import type { Session } from './session.ts';
+
+const currentAssociation: LogicalName = '0.0.40.0.0.255';
+/** access_mode 0: none; 2 and 5: write only. */
+const readableModes: ReadonlySet<number> = new Set([1, 3, 4, 6]);
+const profileGeneric = 7;
+const buffer = 2;
+const entriesInUse = 7;
+
+/** Objects with their rights, and what was wrong with the list (meter-quirks 57, 58). */
+export async function readObjectList(
+  session: Session,
+  association: LogicalName = currentAssociation,
+): Promise<{ objects: ListedObject[]; problems: string[] }> {
+  const octets: Uint8Array[] = [];
+  await session.stream({ classId: 15, logicalName: association, attribute: 2 }, (part) => octets.push(part));
+  try {
+    return accessRightsOf(Buffer.concat(octets));
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new Failure('malformed-octets', `object list: ${messageOf(error)}`);
+  }
+}
+
+/** The list of an association SN tells no rights: attributes are those of the class, and reading shows. */
+export async function readShortNameList(session: Session): Promise<{ objects: ListedObject[]; problems: string[] }> {
+  const list = await session.value({ classId: 12, logicalName: associationShortNameObject, attribute: 2 });
+  const problems: string[] = [];
+  const objects = (list.type === 'array' ? list.value : []).flatMap((entry): ListedObject[] => {
+    const [, classId, version, name] = entry.type === 'structure' ? entry.value : [];
+    if (classId?.type !== 'long-unsigned' || name?.type !== 'octet-string' || name.value.length !== 6) {
+      problems.push('an entry is not {base name, class, version, logical name}');
+      return [];
+    }
+    const attributes = (classTable[classId.value]?.attributes ?? []).map((_, i) => ({
+      id: i + 2,
+      access: 1,
+      selectors: [],
+    }));
+    const number = version?.type === 'unsigned' ? version.value : 0;
+    return [{ classId: classId.value, version: number, logicalName: name.value.join('.'), attributes, methods: [] }];
+  });
+  return { objects, problems };
+}
+
+/**
+ * The values of one object by attribute. Of a buffer the newest `rows` entries, or all where the meter cannot select;
+ * 0 leaves buffers out.
+ */
+export async function readObject(session: Session, object: ListedObject, rows: number): Promise<Map<number, Seen>> {
+  const { classId, logicalName } = object;
+  const seen = new Map<number, Seen>();
+  const isBuffer = (id: number) => classId === profileGeneric && id === buffer;
+  // The list of an association holds all that is read here one by one.
+  const isList = (id: number) => (classId === 15 || classId === 12) && id === 2;
+  const plain = object.attributes.filter(
+    ({ id, access }) => id > 1 && readableModes.has(access) && !isBuffer(id) && !isList(id),
+  );
+  if (plain.length > 0) {
+    const results = await session.get(plain.map(({ id }) => ({ classId, logicalName, attribute: id })));
+    plain.forEach(({ id }, i) => seen.set(id, results[i]));
+  }
+  const entries = object.attributes.find(({ id, access }) => isBuffer(id) && readableModes.has(access));
+  if (!entries || rows === 0) return seen;
+  const counted = seen.get(entriesInUse);
+  const count =
+    counted && 'data' in counted && counted.data.type === 'double-long-unsigned' ? counted.data.value : undefined;
+  const attribute = { classId, logicalName, attribute: buffer };
+  if (count !== undefined && count > rows) {
+    const [newest] = await session.get([{ ...attribute, selection: byEntry(count - rows + 1, count) }]);
+    if (newest && 'data' in newest) return seen.set(buffer, newest);
+  }
+  const [whole] = await session.get([attribute]);
+  return seen.set(buffer, whole);
+}

@@ -1,0 +1,88 @@
+/** The technician's commands as processes, against simulated meters on a real pty and real TCP connections. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { until } from '../broker.ts';
+import { children, folder, gateway, node, run, simulate } from '../programs.ts';
+
+const secret = { env: { METER_SECRET: 'meter' } };
+const reading = ['--client', '17', '--auth', 'lls'];
+
+describe('meter-gateway browse', () => {
+  test('objects with rights and values; a snapshot that the simulator serves as a meter', async () => {
+    const { device } = await simulate(['--pty', join(folder, 'browse-tty')]);
+    const file = join(folder, 'meter.json');
+    const first = await run(gateway, ['browse', device, ...reading, '--rows', '30', '--save', file], secret);
+    expect(first.err).toBe(`13 objects saved in ${file}\n`);
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(/0-0:1\.0\.0\*255 +Clock \(8\) version 0\n +2 time +rw +0x07e/);
+    expect(first.out).toMatch(/methods 1, 2/);
+
+    const served = await simulate(['--snapshot', file, '--tcp', '0']);
+    const again = await run(gateway, ['browse', served.device, ...reading, '--json'], secret);
+    const objects = again.out.trim().split('\n');
+    expect(objects).toHaveLength(13);
+    type Saved = { objects: { name: string; attributes: { id: number; value?: string }[] }[] };
+    const saved = JSON.parse(readFileSync(file, 'utf8')) as Saved;
+    const clock = (all: Saved['objects']) => all.find(({ name }) => name === '0-0:1.0.0*255')?.attributes[0]?.value;
+    // The clock of the file stands still: what was true when it was taken.
+    expect(clock(objects.map((line) => JSON.parse(line) as Saved['objects'][0]))).toBe(clock(saved.objects));
+
+    const taken = await run(gateway, ['browse', served.device, ...reading, '--save', file], secret);
+    expect(taken.code).toBe(2);
+    expect(taken.err).toContain('EEXIST');
+    const missing = await run(gateway, ['browse', served.device, ...reading, '--only', '1-0:99.99.0*255'], secret);
+    expect(missing.code).toBe(2);
+    expect(missing.err).toContain('the object list has no 1-0:99.99.0*255');
+  });
+});
+
+describe('meter-gateway listen', () => {
+  function listening(line: string, args: string[], env: object = {}) {
+    const child = spawn(node, [gateway, 'listen', line, ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    children.push(child);
+    const it = { out: '', err: '', code: undefined as number | null | undefined };
+    child.stdout.on('data', (chunk: Buffer) => (it.out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (it.err += chunk.toString()));
+    child.once('exit', (code) => (it.code = code));
+    return { it, child };
+  }
+  test('meters that connect to us: every list read, then the end', async () => {
+    const { it } = listening('tcp://127.0.0.1:0', ['--count', '3', '--json']);
+    await until(() => /listening on tcp:\/\/127\.0\.0\.1:\d+/.test(it.err), `listening ${it.err}`);
+    const port = /:(\d+)\n/.exec(it.err)?.[1] as string;
+    await simulate(['--push', '1', '--push-to', port]);
+    await until(() => it.code !== undefined, 'three lists');
+    expect(it.code).toBe(0);
+    const lists = it.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { kind: string; readings: { object: string; unit: string | null }[] });
+    expect(lists.map(({ kind }) => kind)).toEqual(Array.from({ length: 3 }, () => 'data-notification'));
+    expect(lists[0]?.readings.map(({ object, unit }) => [object, unit])).toEqual([
+      ['0-0:1.0.0*255', null],
+      ['1-0:1.8.0*255', 'Wh'],
+      ['1-0:2.8.0*255', null],
+    ]);
+  });
+  test('a serial line; SIGTERM ends it', async () => {
+    const { device } = await simulate(['--push', '1', '--pty', join(folder, 'push-tty')]);
+    const { it, child } = listening(device, []);
+    await until(() => it.out.includes('1-0:1.8.0*255'), `a list ${it.err}`);
+    expect(it.out).toMatch(/data-notification {2}not ciphered/);
+    child.kill('SIGTERM');
+    await until(() => it.code !== undefined, 'the end');
+    expect(it.code).toBe(0);
+  });
+  test('a port that is taken, a model that is not there', async () => {
+    const { device } = await simulate(['--tcp', '0']);
+    const taken = await run(gateway, ['listen', device]);
+    expect(taken.code).toBe(3);
+    expect(taken.err).toContain('EADDRINUSE');
+    expect((await run(gateway, ['listen', 'tcp://127.0.0.1:0', '--model', 'nonsense'])).code).toBe(2);
+  });
+});
