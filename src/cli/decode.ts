@@ -5,13 +5,14 @@ import { rowJson } from '../reading/load-profile-row.ts';
 import { parseExchange } from './exchange-file.ts';
 import { explain, explainedJson, requireReadable } from './explain.ts';
 import { decodeKeys } from './secret.ts';
+import { messageXml, xmlEnd, xmlHead } from './xml.ts';
 
 /** Larger than any recording of a session. */
 const inputLimit = 64 << 20;
 
 export function decodeInput(
   file: string,
-  options: { json?: boolean; rows?: boolean; keys?: string },
+  options: { json?: boolean; rows?: boolean; xml?: boolean; keys?: string },
   print: (line: string) => void,
 ): number {
   let octets: Buffer;
@@ -24,7 +25,9 @@ export function decodeInput(
   const explanation = explain(parseExchange(octets.toString('latin1')), decodeKeys(options.keys, process.env));
   requireReadable(explanation);
   if (options.rows) for (const row of explanation.rows) print(JSON.stringify(rowJson(row)));
-  else {
+  else if (options.xml) {
+    for (const line of [...xmlHead, ...explanation.frames.flatMap(messageXml), xmlEnd]) print(line);
+  } else {
     for (const frame of explanation.frames) {
       if (options.json) print(JSON.stringify(explainedJson(frame)));
       else {

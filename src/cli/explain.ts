@@ -489,7 +489,15 @@ export function explainedJson(explained: Explained): Record<string, unknown> {
     }
     return value;
   };
-  return { ...explained, apdu: plain(explained.apdu) };
+  const { apdu } = explained;
+  // A password and a key are in the recording; they need not be in what is made of it.
+  const secretive =
+    apdu?.kind === 'aarq' && apdu.mechanism === mechanism.lls
+      ? { ...apdu, authenticationValue: '(withheld)' }
+      : apdu?.kind === 'initiate-request' && apdu.dedicatedKey
+        ? { ...apdu, dedicatedKey: '(withheld)' }
+        : apdu;
+  return { ...explained, apdu: plain(secretive) };
 }
 
 export function requireReadable(explanation: Explanation): void {

@@ -126,8 +126,9 @@ program
   .argument('[file]', 'file, or - for standard input', '-')
   .option('--json', 'one JSON line for each frame')
   .option('--rows', 'only the load profile rows found in it, one JSON line each')
+  .option('--xml', 'one XML document in the style of DLMS tools')
   .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
-  .action((file: string, options: { json?: boolean; rows?: boolean; keys?: string }) =>
+  .action((file: string, options: { json?: boolean; rows?: boolean; xml?: boolean; keys?: string }) =>
     runCommand(() => decodeInput(file, options, print)),
   );
 

@@ -38,6 +38,22 @@ describe('meter-gateway browse', () => {
   });
 });
 
+test('the password goes over the line, not into the trace, and decode still reads it', async () => {
+  const { device } = await simulate(['--tcp', '0', '--password', 'pa55w0rd']);
+  const trace = join(folder, 'secret.tap');
+  const result = await run(gateway, ['read', device, ...reading, '--trace', trace], {
+    env: { METER_SECRET: 'pa55w0rd' },
+  });
+  expect(result.code).toBe(0);
+  const text = readFileSync(trace, 'utf8').replaceAll(' ', '').toLowerCase();
+  expect(text).not.toContain(Buffer.from('pa55w0rd').toString('hex'));
+  for (const style of [[], ['--json'], ['--xml']]) {
+    const decoded = await run(gateway, ['decode', trace, ...style]);
+    expect(decoded.code).toBe(0);
+    expect(decoded.err).toBe('');
+  }
+});
+
 describe('meter-gateway listen', () => {
   function listening(line: string, args: string[], env: object = {}) {
     const child = spawn(node, [gateway, 'listen', line, ...args], {
