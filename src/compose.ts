@@ -12,7 +12,7 @@ import { type BirthPayload, contractVersion, type HealthPayload, topics } from '
 import { parseSelector } from './line/open-port.ts';
 import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
-import type { MeterModel } from './meter/model.ts';
+import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
 import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/runner.ts';
 import type { Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
@@ -104,16 +104,18 @@ export function compose(config: Config, world: World): House {
       muteLimit: muteLimit(port.meter.length),
     });
     const meters = port.meter.map((meter): PolledMeter => {
-      const model = world.models.get(meter.model);
+      const detected = meter.model === 'auto';
+      const model = world.models.get(detected ? genericModel.name : meter.model);
       if (!model) {
         throw new Failure(
           'config-invalid',
-          `meter ${meter.id}: no model '${meter.model}'; there are ${[...world.models.keys()].join(', ')}`,
+          `meter ${meter.id}: no model '${meter.model}'; there are auto, ${[...world.models.keys()].join(', ')}`,
         );
       }
       const security = securityOf(meter);
       return {
         ...(security && { security }),
+        ...(detected && { detectFrom: [...world.models.values()] }),
         origin: { meter: meter.id, point: meter.point, serial: meter.serial },
         access: {
           link: port.link,
@@ -121,7 +123,10 @@ export function compose(config: Config, world: World): House {
           signOnAddress: port.meter.length > 1 ? meter.serial : '',
           client: meter.client,
           logical: meter.server,
-          physical: meter.physical,
+          // Several meters on one line are told apart by their physical address, which most makers form from the serial.
+          physical:
+            meter.physical ??
+            (port.link === 'hdlc' && port.meter.length > 1 ? physicalAddressOf(model, meter.serial) : undefined),
           auth: meter.auth,
           systemTitle,
           challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(world.random() * 256)),

@@ -1,6 +1,6 @@
 /** The whole house in virtual time. */
 import { describe, expect, test } from 'vitest';
-import { millis } from '../src/base/time.ts';
+import { dayMs, millis } from '../src/base/time.ts';
 import { isUnfit, parsePayload, healthPayload, statePayload } from '../src/forward/payload.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
@@ -332,4 +332,36 @@ test('another meter at a configured address: nothing of it is taken', async () =
   const { ports } = await it.house.snapshot();
   expect(ports[0]?.meters[1]).toMatchObject({ verdict: 'IDENTITY_MISMATCH', intervalsRead: 0 });
   expect([...it.ingest.values.keys()].some((key) => key.startsWith(`m${configured}`))).toBe(false);
+});
+
+describe('meter models', () => {
+  /** How often the capture objects of the load profile were asked for. */
+  async function askedFor(days: number, scenario: Parameters<typeof virtualHouse>[0], model: string) {
+    const it = await virtualHouse(scenario, {
+      meter: `client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "${model}"`,
+    });
+    it.broker.connect();
+    const { bus } = it.simulated;
+    const receive = bus.receive.bind(bus);
+    let asked = 0;
+    bus.receive = (octets, now) => {
+      if (Buffer.from(octets).toString('hex').includes('00070100630100ff03')) asked++;
+      receive(octets, now);
+    };
+    await it.run(days * dayMs);
+    const [one] = it.compare(120_000).values();
+    expect(one?.wrong).toEqual([]);
+    expect(one?.right).toBe(one?.expected);
+    await it.clock.complete(it.house.stop());
+    return asked;
+  }
+  const idis = { meters: { device_name: 'SIM1030060120001' } };
+  test('auto: found out by the name; the layout is read once, for the change counter proves it', async () => {
+    // Once as the generic model, before the name was known, and once as IDIS.
+    expect(await askedFor(3, idis, 'auto')).toBeLessThanOrEqual(2);
+  });
+  test('without a change counter the layout is read again every day', async () => {
+    expect(await askedFor(3, {}, 'auto')).toBeGreaterThanOrEqual(3);
+    expect(await askedFor(3, idis, 'generic')).toBeGreaterThanOrEqual(3);
+  });
 });

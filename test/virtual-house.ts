@@ -6,7 +6,7 @@ import { parseConfig } from '../src/config/load.ts';
 import { fromHex } from '../src/base/hex.ts';
 import { silentLog } from '../src/base/log.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
-import { genericModel } from '../src/meter/model.ts';
+import { meterModels } from '../src/config/meter-models.ts';
 import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
@@ -72,7 +72,7 @@ export async function virtualHouse(
       log: silentLog,
       store,
       counters: new Counters(counters),
-      models: new Map([[genericModel.name, genericModel]]),
+      models: meterModels(),
       version: '0',
       boot: 'b',
       random: seeded(1),

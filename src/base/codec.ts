@@ -45,12 +45,6 @@ export function fixed(size: number): Codec<Uint8Array> {
   };
 }
 
-/** All octets that are left. */
-export const remainder: Codec<Uint8Array> = {
-  read: (r) => r.rest(),
-  write: (w, value) => w.put(value),
-};
-
 export function mapped<A, B>(codec: Codec<A>, from: (a: A, r: Reader) => B, to: (b: B) => A): Codec<B> {
   return { read: (r) => from(codec.read(r), r), write: (w, value) => codec.write(w, to(value)) };
 }

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
+import type { MeterModel } from '../meter/model.ts';
+import { meterModels } from './meter-models.ts';
 import { type Config, configSchema, crossCheck } from './schema.ts';
 
 export interface Loaded {
@@ -63,7 +65,11 @@ function problemOf(issue: v.BaseIssue<unknown>): string {
   return `${at || '(top)'}: ${issue.message}${given}`;
 }
 
-export function parseConfig(text: string, name: string): Loaded {
+export function parseConfig(
+  text: string,
+  name: string,
+  models: ReadonlyMap<string, MeterModel> = meterModels(),
+): Loaded {
   let table: unknown;
   try {
     table = parse(text);
@@ -77,7 +83,7 @@ export function parseConfig(text: string, name: string): Loaded {
       [`${name}:`, ...result.issues.map((issue) => `  ${problemOf(issue)}`)].join('\n'),
     );
   }
-  const { errors, warnings } = crossCheck(result.output);
+  const { errors, warnings } = crossCheck(result.output, models);
   if (errors.length > 0) {
     throw new Failure(
       'config-invalid',

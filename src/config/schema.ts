@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { topicPart } from '../forward/payload.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { dayMs } from '../base/time.ts';
 
 const whole = (low: number, high: number) =>
@@ -49,6 +50,7 @@ const meter = v.strictObject({
   id: topicPart,
   point: text,
   serial: text,
+  /** A name of hardware/meters, or auto: found out by the meter's logical device name. */
   model: v.optional(text, 'generic'),
   client: v.optional(whole(1, 127), 1),
   server: v.optional(whole(0, 16_383), 1),
@@ -122,7 +124,11 @@ interface Problem {
   readonly message: string;
 }
 /** What one key alone cannot show: duplicates and things that exclude each other. */
-export function crossCheck(config: Config): { errors: Problem[]; warnings: Problem[] } {
+/** `models`: their address formulas. */
+export function crossCheck(
+  config: Config,
+  models: ReadonlyMap<string, MeterModel>,
+): { errors: Problem[]; warnings: Problem[] } {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
   const seen = new Map<string, string>();
@@ -146,7 +152,13 @@ export function crossCheck(config: Config): { errors: Problem[]; warnings: Probl
       const here = `${at}.meter[${j}]`;
       unique('meter id', aMeter.id, `${here}.id`);
       unique('serial', aMeter.serial, `${here}.serial`);
-      unique(`address on ${aPort.name}`, `${aMeter.server}/${aMeter.physical ?? '-'}`, `${here}.server`);
+      // Left out, the physical address is formed from the serial number, by the model's formula.
+      const byFormula =
+        aPort.link === 'hdlc' && aPort.meter.length > 1
+          ? physicalAddressOf(models.get(aMeter.model) ?? genericModel, aMeter.serial)
+          : undefined;
+      const address = aMeter.physical ?? byFormula ?? '-';
+      unique(`address on ${aPort.name}`, `${aMeter.server}/${address}`, `${here}.server`);
       if (aMeter.id === '_')
         errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
       const wantsSecret = aMeter.auth !== 'none' && aMeter.auth !== 'hls-gmac';

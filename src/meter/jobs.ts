@@ -4,7 +4,7 @@ import { type Clock, later, type Millis } from '../base/time.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import {
   byEntry,
   byRange,
@@ -26,6 +26,8 @@ export interface Identity {
   readonly serial: string | undefined;
   /** Meter clock minus gateway clock; undefined where the clock names no instant. */
   readonly clockDeviationMs: number | undefined;
+  /** Changes of the configuration so far; undefined where the model names no counter or the meter refuses it. */
+  readonly changes: bigint | undefined;
 }
 
 export const stampReading = (model: MeterModel): StampReading => ({
@@ -54,14 +56,17 @@ const textOf = (data: Data | undefined): string | undefined => {
 const clockOctets = (data: Data | undefined): Uint8Array | undefined =>
   data?.type === 'octet-string' || data?.type === 'date-time' ? data.value : undefined;
 
-/** Logical device name, serial number and clock, in one request where lists are allowed. */
+/** Logical device name, serial number, clock and change counter, in one request where lists are allowed. */
 export async function identify(session: Session, clock: Clock, model: MeterModel): Promise<Identity> {
   const before = clock.wall();
-  const [name, serial, time] = await session.get([
+  const counter = model.change_counter === undefined ? undefined : parseLogicalName(model.change_counter);
+  const [name, serial, time, changes] = await session.get([
     attribute(1, '0.0.42.0.0.255', 2),
     attribute(1, '0.0.96.1.0.255', 2),
     attribute(8, '0.0.1.0.0.255', 2),
+    ...(counter === undefined ? [] : [attribute(1, counter, 2)]),
   ]);
+  const counted = dataOf(changes);
   const octets = clockOctets(dataOf(time));
   const meterClock = octets && utcOf(octets, stampReading(model));
   // The answer was made between the request and now: the middle is the fairest guess.
@@ -70,6 +75,7 @@ export async function identify(session: Session, clock: Clock, model: MeterModel
     logicalDeviceName: textOf(dataOf(name)),
     serial: textOf(dataOf(serial)),
     clockDeviationMs: meterClock === undefined ? undefined : Math.round(meterClock - gatewayClock),
+    changes: counted && integerOf(counted),
   };
 }
 
@@ -178,6 +184,7 @@ export async function readRange(
   to: Millis,
   columns?: readonly CaptureObject[],
 ): Promise<LoadProfileRow[]> {
+  if (model.selection === 'entry') return readRangeByEntry(session, layout, model, from, to);
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
   const selection = byRange(later(from, -boundMs), later(to, boundMs), deviation, columns);
   const asked = columns ? { ...layout, columns } : layout;
@@ -191,6 +198,42 @@ export async function readRange(
     throw error;
   }
 }
+
+/**
+ * The same by numbers, for meters that do not select by range: the newest entry tells which numbers the range must have.
+ * Rows that are missing only make the numbers of older ones higher than that.
+ */
+async function readRangeByEntry(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  from: Millis,
+  to: Millis,
+): Promise<LoadProfileRow[]> {
+  const count = Number(integerOf(await session.value(attribute(7, layout.profile, 7))) ?? 0n);
+  if (count === 0) return [];
+  const newest = layout.descending ? 1 : count;
+  const [row] = await readEntries(session, layout, model, newest, newest);
+  const end = row?.end ?? null;
+  if (end === null || layout.capturePeriodMs === 0)
+    throw new Failure('malformed-octets', 'the newest row has no stamp');
+  const back = (stamp: Millis) => Math.max(0, Math.floor((end - stamp) / layout.capturePeriodMs));
+  // Numbered from the newest, 1, whatever the order of the buffer.
+  let far = Math.min(count, back(from) + 2);
+  let near = Math.min(count, Math.max(1, back(to)));
+  const rows: LoadProfileRow[] = [];
+  for (;;) {
+    const [first, last] = layout.descending ? [near, far] : [count + 1 - far, count + 1 - near];
+    const read = await readEntries(session, layout, model, first, last);
+    rows.push(...read);
+    if (near === 1 || read.some(({ end: stamp }) => stamp !== null && stamp >= to)) break;
+    far = near - 1;
+    near = Math.max(1, near - entriesStep);
+  }
+  return rows.filter(({ end: stamp }) => stamp === null || (stamp >= from && stamp <= to));
+}
+/** Rows asked for in one go where missing rows have moved the numbers. */
+const entriesStep = 24;
 
 /** Entries first to last, counted from 1. */
 export const readEntries = (

@@ -53,6 +53,11 @@ export const meterModelSchema = v.strictObject({
   push_lists: v.optional(v.array(v.strictObject({ objects: v.pipe(v.array(obisCode), v.minLength(1)) })), []),
   /** In pushes `06 09` stands for `09 06` before an OBIS code (meter-quirks 62). */
   push_swapped_obis: v.optional(v.boolean(), false),
+  /**
+   * Counts changes of the configuration (Blue Book 6.2.10): while it stands still, capture objects and scalers are not
+   * read again. Left out: they are read again every day.
+   */
+  change_counter: v.optional(obisCode),
   /** The companion specification that the event codes follow. */
   companion: v.optional(v.picklist(['idis', 'dsmr']), 'idis'),
   /** Logical device names of this model, as a regular expression; for detection. */
@@ -99,6 +104,6 @@ export function physicalAddressOf(model: MeterModel, serial: string): number | u
   }
 }
 
-/** The first model whose names fit; detection by logical device name (Blue Book 4.1.8.1). */
-export const detectModel = (models: readonly MeterModel[], logicalDeviceName: string): MeterModel | undefined =>
-  models.find(({ detect }) => detect !== undefined && RegExp(detect).test(logicalDeviceName));
+/** The model whose names fit; detection by logical device name (Blue Book 4.1.8.1). No name fits two models. */
+export const detectModel = (models: Iterable<MeterModel>, logicalDeviceName: string): MeterModel | undefined =>
+  [...models].find(({ detect }) => detect !== undefined && RegExp(detect).test(logicalDeviceName));

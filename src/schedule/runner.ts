@@ -13,6 +13,7 @@ import {
   readRegisters,
   requireIdentity,
 } from '../meter/jobs.ts';
+import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
@@ -38,6 +39,8 @@ export interface PolledMeter {
   /** Without ciphering; the runner adds it for each session. */
   readonly access: MeterAccess;
   readonly security?: MeterSecurity;
+  /** Where the model is found out by the meter's name: the models to choose from. */
+  readonly detectFrom?: readonly MeterModel[];
   readonly profiles: readonly {
     readonly profile: string;
     readonly periodMs: number;
@@ -92,6 +95,8 @@ const readingEveryMs = dayMs;
 
 interface MeterState {
   readonly polled: PolledMeter;
+  /** As configured, or as the meter's name told. */
+  model: MeterModel;
   failures: number;
   refused: number;
   notBefore: Millis;
@@ -100,7 +105,7 @@ interface MeterState {
   lastSuccess: Millis | undefined;
   lastError: Failure | undefined;
   identity: Identity | undefined;
-  layouts: Map<string, { layout: ProfileLayout; at: Millis }>;
+  layouts: Map<string, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
   readingAt: Millis | undefined;
   recent: { damaged: number; repeated: number }[];
   intervalsRead: number;
@@ -125,6 +130,7 @@ export class PortRunner {
         polled.origin.meter,
         {
           polled,
+          model: polled.access.model,
           failures: 0,
           refused: 0,
           notBefore: millis(0),
@@ -204,7 +210,8 @@ export class PortRunner {
   /** One session with one meter. Every outcome ends in the meter's state; nothing is thrown. */
   private async turn(state: MeterState, slices: readonly PlannedSlice[], signal: AbortSignal): Promise<void> {
     const { clock, owner, log } = this.settings;
-    const { access, origin } = state.polled;
+    const { origin } = state.polled;
+    const access = { ...state.polled.access, model: state.model };
     const started = clock.now();
     state.lastTurn = started;
     this.busyWith = origin.meter;
@@ -225,8 +232,9 @@ export class PortRunner {
           ciphering: await this.cipheringFor(state, security, port, adapted),
         });
       await session.connect();
-      state.identity = await identify(session, clock, access.model);
+      state.identity = await identify(session, clock, state.model);
       requireIdentity(state.identity, origin.serial);
+      this.detect(state);
       for (const slice of slices) {
         if (signal.aborted) break;
         await this.slice(state, session, slice);
@@ -316,18 +324,36 @@ export class PortRunner {
     };
   }
 
+  /** From the next session on the link runs as the model wants it; stamps are read so at once. */
+  private detect(state: MeterState): void {
+    const { detectFrom, origin } = state.polled;
+    const name = state.identity?.logicalDeviceName;
+    const found = detectFrom && name !== undefined ? detectModel(detectFrom, name) : undefined;
+    if (!found || found === state.model) return;
+    this.settings.log.info({ meter: origin.meter, logicalDeviceName: name, model: found.name }, 'meter model detected');
+    state.model = found;
+    state.layouts.clear();
+  }
+
   private async layout(state: MeterState, session: Session, profile: string): Promise<ProfileLayout> {
     const { clock } = this.settings;
     const cached = state.layouts.get(profile);
-    if (cached && clock.now() - cached.at < layoutLifeMs) return cached.layout;
+    const changes = state.identity?.changes;
+    if (cached) {
+      // A counter of changes that stands still proves the layout; without one its age must do.
+      const proven = changes !== undefined && changes === cached.changes;
+      const young = changes === undefined && clock.now() - cached.at < layoutLifeMs;
+      if (proven || young) return cached.layout;
+    }
     const layout = await readLayout(session, profile);
-    state.layouts.set(profile, { layout, at: clock.now() });
+    state.layouts.set(profile, { layout, at: clock.now(), changes });
     return layout;
   }
 
   private async slice(state: MeterState, session: Session, slice: PlannedSlice): Promise<void> {
     const { clock, store, log } = this.settings;
-    const { access, origin, profiles } = state.polled;
+    const { origin, profiles } = state.polled;
+    const { model } = state;
     const settings = profiles.find(({ profile }) => profile === slice.profile) as PolledMeter['profiles'][number];
     const layout = await this.layout(state, session, slice.profile);
     if (layout.capturePeriodMs !== settings.periodMs) {
@@ -339,7 +365,7 @@ export class PortRunner {
     let rows: Awaited<ReturnType<typeof readRange>>;
     try {
       // The row stamped with the start of the slice gives the register before its first interval.
-      rows = await readRange(session, layout, access.model, slice.from, slice.to);
+      rows = await readRange(session, layout, model, slice.from, slice.to);
     } catch (error) {
       // The columns may have changed under a cached layout.
       if (error instanceof Failure && error.code === 'malformed-octets') state.layouts.delete(slice.profile);

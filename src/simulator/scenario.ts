@@ -29,6 +29,9 @@ const meterFields = {
   push_s: whole(1, 86_400),
   /** Pushed lists are ciphered with the keys above (general-glo-ciphering). */
   push_ciphered: v.boolean(),
+  referencing: v.picklist(['logical-name', 'short-name']),
+  /** Logical device name, for the detection of models. */
+  device_name: v.pipe(v.string(), v.regex(/^[\x20-\x7e]{16}$/)),
   /** A file of `meter-gateway browse --save`: the meter has those objects, and their values stand still. */
   snapshot: v.string(),
   /** HDLC physical address; left out: serial mod 10000 + 1000, as on many meters. */
@@ -187,6 +190,8 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       driftPpm: drift,
       start,
       quirks: odd,
+      ...(own.referencing && { referencing: own.referencing }),
+      ...(own.device_name !== undefined && { deviceName: own.device_name }),
       ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),
     });
   });

@@ -4,6 +4,7 @@ import { Secret } from '../base/secret.ts';
 import { later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import { Ciphering } from '../dlms/association/ciphering.ts';
+import { proposedWithShortNames } from '../dlms/association/client.ts';
 import { type ServerClient, serverConformance, type ServerMischief } from '../dlms/association/server.ts';
 import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
 import { clockColumn, type CaptureObject, captureObjectData, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
@@ -16,6 +17,7 @@ import {
   type ServerObject,
   structure,
 } from '../dlms/cosem/server-object.ts';
+import { associationBaseName, associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import { type Snapshot, snapshotServer } from '../dlms/cosem/snapshot.ts';
 import { serverAddress } from '../dlms/hdlc/frame.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
@@ -58,6 +60,9 @@ export interface VirtualMeterSettings {
   readonly start: Millis;
   /** What this meter does against the rules. */
   readonly quirks: readonly QuirkName[];
+  readonly referencing?: 'logical-name' | 'short-name';
+  /** Logical device name; left out: SIM and the serial number. */
+  readonly deviceName?: string;
   /** Serves these objects instead of its own. */
   readonly snapshot?: Snapshot;
 }
@@ -103,6 +108,15 @@ function projected(buffer: Data, columns: readonly CaptureObject[], selection: S
   });
   return { type: 'array', value };
 }
+
+/** Base names of a meter with short-name referencing: the association where it always is, the others far enough apart. */
+const baseNames = (objects: readonly ServerObject[]): Map<string, number> =>
+  new Map(
+    objects.map(({ logicalName }, i) => [
+      logicalName,
+      logicalName === associationShortNameObject ? associationBaseName : 0x1000 + i * 0x100,
+    ]),
+  );
 
 /** General blocks nobody asked for: streamed, the last one marked (Green Book 9.4.6.13). */
 function inBlocks(apdu: Uint8Array, size: number): Uint8Array[] {
@@ -288,6 +302,8 @@ export class VirtualMeter {
         nextCounter: () => ++this.ownCounter,
       },
     };
+    const objects = settings.snapshot ? snapshotServer(settings.snapshot) : this.objects();
+    const shortNamed = settings.referencing === 'short-name';
     return new ServerStack({
       link:
         settings.link === 'wrapper'
@@ -331,8 +347,9 @@ export class VirtualMeter {
           [gmacClient, gmac],
           [6, { mechanism: 'hls-sha256', secret }],
         ]),
-        objects: settings.snapshot ? snapshotServer(settings.snapshot) : this.objects(),
-        conformance: serverConformance,
+        objects,
+        conformance: shortNamed ? serverConformance | proposedWithShortNames : serverConformance,
+        ...(shortNamed && { shortNames: baseNames(objects) }),
         maxPdu: settings.maxPdu,
         systemTitle: systemTitle(settings.serial),
         challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(this.random() * 256)),
@@ -479,16 +496,21 @@ export class VirtualMeter {
       },
     });
     const period = settings.periodS;
+    const association: ServerObject = {
+      classId: 15,
+      version: 1,
+      logicalName: associationShortNameObject,
+      attributes: [readable(2, array()), readable(8, { type: 'enum', value: 2 })],
+    };
     return [
-      {
-        classId: 15,
-        version: 1,
-        logicalName: '0.0.40.0.0.255',
-        attributes: [readable(2, array()), readable(8, { type: 'enum', value: 2 })],
-      },
-      data('0.0.42.0.0.255', octets(Buffer.from(logicalDeviceName(settings.serial)))),
+      settings.referencing === 'short-name'
+        ? { ...association, classId: 12, attributes: [readable(2, array())] }
+        : association,
+      data('0.0.42.0.0.255', octets(Buffer.from(settings.deviceName ?? logicalDeviceName(settings.serial)))),
       data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
       data(statusName, () => u8(0)),
+      // Changes of the configuration: none happen yet.
+      data('0.0.96.2.0.255', u32(0)),
       // What the meter heard last from the client by GMAC: whoever is behind reads it with the public client.
       data(invocationCounterName, () => u32(Math.max(0, this.heard.get(gmacClient) ?? 0))),
       {
