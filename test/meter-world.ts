@@ -1,6 +1,6 @@
 /** A session with a simulated meter in virtual time. */
 import { Secret } from '../src/base/secret.ts';
-import { millis } from '../src/base/time.ts';
+import { type Millis, millis } from '../src/base/time.ts';
 import { genericModel } from '../src/meter/model.ts';
 import { type MeterAccess, Session } from '../src/meter/session.ts';
 import { buildBus, parseScenario, type ScenarioInput } from '../src/simulator/scenario.ts';
@@ -10,9 +10,9 @@ import { virtualPort } from './virtual-port.ts';
 export const start = millis(Date.UTC(2026, 10, 24, 12, 20));
 export const profile = '1.0.99.1.0.255';
 
-export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess> = {}) {
-  const clock = new VirtualClock(start);
-  const house = buildBus(parseScenario(scenario), start);
+export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess> = {}, at: Millis = start) {
+  const clock = new VirtualClock(at);
+  const house = buildBus(parseScenario(scenario), at);
   const port = virtualPort(house.bus, clock);
   const meter = house.meters[0] as (typeof house.meters)[0];
   const baud = house.bus.lineBaud || 9600;

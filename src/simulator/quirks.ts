@@ -42,6 +42,8 @@ export interface Quirk {
   readonly sent?: (rows: VirtualRow[]) => VirtualRow[];
   /** The value of the buffer as it is sent. */
   readonly buffer?: (buffer: Data) => Data | { refused: number };
+  /** What is made of the clock's stamp. */
+  readonly clock?: (octets: Uint8Array) => Uint8Array;
   /** What is made of a selection. */
   readonly select?: (selection: Selection) => Selection | { refused: number };
   /** What is done with a list that the meter sends unasked. */
@@ -740,6 +742,17 @@ export const quirks = {
       const at = utcOf(octets);
       return at === undefined ? octets : dateTimeOctets(at, { min: -120, written: false });
     }),
+  },
+  'clock-without-deviation': {
+    number: 69,
+    what: 'the clock leaves its deviation open',
+    client: 'model field stamp_deviation_min; without it the clock tells no instant and is not set',
+    clock: (octets) => {
+      const changed = octets.slice();
+      changed[9] = 0x80;
+      changed[10] = 0;
+      return changed;
+    },
   },
   'exclusive-bounds': {
     number: 70,

@@ -17,9 +17,15 @@ const meterFields = {
   depth_days: whole(1, 400),
   history_days: whole(0, 400),
   deviation_min: whole(-840, 840),
+  /** European summer time. */
+  dst: v.boolean(),
   password: v.string(),
   /** Keys of the client by HLS-GMAC (address 5), 16 or 32 octets in hex; those of the recorded meter where left out. */
   encryption_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
+  master_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
+  /** Octets of a block of the firmware image, and blocks that are acknowledged and lost once. */
+  image_block: whole(16, 4096),
+  image_loses: v.array(whole(0, 65_535)),
   authentication_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
   max_info: whole(32, 2030),
   window: whole(1, 7),
@@ -176,10 +182,20 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       periodS: own.period_s ?? 3600,
       depthDays: own.depth_days ?? 60,
       installed: millis(Math.floor((start - (own.history_days ?? 60) * dayMs) / dayMs) * dayMs),
-      deviationMin: own.deviation_min ?? 0,
+      deviationMin: own.deviation_min ?? (own.dst ? -120 : 0),
+      dst: own.dst ?? false,
       password: own.password ?? 'meter',
       encryptionKey: own.encryption_key ?? '000102030405060708090a0b0c0d0e0f',
       authenticationKey: own.authentication_key ?? 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
+      masterKey: own.master_key ?? '0f0e0d0c0b0a09080706050403020100',
+      image: {
+        blockSize: own.image_block ?? 128,
+        enabled: true,
+        verifyMs: 20_000,
+        // The last octet makes the sum of all a multiple of 256: a check that tests can meet.
+        verify: (image) => image.reduce((sum, octet) => (sum + octet) & 0xff, 0) === 0,
+        loses: new Set(own.image_loses),
+      },
       maxInfo: forced.maxInfo ?? own.max_info ?? 1024,
       window: own.window ?? 1,
       maxPdu: forced.maxPdu ?? own.max_pdu ?? 1024,

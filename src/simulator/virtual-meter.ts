@@ -1,7 +1,7 @@
 /** A virtual meter: COSEM objects over a seeded load curve and a clock that may be wrong. */
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
-import { later, type Millis, millis } from '../base/time.ts';
+import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import { Ciphering } from '../dlms/association/ciphering.ts';
 import { proposedWithShortNames } from '../dlms/association/client.ts';
@@ -25,7 +25,9 @@ import { ServerStack } from '../dlms/stack/server.ts';
 import { encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
 import { type Dark, type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
 import { type Memory, type Piece, type Quirk, type QuirkName, quirkOf } from './quirks.ts';
+import { type ImageSettings, type ImageState, imageTransfer, noImage } from './image-transfer.ts';
 import { type Random, seeded } from './random.ts';
+import { securitySetup, type SecurityState } from './security-setup.ts';
 
 export interface VirtualMeterSettings {
   readonly seed: number;
@@ -44,11 +46,17 @@ export interface VirtualMeterSettings {
   readonly depthDays: number;
   /** First instant with rows. */
   readonly installed: Millis;
+  /** Of standard time, from local time to UTC. */
   readonly deviationMin: number;
+  /** European summer time: an hour ahead from the last Sunday of March to that of October, 01:00 UTC. */
+  readonly dst: boolean;
   readonly password: string;
   /** Global encryption and authentication key of the client by HLS-GMAC, hex. */
   readonly encryptionKey: string;
   readonly authenticationKey: string;
+  /** Wraps new keys, hex. */
+  readonly masterKey: string;
+  readonly image: ImageSettings;
   readonly maxInfo: number;
   readonly window: number;
   readonly maxPdu: number;
@@ -109,6 +117,16 @@ function projected(buffer: Data, columns: readonly CaptureObject[], selection: S
   return { type: 'array', value };
 }
 
+/** From 01:00 UTC of the last Sunday of March to that of October. */
+export function isEuropeanSummer(at: Millis): boolean {
+  const year = new Date(at).getUTCFullYear();
+  const lastSunday = (month: number) => {
+    const last = new Date(Date.UTC(year, month + 1, 0, 1));
+    return last.getTime() - last.getUTCDay() * dayMs;
+  };
+  return at >= lastSunday(2) && at < lastSunday(9);
+}
+
 /** Base names of a meter with short-name referencing: the association where it always is, the others far enough apart. */
 const baseNames = (objects: readonly ServerObject[]): Map<string, number> =>
   new Map(
@@ -155,9 +173,22 @@ export class VirtualMeter {
   private pieces: Piece[] = [];
   private pushAt: Millis | undefined;
   private pushes = 0;
+  private keysChanged = false;
+  readonly image: ImageState = noImage();
+  readonly security: SecurityState;
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
+    const key = (hex: string) => new Secret(fromHex(hex));
+    this.security = {
+      keys: new Map([
+        [0, key(settings.encryptionKey)],
+        [2, key(settings.authenticationKey)],
+        [3, key(settings.masterKey)],
+      ]),
+      certificates: [],
+      policy: 0,
+    };
     this.curve = loadCurve(settings.seed, settings.serial, settings.dark);
     this.now = settings.start;
     this.quirks = settings.quirks.map(quirkOf);
@@ -218,7 +249,7 @@ export class VirtualMeter {
       { classId: 3, logicalName: import18, attribute: 3, dataIndex: 0 },
       { classId: 3, logicalName: export28, attribute: 2, dataIndex: 0 },
     ];
-    const clock = octets(dateTimeOctets(this.clock(this.now), settings.deviationMin));
+    const clock = octets(this.stamp(this.clock(this.now)));
     const [imported, exported] = this.registers(this.now);
     let body: Data = structure(array(...objects.map(captureObjectData)), clock, u32(imported), wh, u32(exported));
     for (const { push } of quirks) body = push?.list?.(body) ?? body;
@@ -245,11 +276,15 @@ export class VirtualMeter {
     const maxInfo = quirks.find(({ push }) => push?.maxInfo !== undefined)?.push?.maxInfo ?? 128;
     for (const part of block === undefined ? [apdu] : inBlocks(apdu, block)) this.stack.notify(part, 16, maxInfo);
   }
+  /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
+  private keysOfAssociation(): ProtectionKeys {
+    if (this.keysChanged) this.heard.clear();
+    this.keysChanged = false;
+    return this.keys();
+  }
   private keys(): ProtectionKeys {
-    return {
-      encryption: new Secret(fromHex(this.settings.encryptionKey)),
-      authentication: new Secret(fromHex(this.settings.authenticationKey)),
-    };
+    const { keys } = this.security;
+    return { encryption: keys.get(0) as Secret, authentication: keys.get(2) as Secret };
   }
 
   /** The next octets for the line. */
@@ -287,18 +322,22 @@ export class VirtualMeter {
 
   private newStack(): ServerStack {
     const { settings } = this;
+
     const own = serverAddress(settings.logical, settings.physical);
     const size = { maxInfoTransmit: settings.maxInfo, maxInfoReceive: settings.maxInfo };
     const window = { windowTransmit: settings.window, windowReceive: settings.window };
     const secret = new Secret(Buffer.from(settings.password));
     const password: ServerClient = { mechanism: 'lls', secret };
+    const keysNow = () => this.keysOfAssociation();
     const gmac: ServerClient = {
       mechanism: 'hls-gmac',
       ciphering: {
         suite: settings.encryptionKey.length === 64 ? 2 : 0,
         policy: 'authenticated-encrypted',
         wrapping: 'service',
-        keys: this.keys(),
+        get keys() {
+          return keysNow();
+        },
         nextCounter: () => ++this.ownCounter,
       },
     };
@@ -370,6 +409,17 @@ export class VirtualMeter {
     return [this.curve.register(0, at), this.curve.register(1, at)];
   }
 
+  private summer(at: Millis): boolean {
+    return this.settings.dst && isEuropeanSummer(at);
+  }
+  private deviation(at: Millis): number {
+    return this.settings.deviationMin - (this.summer(at) ? 60 : 0);
+  }
+  /** An instant as the meter writes it. */
+  private stamp(at: Millis): Uint8Array {
+    return dateTimeOctets(at, this.deviation(at), this.summer(at) ? 0x80 : 0);
+  }
+
   private drift(at: number): number {
     return ((at - this.settings.start) * this.settings.driftPpm) / 1e6;
   }
@@ -405,7 +455,8 @@ export class VirtualMeter {
       // Of a long outage only the first and the last period have rows; the first is written when the power is back.
       if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
       const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
-      rows.push({ end: millis(stamp), status: cut ? 0x80 : 0, registers: this.registers(at) });
+      const status = (cut ? 0x80 : 0) | (this.summer(millis(stamp)) ? 0x08 : 0);
+      rows.push({ end: millis(stamp), status, registers: this.registers(at) });
     }
     return this.quirks.reduce((changed, quirk) => quirk.rows?.(changed) ?? changed, rows);
   }
@@ -418,12 +469,7 @@ export class VirtualMeter {
   }
 
   private rowData(row: VirtualRow): Data {
-    return structure(
-      octets(dateTimeOctets(row.end, this.settings.deviationMin)),
-      u8(row.status),
-      u32(row.registers[0]),
-      u32(row.registers[1]),
-    );
+    return structure(octets(this.stamp(row.end)), u8(row.status), u32(row.registers[0]), u32(row.registers[1]));
   }
 
   private buffer(asked: Selection | undefined): Data | { refused: number } {
@@ -470,7 +516,7 @@ export class VirtualMeter {
     return array(
       ...this.events
         .filter(({ at }) => at <= this.now)
-        .map(({ at, code }) => structure(octets(dateTimeOctets(this.clock(at), this.settings.deviationMin)), u8(code))),
+        .map(({ at, code }) => structure(octets(this.stamp(this.clock(at))), u8(code))),
     );
   }
 
@@ -521,10 +567,13 @@ export class VirtualMeter {
           {
             id: 2,
             access: 3,
-            get: () => octets(dateTimeOctets(this.clock(this.now), settings.deviationMin)),
+            get: () => {
+              const stamp = this.stamp(this.clock(this.now));
+              return octets(this.quirks.reduce((octets, { clock }) => clock?.(octets) ?? octets, stamp));
+            },
             set: (value) => {
-              const to =
-                value.type === 'octet-string' ? utcOf(value.value, { deviationMin: settings.deviationMin }) : undefined;
+              const deviationMin = this.deviation(this.now);
+              const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin }) : undefined;
               if (to === undefined) return accessResult['type-unmatched'];
               this.events.push({ at: this.now, code: 4 });
               this.clockSets.push({ since: this.now, offsetMs: to - this.now - this.drift(this.now) });
@@ -534,7 +583,8 @@ export class VirtualMeter {
           },
           readable(3, { type: 'long', value: settings.deviationMin }),
           readable(4, u8(0)),
-          readable(8, { type: 'boolean', value: false }),
+          readable(7, { type: 'integer', value: 60 }),
+          readable(8, { type: 'boolean', value: settings.dst }),
         ],
       },
       register(import18, 0),
@@ -600,6 +650,15 @@ export class VirtualMeter {
           readable(9, u16(settings.physical)),
         ],
       },
+      imageTransfer(this.image, settings.image, () => this.now),
+      securitySetup(this.security, {
+        suite: settings.encryptionKey.length === 64 ? 2 : 0,
+        clientTitle: new Uint8Array(8),
+        ownTitle: systemTitle(settings.serial),
+        changed: () => {
+          this.keysChanged = true;
+        },
+      }),
       {
         classId: 17,
         version: 0,

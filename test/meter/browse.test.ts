@@ -64,6 +64,7 @@ describe('a simulated meter', () => {
       [2, 'time', 3],
       [3, 'time_zone', 1],
       [4, 'status', 1],
+      [7, 'daylight_savings_deviation', 1],
       [8, 'daylight_savings_enabled', 1],
     ]);
     const [newest] = snapshotServer(snapshot)
