@@ -204,6 +204,7 @@ export function compose(config: Config, world: World): House {
           verdict: meter.verdict,
           lastSuccess: meter.lastSuccess,
           missing: meter.intervalsMissing,
+          alarms: [...meter.alarms],
         })),
       ),
       store: {

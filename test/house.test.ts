@@ -297,6 +297,18 @@ describe('ciphered meters', () => {
     await it.run(5 * minute);
     complete(it, [0]);
     expect(meter.heard.get(5)).toBeGreaterThan(1_000_000);
+    expect((await it.house.snapshot()).ports[0]?.meters[0]?.alarms).toEqual([]);
+  });
+  test('R37: above 2·10⁹ there is an alarm, in status and health, and the reading goes on', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    const meter = it.simulated.meters[0] as unknown as { heard: Map<number, number> };
+    meter.heard.set(5, 2_000_000_000);
+    it.broker.connect();
+    await it.run(5 * minute);
+    complete(it, [0]);
+    expect((await it.house.snapshot()).ports[0]?.meters[0]?.alarms).toEqual(['INVOCATION_COUNTER_HIGH']);
+    const health = it.broker.published.filter(({ topic }) => topic.endsWith('/health')).at(-1);
+    expect(Buffer.from(health?.payload ?? '').toString()).toContain('INVOCATION_COUNTER_HIGH');
   });
   test('R26: a wrong password is SECURITY_FAULT and is not tried again for a quarter of an hour', async () => {
     const it = await virtualHouse({ meters: { count: 2, password: 'other' } });

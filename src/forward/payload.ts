@@ -134,7 +134,13 @@ export const healthPayload = v.object({
   disk: v.nullable(v.object({ freeBytes: v.number(), totalBytes: v.number() })),
   ports: v.array(v.object({ name: v.string(), device: v.string(), open: v.boolean(), error: v.nullable(v.string()) })),
   meters: v.array(
-    v.object({ meter: v.string(), verdict: v.string(), lastSuccess: v.nullable(v.string()), missing: v.number() }),
+    v.object({
+      meter: v.string(),
+      verdict: v.string(),
+      lastSuccess: v.nullable(v.string()),
+      missing: v.number(),
+      alarms: v.array(v.string()),
+    }),
   ),
   store: v.object({ failure: v.nullable(v.string()), quarantined: v.number(), missing: v.number() }),
 });

@@ -22,7 +22,7 @@ import { integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, withRange } from '../reading/coverage.ts';
 import { unitName } from '../reading/unit.ts';
-import type { Counters } from '../store/counters.ts';
+import { counterAlarm, type Counters } from '../store/counters.ts';
 import type { Store } from '../store/store.ts';
 import { backOffMs, type PlanSettings, plan, type PlannedMeter, type PlannedSlice, silentPauseMs } from './plan.ts';
 import { judge, type Observation, type Verdict } from './reachability.ts';
@@ -73,7 +73,11 @@ export interface MeterStatus {
   readonly intervalsMissing: number;
   readonly damagedFrames: number;
   readonly repeatedFrames: number;
+  /** What somebody should see to although the meter answers. */
+  readonly alarms: readonly Alarm[];
 }
+/** INVOCATION_COUNTER_HIGH: change the key before the counter is used up (R37). */
+export type Alarm = 'INVOCATION_COUNTER_HIGH';
 /** Sessions over which line quality is judged. */
 const memory = 20;
 /** After so many sessions without damage long frames are tried again. */
@@ -111,6 +115,7 @@ interface MeterState {
   intervalsRead: number;
   /** The meter may have heard a higher counter than ours: ask before the next association. */
   askCounter: boolean;
+  counterAlarmed: boolean;
 }
 
 export class PortRunner {
@@ -144,6 +149,7 @@ export class PortRunner {
           recent: [],
           intervalsRead: 0,
           askCounter: false,
+          counterAlarmed: false,
         },
       ]),
     );
@@ -318,10 +324,12 @@ export class PortRunner {
         await asking.close();
       }
     }
-    return {
-      ...security.settings,
-      nextCounter: await counters.lease(security.counterName, countersPerSession, atLeast),
-    };
+    const nextCounter = await counters.lease(security.counterName, countersPerSession, atLeast);
+    if (!state.counterAlarmed && (counters.next(security.counterName) ?? 0) >= counterAlarm) {
+      state.counterAlarmed = true;
+      log.warn({ meter: state.polled.origin.meter }, 'invocation counter above 2·10⁹: change the encryption key');
+    }
+    return { ...security.settings, nextCounter };
   }
 
   /** From the next session on the link runs as the model wants it; stamps are read so at once. */
@@ -481,6 +489,7 @@ export class PortRunner {
         intervalsMissing: absent,
         damagedFrames: sum(state, 'damaged'),
         repeatedFrames: sum(state, 'repeated'),
+        alarms: state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : [],
       };
     });
   }

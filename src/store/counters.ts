@@ -8,6 +8,8 @@ import { decodeRecord, encodeRecord } from './record.ts';
 
 const blockSize = 1000;
 const counterLimit = 0xffff_ffff;
+/** From here on the key should be changed (R37): half of what a counter can be is left for that. */
+export const counterAlarm = 2_000_000_000;
 
 export class Counters {
   private readonly database: Database;
@@ -15,6 +17,11 @@ export class Counters {
 
   constructor(database: Database) {
     this.database = database;
+  }
+
+  /** The next value that a lease will give; undefined where none was leased since the start. */
+  next(key: string): number | undefined {
+    return this.leases.get(key)?.next;
   }
 
   /**

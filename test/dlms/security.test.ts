@@ -12,6 +12,7 @@ import {
   publicKeyOf,
   unwrapKey,
   wrapKey,
+  concatenationKdf,
 } from '../../src/dlms/security/keys.ts';
 import { protect, unprotect } from '../../src/dlms/security/protection.ts';
 
@@ -157,6 +158,20 @@ describe('keys', () => {
     expect(deriveKey(shared, 2, u, v).length).toBe(32);
     expect(toHex(deriveKey(shared, 1, u, v).reveal())).not.toBe(toHex(deriveKey(shared, 1, v, u).reveal()));
   });
+});
+
+test('the KDF: RFC 7518 appendix C, the same single-step concatenation with another OtherInfo', () => {
+  const shared = new Secret(
+    Uint8Array.from([
+      158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156, 251, 49, 110, 163, 218, 128, 106, 72,
+      246, 218, 167, 121, 140, 254, 144, 196,
+    ]),
+  );
+  const lengthFirst = (text: string) =>
+    Buffer.concat([Uint8Array.of(0, 0, 0, text.length), Buffer.from(text, 'latin1')]);
+  const otherInfo = [lengthFirst('A128GCM'), lengthFirst('Alice'), lengthFirst('Bob'), Uint8Array.of(0, 0, 0, 128)];
+  const key = concatenationKdf('sha256', shared, otherInfo, 16);
+  expect(Buffer.from(key.reveal()).toString('base64url')).toBe('VqqN6vgjbSBcIijNcacQGg');
 });
 
 test('a Secret cannot be printed', () => {

@@ -15,14 +15,20 @@ export interface Certificate {
 /** Failure `bad-argument` where the octets are no certificate with an EC key on P-256 or P-384. */
 export function parseCertificate(der: Uint8Array): Certificate {
   let certificate: X509Certificate;
+  let publicKey: KeyObject;
+  let publicOctets = new Uint8Array(0);
+  let serialNumber: Uint8Array;
   try {
     certificate = new X509Certificate(der);
+    serialNumber = fromHex(certificate.serialNumber);
+    // The key is decoded only when it is asked for, and throws then.
+    ({ publicKey } = certificate);
+    if (publicKey.asymmetricKeyType === 'ec') publicOctets = Uint8Array.from(publicKeyOctets(publicKey));
   } catch {
     throw new Failure('bad-argument', 'these octets are no X.509 certificate in DER');
   }
-  const { publicKey, serialNumber, issuer, subject } = certificate;
-  const publicOctets = publicKey.asymmetricKeyType === 'ec' ? publicKeyOctets(publicKey) : new Uint8Array(0);
   if (publicOctets.length !== 64 && publicOctets.length !== 96)
     throw new Failure('bad-argument', 'the certificate holds no key on P-256 or P-384');
+  const { issuer, subject } = certificate;
   return { serialNumber: fromHex(serialNumber), issuer, subject, publicKey, publicOctets };
 }
