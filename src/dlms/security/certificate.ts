@@ -30,5 +30,5 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (publicOctets.length !== 64 && publicOctets.length !== 96)
     throw new Failure('bad-argument', 'the certificate holds no key on P-256 or P-384');
   const { issuer, subject } = certificate;
-  return { serialNumber: fromHex(serialNumber), issuer, subject, publicKey, publicOctets };
+  return { serialNumber, issuer, subject, publicKey, publicOctets };
 }
