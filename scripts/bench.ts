@@ -1,7 +1,8 @@
 /**
  * Decode benchmark on test/vectors (inputs of the peers' figures in the README). Level A: frames in memory → value tree.
  * Level B: A and rows with real UTC dates, by the functions that the daemon uses. One iteration = fresh state, all frames
- * fed in order; CPU time of this thread, responses per second, median of five.
+ * fed in order; CPU time of this thread, responses per second, median of five. Then the use of the line (bench-bus.ts);
+ * `--decode` leaves that out, `--json` prints everything as one object.
  */
 import { readFileSync } from 'node:fs';
 import { concat } from '../src/base/cursor.ts';
@@ -16,6 +17,7 @@ import { Unwrapper } from '../src/dlms/wrapper/wrapper.ts';
 import { decodeApdu, getResponseOctets } from '../src/dlms/xdlms/apdu.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
 import { ProfileReader, type RowLayout } from '../src/reading/profile-reader.ts';
+import { busFigures, dayFigures } from './bench-bus.ts';
 
 const linesOf = (name: string): Uint8Array[] =>
   readFileSync(new URL(`../test/vectors/${name}.hex`, import.meta.url), 'latin1')
@@ -155,8 +157,41 @@ for (const [name, decoder] of inputs) {
     }),
   };
 }
-if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ decode: result })}\n`);
-else {
+
+/** HDLC frames cut and checked, GCM APDUs deciphered, octets of heap that one row takes on its way to the daemon. */
+const frames = linesOf('hdlc24');
+const [globally] = new Unwrapper().push(linesOf('glo24')[0] as Uint8Array);
+const { apdu: sealed } = decodeApdu((globally as { apdu: Uint8Array }).apdu);
+if (sealed.kind !== 'general-glo-ciphering') throw new Error(sealed.kind);
+const hdlcFrames =
+  frames.length *
+  perSecond(() => {
+    const deframer = new Deframer();
+    for (const octets of frames) sink += deframer.push(octets).length;
+  });
+const gcmApdus = perSecond(() => {
+  sink += unprotect(sealed.content, sealed.systemTitle, keys).text.length;
+});
+function heapOctetsPerRow(): number {
+  const one = linesOf('wrap24');
+  // Few enough that nothing is collected in between; the median of many tries.
+  const tries = Array.from({ length: 201 }, () => {
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 8; i++) {
+      const answer = new Rows();
+      wrapped(one, answer);
+      sink += answer.rows.length;
+    }
+    return (process.memoryUsage().heapUsed - before) / (8 * 24);
+  });
+  return Math.round(tries.toSorted((a, b) => a - b)[100] as number);
+}
+const heapPerRow = heapOctetsPerRow();
+if (sink < 0) process.stdout.write('');
+
+const json = process.argv.includes('--json');
+const decodeOnly = process.argv.includes('--decode');
+if (!json) {
   process.stdout.write('input        level A/s   level B/s   best peer B/s   ratio B\n');
   for (const [name, { A, B }] of Object.entries(result)) {
     const peer = (peers[name] as { B: number }).B;
@@ -164,5 +199,31 @@ else {
       `${name.padEnd(12)} ${String(A).padStart(9)} ${String(B).padStart(11)} ${String(peer).padStart(15)} ${(B / peer).toFixed(1).padStart(9)}\n`,
     );
   }
+  process.stdout.write(
+    `HDLC frames ${hdlcFrames}/s   GCM APDUs of 918 octets ${gcmApdus}/s   heap for a row ${heapPerRow} octets\n`,
+  );
 }
-if (sink < 0) process.stdout.write('');
+const days = decodeOnly ? [] : await dayFigures();
+const bus = decodeOnly ? [] : await busFigures();
+if (json) {
+  process.stdout.write(
+    `${JSON.stringify({ decode: result, hdlcFrames, gcmApdus, heapOctetsPerRow: heapPerRow, bus, meterDay: days })}\n`,
+  );
+} else if (!decodeOnly) {
+  process.stdout.write(
+    '\nmeter-day of 24 rows                                              turns   sent  received  line time\n',
+  );
+  for (const { what, turns, sent, received, seconds } of days) {
+    process.stdout.write(
+      `${what.padEnd(66)} ${String(turns).padStart(4)} ${String(sent).padStart(6)} ${String(received ?? '').padStart(9)} ${seconds === null ? '' : `${seconds.toFixed(2)} s`.padStart(10)}\n`,
+    );
+  }
+  process.stdout.write(
+    '\npayload/s at 9600 Bd against the bound of one block a turn\nline     turn-around  block  window  rows  payload/s  bound/s  ratio\n',
+  );
+  for (const { line, turnaroundMs, block, window, rows, payloadPerSecond, boundPerSecond, ratio } of bus) {
+    process.stdout.write(
+      `${line.padEnd(8)} ${`${turnaroundMs} ms`.padStart(11)} ${String(block).padStart(6)} ${String(window).padStart(7)} ${String(rows).padStart(5)} ${String(Math.round(payloadPerSecond)).padStart(10)} ${String(Math.round(boundPerSecond)).padStart(8)} ${ratio.toFixed(2).padStart(6)}\n`,
+    );
+  }
+}

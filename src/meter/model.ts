@@ -15,7 +15,7 @@ export const meterModelSchema = v.strictObject({
   /** A recorded exchange under test/traces that shows this model. */
   evidence: v.string(),
   max_info: v.optional(whole(32, 2030), 1024),
-  window: v.optional(whole(1, 7), 1),
+  window: v.optional(whole(1, 7), 7),
   max_pdu: v.optional(whole(64, 65535), 65535),
   /** 1, 2 or 4 octets; left out: the smallest that holds the address. */
   address_size: v.optional(v.picklist([1, 2, 4])),
