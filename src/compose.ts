@@ -7,6 +7,7 @@ import { Secret } from './base/secret.ts';
 import { type Clock, dayMs, iso, later, millis } from './base/time.ts';
 import type { Config } from './config/schema.ts';
 import { parseLogicalName } from './dlms/cosem/logical-name.ts';
+import { signingOf } from './dlms/security/certificate.ts';
 import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
 import { parseSelector } from './line/open-port.ts';
@@ -90,6 +91,10 @@ export function compose(config: Config, world: World): House {
     return {
       counterName,
       counterObject: parseLogicalName(meter.counter_object),
+      ...(meter.dedicated_key && {
+        freshKey: () =>
+          new Secret(Uint8Array.from({ length: encryption.length }, () => Math.floor(world.random() * 256))),
+      }),
       settings: { suite: meter.suite, ownTitle: systemTitle, keys, policy: meter.policy, wrapping: meter.wrapping },
     };
   };
@@ -129,7 +134,15 @@ export function compose(config: Config, world: World): House {
             (port.link === 'hdlc' && port.meter.length > 1 ? physicalAddressOf(model, meter.serial) : undefined),
           auth: meter.auth,
           systemTitle,
-          challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(world.random() * 256)),
+          // 16 octets, 32 where they are signed (Green Book 9.2.7.4).
+          challenge: () =>
+            Uint8Array.from({ length: meter.auth === 'hls-ecdsa' ? 32 : 16 }, () => Math.floor(world.random() * 256)),
+          ...(meter.auth === 'hls-ecdsa' && {
+            signing: signingOf(
+              new Secret(world.secret(meter.signing_key as string)),
+              world.file(meter.meter_certificate as string),
+            ),
+          }),
           secret: meter.secret === undefined ? undefined : new Secret(world.secret(meter.secret)),
           model,
           baud: port.baud,

@@ -310,6 +310,12 @@ describe('ciphered meters', () => {
     const health = it.broker.published.filter(({ topic }) => topic.endsWith('/health')).at(-1);
     expect(Buffer.from(health?.payload ?? '').toString()).toContain('INVOCATION_COUNTER_HIGH');
   });
+  test('a dedicated key for each association', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: `${gmac}\ndedicated_key = true` });
+    it.broker.connect();
+    await it.run(3 * 60 * minute);
+    complete(it, [0]);
+  });
   test('R26: a wrong password is SECURITY_FAULT and is not tried again for a quarter of an hour', async () => {
     const it = await virtualHouse({ meters: { count: 2, password: 'other' } });
     it.broker.connect();

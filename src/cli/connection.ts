@@ -1,7 +1,7 @@
 /** A session with one meter from the command line: options in, a session that stands out. Shared by `read` and `browse`. */
 import { randomBytes } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
-import { Failure } from '../base/errors.ts';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { Failure, messageOf } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { type Clock, iso } from '../base/time.ts';
@@ -9,13 +9,14 @@ import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { cutFrame, encodeFrame } from '../dlms/hdlc/frame.ts';
+import { signingOf } from '../dlms/security/certificate.ts';
 import type { Suite } from '../dlms/security/protection.ts';
 import { openPort, parseSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { readInvocationCounter } from '../meter/jobs.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import { askSecret, decodeKeys } from './secret.ts';
+import { askSecret, decodeKeys, secretFromFile } from './secret.ts';
 
 export interface ConnectionOptions {
   readonly link: string;
@@ -29,6 +30,9 @@ export interface ConnectionOptions {
   readonly suite: string;
   readonly wrapping: string;
   readonly keys?: string;
+  readonly dedicated?: boolean;
+  readonly signingKey?: string;
+  readonly meterCertificate?: string;
   readonly systemTitle: string;
   readonly counterObject: string;
   readonly invocationCounter?: string;
@@ -134,6 +138,18 @@ function checkedOptions(device: string, options: ConnectionOptions) {
   return { access, ciphered, systemTitle, suite, counterObject, given };
 }
 
+function signingFrom({ signingKey, meterCertificate }: ConnectionOptions) {
+  if (signingKey === undefined || meterCertificate === undefined)
+    return bad('--auth hls-ecdsa needs --signing-key and --meter-certificate');
+  let certificate: Uint8Array;
+  try {
+    certificate = readFileSync(meterCertificate);
+  } catch (error) {
+    return bad(messageOf(error));
+  }
+  return signingOf(new Secret(secretFromFile(signingKey)), certificate);
+}
+
 /** Opens line and association, works, and closes both whatever happened. */
 export async function withSession(
   device: string,
@@ -146,12 +162,15 @@ export async function withSession(
   if (ciphered && (!keys.encryption || !keys.authentication)) {
     throw new Failure('secret-missing', 'ciphering needs METER_EK and METER_AK, or --keys FILE');
   }
-  const password = checked.auth !== 'none' && checked.auth !== 'hls-gmac';
+  const byEcdsa = checked.auth === 'hls-ecdsa';
+  const password = checked.auth !== 'none' && checked.auth !== 'hls-gmac' && !byEcdsa;
   const plain: MeterAccess = {
     ...checked,
     secret: password ? (keys.secret ?? new Secret(await askSecret(options.secretFile))) : undefined,
-    challenge: () => randomBytes(16),
+    // A signature over a challenge wants 32 octets of it (Green Book 9.2.7.4).
+    challenge: () => randomBytes(byEcdsa ? 32 : 16),
     systemTitle,
+    ...(byEcdsa && { signing: signingFrom(options) }),
   };
   const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
   const trace = traceTo(options.trace, device, clock, plain.secret);
@@ -170,6 +189,7 @@ export async function withSession(
           policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
           wrapping: options.wrapping as CipheringSettings['wrapping'],
           nextCounter: () => counter++,
+          ...(options.dedicated && { dedicated: new Secret(randomBytes(suite === 2 ? 32 : 16)) }),
         },
       };
     }

@@ -41,11 +41,12 @@ retries = 2
 id = "m-60120001"              # one level of the MQTT topics
 point = "643006966022791278"   # metering point: the series belongs to it
 serial = "60120001"            # the meter must tell this serial number, or its rows are not taken
-model = "generic"              # hardware/meters/NAME.toml
+model = "auto"                 # by the meter's name; or a name of hardware/meters, for example "generic"
 client = 1                     # client SAP
 server = 1                     # logical device
-physical = 1001                # HDLC physical address; left out: one-octet addressing
-auth = "lls"                   # none, lls, hls-md5, hls-sha1, hls-sha256, hls-manufacturer, hls-gmac
+physical = 1001                # HDLC physical address; left out: from the serial number by the model's formula,
+                               # or one-octet addressing where the meter is alone on its line
+auth = "lls"                   # none, lls, hls-md5, hls-sha1, hls-sha256, hls-manufacturer, hls-gmac, hls-ecdsa
 secret = "file:/etc/meter-gateway/secrets/m-60120001"
 profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # For ciphered associations (always with hls-gmac); the keys in hex, one line each:
@@ -53,7 +54,11 @@ profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # authentication_key = "credential:m-60120001-ak"
 # suite = 0                    # 0, 1 or 2
 # policy = "authenticated-encrypted"
-# wrapping = "service"         # or "general"
+# wrapping = "service"         # or "general", "general-ciphering"
+# dedicated_key = true         # a key of its own for each association
+# With auth = "hls-ecdsa": our private key (PEM, P-256 or P-384) and the meter's certificate
+# signing_key = "credential:signing-key"
+# meter_certificate = "/etc/meter-gateway/meters/m-60120001.pem"
 # counter_object = "0-0:43.1.0*255"
 since = "2026-10-01T00:00:00Z" # first interval of the series
 `;

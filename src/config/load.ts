@@ -60,7 +60,9 @@ function problemOf(issue: v.BaseIssue<unknown>): string {
   }
   if (issue.type === 'strict_object' && issue.received === 'undefined') return `${at}: missing`;
   // Somebody may have written the secret itself there: it is not repeated into logs.
-  const secret = ['secret', 'password', 'key', 'encryption_key', 'authentication_key'].includes(String(path.at(-1)));
+  const secret = ['secret', 'password', 'key', 'encryption_key', 'authentication_key', 'signing_key'].includes(
+    String(path.at(-1)),
+  );
   const given = secret || issue.received === undefined ? '' : `, not ${issue.received}`;
   return `${at || '(top)'}: ${issue.message}${given}`;
 }

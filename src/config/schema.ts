@@ -39,7 +39,16 @@ export function gsrnIsValid(digits: string): boolean {
   return (10 - (sum % 10)) % 10 === Number(digits[17]);
 }
 
-const mechanisms = ['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'] as const;
+const mechanisms = [
+  'none',
+  'lls',
+  'hls-manufacturer',
+  'hls-md5',
+  'hls-sha1',
+  'hls-gmac',
+  'hls-sha256',
+  'hls-ecdsa',
+] as const;
 const policies = ['authenticated', 'encrypted', 'authenticated-encrypted'] as const;
 
 const profile = v.strictObject({
@@ -59,9 +68,17 @@ const meter = v.strictObject({
   secret: v.optional(reference),
   encryption_key: v.optional(reference),
   authentication_key: v.optional(reference),
+  /** hls-ecdsa: our private key in PEM, and the file of the meter's certificate. */
+  signing_key: v.optional(reference),
+  meter_certificate: v.optional(text),
+  /** A key of its own for each association, made fresh and sent under the global key. */
+  dedicated_key: v.optional(v.boolean('true or false'), false),
   suite: v.optional(v.picklist([0, 1, 2], '0, 1 or 2'), 0),
   policy: v.optional(v.picklist(policies, policies.join(', ')), 'authenticated-encrypted'),
-  wrapping: v.optional(v.picklist(['service', 'general'], 'service or general'), 'service'),
+  wrapping: v.optional(
+    v.picklist(['service', 'general', 'general-ciphering'], 'service, general or general-ciphering'),
+    'service',
+  ),
   counter_object: v.optional(obisCode, '0-0:43.1.0*255'),
   profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [
     { obis: '1-0:99.1.0*255', period_s: 3600 },
@@ -161,12 +178,23 @@ export function crossCheck(
       unique(`address on ${aPort.name}`, `${aMeter.server}/${address}`, `${here}.server`);
       if (aMeter.id === '_')
         errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
-      const wantsSecret = aMeter.auth !== 'none' && aMeter.auth !== 'hls-gmac';
+      const byEcdsa = aMeter.auth === 'hls-ecdsa';
+      const wantsSecret = aMeter.auth !== 'none' && aMeter.auth !== 'hls-gmac' && !byEcdsa;
+      for (const key of ['signing_key', 'meter_certificate'] as const) {
+        if (byEcdsa && aMeter[key] === undefined)
+          errors.push({
+            path: `${here}.${key}`,
+            message: 'auth = "hls-ecdsa" needs signing_key and meter_certificate',
+          });
+        if (!byEcdsa && aMeter[key] !== undefined)
+          warnings.push({ path: `${here}.${key}`, message: `not used with auth = "${aMeter.auth}"` });
+      }
       if (wantsSecret && !aMeter.secret)
         errors.push({ path: `${here}.secret`, message: `auth = "${aMeter.auth}" needs a secret` });
       if (!wantsSecret && aMeter.secret)
         warnings.push({ path: `${here}.secret`, message: `not used with auth = "${aMeter.auth}"` });
-      const someKey = aMeter.encryption_key !== undefined || aMeter.authentication_key !== undefined;
+      const someKey =
+        aMeter.encryption_key !== undefined || aMeter.authentication_key !== undefined || aMeter.dedicated_key;
       for (const key of ['encryption_key', 'authentication_key'] as const) {
         if ((someKey || aMeter.auth === 'hls-gmac') && aMeter[key] === undefined) {
           errors.push({ path: `${here}.${key}`, message: 'ciphering needs both keys' });

@@ -70,7 +70,7 @@ const withConnection = (command: Command): Command =>
     .option('--address-size <n>', 'server address in 1, 2 or 4 octets; default: the smallest that holds it')
     .addOption(
       new Option('--auth <mechanism>', 'authentication')
-        .choices(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256'])
+        .choices(['none', 'lls', 'hls-manufacturer', 'hls-md5', 'hls-sha1', 'hls-gmac', 'hls-sha256', 'hls-ecdsa'])
         .default('none'),
     )
     .addOption(
@@ -80,9 +80,12 @@ const withConnection = (command: Command): Command =>
       ).choices(['authenticated', 'encrypted', 'authenticated-encrypted']),
     )
     .addOption(new Option('--suite <n>', 'security suite').choices(['0', '1', '2']).default('0'))
+    .option('--dedicated', 'a key of its own for this association')
+    .option('--signing-key <file>', 'hls-ecdsa: our private key in PEM, mode 0600')
+    .option('--meter-certificate <file>', 'hls-ecdsa: the certificate of the meter')
     .addOption(
-      new Option('--wrapping <how>', 'ciphered APDUs for each service, or general')
-        .choices(['service', 'general'])
+      new Option('--wrapping <how>', 'ciphered APDUs for each service, general, or by general-ciphering')
+        .choices(['service', 'general', 'general-ciphering'])
         .default('service'),
     )
     .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')

@@ -34,6 +34,8 @@ export interface MeterAccess {
   /** Fresh for every session that authenticates by HLS. */
   readonly challenge?: () => Uint8Array;
   readonly ciphering?: CipheringSettings;
+  /** HLS by ECDSA. */
+  readonly signing?: NonNullable<AssociationSettings['signing']>;
   readonly systemTitle?: Uint8Array;
   /** Short-name referencing: base names, learned from the object list. */
   readonly shortNames?: Map<LogicalName, number>;
@@ -97,6 +99,7 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
       ...(access.secret && { secret: access.secret }),
       ...(access.challenge && { challenge: access.challenge() }),
       ...(access.ciphering && { ciphering: access.ciphering }),
+      ...(access.signing && { signing: access.signing }),
       ...(access.systemTitle && { systemTitle: access.systemTitle }),
       proposed: proposal(model),
       listLimit: model.list_limit,

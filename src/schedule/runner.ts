@@ -1,6 +1,7 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { Secret } from '../base/secret.ts';
 import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import type { PortOwner } from '../line/port-owner.ts';
 import {
@@ -33,6 +34,8 @@ export interface MeterSecurity {
   /** Names the key whose counter is counted; never the key itself. */
   readonly counterName: string;
   readonly counterObject: LogicalName;
+  /** A dedicated key for each association. */
+  readonly freshKey?: () => Secret;
 }
 export interface PolledMeter {
   readonly origin: Origin;
@@ -329,7 +332,7 @@ export class PortRunner {
       state.counterAlarmed = true;
       log.warn({ meter: state.polled.origin.meter }, 'invocation counter above 2·10⁹: change the encryption key');
     }
-    return { ...security.settings, nextCounter };
+    return { ...security.settings, ...(security.freshKey && { dedicated: security.freshKey() }), nextCounter };
   }
 
   /** From the next session on the link runs as the model wants it; stamps are read so at once. */

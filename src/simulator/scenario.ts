@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
 import { type LineFault, SimulatedBus } from './bus.ts';
@@ -23,6 +24,9 @@ const meterFields = {
   /** Keys of the client by HLS-GMAC (address 5), 16 or 32 octets in hex; those of the recorded meter where left out. */
   encryption_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
   master_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
+  /** Files: the meter's private key in PEM and the client's certificate; with them client 7 is there (HLS-ECDSA). */
+  signing_key: v.string(),
+  client_certificate: v.string(),
   /** Octets of a block of the firmware image, and blocks that are acknowledged and lost once. */
   image_block: whole(16, 4096),
   image_loses: v.array(whole(0, 65_535)),
@@ -142,6 +146,13 @@ export interface SimulatedHouse {
   readonly bus: SimulatedBus;
 }
 
+const octetsOf = (path: string): Uint8Array => {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Failure('config-invalid', messageOf(error));
+  }
+};
 const loadSnapshot = (path: string): Snapshot => {
   try {
     return parseSnapshot(readFileSync(path, 'utf8'));
@@ -206,6 +217,10 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       driftPpm: drift,
       start,
       quirks: odd,
+      ...(own.signing_key !== undefined &&
+        own.client_certificate !== undefined && {
+          signing: { key: new Secret(octetsOf(own.signing_key)), clientCertificate: octetsOf(own.client_certificate) },
+        }),
       ...(own.referencing && { referencing: own.referencing }),
       ...(own.device_name !== undefined && { deviceName: own.device_name }),
       ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),

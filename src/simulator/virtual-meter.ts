@@ -20,6 +20,7 @@ import {
 import { associationBaseName, associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import { type Snapshot, snapshotServer } from '../dlms/cosem/snapshot.ts';
 import { serverAddress } from '../dlms/hdlc/frame.ts';
+import { signingOf } from '../dlms/security/certificate.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
 import { ServerStack } from '../dlms/stack/server.ts';
 import { encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
@@ -57,6 +58,8 @@ export interface VirtualMeterSettings {
   /** Wraps new keys, hex. */
   readonly masterKey: string;
   readonly image: ImageSettings;
+  /** Client 7 by HLS-ECDSA: the meter's private key in PEM and the client's certificate. */
+  readonly signing?: { readonly key: Secret; readonly clientCertificate: Uint8Array };
   readonly maxInfo: number;
   readonly window: number;
   readonly maxPdu: number;
@@ -328,6 +331,7 @@ export class VirtualMeter {
     const window = { windowTransmit: settings.window, windowReceive: settings.window };
     const secret = new Secret(Buffer.from(settings.password));
     const password: ServerClient = { mechanism: 'lls', secret };
+    const signing = settings.signing && signingOf(settings.signing.key, settings.signing.clientCertificate);
     const keysNow = () => this.keysOfAssociation();
     const gmac: ServerClient = {
       mechanism: 'hls-gmac',
@@ -385,6 +389,7 @@ export class VirtualMeter {
           [4, { mechanism: 'hls-sha1', secret }],
           [gmacClient, gmac],
           [6, { mechanism: 'hls-sha256', secret }],
+          ...(signing ? [[7, { mechanism: 'hls-ecdsa', signing }] as [number, ServerClient]] : []),
         ]),
         objects,
         conformance: shortNamed ? serverConformance | proposedWithShortNames : serverConformance,

@@ -1,10 +1,10 @@
 /** The technician's commands as processes, against simulated meters on a real pty and real TCP connections. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { until } from '../broker.ts';
-import { children, folder, gateway, node, run, simulate } from '../programs.ts';
+import { children, folder, gateway, node, root, run, simulate } from '../programs.ts';
 
 const secret = { env: { METER_SECRET: 'meter' } };
 const reading = ['--client', '17', '--auth', 'lls'];
@@ -52,6 +52,79 @@ test('the password goes over the line, not into the trace, and decode still read
     expect(decoded.code).toBe(0);
     expect(decoded.err).toBe('');
   }
+});
+
+describe('keys of the technician', () => {
+  const vectors = join(root, 'test/vectors/ecdsa');
+  const keyFile = join(folder, 'signing.pem');
+  writeFileSync(keyFile, readFileSync(join(vectors, 'client.key.pem')), { mode: 0o600 });
+  const certificate = join(vectors, 'meter.pem');
+  const scenario = join(folder, 'ecdsa.toml');
+  writeFileSync(
+    scenario,
+    `[meters]\nsigning_key = "${vectors}/meter.key.pem"\nclient_certificate = "${vectors}/client.pem"\n`,
+  );
+  const ecdsa = ['--client', '7', '--auth', 'hls-ecdsa'];
+  test('HLS by ECDSA: key and certificate; another certificate is refused; a key that others may read is not used', async () => {
+    const { device } = await simulate(['--scenario', scenario, '--tcp', '0']);
+    const good = [...ecdsa, '--signing-key', keyFile, '--meter-certificate', certificate];
+    const read = await run(gateway, ['read', device, ...good]);
+    expect(read.err).toBe('');
+    expect(read.out).toContain('SIM0000060120001');
+    const other = await run(gateway, [
+      'read',
+      device,
+      ...ecdsa,
+      '--signing-key',
+      keyFile,
+      '--meter-certificate',
+      join(vectors, 'client.pem'),
+    ]);
+    expect(other.code).toBe(5);
+    const open = join(folder, 'open.pem');
+    writeFileSync(open, readFileSync(keyFile));
+    chmodSync(open, 0o644);
+    const refused = await run(gateway, [
+      'read',
+      device,
+      ...ecdsa,
+      '--signing-key',
+      open,
+      '--meter-certificate',
+      certificate,
+    ]);
+    expect(refused.err).toContain('may be read by others');
+    const missing = await run(gateway, ['read', device, ...ecdsa]);
+    expect(missing.err).toContain('needs --signing-key and --meter-certificate');
+    const nonsense = join(folder, 'nonsense.pem');
+    writeFileSync(nonsense, 'TOP-SECRET-NONSENSE', { mode: 0o600 });
+    const bad = await run(gateway, [
+      'read',
+      device,
+      ...ecdsa,
+      '--signing-key',
+      nonsense,
+      '--meter-certificate',
+      certificate,
+    ]);
+    expect(bad.code).toBe(2);
+    expect(bad.err).toContain('no EC private key');
+    expect(bad.err).not.toContain('NONSENSE');
+  });
+  test('a dedicated key, every wrapping', async () => {
+    const { device } = await simulate(['--tcp', '0']);
+    const env = { METER_EK: '000102030405060708090A0B0C0D0E0F', METER_AK: 'D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF' };
+    for (const more of [
+      ['--dedicated'],
+      ['--wrapping', 'general'],
+      ['--wrapping', 'general', '--dedicated'],
+      ['--wrapping', 'general-ciphering'],
+    ]) {
+      const read = await run(gateway, ['read', device, '--client', '5', '--auth', 'hls-gmac', ...more], { env });
+      expect(read.err, more.join(' ')).toBe('');
+      expect(read.out).toContain('SIM0000060120001');
+    }
+  });
 });
 
 describe('meter-gateway listen', () => {
