@@ -120,6 +120,7 @@ export function compose(config: Config, world: World): House {
       const security = securityOf(meter);
       return {
         ...(security && { security }),
+        ...(meter.fuse_a !== undefined && { powerLimitW: meter.fuse_a * meter.phases * 230 }),
         ...(detected && { detectFrom: [...world.models.values()] }),
         origin: { meter: meter.id, point: meter.point, serial: meter.serial },
         access: {
@@ -167,6 +168,7 @@ export function compose(config: Config, world: World): House {
       counters: world.counters,
       clock,
       log,
+      clockTrust: () => 'system',
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
     return { port, owner, runner, meters };

@@ -60,5 +60,7 @@ profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # signing_key = "credential:signing-key"
 # meter_certificate = "/etc/meter-gateway/meters/m-60120001.pem"
 # counter_object = "0-0:43.1.0*255"
+# fuse_a = 25                  # main fuses; more energy than they let through is flagged IMPOSSIBLE
+# phases = 3
 since = "2026-10-01T00:00:00Z" # first interval of the series
 `;

@@ -83,6 +83,9 @@ const meter = v.strictObject({
   profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [
     { obis: '1-0:99.1.0*255', period_s: 3600 },
   ]),
+  /** Main fuses, A, and phases: more energy than they let through is flagged (R12). */
+  fuse_a: v.optional(whole(1, 10_000)),
+  phases: v.optional(v.picklist([1, 3], '1 or 3'), 3),
   since: v.optional(v.pipe(text, v.isoTimestamp('UTC, e.g. 2026-10-01T00:00:00Z'))),
 });
 const port = v.strictObject({

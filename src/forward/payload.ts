@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import type { Fact } from '../reading/facts.ts';
-import { gapCauses, qualities } from '../reading/quality.ts';
+import { flags, gapCauses, qualities, reasons } from '../reading/quality.ts';
 
 export const contractVersion = 1;
 /** One level of a topic: never from free text. */
@@ -69,6 +69,8 @@ export const profilePayload = v.object({
   status: v.array(v.nullable(v.number())),
   quality: v.array(v.picklist(qualities)),
   rev: v.array(count),
+  reason: v.optional(v.array(v.nullable(v.picklist(reasons)))),
+  flags: v.optional(v.array(v.array(v.picklist(flags)))),
   readAt: instant,
   clockDeviationS: v.nullable(v.number()),
   clockTrust: v.string(),
@@ -85,6 +87,7 @@ export const gapPayload = v.object({
   before: registers,
   after: registers,
   rev: count,
+  reason: v.optional(v.picklist(reasons)),
   readAt: instant,
 });
 export const readingPayload = v.object({
@@ -98,8 +101,21 @@ export const readingPayload = v.object({
   ),
   clockDeviationS: v.nullable(v.number()),
 });
+export const eventPayload = v.object({
+  ...numbering,
+  kind: v.literal('event'),
+  ...origin,
+  source: v.picklist(['meter', 'gateway']),
+  log: v.nullable(v.string()),
+  code: v.nullable(v.number()),
+  name: v.string(),
+  at: v.nullable(instant),
+  occurrence: count,
+  detail: v.nullable(v.record(v.string(), v.nullable(v.union([v.string(), v.number(), v.boolean()])))),
+  readAt: instant,
+});
 export const voidPayload = v.object({ ...numbering, kind: v.literal('void'), cause: v.literal('STORE_DAMAGED') });
-export const upPayload = v.variant('kind', [profilePayload, gapPayload, readingPayload, voidPayload]);
+export const upPayload = v.variant('kind', [profilePayload, gapPayload, readingPayload, eventPayload, voidPayload]);
 export type UpPayload = v.InferOutput<typeof upPayload>;
 
 export const statePayload = v.object({

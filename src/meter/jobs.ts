@@ -14,12 +14,17 @@ import {
 } from '../dlms/cosem/profile-generic.ts';
 import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import { hashOf } from '../reading/ledger.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
 export interface ProfileLayout extends RowLayout {
   readonly profile: LogicalName;
+  /** Rows that the buffer holds at most; undefined where the meter does not tell. */
+  readonly entries: number | undefined;
+  /** What rows mean: capture objects, scalers and period. Another one is another segment of the series (R13). */
+  readonly fingerprint: string;
 }
 export interface Identity {
   readonly logicalDeviceName: string | undefined;
@@ -104,10 +109,11 @@ export function requireIdentity(identity: Identity, serial: string): void {
 const sortMethodLifo = 2;
 
 export async function readLayout(session: Session, profile: LogicalName): Promise<ProfileLayout> {
-  const [objects, period, sort] = await session.get([
+  const [objects, period, sort, depth] = await session.get([
     attribute(7, profile, 3),
     attribute(7, profile, 4),
     attribute(7, profile, 5),
+    attribute(7, profile, 8),
   ]);
   const captured = dataOf(objects);
   if (!captured) throw new Failure('access-refused', `capture objects of ${profile} are refused`);
@@ -137,7 +143,11 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
   const periodData = dataOf(period);
   const sortData = dataOf(sort);
   const descending = sortData?.type === 'enum' && sortData.value === sortMethodLifo;
-  return { profile, columns, capturePeriodMs: periodData ? capturePeriodMsOf(periodData) : 0, scalers, descending };
+  const depthData = dataOf(depth);
+  const entries = depthData && Number(integerOf(depthData) ?? 0n);
+  const capturePeriodMs = periodData ? capturePeriodMsOf(periodData) : 0;
+  const fingerprint = hashOf(columns, [...scalers], capturePeriodMs).toString(16);
+  return { profile, columns, capturePeriodMs, scalers, descending, entries: entries || undefined, fingerprint };
 }
 
 /** Rows as they arrive; the profile is never held as a whole. */
@@ -243,6 +253,21 @@ export const readEntries = (
   first: number,
   last: number,
 ): Promise<LoadProfileRow[]> => readRows(session, layout, model, byEntry(first, last));
+
+/** Stamp of the oldest row where the buffer is full and overwrites; undefined where it is not, or the meter does not tell. */
+export async function readOldestStamp(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+): Promise<Millis | undefined> {
+  const [inUse] = await session.get([attribute(7, layout.profile, 7)]);
+  const data = dataOf(inUse);
+  const count = data && Number(integerOf(data) ?? 0n);
+  if (!count || layout.entries === undefined || count < layout.entries) return undefined;
+  const oldest = layout.descending ? count : 1;
+  const [row] = await readEntries(session, layout, model, oldest, oldest);
+  return row?.end ?? undefined;
+}
 
 /** Present registers of the profile's columns, raw. */
 export async function readRegisters(session: Session, layout: ProfileLayout): Promise<Map<LogicalName, bigint>> {

@@ -58,6 +58,8 @@ export const meterModelSchema = v.strictObject({
    * read again. Left out: they are read again every day.
    */
   change_counter: v.optional(obisCode),
+  /** A register that falls from above 90 % to below 10 % of this has wrapped (R08). */
+  register_modulus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1000))),
   /** The companion specification that the event codes follow. */
   companion: v.optional(v.picklist(['idis', 'dsmr']), 'idis'),
   /** Logical device names of this model, as a regular expression; for detection. */

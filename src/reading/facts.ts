@@ -1,5 +1,5 @@
 /** The facts that leave the house. Plain JSON: integers beyond 2^53 are decimal strings; instants are ISO 8601 in UTC. */
-import type { GapCause, Quality } from './quality.ts';
+import type { Flag, GapCause, Quality, Reason } from './quality.ts';
 
 export type Integer = number | string;
 export const integerJson = (value: bigint): Integer =>
@@ -31,6 +31,10 @@ export interface ProfileFact extends Origin {
   readonly status: readonly (number | null)[];
   readonly quality: readonly Quality[];
   readonly rev: readonly number[];
+  /** Left out where every value is said for the first time. */
+  readonly reason?: readonly (Reason | null)[];
+  /** Left out where no interval has a flag. */
+  readonly flags?: readonly (readonly Flag[])[];
   readonly readAt: string;
   readonly clockDeviationS: number | null;
   readonly clockTrust: string;
@@ -45,6 +49,7 @@ export interface GapFact extends Origin {
   readonly before: Readonly<Record<string, Integer>> | null;
   readonly after: Readonly<Record<string, Integer>> | null;
   readonly rev: number;
+  readonly reason?: Reason;
   readonly readAt: string;
 }
 export interface ReadingFact extends Origin {
@@ -55,9 +60,26 @@ export interface ReadingFact extends Origin {
   >;
   readonly clockDeviationS: number | null;
 }
+/** Something that happened: an entry of a log of the meter, or what the gateway found. Each is delivered once. */
+export interface EventFact extends Origin {
+  readonly kind: 'event';
+  readonly source: 'meter' | 'gateway';
+  /** OBIS code of the meter's log. */
+  readonly log: string | null;
+  /** Code in that log; null where the gateway speaks. */
+  readonly code: number | null;
+  /** Words of the companion specification, or the gateway's own: CONFIG_CHANGED, DATA_AT_RISK … */
+  readonly name: string;
+  /** The meter's stamp in UTC, or the gateway's time. */
+  readonly at: string | null;
+  /** Counts equal entries of one log and stamp, from 0. */
+  readonly occurrence: number;
+  readonly detail: Readonly<Record<string, string | number | boolean | null>> | null;
+  readonly readAt: string;
+}
 /** A sequence number whose record was damaged in the store; what it held is read from the meters again. */
 export interface VoidFact {
   readonly kind: 'void';
   readonly cause: 'STORE_DAMAGED';
 }
-export type Fact = ProfileFact | GapFact | ReadingFact | VoidFact;
+export type Fact = ProfileFact | GapFact | ReadingFact | EventFact | VoidFact;

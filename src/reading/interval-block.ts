@@ -3,10 +3,11 @@
  * between is accounted for exactly once: in a block, in a gap, or left open for the next poll.
  */
 import { iso, later, type Millis } from '../base/time.ts';
+import { type Exception, type Exceptions, hashOf, type Mark } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
 import type { LoadProfileRow } from './load-profile-row.ts';
-import { gapCause, type Quality, rowQuality, statusBit } from './quality.ts';
+import { type Flag, gapCause, type GapCause, type Quality, type Reason, rowQuality, statusBit } from './quality.ts';
 import { unitName } from './unit.ts';
 
 export interface Slice {
@@ -23,10 +24,24 @@ export interface Slice {
   readonly readAt: Millis;
   readonly clockDeviationMs: number | undefined;
   readonly clockTrust: string;
+  /** What was said of these intervals before: the same is not said again. */
+  readonly known?: ReadonlyMap<number, Mark>;
+  /** The oldest row that the meter still has, where its buffer is full: what is missing before it is lost (R16). */
+  readonly oldestKept?: Millis | undefined;
+  /** A register that falls from above 90 % to below 10 % of this has wrapped (R08). */
+  readonly modulus?: bigint;
+  /** What the fuses let through, W; more in an interval is impossible (R12). */
+  readonly powerLimitW?: number | undefined;
+  /** The register before the first row belongs to another layout: no energy across it (R13). */
+  readonly newSegment?: boolean;
 }
 export interface Accounted {
+  /** Only what was not said before. */
   readonly blocks: readonly ProfileFact[];
   readonly gaps: readonly GapFact[];
+  readonly marks: readonly Mark[];
+  /** All that is accounted for here and not plainly measured. */
+  readonly exceptions: Exceptions;
   /** [from, coveredTo) is accounted for. */
   readonly coveredTo: Millis;
 }
@@ -37,7 +52,9 @@ interface Measured {
   readonly row: LoadProfileRow;
   readonly energy: readonly (bigint | null)[];
   readonly quality: Quality;
+  readonly flags: readonly Flag[];
   readonly rev: number;
+  readonly reason: Reason | null;
 }
 
 /** Channels of a row: values that are integers, by OBIS code. */
@@ -59,32 +76,47 @@ export function accountFor(slice: Slice): Accounted {
   for (const row of stamped) byEnd.set(row.end, [...(byEnd.get(row.end) ?? []), row]);
 
   const measured: Measured[] = [];
+  const marks: Mark[] = [];
+  const exceptions: Exception[] = [];
+  const known = (start: number): Mark | undefined => slice.known?.get(start);
+  const limit = slice.powerLimitW;
+
+  /** Takes the rows that end together; several, where the clock was set back (R11). Says them unless the same was said. */
   const add = (
-    row: LoadProfileRow & { end: Millis },
+    rows: readonly (LoadProfileRow & { end: Millis })[],
     before: LoadProfileRow | undefined,
     start: Millis,
     irregular: boolean,
-    rev: number,
   ) => {
-    const earlier = before ? registersOf(before) : undefined;
-    let backward = false;
-    const energy = [...registersOf(row)].map(([key, raw]) => {
-      const previous = earlier?.get(key);
-      if (previous === undefined) return null;
-      if (raw < previous) {
-        backward = true;
-        return null;
-      }
-      return raw - previous;
+    const items = rows.map((row): Omit<Measured, 'rev' | 'reason'> => {
+      const { energy, backward, wrapped } = advance(before, row, slice.modulus ?? defaultModulus);
+      const flags: Flag[] = [];
+      if (wrapped) flags.push('WRAP');
+      if (limit !== undefined && impossible(row, energy, row.end - start, limit)) flags.push('IMPOSSIBLE');
+      if (row.cells.includes(null)) flags.push('PARTIAL');
+      if (slice.clockTrust === 'untrusted') flags.push('TIME_UNTRUSTED');
+      const quality = rowQuality(row.status, { irregular, backward });
+      return { start, periodMs: row.end - start, row, energy, quality, flags };
     });
-    measured.push({
-      start,
-      periodMs: row.end - start,
-      row,
-      energy,
-      quality: rowQuality(row.status, { irregular, backward }),
-      rev,
-    });
+    // Whether the gateway knew the time when it read is told, but it is no other value.
+    const hash = hashOf(
+      ...items.map(({ periodMs: length, row, energy, quality, flags }) => [
+        length,
+        row.status,
+        [...registersOf(row)],
+        energy,
+        quality,
+        flags.filter((flag) => flag !== 'TIME_UNTRUSTED'),
+      ]),
+    );
+    const last = items.at(-1) as (typeof items)[0];
+    if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
+    const mark = known(start);
+    if (mark && mark.hash === hash && !mark.gap) return;
+    const first = !mark ? 0 : mark.hash === 0 ? mark.rev : mark.rev + 1;
+    const reason: Reason | null = !mark || mark.hash === 0 ? null : mark.gap ? 'LATE' : 'CHANGED';
+    items.forEach((item, occurrence) => measured.push({ ...item, rev: first + occurrence, reason }));
+    marks.push({ start, rev: first + items.length - 1, hash, gap: false });
   };
 
   // Rows off the grid (asynchronous captures at power-up or after a set of the clock) keep their own bounds.
@@ -92,14 +124,14 @@ export function accountFor(slice: Slice): Accounted {
   for (const row of stamped) {
     if (row.end % periodMs !== 0 && row.end > from && row.end < to) {
       const start = last && last.end < row.end && row.end - last.end < periodMs ? last.end : later(row.end, -periodMs);
-      add(row, start === last?.end ? last : undefined, start, true, 0);
+      add([row], start === last?.end ? last : undefined, start, true);
     }
     last = row;
   }
 
   const gaps: GapFact[] = [];
   let coveredTo: Millis = from;
-  let before: (LoadProfileRow & { end: Millis }) | undefined = byEnd.get(from)?.at(-1);
+  let before: (LoadProfileRow & { end: Millis }) | undefined = slice.newSegment ? undefined : byEnd.get(from)?.at(-1);
   let missingFrom: Millis | undefined;
   for (let end = later(from, periodMs); end <= to; end = later(end, periodMs)) {
     const found = byEnd.get(end);
@@ -110,47 +142,123 @@ export function accountFor(slice: Slice): Accounted {
     }
     const [first] = found as [LoadProfileRow & { end: Millis }];
     if (missingFrom !== undefined) {
-      gaps.push(gapFact(slice, missingFrom, later(end, -periodMs), before, first));
+      gap(missingFrom, later(end, -periodMs), before, first);
       missingFrom = undefined;
       // The register ran on, but how much of it belongs to this interval is not known.
       before = before && registersEqual(before, first) && darkEdges(before, first) ? before : undefined;
     }
     const differing = found.filter((row, i) => i === 0 || !registersEqual(row, first) || row.status !== first.status);
-    differing.forEach((row, rev) => add(row, before, later(end, -periodMs), differing.length > 1, rev));
+    add(differing, before, later(end, -periodMs), differing.length > 1);
     before = found.at(-1);
     coveredTo = end;
   }
   if (missingFrom !== undefined) {
     const until = Math.min(to, Math.floor(slice.openAfter / periodMs) * periodMs) as Millis;
-    gaps.push(gapFact(slice, missingFrom, until, before, undefined));
+    gap(missingFrom, until, before, undefined);
     coveredTo = until;
   }
-  return { blocks: blocksOf(slice, measured), gaps, coveredTo };
+  exceptions.sort(([a], [b]) => a - b);
+  return { blocks: blocksOf(slice, measured), gaps, marks, exceptions, coveredTo };
 
-  function gapFact(
-    of: Slice,
+  /** Rows that are not there: lost as far as the buffer no longer reaches, else missing or dark. */
+  function gap(
     start: Millis,
     end: Millis,
     first: LoadProfileRow | undefined,
     second: LoadProfileRow | undefined,
-  ): GapFact {
-    const equal = first !== undefined && second !== undefined && registersEqual(first, second);
-    return {
+  ): void {
+    const { oldestKept } = slice;
+    // The row that is the oldest ends the first interval that cannot be known.
+    const lostTo = oldestKept === undefined ? start : Math.min(end, Math.floor(oldestKept / periodMs) * periodMs);
+    if (lostTo > start) sayGap(start, lostTo as Millis, 'LOST', first, lostTo === end ? second : undefined);
+    const rest = Math.max(start, lostTo) as Millis;
+    if (rest >= end) return;
+    const edges = rest > start ? undefined : first;
+    const cause = gapCause({
+      powerDown: edges !== undefined && second !== undefined && darkEdges(edges, second),
+      registersEqual: edges !== undefined && second !== undefined && registersEqual(edges, second),
+    });
+    sayGap(rest, end, cause, edges, second);
+  }
+  function sayGap(
+    start: Millis,
+    end: Millis,
+    cause: GapCause,
+    first: LoadProfileRow | undefined,
+    second: LoadProfileRow | undefined,
+  ): void {
+    exceptions.push([start, end, cause]);
+    const [left, right] = [edge(first), edge(second)];
+    const hash = hashOf(cause, start, end, left, right);
+    const starts: number[] = [];
+    for (let at: number = start; at < end; at += periodMs) starts.push(at);
+    const before = starts.flatMap((at) => known(at) ?? []);
+    if (before.length === starts.length && before.every((mark) => mark.gap && mark.hash === hash)) return;
+    const said = before.filter((mark) => mark.hash !== 0);
+    const rev = Math.max(-1, ...said.map((mark) => mark.rev)) + 1;
+    const reason: Reason | undefined =
+      said.length === 0 ? undefined : said.every((mark) => mark.gap) ? 'EDGE_KNOWN' : 'CHANGED';
+    for (const at of starts) marks.push({ start: at, rev, hash, gap: true });
+    gaps.push({
       kind: 'gap',
       ...origin,
-      series: of.series,
+      series: slice.series,
       start: iso(start),
       end: iso(end),
-      cause: gapCause({
-        powerDown: first !== undefined && second !== undefined && darkEdges(first, second),
-        registersEqual: equal,
-      }),
-      before: edge(first),
-      after: edge(second),
-      rev: 0,
-      readAt: iso(of.readAt),
-    };
+      cause,
+      before: left,
+      after: right,
+      rev,
+      ...(reason && { reason }),
+      readAt: iso(slice.readAt),
+    });
   }
+}
+
+/** Registers of double-long-unsigned: what most meters count in. */
+const defaultModulus = 1n << 32n;
+
+/** Energy of each channel from one row to the next: null where it cannot be told. */
+function advance(
+  before: LoadProfileRow | undefined,
+  row: LoadProfileRow,
+  modulus: bigint,
+): { readonly energy: (bigint | null)[]; readonly backward: boolean; readonly wrapped: boolean } {
+  const earlier = before ? registersOf(before) : undefined;
+  let backward = false;
+  let wrapped = false;
+  const energy = [...registersOf(row)].map(([key, raw]) => {
+    const previous = earlier?.get(key);
+    if (previous === undefined) return null;
+    if (raw >= previous) return raw - previous;
+    if (previous * 10n > modulus * 9n && raw * 10n < modulus && previous < modulus) {
+      wrapped = true;
+      return raw + modulus - previous;
+    }
+    backward = true;
+    return null;
+  });
+  return { energy, backward, wrapped };
+}
+
+/** Units of the Blue Book that are energy: Wh, varh, VAh. */
+const energyUnits: ReadonlySet<number> = new Set([30, 31, 32]);
+/** R12: a fifth more than the fuses are rated for. */
+function impossible(
+  row: LoadProfileRow,
+  energy: readonly (bigint | null)[],
+  lengthMs: number,
+  limitW: number,
+): boolean {
+  let channel = -1;
+  return row.channels.some(({ scalerUnit }, i) => {
+    const cell = row.cells[i];
+    if (typeof cell !== 'number' && typeof cell !== 'bigint') return false;
+    channel++;
+    const value = energy[channel];
+    if (value === null || value === undefined || !scalerUnit || !energyUnits.has(scalerUnit.unit)) return false;
+    return Number(value) * 10 ** scalerUnit.scaler > (1.2 * limitW * lengthMs) / 3_600_000;
+  });
 }
 
 const hasPowerDown = (row: LoadProfileRow): boolean => ((row.status ?? 0) & statusBit.PDN) !== 0;
@@ -172,9 +280,8 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
     for (; next < measured.length; next++) {
       const previous = measured[next - 1] as Measured;
       const item = measured[next] as Measured;
-      const follows =
-        item.start === previous.start + previous.periodMs && item.periodMs === previous.periodMs && item.rev === 0;
-      if (!follows || first.rev !== 0 || channelsOf(item) !== channelsOf(first)) break;
+      const follows = item.start === previous.start + previous.periodMs && item.periodMs === previous.periodMs;
+      if (!follows || channelsOf(item) !== channelsOf(first)) break;
     }
     const items = measured.slice(at, next);
     const channels: Channel[] = [...registersOf(first.row).keys()].map((obis, channel) => {
@@ -201,6 +308,8 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
       status: items.map((item) => item.row.status),
       quality: items.map((item) => item.quality),
       rev: items.map((item) => item.rev),
+      ...(items.some((item) => item.reason !== null) && { reason: items.map((item) => item.reason) }),
+      ...(items.some((item) => item.flags.length > 0) && { flags: items.map((item) => item.flags) }),
       readAt: iso(slice.readAt),
       clockDeviationS: slice.clockDeviationMs === undefined ? null : Math.round(slice.clockDeviationMs / 100) / 10,
       clockTrust: slice.clockTrust,

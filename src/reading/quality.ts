@@ -9,7 +9,18 @@ export const qualities = [
   'REGISTER_BACKWARD',
 ] as const;
 export type Quality = (typeof qualities)[number];
-export const gapCauses = ['MISSING', 'OUTAGE', 'STORE_DAMAGED'] as const;
+/** LOST: the meter's buffer no longer held the row when it was asked for. */
+export const gapCauses = ['MISSING', 'OUTAGE', 'LOST', 'STORE_DAMAGED'] as const;
+/** Why something is said again: the row came late, it changed, or an edge of a gap became known. */
+export const reasons = ['LATE', 'CHANGED', 'EDGE_KNOWN'] as const;
+export type Reason = (typeof reasons)[number];
+/**
+ * WRAP: the register passed its modulus, energy is computed across (R08). IMPOSSIBLE: more than the fuses let through
+ * (R12). PARTIAL: the row lacks a channel of its series (R14). TIME_UNTRUSTED: read while the gateway did not know the
+ * time (R29).
+ */
+export const flags = ['WRAP', 'IMPOSSIBLE', 'PARTIAL', 'TIME_UNTRUSTED'] as const;
+export type Flag = (typeof flags)[number];
 export type GapCause = (typeof gapCauses)[number];
 
 /** Quality of a row that is there. Daylight saving and power down leave the value valid (R03). */

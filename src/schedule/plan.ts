@@ -10,6 +10,8 @@ export interface PlannedProfile {
   readonly periodMs: number;
   readonly since: Millis;
   readonly coverage: Coverage;
+  /** Gaps that are looked at once more: rows may have come late. */
+  readonly recheck?: readonly Range[];
 }
 export interface PlannedMeter {
   readonly id: string;
@@ -57,8 +59,11 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
   const live: PlannedSlice[] = [];
   const newestDay: PlannedSlice[] = [];
   const older: PlannedSlice[] = [];
-  for (const { profile, periodMs, since, coverage } of meter.profiles) {
+  const again: PlannedSlice[] = [];
+  for (const { profile, periodMs, since, coverage, recheck = [] } of meter.profiles) {
     const end = newestEnd(wall, periodMs, settings.offsetMs);
+    for (const [from, to] of recheck)
+      again.push({ profile, from: millis(from), to: millis(Math.min(to, end)), live: false });
     const today = startOfDay(end - 1);
     const longest = meter.fragile ? fragileRows * periodMs : dayMs;
     for (const [holeFrom, holeTo] of missing(coverage, since, end)) {
@@ -76,7 +81,12 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
     }
   }
   const newestFirst = (a: PlannedSlice, b: PlannedSlice) => b.to - a.to;
-  return [...live.sort(newestFirst), ...newestDay.sort(newestFirst), ...older.sort((a, b) => a.from - b.from)];
+  return [
+    ...live.sort(newestFirst),
+    ...newestDay.sort(newestFirst),
+    ...older.sort((a, b) => a.from - b.from),
+    ...again,
+  ];
 }
 
 /** Cuts a hole at day boundaries and into pieces of at most `longest`. */

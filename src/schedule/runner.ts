@@ -10,6 +10,7 @@ import {
   type Identity,
   type ProfileLayout,
   readLayout,
+  readOldestStamp,
   readRange,
   readRegisters,
   requireIdentity,
@@ -19,13 +20,23 @@ import { type MeterAccess, Session } from '../meter/session.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
-import { integerJson, type Fact, type Origin } from '../reading/facts.ts';
+import { type EventFact, integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
-import { missing, withRange } from '../reading/coverage.ts';
+import { missing, type Range, withRange } from '../reading/coverage.ts';
+import { adjoining, withExceptions } from '../reading/ledger.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import { counterAlarm, type Counters } from '../store/counters.ts';
-import type { Store } from '../store/store.ts';
-import { backOffMs, type PlanSettings, plan, type PlannedMeter, type PlannedSlice, silentPauseMs } from './plan.ts';
+import type { SeriesState, Store } from '../store/store.ts';
+import {
+  backOffMs,
+  newestEnd,
+  type PlanSettings,
+  plan,
+  type PlannedMeter,
+  type PlannedSlice,
+  silentPauseMs,
+} from './plan.ts';
 import { judge, type Observation, type Verdict } from './reachability.ts';
 
 /** A ciphered association: counters come from a lease, one for each session. */
@@ -44,6 +55,8 @@ export interface PolledMeter {
   readonly security?: MeterSecurity;
   /** Where the model is found out by the meter's name: the models to choose from. */
   readonly detectFrom?: readonly MeterModel[];
+  /** What the fuses let through, W (R12). */
+  readonly powerLimitW?: number | undefined;
   readonly profiles: readonly {
     readonly profile: string;
     readonly periodMs: number;
@@ -62,6 +75,8 @@ export interface RunnerSettings {
   readonly clock: Clock;
   readonly log: Log;
   readonly plan: PlanSettings;
+  /** Whether the gateway knows the time: trusted, floor or untrusted. */
+  readonly clockTrust: () => string;
 }
 export interface MeterStatus {
   readonly meter: string;
@@ -95,6 +110,12 @@ const longestRowWaitMs = 10 * 60_000;
 const storePauseMs = 5000;
 /** More than any session sends; what is left is given to the next one. */
 const countersPerSession = 500;
+/** Share of the buffer's reach from which on unread rows are at risk (R16). */
+const riskShare = 0.8;
+/** How far the edge of a gap is looked for in one step. */
+const longestStepMs = 16 * dayMs;
+const firstRecheckMs = 3_600_000;
+const recheckDays = 10;
 /** Client SAP of the public client (Green Book 9.1.4). */
 const publicClient = 16;
 /** Registers are delivered with the first poll of each day. */
@@ -119,6 +140,12 @@ interface MeterState {
   /** The meter may have heard a higher counter than ours: ask before the next association. */
   askCounter: boolean;
   counterAlarmed: boolean;
+  /** Series whose oldest unread row will soon be overwritten. */
+  atRisk: Set<string>;
+  /** Gaps are looked at again at this time (monotonic), by series. */
+  recheckAt: Map<string, Millis>;
+  /** What is to be said with the next commit. */
+  saying: EventFact[];
 }
 
 export class PortRunner {
@@ -153,6 +180,9 @@ export class PortRunner {
           intervalsRead: 0,
           askCounter: false,
           counterAlarmed: false,
+          atRisk: new Set(),
+          recheckAt: new Map(),
+          saying: [],
         },
       ]),
     );
@@ -202,7 +232,9 @@ export class PortRunner {
       id: origin.meter,
       profiles: profiles.map(({ profile, periodMs, since, sinceByDefault }) => {
         const stored = this.settings.store.seriesState(origin.meter, profile);
+        const recheck = this.recheck(state, profile, periodMs, stored);
         return {
+          ...(recheck && { recheck }),
           profile,
           periodMs,
           since: since ?? millis(stored?.since ?? sinceByDefault),
@@ -214,6 +246,24 @@ export class PortRunner {
       lastTurn: state.lastTurn,
       fragile: state.fragile,
     };
+  }
+
+  /** Gaps of the last days, an hour after the start and then once a day: rows may have been written late (R17). */
+  private recheck(
+    state: MeterState,
+    profile: string,
+    periodMs: number,
+    stored: SeriesState | undefined,
+  ): Range[] | undefined {
+    const { clock } = this.settings;
+    const now = clock.now();
+    const due = state.recheckAt.get(profile);
+    if (due === undefined) state.recheckAt.set(profile, later(now, firstRecheckMs));
+    if (due === undefined || due > now) return undefined;
+    const youngest = clock.wall() - recheckDays * dayMs;
+    const gaps = (stored?.exceptions ?? []).filter(([, to, kind]) => kind === 'MISSING' && to > youngest);
+    // With the interval after it, whose energy hangs on the last of them.
+    return gaps.map(([from, to]) => [Math.max(from, youngest - (youngest % periodMs)), to + periodMs]);
   }
 
   /** One session with one meter. Every outcome ends in the meter's state; nothing is thrown. */
@@ -247,6 +297,10 @@ export class PortRunner {
       for (const slice of slices) {
         if (signal.aborted) break;
         await this.slice(state, session, slice);
+      }
+      for (const { profile } of state.polled.profiles) {
+        const due = state.recheckAt.get(profile);
+        if (due !== undefined && due <= started) state.recheckAt.set(profile, later(clock.now(), dayMs));
       }
     } catch (error) {
       failure = asFailure(error);
@@ -361,55 +415,195 @@ export class PortRunner {
     return layout;
   }
 
+  private since(settings: PolledMeter['profiles'][number], stored: SeriesState | undefined): Millis {
+    return settings.since ?? millis(stored?.since ?? settings.sinceByDefault);
+  }
+
+  /**
+   * Where the buffer no longer reaches back to what is missing, that is said at once and with its bounds; where it soon
+   * will not, that is an event (R16). Returns the oldest row of a full buffer.
+   */
+  private async horizon(
+    state: MeterState,
+    session: Session,
+    settings: PolledMeter['profiles'][number],
+    layout: ProfileLayout,
+  ): Promise<Millis | undefined> {
+    const { clock, store } = this.settings;
+    const { origin } = state.polled;
+    const { profile, periodMs } = settings;
+    const stored = store.seriesState(origin.meter, profile);
+    const wall = clock.wall();
+    const end = newestEnd(wall, periodMs, this.settings.plan.offsetMs);
+    const [oldestHole] = missing(stored?.coverage ?? [], this.since(settings, stored), end);
+    const reachMs = (layout.entries ?? 0) * periodMs;
+    if (!oldestHole || reachMs === 0 || wall - oldestHole[0] < reachMs * riskShare) {
+      state.atRisk.delete(profile);
+      return undefined;
+    }
+    const kept = await readOldestStamp(session, layout, state.model);
+    if (!state.atRisk.has(profile)) {
+      state.atRisk.add(profile);
+      state.saying.push(
+        this.event(state, 'DATA_AT_RISK', {
+          series: obis(profile),
+          oldest: iso(millis(oldestHole[0])),
+          reachS: reachMs / 1000,
+        }),
+      );
+    }
+    if (kept === undefined || kept - periodMs <= oldestHole[0]) return kept;
+    const lost: PlannedSlice = {
+      profile,
+      from: millis(oldestHole[0]),
+      to: millis(Math.min(oldestHole[1], Math.floor(kept / periodMs) * periodMs)),
+      live: false,
+    };
+    await this.settle(
+      state,
+      session,
+      settings,
+      layout,
+      lost,
+      await readRange(session, layout, state.model, kept, kept),
+      kept,
+    );
+    return kept;
+  }
+
+  private event(state: MeterState, name: string, detail: EventFact['detail']): EventFact {
+    const at = iso(this.settings.clock.wall());
+    const { origin } = state.polled;
+    return {
+      kind: 'event',
+      ...origin,
+      source: 'gateway',
+      log: null,
+      code: null,
+      name,
+      at,
+      occurrence: 0,
+      detail,
+      readAt: at,
+    };
+  }
+
   private async slice(state: MeterState, session: Session, slice: PlannedSlice): Promise<void> {
-    const { clock, store, log } = this.settings;
+    const { clock, store } = this.settings;
     const { origin, profiles } = state.polled;
     const { model } = state;
     const settings = profiles.find(({ profile }) => profile === slice.profile) as PolledMeter['profiles'][number];
+    const { periodMs } = settings;
     const layout = await this.layout(state, session, slice.profile);
-    if (layout.capturePeriodMs !== settings.periodMs) {
+    if (layout.capturePeriodMs !== periodMs) {
       throw new Failure(
         'period-mismatch',
-        `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${settings.periodMs / 1000} s`,
+        `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${periodMs / 1000} s`,
       );
     }
-    let rows: Awaited<ReturnType<typeof readRange>>;
-    try {
-      // The row stamped with the start of the slice gives the register before its first interval.
-      rows = await readRange(session, layout, model, slice.from, slice.to);
-    } catch (error) {
-      // The columns may have changed under a cached layout.
-      if (error instanceof Failure && error.code === 'malformed-octets') state.layouts.delete(slice.profile);
-      throw error;
+    const read = async (from: number, to: number): Promise<LoadProfileRow[]> => {
+      try {
+        return await readRange(session, layout, model, millis(from), millis(to));
+      } catch (error) {
+        // The columns may have changed under a cached layout.
+        if (error instanceof Failure && error.code === 'malformed-octets') state.layouts.delete(slice.profile);
+        throw error;
+      }
+    };
+    const kept = await this.horizon(state, session, settings, layout);
+    const stored = store.seriesState(origin.meter, slice.profile);
+    // What was lost meanwhile need not be asked for.
+    const from = Math.max(
+      slice.from,
+      kept === undefined ? slice.from : Math.floor(kept / periodMs) * periodMs - periodMs,
+    );
+    if (from >= slice.to) return;
+    // The row stamped with the start of the slice gives the register before its first interval.
+    let rows = await read(from, slice.to);
+    // A gap is told whole, with the rows at both its edges: where an edge row is not there it is looked for further on.
+    const end = newestEnd(clock.wall(), periodMs, this.settings.plan.offsetMs);
+    const holes = missing(stored?.coverage ?? [], this.since(settings, stored), end);
+    const [holeFrom, holeTo] = holes.find(([start, stop]) => start < slice.to && stop > from) ?? [from, slice.to];
+    const [lowest, highest] = adjoining(stored?.exceptions ?? [], Math.min(holeFrom, from), Math.max(holeTo, slice.to));
+    const has = (stamp: number) => rows.some((row) => row.end === stamp);
+    let [low, high] = [from, slice.to as number];
+    for (let step = dayMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {
+      const next = Math.max(lowest, low - step);
+      rows = [...(await read(next, low - periodMs)), ...rows];
+      low = next;
     }
+    for (let step = dayMs; high < highest && !has(high) && step <= longestStepMs; step *= 2) {
+      const next = Math.min(highest, high + step);
+      rows = [...rows, ...(await read(high + periodMs, next))];
+      high = next;
+    }
+    await this.settle(state, session, settings, layout, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
+  }
+
+  /** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
+  private async settle(
+    state: MeterState,
+    session: Session,
+    settings: PolledMeter['profiles'][number],
+    layout: ProfileLayout,
+    slice: PlannedSlice,
+    rows: readonly LoadProfileRow[],
+    oldestKept: Millis | undefined,
+  ): Promise<void> {
+    const { clock, store, log } = this.settings;
+    const { origin, powerLimitW } = state.polled;
+    const { periodMs } = settings;
     const readAt = clock.wall();
     const deviation = state.identity?.clockDeviationMs;
     const meterNow = deviation === undefined ? later(readAt, -15 * 60_000) : later(readAt, deviation);
+    const stored = store.seriesState(origin.meter, slice.profile);
+    const otherLayout = stored?.layout !== undefined && stored.layout !== layout.fingerprint;
+    // Said before any value of the new segment (R13).
+    if (otherLayout)
+      state.saying.push(
+        this.event(state, 'CONFIG_CHANGED', {
+          series: obis(slice.profile),
+          columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
+          before: stored.layout ?? null,
+          now: layout.fingerprint,
+        }),
+      );
     const accounted = accountFor({
       origin,
       series: obis(slice.profile),
       rows,
       from: slice.from,
       to: slice.to,
-      periodMs: settings.periodMs,
+      periodMs,
       openAfter: later(meterNow, -graceMs),
       readAt,
       clockDeviationMs: deviation,
-      clockTrust: 'system',
+      clockTrust: this.settings.clockTrust(),
+      known: await store.marks(origin.meter, slice.profile, slice.from, slice.to),
+      oldestKept,
+      ...(state.model.register_modulus !== undefined && { modulus: BigInt(state.model.register_modulus) }),
+      powerLimitW,
+      newSegment: otherLayout,
     });
-    const facts: Fact[] = [...accounted.blocks, ...accounted.gaps];
+    const said = state.saying.splice(0);
+    const facts: Fact[] = [...said, ...accounted.blocks, ...accounted.gaps];
     const reading = await this.reading(state, session, layout, readAt);
     if (reading) facts.push(reading);
-    const stored = store.seriesState(origin.meter, slice.profile);
-    const since = settings.since ?? stored?.since ?? settings.sinceByDefault;
     const coverage = withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo);
-    await store.commit({
-      meter: origin.meter,
-      profile: slice.profile,
-      state: { since, coverage },
-      entryClass: slice.live ? 0 : 1,
-      facts,
-    });
+    const exceptions = withExceptions(stored?.exceptions ?? [], slice.from, accounted.coveredTo, accounted.exceptions);
+    try {
+      await store.commit({
+        meter: origin.meter,
+        profile: slice.profile,
+        state: { since: this.since(settings, stored), coverage, exceptions, layout: layout.fingerprint },
+        entryClass: slice.live ? 0 : 1,
+        facts,
+        marks: accounted.marks,
+      });
+    } catch (error) {
+      state.saying.unshift(...said);
+      throw error;
+    }
     state.intervalsRead += accounted.blocks.reduce((count, block) => count + block.count, 0);
     if (accounted.coveredTo < slice.to) {
       // The newest row is not written yet: come back shortly, without pressing.

@@ -9,22 +9,31 @@ export interface StoredRecord {
   readonly body: unknown;
 }
 
-export function encodeRecord({ sequence, body }: StoredRecord): Buffer {
-  const text = Buffer.from(JSON.stringify(body), 'utf8');
-  const octets = Buffer.allocUnsafe(10 + text.length);
+export const encodeRecord = ({ sequence, body }: StoredRecord): Buffer =>
+  sealed(sequence, Buffer.from(JSON.stringify(body), 'utf8'));
+
+/** The envelope around any octets. */
+export function sealed(sequence: number, content: Uint8Array): Buffer {
+  const octets = Buffer.allocUnsafe(10 + content.length);
   octets.writeUIntBE(sequence, 4, 6);
-  text.copy(octets, 10);
+  octets.set(content, 10);
   octets.writeUInt32BE(crc32(octets.subarray(4)), 0);
   return octets;
 }
 
 /** undefined where the record is damaged. */
-export function decodeRecord(octets: Uint8Array): StoredRecord | undefined {
-  if (octets.length < 12) return undefined;
+export function unsealed(octets: Uint8Array): { readonly sequence: number; readonly content: Buffer } | undefined {
+  if (octets.length < 10) return undefined;
   const buffer = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
   if (crc32(buffer.subarray(4)) !== buffer.readUInt32BE(0)) return undefined;
+  return { sequence: buffer.readUIntBE(4, 6), content: buffer.subarray(10) };
+}
+
+export function decodeRecord(octets: Uint8Array): StoredRecord | undefined {
+  const opened = unsealed(octets);
+  if (!opened) return undefined;
   try {
-    return { sequence: buffer.readUIntBE(4, 6), body: JSON.parse(buffer.toString('utf8', 10)) };
+    return { sequence: opened.sequence, body: JSON.parse(opened.content.toString('utf8')) };
   } catch {
     return undefined;
   }

@@ -3,19 +3,25 @@
  * one synchronous batch; from then on the rows are the gateway's responsibility. Keys:
  *   m/state                    epoch, next sequence, acknowledged up to
  *   s/<meter>/<profile>        series state: since, coverage
+ *   d/<meter>/<profile>/<day>  what was said of each interval of a UTC day, and at which revision
  *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill
  *   q/<key>                    damaged records, kept for inspection
  */
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Clock, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Coverage } from '../reading/coverage.ts';
 import type { Fact } from '../reading/facts.ts';
+import { decodeMarks, encodeMarks, type Exceptions, type Mark } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
-import { decodeRecord, encodeRecord } from './record.ts';
+import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
 
 export interface SeriesState {
   readonly since: number;
   readonly coverage: Coverage;
+  /** Of what is covered: all that is not plainly measured. */
+  readonly exceptions?: Exceptions;
+  /** Fingerprint of capture objects, scalers and period that the series was commissioned with (R13). */
+  readonly layout?: string;
 }
 export type EntryClass = 0 | 1;
 export interface OutboxEntry {
@@ -30,6 +36,8 @@ export interface Commit {
   readonly state: SeriesState;
   readonly entryClass: EntryClass;
   readonly facts: readonly Fact[];
+  /** What is said of each interval with this commit. */
+  readonly marks?: readonly Mark[];
 }
 export interface Damage {
   readonly quarantined: number;
@@ -61,12 +69,16 @@ interface Meta {
   readonly acknowledged: number;
   /** Entries up to `acknowledged` that the head-end refused: they stay and are sent again. */
   readonly kept: readonly number[];
+  /** Pages of marks written before this sequence are not believed: what they tell of may have been lost. */
+  readonly forgotten?: number;
 }
 
 const metaKey = 'm/state';
 const width = 12;
 const outboxKey = (entryClass: EntryClass, sequence: number): string =>
   `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
+const pageKey = (meter: string, profile: string, day: number): string =>
+  `d/${meter}/${profile}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
 const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
 const scanStep = 500;
 const reopenPauseMs = 2000;
@@ -150,6 +162,7 @@ export class Store {
         key: outboxKey(commit.entryClass, first + i),
         value: encodeRecord({ sequence: first + i, body: { storedAt, fact } }),
       }));
+      operations.push(...(await this.pages(database, commit, meta.nextSequence)));
       operations.push(this.put(seriesKey(commit.meter, commit.profile), meta.nextSequence, commit.state));
       operations.push(this.put(metaKey, meta.nextSequence, meta));
       await database.batch(operations, { sync: true });
@@ -158,6 +171,55 @@ export class Store {
       this.series.set(seriesKey(commit.meter, commit.profile), commit.state);
     });
     this.committed?.();
+  }
+
+  /** The pages that these marks change, with what else stands in them. */
+  private async pages(
+    database: Database,
+    { meter, profile, marks = [] }: Commit,
+    sequence: number,
+  ): Promise<Operation[]> {
+    const byDay = new Map<number, Mark[]>();
+    for (const mark of marks) {
+      const day = Math.floor(mark.start / dayMs) * dayMs;
+      byDay.set(day, [...(byDay.get(day) ?? []), mark]);
+    }
+    const operations: Operation[] = [];
+    for (const [day, fresh] of byDay) {
+      const key = pageKey(meter, profile, day);
+      const all = new Map((await this.page(database, key, day)).map((mark) => [mark.start, mark]));
+      for (const mark of fresh) all.set(mark.start, mark);
+      const sorted = [...all.values()].toSorted((a, b) => a.start - b.start);
+      operations.push({ type: 'put', key, value: sealed(sequence, encodeMarks(sorted, day)) });
+    }
+    return operations;
+  }
+  private async page(database: Database, key: string, day: number): Promise<Mark[]> {
+    const raw = await database.get(key);
+    const opened = raw && unsealed(raw);
+    // A damaged page: nothing is known, so everything is said again.
+    if (!opened) return [];
+    const marks = decodeMarks(opened.content, day);
+    return opened.sequence < (this.meta.forgotten ?? 0) ? marks.map((mark) => ({ ...mark, hash: 0 })) : marks;
+  }
+
+  /** What was said of the intervals that begin in [from, to), by their start. */
+  async marks(meter: string, profile: string, from: number, to: number): Promise<Map<number, Mark>> {
+    const database = await this.opened();
+    const marks = new Map<number, Mark>();
+    for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) {
+      for (const mark of await this.guarded(() => this.page(database, pageKey(meter, profile, day), day)))
+        if (mark.start >= from && mark.start < to) marks.set(mark.start, mark);
+    }
+    return marks;
+  }
+
+  /** All series, for questions about what is missing. */
+  allSeries(): readonly { readonly meter: string; readonly profile: string; readonly state: SeriesState }[] {
+    return [...this.series].map(([key, state]) => {
+      const [, meter = '', profile = ''] = key.split('/');
+      return { meter, profile, state };
+    });
   }
 
   /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
@@ -353,10 +415,12 @@ export class Store {
   private async readAgain(): Promise<void> {
     const operations: Operation[] = [];
     for (const [key, state] of this.series) {
-      const emptied: SeriesState = { ...state, coverage: [] };
+      const emptied: SeriesState = { ...state, coverage: [], exceptions: [] };
       this.series.set(key, emptied);
       operations.push(this.put(key, this.meta.nextSequence, emptied));
     }
-    if (operations.length > 0) await (this.database as Database).batch(operations, { sync: true });
+    this.meta = { ...this.meta, forgotten: this.meta.nextSequence };
+    operations.push(this.put(metaKey, this.meta.nextSequence, this.meta));
+    await (this.database as Database).batch(operations, { sync: true });
   }
 }
