@@ -15,6 +15,7 @@ import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
 import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/runner.ts';
+import type { SeriesGap } from './schedule/runner.ts';
 import type { Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
@@ -42,6 +43,8 @@ export interface House {
   readonly stopped: Promise<void>;
   stop(): Promise<void>;
   snapshot(): Promise<Snapshot>;
+  /** Every interval that is not delivered and plainly measured, and why. */
+  gaps(): SeriesGap[];
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
   stuck(): Promise<string | undefined>;
 }
@@ -284,6 +287,7 @@ export function compose(config: Config, world: World): House {
   return {
     stopped,
     stop,
+    gaps: () => ports.flatMap(({ runner }) => runner.gaps()),
     async snapshot() {
       const { outbox } = forwarder;
       return {

@@ -1,7 +1,7 @@
 /** The whole house in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { dayMs, millis } from '../src/base/time.ts';
-import { isUnfit, parsePayload, healthPayload, statePayload } from '../src/forward/payload.ts';
+import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } from '../src/forward/payload.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const minute = 60_000;
@@ -206,35 +206,116 @@ test('power cuts of the gateway at any moment: nothing acknowledged as stored is
   expect((await it.house.snapshot()).store).toMatchObject({ pending: 0, damage: { quarantined: 0, missing: 0 } });
 });
 
-test('a meter that was dark from 02:20 to 08:20: five intervals are a gap with its edge registers, nothing is invented', async () => {
-  const it = await virtualHouse({
-    meters: { count: 2 },
-    fault: [{ kind: 'power-cut', meter: 1, from_s: -10 * 3600, to_s: -4 * 3600 }],
+const factsOf = <K extends UpPayload['kind']>(it: VirtualHouse, kind: K) =>
+  it.broker.published
+    .filter(({ topic }) => topic.includes('/up/'))
+    .map(({ payload }) => JSON.parse(payload) as UpPayload)
+    .filter((payload): payload is UpPayload & { kind: K } => payload.kind === kind);
+
+describe('R06, R07, R25: a meter that was dark', () => {
+  test('from 02:20 to 08:20: its log proves five zero intervals; the register then gives the sixth its energy', async () => {
+    const it = await virtualHouse({
+      meters: { count: 2 },
+      fault: [{ kind: 'power-cut', meter: 1, from_s: -10 * 3600, to_s: -4 * 3600 }],
+    });
+    it.broker.connect();
+    await it.run(5 * minute);
+    complete(it, [0]);
+    const gaps = it.ingest.gaps.filter((gap) => gap.kind === 'gap');
+    const register = (hour: number) => it.simulated.meters[1]?.curve.register(0, millis(Date.UTC(2026, 10, 24, hour)));
+    expect(gaps).toMatchObject([
+      {
+        meter: 'm60120002',
+        cause: 'OUTAGE',
+        start: '2026-11-24T03:00:00Z',
+        end: '2026-11-24T08:00:00Z',
+        before: { '1-0:1.8.0*255': register(3) },
+        after: { '1-0:1.8.0*255': register(9) },
+        rev: 0,
+      },
+    ]);
+    const { right, expected, wrong } = it.compare(2 * minute).get(1) as {
+      right: number;
+      expected: number;
+      wrong: string[];
+    };
+    expect(expected - right).toBe(5);
+    expect(wrong).toEqual([]);
+    const power = factsOf(it, 'event').filter(({ code }) => code === 1 || code === 2);
+    expect(power.map(({ meter, name, at, source }) => [meter, name, at, source])).toEqual([
+      ['m60120002', 'power down', '2026-11-24T02:20:00Z', 'meter'],
+      ['m60120002', 'power up', '2026-11-24T08:20:00Z', 'meter'],
+    ]);
   });
-  it.broker.connect();
-  await it.run(5 * minute);
-  complete(it, [0]);
-  const gaps = it.ingest.gaps.filter((gap) => gap.kind === 'gap');
-  expect(gaps).toHaveLength(1);
-  // The last period saw consumption again: equal edge registers cannot prove the zero (R07), the register difference stays.
-  const register = (hour: number) => it.simulated.meters[1]?.curve.register(0, millis(Date.UTC(2026, 10, 24, hour)));
-  expect(gaps[0]).toMatchObject({
-    meter: 'm60120002',
-    cause: 'MISSING',
-    start: '2026-11-24T03:00:00Z',
-    end: '2026-11-24T08:00:00Z',
-    before: { '1-0:1.8.0*255': register(3) },
-    after: { '1-0:1.8.0*255': register(9) },
+  test('for three days: one gap with both edges, not one for each day', async () => {
+    const it = await virtualHouse(
+      { fault: [{ kind: 'power-cut', meter: 0, from_s: -100 * 3600, to_s: -20 * 3600 }] },
+      { days: 6 },
+    );
+    it.broker.connect();
+    await it.run(10 * minute);
+    const gaps = it.ingest.gaps.filter((gap) => gap.kind === 'gap');
+    expect(gaps.map(({ start, end, cause, rev }) => [start, end, cause, rev])).toEqual([
+      ['2026-11-20T09:00:00Z', '2026-11-23T16:00:00Z', 'OUTAGE', 0],
+    ]);
+    expect(it.compare(2 * minute).get(0)?.wrong).toEqual([]);
   });
-  const { right, expected, wrong } = it.compare(2 * minute).get(1) as {
-    right: number;
-    expected: number;
-    wrong: string[];
-  };
-  expect(expected - right).toBe(6);
-  // The interval after the gap has its register and no energy of its own; two channels.
-  expect(wrong).toHaveLength(2);
-  for (const one of wrong) expect(one).toContain('"energy":null');
+});
+
+describe('R16: the meter’s buffer does not reach back far enough', () => {
+  test('LOST with exact bounds within one poll, DATA_AT_RISK before it', async () => {
+    const it = await virtualHouse({ meters: { depth_days: 5, history_days: 40 } }, { days: 10 });
+    it.broker.connect();
+    await it.run(10 * minute);
+    const gaps = it.ingest.gaps.filter((gap) => gap.kind === 'gap');
+    // Started at 12:20: the oldest of 120 rows is stamped 2026-11-19T13:00.
+    expect(gaps).toMatchObject([
+      { start: '2026-11-14T00:00:00Z', end: '2026-11-19T12:00:00Z', cause: 'LOST', before: null, rev: 0 },
+    ]);
+    expect(gaps[0]?.after).not.toBeNull();
+    expect(factsOf(it, 'event').map(({ name }) => name)).toEqual(['DATA_AT_RISK']);
+    const { expected, right } = it.compare(2 * minute).get(0) as { expected: number; right: number };
+    // The oldest row has its register, and no row before it to give it an energy.
+    expect(expected - right).toBe((Date.UTC(2026, 10, 19, 12) - Date.UTC(2026, 10, 14)) / 3_600_000 + 1);
+  });
+});
+
+describe('R17, R18: revisions', () => {
+  test('a row that comes late is a new revision, with the interval after it; nothing else is said again', async () => {
+    const it = await virtualHouse({ meters: { quirks: ['missing-row'] } }, { days: 1 });
+    it.broker.connect();
+    await it.run(10 * minute);
+    const gap = it.ingest.gaps.filter(({ kind }) => kind === 'gap');
+    expect(gap).toHaveLength(2);
+    const before = factsOf(it, 'profile').length;
+    // The rows appear after all.
+    const [meter] = it.simulated.meters;
+    (meter as unknown as { quirks: unknown[] }).quirks.length = 0;
+    await it.run(62 * minute);
+    const late = factsOf(it, 'profile')
+      .slice(before)
+      .filter(({ reason }) => reason);
+    const said = late.flatMap(({ start, rev, reason, count, periodS }) =>
+      Array.from({ length: count }, (_, i) => [
+        new Date(Date.parse(start) + i * periodS * 1000).toISOString(),
+        rev[i],
+        reason?.[i],
+      ]),
+    );
+    expect(said).toEqual([
+      ['2026-11-23T06:00:00.000Z', 1, 'LATE'],
+      ['2026-11-23T07:00:00.000Z', 1, 'CHANGED'],
+      ['2026-11-24T06:00:00.000Z', 1, 'LATE'],
+      ['2026-11-24T07:00:00.000Z', 1, 'CHANGED'],
+    ]);
+    complete(it, [0]);
+    expect(it.house.gaps()).toEqual([]);
+    const messages = it.broker.published.filter(({ topic }) => topic.includes('/profile')).length;
+    await it.run(25 * 60 * minute);
+    // A day later: 25 new hours, and nothing of the old ones.
+    const more = it.broker.published.filter(({ topic }) => topic.includes('/profile')).length - messages;
+    expect(more).toBeLessThanOrEqual(26);
+  });
 });
 
 test('incident: a meter whose clock is two hours behind was asked for its newest row every 20 seconds', async () => {

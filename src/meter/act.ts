@@ -10,7 +10,7 @@ import type { Invocation } from '../dlms/association/exchange.ts';
 import { dateTimeOctets, deviationOf, deviationUnspecified, utcOf } from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
-import { stampReading } from './jobs.ts';
+import { type Disconnector, disconnectorName, disconnectorOf, stampReading } from './jobs.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
@@ -93,21 +93,11 @@ export async function setClock(
 
 // ---- Disconnect control (class 70, Blue Book 4.5.8)
 
-export const disconnectorName: LogicalName = '0.0.96.3.10.255';
-export interface Disconnector {
-  /** output_state: the load is connected. */
-  readonly output: boolean;
-  /** control_state: 0 disconnected, 1 connected, 2 ready for reconnection. */
-  readonly control: number;
-  /** control_mode, 0 to 6: which transitions are allowed. */
-  readonly mode: number;
-}
 export async function readDisconnector(session: Session, name = disconnectorName): Promise<Disconnector> {
   const results = await session.get([2, 3, 4].map((attribute) => ({ classId: 70, logicalName: name, attribute })));
-  const [output, control, mode] = results.map((result) => ('data' in result ? result.data : undefined));
-  if (output?.type !== 'boolean' || control?.type !== 'enum' || mode?.type !== 'enum')
-    throw new Failure('access-refused', `${name} does not tell the state of a disconnector`);
-  return { output: output.value, control: control.value, mode: mode.value };
+  const told = disconnectorOf(results);
+  if (!told) throw new Failure('access-refused', `${name} does not tell the state of a disconnector`);
+  return told;
 }
 /** Remote disconnect (method 1) or reconnect (method 2), and the state that it led to. */
 export async function switchSupply(

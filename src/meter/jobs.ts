@@ -16,6 +16,7 @@ import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { hashOf } from '../reading/ledger.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
+import { type LogEntry, logEntries } from '../reading/meter-event.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
@@ -26,6 +27,23 @@ export interface ProfileLayout extends RowLayout {
   /** What rows mean: capture objects, scalers and period. Another one is another segment of the series (R13). */
   readonly fingerprint: string;
 }
+export const disconnectorName: LogicalName = '0.0.96.3.10.255';
+/** Disconnect control, class 70 (Blue Book 4.5.8). */
+export interface Disconnector {
+  /** output_state: the load is connected. */
+  readonly output: boolean;
+  /** control_state: 0 disconnected, 1 connected, 2 ready for reconnection. */
+  readonly control: number;
+  /** control_mode, 0 to 6: which transitions are allowed. */
+  readonly mode: number;
+}
+/** From its attributes 2, 3 and 4; undefined where the meter does not tell them. */
+export function disconnectorOf(results: readonly GetResult[]): Disconnector | undefined {
+  const [output, control, mode] = results.map(dataOf);
+  if (output?.type !== 'boolean' || control?.type !== 'enum' || mode?.type !== 'enum') return undefined;
+  return { output: output.value, control: control.value, mode: mode.value };
+}
+
 export interface Identity {
   readonly logicalDeviceName: string | undefined;
   readonly serial: string | undefined;
@@ -33,6 +51,8 @@ export interface Identity {
   readonly clockDeviationMs: number | undefined;
   /** Changes of the configuration so far; undefined where the model names no counter or the meter refuses it. */
   readonly changes: bigint | undefined;
+  /** The meter's own switch; undefined where it has none, or was not asked. */
+  readonly disconnector: Disconnector | undefined;
 }
 
 export const stampReading = (model: MeterModel): StampReading => ({
@@ -62,16 +82,22 @@ const clockOctets = (data: Data | undefined): Uint8Array | undefined =>
   data?.type === 'octet-string' || data?.type === 'date-time' ? data.value : undefined;
 
 /** Logical device name, serial number, clock and change counter, in one request where lists are allowed. */
-export async function identify(session: Session, clock: Clock, model: MeterModel): Promise<Identity> {
+export async function identify(
+  session: Session,
+  clock: Clock,
+  model: MeterModel,
+  askDisconnector = false,
+): Promise<Identity> {
   const before = clock.wall();
   const counter = model.change_counter === undefined ? undefined : parseLogicalName(model.change_counter);
-  const [name, serial, time, changes] = await session.get([
+  const [name, serial, time, ...more] = await session.get([
     attribute(1, '0.0.42.0.0.255', 2),
     attribute(1, '0.0.96.1.0.255', 2),
     attribute(8, '0.0.1.0.0.255', 2),
+    ...(askDisconnector ? [2, 3, 4].map((id) => attribute(70, disconnectorName, id)) : []),
     ...(counter === undefined ? [] : [attribute(1, counter, 2)]),
   ]);
-  const counted = dataOf(changes);
+  const counted = counter === undefined ? undefined : dataOf(more.at(-1));
   const octets = clockOctets(dataOf(time));
   const meterClock = octets && utcOf(octets, stampReading(model));
   // The answer was made between the request and now: the middle is the fairest guess.
@@ -81,6 +107,7 @@ export async function identify(session: Session, clock: Clock, model: MeterModel
     serial: textOf(dataOf(serial)),
     clockDeviationMs: meterClock === undefined ? undefined : Math.round(meterClock - gatewayClock),
     changes: counted && integerOf(counted),
+    disconnector: askDisconnector ? disconnectorOf(more.slice(0, 3)) : undefined,
   };
 }
 
@@ -281,6 +308,25 @@ export async function readRegisters(session: Session, layout: ProfileLayout): Pr
     if (value !== undefined) registers.set(column.logicalName, value);
   });
   return registers;
+}
+
+/** The logs of one request, from an instant on; undefined where the meter does not have one. */
+export async function readLogs(
+  session: Session,
+  model: MeterModel,
+  logs: readonly { readonly log: LogicalName; readonly from: Millis }[],
+  to: Millis,
+): Promise<({ entries: LogEntry[]; unreadable: number } | undefined)[]> {
+  const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
+  const results = await session.get(logs.map(({ log, from }) => attribute(7, log, 2, byRange(from, to, deviation))));
+  const refused = results.flatMap((result, i) => ('data' in result ? [] : [i]));
+  // A log that does not select is read whole; one that is not there is refused again.
+  const whole =
+    refused.length > 0 ? await session.get(refused.map((i) => attribute(7, (logs[i] as { log: string }).log, 2))) : [];
+  return results.map((result, i) => {
+    const data = dataOf(result) ?? dataOf(whole[refused.indexOf(i)]);
+    return data && logEntries(data, stampReading(model));
+  });
 }
 
 /** The invocation counter that the meter heard last, from its object 0.0.43.1.x.255; for the public client. */

@@ -60,6 +60,8 @@ export const meterModelSchema = v.strictObject({
   change_counter: v.optional(obisCode),
   /** A register that falls from above 90 % to below 10 % of this has wrapped (R08). */
   register_modulus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1000))),
+  /** Event logs that are forwarded; one that a meter does not have is left out by itself. */
+  event_logs: v.optional(v.array(obisCode), ['0-0:99.98.0*255', '0-0:99.98.1*255', '0-0:99.98.2*255']),
   /** The companion specification that the event codes follow. */
   companion: v.optional(v.picklist(['idis', 'dsmr']), 'idis'),
   /** Logical device names of this model, as a regular expression; for detection. */

@@ -3,6 +3,7 @@
  * between is accounted for exactly once: in a block, in a gap, or left open for the next poll.
  */
 import { iso, later, type Millis } from '../base/time.ts';
+import type { DarkSpan } from './meter-event.ts';
 import { type Exception, type Exceptions, hashOf, type Mark } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
@@ -32,6 +33,8 @@ export interface Slice {
   readonly modulus?: bigint;
   /** What the fuses let through, W; more in an interval is impossible (R12). */
   readonly powerLimitW?: number | undefined;
+  /** Spans without power that the meter's own log proves: nothing was consumed in them (R07). */
+  readonly dark?: readonly DarkSpan[];
   /** The register before the first row belongs to another layout: no energy across it (R13). */
   readonly newSegment?: boolean;
 }
@@ -142,10 +145,10 @@ export function accountFor(slice: Slice): Accounted {
     }
     const [first] = found as [LoadProfileRow & { end: Millis }];
     if (missingFrom !== undefined) {
-      gap(missingFrom, later(end, -periodMs), before, first);
+      const proven = gap(missingFrom, later(end, -periodMs), before, first);
       missingFrom = undefined;
-      // The register ran on, but how much of it belongs to this interval is not known.
-      before = before && registersEqual(before, first) && darkEdges(before, first) ? before : undefined;
+      // Across proven darkness the register stood still. Else it ran on, and how much belongs to this interval is not known.
+      if (!proven) before = undefined;
     }
     const differing = found.filter((row, i) => i === 0 || !registersEqual(row, first) || row.status !== first.status);
     add(differing, before, later(end, -periodMs), differing.length > 1);
@@ -166,19 +169,40 @@ export function accountFor(slice: Slice): Accounted {
     end: Millis,
     first: LoadProfileRow | undefined,
     second: LoadProfileRow | undefined,
-  ): void {
+  ): boolean {
     const { oldestKept } = slice;
     // The row that is the oldest ends the first interval that cannot be known.
     const lostTo = oldestKept === undefined ? start : Math.min(end, Math.floor(oldestKept / periodMs) * periodMs);
     if (lostTo > start) sayGap(start, lostTo as Millis, 'LOST', first, lostTo === end ? second : undefined);
     const rest = Math.max(start, lostTo) as Millis;
-    if (rest >= end) return;
+    if (rest >= end) return false;
     const edges = rest > start ? undefined : first;
     const cause = gapCause({
       powerDown: edges !== undefined && second !== undefined && darkEdges(edges, second),
       registersEqual: edges !== undefined && second !== undefined && registersEqual(edges, second),
     });
-    sayGap(rest, end, cause, edges, second);
+    if (cause === 'OUTAGE') {
+      sayGap(rest, end, cause, edges, second);
+      return true;
+    }
+    // Intervals that lie wholly in a logged outage are proven zero; what is left of the gap is missing.
+    const isDark = (at: number) => (slice.dark ?? []).some(([from, until]) => from <= at && until >= at + periodMs);
+    let allDark = rest === start;
+    for (let at: number = rest; at < end; ) {
+      const dark = isDark(at);
+      let until = at + periodMs;
+      while (until < end && isDark(until) === dark) until += periodMs;
+      if (!dark) allDark = false;
+      sayGap(
+        at as Millis,
+        until as Millis,
+        dark ? 'OUTAGE' : cause,
+        at === rest ? edges : undefined,
+        until === end ? second : undefined,
+      );
+      at = until;
+    }
+    return allDark;
   }
   function sayGap(
     start: Millis,

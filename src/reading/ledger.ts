@@ -28,8 +28,6 @@ export function withExceptions(exceptions: Exceptions, from: number, to: number,
   return joined;
 }
 
-export const gapStates: ReadonlySet<string> = new Set<GapCause>(['MISSING', 'OUTAGE', 'LOST', 'STORE_DAMAGED']);
-
 /** The runs of missing rows that touch [from, to): more may be known of them once their edges are read. */
 export function adjoining(exceptions: Exceptions, from: number, to: number): readonly [from: number, to: number] {
   let [low, high] = [from, to];

@@ -10,6 +10,7 @@ import {
   type Identity,
   type ProfileLayout,
   readLayout,
+  readLogs,
   readOldestStamp,
   readRange,
   readRegisters,
@@ -18,16 +19,17 @@ import {
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
-import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
 import { type EventFact, integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, type Range, withRange } from '../reading/coverage.ts';
-import { adjoining, withExceptions } from '../reading/ledger.ts';
+import { darkSpans, eventName, newEntries } from '../reading/meter-event.ts';
+import { adjoining, type ExceptionState, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import { counterAlarm, type Counters } from '../store/counters.ts';
-import type { SeriesState, Store } from '../store/store.ts';
+import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import {
   backOffMs,
   newestEnd,
@@ -96,6 +98,15 @@ export interface MeterStatus {
 }
 /** INVOCATION_COUNTER_HIGH: change the key before the counter is used up (R37). */
 export type Alarm = 'INVOCATION_COUNTER_HIGH';
+/** A run of intervals of one series that are not plainly measured. */
+export interface SeriesGap extends Origin {
+  readonly series: string;
+  readonly from: string;
+  readonly to: string;
+  readonly intervals: number;
+  /** PENDING: not read yet. */
+  readonly state: ExceptionState | 'PENDING';
+}
 /** Sessions over which line quality is judged. */
 const memory = 20;
 /** After so many sessions without damage long frames are tried again. */
@@ -114,6 +125,10 @@ const countersPerSession = 500;
 const riskShare = 0.8;
 /** How far the edge of a gap is looked for in one step. */
 const longestStepMs = 16 * dayMs;
+/** Of a log that was never read, and of one that may have been written before its cursor. */
+const firstLogDays = 60;
+const logDays = 9;
+const logOverlapMs = 2 * 3_600_000;
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 /** Client SAP of the public client (Green Book 9.1.4). */
@@ -146,6 +161,13 @@ interface MeterState {
   recheckAt: Map<string, Millis>;
   /** What is to be said with the next commit. */
   saying: EventFact[];
+  /** Cursors of what is to be said, stored with it. */
+  logs: MeterLogs | undefined;
+  /** Logs that the meter does not have. */
+  lacks: Set<string>;
+  hasDisconnector: boolean;
+  /** The logs are read some days back once a day: a clock that was set back writes before the cursor. */
+  logsDeepAt: Millis;
 }
 
 export class PortRunner {
@@ -183,6 +205,10 @@ export class PortRunner {
           atRisk: new Set(),
           recheckAt: new Map(),
           saying: [],
+          logs: undefined,
+          lacks: new Set(),
+          hasDisconnector: true,
+          logsDeepAt: millis(0),
         },
       ]),
     );
@@ -291,9 +317,11 @@ export class PortRunner {
           ciphering: await this.cipheringFor(state, security, port, adapted),
         });
       await session.connect();
-      state.identity = await identify(session, clock, state.model);
+      state.identity = await identify(session, clock, state.model, state.hasDisconnector);
       requireIdentity(state.identity, origin.serial);
       this.detect(state);
+      if (state.identity.disconnector === undefined) state.hasDisconnector = false;
+      await this.forwardLogs(state, session);
       for (const slice of slices) {
         if (signal.aborted) break;
         await this.slice(state, session, slice);
@@ -302,6 +330,7 @@ export class PortRunner {
         const due = state.recheckAt.get(profile);
         if (due !== undefined && due <= started) state.recheckAt.set(profile, later(clock.now(), dayMs));
       }
+      await this.say(state);
     } catch (error) {
       failure = asFailure(error);
     }
@@ -413,6 +442,66 @@ export class PortRunner {
     const layout = await readLayout(session, profile);
     state.layouts.set(profile, { layout, at: clock.now(), changes });
     return layout;
+  }
+
+  /** New entries of the event logs become facts; each is forwarded once (R27). */
+  private async forwardLogs(state: MeterState, session: Session): Promise<void> {
+    const { clock, store } = this.settings;
+    const { origin } = state.polled;
+    const { model } = state;
+    const before = state.logs ?? store.meterLogs(origin.meter);
+    const deep = clock.now() >= state.logsDeepAt;
+    const readAt = clock.wall();
+    const asked = model.event_logs
+      .map(parseLogicalName)
+      .filter((log) => !state.lacks.has(log))
+      .map((log) => {
+        const { upTo = 0 } = before.cursors[log] ?? {};
+        const since = upTo === 0 ? readAt - firstLogDays * dayMs : upTo - (deep ? logDays * dayMs : logOverlapMs);
+        return { log, from: millis(since) };
+      });
+    if (asked.length === 0) return;
+    const read = await readLogs(session, model, asked, later(readAt, dayMs));
+    const cursors = { ...before.cursors };
+    let { dark } = before;
+    const said: EventFact[] = [];
+    read.forEach((result, i) => {
+      const { log } = asked[i] as { log: LogicalName };
+      if (!result) {
+        state.lacks.add(log);
+        return;
+      }
+      const { fresh, cursor } = newEntries(result.entries, cursors[log]);
+      dark = darkSpans(dark, result.entries);
+      if (fresh.length === 0) return;
+      cursors[log] = cursor;
+      for (const { at, code, occurrence } of fresh)
+        said.push({
+          kind: 'event',
+          ...origin,
+          source: 'meter',
+          log: obis(log),
+          code,
+          name: eventName(model.companion, code),
+          at: iso(millis(at)),
+          occurrence,
+          detail: null,
+          readAt: iso(readAt),
+        });
+    });
+    if (deep) state.logsDeepAt = later(clock.now(), dayMs);
+    if (said.length > 0 || dark.length !== before.dark.length) state.logs = { cursors, dark };
+    state.saying.push(...said);
+  }
+
+  /** What was not said with a slice is stored on its own. */
+  private async say(state: MeterState): Promise<void> {
+    const { saying, logs } = state;
+    if (saying.length === 0 && !logs) return;
+    const facts = saying.slice();
+    await this.settings.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts, ...(logs && { logs }) });
+    state.saying = state.saying.slice(facts.length);
+    state.logs = undefined;
   }
 
   private since(settings: PolledMeter['profiles'][number], stored: SeriesState | undefined): Millis {
@@ -583,9 +672,12 @@ export class PortRunner {
       oldestKept,
       ...(state.model.register_modulus !== undefined && { modulus: BigInt(state.model.register_modulus) }),
       powerLimitW,
+      dark: (state.logs ?? store.meterLogs(origin.meter)).dark,
       newSegment: otherLayout,
     });
     const said = state.saying.splice(0);
+    const { logs } = state;
+    state.logs = undefined;
     const facts: Fact[] = [...said, ...accounted.blocks, ...accounted.gaps];
     const reading = await this.reading(state, session, layout, readAt);
     if (reading) facts.push(reading);
@@ -599,9 +691,11 @@ export class PortRunner {
         entryClass: slice.live ? 0 : 1,
         facts,
         marks: accounted.marks,
+        ...(logs && { logs }),
       });
     } catch (error) {
       state.saying.unshift(...said);
+      state.logs = logs;
       throw error;
     }
     state.intervalsRead += accounted.blocks.reduce((count, block) => count + block.count, 0);
@@ -645,6 +739,31 @@ export class PortRunner {
       ),
       clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
     };
+  }
+
+  /** What is missing, uncertain, dark or not read yet, by series. */
+  gaps(): SeriesGap[] {
+    const { clock, store, plan: settings } = this.settings;
+    const found: SeriesGap[] = [];
+    for (const { polled } of this.states.values()) {
+      for (const profile of polled.profiles) {
+        const stored = store.seriesState(polled.origin.meter, profile.profile);
+        const end = newestEnd(clock.wall(), profile.periodMs, settings.offsetMs);
+        const say = (from: number, to: number, state: SeriesGap['state']) =>
+          found.push({
+            ...polled.origin,
+            series: obis(profile.profile),
+            from: iso(millis(from)),
+            to: iso(millis(to)),
+            intervals: Math.round((to - from) / profile.periodMs),
+            state,
+          });
+        for (const [from, to] of missing(stored?.coverage ?? [], this.since(profile, stored), end))
+          say(from, to, 'PENDING');
+        for (const [from, to, state] of stored?.exceptions ?? []) say(from, to, state);
+      }
+    }
+    return found;
   }
 
   status(): MeterStatus[] {

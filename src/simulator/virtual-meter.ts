@@ -130,6 +130,10 @@ export function isEuropeanSummer(at: Millis): boolean {
   return at >= lastSunday(2) && at < lastSunday(9);
 }
 
+/** IDIS: 40 to 46 and 49, 50 are fraud, 59 to 69 the disconnector's. */
+const logOf = (code: number): number =>
+  (code >= 40 && code <= 46) || code === 49 || code === 50 ? 1 : code >= 59 && code <= 69 ? 2 : 0;
+
 /** Base names of a meter with short-name referencing: the association where it always is, the others far enough apart. */
 const baseNames = (objects: readonly ServerObject[]): Map<string, number> =>
   new Map(
@@ -517,12 +521,35 @@ export class VirtualMeter {
     return all.slice(Math.max(0, first.value - 1), last);
   }
 
-  private eventBuffer(): Data {
+  /** Standard log 0, fraud log 1, disconnector log 2. */
+  private eventBuffer(log: number, selection: Selection | undefined): Data {
+    const parameters = selection?.parameters.type === 'structure' ? selection.parameters.value : [];
+    const bound = (data: Data | undefined) =>
+      data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined;
+    const from = selection?.selector === 1 ? bound(parameters[1]) : undefined;
+    const to = selection?.selector === 1 ? bound(parameters[2]) : undefined;
     return array(
       ...this.events
-        .filter(({ at }) => at <= this.now)
-        .map(({ at, code }) => structure(octets(this.stamp(this.clock(at))), u8(code))),
+        .filter(({ at, code }) => at <= this.now && logOf(code) === log)
+        .map(({ at, code }) => ({ stamp: this.clock(at), code }))
+        .filter(({ stamp }) => (from === undefined || stamp >= from) && (to === undefined || stamp <= to))
+        .map(({ stamp, code }) => structure(octets(this.stamp(stamp)), u8(code))),
     );
+  }
+  private eventLog(log: number): ServerObject {
+    const code = { classId: 1, logicalName: `0.0.96.11.${log}.255`, attribute: 2, dataIndex: 0 };
+    return {
+      classId: 7,
+      version: 1,
+      logicalName: `0.0.99.98.${log}.255`,
+      attributes: [
+        { id: 2, access: 1, selectors: [1], get: (selection) => this.eventBuffer(log, selection) },
+        readable(3, array(captureObjectData(clockColumn), captureObjectData(code))),
+        readable(4, u32(0)),
+        readable(7, () => u32(this.events.filter(({ at, code: one }) => at <= this.now && logOf(one) === log).length)),
+        readable(8, u32(1000)),
+      ],
+    };
   }
 
   private objects(): ServerObject[] {
@@ -608,24 +635,9 @@ export class VirtualMeter {
           readable(8, u32(Math.floor((settings.depthDays * 86_400) / period))),
         ],
       },
-      {
-        classId: 7,
-        version: 1,
-        logicalName: '0.0.99.98.0.255',
-        attributes: [
-          { id: 2, access: 1, selectors: [], get: () => this.eventBuffer() },
-          readable(
-            3,
-            array(
-              captureObjectData(clockColumn),
-              captureObjectData({ classId: 1, logicalName: '0.0.96.11.0.255', attribute: 2, dataIndex: 0 }),
-            ),
-          ),
-          readable(4, u32(0)),
-          readable(7, () => u32(this.events.filter(({ at }) => at <= this.now).length)),
-          readable(8, u32(1000)),
-        ],
-      },
+      this.eventLog(0),
+      this.eventLog(1),
+      this.eventLog(2),
       {
         classId: 70,
         version: 0,

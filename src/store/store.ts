@@ -2,6 +2,7 @@
  * The store: what was read and is not yet acknowledged, and how far each series is accounted for. All of a poll goes in
  * one synchronous batch; from then on the rows are the gateway's responsibility. Keys:
  *   m/state                    epoch, next sequence, acknowledged up to
+ *   e/<meter>                  how far its event logs were forwarded, spans without power
  *   s/<meter>/<profile>        series state: since, coverage
  *   d/<meter>/<profile>/<day>  what was said of each interval of a UTC day, and at which revision
  *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill
@@ -11,6 +12,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Coverage } from '../reading/coverage.ts';
 import type { Fact } from '../reading/facts.ts';
+import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
 import { decodeMarks, encodeMarks, type Exceptions, type Mark } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
 import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
@@ -32,12 +34,19 @@ export interface OutboxEntry {
 }
 export interface Commit {
   readonly meter: string;
-  readonly profile: string;
-  readonly state: SeriesState;
+  /** Left out where only facts are said. */
+  readonly profile?: string;
+  readonly state?: SeriesState;
   readonly entryClass: EntryClass;
   readonly facts: readonly Fact[];
   /** What is said of each interval with this commit. */
   readonly marks?: readonly Mark[];
+  /** How far the logs of the meter are forwarded with this commit. */
+  readonly logs?: MeterLogs;
+}
+export interface MeterLogs {
+  readonly cursors: Readonly<Record<string, LogCursor>>;
+  readonly dark: readonly DarkSpan[];
 }
 export interface Damage {
   readonly quarantined: number;
@@ -88,6 +97,7 @@ export class Store {
   private database: Database | undefined;
   private meta: Meta = { epoch: 0, nextSequence: 1, acknowledged: 0, kept: [] };
   private series = new Map<string, SeriesState>();
+  private logs = new Map<string, MeterLogs>();
   private pendingCount = 0;
   private writing: Promise<unknown> = Promise.resolve();
   private failure: string | undefined;
@@ -128,6 +138,10 @@ export class Store {
     return this.series.get(seriesKey(meter, profile));
   }
 
+  meterLogs(meter: string): MeterLogs {
+    return this.logs.get(meter) ?? { cursors: {}, dark: [] };
+  }
+
   async status(): Promise<StoreStatus> {
     // A store that has failed must still be able to say so.
     const oldest = this.pendingCount > 0 ? await this.oldest().catch(() => undefined) : undefined;
@@ -162,13 +176,18 @@ export class Store {
         key: outboxKey(commit.entryClass, first + i),
         value: encodeRecord({ sequence: first + i, body: { storedAt, fact } }),
       }));
-      operations.push(...(await this.pages(database, commit, meta.nextSequence)));
-      operations.push(this.put(seriesKey(commit.meter, commit.profile), meta.nextSequence, commit.state));
+      const { meter, profile, state, marks = [] } = commit;
+      if (profile !== undefined && state) {
+        operations.push(...(await this.pages(database, meter, profile, marks, meta.nextSequence)));
+        operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
+      }
+      if (commit.logs) operations.push(this.put(`e/${commit.meter}`, meta.nextSequence, commit.logs));
       operations.push(this.put(metaKey, meta.nextSequence, meta));
       await database.batch(operations, { sync: true });
+      if (commit.logs) this.logs.set(commit.meter, commit.logs);
       this.meta = meta;
       this.pendingCount += commit.facts.length;
-      this.series.set(seriesKey(commit.meter, commit.profile), commit.state);
+      if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
     });
     this.committed?.();
   }
@@ -176,7 +195,9 @@ export class Store {
   /** The pages that these marks change, with what else stands in them. */
   private async pages(
     database: Database,
-    { meter, profile, marks = [] }: Commit,
+    meter: string,
+    profile: string,
+    marks: readonly Mark[],
     sequence: number,
   ): Promise<Operation[]> {
     const byDay = new Map<number, Mark[]>();
@@ -370,6 +391,12 @@ export class Store {
       const record = decodeRecord(value);
       if (record) this.series.set(key, record.body as SeriesState);
       else seriesDamaged++;
+    }
+    this.logs = new Map();
+    for (const [key, value] of await database.range('e/', 'e/~', 100_000)) {
+      const record = decodeRecord(value);
+      // Damaged: the logs are read from their beginning; the head-end knows an event by log, stamp, code and occurrence.
+      if (record) this.logs.set(key.slice(2), record.body as MeterLogs);
     }
     const broken: { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[] = [];
     for (const [sequence, { entryClass, value }] of sequences) if (value) broken.push({ sequence, entryClass, value });

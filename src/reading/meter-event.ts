@@ -1,0 +1,147 @@
+/** Entries of a meter's event logs: codes as data, by companion specification, and the spans without power they prove. */
+import { type Data, integerOf } from '../dlms/axdr/data.ts';
+import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
+
+/** Codes that IDIS and DSMR share. */
+const common: Readonly<Record<number, string>> = {
+  1: 'power down',
+  2: 'power up',
+  3: 'daylight saving time enabled or disabled',
+  4: 'clock adjusted (old time)',
+  5: 'clock adjusted (new time)',
+  6: 'clock invalid',
+  7: 'replace battery',
+  8: 'battery voltage low',
+  9: 'tariff switched',
+  10: 'error register cleared',
+  11: 'alarm register cleared',
+  12: 'program memory error',
+  13: 'RAM error',
+  14: 'non-volatile memory error',
+  15: 'watchdog error',
+  16: 'measurement system error',
+  17: 'firmware ready for activation',
+  18: 'firmware activated',
+  47: 'parameters changed',
+  48: 'security keys changed',
+  254: 'load profile cleared',
+  255: 'event log cleared',
+};
+const disconnector: Readonly<Record<number, string>> = {
+  59: 'disconnector ready for manual reconnection',
+  60: 'manual disconnection',
+  61: 'manual connection',
+  62: 'remote disconnection',
+  63: 'remote connection',
+  64: 'local disconnection',
+  65: 'limiter threshold exceeded',
+  66: 'limiter threshold ok',
+  67: 'limiter threshold changed',
+  68: 'disconnect or reconnect failure',
+  69: 'local reconnection',
+};
+const names: Readonly<Record<'idis' | 'dsmr', Readonly<Record<number, string>>>> = {
+  idis: {
+    ...common,
+    ...disconnector,
+    40: 'terminal cover removed',
+    41: 'terminal cover closed',
+    42: 'strong magnetic field detected',
+    43: 'no strong magnetic field any more',
+    44: 'meter cover removed',
+    45: 'meter cover closed',
+    46: 'association authentication failed n times',
+    49: 'decryption or authentication failure',
+    50: 'replay attack',
+    88: 'phase asymmetry',
+    89: 'missing neutral',
+  },
+  dsmr: {
+    ...common,
+    ...disconnector,
+    40: 'terminal cover removed',
+    41: 'terminal cover closed',
+    42: 'strong DC field detected',
+    43: 'no strong DC field any more',
+    44: 'meter cover removed',
+    45: 'meter cover closed',
+    46: 'failed login attempt',
+    48: 'module cover opened',
+  },
+};
+/** The name of a code; a code that the companion does not name keeps its number. */
+export const eventName = (companion: 'idis' | 'dsmr', code: number): string => names[companion][code] ?? `code ${code}`;
+
+export interface LogEntry {
+  readonly at: number;
+  readonly code: number;
+  /** Counts equal entries of one stamp, in the order of the log. */
+  readonly occurrence: number;
+}
+
+/** Entries with a stamp and a code, oldest first; what has neither is counted. */
+export function logEntries(buffer: Data, reading: StampReading): { entries: LogEntry[]; unreadable: number } {
+  const counts = new Map<string, number>();
+  const entries: LogEntry[] = [];
+  let unreadable = 0;
+  for (const row of buffer.type === 'array' ? buffer.value : []) {
+    const cells = row.type === 'structure' ? row.value : [];
+    const stamp = cells.find(
+      (cell) => (cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === 12,
+    );
+    const at = stamp && 'value' in stamp ? utcOf(stamp.value as Uint8Array, reading) : undefined;
+    const code = cells.map(integerOf).find((value) => value !== undefined);
+    if (at === undefined || code === undefined) {
+      unreadable++;
+      continue;
+    }
+    const key = `${at}/${code}`;
+    const occurrence = counts.get(key) ?? 0;
+    counts.set(key, occurrence + 1);
+    entries.push({ at, code: Number(code), occurrence });
+  }
+  return { entries: entries.toSorted((a, b) => a.at - b.at), unreadable };
+}
+
+/** How far a log was forwarded, and what of its last days: an entry is forwarded once, whatever the clock did since. */
+export interface LogCursor {
+  readonly upTo: number;
+  /** `stamp/code/occurrence` of entries that may come again. */
+  readonly seen: readonly string[];
+}
+const rememberMs = 10 * 86_400_000;
+const rememberMost = 2000;
+
+/** Entries that were not forwarded, and the cursor after them. */
+export function newEntries(
+  entries: readonly LogEntry[],
+  cursor: LogCursor | undefined,
+): { fresh: LogEntry[]; cursor: LogCursor } {
+  const seen = new Set(cursor?.seen);
+  const key = ({ at, code, occurrence }: LogEntry) => `${at}/${code}/${occurrence}`;
+  const fresh = entries.filter((entry) => !seen.has(key(entry)));
+  const upTo = Math.max(cursor?.upTo ?? 0, ...fresh.map(({ at }) => at));
+  const kept = [...(cursor?.seen ?? []), ...fresh.map(key)]
+    .filter((one) => Number(one.split('/')[0]) > upTo - rememberMs)
+    .slice(-rememberMost);
+  return { fresh, cursor: { upTo, seen: kept } };
+}
+
+const powerDown = 1;
+const powerUp = 2;
+/** A span without power, as the meter logged it: [down, up). */
+export type DarkSpan = readonly [from: number, to: number];
+const spansMost = 500;
+/** The spans known so far and those that these entries prove: a power-down followed by a power-up. */
+export function darkSpans(before: readonly DarkSpan[], entries: readonly LogEntry[]): readonly DarkSpan[] {
+  const spans = new Map(before.map((span) => [span[0], span]));
+  let down: number | undefined;
+  for (const { at, code } of entries) {
+    if (code === powerDown) down = at;
+    else if (code === powerUp && down !== undefined && at > down) {
+      spans.set(down, [down, at]);
+      down = undefined;
+    }
+  }
+  return [...spans.values()].toSorted(([a], [b]) => a - b).slice(-spansMost);
+}
