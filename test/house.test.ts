@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { dayMs, millis } from '../src/base/time.ts';
 import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } from '../src/forward/payload.ts';
+import { valueKey } from '../src/central/ingest.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const minute = 60_000;
@@ -259,6 +260,108 @@ describe('R06, R07, R25: a meter that was dark', () => {
       ['2026-11-20T09:00:00Z', '2026-11-23T16:00:00Z', 'OUTAGE', 0],
     ]);
     expect(it.compare(2 * minute).get(0)?.wrong).toEqual([]);
+  });
+});
+
+describe('R23 to R27: who is silent, and why', () => {
+  const names = (it: VirtualHouse) =>
+    factsOf(it, 'event')
+      .filter(({ source }) => source === 'gateway')
+      .map(({ meter, name }) => [meter, name]);
+  test('R23: one of 31 silent: told within two polls, once; R25: its log says mains off', async () => {
+    const it = await virtualHouse(
+      { meters: { count: 31 }, fault: [{ kind: 'power-cut', meter: 4, from_s: 3000, to_s: 30_000 }] },
+      { days: 1 },
+    );
+    it.broker.connect();
+    // Dark since 13:10: the row of 14:00 is asked for, and again after the back-off.
+    await it.run(105 * minute);
+    expect(names(it)).toEqual([['m60120005', 'SUSPECT_MAINS_OR_METER']]);
+    await it.run(9 * 60 * minute);
+    expect(names(it)).toEqual([
+      ['m60120005', 'SUSPECT_MAINS_OR_METER'],
+      ['m60120005', 'REACHABLE'],
+      ['m60120005', 'MAINS_OFF'],
+    ]);
+    const off = factsOf(it, 'event').find(({ name }) => name === 'MAINS_OFF');
+    expect(off?.detail).toEqual({ from: '2026-11-24T13:10:00Z', to: '2026-11-24T20:40:00Z' });
+  });
+  test('R23: all silent: one event for the bus, none for the meters; R25: rows were written all the time', async () => {
+    const it = await virtualHouse(
+      { meters: { count: 31 }, fault: [{ kind: 'silence', from_s: 3000, to_s: 30_000 }] },
+      { days: 1 },
+    );
+    it.broker.connect();
+    await it.run(10 * 60 * minute);
+    expect(names(it)).toEqual([
+      ['_', 'BUS_FAULT'],
+      ['_', 'BUS_ANSWERS'],
+    ]);
+    complete(
+      it,
+      Array.from({ length: 31 }, (_, i) => i),
+    );
+  });
+  test('R25: one silent on the line only: COMM_FAULT', async () => {
+    const it = await virtualHouse(
+      { meters: { count: 3 }, fault: [{ kind: 'silence', meter: 1, from_s: 3000, to_s: 30_000 }] },
+      { days: 1 },
+    );
+    it.broker.connect();
+    await it.run(10 * 60 * minute);
+    expect(names(it)).toEqual([
+      ['m60120002', 'SUSPECT_MAINS_OR_METER'],
+      ['m60120002', 'REACHABLE'],
+      ['m60120002', 'COMM_FAULT'],
+    ]);
+    complete(it, [0, 1, 2]);
+  });
+  test('R24, R27: the customer’s switch: told apart from mains off, its events once each, zero is measured', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } }, { days: 1 });
+    it.broker.connect();
+    await it.run(30 * minute);
+    it.simulated.meters[1]?.pressButton(it.clock.now());
+    await it.run(3 * 60 * minute);
+    expect(names(it)).toEqual([['m60120002', 'SUPPLY_OFF_BY_METER_SWITCH']]);
+    const { ports } = await it.house.snapshot();
+    expect(ports[0]?.meters.map(({ verdict }) => verdict)).toEqual(['REACHABLE', 'SUPPLY_OFF_BY_METER_SWITCH']);
+    it.simulated.meters[1]?.pressButton(it.clock.now());
+    await it.run(3 * 60 * minute);
+    expect(names(it).at(-1)).toEqual(['m60120002', 'REACHABLE']);
+    const manual = factsOf(it, 'event').filter(({ source }) => source === 'meter');
+    expect(manual.map(({ code, name, at, log }) => [code, name, at?.slice(0, 16), log])).toEqual([
+      [60, 'manual disconnection', '2026-11-24T12:50', '0-0:99.98.2*255'],
+      [59, 'disconnector ready for manual reconnection', '2026-11-24T12:50', '0-0:99.98.2*255'],
+      [61, 'manual connection', '2026-11-24T15:50', '0-0:99.98.2*255'],
+    ]);
+    complete(it, [0, 1]);
+    // While it was off nothing was consumed, and that is measured.
+    const off = it.ingest.values.get(
+      valueKey('m60120002', '1-0:99.1.0*255', '1-0:1.8.0*255', Date.UTC(2026, 10, 24, 13)),
+    );
+    expect(off).toMatchObject({ energy: 0, quality: 'MEASURED' });
+  });
+  test('R27: events are forwarded once, across restarts', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } }, { days: 1 });
+    it.broker.connect();
+    for (let i = 0; i < 6; i++) {
+      await it.run(20 * minute);
+      it.simulated.meters[0]?.pressButton(it.clock.now());
+      await it.run(7 * minute);
+      await it.clock.complete(it.house.stop());
+      await it.restart();
+      it.broker.connect();
+    }
+    await it.run(120 * minute);
+    const keys = new Map<string, Set<number>>();
+    for (const { log, at, code, occurrence, seq, source } of factsOf(it, 'event')) {
+      if (source !== 'meter') continue;
+      const key = `${log} ${at} ${code} ${occurrence}`;
+      keys.set(key, (keys.get(key) ?? new Set()).add(seq));
+    }
+    expect(keys.size).toBe(9);
+    // The same message may be published again after a reconnect; another message with the same event may not.
+    expect([...keys.values()].map(({ size }) => size)).toEqual(Array.from({ length: 9 }, () => 1));
   });
 });
 

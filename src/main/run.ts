@@ -10,6 +10,7 @@ import type { Config } from '../config/schema.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { meterModels } from '../config/meter-models.ts';
+import { answers } from '../schedule/reachability.ts';
 import { serveStatus } from '../status/local-server.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
@@ -101,7 +102,7 @@ export async function run(configPath: string): Promise<number> {
     const stuck = await house.stuck();
     const { store: stored, broker, ports } = await house.snapshot();
     const meters = ports.flatMap((port) => port.meters);
-    const healthy = meters.filter(({ verdict }) => verdict === 'REACHABLE').length;
+    const healthy = meters.filter(({ verdict }) => answers(verdict)).length;
     notifier.status(
       stuck ??
         `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}`,

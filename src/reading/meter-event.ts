@@ -129,6 +129,11 @@ export function newEntries(
 
 const powerDown = 1;
 const powerUp = 2;
+/** What the newest power event among these was. */
+export function lastPowerOf(entries: readonly LogEntry[]): 'down' | 'up' | undefined {
+  const last = entries.findLast(({ code }) => code === powerDown || code === powerUp);
+  return last && (last.code === powerDown ? 'down' : 'up');
+}
 /** A span without power, as the meter logged it: [down, up). */
 export type DarkSpan = readonly [from: number, to: number];
 const spansMost = 500;

@@ -7,6 +7,10 @@ export const verdicts = [
   'REACHABLE',
   'BUS_FAULT',
   'SUSPECT_MAINS_OR_METER',
+  /** Silent, and the last that its log told was a power-down. */
+  'POWER_LOST',
+  /** It answers; its own switch is open: zero is true (R24). */
+  'SUPPLY_OFF_BY_METER_SWITCH',
   'SECURITY_FAULT',
   'IDENTITY_MISMATCH',
   'LINE_QUALITY',
@@ -21,6 +25,10 @@ export interface Observation {
   /** Damaged frames, frames sent again and sessions, over the last sessions. */
   readonly damaged: number;
   readonly sessions: number;
+  /** The meter's switch; undefined where it has none. */
+  readonly supplyOff?: boolean | undefined;
+  /** The last power event of its log was a power-down. */
+  readonly powerDown?: boolean;
 }
 
 /** More damaged frames than this in each session, on the average, is a line that needs a visit. */
@@ -30,7 +38,10 @@ function alone(observation: Observation): Verdict {
   const { failures, lastError, sessions, damaged } = observation;
   if (sessions === 0) return 'UNKNOWN';
   const rough = damaged / sessions > damagePerSession;
-  if (failures === 0) return rough ? 'LINE_QUALITY' : 'REACHABLE';
+  if (failures === 0) {
+    if (observation.supplyOff === true) return 'SUPPLY_OFF_BY_METER_SWITCH';
+    return rough ? 'LINE_QUALITY' : 'REACHABLE';
+  }
   switch (lastError) {
     case 'authentication-refused':
     case 'association-refused':
@@ -42,7 +53,8 @@ function alone(observation: Observation): Verdict {
     case 'damaged-answer':
       return 'LINE_QUALITY';
     case 'no-answer':
-      return rough ? 'LINE_QUALITY' : 'SUSPECT_MAINS_OR_METER';
+      if (rough) return 'LINE_QUALITY';
+      return observation.powerDown === true ? 'POWER_LOST' : 'SUSPECT_MAINS_OR_METER';
     case 'port-missing':
     case 'port-busy':
     case 'port-lost':
@@ -52,11 +64,18 @@ function alone(observation: Observation): Verdict {
   }
 }
 
+/** Nothing was heard. */
+const silent: ReadonlySet<Verdict> = new Set(['SUSPECT_MAINS_OR_METER', 'POWER_LOST']);
+export const isSilent = (verdict: Verdict): boolean => silent.has(verdict);
+/** Verdicts with which the meter answers. */
+export const answers = (verdict: Verdict): boolean =>
+  verdict === 'REACHABLE' || verdict === 'SUPPLY_OFF_BY_METER_SWITCH' || verdict === 'LINE_QUALITY';
+
 /** Verdicts of all meters of one port: when everybody is silent, it is the bus (R23). */
 export function judge(observations: ReadonlyMap<string, Observation>): Map<string, Verdict> {
   const judged = new Map([...observations].map(([meter, observation]) => [meter, alone(observation)]));
   const values = [...judged.values()];
-  const allSilent = values.length > 1 && values.every((verdict) => verdict === 'SUSPECT_MAINS_OR_METER');
+  const allSilent = values.length > 1 && values.every((verdict) => silent.has(verdict));
   if (allSilent) for (const meter of judged.keys()) judged.set(meter, 'BUS_FAULT');
   return judged;
 }

@@ -24,7 +24,7 @@ import type { Port } from '../line/port.ts';
 import { type EventFact, integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, type Range, withRange } from '../reading/coverage.ts';
-import { darkSpans, eventName, newEntries } from '../reading/meter-event.ts';
+import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
 import { adjoining, type ExceptionState, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
@@ -39,7 +39,7 @@ import {
   type PlannedSlice,
   silentPauseMs,
 } from './plan.ts';
-import { judge, type Observation, type Verdict } from './reachability.ts';
+import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 
 /** A ciphered association: counters come from a lease, one for each session. */
 export interface MeterSecurity {
@@ -163,6 +163,13 @@ interface MeterState {
   saying: EventFact[];
   /** Cursors of what is to be said, stored with it. */
   logs: MeterLogs | undefined;
+  /** What the head-end was told last, and since when the meter is silent (wall). */
+  told: Verdict;
+  /** It was told as unreachable: its return is told with what the silence was. */
+  toldSilent: boolean;
+  silentSince: Millis | undefined;
+  /** The last success before the silence. */
+  lastSuccessBefore: Millis | undefined;
   /** Logs that the meter does not have. */
   lacks: Set<string>;
   hasDisconnector: boolean;
@@ -175,6 +182,7 @@ export class PortRunner {
   private readonly settings: RunnerSettings;
   private readonly states: Map<string, MeterState>;
   private silentNotBefore: Millis = millis(0);
+  private busFaultTold = false;
   private stepDue: Millis;
   private busyWith: string | undefined;
 
@@ -206,6 +214,10 @@ export class PortRunner {
           recheckAt: new Map(),
           saying: [],
           logs: undefined,
+          told: 'UNKNOWN',
+          toldSilent: false,
+          silentSince: undefined,
+          lastSuccessBefore: undefined,
           lacks: new Set(),
           hasDisconnector: true,
           logsDeepAt: millis(0),
@@ -244,6 +256,7 @@ export class PortRunner {
         continue;
       }
       await this.turn(this.states.get(job.meter) as MeterState, job.slices, signal);
+      if (!signal.aborted) await this.tellReachability();
     }
   }
 
@@ -342,6 +355,7 @@ export class PortRunner {
     await owner.report({ heard: session.heard, lost: session.lost });
     if (!failure) {
       if (state.failures > 0) log.info({ port: this.name, meter: origin.meter }, 'meter answers again');
+      if (state.failures > 0) state.lastSuccessBefore = state.lastSuccess;
       state.failures = state.refused = 0;
       state.askCounter = false;
       state.lastError = undefined;
@@ -359,6 +373,7 @@ export class PortRunner {
       return;
     }
     state.failures++;
+    state.silentSince ??= clock.wall();
     const refused =
       failure.code === 'authentication-refused' ||
       failure.code === 'association-refused' ||
@@ -463,7 +478,7 @@ export class PortRunner {
     if (asked.length === 0) return;
     const read = await readLogs(session, model, asked, later(readAt, dayMs));
     const cursors = { ...before.cursors };
-    let { dark } = before;
+    let { dark, lastPower } = before;
     const said: EventFact[] = [];
     read.forEach((result, i) => {
       const { log } = asked[i] as { log: LogicalName };
@@ -473,6 +488,7 @@ export class PortRunner {
       }
       const { fresh, cursor } = newEntries(result.entries, cursors[log]);
       dark = darkSpans(dark, result.entries);
+      lastPower = lastPowerOf(fresh) ?? lastPower;
       if (fresh.length === 0) return;
       cursors[log] = cursor;
       for (const { at, code, occurrence } of fresh)
@@ -490,7 +506,7 @@ export class PortRunner {
         });
     });
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
-    if (said.length > 0 || dark.length !== before.dark.length) state.logs = { cursors, dark };
+    if (said.length > 0 || dark.length !== before.dark.length) state.logs = { cursors, dark, lastPower };
     state.saying.push(...said);
   }
 
@@ -766,23 +782,128 @@ export class PortRunner {
     return found;
   }
 
+  /** What changed in the verdicts is an event: for each meter, or one for the bus (R23, R24, R25). */
+  private async tellReachability(): Promise<void> {
+    const { clock, store, log } = this.settings;
+    const judged = this.judged();
+    const all = [...this.states.values()];
+    const busFault = all.length > 1 && [...judged.values()].every((verdict) => verdict === 'BUS_FAULT');
+    const wall = clock.wall();
+    const commit = async (meter: string, event: EventFact): Promise<void> => {
+      try {
+        await store.commit({ meter, entryClass: 0, facts: [event] });
+      } catch (error) {
+        // It is told with the next change; the status shows it all the while.
+        log.error({ meter, error: messageOf(error) }, 'verdict not stored');
+      }
+    };
+    if (busFault !== this.busFaultTold) {
+      this.busFaultTold = busFault;
+      if (!busFault) {
+        // The line is back: everybody is asked again soon, and judged anew.
+        this.silentNotBefore = clock.now();
+        for (const state of all) {
+          if (state.failures === 0) continue;
+          state.failures = 1;
+          state.notBefore = clock.now();
+        }
+      }
+      const at = iso(wall);
+      await commit('_', {
+        kind: 'event',
+        meter: '_',
+        point: '',
+        serial: '',
+        source: 'gateway',
+        log: null,
+        code: null,
+        name: busFault ? 'BUS_FAULT' : 'BUS_ANSWERS',
+        at,
+        occurrence: 0,
+        detail: { port: this.name, meters: all.length },
+        readAt: at,
+      });
+    }
+    // Whose fault it is shows only when the neighbours have been asked as well.
+    const newestSuccess = Math.max(0, ...all.map(({ lastSuccess }) => lastSuccess ?? 0));
+    for (const state of all) {
+      const { meter } = state.polled.origin;
+      const verdict = judged.get(meter) as Verdict;
+      if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || verdict === state.told) continue;
+      if (!answers(verdict)) {
+        const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? 0);
+        if (isSilent(verdict) && (state.failures < 2 || !neighbourAnswers)) continue;
+        state.toldSilent = isSilent(verdict);
+        await commit(
+          meter,
+          this.event(state, verdict, {
+            state: isSilent(verdict) ? 'UNREACHABLE' : 'FAULT',
+            lastSeen: state.lastSuccess === undefined ? null : iso(state.lastSuccess),
+            failures: state.failures,
+            confidence: state.failures >= 4 ? 'high' : 'medium',
+            evidence: state.lastError?.code ?? null,
+          }),
+        );
+      } else if (state.told !== 'UNKNOWN' || verdict !== 'REACHABLE') {
+        await commit(
+          meter,
+          this.event(state, verdict, {
+            state: 'REACHABLE',
+            before: state.told,
+            controlState: state.identity?.disconnector?.control ?? null,
+          }),
+        );
+      }
+      state.told = verdict;
+    }
+    for (const state of all) {
+      if (state.failures > 0 || state.silentSince === undefined) continue;
+      const { meter } = state.polled.origin;
+      const since = state.silentSince;
+      // Before the first failure everything may have been well since the last poll that succeeded.
+      const from = state.lastSuccessBefore ?? since;
+      const span = store.meterLogs(meter).dark.findLast(([down, up]) => down < wall && up > from);
+      state.silentSince = undefined;
+      state.lastSuccessBefore = undefined;
+      // Of a fault of the bus one event was told, and one tells its end.
+      const toldSilent = state.toldSilent;
+      state.toldSilent = false;
+      if (!toldSilent) continue;
+      await commit(
+        meter,
+        span
+          ? this.event(state, 'MAINS_OFF', { from: iso(millis(span[0])), to: iso(millis(span[1])) })
+          : this.event(state, 'COMM_FAULT', { from: iso(since), to: iso(wall) }),
+      );
+    }
+  }
+
+  private judged(): Map<string, Verdict> {
+    const { store } = this.settings;
+    const sum = (state: MeterState) => state.recent.reduce((total, one) => total + one.damaged, 0);
+    return judge(
+      new Map<string, Observation>(
+        [...this.states].map(([meter, state]) => [
+          meter,
+          {
+            lastSuccess: state.lastSuccess,
+            failures: state.failures,
+            lastError: state.lastError?.code,
+            damaged: sum(state),
+            sessions: state.recent.length,
+            supplyOff: state.identity?.disconnector && !state.identity.disconnector.output,
+            powerDown: store.meterLogs(meter).lastPower === 'down',
+          },
+        ]),
+      ),
+    );
+  }
+
   status(): MeterStatus[] {
     const { clock } = this.settings;
     const sum = (state: MeterState, field: 'damaged' | 'repeated') =>
       state.recent.reduce((total, one) => total + one[field], 0);
-    const observations = new Map<string, Observation>(
-      [...this.states].map(([meter, state]) => [
-        meter,
-        {
-          lastSuccess: state.lastSuccess,
-          failures: state.failures,
-          lastError: state.lastError?.code,
-          damaged: sum(state, 'damaged'),
-          sessions: state.recent.length,
-        },
-      ]),
-    );
-    const judged = judge(observations);
+    const judged = this.judged();
     const portDown = !this.settings.owner.state.open && this.settings.owner.state.lastError !== undefined;
     return [...this.states].map(([meter, state]) => {
       const planned = this.planned(state);

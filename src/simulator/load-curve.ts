@@ -33,6 +33,7 @@ function lit(from: number, to: number, dark: readonly Dark[]): number {
   return 1 - Math.min(1, without / (to - from));
 }
 
+/** `dark` may grow while the meter lives: quarters that are already counted stay as they are. */
 export function loadCurve(seed: number, serial: number, dark: readonly Dark[] = []): LoadCurve {
   const base = [1_000_000 + Math.floor(hashed(seed, serial, 1) * 1e7), Math.floor(hashed(seed, serial, 2) * 1e5)];
   const hasExport = hashed(seed, serial, 3) < 0.3;

@@ -171,6 +171,8 @@ export class VirtualMeter {
   private readonly clockSets: { since: Millis; offsetMs: number }[];
   private readonly events: { at: Millis; code: number }[] = [];
   controlState = 1;
+  /** Spans in which nothing is consumed: without mains, or with the meter's switch open. */
+  private readonly unfed: Dark[];
   /** Counters survive power cuts. */
   private readonly heard = new Map<number, number>();
   private ownCounter = 0;
@@ -196,7 +198,8 @@ export class VirtualMeter {
       certificates: [],
       policy: 0,
     };
-    this.curve = loadCurve(settings.seed, settings.serial, settings.dark);
+    this.unfed = [...settings.dark];
+    this.curve = loadCurve(settings.seed, settings.serial, this.unfed);
     this.now = settings.start;
     this.quirks = settings.quirks.map(quirkOf);
     this.memories = this.quirks.map(() => ({}));
@@ -207,6 +210,20 @@ export class VirtualMeter {
     this.stack = this.newStack();
   }
 
+  /** The customer's button (manual disconnection, then manual connection); the link stays alive. */
+  pressButton(at: Millis): void {
+    this.now = at;
+    if (this.controlState === 1) {
+      this.controlState = 2;
+      this.events.push({ at, code: 60 }, { at: later(at, 1000), code: 59 });
+      this.unfed.push({ from: at, to: millis(Number.MAX_SAFE_INTEGER) });
+    } else {
+      this.controlState = 1;
+      this.events.push({ at, code: 61 });
+      const last = this.unfed.at(-1) as Dark;
+      this.unfed[this.unfed.length - 1] = { ...last, to: at };
+    }
+  }
   /** Power came back: nothing of the protocols survives. */
   powerUp(): void {
     this.stack = this.newStack();

@@ -47,6 +47,8 @@ export interface Commit {
 export interface MeterLogs {
   readonly cursors: Readonly<Record<string, LogCursor>>;
   readonly dark: readonly DarkSpan[];
+  /** What the last power event of the log was. */
+  readonly lastPower?: 'down' | 'up' | undefined;
 }
 export interface Damage {
   readonly quarantined: number;
