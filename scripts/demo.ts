@@ -154,6 +154,7 @@ writeFileSync(
     '[gateway]',
     'id = "demo"',
     'tenant = "demo"',
+    'clock_trust = "assume"',
     `state_directory = ${JSON.stringify(join(stateDirectory, 'state'))}`,
     `status_socket = ${JSON.stringify(socketPath)}`,
     `poll_offset_s = ${pollOffsetS}`,

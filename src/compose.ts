@@ -15,7 +15,7 @@ import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
 import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/runner.ts';
-import type { SeriesGap } from './schedule/runner.ts';
+import type { ClockTrust, SeriesGap } from './schedule/runner.ts';
 import type { Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
@@ -36,6 +36,8 @@ export interface World {
   file(path: string): Uint8Array;
   disk(): { freeBytes: number; totalBytes: number } | null;
   rssBytes(): number;
+  /** The kernel's clock is synchronised, and not before a time that was known once. */
+  timeIsKnown(): boolean;
   readonly openBroker?: ForwarderSettings['open'];
 }
 export interface House {
@@ -101,6 +103,9 @@ export function compose(config: Config, world: World): House {
       settings: { suite: meter.suite, ownTitle: systemTitle, keys, policy: meter.policy, wrapping: meter.wrapping },
     };
   };
+
+  const clockTrust = (): ClockTrust =>
+    config.gateway.clock_trust === 'assume' ? 'system' : world.timeIsKnown() ? 'kernel' : 'untrusted';
 
   const ports = config.port.map((port) => {
     const timed = parseSelector(port.device).kind === 'serial';
@@ -171,7 +176,8 @@ export function compose(config: Config, world: World): House {
       counters: world.counters,
       clock,
       log,
-      clockTrust: () => 'system',
+      clockTrust,
+      clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
     return { port, owner, runner, meters };
@@ -185,7 +191,7 @@ export function compose(config: Config, world: World): House {
     boot: world.boot,
     epoch: store.epoch,
     acknowledged: store.acknowledged,
-    clockTrust: 'system',
+    clockTrust: clockTrust(),
     configHash,
     capabilities: ['profile', 'gap', 'reading'],
     meters: ports.flatMap(({ meters }) =>
@@ -208,7 +214,7 @@ export function compose(config: Config, world: World): House {
         status.oldestStoredAt === undefined
           ? null
           : Math.max(0, Math.round((clock.wall() - status.oldestStoredAt) / 1000)),
-      clockTrust: 'system',
+      clockTrust: clockTrust(),
       disk: world.disk(),
       ports: ports.map(({ port, owner }) => ({
         name: port.name,

@@ -365,6 +365,69 @@ describe('R23 to R27: who is silent, and why', () => {
   });
 });
 
+describe('R29 to R31: clocks', () => {
+  const gatewayEvents = (it: VirtualHouse) =>
+    factsOf(it, 'event')
+      .filter(({ source }) => source === 'gateway')
+      .map(({ name }) => name);
+  const offsets = async (offset: number, hours: number, config = '') => {
+    const it = await virtualHouse({ meters: { clock_offset_s: offset } }, { days: 1, config });
+    it.broker.connect();
+    await it.run(hours * 60 * minute);
+    const deviation = ((it.simulated.meters[0]?.clock(it.clock.now()) ?? 0) - it.clock.now()) / 1000;
+    return { it, deviation };
+  };
+  test('5 s: corrected after the profile was read; the day is complete', async () => {
+    const { it, deviation } = await offsets(5, 3);
+    expect(gatewayEvents(it)).toEqual(['CLOCK_SET']);
+    expect(Math.abs(deviation)).toBeLessThan(1);
+    const set = factsOf(it, 'event').find(({ name }) => name === 'CLOCK_SET');
+    expect(set?.detail?.['beforeS']).toBeCloseTo(5, 0);
+    expect(it.ingest.counters.conflicts).toBe(0);
+    expect([...it.ingest.values.values()].every(({ quality }) => quality === 'MEASURED')).toBe(true);
+  });
+  test('40 s: told, set once, the interval is uncertain', async () => {
+    const { it, deviation } = await offsets(40, 3);
+    expect(gatewayEvents(it)).toEqual(['CLOCK_DEVIATION', 'CLOCK_SET']);
+    expect(Math.abs(deviation)).toBeLessThan(1);
+    const uncertain = [...it.ingest.values].filter(([, { quality }]) => quality === 'UNCERTAIN/clock');
+    expect(new Set(uncertain.map(([key]) => key.split('|').at(-1)))).toEqual(
+      new Set([String(Date.UTC(2026, 10, 24, 12))]),
+    );
+    expect(it.house.gaps()).toMatchObject([{ state: 'UNCERTAIN/clock', intervals: 1, from: '2026-11-24T12:00:00Z' }]);
+  });
+  test('90 s: an alarm, and left to the operator; with his word it is set', async () => {
+    const left = await offsets(90, 3);
+    expect(gatewayEvents(left.it)).toEqual(['CLOCK_ALARM']);
+    expect(left.deviation).toBeCloseTo(90, 0);
+    const set = await virtualHouse(
+      { meters: { clock_offset_s: 90 } },
+      { days: 1, gateway: 'set_large_deviations = true' },
+    );
+    set.broker.connect();
+    await set.run(3 * 60 * minute);
+    expect(gatewayEvents(set)).toEqual(['CLOCK_ALARM', 'CLOCK_SET']);
+  });
+  test('R29: the gateway does not know the time: it reads, tags and sets nothing; later the tag is gone', async () => {
+    const it = await virtualHouse({ meters: { clock_offset_s: 5 } }, { days: 1 });
+    it.timeIsKnown = false;
+    it.broker.connect();
+    await it.run(10 * minute);
+    expect(gatewayEvents(it)).toEqual([]);
+    const tagged = factsOf(it, 'profile');
+    expect(tagged.length).toBeGreaterThan(0);
+    for (const { flags, clockTrust } of tagged) {
+      expect(clockTrust).toBe('untrusted');
+      expect(flags?.every((own) => own.includes('TIME_UNTRUSTED'))).toBe(true);
+    }
+    it.timeIsKnown = true;
+    await it.run(3 * 60 * minute);
+    expect(gatewayEvents(it)).toEqual(['CLOCK_SET']);
+    expect(factsOf(it, 'profile').at(-1)).toMatchObject({ clockTrust: 'kernel' });
+    expect(factsOf(it, 'profile').at(-1)).not.toHaveProperty('flags');
+  });
+});
+
 describe('R16: the meter’s buffer does not reach back far enough', () => {
   test('LOST with exact bounds within one poll, DATA_AT_RISK before it', async () => {
     const it = await virtualHouse({ meters: { depth_days: 5, history_days: 40 } }, { days: 10 });

@@ -25,6 +25,8 @@ export interface VirtualHouse {
   readonly broker: TwinBroker;
   readonly ingest: Ingest;
   readonly since: Millis;
+  /** What the kernel says of the gateway's clock. */
+  timeIsKnown: boolean;
   house: House;
   port: VirtualPort | undefined;
   /** Starts the house again on what the store kept. */
@@ -36,7 +38,14 @@ export interface VirtualHouse {
 
 export async function virtualHouse(
   scenario: ScenarioInput,
-  options: { start?: number; days?: number; offsetS?: number; config?: string; meter?: string } = {},
+  options: {
+    start?: number;
+    days?: number;
+    offsetS?: number;
+    config?: string;
+    meter?: string;
+    gateway?: string;
+  } = {},
 ): Promise<VirtualHouse> {
   const start = options.start ?? Date.UTC(2026, 10, 24, 12, 20);
   const days = options.days ?? 2;
@@ -50,6 +59,7 @@ export async function virtualHouse(
     [
       '[gateway]\nid = "g1"\ntenant = "t1"',
       `poll_offset_s = ${options.offsetS ?? 5}`,
+      options.gateway ?? '',
       '[mqtt]\nurl = "mqtt://localhost"',
       options.config ?? '',
       '[[port]]\nname = "bus"\ndevice = "/dev/virtual"',
@@ -64,7 +74,7 @@ export async function virtualHouse(
   const counters = new MemoryDatabase();
   const ingest = newIngest();
   const broker = new TwinBroker(clock, ingest, 't1', 'g1');
-  const it = { clock, simulated, database, counters, broker, ingest, since } as VirtualHouse;
+  const it = { clock, simulated, database, counters, broker, ingest, since, timeIsKnown: true } as VirtualHouse;
   const begin = async () => {
     const store = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 1 });
     const world: World = {
@@ -89,6 +99,7 @@ export async function virtualHouse(
       file: () => new Uint8Array(0),
       disk: () => null,
       rssBytes: () => 0,
+      timeIsKnown: () => it.timeIsKnown,
       openBroker: broker.open,
     };
     it.house = compose(config, world);

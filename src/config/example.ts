@@ -12,6 +12,10 @@ check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "war
 # system_title = "4d47570000000042"              # of this gateway in ciphered associations; default: from its id
 # status_socket = "/run/meter-gateway/status.sock"   # default: status.sock in the state directory
 
+set_clocks = true              # meters' clocks, within limits; false: only told
+set_large_deviations = false   # also by more than a minute
+clock_trust = "kernel"         # trusted when the kernel says it is synchronised; "assume": always
+
 [mqtt]
 url = "mqtts://broker.example:8883"
 protocol = "5"                 # or "3.1.1"

@@ -113,6 +113,11 @@ export const configSchema = v.strictObject({
     state_directory: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path')), '/var/lib/meter-gateway'),
     poll_offset_s: v.optional(whole(0, 1800), 60),
     back_fill_days: v.optional(whole(0, 400), 40),
+    /** Meters' clocks are corrected within the limits of R30; deviations above a minute only with the second. */
+    set_clocks: v.optional(v.boolean('true or false'), true),
+    set_large_deviations: v.optional(v.boolean('true or false'), false),
+    /** kernel: the time is trusted when the kernel says it is synchronised; assume: always. */
+    clock_trust: v.optional(v.picklist(['kernel', 'assume'], 'kernel or assume'), 'kernel'),
     check_point_ids: v.optional(v.picklist(['refuse', 'warn'], 'refuse or warn'), 'refuse'),
     system_title: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex'))),
     status_socket: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path'))),

@@ -15,6 +15,7 @@ import { serveStatus } from '../status/local-server.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
 import { stateFolder } from './level-database.ts';
+import { kernelTime } from './kernel-time.ts';
 import { openLog } from './logger.ts';
 import { openNotifier } from './notifier.ts';
 
@@ -70,6 +71,7 @@ export async function run(configPath: string): Promise<number> {
     log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
 
   const countersDatabase = await folder.openCounters();
+  const time = kernelTime(config.gateway.state_directory, () => Date.now());
   const world: World = {
     clock: systemClock,
     log,
@@ -87,6 +89,7 @@ export async function run(configPath: string): Promise<number> {
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
     rssBytes: () => process.memoryUsage.rss(),
+    timeIsKnown: () => time.timeIsKnown(),
   };
 
   let house: House = compose(config, world);
@@ -108,6 +111,7 @@ export async function run(configPath: string): Promise<number> {
         `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}`,
     );
     // Fed only by evidence: every port made its steps and the store answered.
+    time.remember();
     if (stuck === undefined) notifier.watchdog();
     else log.error({ stuck }, 'watchdog is not fed');
   };

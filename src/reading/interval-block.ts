@@ -35,6 +35,8 @@ export interface Slice {
   readonly powerLimitW?: number | undefined;
   /** Spans without power that the meter's own log proves: nothing was consumed in them (R07). */
   readonly dark?: readonly DarkSpan[];
+  /** Instants at which the meter's clock was set by more than a few seconds: the intervals around are uncertain (R30). */
+  readonly clockSets?: readonly number[];
   /** The register before the first row belongs to another layout: no energy across it (R13). */
   readonly newSegment?: boolean;
 }
@@ -98,7 +100,8 @@ export function accountFor(slice: Slice): Accounted {
       if (limit !== undefined && impossible(row, energy, row.end - start, limit)) flags.push('IMPOSSIBLE');
       if (row.cells.includes(null)) flags.push('PARTIAL');
       if (slice.clockTrust === 'untrusted') flags.push('TIME_UNTRUSTED');
-      const quality = rowQuality(row.status, { irregular, backward });
+      const stepped = (slice.clockSets ?? []).some((at) => at >= start && at < row.end + clockSetReachMs);
+      const quality = rowQuality(row.status, { irregular: irregular || stepped, backward });
       return { start, periodMs: row.end - start, row, energy, quality, flags };
     });
     // Whether the gateway knew the time when it read is told, but it is no other value.
@@ -239,6 +242,8 @@ export function accountFor(slice: Slice): Accounted {
   }
 }
 
+/** A step of up to a minute may reach across the boundary before it. */
+const clockSetReachMs = 60_000;
 /** Registers of double-long-unsigned: what most meters count in. */
 const defaultModulus = 1n << 32n;
 

@@ -23,6 +23,8 @@ export interface PlannedMeter {
   readonly lastTurn: Millis;
   /** Small slices, because long answers do not come through. */
   readonly fragile: boolean;
+  /** A session without rows is wanted then (monotonic): something waits for a safe moment. */
+  readonly visitAt?: Millis | undefined;
 }
 export interface PortPlanState {
   readonly meters: readonly PlannedMeter[];
@@ -109,7 +111,9 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
     for (const { periodMs } of meter.profiles) {
       until = Math.min(until, now + newestEnd(wall, periodMs, settings.offsetMs) + periodMs + settings.offsetMs - wall);
     }
-    if (slices.length === 0) continue;
+    const { visitAt } = meter;
+    if (visitAt !== undefined && visitAt > now) until = Math.min(until, visitAt);
+    if (slices.length === 0 && (visitAt === undefined || visitAt > now)) continue;
     const notBefore = meter.failures > 0 ? Math.max(meter.notBefore, state.silentNotBefore) : meter.notBefore;
     if (notBefore > now) {
       until = Math.min(until, notBefore);

@@ -16,6 +16,7 @@ import {
   readRegisters,
   requireIdentity,
 } from '../meter/jobs.ts';
+import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
@@ -39,6 +40,7 @@ import {
   type PlannedSlice,
   silentPauseMs,
 } from './plan.ts';
+import { clockAlarm, type ClockPolicy, decideClock, nearBoundary } from './clock-policy.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 
 /** A ciphered association: counters come from a lease, one for each session. */
@@ -78,8 +80,11 @@ export interface RunnerSettings {
   readonly log: Log;
   readonly plan: PlanSettings;
   /** Whether the gateway knows the time: trusted, floor or untrusted. */
-  readonly clockTrust: () => string;
+  readonly clockTrust: () => ClockTrust;
+  readonly clockPolicy: ClockPolicy;
 }
+/** kernel: synchronised; system: assumed right; untrusted: tags what is read, sets no clock (R29). */
+export type ClockTrust = 'kernel' | 'system' | 'untrusted';
 export interface MeterStatus {
   readonly meter: string;
   readonly serial: string;
@@ -129,6 +134,8 @@ const longestStepMs = 16 * dayMs;
 const firstLogDays = 60;
 const logDays = 9;
 const logOverlapMs = 2 * 3_600_000;
+/** Past the minute around a boundary in which no clock is set, for both clocks. */
+const visitAfterMs = 200_000;
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 /** Client SAP of the public client (Green Book 9.1.4). */
@@ -170,6 +177,9 @@ interface MeterState {
   silentSince: Millis | undefined;
   /** The last success before the silence. */
   lastSuccessBefore: Millis | undefined;
+  /** The clock waits for a moment away from the boundary of an interval (monotonic). */
+  visitAt: Millis | undefined;
+  clockTold: { readonly alarm: string | undefined; readonly at: Millis } | undefined;
   /** Logs that the meter does not have. */
   lacks: Set<string>;
   hasDisconnector: boolean;
@@ -217,6 +227,8 @@ export class PortRunner {
           told: 'UNKNOWN',
           toldSilent: false,
           silentSince: undefined,
+          visitAt: undefined,
+          clockTold: undefined,
           lastSuccessBefore: undefined,
           lacks: new Set(),
           hasDisconnector: true,
@@ -284,6 +296,7 @@ export class PortRunner {
       notBefore: state.notBefore,
       lastTurn: state.lastTurn,
       fragile: state.fragile,
+      visitAt: state.visitAt,
     };
   }
 
@@ -312,6 +325,7 @@ export class PortRunner {
     const access = { ...state.polled.access, model: state.model };
     const started = clock.now();
     state.lastTurn = started;
+    state.visitAt = undefined;
     this.busyWith = origin.meter;
     const port = await owner.acquire();
     // A meter that was silent last time gets one short probe; a line that damages long frames gets short ones.
@@ -343,6 +357,7 @@ export class PortRunner {
         const due = state.recheckAt.get(profile);
         if (due !== undefined && due <= started) state.recheckAt.set(profile, later(clock.now(), dayMs));
       }
+      if (!signal.aborted) await this.keepClock(state, session);
       await this.say(state);
     } catch (error) {
       failure = asFailure(error);
@@ -459,6 +474,49 @@ export class PortRunner {
     return layout;
   }
 
+  /** After the profile was read: the clock is told where it is wrong, and set as far as the policy lets (R29 to R31). */
+  private async keepClock(state: MeterState, session: Session): Promise<void> {
+    const { clock, store, clockPolicy, clockTrust, log } = this.settings;
+    const { origin, profiles } = state.polled;
+    const deviationMs = state.identity?.clockDeviationMs;
+    if (deviationMs === undefined) return;
+    const before = state.logs ?? store.meterLogs(origin.meter);
+    const wall = clock.wall();
+    const decision = decideClock(
+      {
+        deviationMs,
+        wall,
+        trusted: clockTrust() !== 'untrusted',
+        periodMs: Math.min(...profiles.map(({ periodMs }) => periodMs)),
+        lastSet: before.clockSets?.at(-1)?.[0] as Millis | undefined,
+      },
+      clockPolicy,
+    );
+    const alarm = clockAlarm(deviationMs);
+    if (alarm !== state.clockTold?.alarm || wall - (state.clockTold?.at ?? 0) >= dayMs) {
+      if (alarm)
+        state.saying.push(
+          this.event(state, alarm, {
+            deviationS: Math.round(deviationMs / 100) / 10,
+            action: decision.kind === 'set' ? 'set' : decision.why,
+          }),
+        );
+      state.clockTold = { alarm, at: wall };
+    }
+    if (decision.kind === 'leave' && decision.why === nearBoundary) state.visitAt = later(clock.now(), visitAfterMs);
+    if (decision.kind !== 'set') return;
+    const { beforeMs, afterMs } = await setClock(session, clock, state.model);
+    const at = clock.wall();
+    log.info({ meter: origin.meter, beforeMs, afterMs }, 'clock of the meter set');
+    state.saying.push(
+      this.event(state, 'CLOCK_SET', { beforeS: (beforeMs ?? deviationMs) / 1000, afterS: afterMs / 1000 }),
+    );
+    state.logs = {
+      ...before,
+      clockSets: [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-50),
+    };
+  }
+
   /** New entries of the event logs become facts; each is forwarded once (R27). */
   private async forwardLogs(state: MeterState, session: Session): Promise<void> {
     const { clock, store } = this.settings;
@@ -506,7 +564,7 @@ export class PortRunner {
         });
     });
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
-    if (said.length > 0 || dark.length !== before.dark.length) state.logs = { cursors, dark, lastPower };
+    if (said.length > 0 || dark.length !== before.dark.length) state.logs = { ...before, cursors, dark, lastPower };
     state.saying.push(...said);
   }
 
@@ -673,6 +731,7 @@ export class PortRunner {
           now: layout.fingerprint,
         }),
       );
+    const known = state.logs ?? store.meterLogs(origin.meter);
     const accounted = accountFor({
       origin,
       series: obis(slice.profile),
@@ -688,7 +747,8 @@ export class PortRunner {
       oldestKept,
       ...(state.model.register_modulus !== undefined && { modulus: BigInt(state.model.register_modulus) }),
       powerLimitW,
-      dark: (state.logs ?? store.meterLogs(origin.meter)).dark,
+      dark: known.dark,
+      clockSets: (known.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
       newSegment: otherLayout,
     });
     const said = state.saying.splice(0);

@@ -49,6 +49,8 @@ export interface MeterLogs {
   readonly dark: readonly DarkSpan[];
   /** What the last power event of the log was. */
   readonly lastPower?: 'down' | 'up' | undefined;
+  /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
+  readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
 export interface Damage {
   readonly quarantined: number;

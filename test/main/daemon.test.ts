@@ -247,6 +247,7 @@ describe('the daemon', () => {
 [gateway]
 id = "g"
 tenant = "t"
+clock_trust = "assume"
 state_directory = "${state}"
 status_socket = "${socket}"
 poll_offset_s = 0
