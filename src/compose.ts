@@ -6,7 +6,7 @@ import { fromHex } from './base/hex.ts';
 import { Secret } from './base/secret.ts';
 import { type Clock, dayMs, iso, later, millis } from './base/time.ts';
 import type { Config } from './config/schema.ts';
-import { parseLogicalName } from './dlms/cosem/logical-name.ts';
+import { obis, parseLogicalName } from './dlms/cosem/logical-name.ts';
 import { signingOf } from './dlms/security/certificate.ts';
 import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
@@ -15,6 +15,7 @@ import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
 import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/runner.ts';
+import { manifestOf } from './schedule/manifest.ts';
 import type { ClockTrust, SeriesGap } from './schedule/runner.ts';
 import type { Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
@@ -46,7 +47,7 @@ export interface House {
   stop(): Promise<void>;
   snapshot(): Promise<Snapshot>;
   /** Every interval that is not delivered and plainly measured, and why. */
-  gaps(): SeriesGap[];
+  gaps(): Promise<SeriesGap[]>;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
   stuck(): Promise<string | undefined>;
 }
@@ -55,6 +56,10 @@ const overdueLimitMs = 60_000;
 /** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
 const drainMs = 3000;
+/** After the end of a UTC day. */
+const manifestAfterMs = 6 * 3_600_000;
+const manifestFirstMs = 3_600_000;
+const manifestEveryMs = 10 * 60_000;
 
 /** 'MGW' and five octets that only this gateway has. */
 const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
@@ -265,11 +270,36 @@ export function compose(config: Config, world: World): House {
     ...(world.openBroker && { open: world.openBroker }),
   });
 
+  /** The account of each UTC day, when the collection of its rows should be over (06:00 of the next day). */
+  const tellManifests = async (signal: AbortSignal): Promise<void> => {
+    // Right after a start much is still to be read.
+    await clock.sleepUntil(later(startedAt, manifestFirstMs), signal);
+    while (!signal.aborted) {
+      const wall = clock.wall();
+      const day = Math.floor((wall - manifestAfterMs) / dayMs) * dayMs - dayMs;
+      const logs = store.meterLogs('_');
+      if (clockTrust() !== 'untrusted' && (logs.manifestDay ?? 0) < day) {
+        try {
+          const facts = await manifestOf(
+            store,
+            ports.flatMap(({ runner }) => runner.series()),
+            day,
+            wall,
+          );
+          await store.commit({ meter: '_', entryClass: 0, facts, logs: { ...logs, manifestDay: day } });
+        } catch (error) {
+          log.warn({ error: messageOf(error) }, 'the manifest of the day could not be stored; tried again');
+        }
+      }
+      await clock.sleepUntil(later(clock.now(), manifestEveryMs), signal);
+    }
+  };
   const polling = new AbortController();
   const forwarding = new AbortController();
   const runners = Promise.all(ports.map(({ runner }) => runner.run(polling.signal)));
   const forwards = forwarder.run(forwarding.signal);
-  const stopped = Promise.all([runners, forwards]).then(() => {});
+  const manifests = tellManifests(polling.signal);
+  const stopped = Promise.all([runners, forwards, manifests]).then(() => {});
   let stopping: Promise<void> | undefined;
   // A part that crashed takes the others with it; systemd starts all of them again.
   stopped.catch(() => stop());
@@ -293,7 +323,18 @@ export function compose(config: Config, world: World): House {
   return {
     stopped,
     stop,
-    gaps: () => ports.flatMap(({ runner }) => runner.gaps()),
+    async gaps() {
+      const all = ports.flatMap(({ runner }) => runner.series());
+      const waiting = (await store.unacknowledged()).flatMap(({ meter, series, from, to }): SeriesGap[] => {
+        const own = all.find(({ origin, profile }) => origin.meter === meter && obis(profile) === series);
+        if (!own) return [];
+        const intervals = Math.round((to - from) / own.periodMs);
+        return [
+          { ...own.origin, series, from: iso(millis(from)), to: iso(millis(to)), intervals, state: 'UNACKNOWLEDGED' },
+        ];
+      });
+      return [...ports.flatMap(({ runner }) => runner.gaps()), ...waiting];
+    },
     async snapshot() {
       const { outbox } = forwarder;
       return {

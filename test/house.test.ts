@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { dayMs, millis } from '../src/base/time.ts';
 import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } from '../src/forward/payload.ts';
-import { valueKey } from '../src/central/ingest.ts';
+import { valueKey, verifyManifest } from '../src/central/ingest.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const minute = 60_000;
@@ -394,7 +394,9 @@ describe('R29 to R31: clocks', () => {
     expect(new Set(uncertain.map(([key]) => key.split('|').at(-1)))).toEqual(
       new Set([String(Date.UTC(2026, 10, 24, 12))]),
     );
-    expect(it.house.gaps()).toMatchObject([{ state: 'UNCERTAIN/clock', intervals: 1, from: '2026-11-24T12:00:00Z' }]);
+    expect(await it.house.gaps()).toMatchObject([
+      { state: 'UNCERTAIN/clock', intervals: 1, from: '2026-11-24T12:00:00Z' },
+    ]);
   });
   test('90 s: an alarm, and left to the operator; with his word it is set', async () => {
     const left = await offsets(90, 3);
@@ -425,6 +427,50 @@ describe('R29 to R31: clocks', () => {
     expect(gatewayEvents(it)).toEqual(['CLOCK_SET']);
     expect(factsOf(it, 'profile').at(-1)).toMatchObject({ clockTrust: 'kernel' });
     expect(factsOf(it, 'profile').at(-1)).not.toHaveProperty('flags');
+  });
+});
+
+describe('the manifest', () => {
+  test('one a day; the central system recomputes its digests, and sees one lost message', async () => {
+    const it = await virtualHouse(
+      {
+        meters: { count: 4, quirks: [] },
+        meter: [
+          { index: 1, period_s: 900 },
+          { index: 2, quirks: ['missing-row'] },
+        ],
+        fault: [{ kind: 'power-cut', meter: 3, from_s: -40 * 3600, to_s: -20 * 3600 }],
+      },
+      { days: 2 },
+    );
+    it.broker.connect();
+    await it.run(70 * 60 * minute);
+    const { manifests } = it.ingest;
+    expect(manifests.map(({ day }) => day)).toEqual(['2026-11-23', '2026-11-24', '2026-11-25', '2026-11-26']);
+    for (const manifest of manifests) {
+      expect(verifyManifest(it.ingest, manifest)).toEqual([]);
+      for (const { expected, measured, uncertain, outage, missing, lost, pending } of manifest.series)
+        expect(measured + uncertain + outage + missing + lost + pending).toBe(expected);
+    }
+    const second = manifests[1] as (typeof manifests)[0];
+    expect(
+      second.series.map(({ meter, expected, measured, missing, pending }) => [
+        meter,
+        expected,
+        measured,
+        missing,
+        pending,
+      ]),
+    ).toEqual([
+      ['m60120001', 24, 24, 0, 0],
+      ['m60120002', 96, 96, 0, 0],
+      ['m60120003', 24, 23, 1, 0],
+      ['m60120004', 24, 24, 0, 0],
+    ]);
+    expect(manifests[0]?.series[3]).toMatchObject({ expected: 24, outage: 16, missing: 0 });
+    // One interval of one meter did not arrive.
+    it.ingest.told.get('m60120001|1-0:99.1.0*255')?.delete(Date.UTC(2026, 10, 24, 5));
+    expect(verifyManifest(it.ingest, second)).toEqual(['m60120001|1-0:99.1.0*255']);
   });
 });
 
@@ -475,7 +521,7 @@ describe('R17, R18: revisions', () => {
       ['2026-11-24T07:00:00.000Z', 1, 'CHANGED'],
     ]);
     complete(it, [0]);
-    expect(it.house.gaps()).toEqual([]);
+    expect(await it.house.gaps()).toEqual([]);
     const messages = it.broker.published.filter(({ topic }) => topic.includes('/profile')).length;
     await it.run(25 * 60 * minute);
     // A day later: 25 new hours, and nothing of the old ones.

@@ -4,6 +4,7 @@
  */
 import { isUnfit, parsePayload, type UpPayload, upPayload } from '../forward/payload.ts';
 import type { Integer } from '../reading/facts.ts';
+import { dayDigest, gapHash, intervalHash, type Told } from '../reading/interval-hash.ts';
 
 export interface Value {
   readonly rev: number;
@@ -20,6 +21,10 @@ export interface Counters {
   unfit: number;
   gaps: number;
 }
+interface Said extends Told {
+  readonly seq: number;
+  readonly gap: boolean;
+}
 interface Received {
   epoch: number;
   upTo: number;
@@ -34,6 +39,9 @@ export interface Ingest {
   /** By `meter|series|obis|start`. */
   readonly values: Map<string, Value>;
   readonly received: Map<string, Received>;
+  /** All that was said of each interval, by `meter|series`, then start. */
+  readonly told: Map<string, Map<number, Said[]>>;
+  readonly manifests: (UpPayload & { kind: 'manifest' })[];
 }
 
 export const newIngest = (): Ingest => ({
@@ -43,6 +51,8 @@ export const newIngest = (): Ingest => ({
   gaps: [],
   values: new Map(),
   received: new Map(),
+  told: new Map(),
+  manifests: [],
 });
 
 export const valueKey = (meter: string, series: string, obis: string, startMs: number): string =>
@@ -74,14 +84,54 @@ export function take(state: Ingest, octets: Uint8Array): string | undefined {
   }
   if (payload.seq <= received.upTo || received.beyond.has(payload.seq)) counters.duplicates++;
   // Replays are taken all the same: identity and revision make them harmless, and differences must be seen.
-  if (payload.kind === 'profile') takeProfile(state, payload);
-  else if (payload.kind === 'gap') {
+  if (payload.kind === 'profile') {
+    takeProfile(state, payload);
+    for (let i = 0; i < payload.count; i++) {
+      const start = Date.parse(payload.start) + i * payload.periodS * 1000;
+      const hash = intervalHash(payload, i);
+      tell(state, payload, { start, rev: payload.rev[i] as number, hash, seq: payload.seq, gap: false });
+    }
+  } else if (payload.kind === 'gap') {
+    const hash = gapHash(payload);
+    for (let start = Date.parse(payload.start); start < Date.parse(payload.end); start += shortestPeriodMs)
+      tell(state, payload, { start, rev: payload.rev, hash, seq: payload.seq, gap: true });
+  } else if (payload.kind === 'manifest') state.manifests.push(payload);
+  if (payload.kind === 'gap') {
     counters.gaps++;
     state.gaps.push(payload);
   }
   received.beyond.add(payload.seq);
   while (received.beyond.delete(received.upTo + 1)) received.upTo++;
   return payload.gateway;
+}
+
+function tell(state: Ingest, payload: UpPayload & { meter: string; series: string }, said: Said): void {
+  const key = `${payload.meter}|${payload.series}`;
+  const own = state.told.get(key) ?? new Map<number, Said[]>();
+  state.told.set(key, own);
+  const before = own.get(said.start) ?? [];
+  if (before.some(({ seq }) => seq === said.seq)) return;
+  own.set(said.start, [...before, said]);
+}
+/** No series is finer: a gap is a state of each of its intervals, whose length the manifest tells. */
+const shortestPeriodMs = 300_000;
+
+/**
+ * Series of a manifest whose digest does not come out of what was received before it: something is missing, or not the
+ * same. To be asked once everything up to the manifest's sequence is there.
+ */
+export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'manifest' }): string[] {
+  const from = Date.parse(`${manifest.day}T00:00:00Z`);
+  return manifest.series.flatMap(({ meter, series, periodS, digest }) => {
+    const own: Told[] = [];
+    for (const [start, all] of state.told.get(`${meter}|${series}`) ?? []) {
+      if (start < from || start >= from + 86_400_000) continue;
+      const before = all.filter(({ seq, gap }) => seq < manifest.seq && (!gap || start % (periodS * 1000) === 0));
+      const [highest] = before.toSorted((a, b) => b.rev - a.rev || b.seq - a.seq);
+      if (highest) own.push(highest);
+    }
+    return dayDigest(own) === digest ? [] : [`${meter}|${series}`];
+  });
 }
 
 function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): void {

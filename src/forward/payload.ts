@@ -114,8 +114,39 @@ export const eventPayload = v.object({
   detail: v.nullable(v.record(v.string(), v.nullable(v.union([v.string(), v.number(), v.boolean()])))),
   readAt: instant,
 });
+export const manifestPayload = v.object({
+  ...numbering,
+  kind: v.literal('manifest'),
+  day: v.pipe(v.string(), v.isoDate()),
+  part: count,
+  parts: count,
+  series: v.array(
+    v.object({
+      meter: topicPart,
+      point: v.string(),
+      series: v.string(),
+      periodS: v.number(),
+      expected: count,
+      measured: count,
+      uncertain: count,
+      outage: count,
+      missing: count,
+      lost: count,
+      pending: count,
+      digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+    }),
+  ),
+  readAt: instant,
+});
 export const voidPayload = v.object({ ...numbering, kind: v.literal('void'), cause: v.literal('STORE_DAMAGED') });
-export const upPayload = v.variant('kind', [profilePayload, gapPayload, readingPayload, eventPayload, voidPayload]);
+export const upPayload = v.variant('kind', [
+  profilePayload,
+  gapPayload,
+  readingPayload,
+  eventPayload,
+  manifestPayload,
+  voidPayload,
+]);
 export type UpPayload = v.InferOutput<typeof upPayload>;
 
 export const statePayload = v.object({
@@ -200,6 +231,7 @@ export function messageOfFact(
   of: Topics,
 ): { topic: string; payload: string } {
   const payload = JSON.stringify({ v: contractVersion, ...numbers, ...fact });
-  const topic = fact.kind === 'void' ? of.up('_', 'event') : of.up(fact.meter, fact.kind);
+  const topic =
+    fact.kind === 'void' ? of.up('_', 'event') : of.up(fact.kind === 'manifest' ? '_' : fact.meter, fact.kind);
   return { topic, payload };
 }

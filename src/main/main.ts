@@ -10,8 +10,8 @@ import { read, type ReadOptions } from '../cli/read.ts';
 import { configExample } from '../config/example.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askStatus } from '../status/local-server.ts';
-import { snapshotText } from '../status/snapshot.ts';
+import { askGaps, askStatus } from '../status/local-server.ts';
+import { gapsText, snapshotText } from '../status/snapshot.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
@@ -179,22 +179,44 @@ program
     }),
   );
 
-program
-  .command('status')
-  .description('show what the running gateway does')
-  .option('--socket <path>', 'status socket of the gateway', join('/var/lib/meter-gateway', 'status.sock'))
-  .option('--config <file>', 'take the socket from this configuration')
+/** Where the running gateway is asked. */
+interface AskOptions {
+  readonly socket: string;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+const withSocket = (command: Command): Command =>
+  command
+    .option('--socket <path>', 'status socket of the gateway', join('/var/lib/meter-gateway', 'status.sock'))
+    .option('--config <file>', 'take the socket from this configuration');
+const socketOf = ({ socket, config: file }: AskOptions): string => {
+  if (file === undefined) return socket;
+  const { gateway } = loadConfig(file).config;
+  return gateway.status_socket ?? join(gateway.state_directory, 'status.sock');
+};
+
+withSocket(program.command('status').description('show what the running gateway does'))
   .option('--json', 'the whole snapshot as JSON')
-  .action((options: { socket: string; config?: string; json?: boolean }) =>
+  .action((options: AskOptions) =>
     runCommand(async () => {
-      let { socket } = options;
-      if (options.config !== undefined) {
-        const { gateway } = loadConfig(options.config).config;
-        socket = gateway.status_socket ?? join(gateway.state_directory, 'status.sock');
-      }
-      const snapshot = await askStatus(socket);
+      const snapshot = await askStatus(socketOf(options));
       if (options.json) print(JSON.stringify(snapshot));
       else for (const line of snapshotText(snapshot)) print(line);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program.command('gaps').description('every interval that is not measured, delivered and acknowledged, and why'),
+)
+  .option('--meter <id>', 'only this meter')
+  .option('--json', 'one JSON line for each run of intervals')
+  .action((options: AskOptions & { readonly meter?: string }) =>
+    runCommand(async () => {
+      const all = await askGaps(socketOf(options));
+      const gaps = options.meter === undefined ? all : all.filter(({ meter }) => meter === options.meter);
+      if (options.json) for (const gap of gaps) print(JSON.stringify(gap));
+      else for (const line of gapsText(gaps)) print(line);
       return 0;
     }),
   );

@@ -77,9 +77,32 @@ export interface EventFact extends Origin {
   readonly detail: Readonly<Record<string, string | number | boolean | null>> | null;
   readonly readAt: string;
 }
+/** What the gateway accounts for in one UTC day; the central system recomputes the digests from what it received. */
+export interface ManifestFact {
+  readonly kind: 'manifest';
+  readonly day: string;
+  readonly part: number;
+  readonly parts: number;
+  readonly series: readonly {
+    readonly meter: string;
+    readonly point: string;
+    readonly series: string;
+    readonly periodS: number;
+    readonly expected: number;
+    readonly measured: number;
+    readonly uncertain: number;
+    readonly outage: number;
+    readonly missing: number;
+    readonly lost: number;
+    readonly pending: number;
+    /** dayDigest of everything that was said of the day's intervals. */
+    readonly digest: string;
+  }[];
+  readonly readAt: string;
+}
 /** A sequence number whose record was damaged in the store; what it held is read from the meters again. */
 export interface VoidFact {
   readonly kind: 'void';
   readonly cause: 'STORE_DAMAGED';
 }
-export type Fact = ProfileFact | GapFact | ReadingFact | EventFact | VoidFact;
+export type Fact = ProfileFact | GapFact | ReadingFact | EventFact | ManifestFact | VoidFact;

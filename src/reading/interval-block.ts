@@ -4,7 +4,8 @@
  */
 import { iso, later, type Millis } from '../base/time.ts';
 import type { DarkSpan } from './meter-event.ts';
-import { type Exception, type Exceptions, hashOf, type Mark } from './ledger.ts';
+import { gapHash, intervalHash } from './interval-hash.ts';
+import type { Exception, Exceptions, Mark } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
 import type { LoadProfileRow } from './load-profile-row.ts';
@@ -104,18 +105,9 @@ export function accountFor(slice: Slice): Accounted {
       const quality = rowQuality(row.status, { irregular: irregular || stepped, backward });
       return { start, periodMs: row.end - start, row, energy, quality, flags };
     });
-    // Whether the gateway knew the time when it read is told, but it is no other value.
-    const hash = hashOf(
-      ...items.map(({ periodMs: length, row, energy, quality, flags }) => [
-        length,
-        row.status,
-        [...registersOf(row)],
-        energy,
-        quality,
-        flags.filter((flag) => flag !== 'TIME_UNTRUSTED'),
-      ]),
-    );
     const last = items.at(-1) as (typeof items)[0];
+    const [block] = blocksOf(slice, [{ ...last, rev: 0, reason: null }]) as [ProfileFact];
+    const hash = intervalHash(block, 0);
     if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
     const mark = known(start);
     if (mark && mark.hash === hash && !mark.gap) return;
@@ -216,17 +208,7 @@ export function accountFor(slice: Slice): Accounted {
   ): void {
     exceptions.push([start, end, cause]);
     const [left, right] = [edge(first), edge(second)];
-    const hash = hashOf(cause, start, end, left, right);
-    const starts: number[] = [];
-    for (let at: number = start; at < end; at += periodMs) starts.push(at);
-    const before = starts.flatMap((at) => known(at) ?? []);
-    if (before.length === starts.length && before.every((mark) => mark.gap && mark.hash === hash)) return;
-    const said = before.filter((mark) => mark.hash !== 0);
-    const rev = Math.max(-1, ...said.map((mark) => mark.rev)) + 1;
-    const reason: Reason | undefined =
-      said.length === 0 ? undefined : said.every((mark) => mark.gap) ? 'EDGE_KNOWN' : 'CHANGED';
-    for (const at of starts) marks.push({ start: at, rev, hash, gap: true });
-    gaps.push({
+    const said = {
       kind: 'gap',
       ...origin,
       series: slice.series,
@@ -235,6 +217,22 @@ export function accountFor(slice: Slice): Accounted {
       cause,
       before: left,
       after: right,
+    } as const;
+    const hash = gapHash(said);
+    const starts: number[] = [];
+    for (let at: number = start; at < end; at += periodMs) starts.push(at);
+    const before = starts.flatMap((at) => known(at) ?? []);
+    if (before.length === starts.length && before.every((mark) => mark.gap && mark.hash === hash)) return;
+    const earlier = before.filter((mark) => mark.hash !== 0);
+    const rev =
+      earlier.length > 0
+        ? Math.max(...earlier.map((mark) => mark.rev)) + 1
+        : Math.max(0, ...before.map((mark) => mark.rev));
+    const reason: Reason | undefined =
+      earlier.length === 0 ? undefined : earlier.every((mark) => mark.gap) ? 'EDGE_KNOWN' : 'CHANGED';
+    for (const at of starts) marks.push({ start: at, rev, hash, gap: true });
+    gaps.push({
+      ...said,
       rev,
       ...(reason && { reason }),
       readAt: iso(slice.readAt),

@@ -40,6 +40,7 @@ import {
   type PlannedSlice,
   silentPauseMs,
 } from './plan.ts';
+import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, type ClockPolicy, decideClock, nearBoundary } from './clock-policy.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 
@@ -109,8 +110,8 @@ export interface SeriesGap extends Origin {
   readonly from: string;
   readonly to: string;
   readonly intervals: number;
-  /** PENDING: not read yet. */
-  readonly state: ExceptionState | 'PENDING';
+  /** PENDING: not read yet. UNACKNOWLEDGED: stored, and the head-end has not said that it has it. */
+  readonly state: ExceptionState | 'PENDING' | 'UNACKNOWLEDGED';
 }
 /** Sessions over which line quality is judged. */
 const memory = 20;
@@ -815,6 +816,18 @@ export class PortRunner {
       ),
       clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
     };
+  }
+
+  /** The series of this port, for the account of a day. */
+  series(): AccountedSeries[] {
+    return this.settings.meters.flatMap(({ origin, profiles }) =>
+      profiles.map((settings) => ({
+        origin,
+        profile: settings.profile,
+        periodMs: settings.periodMs,
+        since: this.since(settings, this.settings.store.seriesState(origin.meter, settings.profile)),
+      })),
+    );
   }
 
   /** What is missing, uncertain, dark or not read yet, by series. */

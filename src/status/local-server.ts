@@ -2,17 +2,23 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { Failure, messageOf } from '../base/errors.ts';
+import type { SeriesGap } from '../schedule/runner.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Serves until the returned function is called. */
-export async function serveStatus(path: string, snapshot: () => Promise<Snapshot>): Promise<() => Promise<void>> {
+export async function serveStatus(
+  path: string,
+  snapshot: () => Promise<Snapshot>,
+  gaps: () => Promise<readonly SeriesGap[]>,
+): Promise<() => Promise<void>> {
   rmSync(path, { force: true });
   const server = createServer((incoming, response) => {
-    if (incoming.method !== 'GET' || incoming.url !== '/status') {
-      response.writeHead(404).end('only GET /status\n');
+    const answer = { '/status': snapshot, '/gaps': gaps }[incoming.url ?? ''];
+    if (incoming.method !== 'GET' || !answer) {
+      response.writeHead(404).end('only GET /status and /gaps\n');
       return;
     }
-    snapshot().then(
+    answer().then(
       (value) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value)),
       (error: unknown) => response.writeHead(500).end(messageOf(error)),
     );
@@ -30,16 +36,19 @@ export async function serveStatus(path: string, snapshot: () => Promise<Snapshot
     });
 }
 
-export function askStatus(path: string): Promise<Snapshot> {
+export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, '/status');
+export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, '/gaps');
+
+function ask<T>(path: string, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, path: '/status', timeout: 5000 }, (response) => {
+    const asked = request({ socketPath: path, path: what, timeout: 5000 }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         text += chunk;
       });
       response.on('end', () =>
-        response.statusCode === 200 ? resolve(JSON.parse(text) as Snapshot) : reject(new Error(text)),
+        response.statusCode === 200 ? resolve(JSON.parse(text) as T) : reject(new Error(text)),
       );
     });
     asked.on('timeout', () => asked.destroy(new Error('no answer within 5 s')));

@@ -1,5 +1,5 @@
 /** One snapshot of the house, for the command line and later the page and the metrics. */
-import type { MeterStatus } from '../schedule/runner.ts';
+import type { MeterStatus, SeriesGap } from '../schedule/runner.ts';
 import type { StoreStatus } from '../store/store.ts';
 
 export interface PortStatus {
@@ -62,4 +62,20 @@ export function snapshotText(snapshot: Snapshot): string[] {
     }
   }
   return lines;
+}
+
+/** What is not delivered and plainly measured, meter by meter; sums first. */
+export function gapsText(gaps: readonly SeriesGap[]): string[] {
+  if (gaps.length === 0) return ['every interval is measured, delivered and acknowledged'];
+  const sums = new Map<string, number>();
+  for (const { state, intervals } of gaps) sums.set(state, (sums.get(state) ?? 0) + intervals);
+  return [
+    [...sums].map(([state, intervals]) => `${state} ${intervals}`).join('  '),
+    '',
+    'meter            series             from                  to                    intervals  state',
+    ...gaps.map(
+      ({ meter, series, from, to, intervals, state }) =>
+        `${meter.padEnd(16)} ${series.padEnd(18)} ${from.padEnd(21)} ${to.padEnd(21)} ${String(intervals).padStart(9)}  ${state}`,
+    ),
+  ];
 }

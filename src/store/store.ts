@@ -50,6 +50,8 @@ export interface MeterLogs {
   /** What the last power event of the log was. */
   readonly lastPower?: 'down' | 'up' | undefined;
   /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
+  /** Of the gateway itself (meter `_`): the last UTC day whose manifest was said, ms. */
+  readonly manifestDay?: number;
   readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
 export interface Damage {
@@ -237,6 +239,30 @@ export class Store {
         if (mark.start >= from && mark.start < to) marks.set(mark.start, mark);
     }
     return marks;
+  }
+
+  /** What waits for the head-end's acknowledgement, by series, as runs; found by walking through the outbox. */
+  async unacknowledged(): Promise<{ meter: string; series: string; from: number; to: number }[]> {
+    const runs = new Map<string, { meter: string; series: string; from: number; to: number }[]>();
+    for (const entryClass of [1, 0] as const) {
+      for (let after = 0; ; ) {
+        const entries = await this.outbox(entryClass, after, scanStep);
+        if (entries.length === 0) break;
+        after = (entries.at(-1) as OutboxEntry).sequence;
+        for (const { fact } of entries) {
+          if (fact.kind !== 'profile' && fact.kind !== 'gap') continue;
+          const { meter, series } = fact;
+          const from = Date.parse(fact.start);
+          const to = fact.kind === 'gap' ? Date.parse(fact.end) : from + fact.periodS * fact.count * 1000;
+          const own = runs.get(`${meter}/${series}`) ?? [];
+          const last = own.at(-1);
+          if (last && last.to === from) last.to = to;
+          else own.push({ meter, series, from, to });
+          runs.set(`${meter}/${series}`, own);
+        }
+      }
+    }
+    return [...runs.values()].flat().toSorted((a, b) => a.from - b.from);
   }
 
   /** All series, for questions about what is missing. */

@@ -1,0 +1,50 @@
+/**
+ * The fingerprint of what was said of an interval, and the digest of a day. Both sides compute them from the same facts:
+ * the gateway to know what it said, the central system to prove that nothing is missing.
+ */
+import { createHash } from 'node:crypto';
+import type { Channel, GapFact, Integer, ProfileFact } from './facts.ts';
+import type { Flag } from './quality.ts';
+import { hashOf } from './ledger.ts';
+
+/** Of one interval of a block. Whether the gateway knew the time when it read is told, but it is no other value. */
+export function intervalHash(
+  block: Pick<ProfileFact, 'periodS' | 'quality'> & {
+    readonly status: readonly (number | null)[];
+    readonly channels: readonly Pick<Channel, 'obis' | 'register' | 'energy'>[];
+    readonly flags?: readonly (readonly Flag[])[] | undefined;
+  },
+  i: number,
+): number {
+  return hashOf(
+    block.periodS,
+    block.status[i] ?? null,
+    block.channels.map(({ obis, register, energy }) => [obis, String(register[i]), text(energy[i])]),
+    block.quality[i],
+    (block.flags?.[i] ?? []).filter((flag) => flag !== 'TIME_UNTRUSTED'),
+  );
+}
+const text = (value: Integer | null | undefined): string | null =>
+  value === null || value === undefined ? null : String(value);
+
+/** Of every interval in a gap. */
+export const gapHash = ({
+  cause,
+  start,
+  end,
+  before,
+  after,
+}: Pick<GapFact, 'cause' | 'start' | 'end' | 'before' | 'after'>): number => hashOf(cause, start, end, before, after);
+
+export interface Told {
+  readonly start: number;
+  readonly rev: number;
+  readonly hash: number;
+}
+/** SHA-256 over `start:rev:hash` of the intervals that begin in the day, in order, start in seconds. */
+export function dayDigest(told: Iterable<Told>): string {
+  const digest = createHash('sha256');
+  for (const { start, rev, hash } of [...told].toSorted((a, b) => a.start - b.start))
+    digest.update(`${start / 1000}:${rev}:${hash}\n`);
+  return digest.digest('hex');
+}
