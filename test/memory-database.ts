@@ -16,7 +16,9 @@ export class MemoryDatabase implements Database {
   batch(operations: readonly Operation[], { sync }: { sync: boolean }): Promise<void> {
     if (this.failing) return Promise.reject(this.failing);
     this.batches++;
+    this.keys();
     apply(this.data, operations);
+    this.index(operations);
     this.unsynced.push(operations);
     if (sync) {
       for (const batch of this.unsynced) apply(this.synced, batch);
@@ -26,8 +28,28 @@ export class MemoryDatabase implements Database {
   }
   range(gte: string, lt: string, limit: number): Promise<[string, Uint8Array][]> {
     if (this.failing) return Promise.reject(this.failing);
-    const keys = [...this.data.keys()].filter((key) => key >= gte && key < lt).toSorted();
-    return Promise.resolve(keys.slice(0, limit).map((key) => [key, this.data.get(key) as Uint8Array]));
+    const sorted = this.keys();
+    const pairs: [string, Uint8Array][] = [];
+    for (let i = firstAtLeast(sorted, gte); i < sorted.length && pairs.length < limit; i++) {
+      const key = sorted[i] as string;
+      if (key >= lt) break;
+      pairs.push([key, this.data.get(key) as Uint8Array]);
+    }
+    return Promise.resolve(pairs);
+  }
+  /** Keys in order; kept up to date as long as tests do not put into `data` themselves. */
+  private keys(): string[] {
+    if (this.sorted.length !== this.data.size) this.sorted = [...this.data.keys()].toSorted();
+    return this.sorted;
+  }
+  private sorted: string[] = [];
+  private index(operations: readonly Operation[]): void {
+    for (const { type, key } of operations) {
+      const at = firstAtLeast(this.sorted, key);
+      const there = this.sorted[at] === key;
+      if (type === 'put' && !there) this.sorted.splice(at, 0, key);
+      else if (type === 'del' && there) this.sorted.splice(at, 1);
+    }
   }
   close(): Promise<void> {
     return Promise.resolve();
@@ -36,6 +58,7 @@ export class MemoryDatabase implements Database {
   powerCut(kept = 0): void {
     for (const batch of this.unsynced.slice(0, kept)) apply(this.synced, batch);
     this.data = new Map(this.synced);
+    this.sorted = [];
     this.unsynced = [];
     this.failing = undefined;
   }
@@ -46,4 +69,14 @@ function apply(data: Map<string, Uint8Array>, operations: readonly Operation[]):
     if (operation.type === 'put') data.set(operation.key, operation.value);
     else data.delete(operation.key);
   }
+}
+
+function firstAtLeast(sorted: readonly string[], key: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -26,12 +26,21 @@ export class VirtualClock implements Clock {
   sleepUntil(deadline: Millis, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
-      const sleeper: Sleeper = { at: deadline, order: this.order++, resolve };
-      this.sleepers.push(sleeper);
-      signal?.addEventListener('abort', () => {
+      const woken = () => {
         this.sleepers = this.sleepers.filter((other) => other !== sleeper);
         resolve();
-      });
+      };
+      const sleeper: Sleeper = {
+        at: deadline,
+        order: this.order++,
+        // A signal that lives for weeks must not gather listeners.
+        resolve: () => {
+          signal?.removeEventListener('abort', woken);
+          resolve();
+        },
+      };
+      this.sleepers.push(sleeper);
+      signal?.addEventListener('abort', woken, { once: true });
     });
   }
   /** Lets all that is ready run, then jumps to the next deadline, until `done` or the limit. */

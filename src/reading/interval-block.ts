@@ -78,6 +78,8 @@ const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =
 export function accountFor(slice: Slice): Accounted {
   const { origin, from, to, periodMs } = slice;
   const stamped = slice.rows.filter((row): row is LoadProfileRow & { end: Millis } => row.end !== null);
+  // Newest first (LIFO): of two rows with one stamp the later one must come last.
+  if (stamped.length > 1 && (stamped[0]?.end as number) > (stamped.at(-1)?.end as number)) stamped.reverse();
   const byEnd = new Map<number, (LoadProfileRow & { end: Millis })[]>();
   for (const row of stamped) byEnd.set(row.end, [...(byEnd.get(row.end) ?? []), row]);
 

@@ -137,6 +137,11 @@ const logDays = 9;
 const logOverlapMs = 2 * 3_600_000;
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
+/** Adjustments of the clock whose rows are read again in one session. */
+const adjustmentsMost = 20;
+/** Codes of the standard event log. */
+const clockAdjustedOld = 4;
+const clockAdjustedNew = 5;
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 /** Client SAP of the public client (Green Book 9.1.4). */
@@ -165,6 +170,8 @@ interface MeterState {
   counterAlarmed: boolean;
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<string>;
+  /** Stamps around which the clock was adjusted: what was read there is read again. */
+  adjustedAt: number[];
   /** Gaps are looked at again at this time (monotonic), by series. */
   recheckAt: Map<string, Millis>;
   /** What is to be said with the next commit. */
@@ -223,6 +230,7 @@ export class PortRunner {
           counterAlarmed: false,
           atRisk: new Set(),
           recheckAt: new Map(),
+          adjustedAt: [],
           saying: [],
           logs: undefined,
           told: 'UNKNOWN',
@@ -354,6 +362,7 @@ export class PortRunner {
         if (signal.aborted) break;
         await this.slice(state, session, slice);
       }
+      await this.readAdjusted(state, session);
       for (const { profile } of state.polled.profiles) {
         const due = state.recheckAt.get(profile);
         if (due !== undefined && due <= started) state.recheckAt.set(profile, later(clock.now(), dayMs));
@@ -550,7 +559,9 @@ export class PortRunner {
       lastPower = lastPowerOf(fresh) ?? lastPower;
       if (fresh.length === 0) return;
       cursors[log] = cursor;
-      for (const { at, code, occurrence } of fresh)
+      for (const { at, code, occurrence } of fresh) {
+        // A clock that was set back writes rows again under stamps that were read already (R05, R11).
+        if (code === clockAdjustedOld || code === clockAdjustedNew) state.adjustedAt.push(at);
         said.push({
           kind: 'event',
           ...origin,
@@ -563,10 +574,28 @@ export class PortRunner {
           detail: null,
           readAt: iso(readAt),
         });
+      }
     });
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
     if (said.length > 0 || dark.length !== before.dark.length) state.logs = { ...before, cursors, dark, lastPower };
     state.saying.push(...said);
+  }
+
+  /** Around each adjustment of the clock what was read before it is read again. */
+  private async readAdjusted(state: MeterState, session: Session): Promise<void> {
+    const { store } = this.settings;
+    const stamps = state.adjustedAt.splice(0).slice(-adjustmentsMost);
+    for (const { profile, periodMs } of state.polled.profiles) {
+      const slots = new Set(stamps.map((at) => Math.floor(at / periodMs) * periodMs));
+      for (const slot of slots) {
+        const coverage = store.seriesState(state.polled.origin.meter, profile)?.coverage ?? [];
+        const covered = coverage.find(([from, to]) => from < slot + 2 * periodMs && to > slot - periodMs);
+        if (!covered) continue;
+        const from = millis(Math.max(covered[0], slot - periodMs));
+        const to = millis(Math.min(covered[1], slot + 2 * periodMs));
+        await this.slice(state, session, { profile, from, to, live: true });
+      }
+    }
   }
 
   /** What was not said with a slice is stored on its own. */

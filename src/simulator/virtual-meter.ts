@@ -169,7 +169,8 @@ export class VirtualMeter {
   private now: Millis;
   /** The meter's clock minus true time, since an instant; the last one holds. Drift comes on top. */
   private readonly clockSets: { since: Millis; offsetMs: number }[];
-  private readonly events: { at: Millis; code: number }[] = [];
+  /** `stamp`: where the entry does not tell what the clock shows after it. */
+  private readonly events: { at: Millis; code: number; stamp?: Millis }[] = [];
   controlState = 1;
   /** Spans in which nothing is consumed: without mains, or with the meter's switch open. */
   private readonly unfed: Dark[];
@@ -223,6 +224,14 @@ export class VirtualMeter {
       const last = this.unfed.at(-1) as Dark;
       this.unfed[this.unfed.length - 1] = { ...last, to: at };
     }
+  }
+  /** Somebody sets the clock by hand. */
+  moveClock(at: Millis, byMs: number): void {
+    this.now = at;
+    const { offsetMs } = this.clockSets.findLast(({ since }) => since <= at) as { offsetMs: number };
+    this.events.push({ at, code: 4, stamp: this.clock(at) });
+    this.clockSets.push({ since: at, offsetMs: offsetMs + byMs });
+    this.events.push({ at, code: 5 });
   }
   /** Power came back: nothing of the protocols survives. */
   powerUp(): void {
@@ -454,36 +463,50 @@ export class VirtualMeter {
     const set = this.clockSets.findLast(({ since }) => since <= at) as { offsetMs: number };
     return later(at, set.offsetMs + this.drift(at));
   }
-  /** The true instant at which the clock showed a stamp; undefined where a set of the clock skipped it. */
-  private trueTime(stamp: Millis): Millis | undefined {
-    for (let i = this.clockSets.length - 1; i >= 0; i--) {
-      const { since, offsetMs } = this.clockSets[i] as { since: Millis; offsetMs: number };
-      const rate = 1 + this.settings.driftPpm / 1e6;
+  /** The true instants at which the clock showed a stamp: none where a set skipped it, two where it was set back. */
+  instantsOf(stamp: Millis): Millis[] {
+    const rate = 1 + this.settings.driftPpm / 1e6;
+    return this.clockSets.flatMap(({ since, offsetMs }, i) => {
       const at = millis(Math.round((stamp - offsetMs - this.settings.start) / rate + this.settings.start));
       const until = this.clockSets[i + 1]?.since ?? Number.POSITIVE_INFINITY;
-      if (at >= since && at < until) return at;
-    }
-    return undefined;
+      return at >= since && at < until ? [at] : [];
+    });
+  }
+  /** Whether the clock made a step of more than the synchronisation limit between two instants. */
+  private adjusted(from: number, to: number): boolean {
+    return this.clockSets.some(({ since, offsetMs }, i) => {
+      const before = this.clockSets[i - 1]?.offsetMs ?? offsetMs;
+      return since >= from && since < to && Math.abs(offsetMs - before) > 9000;
+    });
   }
 
   /** Rows whose stamp lies in [from, to], oldest first: the truth that a reader must get. */
   rows(from: Millis, to: Millis): VirtualRow[] {
+    const kept = later(this.clock(this.now), -this.settings.depthDays * 86_400_000 + 1);
+    return this.truth(millis(Math.max(kept, from)), to);
+  }
+  /** The same without the limit of the buffer: every row that was ever written. */
+  truth(from: Millis, to: Millis): VirtualRow[] {
     const { settings } = this;
     const period = settings.periodS * 1000;
     const clockNow = this.clock(this.now);
-    const oldest = Math.max(settings.installed + 1, clockNow - settings.depthDays * 86_400_000 + 1, from);
+    const oldest = Math.max(settings.installed + 1, from);
     const newest = Math.min(clockNow, to);
-    const rows: VirtualRow[] = [];
+    const written: { at: Millis; row: VirtualRow }[] = [];
     for (let stamp = Math.ceil(oldest / period) * period; stamp <= newest; stamp += period) {
-      const at = this.trueTime(millis(stamp));
-      if (at === undefined) continue;
-      const darkness = settings.dark.find(({ from: began, to: ended }) => at >= began && at < ended);
-      // Of a long outage only the first and the last period have rows; the first is written when the power is back.
-      if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
-      const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
-      const status = (cut ? 0x80 : 0) | (this.summer(millis(stamp)) ? 0x08 : 0);
-      rows.push({ end: millis(stamp), status, registers: this.registers(at) });
+      for (const at of this.instantsOf(millis(stamp))) {
+        if (at > this.now) continue;
+        const darkness = settings.dark.find(({ from: began, to: ended }) => at >= began && at < ended);
+        // Of a long outage only the first and the last period have rows; the first is written when the power is back.
+        if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
+        const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
+        const status =
+          (cut ? 0x80 : 0) | (this.summer(millis(stamp)) ? 0x08 : 0) | (this.adjusted(at - period, at) ? 0x20 : 0);
+        written.push({ at, row: { end: millis(stamp), status, registers: this.registers(at) } });
+      }
     }
+    // In the order in which they were written: a clock that was set back writes a stamp again.
+    const rows = written.toSorted((a, b) => a.at - b.at).map(({ row }) => row);
     return this.quirks.reduce((changed, quirk) => quirk.rows?.(changed) ?? changed, rows);
   }
 
@@ -548,7 +571,7 @@ export class VirtualMeter {
     return array(
       ...this.events
         .filter(({ at, code }) => at <= this.now && logOf(code) === log)
-        .map(({ at, code }) => ({ stamp: this.clock(at), code }))
+        .map(({ at, code, stamp = this.clock(at) }) => ({ stamp, code }))
         .filter(({ stamp }) => (from === undefined || stamp >= from) && (to === undefined || stamp <= to))
         .map(({ stamp, code }) => structure(octets(this.stamp(stamp)), u8(code))),
     );
@@ -624,7 +647,7 @@ export class VirtualMeter {
               const deviationMin = this.deviation(this.now);
               const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin }) : undefined;
               if (to === undefined) return accessResult['type-unmatched'];
-              this.events.push({ at: this.now, code: 4 });
+              this.events.push({ at: this.now, code: 4, stamp: this.clock(this.now) });
               this.clockSets.push({ since: this.now, offsetMs: to - this.now - this.drift(this.now) });
               this.events.push({ at: this.now, code: 5 });
               return accessResult.success;

@@ -1,0 +1,73 @@
+/**
+ * The house for weeks in virtual time: `scripts/simulate --seed N --days 60 --meters 31 [--seeds K]`. Random outages,
+ * silences, damaged octets, clocks, switches, power cuts of the gateway, a broker and a head-end that come and go. Every
+ * meter-interval is compared with the truth. The last line is the summary; exit code 1 on any difference.
+ */
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { simulate } from '../test/simulation.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '1' },
+    days: { type: 'string', default: '60' },
+    meters: { type: 'string', default: '31' },
+  },
+});
+const [first, seeds, days, meters] = [values.seed, values.seeds, values.days, values.meters].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+if (
+  ![first, seeds, days, meters].every((n) => Number.isSafeInteger(n) && n >= 0) ||
+  days < 3 ||
+  meters < 1 ||
+  meters > 64
+) {
+  process.stderr.write('simulate: --seed, --seeds, --days (3 or more) and --meters (1 to 64) take whole numbers\n');
+  process.exit(2);
+}
+let commit = 'unknown';
+try {
+  commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+} catch {
+  // Outside of a checkout.
+}
+const sums: Record<string, number> = {};
+const happened: Record<string, number> = {};
+let intervals = 0;
+let messages = 0;
+let failed = 0;
+for (let seed = first; seed < first + seeds; seed++) {
+  const began = performance.now();
+  const result = await simulate({
+    seed,
+    days,
+    meters,
+    ...(process.stderr.isTTY && {
+      progress: (day: number) => process.stderr.write(`\rseed ${seed}: day ${day} of ${days} `),
+    }),
+  });
+  intervals += result.intervals;
+  messages += result.messages;
+  for (const [state, count] of Object.entries(result.states)) sums[state] = (sums[state] ?? 0) + count;
+  for (const [what, count] of Object.entries(result.happened)) happened[what] = (happened[what] ?? 0) + count;
+  if (result.differences.length > 0) failed++;
+  for (const difference of result.differences.slice(0, 10))
+    process.stdout.write(`seed ${seed} at ${commit}: ${difference}\n`);
+  process.stdout.write(
+    `seed ${seed}: ${result.intervals} intervals, ${result.differences.length} differences, ${((performance.now() - began) / 1000).toFixed(1)} s\n`,
+  );
+}
+const list = (counts: Record<string, number>) =>
+  Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
+process.stdout.write(`happened: ${list(happened)}\ndelivered: ${list(sums)}\n`);
+process.stdout.write(
+  `simulate: ${seeds} seeds x ${days} days x ${meters} meters, ${intervals} intervals, ${messages} messages, ${failed} seeds with differences\n`,
+);
+process.exitCode = failed > 0 ? 1 : 0;
