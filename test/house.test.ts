@@ -474,6 +474,62 @@ describe('the manifest', () => {
   });
 });
 
+describe('R13: other capture objects', () => {
+  test.each([
+    ['told by the change counter', { device_name: 'SIM1030060120001' }, 'auto'],
+    ['seen by the width of the rows', {}, 'generic'],
+  ])('%s: CONFIG_CHANGED before any further value, no energy across', async (_, meters, model) => {
+    const it = await virtualHouse(
+      { meters },
+      { days: 1, meter: `client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "${model}"` },
+    );
+    it.broker.connect();
+    await it.run(60 * minute);
+    const before = factsOf(it, 'profile').length;
+    it.simulated.meters[0]?.reconfigure(it.clock.now());
+    await it.run(3 * 60 * minute);
+    const changed = factsOf(it, 'event').filter(({ name }) => name === 'CONFIG_CHANGED');
+    expect(changed).toHaveLength(1);
+    expect(changed[0]?.detail?.['columns']).toBe('0-0:1.0.0*255 0-0:96.10.1*255 1-0:1.8.0*255');
+    const after = factsOf(it, 'profile').slice(before);
+    expect(after.length).toBeGreaterThan(0);
+    for (const { seq, channels } of after) {
+      expect(seq).toBeGreaterThan(changed[0]?.seq as number);
+      expect(channels.map(({ obis }) => obis)).toEqual(['1-0:1.8.0*255']);
+    }
+    expect(after[0]?.channels[0]?.energy[0]).toBeNull();
+    expect(after.at(-1)?.channels[0]?.energy[0]).not.toBeNull();
+  });
+});
+
+test.each([
+  ['2026-10-25', Date.UTC(2026, 9, 24, 21), 25, 3600],
+  ['2027-03-28', Date.UTC(2027, 2, 27, 22), 23, 3600],
+  ['2026-10-25', Date.UTC(2026, 9, 24, 21), 100, 900],
+  ['2027-03-28', Date.UTC(2027, 2, 27, 22), 92, 900],
+] as const)(
+  'R09: %s in Helsinki, from %i: %i intervals of %i s, each with its own UTC start',
+  async (_, from, intervals, period) => {
+    const it = await virtualHouse(
+      { meters: { dst: true, period_s: period } },
+      { start: from - 3 * 3_600_000, days: 0 },
+    );
+    it.broker.connect();
+    await it.run(30 * 60 * minute);
+    const to = from + intervals * period * 1000;
+    const starts = [...it.ingest.values.keys()]
+      .filter((key) => key.includes('1-0:1.8.0*255'))
+      .map((key) => Number(key.split('|').at(-1)))
+      .filter((start) => start >= from && start < to);
+    expect(new Set(starts).size).toBe(intervals);
+    expect(it.ingest.gaps).toEqual([]);
+    const local = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Helsinki', hour: '2-digit', minute: '2-digit' });
+    expect([from, to].map((at) => local.format(at))).toEqual(['00:00', '00:00']);
+    const [one] = it.compare(2 * minute).values();
+    expect(one?.wrong).toEqual([]);
+  },
+);
+
 describe('R16: the meter’s buffer does not reach back far enough', () => {
   test('LOST with exact bounds within one poll, DATA_AT_RISK before it', async () => {
     const it = await virtualHouse({ meters: { depth_days: 5, history_days: 40 } }, { days: 10 });

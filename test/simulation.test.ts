@@ -18,7 +18,7 @@ test('a wrong value is found', async () => {
         string,
         { register: number },
       ];
-      ingest.values.set(key, { ...value, register: Number(value.register) + 1 } as never);
+      ingest.values.set(key, { ...value, register: value.register + 1 } as never);
     },
   });
   expect(differences.length).toBeGreaterThan(0);

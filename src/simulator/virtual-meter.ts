@@ -225,6 +225,19 @@ export class VirtualMeter {
       this.unfed[this.unfed.length - 1] = { ...last, to: at };
     }
   }
+  /** Other capture objects: the export register is no longer captured. Such a write wipes the buffer. */
+  reconfigure(at: Millis): void {
+    this.now = at;
+    this.changes++;
+    this.wipedAt = at;
+    this.importOnly = true;
+    this.events.push({ at, code: 47 }, { at, code: 254 });
+    this.stack = this.newStack();
+  }
+  private changes = 0;
+  private wipedAt: Millis = millis(0);
+  private importOnly = false;
+
   /** Somebody sets the clock by hand. */
   moveClock(at: Millis, byMs: number): void {
     this.now = at;
@@ -483,7 +496,7 @@ export class VirtualMeter {
   /** Rows whose stamp lies in [from, to], oldest first: the truth that a reader must get. */
   rows(from: Millis, to: Millis): VirtualRow[] {
     const kept = later(this.clock(this.now), -this.settings.depthDays * 86_400_000 + 1);
-    return this.truth(millis(Math.max(kept, from)), to);
+    return this.truth(millis(Math.max(kept, from, this.wipedAt)), to);
   }
   /** The same without the limit of the buffer: every row that was ever written. */
   truth(from: Millis, to: Millis): VirtualRow[] {
@@ -512,13 +525,17 @@ export class VirtualMeter {
 
   private columns(): readonly CaptureObject[] {
     const whole = this.settings.quirks.includes('whole-object-column');
-    return profileColumns.map((column) =>
-      whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column,
-    );
+    const columns = this.importOnly ? profileColumns.slice(0, -1) : profileColumns;
+    return columns.map((column) => (whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column));
   }
 
   private rowData(row: VirtualRow): Data {
-    return structure(octets(this.stamp(row.end)), u8(row.status), u32(row.registers[0]), u32(row.registers[1]));
+    return structure(
+      octets(this.stamp(row.end)),
+      u8(row.status),
+      u32(row.registers[0]),
+      ...(this.importOnly ? [] : [u32(row.registers[1])]),
+    );
   }
 
   private buffer(asked: Selection | undefined): Data | { refused: number } {
@@ -627,8 +644,8 @@ export class VirtualMeter {
       data('0.0.42.0.0.255', octets(Buffer.from(settings.deviceName ?? logicalDeviceName(settings.serial)))),
       data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
       data(statusName, () => u8(0)),
-      // Changes of the configuration: none happen yet.
-      data('0.0.96.2.0.255', u32(0)),
+      // Changes of the configuration so far.
+      data('0.0.96.2.0.255', () => u32(this.changes)),
       // What the meter heard last from the client by GMAC: whoever is behind reads it with the public client.
       data(invocationCounterName, () => u32(Math.max(0, this.heard.get(gmacClient) ?? 0))),
       {

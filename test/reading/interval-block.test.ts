@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { later, type Millis, millis } from '../../src/base/time.ts';
 import { missing, withRange } from '../../src/reading/coverage.ts';
+import type { Mark } from '../../src/reading/ledger.ts';
 import { accountFor } from '../../src/reading/interval-block.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 
@@ -16,19 +17,19 @@ const row = (hours: number, register: number, status = 0): LoadProfileRow => ({
   channels: [{ key, scalerUnit: { scaler: 0, unit: 30 } }],
   cells: [register],
 });
-const account = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) =>
-  accountFor({
-    origin: { meter: 'm', point: 'p', serial: 's' },
-    series: '1-0:99.1.0*255',
-    rows,
-    from: day,
-    to: at(more.to ?? 4),
-    periodMs: hour,
-    openAfter: at(more.open ?? 100),
-    readAt: at(50),
-    clockDeviationMs: 1234,
-    clockTrust: 'system',
-  });
+const account = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) => accountFor(sliceOf(rows, more));
+const sliceOf = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) => ({
+  origin: { meter: 'm', point: 'p', serial: 's' },
+  series: '1-0:99.1.0*255',
+  rows,
+  from: day,
+  to: at(more.to ?? 4),
+  periodMs: hour,
+  openAfter: at(more.open ?? 100),
+  readAt: at(50),
+  clockDeviationMs: 1234,
+  clockTrust: 'system',
+});
 
 test('R01: energy is the advance of the register, both are delivered, their sum is exact', () => {
   const { blocks, gaps, coveredTo } = account([row(0, 1000), row(1, 1100), row(2, 1100), row(3, 1350), row(4, 1351)]);
@@ -106,7 +107,7 @@ test('R07: power-down at the edge and equal registers: OUTAGE, zero proven', () 
   expect(account([row(0, 1000), row(1, 1100), row(4, 1100)]).gaps[0]?.cause).toBe('MISSING');
 });
 
-test('a register that falls gives no energy and says so', () => {
+test('R08: a register that falls gives no energy and says so', () => {
   const { blocks } = account([row(0, 1000), row(1, 900), row(2, 950), row(3, 960), row(4, 970)]);
   expect(blocks[0]?.channels[0]?.energy).toEqual([null, 50, 10, 10]);
   expect(blocks[0]?.quality[0]).toBe('REGISTER_BACKWARD');
@@ -132,6 +133,89 @@ test('R11: two rows with one stamp are both kept, in order, both uncertain; the 
     [1300, 0, 'MEASURED'],
     [1400, 0, 'MEASURED'],
   ]);
+});
+
+describe('R08: a register that passes its modulus', () => {
+  const top = 2 ** 32;
+  test('from above 90 % to below 10 %: energy is computed across, and flagged', () => {
+    const { blocks } = account([row(0, top - 100), row(1, 50), row(2, 60)], { to: 2 });
+    expect(blocks[0]?.channels[0]?.energy).toEqual([150, 10]);
+    expect(blocks[0]?.flags).toEqual([['WRAP'], []]);
+    expect(blocks[0]?.quality).toEqual(['MEASURED', 'MEASURED']);
+  });
+  test('the modulus of the model counts', () => {
+    const slice = { ...sliceOf([row(0, 99_990), row(1, 15)], { to: 1 }), modulus: 100_000n };
+    expect(accountFor(slice).blocks[0]?.channels[0]?.energy).toEqual([25]);
+  });
+  test('from just below 90 %, or to just above 10 %: backward', () => {
+    for (const [before, after] of [
+      [Math.floor(top * 0.89), 5],
+      [top - 5, Math.ceil(top * 0.11)],
+    ] as const) {
+      const { blocks } = account([row(0, before), row(1, after)], { to: 1 });
+      expect(blocks[0]?.channels[0]?.energy).toEqual([null]);
+      expect(blocks[0]?.quality).toEqual(['REGISTER_BACKWARD']);
+    }
+  });
+});
+
+test('R12: more energy than the fuses let through is flagged, and delivered', () => {
+  // 3 × 25 A × 230 V = 17 250 W; a fifth more is 20 700 Wh in an hour.
+  const slice = { ...sliceOf([row(0, 0), row(1, 20_700), row(2, 41_401)], { to: 2 }), powerLimitW: 17_250 };
+  const { blocks } = accountFor(slice);
+  expect(blocks[0]?.channels[0]?.energy).toEqual([20_700, 20_701]);
+  expect(blocks[0]?.flags).toEqual([[], ['IMPOSSIBLE']]);
+});
+
+test('R14: a row without one of its channels is partial', () => {
+  const two = (hours: number, cells: (number | null)[]): LoadProfileRow => ({
+    ...row(hours, 0),
+    channels: [
+      { key, scalerUnit: undefined },
+      { key: '1-0:2.8.0*255', scalerUnit: undefined },
+    ],
+    cells,
+  });
+  const { blocks } = account([two(0, [1, 1]), two(1, [2, 1]), two(2, [3, null])], { to: 2 });
+  expect(blocks.flatMap(({ flags, count }) => flags ?? Array.from({ length: count }, () => []))).toEqual([
+    [],
+    ['PARTIAL'],
+  ]);
+});
+
+describe('R17, R18: what was said is not said again', () => {
+  const rows = [row(0, 1000), row(1, 1100), row(2, 1200), row(3, 1300), row(4, 1400)];
+  const known = (marks: readonly Mark[]) => new Map(marks.map((mark) => [mark.start, mark]));
+  test('the same rows: nothing', () => {
+    const { marks } = account(rows);
+    const again = accountFor({ ...sliceOf(rows), known: known(marks) });
+    expect([again.blocks, again.gaps, again.marks]).toEqual([[], [], []]);
+  });
+  test('another value, another status: the next revision, with the reason, and the interval whose energy changed', () => {
+    const { marks } = account(rows);
+    const changed = [row(0, 1000), row(1, 1100), row(2, 1250), row(3, 1300), row(4, 1400, 0x80)];
+    const { blocks } = accountFor({ ...sliceOf(changed), known: known(marks) });
+    expect(
+      blocks.map(({ start, rev, reason, channels }) => [start.slice(11, 13), rev, reason, channels[0]?.energy]),
+    ).toEqual([['01', [1, 1, 1], ['CHANGED', 'CHANGED', 'CHANGED'], [150, 50, 100]]]);
+  });
+  test('a row that comes late', () => {
+    const { marks } = account(rows.filter((_, i) => i !== 2));
+    const { blocks, gaps } = accountFor({ ...sliceOf(rows), known: known(marks) });
+    expect(gaps).toEqual([]);
+    expect(blocks.map(({ rev, reason }) => [rev, reason])).toEqual([
+      [
+        [1, 1],
+        ['LATE', 'CHANGED'],
+      ],
+    ]);
+  });
+  test('what may have been lost is said again at the same revision, without a reason', () => {
+    const marks = account(rows).marks.map((mark) => ({ ...mark, rev: 2, hash: 0 }));
+    const { blocks } = accountFor({ ...sliceOf(rows), known: known(marks) });
+    expect(blocks[0]?.rev).toEqual([2, 2, 2, 2]);
+    expect(blocks[0]).not.toHaveProperty('reason');
+  });
 });
 
 test('a row off the grid keeps its own bounds and is uncertain', () => {
