@@ -15,6 +15,7 @@ import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
 import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/runner.ts';
+import type { ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
 import type { ClockTrust, SeriesGap } from './schedule/runner.ts';
 import type { Snapshot } from './status/snapshot.ts';
@@ -46,6 +47,8 @@ export interface House {
   readonly stopped: Promise<void>;
   stop(): Promise<void>;
   snapshot(): Promise<Snapshot>;
+  /** Reads a meter now (R39). */
+  readNow(meter: string): Promise<ReadingFact>;
   /** Every interval that is not delivered and plainly measured, and why. */
   gaps(): Promise<SeriesGap[]>;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
@@ -323,6 +326,11 @@ export function compose(config: Config, world: World): House {
   return {
     stopped,
     stop,
+    readNow(meter) {
+      const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
+      if (!port) return Promise.reject(new Failure('bad-argument', `no meter '${meter}' in the configuration`));
+      return port.runner.readNow(meter);
+    },
     async gaps() {
       const all = ports.flatMap(({ runner }) => runner.series());
       const waiting = (await store.unacknowledged()).flatMap(({ meter, series, from, to }): SeriesGap[] => {

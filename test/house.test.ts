@@ -530,6 +530,39 @@ test.each([
   },
 );
 
+describe('R39: a meter is read on demand', () => {
+  test('31 meters that catch up: 95 of 100 within 30 s, and no hourly row is late for it', async () => {
+    const it = await virtualHouse({ bus: { turnaround_ms: 170 }, meters: { count: 31 } }, { days: 20 });
+    it.broker.connect();
+    const took: number[] = [];
+    for (let i = 0; i < 100; i++) {
+      await it.run(20_000 + ((i * 7919) % 60_000));
+      const from = it.clock.now();
+      const reading = await it.clock.complete(it.house.readNow(`m${60120001 + ((i * 13) % 31)}`));
+      took.push(it.clock.now() - from);
+      expect(reading.registers['1-0:1.8.0*255']?.unit).toBe('Wh');
+      expect(reading.disconnector).toEqual({ output: true, control: 1, mode: 2 });
+    }
+    const sorted = took.toSorted((a, b) => a - b);
+    expect(sorted[94] as number).toBeLessThanOrEqual(30_000);
+    const late = factsOf(it, 'profile').filter(({ start, periodS, count, readAt }) => {
+      const end = Date.parse(start) + periodS * count * 1000;
+      return end > Date.UTC(2026, 10, 24, 12, 20) && Date.parse(readAt) - end > 5 * minute;
+    });
+    expect(late).toEqual([]);
+  });
+  test('a meter that does not answer, one that is not there', async () => {
+    const it = await virtualHouse({ meters: { count: 2 }, fault: [{ kind: 'silence', meter: 1 }] }, { days: 1 });
+    it.broker.connect();
+    await it.run(30 * minute);
+    await expect(it.clock.complete(it.house.readNow('m60120002'))).rejects.toMatchObject({ code: 'no-answer' });
+    await expect(it.house.readNow('nobody')).rejects.toMatchObject({ code: 'bad-argument' });
+    const reading = await it.clock.complete(it.house.readNow('m60120001'));
+    expect(factsOf(it, 'reading').length).toBeGreaterThan(0);
+    expect(reading.meter).toBe('m60120001');
+  });
+});
+
 describe('R16: the meter’s buffer does not reach back far enough', () => {
   test('LOST with exact bounds within one poll, DATA_AT_RISK before it', async () => {
     const it = await virtualHouse({ meters: { depth_days: 5, history_days: 40 } }, { days: 10 });

@@ -100,6 +100,7 @@ export const readingPayload = v.object({
     v.object({ raw: integer, scaler: v.nullable(v.number()), unit: v.nullable(v.string()) }),
   ),
   clockDeviationS: v.nullable(v.number()),
+  disconnector: v.optional(v.object({ output: v.boolean(), control: v.number(), mode: v.number() })),
 });
 export const eventPayload = v.object({
   ...numbering,

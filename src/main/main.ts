@@ -10,8 +10,8 @@ import { read, type ReadOptions } from '../cli/read.ts';
 import { configExample } from '../config/example.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askGaps, askStatus } from '../status/local-server.ts';
-import { gapsText, snapshotText } from '../status/snapshot.ts';
+import { askGaps, askRead, askStatus } from '../status/local-server.ts';
+import { gapsText, readingText, snapshotText } from '../status/snapshot.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
@@ -217,6 +217,22 @@ withSocket(
       const gaps = options.meter === undefined ? all : all.filter(({ meter }) => meter === options.meter);
       if (options.json) for (const gap of gaps) print(JSON.stringify(gap));
       else for (const line of gapsText(gaps)) print(line);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program
+    .command('poll')
+    .description('have the running gateway read a meter now: registers, clock, switch, and its newest rows')
+    .argument('<meter>', 'id of the meter in the configuration'),
+)
+  .option('--json', 'the reading as JSON')
+  .action((meter: string, options: AskOptions) =>
+    runCommand(async () => {
+      const reading = await askRead(socketOf(options), meter);
+      if (options.json) print(JSON.stringify(reading));
+      else for (const line of readingText(reading)) print(line);
       return 0;
     }),
   );

@@ -94,11 +94,7 @@ export async function run(configPath: string): Promise<number> {
 
   let house: House = compose(config, world);
   const socket = (of: Config) => of.gateway.status_socket ?? join(of.gateway.state_directory, 'status.sock');
-  let closeStatus = await serveStatus(
-    socket(config),
-    () => house.snapshot(),
-    () => house.gaps(),
-  );
+  let closeStatus = await serveStatus(socket(config), () => house);
   log.info(
     { ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version },
     'gateway runs',
@@ -169,11 +165,7 @@ export async function run(configPath: string): Promise<number> {
         house = compose(next.config, world);
         watch(house);
         await closeStatus();
-        closeStatus = await serveStatus(
-          socket(next.config),
-          () => house.snapshot(),
-          () => house.gaps(),
-        );
+        closeStatus = await serveStatus(socket(next.config), () => house);
         log.info({}, 'configuration reloaded');
       } catch (error) {
         log.error({ error: messageOf(error) }, 'configuration not reloaded; the old one stays in force');

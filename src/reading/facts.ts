@@ -59,6 +59,8 @@ export interface ReadingFact extends Origin {
     Record<string, { readonly raw: Integer; readonly scaler: number | null; readonly unit: string | null }>
   >;
   readonly clockDeviationS: number | null;
+  /** The meter's own switch (class 70); left out where it has none. */
+  readonly disconnector?: { readonly output: boolean; readonly control: number; readonly mode: number };
 }
 /** Something that happened: an entry of a log of the meter, or what the gateway found. Each is delivered once. */
 export interface EventFact extends Origin {

@@ -25,6 +25,8 @@ export interface PlannedMeter {
   readonly fragile: boolean;
   /** A session without rows is wanted then (monotonic): something waits for a safe moment. */
   readonly visitAt?: Millis | undefined;
+  /** Somebody waits for this meter: it is next, whatever else there is (R39). */
+  readonly wanted?: boolean;
 }
 export interface PortPlanState {
   readonly meters: readonly PlannedMeter[];
@@ -113,25 +115,27 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
     }
     const { visitAt } = meter;
     if (visitAt !== undefined && visitAt > now) until = Math.min(until, visitAt);
-    if (slices.length === 0 && (visitAt === undefined || visitAt > now)) continue;
+    const wanted = meter.wanted === true;
+    if (slices.length === 0 && !wanted && (visitAt === undefined || visitAt > now)) continue;
     const notBefore = meter.failures > 0 ? Math.max(meter.notBefore, state.silentNotBefore) : meter.notBefore;
-    if (notBefore > now) {
+    if (notBefore > now && !wanted) {
       until = Math.min(until, notBefore);
       continue;
     }
     const live = slices[0]?.live === true;
     if (live && meter.failures === 0) liveWaiting++;
     // Live rows of healthy meters, then the silent ones (their share is bounded), then back-fill.
-    const rank = meter.failures > 0 ? 1 : live ? 0 : 2;
+    const rank = wanted ? -1 : meter.failures > 0 ? 1 : live ? 0 : 2;
     const better = !chosen || rank < chosen.rank || (rank === chosen.rank && meter.lastTurn < chosen.meter.lastTurn);
     if (better) chosen = { meter, slices, rank };
   }
   if (!chosen) return { kind: 'wait', until: millis(Math.max(now + 1, until)) };
-  const othersWait = liveWaiting > (chosen.rank === 0 ? 1 : 0);
+  const othersWait = chosen.rank < 0 || liveWaiting > (chosen.rank === 0 ? 1 : 0);
   const liveSlices = chosen.slices.filter(({ live }) => live);
   const backFill = othersWait ? [] : chosen.slices.filter(({ live }) => !live).slice(0, settings.slicesPerTurn);
   const slices = [...liveSlices, ...backFill];
-  return { kind: 'poll', meter: chosen.meter.id, slices: slices.length > 0 ? slices : chosen.slices.slice(0, 1) };
+  const least = chosen.rank < 0 ? [] : chosen.slices.slice(0, 1);
+  return { kind: 'poll', meter: chosen.meter.id, slices: slices.length > 0 ? slices : least };
 }
 
 /** Pause after so many sessions in a row without success. */

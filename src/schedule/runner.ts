@@ -22,7 +22,7 @@ import { type MeterAccess, Session } from '../meter/session.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
-import { type EventFact, integerJson, type Fact, type Origin } from '../reading/facts.ts';
+import { type EventFact, type ReadingFact, integerJson, type Fact, type Origin } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, type Range, withRange } from '../reading/coverage.ts';
 import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
@@ -142,6 +142,8 @@ const adjustmentsMost = 20;
 /** Codes of the standard event log. */
 const clockAdjustedOld = 4;
 const clockAdjustedNew = 5;
+/** Who waits for a meter waits so long at most. */
+const readNowLimitMs = 120_000;
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 /** Client SAP of the public client (Green Book 9.1.4). */
@@ -172,6 +174,8 @@ interface MeterState {
   atRisk: Set<string>;
   /** Stamps around which the clock was adjusted: what was read there is read again. */
   adjustedAt: number[];
+  /** Who waits for this meter to be read now. */
+  wanted: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
   /** Gaps are looked at again at this time (monotonic), by series. */
   recheckAt: Map<string, Millis>;
   /** What is to be said with the next commit. */
@@ -201,6 +205,8 @@ export class PortRunner {
   private readonly states: Map<string, MeterState>;
   private silentNotBefore: Millis = millis(0);
   private busFaultTold = false;
+  /** Aborted when somebody wants a meter now. */
+  private stirred = new AbortController();
   private stepDue: Millis;
   private busyWith: string | undefined;
 
@@ -231,6 +237,7 @@ export class PortRunner {
           atRisk: new Set(),
           recheckAt: new Map(),
           adjustedAt: [],
+          wanted: [],
           saying: [],
           logs: undefined,
           told: 'UNKNOWN',
@@ -245,6 +252,35 @@ export class PortRunner {
         },
       ]),
     );
+  }
+
+  /**
+   * Reads a meter as soon as the session that is under way allows (R39): its newest rows, registers, clock and switch.
+   * What is read also takes the road of every row. Rejects with what kept it from being read.
+   */
+  async readNow(meter: string): Promise<ReadingFact> {
+    const state = this.states.get(meter);
+    if (!state) throw new Failure('bad-argument', `no meter ${meter} on ${this.name}`);
+    const { clock } = this.settings;
+    const given = new AbortController();
+    const waiting = new Promise<ReadingFact>((resolve, reject) => {
+      state.wanted.push({
+        resolve: (fact) => {
+          given.abort();
+          resolve(fact);
+        },
+        reject: (error) => {
+          given.abort();
+          reject(error);
+        },
+      });
+    });
+    this.stirred.abort();
+    const late = clock.sleepUntil(later(clock.now(), readNowLimitMs), given.signal).then((): never => {
+      throw new Failure('busy', `${meter} could not be read within ${readNowLimitMs / 1000} s: the line is at work`);
+    });
+    late.catch(() => {});
+    return Promise.race([waiting, late]);
   }
 
   /** How late the next step is; grows when the runner hangs. For the watchdog. */
@@ -283,7 +319,12 @@ export class PortRunner {
 
   private async pause(until: Millis, signal: AbortSignal): Promise<void> {
     this.stepDue = later(until, 1000);
-    await this.settings.clock.sleepUntil(until, signal);
+    this.stirred = new AbortController();
+    const stirred = this.stirred;
+    const end = () => stirred.abort();
+    signal.addEventListener('abort', end);
+    await this.settings.clock.sleepUntil(until, stirred.signal);
+    signal.removeEventListener('abort', end);
   }
 
   private planned(state: MeterState): PlannedMeter {
@@ -306,6 +347,7 @@ export class PortRunner {
       lastTurn: state.lastTurn,
       fragile: state.fragile,
       visitAt: state.visitAt,
+      wanted: state.wanted.length > 0,
     };
   }
 
@@ -359,9 +401,12 @@ export class PortRunner {
       if (state.identity.disconnector === undefined) state.hasDisconnector = false;
       await this.forwardLogs(state, session);
       for (const slice of slices) {
-        if (signal.aborted) break;
+        // Back-fill makes way for somebody who waits.
+        const others = [...this.states.values()].some((other) => other !== state && other.wanted.length > 0);
+        if (signal.aborted || (others && !slice.live)) break;
         await this.slice(state, session, slice);
       }
+      if (state.wanted.length > 0) await this.give(state, session);
       await this.readAdjusted(state, session);
       for (const { profile } of state.polled.profiles) {
         const due = state.recheckAt.get(profile);
@@ -372,6 +417,7 @@ export class PortRunner {
     } catch (error) {
       failure = asFailure(error);
     }
+    if (failure) for (const { reject } of state.wanted.splice(0)) reject(failure);
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
     if (signal.aborted && failure) return;
@@ -814,6 +860,16 @@ export class PortRunner {
     }
   }
 
+  /** Answers those who wait for this meter. */
+  private async give(state: MeterState, session: Session): Promise<void> {
+    const [profile] = state.polled.profiles;
+    if (!profile) return;
+    const layout = await this.layout(state, session, profile.profile);
+    const fact = await this.readingNow(state, session, layout, this.settings.clock.wall());
+    await this.settings.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [fact] });
+    for (const { resolve } of state.wanted.splice(0)) resolve(fact);
+  }
+
   /** Registers and clock, once a day: what the display shows, beside the series. */
   private async reading(
     state: MeterState,
@@ -823,8 +879,18 @@ export class PortRunner {
   ): Promise<Fact | undefined> {
     const { clock } = this.settings;
     if (state.readingAt !== undefined && clock.now() - state.readingAt < readingEveryMs) return undefined;
+    return this.readingNow(state, session, layout, readAt);
+  }
+
+  private async readingNow(
+    state: MeterState,
+    session: Session,
+    layout: ProfileLayout,
+    readAt: Millis,
+  ): Promise<ReadingFact> {
     const registers = await readRegisters(session, layout);
-    state.readingAt = clock.now();
+    state.readingAt = this.settings.clock.now();
+    const disconnector = state.identity?.disconnector;
     const deviation = state.identity?.clockDeviationMs;
     return {
       kind: 'reading',
@@ -844,6 +910,7 @@ export class PortRunner {
         }),
       ),
       clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
+      ...(disconnector && { disconnector }),
     };
   }
 

@@ -1,26 +1,44 @@
 /** The local door: HTTP on a unix socket that only the service's user may open. */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
-import { Failure, messageOf } from '../base/errors.ts';
+import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
+import type { ReadingFact } from '../reading/facts.ts';
 import type { SeriesGap } from '../schedule/runner.ts';
 import type { Snapshot } from './snapshot.ts';
 
+/** What the house answers here. */
+export interface LocalAnswers {
+  snapshot(): Promise<Snapshot>;
+  gaps(): Promise<readonly SeriesGap[]>;
+  readNow(meter: string): Promise<ReadingFact>;
+}
+
 /** Serves until the returned function is called. */
-export async function serveStatus(
-  path: string,
-  snapshot: () => Promise<Snapshot>,
-  gaps: () => Promise<readonly SeriesGap[]>,
-): Promise<() => Promise<void>> {
+export async function serveStatus(path: string, house: () => LocalAnswers): Promise<() => Promise<void>> {
   rmSync(path, { force: true });
   const server = createServer((incoming, response) => {
-    const answer = { '/status': snapshot, '/gaps': gaps }[incoming.url ?? ''];
-    if (incoming.method !== 'GET' || !answer) {
-      response.writeHead(404).end('only GET /status and /gaps\n');
+    const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://local');
+    const asked = `${incoming.method} ${pathname}`;
+    const answer: Promise<unknown> | undefined =
+      asked === 'GET /status'
+        ? house().snapshot()
+        : asked === 'GET /gaps'
+          ? house().gaps()
+          : asked === 'POST /read'
+            ? house().readNow(searchParams.get('meter') ?? '')
+            : undefined;
+    if (!answer) {
+      response.writeHead(404).end('only GET /status, GET /gaps and POST /read?meter=ID\n');
       return;
     }
-    answer().then(
+    answer.then(
       (value) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value)),
-      (error: unknown) => response.writeHead(500).end(messageOf(error)),
+      (error: unknown) => {
+        const code = error instanceof Failure ? error.code : undefined;
+        response
+          .writeHead(code ? 409 : 500, { 'content-type': 'application/json' })
+          .end(JSON.stringify({ code, message: messageOf(error) }));
+      },
     );
   });
   server.maxConnections = 16;
@@ -36,22 +54,26 @@ export async function serveStatus(
     });
 }
 
-export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, '/status');
-export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, '/gaps');
+export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, 'GET', '/status', 5000);
+export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, 'GET', '/gaps', 30_000);
+export const askRead = (path: string, meter: string): Promise<ReadingFact> =>
+  ask<ReadingFact>(path, 'POST', `/read?meter=${encodeURIComponent(meter)}`, 150_000);
 
-function ask<T>(path: string, what: string): Promise<T> {
+function ask<T>(path: string, method: string, what: string, timeout: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, path: what, timeout: 5000 }, (response) => {
+    const asked = request({ socketPath: path, path: what, method, timeout }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         text += chunk;
       });
-      response.on('end', () =>
-        response.statusCode === 200 ? resolve(JSON.parse(text) as T) : reject(new Error(text)),
-      );
+      response.on('end', () => {
+        if (response.statusCode === 200) return resolve(JSON.parse(text) as T);
+        const { code, message } = JSON.parse(text) as { code?: ErrorCode; message: string };
+        reject(code ? new Failure(code, message) : new Error(message));
+      });
     });
-    asked.on('timeout', () => asked.destroy(new Error('no answer within 5 s')));
+    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeout / 1000} s`)));
     asked.on('error', (error) =>
       reject(
         new Failure(

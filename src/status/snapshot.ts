@@ -1,4 +1,5 @@
 /** One snapshot of the house, for the command line and later the page and the metrics. */
+import type { ReadingFact } from '../reading/facts.ts';
 import type { MeterStatus, SeriesGap } from '../schedule/runner.ts';
 import type { StoreStatus } from '../store/store.ts';
 
@@ -77,5 +78,27 @@ export function gapsText(gaps: readonly SeriesGap[]): string[] {
       ({ meter, series, from, to, intervals, state }) =>
         `${meter.padEnd(16)} ${series.padEnd(18)} ${from.padEnd(21)} ${to.padEnd(21)} ${String(intervals).padStart(9)}  ${state}`,
     ),
+  ];
+}
+
+const controlStates = ['disconnected', 'connected', 'ready for reconnection'];
+/** A reading for people. */
+export function readingText({
+  meter,
+  serial,
+  readAt,
+  registers,
+  clockDeviationS,
+  disconnector,
+}: ReadingFact): string[] {
+  return [
+    `${meter}  serial ${serial}  read ${readAt}`,
+    ...Object.entries(registers).map(
+      ([obis, { raw, scaler, unit }]) => `  ${obis.padEnd(18)} ${raw}${scaler ? ` x 10^${scaler}` : ''} ${unit ?? ''}`,
+    ),
+    `  clock              ${clockDeviationS === null ? 'tells no instant' : `${clockDeviationS} s from the gateway's`}`,
+    ...(disconnector
+      ? [`  switch             ${controlStates[disconnector.control] ?? `state ${disconnector.control}`}`]
+      : []),
   ];
 }

@@ -305,6 +305,17 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     expect(snapshot?.ports[0]?.meters.map(({ verdict }) => verdict)).toEqual(['REACHABLE', 'REACHABLE']);
     const text = await run(gateway, ['status', '--socket', it.socket]);
     expect(text.out).toContain('REACHABLE');
+    // What is not there yet is the newest hour at most, or its acknowledgement.
+    const gaps = await run(gateway, ['gaps', '--json', '--socket', it.socket]);
+    expect(gaps.code).toBe(0);
+    for (const line of gaps.out.split('\n').filter(Boolean))
+      expect(['PENDING', 'UNACKNOWLEDGED']).toContain((JSON.parse(line) as { state: string }).state);
+    const poll = await run(gateway, ['poll', 'm60120001', '--socket', it.socket]);
+    expect(poll.code, poll.err).toBe(0);
+    expect(poll.out).toMatch(/m60120001 {2}serial 60120001[\s\S]*1-0:1\.8\.0\*255 +\d+ +Wh[\s\S]*switch +connected/);
+    const nobody = await run(gateway, ['poll', 'nobody', '--socket', it.socket]);
+    expect(nobody.code).toBe(2);
+    expect(nobody.err).toContain("no meter 'nobody' in the configuration");
     const end = ended(child);
     child.kill('SIGTERM');
     expect(await end).toMatchObject({ code: 0 });
