@@ -68,6 +68,10 @@ const manifestEveryMs = 10 * 60_000;
 const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
   Buffer.concat([Buffer.from('MGW'), createHash('sha256').update(`${tenant}/${gateway}`).digest().subarray(0, 5)]);
 
+/** Registers by the one spelling of their OBIS code. */
+const keyed = (registers: Readonly<Record<string, number | string>>): Record<string, number | string> =>
+  Object.fromEntries(Object.entries(registers).map(([code, value]) => [obis(parseLogicalName(code)), value]));
+
 /** Throws Failure `config-invalid` where config and world do not fit: unknown model, missing secret. */
 export function compose(config: Config, world: World): House {
   const { clock, log, store } = world;
@@ -137,6 +141,14 @@ export function compose(config: Config, world: World): House {
       return {
         ...(security && { security }),
         ...(meter.fuse_a !== undefined && { powerLimitW: meter.fuse_a * meter.phases * 230 }),
+        ...(meter.swap && {
+          swap: {
+            from: meter.swap.from,
+            at: Date.parse(meter.swap.at),
+            final: keyed(meter.swap.final),
+            first: keyed(meter.swap.first),
+          },
+        }),
         ...(detected && { detectFrom: [...world.models.values()] }),
         origin: { meter: meter.id, point: meter.point, serial: meter.serial },
         access: {

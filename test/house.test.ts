@@ -1,8 +1,9 @@
 /** The whole house in virtual time. */
 import { describe, expect, test } from 'vitest';
-import { dayMs, millis } from '../src/base/time.ts';
+import { dayMs, type Millis, millis } from '../src/base/time.ts';
 import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } from '../src/forward/payload.ts';
 import { valueKey, verifyManifest } from '../src/central/ingest.ts';
+import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const minute = 60_000;
@@ -560,6 +561,70 @@ describe('R39: a meter is read on demand', () => {
     const reading = await it.clock.complete(it.house.readNow('m60120001'));
     expect(factsOf(it, 'reading').length).toBeGreaterThan(0);
     expect(reading.meter).toBe('m60120001');
+  });
+});
+
+describe('R33: the meter of a point is replaced', () => {
+  // At 14:37 the old one is taken down, at 14:52 the new one hangs there, at the same address.
+  const from = Date.UTC(2026, 10, 24, 14, 37);
+  const started = Date.UTC(2026, 10, 24, 12, 20);
+  async function swapped(swap: (old: VirtualMeter, fresh: VirtualMeter) => string) {
+    const seconds = (from - started) / 1000;
+    const it = await virtualHouse(
+      {
+        meters: { count: 2, history_days: 30 },
+        meter: [{ index: 1, physical: 1001 }],
+        fault: [
+          { kind: 'power-cut', meter: 0, from_s: seconds, to_s: 90 * 86_400 },
+          { kind: 'power-cut', meter: 1, from_s: -40 * 86_400, to_s: seconds + 900 },
+        ],
+      },
+      { days: 1, configured: 1 },
+    );
+    it.broker.connect();
+    await it.run(3 * 60 * minute);
+    await it.clock.complete(it.house.stop());
+    const [old, fresh] = it.simulated.meters as [VirtualMeter, VirtualMeter];
+    it.configText = it.configText.replace('serial = "60120001"', `serial = "60120002"\n${swap(old, fresh)}`);
+    await it.restart();
+    it.broker.connect();
+    await it.run(4 * 60 * minute);
+    const value = (hour: number) =>
+      it.ingest.values.get(valueKey('m60120001', '1-0:99.1.0*255', '1-0:1.8.0*255', Date.UTC(2026, 10, 24, hour)));
+    return { it, old, fresh, value };
+  }
+  const at = (hour: number, min = 0) => millis(Date.UTC(2026, 10, 24, hour, min));
+  test('with both registers the split interval is the sum of both parts, flagged', async () => {
+    const { it, old, fresh, value } = await swapped((before, after) => {
+      const [final] = before.registers(at(14, 37));
+      const [first] = after.registers(at(14, 52));
+      return `swap = { from = "60120001", at = "2026-11-24T14:52:00Z", final = { "1-0:1.8.0*255" = ${final} }, first = { "1-0:1.8.0*255" = ${first} } }`;
+    });
+    const part = (meter: VirtualMeter, start: Millis, end: Millis) =>
+      meter.registers(end)[0] - meter.registers(start)[0];
+    expect(value(14)).toMatchObject({
+      energy: part(old, at(14), at(14, 37)) + part(fresh, at(14, 52), at(15)),
+      register: fresh.registers(at(15))[0],
+    });
+    expect(value(13)).toMatchObject({ register: old.registers(at(14))[0] });
+    expect(value(15)).toMatchObject({ energy: part(fresh, at(15), at(16)) });
+    const flagged = factsOf(it, 'profile').filter(({ flags }) => flags?.flat().includes('SWAP'));
+    expect(flagged.map(({ start, serial }) => [start, serial])).toEqual([['2026-11-24T14:00:00Z', '60120002']]);
+    const swap = factsOf(it, 'event').filter(({ name }) => name === 'SWAP');
+    expect(swap.map(({ detail }) => [detail?.['from'], detail?.['to'], detail?.['at']])).toEqual([
+      ['60120001', '60120002', '2026-11-24T14:52:00Z'],
+    ]);
+    // Energies add up: what the old meter counted to its end, and the new one from its beginning.
+    const values = Array.from({ length: 6 }, (_, i) => Number(value(12 + i)?.energy));
+    expect(values.reduce((sum, energy) => sum + energy, 0)).toBe(
+      part(old, at(12), at(14, 37)) + part(fresh, at(14, 52), at(18)),
+    );
+  });
+  test('without the registers: two partial spans, no interval energy across the change', async () => {
+    const { it, fresh, value } = await swapped(() => '');
+    expect(value(14)).toMatchObject({ energy: null, register: fresh.registers(at(15))[0] });
+    expect(value(15)?.energy).toBe(fresh.registers(at(16))[0] - fresh.registers(at(15))[0]);
+    expect(factsOf(it, 'event').filter(({ name }) => name === 'SWAP')).toHaveLength(1);
   });
 });
 

@@ -25,6 +25,8 @@ export interface VirtualHouse {
   readonly broker: TwinBroker;
   readonly ingest: Ingest;
   readonly since: Millis;
+  /** The configuration file; what is changed here counts from the next restart on. */
+  configText: string;
   /** What the kernel says of the gateway's clock. */
   timeIsKnown: boolean;
   house: House;
@@ -45,6 +47,8 @@ export async function virtualHouse(
     config?: string;
     meter?: string;
     gateway?: string;
+    /** How many of the simulated meters are configured, from the first on. */
+    configured?: number;
   } = {},
 ): Promise<VirtualHouse> {
   const start = options.start ?? Date.UTC(2026, 10, 24, 12, 20);
@@ -55,27 +59,28 @@ export async function virtualHouse(
     millis(start),
   );
   const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
-  const { config } = parseConfig(
-    [
-      '[gateway]\nid = "g1"\ntenant = "t1"',
-      `poll_offset_s = ${options.offsetS ?? 5}`,
-      options.gateway ?? '',
-      '[mqtt]\nurl = "mqtt://localhost"',
-      options.config ?? '',
-      '[[port]]\nname = "bus"\ndevice = "/dev/virtual"',
-      ...simulated.meters.map(
+  const text = [
+    '[gateway]\nid = "g1"\ntenant = "t1"',
+    `poll_offset_s = ${options.offsetS ?? 5}`,
+    options.gateway ?? '',
+    '[mqtt]\nurl = "mqtt://localhost"',
+    options.config ?? '',
+    '[[port]]\nname = "bus"\ndevice = "/dev/virtual"',
+    ...simulated.meters
+      .slice(0, options.configured)
+      .map(
         ({ settings }) =>
           `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${options.meter ?? 'client = 17\nauth = "lls"\nsecret = "file:/secret"'}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
       ),
-    ].join('\n'),
-    'virtual.toml',
-  );
+  ].join('\n');
   const database = new MemoryDatabase();
   const counters = new MemoryDatabase();
   const ingest = newIngest();
   const broker = new TwinBroker(clock, ingest, 't1', 'g1');
   const it = { clock, simulated, database, counters, broker, ingest, since, timeIsKnown: true } as VirtualHouse;
+  it.configText = text;
   const begin = async () => {
+    const { config } = parseConfig(it.configText, 'virtual.toml');
     const store = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 1 });
     const world: World = {
       clock,

@@ -44,6 +44,7 @@ retries = 2
 [[port.meter]]
 id = "m-60120001"              # one level of the MQTT topics
 point = "643006966022791278"   # metering point: the series belongs to it
+# swap = { from = "50110001", at = "2026-11-24T10:37:00Z", final = { "1-0:1.8.0*255" = 12345678 }, first = { "1-0:1.8.0*255" = 0 } }
 serial = "60120001"            # the meter must tell this serial number, or its rows are not taken
 model = "auto"                 # by the meter's name; or a name of hardware/meters, for example "generic"
 client = 1                     # client SAP

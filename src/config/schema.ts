@@ -55,11 +55,26 @@ const profile = v.strictObject({
   obis: obisCode,
   period_s: v.optional(v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'), 3600),
 });
+const registers = v.record(
+  obisCode,
+  v.union(
+    [v.pipe(v.number(), v.integer()), v.pipe(v.string(), v.regex(/^\d+$/))],
+    'a whole number, in the unit of the register',
+  ),
+);
+/** The meter replaced another one: `meter-gateway meter swap` writes this. */
+const swap = v.strictObject({
+  from: text,
+  at: v.pipe(text, v.isoTimestamp('UTC, e.g. 2026-11-24T10:37:00Z')),
+  final: v.optional(registers, {}),
+  first: v.optional(registers, {}),
+});
 const meter = v.strictObject({
   id: topicPart,
   point: text,
   serial: text,
   /** A name of hardware/meters, or auto: found out by the meter's logical device name. */
+  swap: v.optional(swap),
   model: v.optional(text, 'generic'),
   client: v.optional(whole(1, 127), 1),
   server: v.optional(whole(0, 16_383), 1),

@@ -7,6 +7,7 @@ import { decodeInput } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
+import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../line/system-clock.ts';
@@ -233,6 +234,29 @@ withSocket(
       const reading = await askRead(socketOf(options), meter);
       if (options.json) print(JSON.stringify(reading));
       else for (const line of readingText(reading)) print(line);
+      return 0;
+    }),
+  );
+
+const meter = program.command('meter').description('changes of meters');
+meter
+  .command('swap')
+  .description('a meter was replaced: writes its serial number and both registers into the configuration file')
+  .argument('<meter>', 'id of the meter in the configuration; the point keeps it')
+  .requiredOption('--config <file>', 'the configuration file')
+  .requiredOption('--serial <serial>', 'serial number of the new meter')
+  .requiredOption('--at <utc>', 'when it was replaced, e.g. 2026-11-24T10:37:00Z')
+  .option(
+    '--final <obis=register>',
+    'register of the old meter when it was taken down; may stand several times',
+    collect,
+    [],
+  )
+  .option('--first <obis=register>', 'register of the new meter when it began; may stand several times', collect, [])
+  .option('--physical <n>', 'HDLC physical address of the new meter, where it is configured')
+  .action((id: string, options: SwapOptions) =>
+    runCommand(() => {
+      swapMeter(id, options, print);
       return 0;
     }),
   );

@@ -5,7 +5,7 @@
 import { iso, later, type Millis } from '../base/time.ts';
 import type { DarkSpan } from './meter-event.ts';
 import { gapHash, intervalHash } from './interval-hash.ts';
-import type { Exception, Exceptions, Mark } from './ledger.ts';
+import type { Exception, Exceptions, Mark, Swap } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
 import type { LoadProfileRow } from './load-profile-row.ts';
@@ -38,6 +38,8 @@ export interface Slice {
   readonly dark?: readonly DarkSpan[];
   /** Instants at which the meter's clock was set by more than a few seconds: the intervals around are uncertain (R30). */
   readonly clockSets?: readonly number[];
+  /** The meter was replaced: what the old one counted last at a boundary, and both registers of the change. */
+  readonly swap?: Swap & { readonly before: Readonly<Record<string, Integer>> | undefined };
   /** The register before the first row belongs to another layout: no energy across it (R13). */
   readonly newSegment?: boolean;
 }
@@ -102,10 +104,12 @@ export function accountFor(slice: Slice): Accounted {
       if (wrapped) flags.push('WRAP');
       if (limit !== undefined && impossible(row, energy, row.end - start, limit)) flags.push('IMPOSSIBLE');
       if (row.cells.includes(null)) flags.push('PARTIAL');
+      const swapped = slice.swap && slice.swap.at >= start && slice.swap.at < row.end ? slice.swap : undefined;
+      if (swapped) flags.push('SWAP');
       if (slice.clockTrust === 'untrusted') flags.push('TIME_UNTRUSTED');
       const stepped = (slice.clockSets ?? []).some((at) => at >= start && at < row.end + clockSetReachMs);
       const quality = rowQuality(row.status, { irregular: irregular || stepped, backward });
-      return { start, periodMs: row.end - start, row, energy, quality, flags };
+      return { start, periodMs: row.end - start, row, energy: swapped ? across(swapped, row) : energy, quality, flags };
     });
     const last = items.at(-1) as (typeof items)[0];
     const [block] = blocksOf(slice, [{ ...last, rev: 0, reason: null }]) as [ProfileFact];
@@ -240,6 +244,19 @@ export function accountFor(slice: Slice): Accounted {
       readAt: iso(slice.readAt),
     });
   }
+}
+
+/** What the old meter counted until the change, and the new one since; null where one of the registers is not known. */
+function across(swap: NonNullable<Slice['swap']>, row: LoadProfileRow): (bigint | null)[] {
+  return [...registersOf(row)].map(([key, raw]) => {
+    const known = [swap.before?.[key], swap.final[key], swap.first[key]].map((one) =>
+      one === undefined ? undefined : BigInt(one),
+    );
+    const [before, final, first] = known;
+    if (before === undefined || final === undefined || first === undefined) return null;
+    const energy = final - before + (raw - first);
+    return final < before || raw < first ? null : energy;
+  });
 }
 
 /** A step of up to a minute may reach across the boundary before it. */

@@ -4,6 +4,7 @@
  * is its mark: it decides whether something is said again (R17, R18).
  */
 import { crc32 } from 'node:zlib';
+import type { Integer } from './facts.ts';
 import type { GapCause, Quality } from './quality.ts';
 
 /** State of an interval that is accounted for and not plainly measured. */
@@ -37,6 +38,15 @@ export function adjoining(exceptions: Exceptions, from: number, to: number): rea
     high = Math.max(high, end);
   }
   return [low, high];
+}
+
+/** The meter of a point was replaced by another one (R33). Registers by OBIS code, as they stand on the display. */
+export interface Swap {
+  readonly at: number;
+  /** Serial number of the meter that was taken down, and of the one that hangs there now. */
+  readonly from: string;
+  readonly final: Readonly<Record<string, Integer>>;
+  readonly first: Readonly<Record<string, Integer>>;
 }
 
 /** What was said last of an interval. */

@@ -16,10 +16,11 @@ export const reasons = ['LATE', 'CHANGED', 'EDGE_KNOWN'] as const;
 export type Reason = (typeof reasons)[number];
 /**
  * WRAP: the register passed its modulus, energy is computed across (R08). IMPOSSIBLE: more than the fuses let through
- * (R12). PARTIAL: the row lacks a channel of its series (R14). TIME_UNTRUSTED: read while the gateway did not know the
+ * (R12). PARTIAL: the row lacks a channel of its series (R14). SWAP: the meter was replaced in this interval (R33).
+ * TIME_UNTRUSTED: read while the gateway did not know the
  * time (R29).
  */
-export const flags = ['WRAP', 'IMPOSSIBLE', 'PARTIAL', 'TIME_UNTRUSTED'] as const;
+export const flags = ['WRAP', 'IMPOSSIBLE', 'PARTIAL', 'SWAP', 'TIME_UNTRUSTED'] as const;
 export type Flag = (typeof flags)[number];
 export type GapCause = (typeof gapCauses)[number];
 

@@ -26,7 +26,7 @@ import { type EventFact, type ReadingFact, integerJson, type Fact, type Origin }
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, type Range, withRange } from '../reading/coverage.ts';
 import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
-import { adjoining, type ExceptionState, withExceptions } from '../reading/ledger.ts';
+import { adjoining, type ExceptionState, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import { counterAlarm, type Counters } from '../store/counters.ts';
@@ -60,6 +60,8 @@ export interface PolledMeter {
   readonly security?: MeterSecurity;
   /** Where the model is found out by the meter's name: the models to choose from. */
   readonly detectFrom?: readonly MeterModel[];
+  /** The meter replaced another one (R33). */
+  readonly swap?: Swap | undefined;
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
   readonly profiles: readonly {
@@ -779,6 +781,37 @@ export class PortRunner {
     await this.settle(state, session, settings, layout, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
   }
 
+  /** Another meter than the one whose rows the series has so far: the change is said once, with its registers. */
+  private changeOfMeter(
+    state: MeterState,
+    stored: SeriesState | undefined,
+    periodMs: number,
+  ): { readonly swap: NonNullable<SeriesState['swap']>; readonly fresh: boolean } | undefined {
+    const { origin, swap: told } = state.polled;
+    const fresh = stored?.serial !== undefined && stored.serial !== origin.serial;
+    if (!fresh) return stored?.swap && { swap: stored.swap, fresh: false };
+    const known = told && told.from === stored.serial ? told : undefined;
+    // Not told: it was at some time after the last row of the old one.
+    const at = known?.at ?? stored.newest?.end ?? this.settings.clock.wall();
+    const boundary = Math.floor(at / periodMs) * periodMs;
+    const before = stored.newest?.end === boundary ? stored.newest.registers : undefined;
+    const { final = {}, first = {} } = known ?? {};
+    const registers = (all: Swap['final']) =>
+      Object.entries(all)
+        .map(([code, value]) => `${code} ${value}`)
+        .join(' ') || null;
+    state.saying.push(
+      this.event(state, 'SWAP', {
+        from: stored.serial,
+        to: origin.serial,
+        at: known ? iso(millis(at)) : null,
+        final: registers(final),
+        first: registers(first),
+      }),
+    );
+    return { swap: { at, from: stored.serial, final, first, before }, fresh: true };
+  }
+
   /** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
   private async settle(
     state: MeterState,
@@ -796,6 +829,7 @@ export class PortRunner {
     const deviation = state.identity?.clockDeviationMs;
     const meterNow = deviation === undefined ? later(readAt, -15 * 60_000) : later(readAt, deviation);
     const stored = store.seriesState(origin.meter, slice.profile);
+    const swap = this.changeOfMeter(state, stored, periodMs);
     const otherLayout = stored?.layout !== undefined && stored.layout !== layout.fingerprint;
     // Said before any value of the new segment (R13).
     if (otherLayout)
@@ -811,7 +845,8 @@ export class PortRunner {
     const accounted = accountFor({
       origin,
       series: obis(slice.profile),
-      rows,
+      // What the new meter recorded before it hung here is of another point.
+      rows: swap ? rows.filter(({ end }) => end === null || end > swap.swap.at) : rows,
       from: slice.from,
       to: slice.to,
       periodMs,
@@ -825,7 +860,8 @@ export class PortRunner {
       powerLimitW,
       dark: known.dark,
       clockSets: (known.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
-      newSegment: otherLayout,
+      newSegment: otherLayout || swap?.fresh === true,
+      ...(swap && { swap: swap.swap }),
     });
     const said = state.saying.splice(0);
     const { logs } = state;
@@ -839,7 +875,15 @@ export class PortRunner {
       await store.commit({
         meter: origin.meter,
         profile: slice.profile,
-        state: { since: this.since(settings, stored), coverage, exceptions, layout: layout.fingerprint },
+        state: {
+          since: this.since(settings, stored),
+          coverage,
+          exceptions,
+          layout: layout.fingerprint,
+          serial: origin.serial,
+          ...newestOf(stored, rows, periodMs, swap?.fresh === true),
+          ...(swap && { swap: swap.swap }),
+        },
         entryClass: slice.live ? 0 : 1,
         facts,
         marks: accounted.marks,
@@ -1099,6 +1143,27 @@ export class PortRunner {
       };
     });
   }
+}
+
+/** The newest boundary register of the series' meter, kept for a change of the meter. */
+function newestOf(
+  stored: SeriesState | undefined,
+  rows: readonly LoadProfileRow[],
+  periodMs: number,
+  fresh: boolean,
+): Pick<SeriesState, 'newest'> {
+  const row = rows
+    .filter(({ end }) => end !== null && end % periodMs === 0)
+    .toSorted((a, b) => Number(b.end) - Number(a.end))[0];
+  const before = fresh ? undefined : stored?.newest;
+  if (!row || row.end === null || (before && before.end >= row.end)) return before ? { newest: before } : {};
+  const registers = Object.fromEntries(
+    row.channels.flatMap(({ key }, i) => {
+      const cell = row.cells[i];
+      return typeof cell === 'number' || typeof cell === 'bigint' ? [[key, integerJson(BigInt(cell))]] : [];
+    }),
+  );
+  return { newest: { end: row.end, registers } };
 }
 
 function asFailure(error: unknown): Failure {

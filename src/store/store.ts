@@ -11,9 +11,9 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Coverage } from '../reading/coverage.ts';
-import type { Fact } from '../reading/facts.ts';
+import type { Fact, Integer } from '../reading/facts.ts';
 import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
-import { decodeMarks, encodeMarks, type Exceptions, type Mark } from '../reading/ledger.ts';
+import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
 import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
 
@@ -22,6 +22,11 @@ export interface SeriesState {
   readonly coverage: Coverage;
   /** Of what is covered: all that is not plainly measured. */
   readonly exceptions?: Exceptions;
+  /** The meter whose rows these are, and its registers at the newest boundary that was read. */
+  readonly serial?: string;
+  readonly newest?: { readonly end: number; readonly registers: Readonly<Record<string, Integer>> };
+  /** The change of the meter that the series goes across. */
+  readonly swap?: Swap & { readonly before: Readonly<Record<string, Integer>> | undefined };
   /** Fingerprint of capture objects, scalers and period that the series was commissioned with (R13). */
   readonly layout?: string;
 }
