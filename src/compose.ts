@@ -18,7 +18,7 @@ import { type MeterSecurity, type PolledMeter, PortRunner } from './schedule/run
 import type { ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
 import type { ClockTrust, SeriesGap } from './schedule/runner.ts';
-import type { Snapshot } from './status/snapshot.ts';
+import { heldRows, type HeldRows, type Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
 
@@ -47,6 +47,8 @@ export interface House {
   readonly stopped: Promise<void>;
   stop(): Promise<void>;
   snapshot(): Promise<Snapshot>;
+  /** What is held back of meters that answer where others are configured. */
+  quarantine(): Promise<HeldRows[]>;
   /** Reads a meter now (R39). */
   readNow(meter: string): Promise<ReadingFact>;
   /** Every interval that is not delivered and plainly measured, and why. */
@@ -338,6 +340,7 @@ export function compose(config: Config, world: World): House {
   return {
     stopped,
     stop,
+    quarantine: async () => heldRows(await store.quarantined()),
     readNow(meter) {
       const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
       if (!port) return Promise.reject(new Failure('bad-argument', `no meter '${meter}' in the configuration`));

@@ -568,7 +568,7 @@ describe('R33: the meter of a point is replaced', () => {
   // At 14:37 the old one is taken down, at 14:52 the new one hangs there, at the same address.
   const from = Date.UTC(2026, 10, 24, 14, 37);
   const started = Date.UTC(2026, 10, 24, 12, 20);
-  async function swapped(swap: (old: VirtualMeter, fresh: VirtualMeter) => string) {
+  async function swapped(swap: (old: VirtualMeter, fresh: VirtualMeter) => string, toldAfterHours = 3) {
     const seconds = (from - started) / 1000;
     const it = await virtualHouse(
       {
@@ -582,7 +582,15 @@ describe('R33: the meter of a point is replaced', () => {
       { days: 1, configured: 1 },
     );
     it.broker.connect();
-    await it.run(3 * 60 * minute);
+    await it.run(toldAfterHours * 60 * minute);
+    const keys = () => [...it.database.data.keys()].filter((key) => key.startsWith('k/')).length;
+    const early = {
+      mismatch: factsOf(it, 'event').filter(({ name }) => name === 'IDENTITY_MISMATCH').length,
+      foreign: factsOf(it, 'profile').filter(({ serial, start }) => serial !== '60120001' || Date.parse(start) >= from)
+        .length,
+      held: keys(),
+      told: await it.house.quarantine(),
+    };
     await it.clock.complete(it.house.stop());
     const [old, fresh] = it.simulated.meters as [VirtualMeter, VirtualMeter];
     it.configText = it.configText.replace('serial = "60120001"', `serial = "60120002"\n${swap(old, fresh)}`);
@@ -591,7 +599,7 @@ describe('R33: the meter of a point is replaced', () => {
     await it.run(4 * 60 * minute);
     const value = (hour: number) =>
       it.ingest.values.get(valueKey('m60120001', '1-0:99.1.0*255', '1-0:1.8.0*255', Date.UTC(2026, 10, 24, hour)));
-    return { it, old, fresh, value };
+    return { it: Object.assign(it, { published: () => early, held: keys }), old, fresh, value };
   }
   const at = (hour: number, min = 0) => millis(Date.UTC(2026, 10, 24, hour, min));
   test('with both registers the split interval is the sum of both parts, flagged', async () => {
@@ -619,6 +627,23 @@ describe('R33: the meter of a point is replaced', () => {
     expect(values.reduce((sum, energy) => sum + energy, 0)).toBe(
       part(old, at(12), at(14, 37)) + part(fresh, at(14, 52), at(18)),
     );
+  });
+  test('R32: rows of the new meter are held back until the swap is told, then they are the series of the point', async () => {
+    const { it, fresh, value } = await swapped(
+      () => 'swap = { from = "60120001", at = "2026-11-24T14:52:00Z" }',
+      // Held back for two days before anybody told the gateway.
+      50,
+    );
+    const early = it.published();
+    expect(early.mismatch).toBe(1);
+    // Nothing of the other meter went out under the old point.
+    expect(early.foreign).toBe(0);
+    expect(early.held).toBeGreaterThan(0);
+    expect(early.told).toMatchObject([{ meter: 'm60120001', serial: '60120002', from: '2026-11-24T00:00:00Z' }]);
+    for (let hour = 15; hour < 24; hour++) expect(value(hour)?.register).toBe(fresh.registers(at(hour + 1))[0]);
+    expect(it.ingest.counters.conflicts).toBe(0);
+    expect(it.held()).toBe(0);
+    expect(factsOf(it, 'event').filter(({ name }) => name === 'SWAP')).toHaveLength(1);
   });
   test('without the registers: two partial spans, no interval energy across the change', async () => {
     const { it, fresh, value } = await swapped(() => '');

@@ -11,8 +11,8 @@ import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askGaps, askRead, askStatus } from '../status/local-server.ts';
-import { gapsText, readingText, snapshotText } from '../status/snapshot.ts';
+import { askGaps, askQuarantine, askRead, askStatus } from '../status/local-server.ts';
+import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
@@ -234,6 +234,19 @@ withSocket(
       const reading = await askRead(socketOf(options), meter);
       if (options.json) print(JSON.stringify(reading));
       else for (const line of readingText(reading)) print(line);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program.command('quarantine').description('what is held back of meters that answer where others are configured'),
+)
+  .option('--json', 'one JSON line for each meter')
+  .action((options: AskOptions) =>
+    runCommand(async () => {
+      const held = await askQuarantine(socketOf(options));
+      if (options.json) for (const one of held) print(JSON.stringify(one));
+      else for (const line of heldText(held)) print(line);
       return 0;
     }),
   );

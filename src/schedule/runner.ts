@@ -22,11 +22,20 @@ import { type MeterAccess, Session } from '../meter/session.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
-import { type EventFact, type ReadingFact, integerJson, type Fact, type Origin } from '../reading/facts.ts';
+import {
+  type EventFact,
+  type ReadingFact,
+  integerJson,
+  type Fact,
+  type Origin,
+  type GapFact,
+  type ProfileFact,
+} from '../reading/facts.ts';
+import { gapHash, intervalHash } from '../reading/interval-hash.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, type Range, withRange } from '../reading/coverage.ts';
 import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
-import { adjoining, type ExceptionState, type Swap, withExceptions } from '../reading/ledger.ts';
+import { adjoining, type ExceptionState, type Mark, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import { counterAlarm, type Counters } from '../store/counters.ts';
@@ -39,6 +48,7 @@ import {
   type PlannedMeter,
   type PlannedSlice,
   silentPauseMs,
+  slicesOf,
 } from './plan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, type ClockPolicy, decideClock, nearBoundary } from './clock-policy.ts';
@@ -146,6 +156,8 @@ const clockAdjustedOld = 4;
 const clockAdjustedNew = 5;
 /** Who waits for a meter waits so long at most. */
 const readNowLimitMs = 120_000;
+/** Slices of another meter that are read in one session. */
+const heldSlices = 3;
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 /** Client SAP of the public client (Green Book 9.1.4). */
@@ -199,6 +211,8 @@ interface MeterState {
   hasDisconnector: boolean;
   /** The logs are read some days back once a day: a clock that was set back writes before the cursor. */
   logsDeepAt: Millis;
+  /** This is another meter than the configured one: what it says is held back. */
+  quarantine: { readonly meter: string; readonly serial: string } | undefined;
 }
 
 export class PortRunner {
@@ -207,6 +221,8 @@ export class PortRunner {
   private readonly states: Map<string, MeterState>;
   private silentNotBefore: Millis = millis(0);
   private busFaultTold = false;
+  /** Meters that answered where others are configured. */
+  private readonly shadows = new Map<string, MeterState>();
   /** Aborted when somebody wants a meter now. */
   private stirred = new AbortController();
   private stepDue: Millis;
@@ -216,44 +232,7 @@ export class PortRunner {
     this.name = settings.name;
     this.settings = settings;
     this.stepDue = settings.clock.now();
-    this.states = new Map(
-      settings.meters.map((polled) => [
-        polled.origin.meter,
-        {
-          polled,
-          model: polled.access.model,
-          failures: 0,
-          refused: 0,
-          notBefore: millis(0),
-          lastTurn: millis(0),
-          fragile: false,
-          lastSuccess: undefined,
-          lastError: undefined,
-          identity: undefined,
-          layouts: new Map(),
-          readingAt: undefined,
-          recent: [],
-          intervalsRead: 0,
-          askCounter: false,
-          counterAlarmed: false,
-          atRisk: new Set(),
-          recheckAt: new Map(),
-          adjustedAt: [],
-          wanted: [],
-          saying: [],
-          logs: undefined,
-          told: 'UNKNOWN',
-          toldSilent: false,
-          silentSince: undefined,
-          visitAt: undefined,
-          clockTold: undefined,
-          lastSuccessBefore: undefined,
-          lacks: new Set(),
-          hasDisconnector: true,
-          logsDeepAt: millis(0),
-        },
-      ]),
-    );
+    this.states = new Map(settings.meters.map((polled) => [polled.origin.meter, freshState(polled)]));
   }
 
   /**
@@ -295,6 +274,9 @@ export class PortRunner {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, owner } = this.settings;
+    await this.releaseHeld().catch((error: unknown) =>
+      log.error({ error: messageOf(error) }, 'held rows not released'),
+    );
     while (!signal.aborted) {
       const now = clock.now();
       const meters = [...this.states.values()].map((state) => this.planned(state));
@@ -398,7 +380,12 @@ export class PortRunner {
         });
       await session.connect();
       state.identity = await identify(session, clock, state.model, state.hasDisconnector);
-      requireIdentity(state.identity, origin.serial);
+      try {
+        requireIdentity(state.identity, origin.serial);
+      } catch (error) {
+        await this.holdBack(state, session);
+        throw error;
+      }
       this.detect(state);
       if (state.identity.disconnector === undefined) state.hasDisconnector = false;
       await this.forwardLogs(state, session);
@@ -627,6 +614,63 @@ export class PortRunner {
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
     if (said.length > 0 || dark.length !== before.dark.length) state.logs = { ...before, cursors, dark, lastPower };
     state.saying.push(...said);
+  }
+
+  /** Another meter answers: its rows are read and held back, until somebody says that it hangs here now (R32). */
+  private async holdBack(state: MeterState, session: Session): Promise<void> {
+    const { clock, log } = this.settings;
+    const { origin } = state.polled;
+    const serial = state.identity?.serial ?? state.identity?.logicalDeviceName ?? '';
+    if (!/^[A-Za-z0-9_-]{1,32}$/.test(serial)) return;
+    const key = `${origin.meter}~${serial}`;
+    const midnight = Math.floor(clock.wall() / dayMs) * dayMs;
+    const shadow =
+      this.shadows.get(key) ??
+      freshState({
+        origin: { meter: key, point: '', serial },
+        access: state.polled.access,
+        profiles: state.polled.profiles.map(({ profile, periodMs }) => ({
+          profile,
+          periodMs,
+          since: undefined,
+          sinceByDefault: millis(midnight),
+        })),
+      });
+    this.shadows.set(key, shadow);
+    shadow.model = state.model;
+    shadow.identity = state.identity;
+    shadow.quarantine = { meter: origin.meter, serial };
+    try {
+      const slices = slicesOf(this.planned(shadow), clock.wall(), this.settings.plan).slice(0, heldSlices);
+      for (const slice of slices) await this.slice(shadow, session, slice);
+    } catch (error) {
+      // The mismatch is what is told; what could not be read is in that meter's buffer.
+      log.info({ meter: origin.meter, serial, error: messageOf(error) }, 'rows of the other meter not held back');
+    }
+  }
+
+  /** What was held back of a meter that is configured now becomes the series of its point. */
+  private async releaseHeld(): Promise<void> {
+    const { store, log } = this.settings;
+    const all = await store.quarantined();
+    for (const state of this.states.values()) {
+      const { origin, swap, profiles } = state.polled;
+      const held = all.filter(({ meter, serial }) => meter === origin.meter && serial === origin.serial);
+      if (held.length === 0) continue;
+      const since = swap?.at ?? 0;
+      const released = await store.release(held, (fact) => {
+        if (fact.kind !== 'profile' && fact.kind !== 'gap') return undefined;
+        // What it counted before it hung here, and the interval of the change itself, are read from it again.
+        if (Date.parse(fact.start) < since) return undefined;
+        const profile = parseLogicalName(fact.series);
+        const periodMs = profiles.find((one) => one.profile === profile)?.periodMs;
+        if (periodMs === undefined) return undefined;
+        return { meter: origin.meter, profile, fact: { ...fact, ...origin }, marks: marksOf(fact, periodMs) };
+      });
+      // The coverage stays open: what the meter still has is read again, and said only where it is not the same; what it no
+      // longer has was said from what was held back.
+      log.info({ meter: origin.meter, serial: origin.serial, released }, 'held rows released');
+    }
   }
 
   /** Around each adjustment of the clock what was read before it is read again. */
@@ -888,6 +932,7 @@ export class PortRunner {
         facts,
         marks: accounted.marks,
         ...(logs && { logs }),
+        ...(state.quarantine && { quarantine: state.quarantine }),
       });
     } catch (error) {
       state.saying.unshift(...said);
@@ -1143,6 +1188,56 @@ export class PortRunner {
       };
     });
   }
+}
+
+const freshState = (polled: PolledMeter): MeterState => ({
+  polled,
+  model: polled.access.model,
+  failures: 0,
+  refused: 0,
+  notBefore: millis(0),
+  lastTurn: millis(0),
+  fragile: false,
+  lastSuccess: undefined,
+  lastError: undefined,
+  identity: undefined,
+  layouts: new Map(),
+  readingAt: undefined,
+  recent: [],
+  intervalsRead: 0,
+  askCounter: false,
+  counterAlarmed: false,
+  atRisk: new Set(),
+  recheckAt: new Map(),
+  adjustedAt: [],
+  wanted: [],
+  saying: [],
+  logs: undefined,
+  told: 'UNKNOWN',
+  toldSilent: false,
+  silentSince: undefined,
+  visitAt: undefined,
+  clockTold: undefined,
+  lastSuccessBefore: undefined,
+  lacks: new Set(),
+  hasDisconnector: true,
+  logsDeepAt: millis(0),
+  quarantine: undefined,
+});
+
+/** What a block or gap says of each of its intervals. */
+function marksOf(fact: ProfileFact | GapFact, periodMs: number): Mark[] {
+  const from = Date.parse(fact.start);
+  if (fact.kind === 'profile')
+    return fact.rev.map((rev, i) => ({
+      start: from + i * fact.periodS * 1000,
+      rev,
+      hash: intervalHash(fact, i),
+      gap: false,
+    }));
+  const hash = gapHash(fact);
+  const count = Math.round((Date.parse(fact.end) - from) / periodMs);
+  return Array.from({ length: count }, (_, i) => ({ start: from + i * periodMs, rev: fact.rev, hash, gap: true }));
 }
 
 /** The newest boundary register of the series' meter, kept for a change of the meter. */

@@ -4,13 +4,14 @@ import { createServer, request } from 'node:http';
 import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { SeriesGap } from '../schedule/runner.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { HeldRows, Snapshot } from './snapshot.ts';
 
 /** What the house answers here. */
 export interface LocalAnswers {
   snapshot(): Promise<Snapshot>;
   gaps(): Promise<readonly SeriesGap[]>;
   readNow(meter: string): Promise<ReadingFact>;
+  quarantine(): Promise<readonly HeldRows[]>;
 }
 
 /** Serves until the returned function is called. */
@@ -26,9 +27,11 @@ export async function serveStatus(path: string, house: () => LocalAnswers): Prom
           ? house().gaps()
           : asked === 'POST /read'
             ? house().readNow(searchParams.get('meter') ?? '')
-            : undefined;
+            : asked === 'GET /quarantine'
+              ? house().quarantine()
+              : undefined;
     if (!answer) {
-      response.writeHead(404).end('only GET /status, GET /gaps and POST /read?meter=ID\n');
+      response.writeHead(404).end('only GET /status, /gaps and /quarantine, and POST /read?meter=ID\n');
       return;
     }
     answer.then(
@@ -56,6 +59,7 @@ export async function serveStatus(path: string, house: () => LocalAnswers): Prom
 
 export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, 'GET', '/status', 5000);
 export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, 'GET', '/gaps', 30_000);
+export const askQuarantine = (path: string): Promise<HeldRows[]> => ask<HeldRows[]>(path, 'GET', '/quarantine', 30_000);
 export const askRead = (path: string, meter: string): Promise<ReadingFact> =>
   ask<ReadingFact>(path, 'POST', `/read?meter=${encodeURIComponent(meter)}`, 150_000);
 

@@ -1,5 +1,6 @@
 /** One snapshot of the house, for the command line and later the page and the metrics. */
-import type { ReadingFact } from '../reading/facts.ts';
+import { iso, millis } from '../base/time.ts';
+import type { Fact, ReadingFact } from '../reading/facts.ts';
 import type { MeterStatus, SeriesGap } from '../schedule/runner.ts';
 import type { StoreStatus } from '../store/store.ts';
 
@@ -102,3 +103,37 @@ export function readingText({
       : []),
   ];
 }
+
+/** What is held back of a meter that answers where another one is configured (R32). */
+export interface HeldRows {
+  readonly meter: string;
+  readonly serial: string;
+  readonly messages: number;
+  readonly from: string;
+  readonly to: string;
+}
+export function heldRows(
+  held: readonly { readonly meter: string; readonly serial: string; readonly fact: Fact }[],
+): HeldRows[] {
+  const found = new Map<string, HeldRows>();
+  for (const { meter, serial, fact } of held) {
+    if (fact.kind !== 'profile' && fact.kind !== 'gap') continue;
+    const end = fact.kind === 'gap' ? fact.end : iso(millis(Date.parse(fact.start) + fact.periodS * fact.count * 1000));
+    const before = found.get(`${meter}/${serial}`);
+    found.set(`${meter}/${serial}`, {
+      meter,
+      serial,
+      messages: (before?.messages ?? 0) + 1,
+      from: before && before.from < fact.start ? before.from : fact.start,
+      to: before && before.to > end ? before.to : end,
+    });
+  }
+  return [...found.values()];
+}
+export const heldText = (held: readonly HeldRows[]): string[] =>
+  held.length === 0
+    ? ['nothing is held back']
+    : held.flatMap(({ meter, serial, messages, from, to }) => [
+        `${meter}  meter ${serial} answers here: ${messages} messages held back, ${from} to ${to}`,
+        `  next: does it hang here? meter-gateway meter swap ${meter} --serial ${serial} --at … --config …; else check the address`,
+      ]);

@@ -6,6 +6,7 @@
  *   s/<meter>/<profile>        series state: since, coverage
  *   d/<meter>/<profile>/<day>  what was said of each interval of a UTC day, and at which revision
  *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill
+ *   k/<meter>/<serial>/<time>  facts of a meter that answered where another one is configured, held back
  *   q/<key>                    damaged records, kept for inspection
  */
 import { Failure, messageOf } from '../base/errors.ts';
@@ -48,6 +49,21 @@ export interface Commit {
   readonly marks?: readonly Mark[];
   /** How far the logs of the meter are forwarded with this commit. */
   readonly logs?: MeterLogs;
+  /** The facts are held back, not delivered: this meter answered where another one is configured (R32). */
+  readonly quarantine?: { readonly meter: string; readonly serial: string };
+}
+/** A fact of the outbox, and what it says of the intervals of its series. */
+export interface Released {
+  readonly meter: string;
+  readonly profile: string;
+  readonly fact: Fact;
+  readonly marks: readonly Mark[];
+}
+export interface Quarantined {
+  readonly key: string;
+  readonly meter: string;
+  readonly serial: string;
+  readonly fact: Fact;
 }
 export interface MeterLogs {
   readonly cursors: Readonly<Record<string, LogCursor>>;
@@ -101,6 +117,7 @@ const pageKey = (meter: string, profile: string, day: number): string =>
   `d/${meter}/${profile}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
 const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
 const scanStep = 500;
+const releaseStep = 100;
 const reopenPauseMs = 2000;
 
 export class Store {
@@ -180,14 +197,17 @@ export class Store {
   async commit(commit: Commit): Promise<void> {
     await this.exclusive(async (database) => {
       const first = this.meta.nextSequence;
-      const meta: Meta = { ...this.meta, nextSequence: first + commit.facts.length };
+      const said = commit.quarantine ? 0 : commit.facts.length;
+      const meta: Meta = { ...this.meta, nextSequence: first + said };
       const storedAt = this.settings.clock.wall();
-      const operations: Operation[] = commit.facts.map((fact, i) => ({
-        type: 'put',
-        key: outboxKey(commit.entryClass, first + i),
-        value: encodeRecord({ sequence: first + i, body: { storedAt, fact } }),
-      }));
-      const { meter, profile, state, marks = [] } = commit;
+      const { meter, profile, state, marks = [], quarantine } = commit;
+      const held = quarantine
+        ? commit.facts.map((fact, i): Operation => {
+            const key = `k/${quarantine.meter}/${quarantine.serial}/${storedAt}-${String(i).padStart(4, '0')}`;
+            return this.put(key, first, fact);
+          })
+        : [];
+      const operations = quarantine ? held : this.entries(commit.facts, commit.entryClass, first, storedAt);
       if (profile !== undefined && state) {
         operations.push(...(await this.pages(database, meter, profile, marks, meta.nextSequence)));
         operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
@@ -197,7 +217,7 @@ export class Store {
       await database.batch(operations, { sync: true });
       if (commit.logs) this.logs.set(commit.meter, commit.logs);
       this.meta = meta;
-      this.pendingCount += commit.facts.length;
+      this.pendingCount += said;
       if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
     });
     this.committed?.();
@@ -270,12 +290,68 @@ export class Store {
     return [...runs.values()].flat().toSorted((a, b) => a.from - b.from);
   }
 
-  /** All series, for questions about what is missing. */
-  allSeries(): readonly { readonly meter: string; readonly profile: string; readonly state: SeriesState }[] {
-    return [...this.series].map(([key, state]) => {
-      const [, meter = '', profile = ''] = key.split('/');
-      return { meter, profile, state };
-    });
+  /** What is held back of meters that answered where others are configured, oldest first. */
+  async quarantined(): Promise<Quarantined[]> {
+    const database = await this.opened();
+    const held: Quarantined[] = [];
+    for (let after = 'k/'; ; ) {
+      const pairs = await this.guarded(() => database.range(after, 'k/~', scanStep));
+      for (const [key, value] of pairs) {
+        const record = decodeRecord(value);
+        const [, meter = '', serial = ''] = key.split('/');
+        // A damaged one was of no point, and the meter has it still.
+        if (record) held.push({ key, meter, serial, fact: record.body as Fact });
+      }
+      const last = pairs.at(-1);
+      if (!last) return held;
+      after = `${last[0]}\u0000`;
+    }
+  }
+
+  /**
+   * Held facts become entries of the outbox, changed as given and with their marks, or are dropped; a part at a time, each
+   * part at once.
+   */
+  async release(held: readonly Quarantined[], change: (fact: Fact) => Released | undefined): Promise<number> {
+    let released = 0;
+    for (let at = 0; at < held.length; at += releaseStep) {
+      const part = held.slice(at, at + releaseStep);
+      await this.exclusive(async (database) => {
+        const first = this.meta.nextSequence;
+        const changed = part.flatMap(({ fact }) => change(fact) ?? []);
+        const facts = changed.map(({ fact }) => fact);
+        const meta: Meta = { ...this.meta, nextSequence: first + facts.length };
+        const storedAt = this.settings.clock.wall();
+        const operations: Operation[] = [
+          ...this.entries(facts, 1, first, storedAt),
+          ...part.map(({ key }): Operation => ({ type: 'del', key })),
+          this.put(metaKey, meta.nextSequence, meta),
+        ];
+        for (const [profile, marks] of Map.groupBy(changed, ({ profile: one }) => one))
+          operations.push(
+            ...(await this.pages(
+              database,
+              (marks[0] as Released).meter,
+              profile,
+              marks.flatMap((one) => one.marks),
+              meta.nextSequence,
+            )),
+          );
+        await database.batch(operations, { sync: true });
+        this.meta = meta;
+        this.pendingCount += facts.length;
+        released += facts.length;
+      });
+    }
+    if (released > 0) this.committed?.();
+    return released;
+  }
+  private entries(facts: readonly Fact[], entryClass: EntryClass, first: number, storedAt: number): Operation[] {
+    return facts.map((fact, i) => ({
+      type: 'put',
+      key: outboxKey(entryClass, first + i),
+      value: encodeRecord({ sequence: first + i, body: { storedAt, fact } }),
+    }));
   }
 
   /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
