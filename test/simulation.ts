@@ -41,6 +41,12 @@ function times(random: Random, from: number, to: number, everyMs: number): numbe
 }
 const seconds = (ms: number): number => Math.round(ms / 1000);
 
+/** Nobody sets the clock of a meter without power, nor does its switch answer. */
+const powered = (it: VirtualHouse, index: number) => {
+  const meter = it.simulated.meters[index];
+  return meter?.powered(it.clock.now()) ? meter : undefined;
+};
+
 /** What will happen: faults of meters and line for the scenario, and acts of people and power. */
 function fate(random: Random, days: number, meters: number) {
   const faults: NonNullable<ScenarioInput['fault']> = [];
@@ -92,12 +98,12 @@ function fate(random: Random, days: number, meters: number) {
       count('damaging line');
     }
     for (const at of times(random, hour, end, 40 * dayMs)) {
-      planned.push({ at, act: (it) => it.simulated.meters[meter]?.pressButton(it.clock.now()) });
+      planned.push({ at, act: (it) => powered(it, meter)?.pressButton(it.clock.now()) });
       count('switch pressed');
     }
     for (const at of times(random, hour, end, 40 * dayMs)) {
       const by = (random() < 0.5 ? 1 : -1) * (random() < 0.6 ? 5000 + random() * 50_000 : 120_000 + random() * 600_000);
-      planned.push({ at, act: (it) => it.simulated.meters[meter]?.moveClock(it.clock.now(), Math.round(by)) });
+      planned.push({ at, act: (it) => powered(it, meter)?.moveClock(it.clock.now(), Math.round(by)) });
       count('clock moved by hand');
     }
   }

@@ -50,6 +50,8 @@ export interface Accounted {
   readonly marks: readonly Mark[];
   /** All that is accounted for here and not plainly measured. */
   readonly exceptions: Exceptions;
+  /** Ranges that were measured before and whose rows are gone from the meter since: what was said of them stands. */
+  readonly kept: readonly (readonly [from: number, to: number])[];
   /** [from, coveredTo) is accounted for. */
   readonly coveredTo: Millis;
 }
@@ -88,6 +90,7 @@ export function accountFor(slice: Slice): Accounted {
   const measured: Measured[] = [];
   const marks: Mark[] = [];
   const exceptions: Exception[] = [];
+  const kept: [number, number][] = [];
   const known = (start: number): Mark | undefined => slice.known?.get(start);
   const limit = slice.powerLimitW;
 
@@ -117,6 +120,12 @@ export function accountFor(slice: Slice): Accounted {
     if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
     const mark = known(start);
     if (mark && mark.hash === hash && !mark.gap) return;
+    // Without the row before it nothing better can be said than what was said when that row was still there.
+    if (mark && mark.hash !== 0 && !mark.gap && before === undefined) {
+      exceptions.splice(0, exceptions.length, ...exceptions.filter(([at]) => at !== start));
+      kept.push([start, start + last.periodMs]);
+      return;
+    }
     const first = !mark ? 0 : mark.hash === 0 ? mark.rev : mark.rev + 1;
     const reason: Reason | null = !mark || mark.hash === 0 ? null : mark.gap ? 'LATE' : 'CHANGED';
     items.forEach((item, occurrence) => measured.push({ ...item, rev: first + occurrence, reason }));
@@ -162,10 +171,40 @@ export function accountFor(slice: Slice): Accounted {
     coveredTo = until;
   }
   exceptions.sort(([a], [b]) => a - b);
-  return { blocks: blocksOf(slice, measured), gaps, marks, exceptions, coveredTo };
+  return { blocks: blocksOf(slice, measured), gaps, marks, exceptions, kept, coveredTo };
 
-  /** Rows that are not there: lost as far as the buffer no longer reaches, else missing or dark. */
+  /**
+   * Rows that are not there. A row that was read once and is gone from the buffer since stays what it was: nothing that was
+   * measured becomes missing.
+   */
   function gap(
+    start: Millis,
+    end: Millis,
+    first: LoadProfileRow | undefined,
+    second: LoadProfileRow | undefined,
+  ): boolean {
+    const wasMeasured = (at: number): boolean => {
+      const mark = known(at);
+      return mark !== undefined && !mark.gap && mark.hash !== 0;
+    };
+    let proven = true;
+    for (let at: number = start; at < end; ) {
+      const measuredBefore = wasMeasured(at);
+      let until = at + periodMs;
+      while (until < end && wasMeasured(until) === measuredBefore) until += periodMs;
+      if (measuredBefore) {
+        kept.push([at, until]);
+        proven = false;
+      } else {
+        const edges = [at === start ? first : undefined, until === end ? second : undefined] as const;
+        proven = absent(at as Millis, until as Millis, ...edges) && proven;
+      }
+      at = until;
+    }
+    return proven;
+  }
+  /** Lost as far as the buffer no longer reaches, else missing or dark. */
+  function absent(
     start: Millis,
     end: Millis,
     first: LoadProfileRow | undefined,

@@ -35,7 +35,14 @@ import { gapHash, intervalHash } from '../reading/interval-hash.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { missing, type Range, withRange } from '../reading/coverage.ts';
 import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
-import { adjoining, type ExceptionState, type Mark, type Swap, withExceptions } from '../reading/ledger.ts';
+import {
+  adjoining,
+  type Exception,
+  type ExceptionState,
+  type Mark,
+  type Swap,
+  withExceptions,
+} from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import { counterAlarm, type Counters } from '../store/counters.ts';
@@ -914,7 +921,13 @@ export class PortRunner {
     const reading = await this.reading(state, session, layout, readAt);
     if (reading) facts.push(reading);
     const coverage = withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo);
-    const exceptions = withExceptions(stored?.exceptions ?? [], slice.from, accounted.coveredTo, accounted.exceptions);
+    const before = stored?.exceptions ?? [];
+    const standing = accounted.kept.flatMap(([from, to]) =>
+      before.flatMap(([start, end, kind]): Exception[] =>
+        start < to && end > from ? [[Math.max(start, from), Math.min(end, to), kind]] : [],
+      ),
+    );
+    const exceptions = withExceptions(before, slice.from, accounted.coveredTo, [...accounted.exceptions, ...standing]);
     try {
       await store.commit({
         meter: origin.meter,
