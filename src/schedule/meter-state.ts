@@ -1,0 +1,173 @@
+/** What is known of a polled meter between its sessions. */
+import type { Failure } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
+import { type Millis, millis } from '../base/time.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import type { Identity, ProfileLayout } from '../meter/jobs.ts';
+import type { MeterModel } from '../meter/model.ts';
+import type { MeterAccess } from '../meter/session.ts';
+import {
+  type EventFact,
+  type GapFact,
+  integerJson,
+  type Origin,
+  type ProfileFact,
+  type ReadingFact,
+} from '../reading/facts.ts';
+import { gapHash, intervalHash } from '../reading/interval-hash.ts';
+import type { Mark, Swap } from '../reading/ledger.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import type { MeterLogs, SeriesState } from '../store/store.ts';
+import type { Verdict } from './reachability.ts';
+
+/** A ciphered association: counters come from a lease, one for each session. */
+export interface MeterSecurity {
+  readonly settings: Omit<CipheringSettings, 'nextCounter'>;
+  /** Names the key whose counter is counted; never the key itself. */
+  readonly counterName: string;
+  readonly counterObject: LogicalName;
+  /** A dedicated key for each association. */
+  readonly freshKey?: () => Secret;
+}
+export interface PolledMeter {
+  readonly origin: Origin;
+  /** Without ciphering; the runner adds it for each session. */
+  readonly access: MeterAccess;
+  readonly security?: MeterSecurity;
+  /** Where the model is found out by the meter's name: the models to choose from. */
+  readonly detectFrom?: readonly MeterModel[];
+  /** The meter replaced another one (R33). */
+  readonly swap?: Swap | undefined;
+  /** What the fuses let through, W (R12). */
+  readonly powerLimitW?: number | undefined;
+  readonly profiles: readonly {
+    readonly profile: string;
+    readonly periodMs: number;
+    /** First interval as configured; it overrides what the store remembers. */
+    readonly since: Millis | undefined;
+    /** First interval of a series that is new and not configured. */
+    readonly sinceByDefault: Millis;
+  }[];
+}
+
+export interface MeterState {
+  readonly polled: PolledMeter;
+  /** As configured, or as the meter's name told. */
+  model: MeterModel;
+  failures: number;
+  refused: number;
+  notBefore: Millis;
+  lastTurn: Millis;
+  fragile: boolean;
+  lastSuccess: Millis | undefined;
+  lastError: Failure | undefined;
+  identity: Identity | undefined;
+  layouts: Map<string, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
+  readingAt: Millis | undefined;
+  recent: { damaged: number; repeated: number }[];
+  intervalsRead: number;
+  /** The meter may have heard a higher counter than ours: ask before the next association. */
+  askCounter: boolean;
+  counterAlarmed: boolean;
+  /** Series whose oldest unread row will soon be overwritten. */
+  atRisk: Set<string>;
+  /** Stamps around which the clock was adjusted: what was read there is read again. */
+  adjustedAt: number[];
+  /** Who waits for this meter to be read now. */
+  wanted: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
+  /** Gaps are looked at again at this time (monotonic), by series. */
+  recheckAt: Map<string, Millis>;
+  /** What is to be said with the next commit. */
+  saying: EventFact[];
+  /** Cursors of what is to be said, stored with it. */
+  logs: MeterLogs | undefined;
+  /** What the head-end was told last, and since when the meter is silent (wall). */
+  told: Verdict;
+  /** It was told as unreachable: its return is told with what the silence was. */
+  toldSilent: boolean;
+  silentSince: Millis | undefined;
+  /** The last success before the silence. */
+  lastSuccessBefore: Millis | undefined;
+  /** The clock waits for a moment away from the boundary of an interval (monotonic). */
+  visitAt: Millis | undefined;
+  clockTold: { readonly alarm: string | undefined; readonly at: Millis } | undefined;
+  /** Logs that the meter does not have. */
+  lacks: Set<string>;
+  hasDisconnector: boolean;
+  /** The logs are read some days back once a day: a clock that was set back writes before the cursor. */
+  logsDeepAt: Millis;
+  /** This is another meter than the configured one: what it says is held back. */
+  quarantine: { readonly meter: string; readonly serial: string } | undefined;
+}
+
+export const freshState = (polled: PolledMeter): MeterState => ({
+  polled,
+  model: polled.access.model,
+  failures: 0,
+  refused: 0,
+  notBefore: millis(0),
+  lastTurn: millis(0),
+  fragile: false,
+  lastSuccess: undefined,
+  lastError: undefined,
+  identity: undefined,
+  layouts: new Map(),
+  readingAt: undefined,
+  recent: [],
+  intervalsRead: 0,
+  askCounter: false,
+  counterAlarmed: false,
+  atRisk: new Set(),
+  recheckAt: new Map(),
+  adjustedAt: [],
+  wanted: [],
+  saying: [],
+  logs: undefined,
+  told: 'UNKNOWN',
+  toldSilent: false,
+  silentSince: undefined,
+  visitAt: undefined,
+  clockTold: undefined,
+  lastSuccessBefore: undefined,
+  lacks: new Set(),
+  hasDisconnector: true,
+  logsDeepAt: millis(0),
+  quarantine: undefined,
+});
+
+/** What a block or gap says of each of its intervals. */
+export function marksOf(fact: ProfileFact | GapFact, periodMs: number): Mark[] {
+  const from = Date.parse(fact.start);
+  if (fact.kind === 'profile')
+    return fact.rev.map((rev, i) => ({
+      start: from + i * fact.periodS * 1000,
+      rev,
+      hash: intervalHash(fact, i),
+      gap: false,
+    }));
+  const hash = gapHash(fact);
+  const count = Math.round((Date.parse(fact.end) - from) / periodMs);
+  return Array.from({ length: count }, (_, i) => ({ start: from + i * periodMs, rev: fact.rev, hash, gap: true }));
+}
+
+/** The newest boundary register of the series' meter, kept for a change of the meter. */
+export function newestOf(
+  stored: SeriesState | undefined,
+  rows: readonly LoadProfileRow[],
+  periodMs: number,
+  fresh: boolean,
+): Pick<SeriesState, 'newest'> {
+  const row = rows
+    .filter(({ end }) => end !== null && end % periodMs === 0)
+    .toSorted((a, b) => Number(b.end) - Number(a.end))[0];
+  const before = fresh ? undefined : stored?.newest;
+  if (!row || row.end === null || (before && before.end >= row.end)) return before ? { newest: before } : {};
+  const registers = Object.fromEntries(
+    row.channels.flatMap(({ key }, i) => {
+      const cell = row.cells[i];
+      return typeof cell === 'number' || typeof cell === 'bigint' ? [[key, integerJson(BigInt(cell))]] : [];
+    }),
+  );
+  return { newest: { end: row.end, registers } };
+}
