@@ -18,10 +18,10 @@ import type { Port } from '../src/line/port.ts';
 import { identify, type ProfileLayout, readLayout, readRange } from '../src/meter/jobs.ts';
 import { genericModel } from '../src/meter/model.ts';
 import { type MeterAccess, Session } from '../src/meter/session.ts';
-import { Secret } from '../src/base/secret.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
 import { formulaRow, vectorText } from '../test/recorded.ts';
+import { lineAccess } from '../test/meter-world.ts';
 import { VirtualClock } from '../test/virtual-clock.ts';
 import { virtualPort } from '../test/virtual-port.ts';
 
@@ -102,22 +102,8 @@ const scenarioOf = ({ turnaroundMs, maxInfo, window = 1, maxPdu = 65_535 }: Line
     bus: { baud, turnaround_ms: turnaroundMs },
     meters: { max_info: maxInfo, window, max_pdu: maxPdu, snapshot: 'memory' },
   });
-const accessOf = ({ maxInfo, window = 1 }: Line): MeterAccess => ({
-  link: 'hdlc',
-  modeE: false,
-  signOnAddress: '',
-  client: 17,
-  logical: 1,
-  physical: undefined,
-  auth: 'lls',
-  secret: new Secret(Buffer.from('meter')),
-  model: { ...genericModel, max_info: maxInfo, window },
-  baud,
-  timed: true,
-  answerTimeoutMs: 3000,
-  retries: 2,
-  guardMs: 0,
-});
+const accessOf = ({ maxInfo, window = 1 }: Line): MeterAccess =>
+  lineAccess({ model: { ...genericModel, max_info: maxInfo, window }, baud, answerTimeoutMs: 3000 });
 interface Count {
   turns: number;
   sent: number;

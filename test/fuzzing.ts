@@ -24,13 +24,13 @@ import { NotificationReceiver } from '../src/dlms/stack/notification.ts';
 import { encodeWrapper, Unwrapper } from '../src/dlms/wrapper/wrapper.ts';
 import { decodeApdu, encodeApdu } from '../src/dlms/xdlms/apdu.ts';
 import { parseCertificate } from '../src/dlms/security/certificate.ts';
-import { genericModel } from '../src/meter/model.ts';
 import { stackSettings } from '../src/meter/session.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
 import { ProfileReader } from '../src/reading/profile-reader.ts';
 import { pushedList } from '../src/reading/pushed-list.ts';
 import type { Random } from '../src/simulator/random.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
+import { lineAccess } from './meter-world.ts';
 import { apdusOf, isHdlc, linesOf, traceNames, vectorText } from './recorded.ts';
 
 const start = millis(Date.UTC(2026, 10, 24, 12));
@@ -400,22 +400,15 @@ export const targets: Readonly<Record<string, (random: Random) => void>> = {
     const link = random() < 0.5 ? 'hdlc' : 'wrapper';
     const pool = lines.filter(({ hdlc, direction }) => hdlc === (link === 'hdlc') && direction === 'from-meter');
     const stack = new ClientStack(
-      stackSettings({
-        link,
-        modeE: false,
-        signOnAddress: '',
-        client: 17,
-        logical: 1,
-        physical: undefined,
-        auth: 'lls',
-        secret: new Secret(Buffer.from('Gurux')),
-        model: genericModel,
-        baud: 9600,
-        timed: false,
-        answerTimeoutMs: 1000,
-        retries: 1,
-        guardMs: 0,
-      }),
+      stackSettings(
+        lineAccess({
+          link,
+          secret: new Secret(Buffer.from('Gurux')),
+          timed: false,
+          answerTimeoutMs: 1000,
+          retries: 1,
+        }),
+      ),
     );
     let now: Millis = start;
     const follow = random() < 0.7;

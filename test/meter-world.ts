@@ -10,29 +10,32 @@ import { virtualPort } from './virtual-port.ts';
 export const start = millis(Date.UTC(2026, 10, 24, 12, 20));
 export const profile = '1.0.99.1.0.255';
 
+/** Client 17 by LLS "meter", over HDLC, to the only meter of a line. */
+export const lineAccess = (more: Partial<MeterAccess> = {}): MeterAccess => ({
+  link: 'hdlc',
+  modeE: false,
+  signOnAddress: '',
+  client: 17,
+  logical: 1,
+  physical: undefined,
+  auth: 'lls',
+  secret: new Secret(Buffer.from('meter')),
+  model: genericModel,
+  baud: 9600,
+  timed: true,
+  answerTimeoutMs: 1500,
+  retries: 2,
+  guardMs: 0,
+  ...more,
+});
+
 export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess> = {}, at: Millis = start) {
   const clock = new VirtualClock(at);
   const house = buildBus(parseScenario(scenario), at);
   const port = virtualPort(house.bus, clock);
   const meter = house.meters[0] as (typeof house.meters)[0];
   const baud = house.bus.lineBaud || 9600;
-  const settings: MeterAccess = {
-    link: 'hdlc',
-    modeE: false,
-    signOnAddress: '',
-    client: 17,
-    logical: 1,
-    physical: undefined,
-    auth: 'lls',
-    secret: new Secret(Buffer.from('meter')),
-    model: genericModel,
-    baud,
-    timed: house.bus.lineBaud > 0,
-    answerTimeoutMs: 1500,
-    retries: 2,
-    guardMs: 0,
-    ...access,
-  };
+  const settings = lineAccess({ baud, timed: house.bus.lineBaud > 0, ...access });
   return {
     clock,
     house,

@@ -4,7 +4,6 @@
  */
 import { toHex } from '../src/base/hex.ts';
 import { later, millis } from '../src/base/time.ts';
-import { Secret } from '../src/base/secret.ts';
 import type { RecordedLine } from '../src/cli/exchange-file.ts';
 import type { Port } from '../src/line/port.ts';
 import { identify, type Identity, readLayout, readRange } from '../src/meter/jobs.ts';
@@ -13,7 +12,7 @@ import type { MeterAccess } from '../src/meter/session.ts';
 import { Session } from '../src/meter/session.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
-import { meterWorld, profile } from './meter-world.ts';
+import { lineAccess, meterWorld, profile } from './meter-world.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const from = millis(Date.UTC(2026, 10, 23));
@@ -84,22 +83,7 @@ export async function replay(model: MeterModel, recorded: readonly RecordedLine[
     setBaud: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
-  const session = new Session(port, clock, {
-    link: 'hdlc',
-    signOnAddress: '',
-    client: 17,
-    logical: 1,
-    physical: undefined,
-    auth: 'lls',
-    secret: new Secret(Buffer.from('meter')),
-    baud: 9600,
-    timed: true,
-    answerTimeoutMs: 1500,
-    retries: 2,
-    guardMs: 0,
-    model,
-    modeE: model.mode_e,
-  });
+  const session = new Session(port, clock, lineAccess(access(model)));
   const outcome = await clock.complete(day(session, clock, model)).catch((error: unknown) => error);
   if (differences.length > 0) throw new Error(differences[0]);
   if (outcome instanceof Error) throw outcome;
