@@ -671,6 +671,24 @@ describe('R16: the meter’s buffer does not reach back far enough', () => {
   });
 });
 
+test('incident: the line failed between what was to be said and the store, and it was never said', async () => {
+  const it = await virtualHouse({ meters: { depth_days: 5, history_days: 40 } }, { days: 10 });
+  const { bus } = it.simulated;
+  const receive = bus.receive.bind(bus);
+  let dropped = 0;
+  bus.receive = (octets, now) => {
+    // The registers of the daily reading: asked for when everything else of the slice is there.
+    const asksRegister = Buffer.from(octets).toString('hex').includes('00030100010800ff02');
+    if (asksRegister && dropped < 4) dropped++;
+    else receive(octets, now);
+  };
+  it.broker.connect();
+  await it.run(30 * minute);
+  expect(dropped).toBe(4);
+  const said = factsOf(it, 'event').filter(({ name }) => name === 'DATA_AT_RISK');
+  expect(said.map(({ meter }) => meter)).toEqual(['m60120001']);
+});
+
 describe('R17, R18: revisions', () => {
   test('a row that comes late is a new revision, with the interval after it; nothing else is said again', async () => {
     const it = await virtualHouse({ meters: { quirks: ['missing-row'] } }, { days: 1 });

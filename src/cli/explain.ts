@@ -12,7 +12,7 @@ import { attributeName, className, scalerUnitAttribute } from '../dlms/cosem/cla
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { type CaptureObject, captureObjectsOf, clockColumn } from '../dlms/cosem/profile-generic.ts';
 import { Deframer } from '../dlms/hdlc/deframer.ts';
-import { type Frame, type HdlcAddress, parseParameters } from '../dlms/hdlc/frame.ts';
+import { addressText, type Frame, parseParameters } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
 import { type HlsMechanism, hlsVerify } from '../dlms/security/hls.ts';
 import { type ProtectionKeys, unprotect } from '../dlms/security/protection.ts';
@@ -48,9 +48,6 @@ interface Asked {
   readonly attributes: readonly Attribute[];
   blocks: Uint8Array[];
 }
-
-const addressText = (a: HdlcAddress): string =>
-  a.physical === undefined ? `${a.logical}` : `${a.logical}/${a.physical}`;
 
 function frameText(frame: Frame): string {
   const { control } = frame;

@@ -92,6 +92,11 @@ export function accountFor(slice: Slice): Accounted {
   const exceptions: Exception[] = [];
   const kept: [number, number][] = [];
   const known = (start: number): Mark | undefined => slice.known?.get(start);
+  /** A value was said of it, and has not been lost since. */
+  const wasMeasured = (start: number): boolean => {
+    const mark = known(start);
+    return mark !== undefined && !mark.gap && mark.hash !== 0;
+  };
   const limit = slice.powerLimitW;
 
   /** Takes the rows that end together; several, where the clock was set back (R11). Says them unless the same was said. */
@@ -117,15 +122,15 @@ export function accountFor(slice: Slice): Accounted {
     const last = items.at(-1) as (typeof items)[0];
     const [block] = blocksOf(slice, [{ ...last, rev: 0, reason: null }]) as [ProfileFact];
     const hash = intervalHash(block, 0);
-    if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
     const mark = known(start);
-    if (mark && mark.hash === hash && !mark.gap) return;
+    const same = mark !== undefined && mark.hash === hash && !mark.gap;
     // Without the row before it nothing better can be said than what was said when that row was still there.
-    if (mark && mark.hash !== 0 && !mark.gap && before === undefined) {
-      exceptions.splice(0, exceptions.length, ...exceptions.filter(([at]) => at !== start));
+    if (!same && before === undefined && wasMeasured(start)) {
       kept.push([start, start + last.periodMs]);
       return;
     }
+    if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
+    if (same) return;
     const first = !mark ? 0 : mark.hash === 0 ? mark.rev : mark.rev + 1;
     const reason: Reason | null = !mark || mark.hash === 0 ? null : mark.gap ? 'LATE' : 'CHANGED';
     items.forEach((item, occurrence) => measured.push({ ...item, rev: first + occurrence, reason }));
@@ -183,10 +188,6 @@ export function accountFor(slice: Slice): Accounted {
     first: LoadProfileRow | undefined,
     second: LoadProfileRow | undefined,
   ): boolean {
-    const wasMeasured = (at: number): boolean => {
-      const mark = known(at);
-      return mark !== undefined && !mark.gap && mark.hash !== 0;
-    };
     let proven = true;
     for (let at: number = start; at < end; ) {
       const measuredBefore = wasMeasured(at);

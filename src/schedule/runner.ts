@@ -226,14 +226,15 @@ export class PortRunner {
     const { origin, profiles } = state.polled;
     return {
       id: origin.meter,
-      profiles: profiles.map(({ profile, periodMs, since, sinceByDefault }) => {
+      profiles: profiles.map((settings) => {
+        const { profile, periodMs } = settings;
         const stored = this.settings.store.seriesState(origin.meter, profile);
         const recheck = this.recheck(state, profile, periodMs, stored);
         return {
           ...(recheck && { recheck }),
           profile,
           periodMs,
-          since: since ?? millis(stored?.since ?? sinceByDefault),
+          since: this.since(settings, stored),
           coverage: stored?.coverage ?? [],
         };
       }),
@@ -587,7 +588,7 @@ export class PortRunner {
   /** Around each adjustment of the clock what was read before it is read again. */
   private async readAdjusted(state: MeterState, session: Session): Promise<void> {
     const { store } = this.settings;
-    const stamps = state.adjustedAt.splice(0).slice(-adjustmentsMost);
+    const stamps = state.adjustedAt.slice(-adjustmentsMost);
     for (const { profile, periodMs } of state.polled.profiles) {
       const slots = new Set(stamps.map((at) => Math.floor(at / periodMs) * periodMs));
       for (const slot of slots) {
@@ -599,6 +600,8 @@ export class PortRunner {
         await this.slice(state, session, { profile, from, to, live: true });
       }
     }
+    // A session that fails half-way reads them in the next one.
+    state.adjustedAt = [];
   }
 
   /** What was not said with a slice is stored on its own. */
@@ -818,12 +821,12 @@ export class PortRunner {
       newSegment: otherLayout || swap?.fresh === true,
       ...(swap && { swap: swap.swap }),
     });
+    // The line may fail here: what is to be said is taken only when nothing stands between it and the store.
+    const reading = await this.reading(state, session, layout, readAt);
     const said = state.saying.splice(0);
     const { logs } = state;
     state.logs = undefined;
-    const facts: Fact[] = [...said, ...accounted.blocks, ...accounted.gaps];
-    const reading = await this.reading(state, session, layout, readAt);
-    if (reading) facts.push(reading);
+    const facts: Fact[] = [...said, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])];
     const coverage = withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo);
     const before = stored?.exceptions ?? [];
     const standing = accounted.kept.flatMap(([from, to]) =>

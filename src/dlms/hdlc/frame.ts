@@ -98,6 +98,10 @@ export function serverAddress(logical: number, physical?: number, size?: 1 | 2 |
   return chosen === 1 ? { logical, size: 1 } : { logical, physical: physical ?? 0, size: chosen };
 }
 
+/** `logical` or `logical/physical`, as people and options write it. */
+export const addressText = ({ logical, physical }: HdlcAddress): string =>
+  physical === undefined ? `${logical}` : `${logical}/${physical}`;
+
 /** Compares values, not octets: meters answer two-octet addresses with four and the reverse (meter-quirks 13). */
 export function sameAddress(a: HdlcAddress, b: HdlcAddress): boolean {
   return a.logical === b.logical && (a.physical ?? b.physical ?? 0) === (b.physical ?? a.physical ?? 0);

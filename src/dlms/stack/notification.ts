@@ -10,7 +10,7 @@ import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
 import { Ciphering, type CipheringSettings } from '../association/ciphering.ts';
 import { Deframer } from '../hdlc/deframer.ts';
-import type { Frame, HdlcAddress } from '../hdlc/frame.ts';
+import { addressText, type Frame } from '../hdlc/frame.ts';
 import { Unwrapper, type WrapperFrame } from '../wrapper/wrapper.ts';
 import { type Apdu, type ApduOf, decodeApdu } from '../xdlms/apdu.ts';
 
@@ -242,9 +242,6 @@ function newSender(settings: Omit<CipheringSettings, 'nextCounter' | 'wrapping'>
   ciphering.peerTitle = title;
   return ciphering;
 }
-
-const addressText = ({ logical, physical }: HdlcAddress): string =>
-  physical === undefined ? `${logical}` : `${logical}/${physical}`;
 
 /** `06 09` before six octets that end like an OBIS code, turned round. Only where the octets make no sense as they are. */
 function withObisMended(octets: Uint8Array): Uint8Array {
