@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { dayMs, type Millis, millis } from '../src/base/time.ts';
 import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } from '../src/forward/payload.ts';
 import { valueKey, verifyManifest } from '../src/central/ingest.ts';
+import type { ScenarioInput } from '../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
@@ -568,16 +569,19 @@ describe('R33: the meter of a point is replaced', () => {
   // At 14:37 the old one is taken down, at 14:52 the new one hangs there, at the same address.
   const from = Date.UTC(2026, 10, 24, 14, 37);
   const started = Date.UTC(2026, 10, 24, 12, 20);
-  async function swapped(swap: (old: VirtualMeter, fresh: VirtualMeter) => string, toldAfterHours = 3) {
-    const seconds = (from - started) / 1000;
+  const seconds = (from - started) / 1000;
+  async function swapped(
+    swap: (old: VirtualMeter, fresh: VirtualMeter) => string,
+    toldAfterHours = 3,
+    faults: NonNullable<ScenarioInput['fault']> = [
+      { kind: 'power-cut', meter: 1, from_s: -40 * 86_400, to_s: seconds + 900 },
+    ],
+  ) {
     const it = await virtualHouse(
       {
         meters: { count: 2, history_days: 30 },
         meter: [{ index: 1, physical: 1001 }],
-        fault: [
-          { kind: 'power-cut', meter: 0, from_s: seconds, to_s: 90 * 86_400 },
-          { kind: 'power-cut', meter: 1, from_s: -40 * 86_400, to_s: seconds + 900 },
-        ],
+        fault: [{ kind: 'power-cut', meter: 0, from_s: seconds, to_s: 90 * 86_400 }, ...faults],
       },
       { days: 1, configured: 1 },
     );
@@ -602,6 +606,25 @@ describe('R33: the meter of a point is replaced', () => {
     return { it: Object.assign(it, { published: () => early, held: keys }), old, fresh, value };
   }
   const at = (hour: number, min = 0) => millis(Date.UTC(2026, 10, 24, hour, min));
+  test('incident: the log of the new meter told of its time on the shelf, and hours of the old one became an outage', async () => {
+    const { it } = await swapped(
+      () => 'swap = { from = "60120001", at = "2026-11-24T14:52:00Z", final = {}, first = {} }',
+      3,
+      [
+        // Tried out in the workshop in the morning, then without power until it hangs there.
+        { kind: 'power-cut', meter: 1, from_s: -40 * 86_400, to_s: seconds - 5 * 3600 },
+        { kind: 'power-cut', meter: 1, from_s: seconds - 4 * 3600, to_s: seconds + 900 },
+        { kind: 'silence', meter: 1, from_s: -86_400, to_s: seconds + 900 },
+        // What the old one counted after 12:50 is lost with it.
+        { kind: 'silence', meter: 0, from_s: 1800 },
+      ],
+    );
+    const gaps = factsOf(it, 'gap').filter(({ start }) => start >= '2026-11-24T12:00:00Z');
+    expect(new Set(gaps.map(({ cause }) => cause))).toEqual(new Set(['MISSING']));
+    // What it logged before it hung there is of no point.
+    const events = factsOf(it, 'event').filter(({ source, serial }) => source === 'meter' && serial === '60120002');
+    expect(events.map(({ name, at: stamp }) => [name, stamp])).toEqual([['power up', '2026-11-24T14:52:00Z']]);
+  });
   test('with both registers the split interval is the sum of both parts, flagged', async () => {
     const { it, old, fresh, value } = await swapped((before, after) => {
       const [final] = before.registers(at(14, 37));

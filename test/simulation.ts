@@ -5,7 +5,9 @@
 import { dayMs, iso, millis } from '../src/base/time.ts';
 import { verifyManifest, valueKey } from '../src/central/ingest.ts';
 import { seeded, type Random } from '../src/simulator/random.ts';
-import type { ScenarioInput } from '../src/simulator/scenario.ts';
+import { registerModulus } from '../src/simulator/load-curve.ts';
+import { physicalAddress, type ScenarioInput } from '../src/simulator/scenario.ts';
+import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const hour = 3_600_000;
@@ -31,6 +33,15 @@ interface Planned {
   readonly at: number;
   readonly act: (it: VirtualHouse) => Promise<void> | void;
 }
+/** The meter of a point is replaced; times are ms from the start. */
+interface Replacement {
+  /** Indices of the meters in the scenario. */
+  readonly old: number;
+  readonly fresh: number;
+  readonly takenDown: number;
+  readonly installed: number;
+}
+const firstSerial = 60_120_001;
 
 /** Times of a Poisson process in [from, to). */
 function times(random: Random, from: number, to: number, everyMs: number): number[] {
@@ -47,8 +58,36 @@ const powered = (it: VirtualHouse, index: number) => {
   return meter?.powered(it.clock.now()) ? meter : undefined;
 };
 
+const restart = async (it: VirtualHouse): Promise<void> => {
+  const { up } = it.broker;
+  it.broker.disconnect();
+  await it.clock.complete(it.house.stop());
+  await it.restart();
+  if (up) it.broker.connect();
+};
+
+/**
+ * What the meter has and the gateway has not read is gone from now on: with the meter, or because its buffer was wiped.
+ * Such intervals may be missing although there was a row.
+ */
+async function goes(it: VirtualHouse, excused: Map<number, Set<number>>, index: number): Promise<void> {
+  const { settings } = it.simulated.meters[index] as VirtualMeter;
+  const period = settings.periodS * 1000;
+  const own = excused.get(index) ?? new Set();
+  excused.set(index, own);
+  for (const { meter, from, to, state } of await it.house.gaps()) {
+    if (meter !== `m${settings.serial}` || (state !== 'PENDING' && state !== 'MISSING')) continue;
+    for (let at = Date.parse(from); at < Date.parse(to); at += period) own.add(at);
+  }
+  // The interval that runs, and one whose row is just being read.
+  const now = Math.floor(it.clock.wall() / period) * period;
+  for (const at of [now - period, now]) own.add(at);
+}
+
 /** What will happen: faults of meters and line for the scenario, and acts of people and power. */
 function fate(random: Random, days: number, meters: number) {
+  const replacements: Replacement[] = [];
+  const excused = new Map<number, Set<number>>();
   const faults: NonNullable<ScenarioInput['fault']> = [];
   const own: NonNullable<ScenarioInput['meter']> = [];
   const planned: Planned[] = [];
@@ -57,16 +96,40 @@ function fate(random: Random, days: number, meters: number) {
   // The last day is quiet, so that what is under way comes to its end.
   const end = (days - 1) * dayMs;
   for (let meter = 0; meter < meters; meter++) {
+    if (meters + replacements.length >= 64 || random() > 0.15) continue;
+    const takenDown = seconds(hour + random() * (end - 8 * hour)) * 1000;
+    const installed = takenDown + seconds(5 * 60_000 + random() * 70 * 60_000) * 1000;
+    replacements.push({ old: meter, fresh: meters + replacements.length, takenDown, installed });
+  }
+  const periods = Array.from({ length: meters }, () => (random() < 0.2 ? 900 : 3600));
+  for (let meter = 0; meter < meters + replacements.length; meter++) {
     const short = random() < 0.1;
+    const replaced = replacements.find(({ old, fresh }) => old === meter || fresh === meter);
+    const fresh = replaced?.fresh === meter;
     own.push({
       index: meter,
-      period_s: random() < 0.2 ? 900 : 3600,
+      period_s: periods[fresh ? replaced.old : meter] ?? 3600,
+      physical: physicalAddress(firstSerial + (fresh ? replaced.old : meter)),
       clock_offset_s: Math.round((random() - 0.5) * 12),
       drift_ppm: Math.round((random() - 0.5) * 40),
       depth_days: short ? 6 : 60,
       ...(random() < 0.2 && { quirks: ['lifo' as const] }),
       ...(random() < 0.15 && { dst: true }),
+      ...(random() < 0.15 && { register_wrap_s: seconds(random() * end) }),
     });
+    if (own.at(-1)?.register_wrap_s !== undefined) count('register that wraps');
+    if (replaced && !fresh)
+      faults.push({ kind: 'power-cut', meter, from_s: replaced.takenDown / 1000, to_s: 2 * days * 86_400 });
+    if (replaced && fresh) {
+      // It was tried out in the workshop for an hour, and its log tells of that as well.
+      const to_s = replaced.installed / 1000;
+      const packed = to_s - seconds(hour + random() * 6 * dayMs);
+      faults.push(
+        { kind: 'silence', meter, from_s: -200 * 86_400, to_s },
+        { kind: 'power-cut', meter, from_s: -200 * 86_400, to_s: packed - 3600 },
+        { kind: 'power-cut', meter, from_s: packed, to_s },
+      );
+    }
     let darkUntil = 0;
     for (const at of times(random, hour, end, 15 * dayMs)) {
       const length =
@@ -76,6 +139,8 @@ function fate(random: Random, days: number, meters: number) {
             ? hour + random() * 9 * hour
             : dayMs + random() * 3 * dayMs;
       if (at < darkUntil + 2 * hour || at + length > end) continue;
+      // Off the wall a meter is without power anyway.
+      if (replaced && (fresh ? at < replaced.installed + hour : at + length > replaced.takenDown - hour)) continue;
       darkUntil = at + length;
       faults.push({ kind: 'power-cut', meter, from_s: seconds(at), to_s: seconds(darkUntil) });
       count('mains off');
@@ -101,11 +166,49 @@ function fate(random: Random, days: number, meters: number) {
       planned.push({ at, act: (it) => powered(it, meter)?.pressButton(it.clock.now()) });
       count('switch pressed');
     }
-    for (const at of times(random, hour, end, 40 * dayMs)) {
+    // A meter whose clock is wrong by minutes when it is replaced has rows that no oracle can tell apart.
+    for (const at of replaced ? [] : times(random, hour, end, 40 * dayMs)) {
       const by = (random() < 0.5 ? 1 : -1) * (random() < 0.6 ? 5000 + random() * 50_000 : 120_000 + random() * 600_000);
       planned.push({ at, act: (it) => powered(it, meter)?.moveClock(it.clock.now(), Math.round(by)) });
       count('clock moved by hand');
     }
+  }
+  for (let meter = 0; meter < meters; meter++) {
+    if (random() > 0.1 || replacements.some(({ old }) => old === meter)) continue;
+    planned.push({
+      at: hour + random() * (end - hour),
+      act: async (it) => {
+        if (!powered(it, meter)) return;
+        await goes(it, excused, meter);
+        it.simulated.meters[meter]?.reconfigure(it.clock.now());
+      },
+    });
+    count('capture objects changed');
+  }
+  for (const { old, fresh, takenDown, installed } of replacements) {
+    const [before, after] = [firstSerial + old, firstSerial + fresh];
+    const told = installed + 10 * 60_000 + random() * 6 * hour;
+    const withRegisters = random() < 0.7;
+    planned.push(
+      { at: takenDown, act: (it) => goes(it, excused, old) },
+      {
+        at: told,
+        act: async (it) => {
+          const start = it.clock.now() - told;
+          const [one, two] = [it.simulated.meters[old], it.simulated.meters[fresh]] as [VirtualMeter, VirtualMeter];
+          const registers = (all: readonly [number, number]) =>
+            `{ ${channels.map((code, i) => `"${code}" = ${all[i]}`).join(', ')} }`;
+          const final = registers(one.registers(millis(start + takenDown)));
+          const first = registers(two.registers(millis(start + installed)));
+          it.configText = it.configText.replace(
+            `serial = "${before}"`,
+            `serial = "${after}"\nswap = { from = "${before}", at = "${iso(millis(start + installed))}"${withRegisters ? `, final = ${final}, first = ${first}` : ''} }`,
+          );
+          await restart(it);
+        },
+      },
+    );
+    count('meter replaced');
   }
   for (const at of times(random, hour, end, 20 * dayMs)) {
     const length = 30 * 60_000 + random() * 12 * hour;
@@ -143,7 +246,7 @@ function fate(random: Random, days: number, meters: number) {
     { at: end, act: (it) => void (it.broker.acknowledging = true) },
     { at: end + 1000, act: (it) => it.broker.connect() },
   );
-  return { faults, own, planned: planned.toSorted((a, b) => a.at - b.at), happened };
+  return { faults, own, planned: planned.toSorted((a, b) => a.at - b.at), happened, replacements, excused };
 }
 
 export async function simulate({
@@ -155,10 +258,16 @@ export async function simulate({
 }: SimulationSettings): Promise<SimulationResult> {
   const random = seeded(seed);
   const start = Date.UTC(2026, 9, 20, 12, 20);
-  const { faults, own, planned, happened } = fate(random, days, meters);
+  const { faults, own, planned, happened, replacements, excused } = fate(random, days, meters);
   const it = await virtualHouse(
-    { seed, bus: { baud: 9600 }, meters: { count: meters, first_serial: 60_120_001 }, meter: own, fault: faults },
-    { start, days: 1 },
+    {
+      seed,
+      bus: { baud: 9600 },
+      meters: { count: meters + replacements.length, first_serial: firstSerial },
+      meter: own,
+      fault: faults,
+    },
+    { start, days: 1, configured: meters },
   );
   it.broker.connect();
   let day = 0;
@@ -177,31 +286,60 @@ export async function simulate({
   }
   await advance(start + days * dayMs);
   inspect?.(it);
-  return { ...(await compared(it)), happened };
+  const points = it.simulated.meters.slice(0, meters).map((meter, index): Point => {
+    const own = replacements.find(({ old }) => old === index);
+    const fresh = own && it.simulated.meters[own.fresh];
+    return {
+      meter,
+      excused: excused.get(index) ?? new Set(),
+      ...(own && fresh && { fresh, takenDown: start + own.takenDown, installed: start + own.installed }),
+    };
+  });
+  return { ...(await compared(it, points)), happened };
 }
 
 type Final = { readonly rev: number; readonly value?: readonly [number, number]; readonly cause?: string };
 
-async function compared(it: VirtualHouse): Promise<Omit<SimulationResult, 'happened'>> {
+/** A metering point: its meter, and the one that replaced it. */
+interface Point {
+  readonly meter: VirtualMeter;
+  /** Starts of intervals that may be missing although there was a row. */
+  readonly excused: ReadonlySet<number>;
+  readonly fresh?: VirtualMeter;
+  readonly takenDown?: number;
+  readonly installed?: number;
+}
+interface Truth {
+  readonly registers: readonly [number, number];
+  readonly by: VirtualMeter;
+}
+
+async function compared(it: VirtualHouse, points: readonly Point[]): Promise<Omit<SimulationResult, 'happened'>> {
   const differences: string[] = [];
   const states: Record<string, number> = {};
   let intervals = 0;
   const wrong = (text: string) => differences.push(text);
-  const { ingest, simulated, since, clock } = it;
+  const { ingest, since, clock } = it;
   if (ingest.counters.conflicts > 0) wrong(`${ingest.counters.conflicts} keys with two values: ${ingest.conflicts[0]}`);
   if (ingest.counters.unfit > 0)
     wrong(`${ingest.counters.unfit} payloads outside of the contract: ${[...ingest.unfit.keys()][0]}`);
-  for (const meter of simulated.meters) {
+  for (const { meter, fresh, takenDown = Number.MAX_SAFE_INTEGER, installed = 0, excused } of points) {
     const { settings } = meter;
     const id = `m${settings.serial}`;
     const period = settings.periodS * 1000;
     const last = Math.floor((clock.wall() - 3 * hour) / period) * period;
-    const truth = new Map<number, readonly [number, number]>();
-    const twice = new Set<number>();
-    for (const { end, registers } of meter.truth(since, millis(last))) {
-      if (truth.has(end)) twice.add(end);
-      truth.set(end, registers);
-    }
+    const truth = new Map<number, Truth>();
+    for (const { end, registers } of meter.truth(since, millis(last))) truth.set(end, { registers, by: meter });
+    for (const { end, registers } of fresh?.truth(millis(installed), millis(last)) ?? [])
+      truth.set(end, { registers, by: fresh as VirtualMeter });
+    /** Dark all along by the log of a meter that hung there. */
+    const isDark = (at: number): boolean =>
+      [meter, fresh].some((one) => {
+        const [first, second] = [at, at + period].map((stamp) => one?.instantsOf(millis(stamp)).at(-1));
+        if (!one || first === undefined || second === undefined) return false;
+        if (one === meter ? second > takenDown : first < installed) return false;
+        return one.settings.dark.some(({ from, to }) => first >= from && second <= to);
+      });
     const gaps = new Map<number, { rev: number; cause: string }>();
     for (const gap of ingest.gaps) {
       if (gap.kind !== 'gap' || gap.meter !== id) continue;
@@ -211,8 +349,9 @@ async function compared(it: VirtualHouse): Promise<Omit<SimulationResult, 'happe
     const final = (at: number): Final | undefined => {
       const [one, two] = channels.map((obis) => ingest.values.get(valueKey(id, series, obis, at)));
       const gap = gaps.get(at);
-      if (one && two && one.rev >= (gap?.rev ?? -1))
-        return { rev: one.rev, value: [Number(one.register), Number(two.register)], cause: one.quality };
+      // After the change of capture objects only the first channel is there.
+      if (one && (two || at + period > meter.wipedAt) && one.rev >= (gap?.rev ?? -1))
+        return { rev: one.rev, value: [Number(one.register), two ? Number(two.register) : -1], cause: one.quality };
       return gap;
     };
     let sum = 0;
@@ -232,28 +371,34 @@ async function compared(it: VirtualHouse): Promise<Omit<SimulationResult, 'happe
       }
       if (told?.value) {
         // From boundary register to register, the energies add up to the unit.
-        if (sumFrom === undefined || energy === null || energy === undefined) {
+        const changed = at <= installed && installed < at + period;
+        if (changed && energy !== null && energy !== undefined) {
+          // Both parts of the interval in which the meter was replaced.
+          const expected = across(meter, fresh as VirtualMeter, at, takenDown, installed, told.value[0], truth);
+          if (Number(energy) !== expected) wrong(`${where}: ${energy} across the change of the meter, not ${expected}`);
+        }
+        if (sumFrom === undefined || energy === null || energy === undefined || changed) {
           sumFrom = told.value[0];
           sum = 0;
-        } else if (sumFrom + sum !== told.value[0])
+        } else if ((sumFrom + sum) % registerModulus !== told.value[0])
           wrong(`${where}: energies add up to ${sumFrom + sum}, the register says ${told.value[0]}`);
       }
-      if (!told) wrong(`${where}: nothing was delivered; ${row ? `the row has ${row[0]}` : 'there was no row'}`);
+      if (!told)
+        wrong(`${where}: nothing was delivered; ${row ? `the row has ${row.registers[0]}` : 'there was no row'}`);
       else if (row) {
+        const [imported, exported] = row.registers;
         if (told.value) {
-          if (told.value[0] !== row[0] || told.value[1] !== row[1])
-            wrong(`${where}: ${told.value.join()} delivered, ${row.join()} in the meter`);
-        } else if (told.cause !== 'LOST') wrong(`${where}: ${told.cause} delivered, the row has ${row[0]}`);
-        else if (settings.depthDays > 30) wrong(`${where}: LOST, and the meter still has it`);
+          if (told.value[0] !== imported || (told.value[1] !== -1 && told.value[1] !== exported))
+            wrong(`${where}: ${told.value.join()} delivered, ${row.registers.join()} in the meter`);
+          else if (told.value[1] !== -1 && at + period > meter.wipedAt && meter.wipedAt > 0)
+            wrong(`${where}: a channel that the meter no longer captures`);
+        } else if (excused.has(at) && told.cause !== 'OUTAGE') continue;
+        else if (told.cause !== 'LOST') wrong(`${where}: ${told.cause} delivered, the row has ${imported}`);
+        else if (row.by.settings.depthDays > 30) wrong(`${where}: LOST, and the meter still has it`);
       } else {
-        const stamps = [at, at + period].map((stamp) => meter.instantsOf(millis(stamp)).at(-1));
-        const [first, second] = stamps;
-        const dark =
-          first !== undefined &&
-          second !== undefined &&
-          settings.dark.some(({ from, to }) => first >= from && second <= to);
+        const dark = isDark(at);
         if (told.value) wrong(`${where}: ${told.value.join()} delivered, there was no row`);
-        else if (dark && told.cause !== 'OUTAGE' && told.cause !== 'LOST')
+        else if (dark && told.cause !== 'OUTAGE' && told.cause !== 'LOST' && !excused.has(at))
           wrong(`${where}: ${told.cause} delivered, it was dark`);
         else if (!dark && told.cause === 'OUTAGE') wrong(`${where}: OUTAGE delivered, it was not dark`);
       }
@@ -270,4 +415,21 @@ async function compared(it: VirtualHouse): Promise<Omit<SimulationResult, 'happe
   if (store.pending > 0) wrong(`${store.pending} messages are not acknowledged`);
   if (store.damage.quarantined + store.damage.missing > 0) wrong('the store was damaged');
   return { intervals, states, messages: it.broker.published.length, differences };
+}
+
+/** What the old meter counted from its last boundary on, and the new one up to its first. */
+function across(
+  old: VirtualMeter,
+  fresh: VirtualMeter,
+  at: number,
+  takenDown: number,
+  installed: number,
+  newest: number,
+  truth: ReadonlyMap<number, Truth>,
+): number | string {
+  const before = truth.get(at);
+  if (!before || before.by !== old) return 'known: the old meter has no row at its beginning';
+  const final = old.registers(millis(takenDown))[0];
+  const first = fresh.registers(millis(installed))[0];
+  return final - before.registers[0] + newest - first;
 }

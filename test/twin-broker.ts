@@ -11,7 +11,7 @@ export class TwinBroker {
   private readonly tenant: string;
   private readonly gateway: string;
   private listener: BrokerListener | undefined;
-  private up = false;
+  up = false;
   acknowledging = true;
   /** Messages that reached the broker, in order. */
   readonly published: { topic: string; payload: string; options: PublishOptions }[] = [];

@@ -46,8 +46,8 @@ export class VirtualClock implements Clock {
   /** Lets all that is ready run, then jumps to the next deadline, until `done` or the limit. */
   async run(until: number, done: () => boolean = () => false): Promise<void> {
     for (;;) {
-      // Promises, then I/O callbacks of twins that use setImmediate, settle before time moves.
-      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      // All promises settle before time moves: an immediate comes when no microtask is left.
+      await new Promise((resolve) => setImmediate(resolve));
       if (done()) return;
       let next: Sleeper | undefined;
       for (const sleeper of this.sleepers) {

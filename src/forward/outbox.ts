@@ -59,7 +59,8 @@ export class Outbox {
   }
 
   private stir(): void {
-    this.wake?.abort();
+    // With a reason of its own, for the usual one is an error with a stack, made thousands of times a second.
+    this.wake?.abort('stirred');
   }
 
   onConnected(): void {

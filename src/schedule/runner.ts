@@ -28,7 +28,7 @@ import { adjoining, type Exception, type ExceptionState, type Swap, withExceptio
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import { counterAlarm, type Counters } from '../store/counters.ts';
-import type { SeriesState, Store } from '../store/store.ts';
+import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import {
   backOffMs,
   newestEnd,
@@ -437,7 +437,7 @@ export class PortRunner {
     const { origin, profiles } = state.polled;
     const deviationMs = state.identity?.clockDeviationMs;
     if (deviationMs === undefined) return;
-    const before = state.logs ?? store.meterLogs(origin.meter);
+    const before = this.logsOf(state);
     const wall = clock.wall();
     const decision = decideClock(
       {
@@ -479,7 +479,7 @@ export class PortRunner {
     const { clock, store } = this.settings;
     const { origin } = state.polled;
     const { model } = state;
-    const before = state.logs ?? store.meterLogs(origin.meter);
+    const before = this.logsOf(state);
     const deep = clock.now() >= state.logsDeepAt;
     const readAt = clock.wall();
     const asked = model.event_logs
@@ -501,8 +501,10 @@ export class PortRunner {
         state.lacks.add(log);
         return;
       }
-      const { fresh, cursor } = newEntries(result.entries, cursors[log]);
-      dark = darkSpans(dark, result.entries);
+      // On the shelf and in the workshop it was without power as well: that is nothing of this point.
+      const here = result.entries.filter(({ at }) => at >= (before.hungSince ?? 0));
+      const { fresh, cursor } = newEntries(here, cursors[log]);
+      dark = darkSpans(dark, here);
       lastPower = lastPowerOf(fresh) ?? lastPower;
       if (fresh.length === 0) return;
       cursors[log] = cursor;
@@ -524,8 +526,23 @@ export class PortRunner {
       }
     });
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
-    if (said.length > 0 || dark.length !== before.dark.length) state.logs = { ...before, cursors, dark, lastPower };
+    const changed = said.length > 0 || dark.length !== before.dark.length;
+    if (changed || before.serial !== store.meterLogs(origin.meter).serial)
+      state.logs = { ...before, cursors, dark, lastPower };
     state.saying.push(...said);
+  }
+
+  /** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */
+  private logsOf(state: MeterState): MeterLogs {
+    const { clock, store } = this.settings;
+    const { origin, swap, profiles } = state.polled;
+    const known = state.logs ?? store.meterLogs(origin.meter);
+    const series = profiles.map(({ profile }) => store.seriesState(origin.meter, profile));
+    const serial = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? origin.serial;
+    if (serial === origin.serial) return { ...known, serial };
+    const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
+    const hungSince = swap?.from === serial ? swap.at : newest || clock.wall();
+    return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, hungSince };
   }
 
   /** Another meter answers: its rows are read and held back, until somebody says that it hangs here now (R32). */

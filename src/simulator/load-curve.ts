@@ -33,9 +33,17 @@ function lit(from: number, to: number, dark: readonly Dark[]): number {
   return 1 - Math.min(1, without / (to - from));
 }
 
-/** `dark` may grow while the meter lives: quarters that are already counted stay as they are. */
-export function loadCurve(seed: number, serial: number, dark: readonly Dark[] = []): LoadCurve {
+/** Registers are double-long-unsigned. */
+export const registerModulus = 2 ** 32;
+
+/**
+ * `dark` may grow while the meter lives: quarters that are already counted stay as they are. `wrapsAt`: the import register
+ * stands so high that it begins anew about then.
+ */
+export function loadCurve(seed: number, serial: number, dark: readonly Dark[] = [], wrapsAt?: Millis): LoadCurve {
   const base = [1_000_000 + Math.floor(hashed(seed, serial, 1) * 1e7), Math.floor(hashed(seed, serial, 2) * 1e5)];
+  if (wrapsAt !== undefined)
+    base[0] = registerModulus + (base[0] as number) - loadCurve(seed, serial).register(0, wrapsAt);
   const hasExport = hashed(seed, serial, 3) < 0.3;
   const size = 150 + hashed(seed, serial, 4) * 400;
   const sums: [number[], number[]] = [[0], [0]];
@@ -60,7 +68,8 @@ export function loadCurve(seed: number, serial: number, dark: readonly Dark[] = 
       const sum = sums[channel];
       const before = sum[slot] as number;
       const within = (at - origin - slot * quarterMs) / quarterMs;
-      return (base[channel] as number) + before + Math.floor(((sum[slot + 1] as number) - before) * within);
+      const counted = before + Math.floor(((sum[slot + 1] as number) - before) * within);
+      return ((base[channel] as number) + counted) % registerModulus;
     },
   };
 }

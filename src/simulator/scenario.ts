@@ -50,6 +50,8 @@ const meterFields = {
   quirks: v.array(v.picklist(quirkNames)),
   clock_offset_s: seconds,
   drift_ppm: v.number(),
+  /** The import register begins anew about then. */
+  register_wrap_s: seconds,
 };
 export const scenarioSchema = v.strictObject({
   seed: v.optional(whole(0, 2 ** 31 - 1), 1),
@@ -215,6 +217,7 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       dark,
       clockOffsetMs: (own.clock_offset_s ?? 0) * 1000,
       driftPpm: drift,
+      ...(own.register_wrap_s !== undefined && { registerWrapsAt: at(own.register_wrap_s, start) }),
       start,
       quirks: odd,
       ...(own.signing_key !== undefined &&

@@ -68,6 +68,8 @@ export interface VirtualMeterSettings {
   readonly dark: readonly Dark[];
   readonly clockOffsetMs: number;
   readonly driftPpm: number;
+  /** The import register begins anew about then. */
+  readonly registerWrapsAt?: Millis;
   readonly start: Millis;
   /** What this meter does against the rules. */
   readonly quirks: readonly QuirkName[];
@@ -200,7 +202,7 @@ export class VirtualMeter {
       policy: 0,
     };
     this.unfed = [...settings.dark];
-    this.curve = loadCurve(settings.seed, settings.serial, this.unfed);
+    this.curve = loadCurve(settings.seed, settings.serial, this.unfed, settings.registerWrapsAt);
     this.now = settings.start;
     this.quirks = settings.quirks.map(quirkOf);
     this.memories = this.quirks.map(() => ({}));
@@ -235,7 +237,8 @@ export class VirtualMeter {
     this.stack = this.newStack();
   }
   private changes = 0;
-  private wipedAt: Millis = millis(0);
+  /** Rows stamped earlier are gone. */
+  wipedAt: Millis = millis(0);
   private importOnly = false;
 
   /** Somebody sets the clock by hand. */

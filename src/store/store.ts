@@ -70,9 +70,12 @@ export interface MeterLogs {
   readonly dark: readonly DarkSpan[];
   /** What the last power event of the log was. */
   readonly lastPower?: 'down' | 'up' | undefined;
-  /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
+  /** The meter whose logs these are, and where it replaced another: what it logged before hung elsewhere. */
+  readonly serial?: string;
+  readonly hungSince?: number;
   /** Of the gateway itself (meter `_`): the last UTC day whose manifest was said, ms. */
   readonly manifestDay?: number;
+  /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
   readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
 export interface Damage {
