@@ -361,7 +361,8 @@ async function compared(it: VirtualHouse, points: readonly Point[]): Promise<Omi
       const told = final(at);
       const row = truth.get(at + period);
       const where = `${id} ${iso(millis(at))}`;
-      const state = told ? (told.value ? (told.cause ?? '') : (told.cause ?? '')) : 'NOT DELIVERED';
+      const gone = told?.value === undefined && row !== undefined && excused.has(at);
+      const state = told ? `${told.cause ?? ''}${gone ? ' (went with its meter or buffer)' : ''}` : 'NOT DELIVERED';
       states[state] = (states[state] ?? 0) + 1;
       const energy = ingest.values.get(valueKey(id, series, channels[0], at))?.energy;
       if (told?.value && energy !== null && energy !== undefined) sum += Number(energy);

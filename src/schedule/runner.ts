@@ -433,7 +433,7 @@ export class PortRunner {
 
   /** After the profile was read: the clock is told where it is wrong, and set as far as the policy lets (R29 to R31). */
   private async keepClock(state: MeterState, session: Session): Promise<void> {
-    const { clock, store, clockPolicy, clockTrust, log } = this.settings;
+    const { clock, clockPolicy, clockTrust, log } = this.settings;
     const { origin, profiles } = state.polled;
     const deviationMs = state.identity?.clockDeviationMs;
     if (deviationMs === undefined) return;
