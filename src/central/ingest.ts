@@ -9,7 +9,8 @@ import { dayDigest, gapHash, intervalHash, type Told } from '../reading/interval
 export interface Value {
   readonly rev: number;
   readonly energy: Integer | null;
-  readonly register: Integer;
+  /** The register, or the value of a channel that counts nothing; null where what was counted is all there is. */
+  readonly register: Integer | null;
   readonly quality: string;
 }
 export interface Counters {
@@ -141,8 +142,8 @@ function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): v
       const key = valueKey(payload.meter, payload.series, channel.obis, start + i * payload.periodS * 1000);
       const value: Value = {
         rev: payload.rev[i] as number,
-        energy: channel.energy[i] ?? null,
-        register: channel.register[i] as Integer,
+        energy: channel.energy?.[i] ?? null,
+        register: (channel.register ?? channel.value)?.[i] ?? null,
         quality: payload.quality[i] as string,
       };
       const kept = state.values.get(key);

@@ -15,10 +15,15 @@ export interface Channel {
   readonly obis: string;
   readonly unit: string | null;
   readonly scaler: number | null;
-  /** Register at the end of each interval. */
-  readonly register: readonly Integer[];
-  /** Register minus the register before, in units of the register; null where there is none. */
-  readonly energy: readonly (Integer | null)[];
+  /** Register at the end of each interval, where the meter captures registers. */
+  readonly register?: readonly Integer[];
+  /**
+   * Register minus the register before, in units of the register; null where there is none. Of a meter that captures what
+   * it counted in each interval: that.
+   */
+  readonly energy?: readonly (Integer | null)[];
+  /** What is neither: a demand, a voltage. */
+  readonly value?: readonly Integer[];
 }
 /** Consecutive intervals, columnar (CIM 61968-9 IntervalBlock). */
 export interface ProfileFact extends Origin {

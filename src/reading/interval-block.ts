@@ -8,7 +8,7 @@ import { gapHash, intervalHash } from './interval-hash.ts';
 import type { Exception, Exceptions, Mark, Swap } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
-import type { LoadProfileRow } from './load-profile-row.ts';
+import { channelKind, type LoadProfileRow } from './load-profile-row.ts';
 import { type Flag, gapCause, type GapCause, type Quality, type Reason, rowQuality, statusBit } from './quality.ts';
 import { unitName } from './unit.ts';
 
@@ -68,14 +68,17 @@ interface Measured {
 }
 
 /** Channels of a row: values that are integers, by OBIS code. */
-function registersOf(row: LoadProfileRow): Map<string, bigint> {
-  const registers = new Map<string, bigint>();
+function valuesOf(row: LoadProfileRow): Map<string, bigint> {
+  const values = new Map<string, bigint>();
   row.channels.forEach(({ key }, i) => {
     const cell = row.cells[i];
-    if (typeof cell === 'number' || typeof cell === 'bigint') registers.set(key, BigInt(cell));
+    if (typeof cell === 'number' || typeof cell === 'bigint') values.set(key, BigInt(cell));
   });
-  return registers;
+  return values;
 }
+/** Those of them that are registers: only they have a before and an after. */
+const registersOf = (row: LoadProfileRow): Map<string, bigint> =>
+  new Map([...valuesOf(row)].filter(([key]) => channelKind(key) === 'register'));
 const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
   row ? Object.fromEntries([...registersOf(row)].map(([key, raw]) => [key, integerJson(raw)])) : null;
 
@@ -165,7 +168,9 @@ export function accountFor(slice: Slice): Accounted {
       // Across proven darkness the register stood still. Else it ran on, and how much belongs to this interval is not known.
       if (!proven) before = undefined;
     }
-    const differing = found.filter((row, i) => i === 0 || !registersEqual(row, first) || row.status !== first.status);
+    const differing = found.filter(
+      (row, i) => i === 0 || !sameValues(valuesOf(row), valuesOf(first)) || row.status !== first.status,
+    );
     add(differing, before, later(end, -periodMs), differing.length > 1);
     before = found.at(-1);
     coveredTo = end;
@@ -288,7 +293,9 @@ export function accountFor(slice: Slice): Accounted {
 
 /** What the old meter counted until the change, and the new one since; null where one of the registers is not known. */
 function across(swap: NonNullable<Slice['swap']>, row: LoadProfileRow): (bigint | null)[] {
-  return [...registersOf(row)].map(([key, raw]) => {
+  return [...valuesOf(row)].map(([key, raw]) => {
+    // What was counted in the interval was counted by one meter or the other.
+    if (channelKind(key) !== 'register') return null;
     const known = [swap.before?.[key], swap.final[key], swap.first[key]].map((one) =>
       one === undefined ? undefined : BigInt(one),
     );
@@ -313,7 +320,9 @@ function advance(
   const earlier = before ? registersOf(before) : undefined;
   let backward = false;
   let wrapped = false;
-  const energy = [...registersOf(row)].map(([key, raw]) => {
+  const energy = [...valuesOf(row)].map(([key, raw]) => {
+    const kind = channelKind(key);
+    if (kind !== 'register') return kind === 'interval' ? raw : null;
     const previous = earlier?.get(key);
     if (previous === undefined) return null;
     if (raw >= previous) return raw - previous;
@@ -350,16 +359,18 @@ function impossible(
 const hasPowerDown = (row: LoadProfileRow): boolean => ((row.status ?? 0) & statusBit.PDN) !== 0;
 const darkEdges = (first: LoadProfileRow, second: LoadProfileRow): boolean =>
   hasPowerDown(first) || hasPowerDown(second);
+/** Without a register nothing proves that nothing was counted. */
 function registersEqual(first: LoadProfileRow, second: LoadProfileRow): boolean {
-  const a = registersOf(first);
-  const b = registersOf(second);
-  return a.size === b.size && [...a].every(([key, raw]) => b.get(key) === raw);
+  const registers = registersOf(first);
+  return registers.size > 0 && sameValues(registers, registersOf(second));
 }
+const sameValues = (a: ReadonlyMap<string, bigint>, b: ReadonlyMap<string, bigint>): boolean =>
+  a.size === b.size && [...a].every(([key, raw]) => b.get(key) === raw);
 
 /** Joins neighbours of one period and one set of channels. */
 function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
   const blocks: ProfileFact[] = [];
-  const channelsOf = (item: Measured) => [...registersOf(item.row).keys()].join();
+  const channelsOf = (item: Measured) => [...valuesOf(item.row).keys()].join();
   for (let at = 0; at < measured.length; ) {
     const first = measured[at] as Measured;
     let next = at + 1;
@@ -370,16 +381,21 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
       if (!follows || channelsOf(item) !== channelsOf(first)) break;
     }
     const items = measured.slice(at, next);
-    const channels: Channel[] = [...registersOf(first.row).keys()].map((obis, channel) => {
+    const values = items.map((item) => valuesOf(item.row));
+    const channels: Channel[] = [...valuesOf(first.row).keys()].map((obis, channel) => {
       const scalerUnit = first.row.channels.find(({ key }) => key === obis)?.scalerUnit;
+      const kind = channelKind(obis);
+      const raw = kind === 'interval' ? undefined : values.map((one) => integerJson(one.get(obis) as bigint));
       return {
         obis,
         unit: scalerUnit ? unitName(scalerUnit.unit) : null,
         scaler: scalerUnit?.scaler ?? null,
-        register: items.map((item) => integerJson(registersOf(item.row).get(obis) as bigint)),
-        energy: items.map((item) => {
-          const energy = item.energy[channel];
-          return energy === null || energy === undefined ? null : integerJson(energy);
+        ...(raw && (kind === 'register' ? { register: raw } : { value: raw })),
+        ...(kind !== 'value' && {
+          energy: items.map((item) => {
+            const energy = item.energy[channel];
+            return energy === null || energy === undefined ? null : integerJson(energy);
+          }),
         }),
       };
     });

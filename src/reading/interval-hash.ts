@@ -11,7 +11,12 @@ import { hashOf } from './ledger.ts';
 export function intervalHash(
   block: Pick<ProfileFact, 'periodS' | 'quality'> & {
     readonly status: readonly (number | null)[];
-    readonly channels: readonly Pick<Channel, 'obis' | 'register' | 'energy'>[];
+    readonly channels: readonly {
+      readonly obis: Channel['obis'];
+      readonly register?: Channel['register'] | undefined;
+      readonly energy?: Channel['energy'] | undefined;
+      readonly value?: Channel['value'] | undefined;
+    }[];
     readonly flags?: readonly (readonly Flag[])[] | undefined;
   },
   i: number,
@@ -19,7 +24,11 @@ export function intervalHash(
   return hashOf(
     block.periodS,
     block.status[i] ?? null,
-    block.channels.map(({ obis, register, energy }) => [obis, String(register[i]), text(energy[i])]),
+    block.channels.map(({ obis, register, energy, value }) => [
+      obis,
+      text((register ?? value)?.[i]),
+      text(energy?.[i]),
+    ]),
     block.quality[i],
     (block.flags?.[i] ?? []).filter((flag) => flag !== 'TIME_UNTRUSTED'),
   );

@@ -41,6 +41,17 @@ export const columnKey = (column: CaptureObject): string =>
     ? obis(column.logicalName)
     : `${obis(column.logicalName)}:${column.attribute}`;
 
+/**
+ * What the values of a column are (Blue Book, value group D of electricity): `register`, counted since the meter began (time
+ * integral 1); `interval`, what was counted in the interval of the row (time integrals 5 and 6); `value`, anything else: a
+ * demand, a voltage. Other media count with every D.
+ */
+export function channelKind(key: string): 'register' | 'interval' | 'value' {
+  const [, medium, d] = /^(\d+)-\d+:\d+\.(\d+)\./.exec(key) ?? [];
+  if (medium !== '1' || d === '8') return 'register';
+  return d === '29' || d === '30' ? 'interval' : 'value';
+}
+
 /** The value of one channel; undefined where the row has none. */
 export function cellOf(row: LoadProfileRow, key: string): bigint | string | undefined {
   const cell = row.cells[row.channels.findIndex((channel) => channel.key === key)];

@@ -17,7 +17,7 @@ import {
 } from '../reading/facts.ts';
 import { gapHash, intervalHash } from '../reading/interval-hash.ts';
 import type { Mark, Swap } from '../reading/ledger.ts';
-import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import { channelKind, type LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { MeterLogs, SeriesState } from '../store/store.ts';
 import type { Verdict } from './reachability.ts';
 
@@ -166,7 +166,8 @@ export function newestOf(
   const registers = Object.fromEntries(
     row.channels.flatMap(({ key }, i) => {
       const cell = row.cells[i];
-      return typeof cell === 'number' || typeof cell === 'bigint' ? [[key, integerJson(BigInt(cell))]] : [];
+      const counted = channelKind(key) === 'register' && (typeof cell === 'number' || typeof cell === 'bigint');
+      return counted ? [[key, integerJson(BigInt(cell))]] : [];
     }),
   );
   return { newest: { end: row.end, registers } };

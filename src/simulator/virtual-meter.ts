@@ -498,8 +498,16 @@ export class VirtualMeter {
 
   /** Rows whose stamp lies in [from, to], oldest first: the truth that a reader must get. */
   rows(from: Millis, to: Millis): VirtualRow[] {
-    const kept = later(this.clock(this.now), -this.settings.depthDays * 86_400_000 + 1);
-    return this.truth(millis(Math.max(kept, from, this.wipedAt)), to);
+    const first = Math.max(from, this.wipedAt);
+    // So much the buffer holds at least; without power nothing was written, and what it holds reaches further back.
+    const reach = this.clock(this.now) - this.settings.depthDays * dayMs + 1;
+    if (first >= reach) return this.truth(millis(first), to);
+    const kept = this.truth(millis(this.wipedAt), millis(Number.MAX_SAFE_INTEGER)).slice(-this.entries());
+    return kept.filter(({ end }) => end >= first && end <= to);
+  }
+  /** profile_entries: the newest are kept. */
+  private entries(): number {
+    return Math.floor((this.settings.depthDays * dayMs) / (this.settings.periodS * 1000));
   }
   /** The same without the limit of the buffer: every row that was ever written. */
   truth(from: Millis, to: Millis): VirtualRow[] {
@@ -692,7 +700,7 @@ export class VirtualMeter {
           readable(5, { type: 'enum', value: settings.quirks.includes('first-stamp-only-descending') ? 2 : 1 }),
           readable(6, captureObjectData(clockColumn)),
           readable(7, () => u32(this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length)),
-          readable(8, u32(Math.floor((settings.depthDays * 86_400) / period))),
+          readable(8, u32(this.entries())),
         ],
       },
       this.eventLog(0),

@@ -124,7 +124,7 @@ test('R11: two rows with one stamp are both kept, in order, both uncertain; the 
     row(4, 1400),
   ]);
   const flat = blocks.flatMap((block) =>
-    block.rev.map((rev, i) => [block.channels[0]?.register[i], rev, block.quality[i]]),
+    block.rev.map((rev, i) => [block.channels[0]?.register?.[i], rev, block.quality[i]]),
   );
   expect(flat).toEqual([
     [1100, 0, 'UNCERTAIN/clock'],
