@@ -14,11 +14,11 @@ import { parseSelector } from './line/open-port.ts';
 import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
-import type { MeterSecurity, PolledMeter } from './schedule/meter-state.ts';
+import type { ClockTrust, MeterSecurity, PolledMeter, PolledProfile } from './schedule/meter-state.ts';
 import { PortRunner } from './schedule/runner.ts';
-import type { ReadingFact } from './reading/facts.ts';
+import type { ManifestFact, ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
-import type { ClockTrust, SeriesGap } from './schedule/runner.ts';
+import type { SeriesGap } from './schedule/runner.ts';
 import { heldRows, type HeldRows, type Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
@@ -119,6 +119,30 @@ export function compose(config: Config, world: World): House {
     };
   };
 
+  const seriesOf = ({ id, profiles, since }: Config['port'][number]['meter'][number]): PolledProfile[] => {
+    const found: PolledProfile[] = [];
+    for (const { obis: code, period_s, until } of profiles) {
+      const profile = parseLogicalName(code);
+      const periodMs = period_s * 1000;
+      const before = found.findLast((one) => one.profile === profile);
+      const known = store.seriesState(id, profile)?.periodMs ?? periodMs;
+      const configured = since === undefined ? undefined : millis(Date.parse(since));
+      // The period before a change may no longer be configured: the store knows where this one began.
+      const key = before || known !== periodMs ? `${profile}@${period_s}` : profile;
+      const began = key === profile ? undefined : store.seriesState(id, key)?.since;
+      found.push({
+        key,
+        profile,
+        periodMs,
+        since: before ? before.until : began === undefined ? configured : millis(began),
+        sinceByDefault: defaultSince,
+        ...(until !== undefined && { until: millis(Date.parse(until)) }),
+        ...(before && { after: before.key }),
+      });
+    }
+    return found;
+  };
+
   const clockTrust = (): ClockTrust =>
     config.gateway.clock_trust === 'assume' ? 'system' : world.timeIsKnown() ? 'kernel' : 'untrusted';
 
@@ -183,12 +207,7 @@ export function compose(config: Config, world: World): House {
           retries: port.retries,
           guardMs: port.guard_ms,
         },
-        profiles: meter.profiles.map(({ obis, period_s }) => ({
-          profile: parseLogicalName(obis),
-          periodMs: period_s * 1000,
-          since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
-          sinceByDefault: defaultSince,
-        })),
+        profiles: seriesOf(meter),
       };
     });
     const runner = new PortRunner({
@@ -201,6 +220,7 @@ export function compose(config: Config, world: World): House {
       log,
       clockTrust,
       clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
+      timeZone: config.gateway.time_zone,
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
     return { port, owner, runner, meters };
@@ -298,14 +318,19 @@ export function compose(config: Config, world: World): House {
       const logs = store.meterLogs('_');
       if (clockTrust() !== 'untrusted' && (logs.manifestDay ?? 0) < day) {
         try {
-          const facts = await manifestOf(
-            store,
-            ports.flatMap(({ runner }) => runner.series()),
-            day,
-            wall,
-          );
-          await store.commit({ meter: '_', entryClass: 0, facts, logs: { ...logs, manifestDay: day } });
+          const afterMarks = store.marksVersion;
+          const facts: ManifestFact[] = [];
+          const series = ports.flatMap(({ runner }) => runner.series());
+          // Days that passed while nobody could tell them, and days that changed since they were told.
+          for (let missed = (logs.manifestDay ?? day - dayMs) + dayMs; missed < day; missed += dayMs)
+            facts.push(...(await manifestOf(store, series, missed, wall)));
+          for (const one of [...(logs.staleDays ?? []), day])
+            facts.push(...(await manifestOf(store, series, one, wall)));
+          const told = { ...logs, manifestDay: day, staleDays: [] };
+          await store.commit({ meter: '_', entryClass: 0, facts, logs: told, afterMarks });
         } catch (error) {
+          // Rows that came meanwhile belong into it.
+          if (error instanceof Failure && error.code === 'busy') continue;
           log.warn({ error: messageOf(error) }, 'the manifest of the day could not be stored; tried again');
         }
       }

@@ -7,6 +7,15 @@ export const minuteMs = 60_000;
 export const hourMs = 3_600_000;
 export const dayMs = 86_400_000;
 
+/** The next instant after `after` at which a day begins there. Zones are those of the IANA database. */
+export function nextMidnight(after: Millis, timeZone: string): Millis {
+  const time = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit' });
+  const quarterMs = 15 * minuteMs;
+  for (let at = Math.floor(after / quarterMs) * quarterMs + quarterMs; ; at += quarterMs)
+    if (time.format(at) === '00:00') return millis(at);
+}
+export const isMidnight = (at: Millis, timeZone: string): boolean => nextMidnight(millis(at - 1), timeZone) === at;
+
 export const iso = (instant: Millis): string => new Date(instant).toISOString().replace('.000Z', 'Z');
 
 /** The only way to the time of day and to waiting. The seeded simulation has its own. */

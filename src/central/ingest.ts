@@ -122,11 +122,13 @@ const shortestPeriodMs = 300_000;
  * same. To be asked once everything up to the manifest's sequence is there.
  */
 export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'manifest' }): string[] {
-  const from = Date.parse(`${manifest.day}T00:00:00Z`);
-  return manifest.series.flatMap(({ meter, series, periodS, digest }) => {
+  const day = Date.parse(`${manifest.day}T00:00:00Z`);
+  return manifest.series.flatMap(({ meter, series, periodS, digest, ...bounds }) => {
+    const from = bounds.from === undefined ? day : Date.parse(bounds.from);
+    const to = bounds.to === undefined ? day + 86_400_000 : Date.parse(bounds.to);
     const own: Told[] = [];
     for (const [start, all] of state.told.get(`${meter}|${series}`) ?? []) {
-      if (start < from || start >= from + 86_400_000) continue;
+      if (start < from || start >= to) continue;
       const before = all.filter(({ seq, gap }) => seq < manifest.seq && (!gap || start % (periodS * 1000) === 0));
       const [highest] = before.toSorted((a, b) => b.rev - a.rev || b.seq - a.seq);
       if (highest) own.push(highest);

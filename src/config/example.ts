@@ -14,6 +14,7 @@ check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "war
 
 set_clocks = true              # meters' clocks, within limits; false: only told
 set_large_deviations = false   # also by more than a minute
+time_zone = "Europe/Helsinki"  # of the days of the utility: capture periods change at its midnight
 clock_trust = "kernel"         # trusted when the kernel says it is synchronised; "assume": always
 
 [mqtt]
@@ -54,6 +55,11 @@ physical = 1001                # HDLC physical address; left out: from the seria
 auth = "lls"                   # none, lls, hls-md5, hls-sha1, hls-sha256, hls-manufacturer, hls-gmac, hls-ecdsa
 secret = "file:/etc/meter-gateway/secrets/m-60120001"
 profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
+# A change of the capture period at local midnight; the gateway reads the profile and tells the meter:
+# profiles = [
+#   { obis = "1-0:99.1.0*255", period_s = 3600, until = "2026-12-01T22:00:00Z" },
+#   { obis = "1-0:99.1.0*255", period_s = 900 },
+# ]
 # For ciphered associations (always with hls-gmac); the keys in hex, one line each:
 # encryption_key = "credential:m-60120001-ek"
 # authentication_key = "credential:m-60120001-ak"

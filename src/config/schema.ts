@@ -4,7 +4,7 @@ import { topicPart } from '../forward/payload.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
-import { dayMs } from '../base/time.ts';
+import { dayMs, isMidnight, millis } from '../base/time.ts';
 
 const whole = (low: number, high: number) =>
   v.pipe(
@@ -54,6 +54,11 @@ const policies = ['authenticated', 'encrypted', 'authenticated-encrypted'] as co
 const profile = v.strictObject({
   obis: obisCode,
   period_s: v.optional(v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'), 3600),
+  /**
+   * The meter is told another capture period at this local midnight, after its profile was read: the same profile stands
+   * once more with the new period.
+   */
+  until: v.optional(v.pipe(text, v.isoTimestamp('a local midnight, in UTC, e.g. 2026-12-01T22:00:00Z'))),
 });
 const registers = v.record(
   obisCode,
@@ -133,6 +138,17 @@ export const configSchema = v.strictObject({
     set_large_deviations: v.optional(v.boolean('true or false'), false),
     /** kernel: the time is trusted when the kernel says it is synchronised; assume: always. */
     clock_trust: v.optional(v.picklist(['kernel', 'assume'], 'kernel or assume'), 'kernel'),
+    /** Of the days of the utility, by its name in the IANA database. */
+    time_zone: v.optional(
+      v.pipe(
+        text,
+        v.check(
+          checkable((zone) => new Intl.DateTimeFormat('en-GB', { timeZone: zone })),
+          'a time zone such as Europe/Helsinki',
+        ),
+      ),
+      'UTC',
+    ),
     check_point_ids: v.optional(v.picklist(['refuse', 'warn'], 'refuse or warn'), 'refuse'),
     system_title: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex'))),
     status_socket: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path'))),
@@ -229,11 +245,20 @@ export function crossCheck(
         const problem = { path: `${here}.point`, message: `${aMeter.point} has a wrong GS1 check digit` };
         (config.gateway.check_point_ids === 'refuse' ? errors : warnings).push(problem);
       }
-      const names = new Set<string>();
-      aMeter.profiles.forEach(({ obis }, k) => {
+      aMeter.profiles.forEach(({ obis, period_s, until }, k) => {
         const name = parseLogicalName(obis);
-        if (names.has(name)) errors.push({ path: `${here}.profiles[${k}].obis`, message: `${obis} stands twice` });
-        names.add(name);
+        const before = aMeter.profiles.slice(0, k).findLast((one) => parseLogicalName(one.obis) === name);
+        const problem = (key: string, message: string) =>
+          errors.push({ path: `${here}.profiles[${k}].${key}`, message });
+        if (before && before.until === undefined) problem('obis', `${obis} stands twice`);
+        else if (before?.period_s === period_s) problem('period_s', 'the same period as before the change');
+        if (until === undefined) return;
+        if (before?.until !== undefined && Date.parse(until) <= Date.parse(before.until))
+          problem('until', 'not after the change before it');
+        if (!isMidnight(millis(Date.parse(until)), config.gateway.time_zone))
+          problem('until', `a period changes at midnight of ${config.gateway.time_zone} (gateway.time_zone)`);
+        if (!aMeter.profiles.slice(k + 1).some((one) => parseLogicalName(one.obis) === name))
+          problem('until', 'name the profile once more, with the period that it has from then on');
       });
       if (aMeter.since !== undefined && Date.parse(aMeter.since) % dayMs !== 0) {
         errors.push({ path: `${here}.since`, message: 'must be midnight UTC: series begin with a day' });

@@ -127,6 +127,8 @@ export const manifestPayload = v.object({
       meter: topicPart,
       point: v.string(),
       series: v.string(),
+      from: v.optional(instant),
+      to: v.optional(instant),
       periodS: v.number(),
       expected: count,
       measured: count,

@@ -94,6 +94,9 @@ export interface ManifestFact {
     readonly meter: string;
     readonly point: string;
     readonly series: string;
+    /** Where the series begins or ends within the day: a change of the period. */
+    readonly from?: string;
+    readonly to?: string;
     readonly periodS: number;
     readonly expected: number;
     readonly measured: number;

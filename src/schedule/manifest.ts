@@ -8,9 +8,11 @@ import type { Store } from '../store/store.ts';
 
 export interface AccountedSeries {
   readonly origin: Origin;
+  readonly key: string;
   readonly profile: LogicalName;
   readonly periodMs: number;
   readonly since: Millis;
+  readonly until?: Millis | undefined;
 }
 /** Series in one message: far below the longest payload. */
 const perPart = 200;
@@ -25,11 +27,11 @@ export async function manifestOf(
   readAt: Millis,
 ): Promise<ManifestFact[]> {
   const rows: ManifestFact['series'][number][] = [];
-  for (const { origin, profile, periodMs, since } of series) {
+  for (const { origin, key, profile, periodMs, since, until = Number.MAX_SAFE_INTEGER } of series) {
     const from = Math.max(day, since);
-    const to = day + dayMs;
+    const to = Math.min(day + dayMs, until);
     if (from >= to) continue;
-    const stored = store.seriesState(origin.meter, profile);
+    const stored = store.seriesState(origin.meter, key);
     const count = (ms: number) => Math.round(ms / periodMs);
     const of = (states: (state: string) => boolean) =>
       count(
@@ -49,6 +51,8 @@ export async function manifestOf(
       meter: origin.meter,
       point: origin.point,
       series: obis(profile),
+      ...(to < day + dayMs && { to: iso(millis(to)) }),
+      ...(from > day && { from: iso(millis(from)) }),
       periodS: periodMs / 1000,
       expected,
       measured: expected - pending - outage - absent - lost - uncertain,
@@ -57,7 +61,7 @@ export async function manifestOf(
       missing: absent,
       lost,
       pending,
-      digest: dayDigest((await store.marks(origin.meter, profile, from, to)).values()),
+      digest: dayDigest((await store.marks(origin.meter, key, from, to)).values()),
     });
   }
   const parts = Math.ceil(rows.length / perPart);

@@ -1,7 +1,9 @@
-/** What is known of a polled meter between its sessions. */
+/** What a port is given, and what is known of a polled meter between its sessions. */
 import type { Failure } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
-import { type Millis, millis } from '../base/time.ts';
+import { type Clock, type Millis, millis } from '../base/time.ts';
+import type { PortOwner } from '../line/port-owner.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Identity, ProfileLayout } from '../meter/jobs.ts';
@@ -18,9 +20,29 @@ import {
 import { gapHash, intervalHash } from '../reading/interval-hash.ts';
 import type { Mark, Swap } from '../reading/ledger.ts';
 import { channelKind, type LoadProfileRow } from '../reading/load-profile-row.ts';
-import type { MeterLogs, SeriesState } from '../store/store.ts';
+import type { Counters } from '../store/counters.ts';
+import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
+import type { ClockPolicy } from './clock-policy.ts';
+import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
 
+export interface RunnerSettings {
+  readonly name: string;
+  readonly owner: PortOwner;
+  readonly meters: readonly PolledMeter[];
+  readonly store: Store;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly plan: PlanSettings;
+  /** Whether the gateway knows the time: trusted, floor or untrusted. */
+  readonly clockTrust: () => ClockTrust;
+  readonly clockPolicy: ClockPolicy;
+  /** Of the days of the utility: periods change at its midnight. */
+  readonly timeZone: string;
+}
+/** kernel: synchronised; system: assumed right; untrusted: tags what is read, sets no clock (R29). */
+export type ClockTrust = 'kernel' | 'system' | 'untrusted';
 /** A ciphered association: counters come from a lease, one for each session. */
 export interface MeterSecurity {
   readonly settings: Omit<CipheringSettings, 'nextCounter'>;
@@ -41,14 +63,22 @@ export interface PolledMeter {
   readonly swap?: Swap | undefined;
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
-  readonly profiles: readonly {
-    readonly profile: string;
-    readonly periodMs: number;
-    /** First interval as configured; it overrides what the store remembers. */
-    readonly since: Millis | undefined;
-    /** First interval of a series that is new and not configured. */
-    readonly sinceByDefault: Millis;
-  }[];
+  readonly profiles: readonly PolledProfile[];
+}
+/** A series of a meter: a profile with one capture period. */
+export interface PolledProfile {
+  /** Of the series in the store: the profile, and the period where it is not the first that the profile had. */
+  readonly key: string;
+  readonly profile: LogicalName;
+  readonly periodMs: number;
+  /** First interval as configured; it overrides what the store remembers. */
+  readonly since: Millis | undefined;
+  /** First interval of a series that is new and not configured. */
+  readonly sinceByDefault: Millis;
+  /** The meter captures with another period from this local midnight on: a series of its own (R35). */
+  readonly until?: Millis | undefined;
+  /** Key of the series before the change of the period. */
+  readonly after?: string | undefined;
 }
 
 export interface MeterState {

@@ -6,9 +6,12 @@ import { dayMs, type Millis, millis } from '../base/time.ts';
 import { type Coverage, missing, type Range } from '../reading/coverage.ts';
 
 export interface PlannedProfile {
-  readonly profile: string;
+  /** Of the series in the store. */
+  readonly key: string;
   readonly periodMs: number;
   readonly since: Millis;
+  /** The series ends here: the meter captures with another period from then on (R35). */
+  readonly until?: Millis | undefined;
   readonly coverage: Coverage;
   /** Gaps that are looked at once more: rows may have come late. */
   readonly recheck?: readonly Range[];
@@ -40,7 +43,7 @@ export interface PlanSettings {
   readonly slicesPerTurn: number;
 }
 export interface PlannedSlice {
-  readonly profile: string;
+  readonly key: string;
   readonly from: Millis;
   readonly to: Millis;
   readonly live: boolean;
@@ -53,8 +56,8 @@ export type Job =
 const fragileRows = 4;
 
 /** End of the newest interval that is to be read by now. */
-export const newestEnd = (wall: Millis, periodMs: number, offsetMs: number): Millis =>
-  millis(Math.floor((wall - offsetMs) / periodMs) * periodMs);
+export const newestEnd = (wall: Millis, periodMs: number, offsetMs: number, until?: Millis): Millis =>
+  millis(Math.min(until ?? Number.MAX_SAFE_INTEGER, Math.floor((wall - offsetMs) / periodMs) * periodMs));
 
 const startOfDay = (instant: number): number => Math.floor(instant / dayMs) * dayMs;
 
@@ -64,16 +67,16 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
   const newestDay: PlannedSlice[] = [];
   const older: PlannedSlice[] = [];
   const again: PlannedSlice[] = [];
-  for (const { profile, periodMs, since, coverage, recheck = [] } of meter.profiles) {
-    const end = newestEnd(wall, periodMs, settings.offsetMs);
+  for (const { key, periodMs, since, until, coverage, recheck = [] } of meter.profiles) {
+    const end = newestEnd(wall, periodMs, settings.offsetMs, until);
     for (const [from, to] of recheck)
-      again.push({ profile, from: millis(from), to: millis(Math.min(to, end)), live: false });
+      again.push({ key, from: millis(from), to: millis(Math.min(to, end)), live: false });
     const today = startOfDay(end - 1);
     const longest = meter.fragile ? fragileRows * periodMs : dayMs;
     for (const [holeFrom, holeTo] of missing(coverage, since, end)) {
       for (const [from, to] of chop(holeFrom, holeTo, longest)) {
         const slice = (isLive: boolean): PlannedSlice => ({
-          profile,
+          key,
           from: millis(from),
           to: millis(to),
           live: isLive,
@@ -94,11 +97,11 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
 }
 
 /** Cuts a hole at day boundaries and into pieces of at most `longest`. */
-function chop(from: number, to: number, longest: number): Range[] {
-  const pieces: Range[] = [];
+export function chop(from: number, to: number, longest: number): [Millis, Millis][] {
+  const pieces: [Millis, Millis][] = [];
   for (let at = from; at < to; ) {
     const next = Math.min(to, startOfDay(at) + dayMs, at + longest);
-    pieces.push([at, next]);
+    pieces.push([millis(at), millis(next)]);
     at = next;
   }
   return pieces;
@@ -110,8 +113,11 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
   let liveWaiting = 0;
   for (const meter of state.meters) {
     const slices = slicesOf(meter, wall, settings);
-    for (const { periodMs } of meter.profiles) {
-      until = Math.min(until, now + newestEnd(wall, periodMs, settings.offsetMs) + periodMs + settings.offsetMs - wall);
+    for (const { periodMs, since, until: ended } of meter.profiles) {
+      // A series that has ended has no next row, and one that has not begun has its first a period after its beginning.
+      if (ended !== undefined && ended <= wall - settings.offsetMs) continue;
+      const next = Math.max(newestEnd(wall, periodMs, settings.offsetMs), since) + periodMs;
+      until = Math.min(until, now + next + settings.offsetMs - wall);
     }
     const { visitAt } = meter;
     if (visitAt !== undefined && visitAt > now) until = Math.min(until, visitAt);

@@ -52,6 +52,8 @@ const meterFields = {
   drift_ppm: v.number(),
   /** The import register begins anew about then. */
   register_wrap_s: seconds,
+  /** Energies of the intervals in units of 10 Wh are captured as well. */
+  captures_energies: v.boolean(),
 };
 export const scenarioSchema = v.strictObject({
   seed: v.optional(whole(0, 2 ** 31 - 1), 1),
@@ -217,6 +219,7 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       dark,
       clockOffsetMs: (own.clock_offset_s ?? 0) * 1000,
       driftPpm: drift,
+      capturesEnergies: own.captures_energies ?? false,
       ...(own.register_wrap_s !== undefined && { registerWrapsAt: at(own.register_wrap_s, start) }),
       start,
       quirks: odd,

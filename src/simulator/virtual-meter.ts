@@ -68,6 +68,8 @@ export interface VirtualMeterSettings {
   readonly dark: readonly Dark[];
   readonly clockOffsetMs: number;
   readonly driftPpm: number;
+  /** Energies of the intervals in units of 10 Wh are captured as well. */
+  readonly capturesEnergies: boolean;
   /** The import register begins anew about then. */
   readonly registerWrapsAt?: Millis;
   readonly start: Millis;
@@ -98,6 +100,7 @@ const profileColumns: readonly CaptureObject[] = [
   { classId: 3, logicalName: import18, attribute: 2, dataIndex: 0 },
   { classId: 3, logicalName: export28, attribute: 2, dataIndex: 0 },
 ];
+const energyColumn: CaptureObject = { classId: 3, logicalName: '1.0.1.29.0.255', attribute: 2, dataIndex: 0 };
 const u8 = (value: number): Data => ({ type: 'unsigned', value });
 const u16 = (value: number): Data => ({ type: 'long-unsigned', value });
 const u32 = (value: number): Data => ({ type: 'double-long-unsigned', value });
@@ -191,6 +194,7 @@ export class VirtualMeter {
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
+    this.capturePeriodS = settings.periodS;
     const key = (hex: string) => new Secret(fromHex(hex));
     this.security = {
       keys: new Map([
@@ -240,6 +244,8 @@ export class VirtualMeter {
   /** Rows stamped earlier are gone. */
   wipedAt: Millis = millis(0);
   private importOnly = false;
+  /** Capture period, s; a write of it empties the buffer. */
+  capturePeriodS: number;
 
   /** Somebody sets the clock by hand. */
   moveClock(at: Millis, byMs: number): void {
@@ -507,12 +513,12 @@ export class VirtualMeter {
   }
   /** profile_entries: the newest are kept. */
   private entries(): number {
-    return Math.floor((this.settings.depthDays * dayMs) / (this.settings.periodS * 1000));
+    return Math.floor((this.settings.depthDays * dayMs) / (this.capturePeriodS * 1000));
   }
   /** The same without the limit of the buffer: every row that was ever written. */
   truth(from: Millis, to: Millis): VirtualRow[] {
     const { settings } = this;
-    const period = settings.periodS * 1000;
+    const period = this.capturePeriodS * 1000;
     const clockNow = this.clock(this.now);
     const oldest = Math.max(settings.installed + 1, from);
     const newest = Math.min(clockNow, to);
@@ -536,7 +542,8 @@ export class VirtualMeter {
 
   private columns(): readonly CaptureObject[] {
     const whole = this.settings.quirks.includes('whole-object-column');
-    const columns = this.importOnly ? profileColumns.slice(0, -1) : profileColumns;
+    const registers = this.importOnly ? profileColumns.slice(0, -1) : profileColumns;
+    const columns = this.settings.capturesEnergies ? [...registers, energyColumn] : registers;
     return columns.map((column) => (whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column));
   }
 
@@ -546,7 +553,14 @@ export class VirtualMeter {
       u8(row.status),
       u32(row.registers[0]),
       ...(this.importOnly ? [] : [u32(row.registers[1])]),
+      ...(this.settings.capturesEnergies ? [u32(this.energyOf(row))] : []),
     );
+  }
+
+  /** Of its interval, rounded to 10 Wh. */
+  private energyOf({ end, registers }: VirtualRow): number {
+    const [at] = this.instantsOf(millis(end - this.capturePeriodS * 1000));
+    return at === undefined ? 0 : Math.round((registers[0] - this.registers(at)[0]) / 10);
   }
 
   private buffer(asked: Selection | undefined): Data | { refused: number } {
@@ -641,7 +655,6 @@ export class VirtualMeter {
         return { result: 0 };
       },
     });
-    const period = settings.periodS;
     const association: ServerObject = {
       classId: 15,
       version: 1,
@@ -689,6 +702,19 @@ export class VirtualMeter {
       },
       register(import18, 0),
       register(export28, 1),
+      ...(settings.capturesEnergies
+        ? [
+            {
+              classId: 3,
+              version: 0,
+              logicalName: energyColumn.logicalName,
+              attributes: [
+                readable(2, u32(0)),
+                readable(3, structure({ type: 'integer', value: 1 }, { type: 'enum', value: 30 })),
+              ],
+            },
+          ]
+        : []),
       {
         classId: 7,
         version: 1,
@@ -696,7 +722,18 @@ export class VirtualMeter {
         attributes: [
           { id: 2, access: 1, selectors: [1, 2], get: (selection) => this.buffer(selection) },
           readable(3, array(...this.columns().map(captureObjectData))),
-          readable(4, u32(period)),
+          {
+            id: 4,
+            access: 3,
+            get: () => u32(this.capturePeriodS),
+            set: (value) => {
+              if (value.type !== 'double-long-unsigned') return accessResult['type-unmatched'];
+              this.capturePeriodS = value.value;
+              this.wipedAt = this.now;
+              this.changes++;
+              return accessResult.success;
+            },
+          },
           readable(5, { type: 'enum', value: settings.quirks.includes('first-stamp-only-descending') ? 2 : 1 }),
           readable(6, captureObjectData(clockColumn)),
           readable(7, () => u32(this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length)),

@@ -20,6 +20,11 @@ import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
 
 export interface SeriesState {
   readonly since: number;
+  readonly periodMs?: number;
+  /** Where it ended because the meter captures with another period since, or will. */
+  readonly until?: number;
+  /** Up to this UTC day sums were checked (R02), ms. */
+  readonly summedTo?: number;
   readonly coverage: Coverage;
   /** Of what is covered: all that is not plainly measured. */
   readonly exceptions?: Exceptions;
@@ -49,6 +54,8 @@ export interface Commit {
   readonly marks?: readonly Mark[];
   /** How far the logs of the meter are forwarded with this commit. */
   readonly logs?: MeterLogs;
+  /** Nothing is stored, Failure `busy`, where other marks were stored since this number of them. */
+  readonly afterMarks?: number;
   /** The facts are held back, not delivered: this meter answered where another one is configured (R32). */
   readonly quarantine?: { readonly meter: string; readonly serial: string };
 }
@@ -75,6 +82,8 @@ export interface MeterLogs {
   readonly hungSince?: number;
   /** Of the gateway itself (meter `_`): the last UTC day whose manifest was said, ms. */
   readonly manifestDay?: number;
+  /** Of the gateway itself: earlier days of which something else was said since, ms. */
+  readonly staleDays?: readonly number[];
   /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
   readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
@@ -135,6 +144,8 @@ export class Store {
   private reopenAt: Millis = millis(0);
   private damage: Damage = { quarantined: 0, missing: 0, log: [] };
   private committed: (() => void) | undefined;
+  /** Counts commits with marks: what is computed from marks must know whether they are still the same. */
+  marksVersion = 0;
 
   private constructor(settings: StoreSettings) {
     this.settings = settings;
@@ -199,6 +210,8 @@ export class Store {
   /** Stores all of a poll, durably, or nothing of it. */
   async commit(commit: Commit): Promise<void> {
     await this.exclusive(async (database) => {
+      if (commit.afterMarks !== undefined && commit.afterMarks !== this.marksVersion)
+        throw new Failure('busy', 'other intervals were stored meanwhile');
       const first = this.meta.nextSequence;
       const said = commit.quarantine ? 0 : commit.facts.length;
       const meta: Meta = { ...this.meta, nextSequence: first + said };
@@ -215,15 +228,26 @@ export class Store {
         operations.push(...(await this.pages(database, meter, profile, marks, meta.nextSequence)));
         operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
       }
-      if (commit.logs) operations.push(this.put(`e/${commit.meter}`, meta.nextSequence, commit.logs));
+      const stale = quarantine ? undefined : this.stale(marks);
+      const logs = [...(commit.logs ? [[meter, commit.logs] as const] : []), ...(stale ? [['_', stale] as const] : [])];
+      for (const [name, one] of logs) operations.push(this.put(`e/${name}`, meta.nextSequence, one));
       operations.push(this.put(metaKey, meta.nextSequence, meta));
       await database.batch(operations, { sync: true });
-      if (commit.logs) this.logs.set(commit.meter, commit.logs);
+      for (const [name, one] of logs) this.logs.set(name, one);
+      if (marks.length > 0) this.marksVersion++;
       this.meta = meta;
       this.pendingCount += said;
       if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
     });
     this.committed?.();
+  }
+
+  /** What is known of the gateway itself, where these marks change days whose manifest was said. */
+  private stale(marks: readonly Mark[]): MeterLogs | undefined {
+    const own = this.meterLogs('_');
+    const days = new Set(marks.map(({ start }) => Math.floor(start / dayMs) * dayMs));
+    const fresh = [...days].filter((day) => day <= (own.manifestDay ?? 0) && !own.staleDays?.includes(day));
+    return fresh.length > 0 ? { ...own, staleDays: [...(own.staleDays ?? []), ...fresh] } : undefined;
   }
 
   /** The pages that these marks change, with what else stands in them. */
@@ -340,7 +364,11 @@ export class Store {
               meta.nextSequence,
             )),
           );
+        const stale = this.stale(changed.flatMap(({ marks }) => marks));
+        if (stale) operations.push(this.put('e/_', meta.nextSequence, stale));
         await database.batch(operations, { sync: true });
+        if (stale) this.logs.set('_', stale);
+        this.marksVersion++;
         this.meta = meta;
         this.pendingCount += facts.length;
         released += facts.length;

@@ -144,6 +144,27 @@ describe('every mistake is named with its path', () => {
       good({ meter: '' }).replace('"p1"', '"643006966022791279"'),
       'port[0].meter[0].point: 643006966022791279 has a wrong GS1 check digit',
     ],
+    [
+      'a change of the period that is no midnight',
+      good({
+        meter:
+          'profiles = [{ obis = "1-0:99.1.0", until = "2026-12-01T21:00:00Z" }, { obis = "1-0:99.1.0", period_s = 900 }]',
+      }),
+      'port[0].meter[0].profiles[0].until: a period changes at midnight of UTC (gateway.time_zone)',
+    ],
+    [
+      'a change to nothing',
+      good({ meter: 'profiles = [{ obis = "1-0:99.1.0", until = "2026-12-01T00:00:00Z" }]' }),
+      'port[0].meter[0].profiles[0].until: name the profile once more',
+    ],
+    [
+      'a change that changes nothing',
+      good({
+        meter: 'profiles = [{ obis = "1-0:99.1.0", until = "2026-12-01T00:00:00Z" }, { obis = "1-0:99.1.0" }]',
+      }),
+      'port[0].meter[0].profiles[1].period_s: the same period as before the change',
+    ],
+    ['time zone', good({ gateway: 'time_zone = "Europe/Helsingfors"' }), 'gateway.time_zone: a time zone such as'],
     ['bad broker', good().replace('mqtt://localhost', 'localhost:1883'), 'mqtt.url: mqtt://host:1883'],
     ['no TOML', 'id = ', 'c.toml: Invalid TOML'],
   ])('%s', (_, text, expected) => {
@@ -156,6 +177,17 @@ describe('every mistake is named with its path', () => {
     const message = problems(good({ gateway: 'poll_offset_s = -1', port: 'baud = 1', meter: 'client = 500' }));
     expect(message.split('\n')).toHaveLength(4);
   });
+});
+
+test('R35: midnight in Helsinki is two hours before that in UTC, three in summer', () => {
+  const changing = (until: string) =>
+    good({
+      gateway: 'time_zone = "Europe/Helsinki"',
+      meter: `profiles = [{ obis = "1-0:99.1.0", until = "${until}" }, { obis = "1-0:99.1.0", period_s = 900 }]`,
+    });
+  expect(problems(changing('2026-11-30T22:00:00Z'))).toBe('');
+  expect(problems(changing('2026-07-01T21:00:00Z'))).toBe('');
+  expect(problems(changing('2026-07-01T22:00:00Z'))).toContain('at midnight of Europe/Helsinki');
 });
 
 test('R34: check digits of true point identifiers; refused or warned as configured', () => {

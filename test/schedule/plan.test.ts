@@ -10,7 +10,7 @@ const day = (date: number) => Date.UTC(2026, 10, date);
 const settings = { offsetMs: 60_000, slicesPerTurn: 2 };
 const meter = (id: string, coverage: Coverage, more: Partial<PlannedMeter> = {}): PlannedMeter => ({
   id,
-  profiles: [{ profile: 'p', periodMs: hour, since: millis(day(20)), coverage }],
+  profiles: [{ key: 'p', periodMs: hour, since: millis(day(20)), coverage }],
   failures: 0,
   notBefore: millis(0),
   lastTurn: millis(0),
@@ -127,12 +127,12 @@ test('hourly and quarter-hourly profiles side by side keep their own grid', () =
   const both: PlannedMeter = {
     ...meter('a', []),
     profiles: [
-      { profile: 'h', periodMs: hour, since: millis(day(24)), coverage: [] },
-      { profile: 'q', periodMs: hour / 4, since: millis(day(24)), coverage: [] },
+      { key: 'h', periodMs: hour, since: millis(day(24)), coverage: [] },
+      { key: 'q', periodMs: hour / 4, since: millis(day(24)), coverage: [] },
     ],
   };
-  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ profile, to }) => [
-    profile,
+  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ key, to }) => [
+    key,
     (to - day(24)) / hour,
   ]);
   expect(ends).toEqual([

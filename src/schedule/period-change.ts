@@ -1,0 +1,96 @@
+/** The meter is told another capture period at local midnight, after everything that it holds was read (R35, R36). */
+import { Failure } from '../base/errors.ts';
+import { iso, nextMidnight } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { write } from '../meter/act.ts';
+import type { Session } from '../meter/session.ts';
+import { missing } from '../reading/coverage.ts';
+import type { MeterState, PolledProfile, RunnerSettings } from './meter-state.ts';
+import { chop } from './plan.ts';
+import { boundsOf, gatewayEvent, layoutOf, readSlice } from './series.ts';
+
+/** Left of the first new interval when the write begins, at least. */
+const marginMs = 60_000;
+
+/**
+ * Writes the capture period of a series whose time has come, which empties the buffer of the meter: the profile is read up
+ * to its last row first, and where that fails nothing is written. Too late for the first new interval, it waits for the next
+ * midnight: the days before stay in the old series.
+ */
+export async function changePeriods(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const { clock } = house;
+  for (const next of state.polled.profiles) {
+    const old = state.polled.profiles.find(({ key }) => key === next.after);
+    if (!old) continue;
+    const { until } = boundsOf(house, state, old);
+    if (until === undefined || clock.wall() < until || boundsOf(house, state, next).stored) continue;
+    const layout = await layoutOf(house, state, session, old.profile);
+    if (layout.capturePeriodMs !== old.periodMs) continue;
+    const late = () => clock.wall() >= until + next.periodMs - marginMs;
+    if (late() || !(await readWhole(house, state, session, old)) || late()) {
+      if (late()) await postpone(house, state, old, next);
+      continue;
+    }
+    await write(
+      session,
+      { classId: 7, logicalName: old.profile, attribute: 4 },
+      { type: 'double-long-unsigned', value: next.periodMs / 1000 },
+    );
+    state.layouts.delete(old.profile);
+    const { capturePeriodMs } = await layoutOf(house, state, session, old.profile);
+    if (capturePeriodMs !== next.periodMs)
+      throw new Failure(
+        'period-mismatch',
+        `${state.polled.origin.meter} still captures every ${capturePeriodMs / 1000} s after it was told ${next.periodMs / 1000} s`,
+      );
+    house.log.info({ meter: state.polled.origin.meter, periodS: next.periodMs / 1000 }, 'capture period written');
+    state.saying.push(
+      gatewayEvent(house, state, 'PERIOD_CHANGED', {
+        series: obis(old.profile),
+        beforeS: old.periodMs / 1000,
+        nowS: next.periodMs / 1000,
+        from: iso(until),
+      }),
+    );
+  }
+}
+
+/** Whether all of a series is accounted for, up to its end; throws where it cannot be read. */
+async function readWhole(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  old: PolledProfile,
+): Promise<boolean> {
+  const holes = () => {
+    const { stored, since, until } = boundsOf(house, state, old);
+    return missing(stored?.coverage ?? [], since, until ?? since);
+  };
+  for (const [from, to] of holes())
+    for (const [start, end] of chop(from, to, to - from))
+      await readSlice(house, state, session, { key: old.key, from: start, to: end, live: true });
+  return holes().length === 0;
+}
+
+async function postpone(
+  house: RunnerSettings,
+  state: MeterState,
+  old: PolledProfile,
+  next: PolledProfile,
+): Promise<void> {
+  const { origin } = state.polled;
+  const { stored, since } = boundsOf(house, state, old);
+  const until = nextMidnight(house.clock.wall(), house.timeZone);
+  const event = gatewayEvent(house, state, 'PERIOD_CHANGE_POSTPONED', {
+    series: obis(old.profile),
+    nowS: next.periodMs / 1000,
+    from: iso(until),
+  });
+  await house.store.commit({
+    meter: origin.meter,
+    profile: old.key,
+    state: { coverage: [], ...stored, since, until },
+    entryClass: 0,
+    facts: [event],
+  });
+}

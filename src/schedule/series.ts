@@ -1,0 +1,488 @@
+/** One series of a meter: its rows are read, accounted for and stored, with all that is to be said of them. */
+import { Failure } from '../base/errors.ts';
+import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { type ProfileLayout, readLayout, readOldestStamp, readRange, readRegisters } from '../meter/jobs.ts';
+import type { Session } from '../meter/session.ts';
+import { missing, withRange } from '../reading/coverage.ts';
+import { type EventFact, type Fact, integerJson, type ReadingFact } from '../reading/facts.ts';
+import { accountFor } from '../reading/interval-block.ts';
+import { adjoining, type Exception, type Swap, withExceptions } from '../reading/ledger.ts';
+import { daySums } from '../reading/day-sum.ts';
+import { channelKind, columnKey, type LoadProfileRow } from '../reading/load-profile-row.ts';
+import { unitName } from '../reading/unit.ts';
+import type { SeriesState } from '../store/store.ts';
+import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
+import { newestEnd, type PlannedSlice } from './plan.ts';
+
+/** Layout of a profile is read again after a day: ratios and capture objects may have changed. */
+const layoutLifeMs = dayMs;
+/** A row may be written this long after its stamp. */
+const graceMs = 60_000;
+/** Before a newest row that was not there yet is asked for again. */
+const shortestRowWaitMs = 20_000;
+const longestRowWaitMs = 10 * 60_000;
+/** Share of the buffer's reach from which on unread rows are at risk (R16). */
+const riskShare = 0.8;
+/** How far the edge of a gap is looked for in one step. */
+const longestStepMs = 16 * dayMs;
+/** Adjustments of the clock whose rows are read again in one session. */
+const adjustmentsMost = 20;
+/** Days whose sums are told in one session. */
+const summedDaysMost = 3;
+/** Registers are delivered with the first poll of each day. */
+const readingEveryMs = dayMs;
+
+export async function layoutOf(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  profile: string,
+): Promise<ProfileLayout> {
+  const { clock } = house;
+  const cached = state.layouts.get(profile);
+  const changes = state.identity?.changes;
+  if (cached) {
+    // A counter of changes that stands still proves the layout; without one its age must do.
+    const proven = changes !== undefined && changes === cached.changes;
+    const young = changes === undefined && clock.now() - cached.at < layoutLifeMs;
+    if (proven || young) return cached.layout;
+  }
+  const layout = await readLayout(session, profile);
+  state.layouts.set(profile, { layout, at: clock.now(), changes });
+  return layout;
+}
+
+/** What the store knows of a series, and where it begins and ends. */
+export function boundsOf(
+  { store }: Pick<RunnerSettings, 'store'>,
+  { polled }: Pick<MeterState, 'polled'>,
+  settings: PolledProfile,
+): { readonly stored: SeriesState | undefined; readonly since: Millis; readonly until: Millis | undefined } {
+  const { meter } = polled.origin;
+  const stored = store.seriesState(meter, settings.key);
+  const before = settings.after === undefined ? undefined : store.seriesState(meter, settings.after)?.until;
+  const since = before ?? settings.since ?? stored?.since ?? settings.sinceByDefault;
+  const until = stored?.until ?? settings.until;
+  return { stored, since: millis(since), until: until === undefined ? undefined : millis(until) };
+}
+
+/**
+ * Where the buffer no longer reaches back to what is missing, that is said at once and with its bounds; where it soon
+ * will not, that is an event (R16). Returns the oldest row of a full buffer.
+ */
+export async function horizon(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  settings: PolledProfile,
+  layout: ProfileLayout,
+): Promise<Millis | undefined> {
+  const { clock } = house;
+  const { key, profile, periodMs } = settings;
+  const { stored, since, until } = boundsOf(house, state, settings);
+  const wall = clock.wall();
+  const end = newestEnd(wall, periodMs, house.plan.offsetMs, until);
+  const [oldestHole] = missing(stored?.coverage ?? [], since, end);
+  const reachMs = (layout.entries ?? 0) * periodMs;
+  if (!oldestHole || reachMs === 0 || wall - oldestHole[0] < reachMs * riskShare) {
+    state.atRisk.delete(key);
+    return undefined;
+  }
+  const kept = await readOldestStamp(session, layout, state.model);
+  if (!state.atRisk.has(key)) {
+    state.atRisk.add(key);
+    state.saying.push(
+      gatewayEvent(house, state, 'DATA_AT_RISK', {
+        series: obis(profile),
+        oldest: iso(millis(oldestHole[0])),
+        reachS: reachMs / 1000,
+      }),
+    );
+  }
+  if (kept === undefined || kept - periodMs <= oldestHole[0]) return kept;
+  const lost: PlannedSlice = {
+    key,
+    from: millis(oldestHole[0]),
+    to: millis(Math.min(oldestHole[1], Math.floor(kept / periodMs) * periodMs)),
+    live: false,
+  };
+  await settle(
+    house,
+    state,
+    session,
+    settings,
+    layout,
+    lost,
+    await readRange(session, layout, state.model, kept, kept),
+    kept,
+  );
+  return kept;
+}
+
+export function gatewayEvent(
+  house: RunnerSettings,
+  state: MeterState,
+  name: string,
+  detail: EventFact['detail'],
+): EventFact {
+  const at = iso(house.clock.wall());
+  const { origin } = state.polled;
+  return {
+    kind: 'event',
+    ...origin,
+    source: 'gateway',
+    log: null,
+    code: null,
+    name,
+    at,
+    occurrence: 0,
+    detail,
+    readAt: at,
+  };
+}
+
+export async function readSlice(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  slice: PlannedSlice,
+): Promise<void> {
+  const { clock } = house;
+  const { origin, profiles } = state.polled;
+  const { model } = state;
+  const settings = profiles.find(({ key }) => key === slice.key) as PolledProfile;
+  const { periodMs } = settings;
+  const layout = await layoutOf(house, state, session, settings.profile);
+  if (layout.capturePeriodMs !== periodMs) {
+    const { stored: known, until: ended } = boundsOf(house, state, settings);
+    // It is not told its new period yet.
+    if (settings.after !== undefined && !known) return;
+    if (ended !== undefined && ended <= clock.wall()) {
+      // The change emptied the buffer: what was not read before it is gone.
+      for (const [from, to] of missing(known?.coverage ?? [], slice.from, slice.to))
+        await settle(
+          house,
+          state,
+          session,
+          settings,
+          layout,
+          { ...slice, from: millis(from), to: millis(to) },
+          [],
+          ended,
+        );
+      return;
+    }
+    throw new Failure(
+      'period-mismatch',
+      `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${periodMs / 1000} s`,
+    );
+  }
+  const read = async (from: number, to: number): Promise<LoadProfileRow[]> => {
+    try {
+      return await readRange(session, layout, model, millis(from), millis(to));
+    } catch (error) {
+      // The columns may have changed under a cached layout.
+      if (error instanceof Failure && error.code === 'malformed-octets') state.layouts.delete(settings.profile);
+      throw error;
+    }
+  };
+  const kept = await horizon(house, state, session, settings, layout);
+  const { stored, since, until } = boundsOf(house, state, settings);
+  // What was lost meanwhile need not be asked for.
+  const from = Math.max(
+    slice.from,
+    kept === undefined ? slice.from : Math.floor(kept / periodMs) * periodMs - periodMs,
+  );
+  if (from >= slice.to) return;
+  // The row stamped with the start of the slice gives the register before its first interval.
+  let rows = await read(from, slice.to);
+  // A gap is told whole, with the rows at both its edges: where an edge row is not there it is looked for further on.
+  const end = newestEnd(clock.wall(), periodMs, house.plan.offsetMs, until);
+  const holes = missing(stored?.coverage ?? [], since, end);
+  const [holeFrom, holeTo] = holes.find(([start, stop]) => start < slice.to && stop > from) ?? [from, slice.to];
+  const [lowest, highest] = adjoining(stored?.exceptions ?? [], Math.min(holeFrom, from), Math.max(holeTo, slice.to));
+  const has = (stamp: number) => rows.some((row) => row.end === stamp);
+  let [low, high] = [from, slice.to as number];
+  for (let step = dayMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {
+    const next = Math.max(lowest, low - step);
+    rows = [...(await read(next, low - periodMs)), ...rows];
+    low = next;
+  }
+  for (let step = dayMs; high < highest && !has(high) && step <= longestStepMs; step *= 2) {
+    const next = Math.min(highest, high + step);
+    rows = [...rows, ...(await read(high + periodMs, next))];
+    high = next;
+  }
+  await settle(house, state, session, settings, layout, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
+}
+
+/**
+ * Of a meter that captures energies: each UTC day that is complete is read once more, and the sum is told beside the advance
+ * of the register (R02).
+ */
+export async function sumDays(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const { clock, store } = house;
+  const { origin, profiles } = state.polled;
+  for (const settings of profiles) {
+    const { key, profile, periodMs } = settings;
+    const layout = state.layouts.get(profile)?.layout;
+    if (!layout?.columns.some((column) => channelKind(columnKey(column)) === 'interval')) continue;
+    for (let done = 0; done < summedDaysMost; done++) {
+      const { stored, since, until } = boundsOf(house, state, settings);
+      const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));
+      const to = later(from, dayMs);
+      if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
+      // What left the buffer was told by its rows; a sum of them is no longer to be had.
+      const kept = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
+      const rows = kept ? await readRange(session, layout, state.model, from, to) : [];
+      const facts = daySums(rows, from, to, periodMs, modulusOf(state).modulus).map((sum) =>
+        gatewayEvent(house, state, sum.agrees === false ? 'SUM_CHECK' : 'DAY_SUM', {
+          series: obis(profile),
+          day: new Date(from).toISOString().slice(0, 10),
+          ...sum,
+        }),
+      );
+      await store.commit({
+        meter: origin.meter,
+        profile: key,
+        state: { ...stored, summedTo: to },
+        entryClass: 1,
+        facts,
+      });
+    }
+  }
+}
+const modulusOf = ({ model }: MeterState): { readonly modulus?: bigint } =>
+  model.register_modulus === undefined ? {} : { modulus: BigInt(model.register_modulus) };
+
+/** Another meter than the one whose rows the series has so far: the change is said once, with its registers. */
+export function changeOfMeter(
+  house: RunnerSettings,
+  state: MeterState,
+  stored: SeriesState | undefined,
+  periodMs: number,
+): { readonly swap: NonNullable<SeriesState['swap']>; readonly fresh: boolean } | undefined {
+  const { origin, swap: told } = state.polled;
+  const fresh = stored?.serial !== undefined && stored.serial !== origin.serial;
+  if (!fresh) return stored?.swap && { swap: stored.swap, fresh: false };
+  const known = told && told.from === stored.serial ? told : undefined;
+  // Not told: it was at some time after the last row of the old one.
+  const at = known?.at ?? stored.newest?.end ?? house.clock.wall();
+  const boundary = Math.floor(at / periodMs) * periodMs;
+  const before = stored.newest?.end === boundary ? stored.newest.registers : undefined;
+  const { final = {}, first = {} } = known ?? {};
+  const registers = (all: Swap['final']) =>
+    Object.entries(all)
+      .map(([code, value]) => `${code} ${value}`)
+      .join(' ') || null;
+  state.saying.push(
+    gatewayEvent(house, state, 'SWAP', {
+      from: stored.serial,
+      to: origin.serial,
+      at: known ? iso(millis(at)) : null,
+      final: registers(final),
+      first: registers(first),
+    }),
+  );
+  return { swap: { at, from: stored.serial, final, first, before }, fresh: true };
+}
+
+/** The first interval after a change of the period begins at the last row of the old one. */
+function withBoundary(
+  house: RunnerSettings,
+  state: MeterState,
+  settings: PolledProfile,
+  slice: PlannedSlice,
+  rows: readonly LoadProfileRow[],
+): readonly LoadProfileRow[] {
+  const newest = settings.after && house.store.seriesState(state.polled.origin.meter, settings.after)?.newest;
+  if (!newest || newest.end !== slice.from || rows.some(({ end }) => end === slice.from)) return rows;
+  const registers = Object.entries(newest.registers);
+  const boundary: LoadProfileRow = {
+    start: null,
+    end: slice.from,
+    clock: null,
+    status: null,
+    channels: registers.map(([key]) => ({ key, scalerUnit: undefined })),
+    cells: registers.map(([, value]) => BigInt(value)),
+  };
+  return [boundary, ...rows];
+}
+
+/** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
+export async function settle(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  settings: PolledProfile,
+  layout: ProfileLayout,
+  slice: PlannedSlice,
+  rows: readonly LoadProfileRow[],
+  oldestKept: Millis | undefined,
+): Promise<void> {
+  const { clock, store, log } = house;
+  const { origin, powerLimitW } = state.polled;
+  const { periodMs } = settings;
+  const readAt = clock.wall();
+  const deviation = state.identity?.clockDeviationMs;
+  const meterNow = deviation === undefined ? later(readAt, -15 * 60_000) : later(readAt, deviation);
+  const { stored, since } = boundsOf(house, state, settings);
+  const swap = changeOfMeter(house, state, stored, periodMs);
+  const otherLayout = stored?.layout !== undefined && stored.layout !== layout.fingerprint;
+  // Said before any value of the new segment (R13).
+  if (otherLayout)
+    state.saying.push(
+      gatewayEvent(house, state, 'CONFIG_CHANGED', {
+        series: obis(settings.profile),
+        columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
+        before: stored.layout ?? null,
+        now: layout.fingerprint,
+      }),
+    );
+  const known = state.logs ?? store.meterLogs(origin.meter);
+  const accounted = accountFor({
+    origin,
+    series: obis(settings.profile),
+    // What the new meter recorded before it hung here is of another point.
+    rows: withBoundary(
+      house,
+      state,
+      settings,
+      slice,
+      swap ? rows.filter(({ end }) => end === null || end > swap.swap.at) : rows,
+    ),
+    from: slice.from,
+    to: slice.to,
+    periodMs,
+    openAfter: later(meterNow, -graceMs),
+    readAt,
+    clockDeviationMs: deviation,
+    clockTrust: house.clockTrust(),
+    known: await store.marks(origin.meter, slice.key, slice.from, slice.to),
+    oldestKept,
+    ...modulusOf(state),
+    powerLimitW,
+    dark: known.dark,
+    clockSets: (known.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
+    newSegment: otherLayout || swap?.fresh === true,
+    ...(swap && { swap: swap.swap }),
+  });
+  // The line may fail here: what is to be said is taken only when nothing stands between it and the store.
+  const reading = await dailyReading(house, state, session, layout, readAt);
+  const said = state.saying.splice(0);
+  const { logs } = state;
+  state.logs = undefined;
+  const facts: Fact[] = [...said, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])];
+  const coverage = withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo);
+  const before = stored?.exceptions ?? [];
+  const standing = accounted.kept.flatMap(([from, to]) =>
+    before.flatMap(([start, end, kind]): Exception[] =>
+      start < to && end > from ? [[Math.max(start, from), Math.min(end, to), kind]] : [],
+    ),
+  );
+  const exceptions = withExceptions(before, slice.from, accounted.coveredTo, [...accounted.exceptions, ...standing]);
+  try {
+    await store.commit({
+      meter: origin.meter,
+      profile: slice.key,
+      state: {
+        since,
+        periodMs,
+        ...(stored?.until !== undefined && { until: stored.until }),
+        ...(stored?.summedTo !== undefined && { summedTo: stored.summedTo }),
+        coverage,
+        exceptions,
+        layout: layout.fingerprint,
+        serial: origin.serial,
+        ...newestOf(stored, rows, periodMs, swap?.fresh === true),
+        ...(swap && { swap: swap.swap }),
+      },
+      entryClass: slice.live ? 0 : 1,
+      facts,
+      marks: accounted.marks,
+      ...(logs && { logs }),
+      ...(state.quarantine && { quarantine: state.quarantine }),
+    });
+  } catch (error) {
+    state.saying.unshift(...said);
+    state.logs = logs;
+    throw error;
+  }
+  state.intervalsRead += accounted.blocks.reduce((count, block) => count + block.count, 0);
+  if (accounted.coveredTo < slice.to) {
+    // The newest row is not written yet: come back shortly, without pressing.
+    // The meter's own clock says when it will be; a clock that is far behind must not be asked every few seconds.
+    const dueMs = slice.to + graceMs - meterNow;
+    state.notBefore = later(clock.now(), Math.min(longestRowWaitMs, Math.max(shortestRowWaitMs, dueMs)));
+    log.info({ meter: origin.meter, until: iso(slice.to) }, 'newest row is not there yet');
+  }
+}
+
+/** Registers and clock, once a day: what the display shows, beside the series. */
+export async function dailyReading(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  layout: ProfileLayout,
+  readAt: Millis,
+): Promise<Fact | undefined> {
+  const { clock } = house;
+  if (state.readingAt !== undefined && clock.now() - state.readingAt < readingEveryMs) return undefined;
+  return readingNow(house, state, session, layout, readAt);
+}
+
+export async function readingNow(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  layout: ProfileLayout,
+  readAt: Millis,
+): Promise<ReadingFact> {
+  const registers = await readRegisters(session, layout);
+  state.readingAt = house.clock.now();
+  const disconnector = state.identity?.disconnector;
+  const deviation = state.identity?.clockDeviationMs;
+  return {
+    kind: 'reading',
+    ...state.polled.origin,
+    readAt: iso(readAt),
+    registers: Object.fromEntries(
+      [...registers].map(([name, raw]) => {
+        const scalerUnit = layout.scalers.get(name);
+        return [
+          obis(name),
+          {
+            raw: integerJson(raw),
+            scaler: scalerUnit?.scaler ?? null,
+            unit: scalerUnit ? unitName(scalerUnit.unit) : null,
+          },
+        ];
+      }),
+    ),
+    clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
+    ...(disconnector && { disconnector }),
+  };
+}
+
+/** Around each adjustment of the clock what was read before it is read again. */
+export async function readAdjusted(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const { store } = house;
+  const stamps = state.adjustedAt.slice(-adjustmentsMost);
+  for (const settings of state.polled.profiles) {
+    const { key, periodMs } = settings;
+    const { until } = boundsOf(house, state, settings);
+    if (until !== undefined && until <= house.clock.wall()) continue;
+    const slots = new Set(stamps.map((at) => Math.floor(at / periodMs) * periodMs));
+    for (const slot of slots) {
+      const coverage = store.seriesState(state.polled.origin.meter, key)?.coverage ?? [];
+      const covered = coverage.find(([from, to]) => from < slot + 2 * periodMs && to > slot - periodMs);
+      if (!covered) continue;
+      const from = millis(Math.max(covered[0], slot - periodMs));
+      const to = millis(Math.min(covered[1], slot + 2 * periodMs));
+      await readSlice(house, state, session, { key, from, to, live: true });
+    }
+  }
+  // A session that fails half-way reads them in the next one.
+  state.adjustedAt = [];
+}

@@ -1,0 +1,132 @@
+/** What the gateway says of the meters of a line that answer or do not (R23 to R26). */
+import { messageOf } from '../base/errors.ts';
+import { iso, type Millis, millis } from '../base/time.ts';
+import type { EventFact } from '../reading/facts.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
+import { gatewayEvent } from './series.ts';
+
+/** What is known of a line and its meters. */
+export interface Line {
+  readonly states: ReadonlyMap<string, MeterState>;
+  /** Silent meters may not have the line before (monotonic). */
+  silentNotBefore: Millis;
+  busFaultTold: boolean;
+}
+
+/** What changed in the verdicts is an event: for each meter, or one for the bus (R23, R24, R25). */
+export async function tellReachability(house: RunnerSettings, line: Line): Promise<void> {
+  const { clock, store, log } = house;
+  const verdicts = judged(house, line);
+  const all = [...line.states.values()];
+  const busFault = all.length > 1 && [...verdicts.values()].every((verdict) => verdict === 'BUS_FAULT');
+  const wall = clock.wall();
+  const commit = async (meter: string, event: EventFact): Promise<void> => {
+    try {
+      await store.commit({ meter, entryClass: 0, facts: [event] });
+    } catch (error) {
+      // It is told with the next change; the status shows it all the while.
+      log.error({ meter, error: messageOf(error) }, 'verdict not stored');
+    }
+  };
+  if (busFault !== line.busFaultTold) {
+    line.busFaultTold = busFault;
+    if (!busFault) {
+      // The line is back: everybody is asked again soon, and judged anew.
+      line.silentNotBefore = clock.now();
+      for (const state of all) {
+        if (state.failures === 0) continue;
+        state.failures = 1;
+        state.notBefore = clock.now();
+      }
+    }
+    const at = iso(wall);
+    await commit('_', {
+      kind: 'event',
+      meter: '_',
+      point: '',
+      serial: '',
+      source: 'gateway',
+      log: null,
+      code: null,
+      name: busFault ? 'BUS_FAULT' : 'BUS_ANSWERS',
+      at,
+      occurrence: 0,
+      detail: { port: house.name, meters: all.length },
+      readAt: at,
+    });
+  }
+  // Whose fault it is shows only when the neighbours have been asked as well.
+  const newestSuccess = Math.max(0, ...all.map(({ lastSuccess }) => lastSuccess ?? 0));
+  for (const state of all) {
+    const { meter } = state.polled.origin;
+    const verdict = verdicts.get(meter) as Verdict;
+    if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || verdict === state.told) continue;
+    if (!answers(verdict)) {
+      const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? 0);
+      if (isSilent(verdict) && (state.failures < 2 || !neighbourAnswers)) continue;
+      state.toldSilent = isSilent(verdict);
+      await commit(
+        meter,
+        gatewayEvent(house, state, verdict, {
+          state: isSilent(verdict) ? 'UNREACHABLE' : 'FAULT',
+          lastSeen: state.lastSuccess === undefined ? null : iso(state.lastSuccess),
+          failures: state.failures,
+          confidence: state.failures >= 4 ? 'high' : 'medium',
+          evidence: state.lastError?.code ?? null,
+        }),
+      );
+    } else if (state.told !== 'UNKNOWN' || verdict !== 'REACHABLE') {
+      await commit(
+        meter,
+        gatewayEvent(house, state, verdict, {
+          state: 'REACHABLE',
+          before: state.told,
+          controlState: state.identity?.disconnector?.control ?? null,
+        }),
+      );
+    }
+    state.told = verdict;
+  }
+  for (const state of all) {
+    if (state.failures > 0 || state.silentSince === undefined) continue;
+    const { meter } = state.polled.origin;
+    const since = state.silentSince;
+    // Before the first failure everything may have been well since the last poll that succeeded.
+    const from = state.lastSuccessBefore ?? since;
+    const span = store.meterLogs(meter).dark.findLast(([down, up]) => down < wall && up > from);
+    state.silentSince = undefined;
+    state.lastSuccessBefore = undefined;
+    // Of a fault of the bus one event was told, and one tells its end.
+    const toldSilent = state.toldSilent;
+    state.toldSilent = false;
+    if (!toldSilent) continue;
+    await commit(
+      meter,
+      span
+        ? gatewayEvent(house, state, 'MAINS_OFF', { from: iso(millis(span[0])), to: iso(millis(span[1])) })
+        : gatewayEvent(house, state, 'COMM_FAULT', { from: iso(since), to: iso(wall) }),
+    );
+  }
+}
+
+export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> {
+  const { store } = house;
+  const sum = (state: MeterState) => state.recent.reduce((total, one) => total + one.damaged, 0);
+  return judge(
+    new Map<string, Observation>(
+      [...line.states].map(([meter, state]) => [
+        meter,
+        {
+          lastSuccess: state.lastSuccess,
+          failures: state.failures,
+          lastError: state.lastError?.code,
+          damaged: sum(state),
+          sessions: state.recent.length,
+          supplyOff: state.identity?.disconnector && !state.identity.disconnector.output,
+          powerDown: store.meterLogs(meter).lastPower === 'down',
+        },
+      ]),
+    ),
+  );
+}
