@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, statSync, readdirSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dayMs, iso, millis } from '../src/base/time.ts';
-import { stateFolder } from '../src/main/level-database.ts';
+import { stateFolder } from '../src/main/state-folder.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { hashOf, type Exception } from '../src/reading/ledger.ts';
 import { hashed } from '../src/simulator/random.ts';
@@ -22,7 +22,7 @@ const gateway = new URL('../dist/main/main.js', import.meta.url).pathname;
 const state = join(directory, 'state');
 
 const folder = await stateFolder(state, Date.now());
-const store = await Store.open({ open: () => folder.open(), clock: systemClock, newEpoch: folder.epoch });
+const store = await Store.open({ ...folder.store, clock: systemClock });
 const fillFrom = performance.now();
 for (let i = 0; i < meters; i++) {
   // Some outages, some missing rows, some uncertain hours, as the field has them.

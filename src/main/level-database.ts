@@ -1,6 +1,4 @@
-/** LevelDB behind the store's Database, with the rules that its failures taught us (see README, durability). */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** LevelDB behind the store's Database. */
 import { Level } from 'level';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Database } from '../store/database.ts';
@@ -9,21 +7,26 @@ interface LevelError extends Error {
   readonly code?: string;
   readonly cause?: LevelError;
 }
+/** The disk or the machine, not the files: nothing is to be repaired, and a repair would make it worse. */
+const notTheFiles =
+  /No space left|Input\/output error|Read-only file system|Permission denied|Too many open files|Cannot allocate|quota/i;
+const options = { keyEncoding: 'utf8', valueEncoding: 'view' } as const;
 
-async function openLevel(path: string, createIfMissing: boolean): Promise<Database> {
-  const level = new Level<string, Uint8Array>(path, { createIfMissing, keyEncoding: 'utf8', valueEncoding: 'view' });
+/** Failures: `store-locked`, `store-failed` (the disk), `store-damaged` (the files). */
+export async function openLevel(path: string, createIfMissing: boolean): Promise<Database> {
+  const level = new Level<string, Uint8Array>(path, { createIfMissing, ...options });
   try {
     await level.open();
   } catch (error) {
     const { cause } = error as LevelError;
     const why = messageOf(cause ?? error);
     if (cause?.code === 'LEVEL_LOCKED') throw new Failure('store-locked', `${path} is open in another process`);
-    if (/does not exist|No such file/.test(why)) throw new Failure('store-missing', `${path}: ${why}`);
+    if (notTheFiles.test(why)) throw new Failure('store-failed', `${path} does not open: ${why}`);
     throw new Failure('store-damaged', `${path} does not open: ${why}`);
   }
   return {
     get: (key) => level.get(key),
-    batch: (operations, options) => level.batch([...operations], options),
+    batch: (operations, settings) => level.batch([...operations], settings),
     range: async (gte, lt, limit) => {
       const iterator = level.iterator({ gte, lt, limit });
       try {
@@ -42,66 +45,76 @@ async function openLevel(path: string, createIfMissing: boolean): Promise<Databa
   };
 }
 
-export interface Folder {
-  readonly epoch: number;
-  readonly created: boolean;
-  open(): Promise<Database>;
-  openCounters(): Promise<Database>;
-  logDamage(): readonly string[];
+export interface Range {
+  readonly gte: string;
+  readonly lt: string;
+}
+/** All keys, cut where their beginnings change: damage in one range leaves the others whole. */
+export const keyRanges: readonly Range[] = ['', 'c/', 'd/', 'e/', 'k/', 'm/', 'o/0', 'o/1', 'q/', 's/'].map(
+  (gte, i, all) => ({ gte, lt: all[i + 1] ?? '\u{10ffff}' }),
+);
+const step = 500;
+
+/** Hands over what reads, from one end up to what does not. Returns whether that was all. */
+async function walk(
+  level: Level<string, Uint8Array>,
+  range: Range,
+  direction: 'forward' | 'reverse',
+  take: (pairs: [string, Uint8Array][]) => Promise<void>,
+): Promise<boolean> {
+  const iterator = level.iterator({ ...range, reverse: direction === 'reverse' });
+  try {
+    for (let pairs = await iterator.nextv(step); pairs.length > 0; pairs = await iterator.nextv(step))
+      await take(pairs);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await iterator.close();
+  }
 }
 
-/**
- * The state directory. A marker file, written once and synced, says that the store was created; from then on LevelDB is
- * never allowed to create one, because it would replace a damaged store by an empty one without a word.
- */
-export async function stateFolder(directory: string, now: number): Promise<Folder> {
-  const marker = join(directory, 'provisioned.json');
-  const paths = { store: join(directory, 'store'), counters: join(directory, 'counters') };
-  let created = false;
-  let epoch = Math.floor(now / 1000);
+/** Whether everything reads. */
+export async function readAll(path: string): Promise<boolean> {
+  const level = new Level<string, Uint8Array>(path, { createIfMissing: false, ...options });
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o750 });
-    if (existsSync(marker)) {
-      epoch = (JSON.parse(readFileSync(marker, 'utf8')) as { epoch: number }).epoch;
-      if (!Number.isSafeInteger(epoch)) throw new Error(`${marker} holds no epoch`);
-    }
-  } catch (error) {
-    throw new Failure('store-failed', messageOf(error));
+    await level.open();
+    return await walk(level, { gte: '', lt: '\u{10ffff}' }, 'forward', () => Promise.resolve());
+  } finally {
+    await level.close();
   }
-  if (existsSync(marker)) {
-    for (const path of Object.values(paths)) {
-      if (!existsSync(join(path, 'CURRENT'))) {
-        throw new Failure(
-          'store-missing',
-          `${path} has no CURRENT, although ${marker} says that the store was created`,
+}
+
+/** Repairs `from` by LevelDB's own means and copies into `to` what can be read of it then. Returns whether that was all. */
+export async function salvage(
+  from: string,
+  to: string,
+  ranges: readonly Range[],
+  directions: readonly ('forward' | 'reverse')[],
+): Promise<boolean> {
+  // Level's types leave it out.
+  await (Level as unknown as { repair(location: string): Promise<void> }).repair(from);
+  const source = new Level<string, Uint8Array>(from, { createIfMissing: false, ...options });
+  const target = new Level<string, Uint8Array>(to, options);
+  let whole = true;
+  await source.open();
+  try {
+    await target.open();
+    for (const range of ranges) {
+      let read = false;
+      for (const direction of directions) {
+        if (read) break;
+        read = await walk(source, range, direction, (pairs) =>
+          target.batch(pairs.map(([key, value]) => ({ type: 'put', key, value }))),
         );
+        if (!read) whole = false;
       }
     }
-  } else {
-    for (const path of Object.values(paths)) {
-      if (existsSync(path) && existsSync(join(path, 'CURRENT'))) continue;
-      await (await openLevel(path, true)).close();
-    }
-    writeFileSync(marker, `${JSON.stringify({ epoch, created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
-    for (const path of [marker, directory]) {
-      const file = openSync(path, 'r');
-      fsyncSync(file);
-      closeSync(file);
-    }
-    created = true;
+    // The last write brings all before it to the disk.
+    await target.batch([{ type: 'del', key: ' ' }], { sync: true });
+  } finally {
+    await source.close();
+    await target.close();
   }
-  return {
-    epoch,
-    created,
-    open: () => openLevel(paths.store, false),
-    openCounters: () => openLevel(paths.counters, false),
-    logDamage: () => {
-      try {
-        const lines = readFileSync(join(paths.store, 'LOG'), 'utf8').split('\n');
-        return lines.filter((line) => /dropping|Corruption|ignoring error/.test(line)).slice(0, 20);
-      } catch {
-        return [];
-      }
-    },
-  };
+  return whole;
 }

@@ -14,7 +14,7 @@ import { answers } from '../schedule/reachability.ts';
 import { serveStatus } from '../status/local-server.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
-import { stateFolder } from './level-database.ts';
+import { stateFolder } from './state-folder.ts';
 import { kernelTime } from './kernel-time.ts';
 import { openLog } from './logger.ts';
 import { openNotifier } from './notifier.ts';
@@ -25,6 +25,7 @@ export const version: string = (
 ).version;
 /** SIGTERM to exit, at most; the house drains in less. */
 const stopLimitMs = 4700;
+const settledAfterMs = 24 * 3_600_000;
 
 function secret(reference: string): Uint8Array {
   if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));
@@ -56,27 +57,27 @@ export async function run(configPath: string): Promise<number> {
   }
   const notifier = await openNotifier();
   const folder = await stateFolder(config.gateway.state_directory, Date.now());
+  const store = await Store.open({ ...folder.store, clock: systemClock });
   log.info(
-    { directory: config.gateway.state_directory, epoch: folder.epoch, created: folder.created },
+    { directory: config.gateway.state_directory, epoch: store.epoch, created: folder.created },
     'state directory',
   );
-  const store = await Store.open({
-    open: () => folder.open(),
-    clock: systemClock,
-    newEpoch: folder.epoch,
-    logDamage: () => folder.logDamage(),
-  });
   const { damage } = await store.status();
   if (damage.quarantined + damage.missing + damage.log.length > 0)
     log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
 
-  const countersDatabase = await folder.openCounters();
+  const counters = await folder.openCounters();
+  if (counters.lost)
+    log.error(
+      {},
+      'the invocation counters were damaged; each meter with keys is asked for its own before the first use',
+    );
   const time = kernelTime(config.gateway.state_directory, () => Date.now());
   const world: World = {
     clock: systemClock,
     log,
     store,
-    counters: new Counters(countersDatabase),
+    counters: new Counters(counters.database, { lost: counters.lost }),
     models: meterModels(),
     version,
     boot: randomUUID(),
@@ -121,6 +122,8 @@ export async function run(configPath: string): Promise<number> {
     every,
   );
 
+  // Up for long: whatever ended it next is not what ended it before.
+  setTimeout(() => folder.settled(), settledAfterMs).unref();
   let stopping = false;
   let finish: (code: number) => void = () => {};
   const finished = new Promise<number>((resolve) => {
@@ -179,7 +182,8 @@ export async function run(configPath: string): Promise<number> {
   clearInterval(timer);
   await closeStatus();
   await store.close();
-  await countersDatabase.close();
+  await counters.database.close();
+  if (code === 0) folder.settled();
   log.info({ code }, 'stopped');
   return code;
 }

@@ -340,7 +340,7 @@ export class PortRunner {
   ): Promise<CipheringSettings> {
     const { clock, counters, log } = this.settings;
     let atLeast = 0;
-    if (state.askCounter) {
+    if (state.askCounter || !(await counters.known(security.counterName))) {
       const asking = new Session(port, clock, { ...access, client: publicClient, auth: 'none', secret: undefined });
       try {
         await asking.connect();

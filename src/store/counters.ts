@@ -15,8 +15,24 @@ export class Counters {
   private readonly database: Database;
   private readonly leases = new Map<string, { next: number; end: number }>();
 
-  constructor(database: Database) {
+  /** Counters may have been used of which the database no longer tells. */
+  private readonly lost: boolean;
+
+  constructor(database: Database, { lost = false }: { readonly lost?: boolean } = {}) {
     this.database = database;
+    this.lost = lost;
+  }
+
+  private async reserved(key: string): Promise<number | undefined> {
+    const raw = await this.database.get(`c/${key}`);
+    const record = raw && decodeRecord(`c/${key}`, raw);
+    if (record) return (record.body as { reserved: number }).reserved;
+    return raw || this.lost ? undefined : 0;
+  }
+
+  /** Whether it is known which values were used: where not, the meter must be asked first. */
+  async known(key: string): Promise<boolean> {
+    return this.leases.has(key) || (await this.reserved(key)) !== undefined;
   }
 
   /** The next value that a lease will give; undefined where none was leased since the start. */
@@ -31,17 +47,17 @@ export class Counters {
   async lease(key: string, count: number, atLeast = 0): Promise<() => number> {
     let lease = this.leases.get(key);
     if (!lease || lease.end - lease.next < count || lease.next < atLeast) {
-      const raw = await this.database.get(`c/${key}`);
-      const record = raw && decodeRecord(raw);
+      const stored = lease || atLeast > 0 ? ((await this.reserved(key)) ?? 0) : await this.reserved(key);
       // A counter of unknown value must not be used: a repeated one gives the key away.
-      if (raw && !record) {
-        throw new Failure('store-damaged', `invocation counter ${key} is damaged; read the meter's own and raise it`);
-      }
-      const stored = record ? (record.body as { reserved: number }).reserved : 0;
+      if (stored === undefined)
+        throw new Failure(
+          'store-damaged',
+          `invocation counter ${key} is not known; the meter's own must be read first`,
+        );
       const start = Math.max(lease?.next ?? stored, atLeast);
       const end = Math.max(stored, start + Math.max(blockSize, count));
       if (end > counterLimit) throw new Failure('store-failed', `invocation counter ${key} is used up: change the key`);
-      const value = encodeRecord({ sequence: end, body: { reserved: end } });
+      const value = encodeRecord(`c/${key}`, { sequence: end, body: { reserved: end } });
       await this.database.batch([{ type: 'put', key: `c/${key}`, value }], { sync: true });
       lease = { next: start, end };
       this.leases.set(key, lease);

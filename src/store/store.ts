@@ -10,9 +10,9 @@
  *   q/<key>                    damaged records, kept for inspection
  */
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Clock, dayMs, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import type { Coverage } from '../reading/coverage.ts';
-import type { Fact, Integer } from '../reading/facts.ts';
+import type { EventFact, Fact, Integer } from '../reading/facts.ts';
 import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
 import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
@@ -102,13 +102,19 @@ export interface StoreStatus {
   readonly damage: Damage;
 }
 export interface StoreSettings {
-  /** Opens the database; called again after an I/O error. */
-  readonly open: () => Promise<Database>;
+  /** Opens the database; called again after an I/O error, and with what is broken where its files do not read. */
+  readonly open: (broken?: string) => Promise<Database>;
   readonly clock: Clock;
-  /** The epoch of a new store; an old one keeps its own. */
+  /** The epoch of a new store; an old one keeps its own while its numbers are known. */
   readonly newEpoch: number;
-  /** Lines of LevelDB's LOG that tell of damage, since it was opened. */
-  readonly logDamage?: () => readonly string[];
+  /** What was found damaged, or repaired, since the database was opened. */
+  readonly damageFound?: () => readonly string[];
+  /** What was stored last, kept outside of the database: tells a store that fell behind. */
+  readonly checkpoint?: { read(): Checkpoint | undefined; write(checkpoint: Checkpoint): void };
+}
+export interface Checkpoint {
+  readonly epoch: number;
+  readonly nextSequence: number;
 }
 interface Meta {
   readonly epoch: number;
@@ -117,6 +123,8 @@ interface Meta {
   readonly acknowledged: number;
   /** Entries up to `acknowledged` that the head-end refused: they stay and are sent again. */
   readonly kept: readonly number[];
+  /** Series and logs of meters: records that must be there. */
+  readonly records?: number;
   /** Pages of marks written before this sequence are not believed: what they tell of may have been lost. */
   readonly forgotten?: number;
 }
@@ -128,6 +136,10 @@ const outboxKey = (entryClass: EntryClass, sequence: number): string =>
 const pageKey = (meter: string, profile: string, day: number): string =>
   `d/${meter}/${profile}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
 const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
+/** LevelDB read something that cannot be right: opening once more does not mend it. */
+const isCorruption = (error: unknown): boolean =>
+  (error as { code?: unknown }).code === 'LEVEL_CORRUPTION' ||
+  /corrupt|Invalid argument|No such file|truncated|bad block|not an sstable/i.test(messageOf(error));
 const scanStep = 500;
 const releaseStep = 100;
 const reopenPauseMs = 2000;
@@ -141,6 +153,8 @@ export class Store {
   private pendingCount = 0;
   private writing: Promise<unknown> = Promise.resolve();
   private failure: string | undefined;
+  /** The files themselves are broken: the next opening repairs them. */
+  private broken: string | undefined;
   private reopenAt: Millis = millis(0);
   private damage: Damage = { quarantined: 0, missing: 0, log: [] };
   private committed: (() => void) | undefined;
@@ -153,16 +167,21 @@ export class Store {
 
   static async open(settings: StoreSettings): Promise<Store> {
     const store = new Store(settings);
-    store.database = await settings.open();
-    try {
-      await store.load();
-    } catch (error) {
-      await store.database.close().catch(() => {});
-      throw error instanceof Failure
-        ? error
-        : new Failure('store-damaged', `the store does not read: ${messageOf(error)}`);
+    let broken: string | undefined;
+    for (;;) {
+      store.database = await settings.open(broken);
+      try {
+        await store.load();
+        return store;
+      } catch (error) {
+        await store.database.close().catch(() => {});
+        if (error instanceof Failure) throw error;
+        // Files that open and do not read are repaired once.
+        if (broken !== undefined || !isCorruption(error))
+          throw new Failure('store-failed', `the store does not read: ${messageOf(error)}`);
+        broken = messageOf(error);
+      }
     }
-    return store;
   }
 
   /** Called after each commit, for the outbox. One listener. */
@@ -214,9 +233,17 @@ export class Store {
         throw new Failure('busy', 'other intervals were stored meanwhile');
       const first = this.meta.nextSequence;
       const said = commit.quarantine ? 0 : commit.facts.length;
-      const meta: Meta = { ...this.meta, nextSequence: first + said };
-      const storedAt = this.settings.clock.wall();
       const { meter, profile, state, marks = [], quarantine } = commit;
+      const stale = quarantine ? undefined : this.stale(marks);
+      const logs = [...(commit.logs ? [[meter, commit.logs] as const] : []), ...(stale ? [['_', stale] as const] : [])];
+      const series = profile !== undefined && state ? seriesKey(meter, profile) : undefined;
+      const records =
+        this.series.size +
+        this.logs.size +
+        (series === undefined || this.series.has(series) ? 0 : 1) +
+        logs.filter(([name]) => !this.logs.has(name)).length;
+      const meta: Meta = { ...this.meta, nextSequence: first + said, records };
+      const storedAt = this.settings.clock.wall();
       const held = quarantine
         ? commit.facts.map((fact, i): Operation => {
             const key = `k/${quarantine.meter}/${quarantine.serial}/${storedAt}-${String(i).padStart(4, '0')}`;
@@ -228,8 +255,6 @@ export class Store {
         operations.push(...(await this.pages(database, meter, profile, marks, meta.nextSequence)));
         operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
       }
-      const stale = quarantine ? undefined : this.stale(marks);
-      const logs = [...(commit.logs ? [[meter, commit.logs] as const] : []), ...(stale ? [['_', stale] as const] : [])];
       for (const [name, one] of logs) operations.push(this.put(`e/${name}`, meta.nextSequence, one));
       operations.push(this.put(metaKey, meta.nextSequence, meta));
       await database.batch(operations, { sync: true });
@@ -238,6 +263,7 @@ export class Store {
       this.meta = meta;
       this.pendingCount += said;
       if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
+      this.tellCheckpoint();
     });
     this.committed?.();
   }
@@ -269,13 +295,13 @@ export class Store {
       const all = new Map((await this.page(database, key, day)).map((mark) => [mark.start, mark]));
       for (const mark of fresh) all.set(mark.start, mark);
       const sorted = [...all.values()].toSorted((a, b) => a.start - b.start);
-      operations.push({ type: 'put', key, value: sealed(sequence, encodeMarks(sorted, day)) });
+      operations.push({ type: 'put', key, value: sealed(key, sequence, encodeMarks(sorted, day)) });
     }
     return operations;
   }
   private async page(database: Database, key: string, day: number): Promise<Mark[]> {
     const raw = await database.get(key);
-    const opened = raw && unsealed(raw);
+    const opened = raw && unsealed(key, raw);
     // A damaged page: nothing is known, so everything is said again.
     if (!opened) return [];
     const marks = decodeMarks(opened.content, day);
@@ -324,7 +350,7 @@ export class Store {
     for (let after = 'k/'; ; ) {
       const pairs = await this.guarded(() => database.range(after, 'k/~', scanStep));
       for (const [key, value] of pairs) {
-        const record = decodeRecord(value);
+        const record = decodeRecord(key, value);
         const [, meter = '', serial = ''] = key.split('/');
         // A damaged one was of no point, and the meter has it still.
         if (record) held.push({ key, meter, serial, fact: record.body as Fact });
@@ -372,6 +398,7 @@ export class Store {
         this.meta = meta;
         this.pendingCount += facts.length;
         released += facts.length;
+        this.tellCheckpoint();
       });
     }
     if (released > 0) this.committed?.();
@@ -381,7 +408,7 @@ export class Store {
     return facts.map((fact, i) => ({
       type: 'put',
       key: outboxKey(entryClass, first + i),
-      value: encodeRecord({ sequence: first + i, body: { storedAt, fact } }),
+      value: encodeRecord(outboxKey(entryClass, first + i), { sequence: first + i, body: { storedAt, fact } }),
     }));
   }
 
@@ -392,23 +419,31 @@ export class Store {
       database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, limit),
     );
     const entries: OutboxEntry[] = [];
+    const strays: { key: string; value: Uint8Array }[] = [];
     for (const [key, value] of pairs) {
-      const record = decodeRecord(value);
+      const record = decodeRecord(key, value);
       const sequence = Number(key.slice(4));
       if (record && record.sequence === sequence) {
         const { storedAt, fact } = record.body as { storedAt: number; fact: Fact };
         entries.push({ sequence, entryClass, storedAt, fact });
-      } else {
-        await this.replaceDamaged([{ sequence, entryClass, value }]);
-        entries.push({
-          sequence,
-          entryClass,
-          storedAt: this.settings.clock.wall(),
-          fact: { kind: 'void', cause: 'STORE_DAMAGED' },
-        });
-      }
+      } else strays.push({ key, value });
     }
-    return entries;
+    if (strays.length === 0) return entries;
+    await this.exclusive(async () => {
+      const absent = strays.map(({ key }) => Number(key.slice(4))).filter(Number.isSafeInteger);
+      this.pendingCount -= absent.length;
+      await this.replaceDamaged(absent, strays);
+      await this.readAgain({
+        found: null,
+        damagedRecords: strays.length,
+        missingRecords: 0,
+        epochBefore: this.meta.epoch,
+        epoch: this.meta.epoch,
+        lostFrom: absent[0] ?? null,
+        lostTo: absent.at(-1) ?? null,
+      });
+    });
+    return this.outbox(entryClass, after, limit);
   }
 
   /**
@@ -454,7 +489,7 @@ export class Store {
   }
 
   private put(key: string, sequence: number, body: unknown): Operation {
-    return { type: 'put', key, value: encodeRecord({ sequence, body }) };
+    return { type: 'put', key, value: encodeRecord(key, { sequence, body }) };
   }
 
   /** One writer at a time, in order of the calls. */
@@ -478,6 +513,7 @@ export class Store {
     } catch (error) {
       if (error instanceof Failure) throw error;
       this.failure = messageOf(error);
+      this.broken = isCorruption(error) ? this.failure : undefined;
       this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
       const { database } = this;
       this.database = undefined;
@@ -492,103 +528,170 @@ export class Store {
       throw new Failure('store-failed', `store: ${this.failure ?? 'closed'}`);
     this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
     try {
-      this.database = await this.settings.open();
+      this.database = await this.settings.open(this.broken);
       await this.load();
+      this.broken = undefined;
       return this.database;
     } catch (error) {
       this.failure = messageOf(error);
+      if (isCorruption(error)) this.broken = this.failure;
+      const { database } = this;
+      this.database = undefined;
+      await database?.close().catch(() => {});
       throw error instanceof Failure ? error : new Failure('store-failed', `store: ${this.failure}`);
     }
   }
 
-  /** Reads all state and checks that the outbox is whole: every sequence after the acknowledged one must be there. */
+  /**
+   * Reads all state and checks that nothing of it is missing: every sequence after the acknowledged one must be there, and
+   * what the checkpoint tells. Where numbers may have been given that nobody knows, a new epoch begins.
+   */
   private async load(): Promise<void> {
     const database = this.database as Database;
     const raw = await database.get(metaKey);
-    const meta = raw && decodeRecord(raw);
-    const sequences = new Map<number, { entryClass: EntryClass; value: Uint8Array | undefined }>();
-    let highest = 0;
-    for (const entryClass of [0, 1] as const) {
-      let after = 0;
-      for (;;) {
-        const pairs = await database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, scanStep);
-        if (pairs.length === 0) break;
-        for (const [key, value] of pairs) {
-          const sequence = Number(key.slice(4));
-          after = sequence;
-          highest = Math.max(highest, sequence);
-          const record = decodeRecord(value);
-          sequences.set(sequence, { entryClass, value: record?.sequence === sequence ? undefined : value });
-        }
-      }
+    const known = raw && (decodeRecord(metaKey, raw)?.body as Meta | undefined);
+    const told = this.settings.checkpoint?.read();
+    const { entries, strays } = await this.scanOutbox(database);
+    const sequences = [...entries.keys()].toSorted((one, other) => one - other);
+    const [lowest, highest] = [sequences[0], sequences.at(-1) ?? 0];
+    const fresh = raw === undefined && told === undefined && sequences.length === 0;
+    const numbersLost =
+      known === undefined
+        ? !fresh
+        : known.nextSequence <= highest ||
+          (told !== undefined &&
+            (told.epoch > known.epoch || (told.epoch === known.epoch && told.nextSequence > known.nextSequence)));
+    if (known && !numbersLost) this.meta = known;
+    else {
+      const earlier = [known?.epoch, told?.epoch].flatMap((epoch) => (epoch === undefined ? [] : [epoch + 1]));
+      const nextSequence = highest + 1;
+      const acknowledged = (lowest ?? nextSequence) - 1;
+      const epoch = Math.max(this.settings.newEpoch, ...earlier);
+      this.meta = { epoch, nextSequence, acknowledged, kept: [] };
     }
-    this.meta = meta
-      ? (meta.body as Meta)
-      : { epoch: this.settings.newEpoch, nextSequence: highest + 1, acknowledged: 0, kept: [] };
-    const metaDamaged = (raw !== undefined && !meta) || this.meta.nextSequence <= highest;
-    if (metaDamaged) this.meta = { ...this.meta, nextSequence: highest + 1 };
     this.series = new Map();
-    let seriesDamaged = 0;
+    const unreadable: string[] = [];
     for (const [key, value] of await database.range('s/', 's/~', 100_000)) {
-      const record = decodeRecord(value);
+      const record = decodeRecord(key, value);
       if (record) this.series.set(key, record.body as SeriesState);
-      else seriesDamaged++;
+      else unreadable.push(key);
     }
     this.logs = new Map();
     for (const [key, value] of await database.range('e/', 'e/~', 100_000)) {
-      const record = decodeRecord(value);
+      const record = decodeRecord(key, value);
       // Damaged: the logs are read from their beginning; the head-end knows an event by log, stamp, code and occurrence.
       if (record) this.logs.set(key.slice(2), record.body as MeterLogs);
+      else unreadable.push(key);
     }
-    const broken: { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[] = [];
-    for (const [sequence, { entryClass, value }] of sequences) if (value) broken.push({ sequence, entryClass, value });
-    if (meta) {
-      for (let sequence = this.meta.acknowledged + 1; sequence < this.meta.nextSequence; sequence++) {
-        if (!sequences.has(sequence)) broken.push({ sequence, entryClass: 1, value: undefined });
-      }
-      for (const sequence of this.meta.kept) {
-        if (!sequences.has(sequence)) broken.push({ sequence, entryClass: 1, value: undefined });
-      }
-    }
-    this.pendingCount = sequences.size + broken.filter(({ value }) => value === undefined).length;
-    const log = this.settings.logDamage?.() ?? [];
-    this.damage = { quarantined: 0, missing: 0, log };
-    if (broken.length > 0) await this.replaceDamaged(broken);
-    if (broken.length > 0 || metaDamaged || seriesDamaged > 0 || log.length > 0) await this.readAgain();
-    if (!raw || metaDamaged)
-      await database.batch([this.put(metaKey, this.meta.nextSequence, this.meta)], { sync: true });
+    const { acknowledged, nextSequence, kept } = this.meta;
+    const absent: number[] = [];
+    for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
+      if (!entries.has(sequence)) absent.push(sequence);
+    absent.push(...kept.filter((sequence) => sequence <= acknowledged && !entries.has(sequence)));
+    this.pendingCount = entries.size;
+    const found = this.settings.damageFound?.() ?? [];
+    this.damage = { quarantined: 0, missing: 0, log: found };
+    const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
+    if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
+    const damaged = absent.length + strays.length + unreadable.length + found.length > 0 || (numbersLost && !fresh);
+    if (damaged) {
+      await this.replaceDamaged(absent, strays);
+      await this.readAgain({
+        found: [...found, ...unreadable.map((key) => `${key}: damaged or lost`)].join('; ').slice(0, 500) || null,
+        damagedRecords: strays.length,
+        missingRecords: absent.length,
+        epochBefore: known?.epoch ?? told?.epoch ?? null,
+        epoch: this.meta.epoch,
+        lostFrom: numbersLost ? (known?.nextSequence ?? null) : (absent[0] ?? null),
+        lostTo: numbersLost && told ? told.nextSequence - 1 : (absent.at(-1) ?? null),
+      });
+    } else if (!known) await database.batch([this.put(metaKey, nextSequence, this.meta)], { sync: true });
+    this.tellCheckpoint();
   }
 
-  /** A damaged or vanished entry keeps its sequence number, so that the head-end can acknowledge past it. */
+  /** Entries that are whole, and what stands among them and is none. */
+  private async scanOutbox(
+    database: Database,
+  ): Promise<{ entries: Map<number, EntryClass>; strays: { key: string; value: Uint8Array }[] }> {
+    const entries = new Map<number, EntryClass>();
+    const strays: { key: string; value: Uint8Array }[] = [];
+    for (let after = 'o/'; ; ) {
+      const pairs = await database.range(after, 'o/~', scanStep);
+      for (const [key, value] of pairs) {
+        const [, entryClass, sequence] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
+        const record = sequence === undefined ? undefined : decodeRecord(key, value);
+        if (record && record.sequence === Number(sequence))
+          entries.set(record.sequence, Number(entryClass) as EntryClass);
+        else strays.push({ key, value });
+      }
+      const last = pairs.at(-1);
+      if (!last) return { entries, strays };
+      after = `${last[0]}\u0000`;
+    }
+  }
+
+  private tellCheckpoint(): void {
+    const { epoch, nextSequence } = this.meta;
+    this.settings.checkpoint?.write({ epoch, nextSequence });
+  }
+
+  /**
+   * Damaged records are kept for inspection; a number whose entry is damaged or has vanished keeps a place, so that the
+   * head-end can acknowledge past it.
+   */
   private async replaceDamaged(
-    broken: readonly { sequence: number; entryClass: EntryClass; value: Uint8Array | undefined }[],
+    absent: readonly number[],
+    strays: readonly { key: string; value: Uint8Array }[],
   ): Promise<void> {
+    const database = this.database as Database;
     const fact: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
     const storedAt = this.settings.clock.wall();
-    const operations: Operation[] = [];
-    for (const { sequence, entryClass, value } of broken) {
-      const key = outboxKey(entryClass, sequence);
-      if (value) operations.push({ type: 'put', key: `q/${key}`, value });
-      operations.push({ type: 'put', key, value: encodeRecord({ sequence, body: { storedAt, fact } }) });
-    }
-    await (this.database as Database).batch(operations, { sync: true });
-    const quarantined = broken.filter(({ value }) => value !== undefined).length;
+    const operations = strays.flatMap(({ key, value }): Operation[] => [
+      { type: 'put', key: `q/${key}`, value },
+      { type: 'del', key },
+    ]);
+    for (const sequence of absent) operations.push(this.put(outboxKey(1, sequence), sequence, { storedAt, fact }));
+    for (let at = 0; at < operations.length; at += scanStep)
+      await database.batch(operations.slice(at, at + scanStep), { sync: true });
+    this.pendingCount += absent.length;
     this.damage = {
       ...this.damage,
-      quarantined: this.damage.quarantined + quarantined,
-      missing: this.damage.missing + broken.length - quarantined,
+      quarantined: this.damage.quarantined + strays.length,
+      missing: this.damage.missing + absent.length,
     };
   }
 
-  /** What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. */
-  private async readAgain(): Promise<void> {
-    const operations: Operation[] = [];
+  /**
+   * What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. The
+   * damage is told as an event.
+   */
+  private async readAgain(detail: EventFact['detail']): Promise<void> {
+    const at = iso(this.settings.clock.wall());
+    const event: EventFact = {
+      kind: 'event',
+      meter: '_',
+      point: '',
+      serial: '',
+      source: 'gateway',
+      log: null,
+      code: null,
+      name: 'STORE_DAMAGED',
+      at,
+      occurrence: 0,
+      detail,
+      readAt: at,
+    };
+    const first = this.meta.nextSequence;
+    const operations = this.entries([event], 0, first, this.settings.clock.wall());
+    this.meta = { ...this.meta, nextSequence: first + 1 };
+    this.pendingCount++;
     for (const [key, state] of this.series) {
       const emptied: SeriesState = { ...state, coverage: [], exceptions: [] };
       this.series.set(key, emptied);
       operations.push(this.put(key, this.meta.nextSequence, emptied));
     }
-    this.meta = { ...this.meta, forgotten: this.meta.nextSequence };
+    const records = this.series.size + this.logs.size;
+    this.meta = { ...this.meta, forgotten: this.meta.nextSequence, records };
     operations.push(this.put(metaKey, this.meta.nextSequence, this.meta));
     await (this.database as Database).batch(operations, { sync: true });
   }

@@ -1,14 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { later } from '../../src/base/time.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { stateFolder } from '../../src/main/level-database.ts';
+import { stateFolder } from '../../src/main/state-folder.ts';
 import type { Fact } from '../../src/reading/facts.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
-import { type Commit, Store } from '../../src/store/store.ts';
+import { type Checkpoint, type Commit, Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 
@@ -29,8 +29,8 @@ const commit = (n: number, count = 1, entryClass: 0 | 1 = 0): Commit => ({
   entryClass,
   facts: Array.from({ length: count }, (_, i) => fact(n * 100 + i)),
 });
-const openTwin = (database: MemoryDatabase, logDamage?: () => string[]) =>
-  Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, ...(logDamage && { logDamage }) });
+const openTwin = (database: MemoryDatabase, damageFound?: () => string[]) =>
+  Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, ...(damageFound && { damageFound }) });
 const sequences = async (store: Store) => [
   ...(await store.outbox(0, 0, 1000)).map(({ sequence }) => sequence),
   ...(await store.outbox(1, 0, 1000)).map(({ sequence }) => sequence),
@@ -38,14 +38,14 @@ const sequences = async (store: Store) => [
 
 describe('records', () => {
   test('round trip; every flipped bit and every truncation is noticed', () => {
-    const octets = encodeRecord({ sequence: 123456789012, body: { a: [1, 'two', null] } });
-    expect(decodeRecord(octets)).toEqual({ sequence: 123456789012, body: { a: [1, 'two', null] } });
+    const octets = encodeRecord('k', { sequence: 123456789012, body: { a: [1, 'two', null] } });
+    expect(decodeRecord('k', octets)).toEqual({ sequence: 123456789012, body: { a: [1, 'two', null] } });
     for (let bit = 0; bit < octets.length * 8; bit++) {
       const damaged = Uint8Array.from(octets);
       damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
-      expect(decodeRecord(damaged), `bit ${bit}`).toBeUndefined();
+      expect(decodeRecord('k', damaged), `bit ${bit}`).toBeUndefined();
     }
-    for (let end = 0; end < octets.length; end++) expect(decodeRecord(octets.subarray(0, end))).toBeUndefined();
+    for (let end = 0; end < octets.length; end++) expect(decodeRecord('k', octets.subarray(0, end))).toBeUndefined();
   });
 });
 
@@ -103,8 +103,14 @@ describe('the store on a twin', () => {
     damaged[20] = (damaged[20] as number) ^ 1;
     database.data.set(key, damaged);
     const again = await openTwin(database);
-    const entries = await again.outbox(0, 0, 10);
-    expect(entries.map(({ fact: { kind } }) => kind)).toEqual(['reading', 'void', 'reading']);
+    const all = [...(await again.outbox(0, 0, 10)), ...(await again.outbox(1, 0, 10))];
+    expect(all.map(({ sequence, fact: { kind } }) => [sequence, kind])).toEqual([
+      [1, 'reading'],
+      [3, 'reading'],
+      [4, 'event'],
+      [2, 'void'],
+    ]);
+    expect(all[2]?.fact).toMatchObject({ name: 'STORE_DAMAGED', detail: { damagedRecords: 1, epoch: 7 } });
     expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
     expect((await again.status()).damage.quarantined).toBe(1);
     expect(database.data.get(`q/${key}`)).toEqual(damaged);
@@ -118,7 +124,13 @@ describe('the store on a twin', () => {
     const damaged = Uint8Array.from(database.data.get(key) as Uint8Array);
     damaged[30] = (damaged[30] as number) ^ 0x40;
     database.data.set(key, damaged);
-    expect((await store.outbox(0, 0, 10))[0]?.fact).toEqual({ kind: 'void', cause: 'STORE_DAMAGED' });
+    expect((await store.outbox(0, 0, 10)).map(({ sequence, fact: { kind } }) => [sequence, kind])).toEqual([
+      [2, 'reading'],
+      [3, 'event'],
+    ]);
+    expect((await store.outbox(1, 0, 10))[0]).toMatchObject({ sequence: 1, fact: { kind: 'void' } });
+    expect(store.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect((await store.status()).pending).toBe(3);
   });
 
   test('a vanished entry (a block that LevelDB dropped) is found by its missing number', async () => {
@@ -128,18 +140,80 @@ describe('the store on a twin', () => {
     database.data.delete('o/0/000000000002');
     const again = await openTwin(database);
     expect((await again.status()).damage.missing).toBe(1);
-    expect((await sequences(again)).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+    expect((await sequences(again)).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
     expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
   });
 
-  test('a damaged state record: numbers go on above all that exist', async () => {
+  test('a damaged or vanished state record: nobody knows which numbers were given, so a new epoch begins', async () => {
+    for (const damaged of [Uint8Array.of(1, 2, 3), undefined]) {
+      const database = new MemoryDatabase();
+      const store = await openTwin(database);
+      await store.commit(commit(1, 3));
+      await store.acknowledge(1, new Set());
+      if (damaged) database.data.set('m/state', damaged);
+      else database.data.delete('m/state');
+      const again = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 9 });
+      await again.commit(commit(2));
+      expect(await sequences(again)).toEqual([2, 3, 4, 5]);
+      expect([again.epoch, again.acknowledged]).toEqual([9, 1]);
+    }
+  });
+
+  test('a store that fell behind its checkpoint begins a new epoch; one that is ahead of it does not', async () => {
+    let told: Checkpoint | undefined;
+    const checkpoint = { read: () => told, write: (one: Checkpoint) => void (told = one) };
+    const openIt = (database: MemoryDatabase) =>
+      Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, checkpoint });
+    const database = new MemoryDatabase();
+    const store = await openIt(database);
+    await store.commit(commit(1, 3));
+    const early = new Map(database.data);
+    const earlyTold = told;
+    await store.commit(commit(2, 3));
+    expect(told).toEqual({ epoch: 7, nextSequence: 7 });
+    const late = new Map(database.data);
+    // Power failed before the file was written back: the store knows more, and that is all right.
+    told = earlyTold;
+    expect((await openIt(database)).epoch).toBe(7);
+    // The log was cut: three numbers are gone that the head-end may have seen.
+    told = { epoch: 7, nextSequence: 7 };
+    database.data = early;
+    const again = await openIt(database);
+    expect(again.epoch).toBe(8);
+    expect(await sequences(again)).toEqual([1, 2, 3, 4]);
+    expect((await again.outbox(0, 3, 1))[0]?.fact).toMatchObject({
+      name: 'STORE_DAMAGED',
+      detail: { epochBefore: 7, epoch: 8, lostFrom: 4, lostTo: 6 },
+    });
+    expect(told).toEqual({ epoch: 8, nextSequence: 5 });
+    // An old copy of the store in a place that has seen a later epoch.
+    database.data = late;
+    expect((await openIt(database)).epoch).toBe(9);
+  });
+
+  test('a key with a flipped bit is no entry of another number, and a record under a foreign key is none', async () => {
     const database = new MemoryDatabase();
     const store = await openTwin(database);
     await store.commit(commit(1, 3));
-    database.data.set('m/state', Uint8Array.of(1, 2, 3));
+    const value = database.data.get('o/0/000000000002') as Uint8Array;
+    database.data.delete('o/0/000000000002');
+    for (const key of ['o/0/900000000002', 'o/0/0000000000x2', 'o/1/000000000003']) database.data.set(key, value);
+    database.data.set('s/m2/p', database.data.get('s/m1/p') as Uint8Array);
     const again = await openTwin(database);
-    await again.commit(commit(2));
-    expect(await sequences(again)).toEqual([1, 2, 3, 4]);
+    expect((await sequences(again)).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
+    expect((await again.status()).damage).toMatchObject({ quarantined: 3, missing: 1 });
+    expect(again.seriesState('m2', 'p')).toBeUndefined();
+  });
+
+  test('a series that vanished is noticed', async () => {
+    const database = new MemoryDatabase();
+    const store = await openTwin(database);
+    await store.commit(commit(1));
+    await store.commit({ ...commit(2), meter: 'm2' });
+    database.data.delete('s/m2/p');
+    const again = await openTwin(database);
+    expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect((await again.outbox(0, 2, 1))[0]?.fact).toMatchObject({ name: 'STORE_DAMAGED' });
   });
 
   test('lines of damage in LevelDB’s LOG make the meters be read again', async () => {
@@ -223,12 +297,7 @@ describe('the real LevelDB', () => {
   });
   const openReal = async (path: string) => {
     const state = await stateFolder(path, Date.now());
-    return Store.open({
-      open: () => state.open(),
-      clock: systemClock,
-      newEpoch: state.epoch,
-      logDamage: () => state.logDamage(),
-    });
+    return Store.open({ ...state.store, clock: systemClock });
   };
 
   test('written, closed, opened: the same; the epoch stays', async () => {
@@ -258,31 +327,64 @@ describe('the real LevelDB', () => {
     await again.close();
   });
 
-  test('a store that has vanished is an error and is not replaced by an empty one', async () => {
+  test('a store that has vanished is told as lost; numbers begin in a new epoch, never again in the old one', async () => {
     const path = folder();
     const store = await openReal(path);
-    await store.commit(commit(1));
+    const { epoch } = store;
+    await store.commit(commit(1, 20));
     await store.close();
-    rmSync(join(path, 'store', 'CURRENT'));
-    const before = readdirSync(join(path, 'store')).toSorted();
-    await expect(openReal(path)).rejects.toMatchObject({ code: 'store-missing' });
-    expect(readdirSync(join(path, 'store')).toSorted()).toEqual(before);
+    rmSync(join(path, 'store'), { recursive: true });
+    const again = await openReal(path);
+    expect(again.epoch).toBeGreaterThan(epoch);
+    const [event] = await again.outbox(0, 0, 1);
+    expect(event?.fact).toMatchObject({ name: 'STORE_DAMAGED', detail: { epochBefore: epoch, lostTo: 20 } });
+    await again.close();
   });
 
-  test('a truncated MANIFEST: the error says so, the files stay as they are', async () => {
+  test('without CURRENT everything is repaired, on a copy; the damaged one is kept, the newest two of them', async () => {
+    const path = folder();
+    for (let time = 1; time <= 3; time++) {
+      const store = await openReal(path);
+      await store.commit(commit(time, 50));
+      await store.close();
+      rmSync(join(path, 'store', 'CURRENT'));
+    }
+    const store = await openReal(path);
+    const kinds = (await store.outbox(0, 0, 1000)).map(({ fact: { kind } }) => kind);
+    expect(kinds.filter((kind) => kind === 'reading')).toHaveLength(150);
+    expect(kinds.filter((kind) => kind === 'event')).toHaveLength(3);
+    await store.close();
+    const aside = readdirSync(path).filter((name) => name.includes('damaged'));
+    expect(aside.toSorted()).toEqual(['store.damaged-2', 'store.damaged-3']);
+    expect(readdirSync(join(path, 'store.damaged-3'))).not.toContain('CURRENT');
+  });
+
+  test('power failed between the renames of a repair: it begins again from what was put aside', async () => {
     const path = folder();
     const store = await openReal(path);
     await store.commit(commit(1, 50));
     await store.close();
-    const manifest = readdirSync(join(path, 'store')).find((name) => name.startsWith('MANIFEST')) as string;
-    writeFileSync(join(path, 'store', manifest), readFileSync(join(path, 'store', manifest)).subarray(0, 3));
-    const sizes = () =>
-      readdirSync(join(path, 'store'))
-        .filter((name) => !/LOG|LOCK/.test(name))
-        .map((name) => [name, statSync(join(path, 'store', name)).size]);
-    const before = sizes();
-    await expect(openReal(path)).rejects.toMatchObject({ code: 'store-damaged' });
-    expect(sizes()).toEqual(before);
+    renameSync(join(path, 'store'), join(path, 'store.damaged-1'));
+    const again = await openReal(path);
+    expect((await again.outbox(0, 0, 1000)).filter(({ fact: { kind } }) => kind === 'reading')).toHaveLength(50);
+    await again.close();
+  });
+
+  test('lost invocation counters are never begun anew: the meter tells its own first', async () => {
+    const path = folder();
+    const state = await stateFolder(path, Date.now());
+    const first = await state.openCounters();
+    await new Counters(first.database).lease('k', 10);
+    await first.database.close();
+    rmSync(join(path, 'counters'), { recursive: true });
+    const again = await (await stateFolder(path, Date.now())).openCounters();
+    expect(again.lost).toBe(true);
+    const counters = new Counters(again.database, { lost: again.lost });
+    expect(await counters.known('k')).toBe(false);
+    await expect(counters.lease('k', 10)).rejects.toMatchObject({ code: 'store-damaged' });
+    expect((await counters.lease('k', 10, 5001))()).toBe(5001);
+    expect(await counters.known('k')).toBe(true);
+    await again.database.close();
   });
 
   test('a second process is told so', async () => {

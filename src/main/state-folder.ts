@@ -1,0 +1,235 @@
+/**
+ * The state directory of the gateway:
+ *   provisioned.json   written once and synced: the databases were created; from then on a missing one is a loss
+ *   checkpoint         what the store stored last, told outside of it: a store that fell behind is noticed
+ *   store, counters    LevelDB
+ *   *.damaged-N        what a repair started from, the newest two of each
+ *   unclean            how often in a row the gateway ended without having been asked to
+ * A database that does not open is repaired on a copy; where that does not help either it is put aside and a new one
+ * begins, filled from the meters. The gateway starts unattended in every case but three: another process has the database,
+ * the disk does not take or give, or the directory cannot be written.
+ */
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Failure, messageOf } from '../base/errors.ts';
+import { decodeRecord, encodeRecord } from '../store/record.ts';
+import type { Checkpoint, StoreSettings } from '../store/store.ts';
+import type { Database } from '../store/database.ts';
+import { keyRanges, openLevel } from './level-database.ts';
+import { salvageProgram } from './salvage.ts';
+
+export interface StateFolder {
+  readonly created: boolean;
+  /** The gateway stopped as it should, or has been up for long: the next start need not look for damage. */
+  settled(): void;
+  /** For Store.open. */
+  readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
+  /** `lost`: what was counted before is not known. */
+  openCounters(): Promise<{ database: Database; lost: boolean }>;
+}
+const damagedMost = 2;
+/** So many ends in a row that nobody asked for: the databases are read through before they are opened. */
+const uncleanMost = 2;
+/** Longer than any record of the checkpoint. */
+const checkpointOctets = 256;
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What a database consists of besides its tables; LevelDB opens without a log and says nothing. */
+function missingPart(path: string): string | undefined {
+  if (!existsSync(path)) return 'the folder is missing';
+  const names = readdirSync(path);
+  if (!names.includes('CURRENT')) return 'CURRENT is missing';
+  if (!names.some((name) => name.startsWith('MANIFEST-'))) return 'its MANIFEST is missing';
+  return names.some((name) => name.endsWith('.log')) ? undefined : 'its log is missing';
+}
+
+function damagedCopies(directory: string, name: string): string[] {
+  const number = (one: string) => Number(one.split('-').at(-1));
+  return readdirSync(directory)
+    .filter((one) => one.startsWith(`${name}.damaged-`))
+    .toSorted((a, b) => number(a) - number(b))
+    .map((one) => join(directory, one));
+}
+
+/** Puts the database aside under the next number; the oldest ones go. */
+function putAside(directory: string, name: string): void {
+  const before = damagedCopies(directory, name);
+  const next = Number(before.at(-1)?.split('-').at(-1) ?? 0) + 1;
+  renameSync(join(directory, name), join(directory, `${name}.damaged-${next}`));
+  for (const old of before.slice(0, Math.max(0, before.length + 1 - damagedMost)))
+    rmSync(old, { recursive: true, force: true });
+}
+
+const runs = (...args: string[]): { readonly ended: boolean; readonly whole: boolean } => {
+  const { status } = spawnSync(process.execPath, [fileURLToPath(salvageProgram), ...args], { stdio: 'ignore' });
+  return { ended: status !== null, whole: status === 0 };
+};
+
+/** Copies what reads of the damaged database `from`, which is spoilt by it, to `to`; false where it was not all. */
+function salvaged(from: string, to: string): boolean {
+  const all = runs('copy', from, to);
+  if (all.ended) return all.whole;
+  // Something in it ends the process: everything else is read around it.
+  for (const range of keyRanges.keys())
+    for (const direction of ['forward', 'reverse']) if (runs('copy', from, to, String(range), direction).whole) break;
+  return false;
+}
+
+/** A database that opens, whatever it takes; `found` is told what was done and why. */
+async function recover(directory: string, name: string, why: string, found: (what: string) => void): Promise<Database> {
+  const path = join(directory, name);
+  const [work, fresh] = [`${path}.repair`, `${path}.salvaged`];
+  const clear = () => {
+    for (const one of [work, fresh]) rmSync(one, { recursive: true, force: true });
+  };
+  // Power may have failed between the two renames of an earlier recovery.
+  const source = existsSync(path) ? path : damagedCopies(directory, name).at(-1);
+  clear();
+  try {
+    let whole = false;
+    if (source !== undefined) {
+      // The damaged one stays as it is until there is another.
+      cpSync(source, work, { recursive: true });
+      whole = salvaged(work, fresh);
+    }
+    const usable = existsSync(join(fresh, 'CURRENT')) && runs('check', fresh).whole;
+    if (!usable) rmSync(fresh, { recursive: true, force: true });
+    await (await openLevel(fresh, !usable)).close();
+    if (existsSync(path)) putAside(directory, name);
+    renameSync(fresh, path);
+    clear();
+    found(`${name}: ${why}; ${usable ? (whole ? 'repaired' : 'repaired in part') : 'lost, a new one begins'}`);
+  } catch (error) {
+    throw error instanceof Failure
+      ? error
+      : new Failure('store-failed', `${path} is damaged (${why}): ${messageOf(error)}`);
+  }
+  syncFile(directory);
+  return openLevel(path, false);
+}
+
+async function openOrRecover(
+  directory: string,
+  name: string,
+  broken: string | undefined,
+  suspect: boolean,
+  found: (what: string) => void,
+): Promise<Database> {
+  const path = join(directory, name);
+  const why = broken ?? missingPart(path) ?? (suspect && !runs('check', path).whole ? 'it does not read' : undefined);
+  if (why !== undefined) return recover(directory, name, why, found);
+  try {
+    return await openLevel(path, false);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'store-damaged') throw error;
+    return recover(directory, name, error.message, found);
+  }
+}
+
+/** A record of its own file, overwritten in place; what is half written is no record. */
+function checkpointFile(path: string): NonNullable<StoreSettings['checkpoint']> {
+  let file: number | undefined;
+  return {
+    read() {
+      try {
+        const record = decodeRecord('checkpoint', Buffer.from(readFileSync(path, 'latin1').trimEnd(), 'latin1'));
+        return record?.body as Checkpoint | undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    write(checkpoint) {
+      try {
+        file ??= openSync(path, existsSync(path) ? 'r+' : 'w+');
+        const record = encodeRecord('checkpoint', { sequence: checkpoint.nextSequence, body: checkpoint });
+        // Spaces up to a fixed length, so that nothing of a longer one stays behind it.
+        const octets = Buffer.alloc(checkpointOctets, ' ');
+        record.copy(octets);
+        writeSync(file, octets, 0, checkpointOctets, 0);
+      } catch {
+        // It only tells more; the store is complete without it.
+        if (file !== undefined) closeSync(file);
+        file = undefined;
+      }
+    },
+  };
+}
+
+export async function stateFolder(directory: string, now: number): Promise<StateFolder> {
+  const marker = join(directory, 'provisioned.json');
+  let created = false;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    if (!existsSync(marker)) {
+      for (const name of ['store', 'counters']) {
+        const path = join(directory, name);
+        if (existsSync(join(path, 'CURRENT'))) continue;
+        await (await openLevel(path, true)).close();
+      }
+      writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
+      for (const path of [marker, directory]) syncFile(path);
+      created = true;
+    }
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure('store-failed', messageOf(error));
+  }
+  // LevelDB ends the process on some damages: then it is not opened a third time without a look.
+  const uncleanPath = join(directory, 'unclean');
+  let unclean = 0;
+  try {
+    unclean = existsSync(uncleanPath) ? Number(readFileSync(uncleanPath, 'utf8')) || uncleanMost : 0;
+    writeFileSync(uncleanPath, String(unclean + 1));
+  } catch {
+    // A disk that takes nothing is told when the database is opened.
+  }
+  const suspect = unclean >= uncleanMost;
+  const damage: string[] = [];
+  const logPath = join(directory, 'store', 'LOG');
+  return {
+    created,
+    settled: () => rmSync(uncleanPath, { force: true }),
+    store: {
+      newEpoch: Math.floor(now / 1000),
+      open: (broken) => openOrRecover(directory, 'store', broken, suspect, (what) => damage.push(what)),
+      damageFound: () => {
+        const own = damage.splice(0);
+        try {
+          const lines = readFileSync(logPath, 'utf8').split('\n');
+          own.push(...lines.filter((line) => /dropping|Corruption|ignoring error/.test(line)).slice(0, 20));
+        } catch {
+          // Without its LOG LevelDB works as well.
+        }
+        return own;
+      },
+      checkpoint: checkpointFile(join(directory, 'checkpoint')),
+    },
+    async openCounters() {
+      const lost: string[] = [];
+      const database = await openOrRecover(directory, 'counters', undefined, suspect, (what) => lost.push(what));
+      return { database, lost: lost.length > 0 };
+    },
+  };
+}
