@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1' },
     days: { type: 'string', default: '60' },
     meters: { type: 'string', default: '31' },
+    harsh: { type: 'boolean', default: false },
   },
 });
 const [first, seeds, days, meters] = [values.seed, values.seeds, values.days, values.meters].map(Number) as [
@@ -47,6 +48,7 @@ for (let seed = first; seed < first + seeds; seed++) {
     seed,
     days,
     meters,
+    harsh: values.harsh,
     ...(process.stderr.isTTY && {
       progress: (day: number) => process.stderr.write(`\rseed ${seed}: day ${day} of ${days} `),
     }),

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { later, millis, type Clock } from '../src/base/time.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
-import type { Fact } from '../src/reading/facts.ts';
-import type { Mark } from '../src/reading/ledger.ts';
+import type { Fact, ProfileFact } from '../src/reading/facts.ts';
+import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
 import { Store } from '../src/store/store.ts';
 
@@ -27,7 +27,7 @@ export interface Template {
   readonly nextSequence: number;
   readonly epoch: number;
 }
-const fact = (meter: string, hours: number): Fact => ({
+const fact = (meter: string, hours: number): ProfileFact => ({
   kind: 'profile',
   meter,
   point: `p-${meter}`,
@@ -82,7 +82,7 @@ const outboxOf = async (store: Store): Promise<Map<number, Fact>> => {
     }
   return found;
 };
-const marksOf = async (store: Store): Promise<Map<string, string>> => {
+const marksIn = async (store: Store): Promise<Map<string, string>> => {
   const found = new Map<string, string>();
   for (const meter of meters)
     for (const [start, { rev, hash, gap }] of await tried(() => store.marks(meter, 'p', begin, begin + 200 * hour)))
@@ -96,14 +96,14 @@ export async function damageTemplate(): Promise<Template> {
   let store = await open(folder);
   for (let hours = 0; hours < 160; hours++) {
     for (const meter of meters) {
-      const mark: Mark = { start: begin + hours * hour, rev: 0, hash: hours + 1, gap: false };
+      const one = fact(meter, hours);
       await store.commit({
         meter,
         profile: 'p',
-        state: { since: begin, coverage: [[begin, begin + (hours + 1) * hour]] },
+        state: { since: begin, periodMs: hour, coverage: [[begin, begin + (hours + 1) * hour]] },
         entryClass: hours % 3 === 0 ? 1 : 0,
-        facts: [fact(meter, hours)],
-        marks: [mark],
+        facts: [one],
+        marks: marksOf(one, hour),
       });
     }
     // Opened anew now and then, so that logs become tables.
@@ -114,7 +114,7 @@ export async function damageTemplate(): Promise<Template> {
     }
   }
   const facts = new Map([...(await outboxOf(store))].map(([sequence, one]) => [sequence, JSON.stringify(one)]));
-  const marks = await marksOf(store);
+  const marks = await marksIn(store);
   const { nextSequence, acknowledged, epoch } = await store.status();
   await store.end();
   return { folder, facts: [...facts], marks: [...marks], acknowledged, nextSequence, epoch };
@@ -191,7 +191,7 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   // Damage that shows while it is read mends the store: then it is another one.
   for (let before = -1; before !== (await store.status()).nextSequence; ) {
     before = (await store.status()).nextSequence;
-    await marksOf(store);
+    await marksIn(store);
     found = await outboxOf(store);
   }
   const events = [...found.values()].filter((one) => one.kind === 'event' && one.name === 'STORE_DAMAGED');
@@ -215,7 +215,7 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   if (!newEpoch)
     for (let sequence = store.acknowledged + 1; sequence < nextSequence; sequence++)
       if (!found.has(sequence)) problems.push(`number ${sequence} keeps no place`);
-  for (const [at, mark] of await marksOf(store)) {
+  for (const [at, mark] of await marksIn(store)) {
     const before = storedMarks.get(at);
     const [rev, hash, gap] = (before ?? '').split('/');
     if (mark !== before && mark !== `${rev}/0/${gap}`) problems.push(`mark ${at} is ${mark}, it was ${rev}/${hash}`);

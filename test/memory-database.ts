@@ -54,6 +54,13 @@ export class MemoryDatabase implements Database {
   close(): Promise<void> {
     return Promise.resolve();
   }
+  /** The disk holds something else now: damage, an old copy, nothing. */
+  replace(data: ReadonlyMap<string, Uint8Array>): void {
+    this.data = new Map(data);
+    this.synced = new Map(data);
+    this.sorted = [];
+    this.unsynced = [];
+  }
   /** Power cut: the synced state and the first `kept` of the batches after it. */
   powerCut(kept = 0): void {
     for (const batch of this.unsynced.slice(0, kept)) apply(this.synced, batch);

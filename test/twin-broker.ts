@@ -20,6 +20,10 @@ export class TwinBroker {
   inFlight = 0;
   mostInFlight = 0;
   will: string | undefined;
+  /** Publishes that get their PUBACK and go nowhere, or arrive twice, or late. */
+  lies:
+    | { readonly random: () => number; readonly lost: number; readonly twice: number; readonly lateMs: number }
+    | undefined;
 
   constructor(clock: Clock, ingest: Ingest, tenant: string, gateway: string) {
     this.clock = clock;
@@ -66,7 +70,19 @@ export class TwinBroker {
     if (this.stall) return new Promise(() => {});
     await this.clock.sleepUntil(later(this.clock.now(), 20));
     if (topic.includes('/up/')) this.inFlight--;
-    const octets = Buffer.from(payload);
+    const { lies } = this;
+    const arrives = () => this.arrive(topic, Buffer.from(payload));
+    if (!lies || !topic.includes('/up/')) return arrives();
+    if (lies.random() < lies.lost) return;
+    const lateMs = lies.random() * lies.lateMs;
+    const again = lies.random() < lies.twice;
+    void this.clock.sleepUntil(later(this.clock.now(), lateMs)).then(() => {
+      arrives();
+      if (again) arrives();
+    });
+  }
+
+  private arrive(topic: string, octets: Uint8Array): void {
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
       if (!isUnfit(birth)) greet(this.ingest, birth);

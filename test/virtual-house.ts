@@ -11,7 +11,7 @@ import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
 import { Counters } from '../src/store/counters.ts';
-import { Store } from '../src/store/store.ts';
+import { type Checkpoint, Store } from '../src/store/store.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { TwinBroker } from './twin-broker.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -27,6 +27,10 @@ export interface VirtualHouse {
   readonly since: Millis;
   /** The configuration file; what is changed here counts from the next restart on. */
   configText: string;
+  /** What the store told last, outside of its database. */
+  checkpoint: Checkpoint | undefined;
+  /** Where a store begins that has no epoch. */
+  newEpoch: number;
   /** What the kernel says of the gateway's clock. */
   timeIsKnown: boolean;
   house: House;
@@ -77,11 +81,26 @@ export async function virtualHouse(
   const counters = new MemoryDatabase();
   const ingest = newIngest();
   const broker = new TwinBroker(clock, ingest, 't1', 'g1');
-  const it = { clock, simulated, database, counters, broker, ingest, since, timeIsKnown: true } as VirtualHouse;
+  const it = {
+    clock,
+    simulated,
+    database,
+    counters,
+    broker,
+    ingest,
+    since,
+    timeIsKnown: true,
+    newEpoch: 1,
+  } as VirtualHouse;
   it.configText = text;
   const begin = async () => {
     const { config } = parseConfig(it.configText, 'virtual.toml');
-    const store = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 1 });
+    const store = await Store.open({
+      open: () => Promise.resolve(database),
+      clock,
+      newEpoch: it.newEpoch,
+      checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told) },
+    });
     const world: World = {
       clock,
       log: silentLog,

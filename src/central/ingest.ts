@@ -1,12 +1,13 @@
 /**
  * What a central system must do with what it receives: keep the highest revision of each (point, meter, series, channel,
- * interval), count replays, acknowledge what is kept. Pure; the reference for others who write one.
+ * interval), of equal ones that of the later epoch; a gap takes nothing away that was measured; count replays, acknowledge what is kept. Pure; the reference for others who write one.
  */
 import { isUnfit, parsePayload, type UpPayload, upPayload } from '../forward/payload.ts';
 import type { Integer } from '../reading/facts.ts';
 import { dayDigest, gapHash, intervalHash, type Told } from '../reading/interval-hash.ts';
 
 export interface Value {
+  readonly epoch: number;
   readonly rev: number;
   readonly energy: Integer | null;
   /** The register, or the value of a channel that counts nothing; null where what was counted is all there is. */
@@ -23,6 +24,7 @@ export interface Counters {
   gaps: number;
 }
 interface Said extends Told {
+  readonly epoch: number;
   readonly seq: number;
   readonly gap: boolean;
 }
@@ -30,6 +32,8 @@ interface Received {
   epoch: number;
   upTo: number;
   readonly beyond: Set<number>;
+  /** The birth of this epoch was seen. */
+  greeted: boolean;
 }
 
 export interface Ingest {
@@ -62,10 +66,22 @@ export const valueKey = (meter: string, series: string, obis: string, startMs: n
 /** A gateway introduced itself: where its numbering stands. */
 export function greet(state: Ingest, birth: { gateway: string; epoch: number; acknowledged: number }): void {
   const known = state.received.get(birth.gateway);
-  // A new epoch: the gateway lost its store, numbers begin anew. Without memory of ours, begin after what was acknowledged.
-  if (!known || known.epoch !== birth.epoch) {
-    state.received.set(birth.gateway, { epoch: birth.epoch, upTo: birth.acknowledged, beyond: new Set() });
+  // A new epoch: the gateway's store was damaged. Without memory of ours, begin after what was acknowledged.
+  if (!known || known.epoch !== birth.epoch)
+    state.received.set(birth.gateway, {
+      epoch: birth.epoch,
+      upTo: birth.acknowledged,
+      beyond: new Set(),
+      greeted: true,
+    });
+  else if (!known.greeted) {
+    known.greeted = true;
+    known.upTo = Math.max(known.upTo, birth.acknowledged);
+    advance(known);
   }
+}
+function advance(received: Received): void {
+  while (received.beyond.delete(received.upTo + 1)) received.upTo++;
 }
 
 /** Takes one message. Returns the gateway whose acknowledgement may have moved. */
@@ -79,30 +95,39 @@ export function take(state: Ingest, octets: Uint8Array): string | undefined {
   }
   counters.messages++;
   let received = state.received.get(payload.gateway);
-  if (!received || received.epoch !== payload.epoch) {
-    received = { epoch: payload.epoch, upTo: 0, beyond: new Set() };
+  if (!received) {
+    received = { epoch: payload.epoch, upTo: 0, beyond: new Set(), greeted: false };
     state.received.set(payload.gateway, received);
   }
-  if (payload.seq <= received.upTo || received.beyond.has(payload.seq)) counters.duplicates++;
+  // Only a birth begins another epoch: what is still under way of the one before counts as a fact and for no number.
+  const ours = received.epoch === payload.epoch;
+  if (ours && (payload.seq <= received.upTo || received.beyond.has(payload.seq))) counters.duplicates++;
   // Replays are taken all the same: identity and revision make them harmless, and differences must be seen.
   if (payload.kind === 'profile') {
     takeProfile(state, payload);
     for (let i = 0; i < payload.count; i++) {
       const start = Date.parse(payload.start) + i * payload.periodS * 1000;
       const hash = intervalHash(payload, i);
-      tell(state, payload, { start, rev: payload.rev[i] as number, hash, seq: payload.seq, gap: false });
+      tell(state, payload, {
+        start,
+        rev: payload.rev[i] as number,
+        hash,
+        epoch: payload.epoch,
+        seq: payload.seq,
+        gap: false,
+      });
     }
   } else if (payload.kind === 'gap') {
     const hash = gapHash(payload);
     for (let start = Date.parse(payload.start); start < Date.parse(payload.end); start += shortestPeriodMs)
-      tell(state, payload, { start, rev: payload.rev, hash, seq: payload.seq, gap: true });
+      tell(state, payload, { start, rev: payload.rev, hash, epoch: payload.epoch, seq: payload.seq, gap: true });
   } else if (payload.kind === 'manifest') state.manifests.push(payload);
   if (payload.kind === 'gap') {
     counters.gaps++;
     state.gaps.push(payload);
   }
-  received.beyond.add(payload.seq);
-  while (received.beyond.delete(received.upTo + 1)) received.upTo++;
+  if (ours) received.beyond.add(payload.seq);
+  advance(received);
   return payload.gateway;
 }
 
@@ -111,7 +136,7 @@ function tell(state: Ingest, payload: UpPayload & { meter: string; series: strin
   const own = state.told.get(key) ?? new Map<number, Said[]>();
   state.told.set(key, own);
   const before = own.get(said.start) ?? [];
-  if (before.some(({ seq }) => seq === said.seq)) return;
+  if (before.some(({ epoch, seq }) => epoch === said.epoch && seq === said.seq)) return;
   own.set(said.start, [...before, said]);
 }
 /** No series is finer: a gap is a state of each of its intervals, whose length the manifest tells. */
@@ -129,7 +154,11 @@ export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'man
     const own: Told[] = [];
     for (const [start, all] of state.told.get(`${meter}|${series}`) ?? []) {
       if (start < from || start >= to) continue;
-      const before = all.filter(({ seq, gap }) => seq < manifest.seq && (!gap || start % (periodS * 1000) === 0));
+      // What was said in an epoch before is said again, or is no longer known to the gateway.
+      const before = all.filter(
+        ({ epoch, seq, gap }) =>
+          epoch === manifest.epoch && seq < manifest.seq && (!gap || start % (periodS * 1000) === 0),
+      );
       const [highest] = before.toSorted((a, b) => b.rev - a.rev || b.seq - a.seq);
       if (highest) own.push(highest);
     }
@@ -143,6 +172,7 @@ function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): v
     for (let i = 0; i < payload.count; i++) {
       const key = valueKey(payload.meter, payload.series, channel.obis, start + i * payload.periodS * 1000);
       const value: Value = {
+        epoch: payload.epoch,
         rev: payload.rev[i] as number,
         energy: channel.energy?.[i] ?? null,
         register: (channel.register ?? channel.value)?.[i] ?? null,
@@ -152,13 +182,17 @@ function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): v
       if (
         kept &&
         kept.rev === value.rev &&
+        kept.epoch === value.epoch &&
         (kept.register !== value.register || kept.quality !== value.quality || kept.energy !== value.energy)
       ) {
         state.counters.conflicts++;
         if (state.conflicts.length < 20)
           state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(kept)} and ${JSON.stringify(value)}`);
       }
-      if (!kept || value.rev > kept.rev) state.values.set(key, value);
+      // Read again after the gateway lost its store, a value may lack the register before it: then no less is known than was.
+      const again =
+        kept?.rev === value.rev && value.epoch > kept.epoch && (value.energy !== null || kept.energy === null);
+      if (!kept || value.rev > kept.rev || again) state.values.set(key, value);
     }
   }
 }

@@ -49,6 +49,7 @@ export class Forwarder {
       gateway: settings.gateway,
       topics: settings.topics,
       publish: (topic, payload) => this.broker.publish(topic, payload, { qos: 1 }),
+      greet: () => this.greet(),
       window: () => this.broker.window(),
       rateLimit: settings.rateLimit,
     });
@@ -76,22 +77,26 @@ export class Forwarder {
   }
 
   private async connected(): Promise<void> {
-    const { topics, birth, log } = this.settings;
+    const { topics, log } = this.settings;
     try {
       // Acknowledgements first: rows may flow only when their answer can be heard.
       await this.broker.subscribe(topics.ack);
-      // MQTT keeps the order: birth arrives before rows without waiting for its PUBACK, which a sick broker may never send.
-      const greetings = [
-        this.broker.publish(topics.birth, JSON.stringify(birth()), { qos: 1, retain: true }),
-        this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true }),
-      ];
-      for (const greeting of greetings)
-        greeting.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'greeting the broker failed'));
       this.outbox.onConnected();
       await this.sendHealth();
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'subscribing to acknowledgements failed');
     }
+  }
+
+  /** MQTT keeps the order: birth arrives before rows without waiting for its PUBACK, which a sick broker may never send. */
+  private greet(): void {
+    const { topics, birth, log } = this.settings;
+    const greetings = [
+      this.broker.publish(topics.birth, JSON.stringify(birth()), { qos: 1, retain: true }),
+      this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true }),
+    ];
+    for (const greeting of greetings)
+      greeting.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'greeting the broker failed'));
   }
 
   private async sendHealth(): Promise<void> {

@@ -17,6 +17,8 @@ export interface OutboxSettings {
   readonly topics: Topics;
   /** Resolves with PUBACK; rejects when the connection is lost or the broker refuses. */
   readonly publish: (topic: string, payload: string) => Promise<void>;
+  /** Tells the head-end the epoch, before anything of it is sent. */
+  readonly greet: () => void;
   /** Published and not yet PUBACKed, at most. */
   readonly window: () => number;
   /** Messages per second; undefined = no cap. */
@@ -32,6 +34,8 @@ const readAhead = 100;
 export class Outbox {
   private readonly settings: OutboxSettings;
   private connected = false;
+  /** The epoch that the head-end was told with this connection. */
+  private told: number | undefined;
   /** Counts connections: answers that belong to an earlier one change nothing. */
   private generation = 0;
   private sent: Record<EntryClass, number> = { 0: 0, 1: 0 };
@@ -65,6 +69,7 @@ export class Outbox {
 
   onConnected(): void {
     this.connected = true;
+    this.told = undefined;
     this.generation++;
     this.fromTheStart();
     this.stir();
@@ -125,6 +130,14 @@ export class Outbox {
     const { clock, log } = this.settings;
     for (;;) {
       if (!this.connected) return Number.POSITIVE_INFINITY;
+      const { epoch } = this.settings.store;
+      if (epoch !== this.told) {
+        // Connected, or a store that turned out to be damaged.
+        this.told = epoch;
+        this.generation++;
+        this.fromTheStart();
+        this.settings.greet();
+      }
       const now = clock.now();
       if (this.resendAt !== undefined && now >= this.resendAt) {
         log.warn(
@@ -133,13 +146,15 @@ export class Outbox {
         );
         this.silenceMs = Math.min(longestSilenceMs, this.silenceMs * 2);
         this.resendCount += this.unacknowledged;
-        this.generation++;
-        this.fromTheStart();
+        // Perhaps it never heard of our epoch.
+        this.told = undefined;
+        continue;
       }
       const idleUntil = this.resendAt ?? Number.POSITIVE_INFINITY;
       if (this.inFlight >= this.settings.window() || this.unacknowledged >= unacknowledgedLimit) return idleUntil;
       if (now < this.nextSendAt) return Math.min(idleUntil, this.nextSendAt);
       const entry = await this.next();
+      if (this.settings.store.epoch !== this.told) continue;
       if (!entry) return idleUntil;
       if (!this.connected) return Number.POSITIVE_INFINITY;
       this.send(entry, now);

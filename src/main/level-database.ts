@@ -74,12 +74,28 @@ async function walk(
   }
 }
 
-/** Whether everything reads. */
-export async function readAll(path: string): Promise<boolean> {
+/** Whether everything reads, in the order of its keys, and, where that is asked for, can be written anew. */
+export async function readAll(path: string, compact: boolean): Promise<boolean> {
+  let last = '';
+  let ordered = true;
   const level = new Level<string, Uint8Array>(path, { createIfMissing: false, ...options });
   try {
     await level.open();
-    return await walk(level, { gte: '', lt: '\u{10ffff}' }, 'forward', () => Promise.resolve());
+    const whole = await walk(level, { gte: '', lt: '\u{10ffff}' }, 'forward', (pairs) => {
+      for (const [key] of pairs) {
+        if (key <= last) ordered = false;
+        last = key;
+      }
+      return Promise.resolve();
+    });
+    if (!whole || !ordered) return false;
+    // Level's types leave it out.
+    if (compact)
+      await (level as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange(
+        '',
+        '\u{10ffff}',
+      );
+    return true;
   } finally {
     await level.close();
   }

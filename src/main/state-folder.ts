@@ -131,15 +131,19 @@ async function recover(directory: string, name: string, why: string, found: (wha
   return openLevel(path, false);
 }
 
+/** After several ends that nobody asked for: whether it reads; after one more, whether it can be compacted. */
+const doubt = (path: string, unclean: number): boolean =>
+  unclean >= uncleanMost && !runs('check', path, unclean > uncleanMost ? 'compact' : '').whole;
+
 async function openOrRecover(
   directory: string,
   name: string,
   broken: string | undefined,
-  suspect: boolean,
+  unclean: number,
   found: (what: string) => void,
 ): Promise<Database> {
   const path = join(directory, name);
-  const why = broken ?? missingPart(path) ?? (suspect && !runs('check', path).whole ? 'it does not read' : undefined);
+  const why = broken ?? missingPart(path) ?? (doubt(path, unclean) ? 'it does not read' : undefined);
   if (why !== undefined) return recover(directory, name, why, found);
   try {
     return await openLevel(path, false);
@@ -205,7 +209,6 @@ export async function stateFolder(directory: string, now: number): Promise<State
   } catch {
     // A disk that takes nothing is told when the database is opened.
   }
-  const suspect = unclean >= uncleanMost;
   const damage: string[] = [];
   const logPath = join(directory, 'store', 'LOG');
   return {
@@ -213,7 +216,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
     settled: () => rmSync(uncleanPath, { force: true }),
     store: {
       newEpoch: Math.floor(now / 1000),
-      open: (broken) => openOrRecover(directory, 'store', broken, suspect, (what) => damage.push(what)),
+      open: (broken) => openOrRecover(directory, 'store', broken, unclean, (what) => damage.push(what)),
       damageFound: () => {
         const own = damage.splice(0);
         try {
@@ -228,7 +231,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
     },
     async openCounters() {
       const lost: string[] = [];
-      const database = await openOrRecover(directory, 'counters', undefined, suspect, (what) => lost.push(what));
+      const database = await openOrRecover(directory, 'counters', undefined, unclean, (what) => lost.push(what));
       return { database, lost: lost.length > 0 };
     },
   };

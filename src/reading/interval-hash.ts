@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Channel, GapFact, Integer, ProfileFact } from './facts.ts';
 import type { Flag } from './quality.ts';
-import { hashOf } from './ledger.ts';
+import { hashOf, type Mark } from './ledger.ts';
 
 /** Of one interval of a block. Whether the gateway knew the time when it read is told, but it is no other value. */
 export function intervalHash(
@@ -44,6 +44,21 @@ export const gapHash = ({
   before,
   after,
 }: Pick<GapFact, 'cause' | 'start' | 'end' | 'before' | 'after'>): number => hashOf(cause, start, end, before, after);
+
+/** What a block or gap says of each of its intervals. */
+export function marksOf(fact: ProfileFact | GapFact, periodMs: number): Mark[] {
+  const from = Date.parse(fact.start);
+  if (fact.kind === 'profile')
+    return fact.rev.map((rev, i) => ({
+      start: from + i * fact.periodS * 1000,
+      rev,
+      hash: intervalHash(fact, i),
+      gap: false,
+    }));
+  const hash = gapHash(fact);
+  const count = Math.round((Date.parse(fact.end) - from) / periodMs);
+  return Array.from({ length: count }, (_, i) => ({ start: from + i * periodMs, rev: fact.rev, hash, gap: true }));
+}
 
 export interface Told {
   readonly start: number;

@@ -61,7 +61,10 @@ export async function manifestOf(
       missing: absent,
       lost,
       pending,
-      digest: dayDigest((await store.marks(origin.meter, key, from, to)).values()),
+      // Marks that a damaged store forgot are of an epoch before.
+      digest: dayDigest(
+        [...(await store.marks(origin.meter, key, from, to)).values()].filter(({ hash }) => hash !== 0),
+      ),
     });
   }
   const parts = Math.ceil(rows.length / perPart);

@@ -9,16 +9,8 @@ import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Identity, ProfileLayout } from '../meter/jobs.ts';
 import type { MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/session.ts';
-import {
-  type EventFact,
-  type GapFact,
-  integerJson,
-  type Origin,
-  type ProfileFact,
-  type ReadingFact,
-} from '../reading/facts.ts';
-import { gapHash, intervalHash } from '../reading/interval-hash.ts';
-import type { Mark, Swap } from '../reading/ledger.ts';
+import { type EventFact, integerJson, type Origin, type ReadingFact } from '../reading/facts.ts';
+import type { Swap } from '../reading/ledger.ts';
 import { channelKind, type LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { Counters } from '../store/counters.ts';
 import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
@@ -165,21 +157,6 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   logsDeepAt: millis(0),
   quarantine: undefined,
 });
-
-/** What a block or gap says of each of its intervals. */
-export function marksOf(fact: ProfileFact | GapFact, periodMs: number): Mark[] {
-  const from = Date.parse(fact.start);
-  if (fact.kind === 'profile')
-    return fact.rev.map((rev, i) => ({
-      start: from + i * fact.periodS * 1000,
-      rev,
-      hash: intervalHash(fact, i),
-      gap: false,
-    }));
-  const hash = gapHash(fact);
-  const count = Math.round((Date.parse(fact.end) - from) / periodMs);
-  return Array.from({ length: count }, (_, i) => ({ start: from + i * periodMs, rev: fact.rev, hash, gap: true }));
-}
 
 /** The newest boundary register of the series' meter, kept for a change of the meter. */
 export function newestOf(

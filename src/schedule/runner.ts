@@ -10,6 +10,7 @@ import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-
 import type { Port } from '../line/port.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
+import { marksOf } from '../reading/interval-hash.ts';
 import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
 import type { ExceptionState } from '../reading/ledger.ts';
 import { counterAlarm } from '../store/counters.ts';
@@ -17,7 +18,7 @@ import type { MeterLogs, SeriesState } from '../store/store.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
-import { freshState, marksOf, type MeterSecurity, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { freshState, type MeterSecurity, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
@@ -479,7 +480,8 @@ export class PortRunner {
     const { origin, swap, profiles } = state.polled;
     const known = state.logs ?? store.meterLogs(origin.meter);
     const series = profiles.map(({ key }) => store.seriesState(origin.meter, key));
-    const serial = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? origin.serial;
+    const before = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? swap?.from;
+    const serial = before ?? origin.serial;
     if (serial === origin.serial) return { ...known, serial };
     const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
     const hungSince = swap?.from === serial ? swap.at : newest || clock.wall();

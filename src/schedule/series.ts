@@ -229,6 +229,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
     const layout = state.layouts.get(profile)?.layout;
     if (!layout?.columns.some((column) => channelKind(columnKey(column)) === 'interval')) continue;
     for (let done = 0; done < summedDaysMost; done++) {
+      const { epoch } = store;
       const { stored, since, until } = boundsOf(house, state, settings);
       const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));
       const to = later(from, dayMs);
@@ -244,6 +245,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
         }),
       );
       await store.commit({
+        epoch,
         meter: origin.meter,
         profile: key,
         state: { ...stored, summedTo: to },
@@ -264,13 +266,15 @@ export function changeOfMeter(
   periodMs: number,
 ): { readonly swap: NonNullable<SeriesState['swap']>; readonly fresh: boolean } | undefined {
   const { origin, swap: told } = state.polled;
-  const fresh = stored?.serial !== undefined && stored.serial !== origin.serial;
+  // A store that knows of no meter before was begun after the change, or lost it.
+  const from = stored?.serial ?? told?.from;
+  const fresh = from !== undefined && from !== origin.serial;
   if (!fresh) return stored?.swap && { swap: stored.swap, fresh: false };
-  const known = told && told.from === stored.serial ? told : undefined;
+  const known = told?.from === from ? told : undefined;
   // Not told: it was at some time after the last row of the old one.
-  const at = known?.at ?? stored.newest?.end ?? house.clock.wall();
+  const at = known?.at ?? stored?.newest?.end ?? house.clock.wall();
   const boundary = Math.floor(at / periodMs) * periodMs;
-  const before = stored.newest?.end === boundary ? stored.newest.registers : undefined;
+  const before = stored?.newest?.end === boundary ? stored.newest.registers : undefined;
   const { final = {}, first = {} } = known ?? {};
   const registers = (all: Swap['final']) =>
     Object.entries(all)
@@ -278,14 +282,14 @@ export function changeOfMeter(
       .join(' ') || null;
   state.saying.push(
     gatewayEvent(house, state, 'SWAP', {
-      from: stored.serial,
+      from,
       to: origin.serial,
       at: known ? iso(millis(at)) : null,
       final: registers(final),
       first: registers(first),
     }),
   );
-  return { swap: { at, from: stored.serial, final, first, before }, fresh: true };
+  return { swap: { at, from, final, first, before }, fresh: true };
 }
 
 /** The first interval after a change of the period begins at the last row of the old one. */
@@ -327,6 +331,7 @@ export async function settle(
   const readAt = clock.wall();
   const deviation = state.identity?.clockDeviationMs;
   const meterNow = deviation === undefined ? later(readAt, -15 * 60_000) : later(readAt, deviation);
+  const { epoch } = store;
   const { stored, since } = boundsOf(house, state, settings);
   const swap = changeOfMeter(house, state, stored, periodMs);
   const otherLayout = stored?.layout !== undefined && stored.layout !== layout.fingerprint;
@@ -384,6 +389,7 @@ export async function settle(
   const exceptions = withExceptions(before, slice.from, accounted.coveredTo, [...accounted.exceptions, ...standing]);
   try {
     await store.commit({
+      epoch,
       meter: origin.meter,
       profile: slice.key,
       state: {

@@ -14,6 +14,7 @@ import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time
 import type { Coverage } from '../reading/coverage.ts';
 import type { EventFact, Fact, Integer } from '../reading/facts.ts';
 import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
+import { marksOf } from '../reading/interval-hash.ts';
 import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
 import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
@@ -54,6 +55,8 @@ export interface Commit {
   readonly marks?: readonly Mark[];
   /** How far the logs of the meter are forwarded with this commit. */
   readonly logs?: MeterLogs;
+  /** Nothing is stored, Failure `store-failed`, where another epoch has begun: what this was computed from is void. */
+  readonly epoch?: number;
   /** Nothing is stored, Failure `busy`, where other marks were stored since this number of them. */
   readonly afterMarks?: number;
   /** The facts are held back, not delivered: this meter answered where another one is configured (R32). */
@@ -125,8 +128,6 @@ interface Meta {
   readonly kept: readonly number[];
   /** Series and logs of meters: records that must be there. */
   readonly records?: number;
-  /** Pages of marks written before this sequence are not believed: what they tell of may have been lost. */
-  readonly forgotten?: number;
 }
 
 const metaKey = 'm/state';
@@ -155,6 +156,8 @@ export class Store {
   private failure: string | undefined;
   /** The files themselves are broken: the next opening repairs them. */
   private broken: string | undefined;
+  /** A page of marks that is damaged or has vanished. */
+  private lostPage: string | undefined;
   private reopenAt: Millis = millis(0);
   private damage: Damage = { quarantined: 0, missing: 0, log: [] };
   private committed: (() => void) | undefined;
@@ -231,6 +234,8 @@ export class Store {
     await this.exclusive(async (database) => {
       if (commit.afterMarks !== undefined && commit.afterMarks !== this.marksVersion)
         throw new Failure('busy', 'other intervals were stored meanwhile');
+      if (commit.epoch !== undefined && commit.epoch !== this.meta.epoch)
+        throw new Failure('store-failed', 'the store was found damaged and mended meanwhile: read again');
       const first = this.meta.nextSequence;
       const said = commit.quarantine ? 0 : commit.facts.length;
       const { meter, profile, state, marks = [], quarantine } = commit;
@@ -250,9 +255,9 @@ export class Store {
             return this.put(key, first, fact);
           })
         : [];
-      const operations = quarantine ? held : this.entries(commit.facts, commit.entryClass, first, storedAt);
+      const operations = quarantine ? held : this.entries(commit.facts, commit.entryClass, first, storedAt, profile);
       if (profile !== undefined && state) {
-        operations.push(...(await this.pages(database, meter, profile, marks, meta.nextSequence)));
+        operations.push(...(await this.pages(database, meter, profile, marks)));
         operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
       }
       for (const [name, one] of logs) operations.push(this.put(`e/${name}`, meta.nextSequence, one));
@@ -282,7 +287,6 @@ export class Store {
     meter: string,
     profile: string,
     marks: readonly Mark[],
-    sequence: number,
   ): Promise<Operation[]> {
     const byDay = new Map<number, Mark[]>();
     for (const mark of marks) {
@@ -293,19 +297,27 @@ export class Store {
     for (const [day, fresh] of byDay) {
       const key = pageKey(meter, profile, day);
       const all = new Map((await this.page(database, key, day)).map((mark) => [mark.start, mark]));
-      for (const mark of fresh) all.set(mark.start, mark);
+      // Of several that wait, the later one: entries of a class come in their order, a revision only rises.
+      for (const mark of fresh) {
+        const before = all.get(mark.start);
+        if (!before || before.hash === 0 || mark.rev >= before.rev) all.set(mark.start, mark);
+      }
       const sorted = [...all.values()].toSorted((a, b) => a.start - b.start);
-      operations.push({ type: 'put', key, value: sealed(key, sequence, encodeMarks(sorted, day)) });
+      operations.push({ type: 'put', key, value: sealed(key, this.meta.epoch, encodeMarks(sorted, day)) });
     }
     return operations;
   }
   private async page(database: Database, key: string, day: number): Promise<Mark[]> {
     const raw = await database.get(key);
-    const opened = raw && unsealed(key, raw);
-    // A damaged page: nothing is known, so everything is said again.
-    if (!opened) return [];
+    if (!raw) return [];
+    const opened = unsealed(key, raw);
+    if (!opened) {
+      this.lostPage = key;
+      return [];
+    }
     const marks = decodeMarks(opened.content, day);
-    return opened.sequence < (this.meta.forgotten ?? 0) ? marks.map((mark) => ({ ...mark, hash: 0 })) : marks;
+    // Of an epoch before: what they tell of may have been lost since.
+    return opened.sequence === this.meta.epoch ? marks : marks.map((mark) => ({ ...mark, hash: 0 }));
   }
 
   /** What was said of the intervals that begin in [from, to), by their start. */
@@ -316,7 +328,37 @@ export class Store {
       for (const mark of await this.guarded(() => this.page(database, pageKey(meter, profile, day), day)))
         if (mark.start >= from && mark.start < to) marks.set(mark.start, mark);
     }
-    return marks;
+    // Of whatever is accounted for something was said.
+    const { coverage = [], periodMs } = this.seriesState(meter, profile) ?? {};
+    for (const [low, high] of periodMs === undefined ? [] : coverage)
+      for (let at = Math.max(low, from); at < Math.min(high, to); at += periodMs as number)
+        if (!marks.has(at)) this.lostPage ??= pageKey(meter, profile, at);
+    if (this.lostPage === undefined) return marks;
+    await this.pageLost();
+    return this.marks(meter, profile, from, to);
+  }
+
+  /** Which revisions were given is not known any more: the series are said anew, in an epoch of their own. */
+  private async pageLost(): Promise<void> {
+    await this.exclusive(async () => {
+      const { lostPage, meta } = this;
+      this.lostPage = undefined;
+      if (lostPage === undefined) return;
+      const database = this.database as Database;
+      const value = await database.get(lostPage);
+      if (value) await this.replaceDamaged([], [{ key: lostPage, value }]);
+      this.meta = { ...meta, epoch: meta.epoch + 1 };
+      this.marksVersion++;
+      await this.readAgain({
+        found: `${lostPage}: damaged or lost`,
+        damagedRecords: 1,
+        missingRecords: 0,
+        epochBefore: meta.epoch,
+        lostFrom: null,
+        lostTo: null,
+      });
+      this.tellCheckpoint();
+    });
   }
 
   /** What waits for the head-end's acknowledgement, by series, as runs; found by walking through the outbox. */
@@ -376,7 +418,7 @@ export class Store {
         const meta: Meta = { ...this.meta, nextSequence: first + facts.length };
         const storedAt = this.settings.clock.wall();
         const operations: Operation[] = [
-          ...this.entries(facts, 1, first, storedAt),
+          ...changed.flatMap(({ fact, profile }, i) => this.entries([fact], 1, first + i, storedAt, profile)),
           ...part.map(({ key }): Operation => ({ type: 'del', key })),
           this.put(metaKey, meta.nextSequence, meta),
         ];
@@ -387,7 +429,6 @@ export class Store {
               (marks[0] as Released).meter,
               profile,
               marks.flatMap((one) => one.marks),
-              meta.nextSequence,
             )),
           );
         const stale = this.stale(changed.flatMap(({ marks }) => marks));
@@ -404,12 +445,20 @@ export class Store {
     if (released > 0) this.committed?.();
     return released;
   }
-  private entries(facts: readonly Fact[], entryClass: EntryClass, first: number, storedAt: number): Operation[] {
-    return facts.map((fact, i) => ({
-      type: 'put',
-      key: outboxKey(entryClass, first + i),
-      value: encodeRecord(outboxKey(entryClass, first + i), { sequence: first + i, body: { storedAt, fact } }),
-    }));
+  private entries(
+    facts: readonly Fact[],
+    entryClass: EntryClass,
+    first: number,
+    storedAt: number,
+    profile?: string,
+  ): Operation[] {
+    return facts.map((fact, i) =>
+      this.put(outboxKey(entryClass, first + i), first + i, {
+        storedAt,
+        fact,
+        ...(profile !== undefined && { profile }),
+      }),
+    );
   }
 
   /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
@@ -430,15 +479,17 @@ export class Store {
     }
     if (strays.length === 0) return entries;
     await this.exclusive(async () => {
+      this.marksVersion++;
       const absent = strays.map(({ key }) => Number(key.slice(4))).filter(Number.isSafeInteger);
       this.pendingCount -= absent.length;
+      const { epoch } = this.meta;
+      this.meta = { ...this.meta, epoch: epoch + 1 };
       await this.replaceDamaged(absent, strays);
       await this.readAgain({
         found: null,
         damagedRecords: strays.length,
         missingRecords: 0,
-        epochBefore: this.meta.epoch,
-        epoch: this.meta.epoch,
+        epochBefore: epoch,
         lostFrom: absent[0] ?? null,
         lostTo: absent.at(-1) ?? null,
       });
@@ -544,7 +595,7 @@ export class Store {
 
   /**
    * Reads all state and checks that nothing of it is missing: every sequence after the acknowledged one must be there, and
-   * what the checkpoint tells. Where numbers may have been given that nobody knows, a new epoch begins.
+   * what the checkpoint tells. After damage a new epoch begins: neither a number nor a revision means two things in one.
    */
   private async load(): Promise<void> {
     const database = this.database as Database;
@@ -595,13 +646,14 @@ export class Store {
     if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
     const damaged = absent.length + strays.length + unreadable.length + found.length > 0 || (numbersLost && !fresh);
     if (damaged) {
+      // What is said again must not be taken for what was said: some of it may be known less well than before.
+      if (!numbersLost) this.meta = { ...this.meta, epoch: this.meta.epoch + 1 };
       await this.replaceDamaged(absent, strays);
       await this.readAgain({
         found: [...found, ...unreadable.map((key) => `${key}: damaged or lost`)].join('; ').slice(0, 500) || null,
         damagedRecords: strays.length,
         missingRecords: absent.length,
         epochBefore: known?.epoch ?? told?.epoch ?? null,
-        epoch: this.meta.epoch,
         lostFrom: numbersLost ? (known?.nextSequence ?? null) : (absent[0] ?? null),
         lostTo: numbersLost && told ? told.nextSequence - 1 : (absent.at(-1) ?? null),
       });
@@ -665,7 +717,8 @@ export class Store {
    * What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. The
    * damage is told as an event.
    */
-  private async readAgain(detail: EventFact['detail']): Promise<void> {
+  private async readAgain(damage: NonNullable<EventFact['detail']>): Promise<void> {
+    const detail = { ...damage, epoch: this.meta.epoch };
     const at = iso(this.settings.clock.wall());
     const event: EventFact = {
       kind: 'event',
@@ -690,9 +743,53 @@ export class Store {
       this.series.set(key, emptied);
       operations.push(this.put(key, this.meta.nextSequence, emptied));
     }
+    const staleDays = await this.keepPending();
+    const own = this.meterLogs('_');
+    const told: MeterLogs = { ...own, staleDays: [...new Set([...(own.staleDays ?? []), ...staleDays])] };
+    this.logs.set('_', told);
+    operations.push(this.put('e/_', this.meta.nextSequence, told));
     const records = this.series.size + this.logs.size;
-    this.meta = { ...this.meta, forgotten: this.meta.nextSequence, records };
+    this.meta = { ...this.meta, records };
     operations.push(this.put(metaKey, this.meta.nextSequence, this.meta));
     await (this.database as Database).batch(operations, { sync: true });
+  }
+
+  /**
+   * What is not acknowledged is delivered in the new epoch: it counts as said in it. The accounts of days are of the epoch
+   * before, and are made again. Returns their days.
+   */
+  private async keepPending(): Promise<number[]> {
+    const database = this.database as Database;
+    const days: number[] = [];
+    for (let after = 'o/'; ; ) {
+      const pairs = await database.range(after, 'o/~', scanStep);
+      const operations: Operation[] = [];
+      const bySeries = new Map<string, { meter: string; profile: string; marks: Mark[] }>();
+      for (const [key, value] of pairs) {
+        const record = decodeRecord(key, value);
+        const { fact, profile, storedAt } = (record?.body ?? {}) as {
+          fact?: Fact;
+          profile?: string;
+          storedAt?: number;
+        };
+        if (!record || !fact) continue;
+        if (fact.kind === 'manifest') {
+          days.push(Date.parse(`${fact.day}T00:00:00Z`));
+          const replaced: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
+          operations.push(this.put(key, record.sequence, { storedAt, fact: replaced }));
+        }
+        if (profile === undefined || (fact.kind !== 'profile' && fact.kind !== 'gap')) continue;
+        const series = seriesKey(fact.meter, profile);
+        const one = bySeries.get(series) ?? { meter: fact.meter, profile, marks: [] };
+        bySeries.set(series, one);
+        one.marks.push(...marksOf(fact, this.series.get(series)?.periodMs ?? 3_600_000));
+      }
+      for (const { meter, profile, marks } of bySeries.values())
+        operations.push(...(await this.pages(database, meter, profile, marks)));
+      if (operations.length > 0) await database.batch(operations, { sync: true });
+      const last = pairs.at(-1);
+      if (!last) return days;
+      after = `${last[0]}\u0000`;
+    }
   }
 }

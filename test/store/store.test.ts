@@ -110,7 +110,10 @@ describe('the store on a twin', () => {
       [4, 'event'],
       [2, 'void'],
     ]);
-    expect(all[2]?.fact).toMatchObject({ name: 'STORE_DAMAGED', detail: { damagedRecords: 1, epoch: 7 } });
+    expect(all[2]?.fact).toMatchObject({
+      name: 'STORE_DAMAGED',
+      detail: { damagedRecords: 1, epochBefore: 7, epoch: 8 },
+    });
     expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
     expect((await again.status()).damage.quarantined).toBe(1);
     expect(database.data.get(`q/${key}`)).toEqual(damaged);
