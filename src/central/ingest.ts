@@ -126,7 +126,7 @@ export function take(state: Ingest, octets: Uint8Array): string | undefined {
     counters.gaps++;
     state.gaps.push(payload);
   }
-  if (ours) received.beyond.add(payload.seq);
+  if (ours && payload.seq > received.upTo) received.beyond.add(payload.seq);
   advance(received);
   return payload.gateway;
 }

@@ -1,0 +1,266 @@
+/**
+ * The built daemon, cut off again and again at random moments, with real TCP, a real LevelDB and a real mosquitto. `power`:
+ * its state lies on an ext4 that is shut down without flushing (EXT4_IOC_SHUTDOWN), as when the power fails, and mounted
+ * again; `kill`: SIGKILL. In the end everything must be there, once, and no number may mean two things.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import koffi from 'koffi';
+import { connectAsync } from 'mqtt';
+import { dayMs, hourMs, millis } from '../src/base/time.ts';
+import { greet, newIngest, take, valueKey } from '../src/central/ingest.ts';
+import { obis } from '../src/dlms/cosem/logical-name.ts';
+import { birthFilter, birthPayload, isUnfit, parsePayload, topics, upFilter } from '../src/forward/payload.ts';
+import { seeded } from '../src/simulator/random.ts';
+import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
+import { serveTcp } from '../src/simulator/serve.ts';
+import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { sleep } from './broker.ts';
+
+const root = new URL('../', import.meta.url).pathname;
+const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
+const series = obis(loadProfileName);
+const meterCount = 6;
+const days = 16;
+/** Of the daemon, from its start to the cut: some before it has opened its store, most while it reads and sends. */
+const shortestMs = 150;
+const longestMs = 1400;
+const finishLimitMs = 120_000;
+
+/** Why cuts of this kind cannot be made here; undefined where they can. */
+export function cannotCut(): string | undefined {
+  if (process.getuid?.() !== 0) return 'not root: no loop device can be mounted';
+  try {
+    execFileSync('losetup', ['--find'], { stdio: 'pipe' });
+    execFileSync('mkfs.ext4', ['-V'], { stdio: 'pipe' });
+    return undefined;
+  } catch (error) {
+    return `no loop device or no mkfs.ext4: ${String(error)}`;
+  }
+}
+
+/** Makes the syncs of a process do nothing, for the negative control; undefined where the package eatmydata is not there. */
+export const noSyncLibrary = (): string | undefined =>
+  ['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/libeatmydata.so`).find((path) => existsSync(path));
+
+export interface Disk {
+  readonly path: string;
+  /** Power fails; afterwards the disk is there again, as it was. `dead`: nobody has it open any more. */
+  cut(dead: () => Promise<void>): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** An ext4 in a file. Shut down it keeps what was synced and loses the rest. */
+export async function ext4Disk(megabytes: number): Promise<Disk> {
+  const folder = mkdtempSync(join(tmpdir(), 'disk-'));
+  const [image, path] = [join(folder, 'image'), join(folder, 'mount')];
+  const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
+  mkdirSync(path);
+  run('truncate', '-s', `${megabytes}M`, image);
+  run('mkfs.ext4', '-q', '-F', image);
+  const mount = () => run('mount', '-o', 'loop', image, path);
+  const unmount = async () => {
+    for (let tries = 0; ; tries++) {
+      try {
+        run('umount', path);
+        return;
+      } catch (error) {
+        if (tries === 100) throw error;
+        await sleep(20);
+      }
+    }
+  };
+  mount();
+  return {
+    path,
+    async cut(dead) {
+      shutDown(path);
+      await dead();
+      await unmount();
+      mount();
+    },
+    async remove() {
+      await unmount();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** EXT4_IOC_SHUTDOWN without flushing the log. Only ever on a file system of its own: anything else would be the machine's. */
+function shutDown(path: string): void {
+  const own = statSync(path).dev;
+  if (own === statSync(join(path, '..')).dev || own === statSync('/').dev)
+    throw new Error(`${path} is no mount of its own`);
+  const ioctl = koffi.load('libc.so.6').func('int ioctl(int, unsigned long, uint32_t *)');
+  const file = openSync(path, 'r');
+  const result = ioctl(file, 0x80_04_58_7d, [2]) as number;
+  closeSync(file);
+  if (result !== 0) throw new Error(`${path} could not be shut down`);
+}
+
+async function folderDisk(): Promise<Disk> {
+  const path = mkdtempSync(join(tmpdir(), 'kills-'));
+  return {
+    path,
+    cut: (dead) => dead(),
+    remove: () => Promise.resolve(rmSync(path, { recursive: true, force: true })),
+  };
+}
+
+export interface LifeSettings {
+  readonly seed: number;
+  readonly kind: 'power' | 'kill';
+  readonly cuts: number;
+  readonly brokerUrl: string;
+  /** The negative control: the daemon's syncs are made to do nothing by this library. */
+  readonly preload?: string;
+}
+export interface LifeResult {
+  readonly cuts: number;
+  readonly intervals: number;
+  readonly messages: number;
+  readonly duplicates: number;
+  readonly problems: readonly string[];
+}
+
+/** One gateway from its first start: cut so often, then left alone until everything is delivered. */
+export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSettings): Promise<LifeResult> {
+  const random = seeded(seed);
+  const tenant = `life-${process.pid}-${seed}`;
+  const problems: string[] = [];
+  const start = millis(Date.now());
+  const since = Math.floor(start / dayMs) * dayMs - days * dayMs;
+  const simulated = buildBus(
+    parseScenario({
+      seed,
+      bus: { kind: 'tcp', turnaround_ms: 1 },
+      meters: { count: meterCount, history_days: days + 2, depth_days: days + 30 },
+    }),
+    start,
+  );
+  const served = await serveTcp(simulated.bus, 0);
+  const disk = kind === 'power' ? await ext4Disk(48) : await folderDisk();
+  const outside = mkdtempSync(join(tmpdir(), 'life-'));
+  const configPath = join(outside, 'gateway.toml');
+  writeFileSync(join(outside, 'secret'), 'meter\n', { mode: 0o600 });
+  writeFileSync(
+    configPath,
+    [
+      `[gateway]\nid = "g"\ntenant = "${tenant}"\nclock_trust = "assume"\npoll_offset_s = 1`,
+      `state_directory = "${join(disk.path, 'state')}"\nstatus_socket = "${join(outside, 'status.sock')}"`,
+      `[mqtt]\nurl = "${brokerUrl}"\n[log]\nlevel = "warn"`,
+      `[[port]]\nname = "bus"\ndevice = "${served.device}"`,
+      ...simulated.meters.map(
+        ({ settings }) =>
+          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\nclient = 17\nauth = "lls"\nsecret = "file:${join(outside, 'secret')}"\nsince = "${new Date(since).toISOString()}"`,
+      ),
+    ].join('\n'),
+  );
+
+  const ingest = newIngest();
+  const meaning = new Map<string, string>();
+  const epochs = new Set<number>();
+  const central = await connectAsync(brokerUrl, { protocolVersion: 5, clientId: `central-${tenant}` });
+  central.on('error', () => {});
+  central.on('message', (topic, octets) => {
+    if (topic.endsWith('/birth')) {
+      const birth = parsePayload(birthPayload, octets);
+      if (isUnfit(birth)) return;
+      greet(ingest, birth);
+      // It was on the disk before it was told; whoever begins another one has lost it.
+      epochs.add(birth.epoch);
+      return;
+    }
+    const text = octets.toString();
+    const { epoch, seq, name } = JSON.parse(text) as { epoch: number; seq: number; name?: string };
+    const key = `${epoch}/${seq}`;
+    const before = meaning.get(key);
+    if (before !== undefined && before !== text && problems.length < 20)
+      problems.push(`number ${key} means two things`);
+    meaning.set(key, text);
+    if (name === 'STORE_DAMAGED') problems.push(`the store was damaged: ${text.slice(0, 400)}`);
+    take(ingest, octets);
+  });
+  await central.subscribeAsync([birthFilter(tenant), upFilter(tenant)], { qos: 1 });
+  const acknowledging = setInterval(() => {
+    for (const [gateway, { epoch, upTo }] of ingest.received)
+      central.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
+  }, 100);
+
+  let daemon: ChildProcess | undefined;
+  let ended: Promise<unknown> = Promise.resolve();
+  const startDaemon = () => {
+    const child = spawn(
+      join(root, 'node_modules/.bin/node'),
+      ['--max-old-space-size=64', join(root, 'dist/main/main.js'), 'run', '--config', configPath],
+      {
+        stdio: 'ignore',
+        env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...(preload !== undefined && { LD_PRELOAD: preload }) },
+      },
+    );
+    daemon = child;
+    ended = new Promise((resolve) => child.once('exit', resolve));
+  };
+  const dead = async () => {
+    daemon?.kill('SIGKILL');
+    await ended;
+  };
+  /** Of every interval that ended before the life began. */
+  const compare = () => {
+    let expected = 0;
+    let right = 0;
+    const wrong: string[] = [];
+    const last = Math.floor(start / hourMs) * hourMs;
+    for (const { settings, curve } of simulated.meters)
+      for (let end = since + hourMs; end <= last; end += hourMs)
+        for (const [i, channel] of channels.entries()) {
+          expected++;
+          const value = ingest.values.get(valueKey(`m${settings.serial}`, series, channel, end - hourMs));
+          const register = curve.register(i as 0 | 1, millis(end));
+          const energy = register - curve.register(i as 0 | 1, millis(end - hourMs));
+          if (!value) continue;
+          if (value.register === register && value.energy === energy) right++;
+          else wrong.push(`m${settings.serial} ${new Date(end).toISOString()}: ${JSON.stringify(value)}`);
+        }
+    return { expected, right, wrong };
+  };
+
+  try {
+    for (let cut = 0; cut < cuts; cut++) {
+      startDaemon();
+      await sleep(shortestMs + random() * (longestMs - shortestMs));
+      await disk.cut(dead);
+    }
+    startDaemon();
+    const received = () => [...ingest.received.values()][0];
+    const whole = () => {
+      const { expected, right, wrong } = compare();
+      const now = received();
+      return (right === expected && now !== undefined && now.beyond.size === 0) || wrong.length > 0;
+    };
+    for (const limit = Date.now() + finishLimitMs; !whole() && Date.now() < limit; ) await sleep(50);
+    const { expected, right, wrong } = compare();
+    problems.push(...wrong.slice(0, 5));
+    if (right !== expected) problems.push(`${right} of ${expected} values delivered`);
+    if (epochs.size !== 1) problems.push(`the store was lost: ${epochs.size} epochs`);
+    const numbers = received();
+    if (!numbers || numbers.beyond.size > 0)
+      problems.push(
+        `numbers are missing after ${numbers?.upTo} of epoch ${numbers?.epoch}; there are ${[...(numbers?.beyond ?? [])].slice(0, 5).join(', ')}`,
+      );
+    if (ingest.counters.conflicts > 0) problems.push(`two values at one revision: ${ingest.conflicts[0]}`);
+    if (ingest.counters.unfit > 0) problems.push(`${ingest.counters.unfit} payloads outside of the contract`);
+    if (ingest.counters.gaps > 0) problems.push(`${ingest.counters.gaps} gaps, and no meter had one`);
+    const { messages, duplicates } = ingest.counters;
+    return { cuts, intervals: expected / channels.length, messages, duplicates, problems };
+  } finally {
+    clearInterval(acknowledging);
+    await dead();
+    await central.endAsync(true);
+    await served.close();
+    await disk.remove();
+    rmSync(outside, { recursive: true, force: true });
+  }
+}
