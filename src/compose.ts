@@ -16,8 +16,9 @@ import { PortOwner } from './line/port-owner.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
 import type { ClockTrust, MeterSecurity, PolledMeter, PolledProfile } from './schedule/meter-state.ts';
 import { PortRunner } from './schedule/runner.ts';
-import type { ManifestFact, ReadingFact } from './reading/facts.ts';
+import { gatewayFact, type ManifestFact, type ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
+import { type Disk, storageState, type StorageState } from './schedule/storage.ts';
 import type { SeriesGap } from './schedule/runner.ts';
 import { heldRows, type HeldRows, type Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
@@ -37,7 +38,9 @@ export interface World {
   /** Resolves file:/… and credential:… */
   secret(reference: string): Uint8Array;
   file(path: string): Uint8Array;
-  disk(): { freeBytes: number; totalBytes: number } | null;
+  disk(): Disk | null;
+  /** Deletes what nobody needs, when the disk is nearly full; tells what went. */
+  relieve(): Promise<readonly { readonly what: string; readonly bytes: number }[]>;
   rssBytes(): number;
   /** The kernel's clock is synchronised, and not before a time that was known once. */
   timeIsKnown(): boolean;
@@ -62,6 +65,7 @@ const overdueLimitMs = 60_000;
 /** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
 const drainMs = 3000;
+const storageEveryMs = 5000;
 /** After the end of a UTC day. */
 const manifestAfterMs = 6 * 3_600_000;
 const manifestFirstMs = 3_600_000;
@@ -143,6 +147,7 @@ export function compose(config: Config, world: World): House {
     return found;
   };
 
+  let storage: StorageState = 'ok';
   const clockTrust = (): ClockTrust =>
     config.gateway.clock_trust === 'assume' ? 'system' : world.timeIsKnown() ? 'kernel' : 'untrusted';
 
@@ -221,6 +226,7 @@ export function compose(config: Config, world: World): House {
       clockTrust,
       clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
       timeZone: config.gateway.time_zone,
+      intake: () => storage !== 'full',
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
     return { port, owner, runner, meters };
@@ -337,12 +343,48 @@ export function compose(config: Config, world: World): House {
       await clock.sleepUntil(later(clock.now(), manifestEveryMs), signal);
     }
   };
+  /** What the disk has left, and what was deleted to make room, are events (R22). */
+  const watchStorage = async (signal: AbortSignal): Promise<void> => {
+    let told: StorageState = 'ok';
+    const waiting: { name: string; detail: Record<string, string | number> }[] = [];
+    while (!signal.aborted) {
+      const disk = world.disk();
+      if (disk) storage = storageState(disk, storage);
+      if (disk && storage !== told) {
+        log.warn({ ...disk, storage }, 'room on the disk');
+        waiting.push({ name: `STORAGE_${storage.toUpperCase()}`, detail: { ...disk } });
+        told = storage;
+      }
+      if (storage !== 'ok') {
+        const freed = await world.relieve().catch((error: unknown) => {
+          log.warn({ error: messageOf(error) }, 'no room could be made on the disk');
+          return [];
+        });
+        for (const { what, bytes } of freed) waiting.push({ name: 'STORAGE_FREED', detail: { what, bytes } });
+      }
+      try {
+        while (waiting[0]) {
+          await store.commit({
+            meter: '_',
+            entryClass: 0,
+            facts: [gatewayFact(clock.wall(), waiting[0].name, waiting[0].detail)],
+          });
+          waiting.shift();
+        }
+      } catch (error) {
+        // It is told when there is room for it.
+        log.warn({ error: messageOf(error) }, 'state of the disk not stored');
+      }
+      await clock.sleepUntil(later(clock.now(), storageEveryMs), signal);
+    }
+  };
   const polling = new AbortController();
   const forwarding = new AbortController();
   const runners = Promise.all(ports.map(({ runner }) => runner.run(polling.signal)));
   const forwards = forwarder.run(forwarding.signal);
   const manifests = tellManifests(polling.signal);
-  const stopped = Promise.all([runners, forwards, manifests]).then(() => {});
+  const disk = watchStorage(polling.signal);
+  const stopped = Promise.all([runners, forwards, manifests, disk]).then(() => {});
   let stopping: Promise<void> | undefined;
   // A part that crashed takes the others with it; systemd starts all of them again.
   stopped.catch(() => stop());

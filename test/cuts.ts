@@ -4,7 +4,18 @@
  * again; `kill`: SIGKILL. In the end everything must be there, once, and no number may mean two things.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import koffi from 'koffi';
@@ -114,6 +125,8 @@ export interface LifeSettings {
   readonly kind: 'power' | 'kill';
   readonly cuts: number;
   readonly brokerUrl: string;
+  /** Instead of cuts: somebody else fills the disk, for so long, and goes away. */
+  readonly fullForMs?: number;
   /** The negative control: the daemon's syncs are made to do nothing by this library. */
   readonly preload?: string;
 }
@@ -122,11 +135,13 @@ export interface LifeResult {
   readonly intervals: number;
   readonly messages: number;
   readonly duplicates: number;
+  /** What the gateway said of its disk. */
+  readonly storage: readonly string[];
   readonly problems: readonly string[];
 }
 
 /** One gateway from its first start: cut so often, then left alone until everything is delivered. */
-export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSettings): Promise<LifeResult> {
+export async function life({ seed, kind, cuts, brokerUrl, fullForMs, preload }: LifeSettings): Promise<LifeResult> {
   const random = seeded(seed);
   const tenant = `life-${process.pid}-${seed}`;
   const problems: string[] = [];
@@ -141,7 +156,7 @@ export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSetting
     start,
   );
   const served = await serveTcp(simulated.bus, 0);
-  const disk = kind === 'power' ? await ext4Disk(48) : await folderDisk();
+  const disk = kind === 'power' ? await ext4Disk(fullForMs === undefined ? 48 : 40) : await folderDisk();
   const outside = mkdtempSync(join(tmpdir(), 'life-'));
   const configPath = join(outside, 'gateway.toml');
   writeFileSync(join(outside, 'secret'), 'meter\n', { mode: 0o600 });
@@ -162,6 +177,7 @@ export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSetting
   const ingest = newIngest();
   const meaning = new Map<string, string>();
   const epochs = new Set<number>();
+  const storage = new Set<string>();
   const central = await connectAsync(brokerUrl, { protocolVersion: 5, clientId: `central-${tenant}` });
   central.on('error', () => {});
   central.on('message', (topic, octets) => {
@@ -180,6 +196,7 @@ export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSetting
     if (before !== undefined && before !== text && problems.length < 20)
       problems.push(`number ${key} means two things`);
     meaning.set(key, text);
+    if (name?.startsWith('STORAGE')) storage.add(name);
     if (name === 'STORE_DAMAGED') problems.push(`the store was damaged: ${text.slice(0, 400)}`);
     take(ingest, octets);
   });
@@ -234,11 +251,30 @@ export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSetting
       await disk.cut(dead);
     }
     startDaemon();
+    if (fullForMs !== undefined) {
+      // Until not one octet more fits: LevelDB fails in the middle of its work.
+      await sleep(700);
+      const other = join(disk.path, 'somebody-else');
+      const file = openSync(other, 'w');
+      try {
+        for (let size = 2 ** 20; size >= 512; )
+          try {
+            writeSync(file, randomBytes(size));
+          } catch {
+            size /= 2;
+          }
+      } finally {
+        closeSync(file);
+      }
+      await sleep(fullForMs);
+      rmSync(other);
+    }
     const received = () => [...ingest.received.values()][0];
     const whole = () => {
       const { expected, right, wrong } = compare();
       const now = received();
-      return (right === expected && now !== undefined && now.beyond.size === 0) || wrong.length > 0;
+      const told = fullForMs === undefined || storage.has('STORAGE_OK');
+      return (right === expected && now !== undefined && now.beyond.size === 0 && told) || wrong.length > 0;
     };
     for (const limit = Date.now() + finishLimitMs; !whole() && Date.now() < limit; ) await sleep(50);
     const { expected, right, wrong } = compare();
@@ -254,7 +290,7 @@ export async function life({ seed, kind, cuts, brokerUrl, preload }: LifeSetting
     if (ingest.counters.unfit > 0) problems.push(`${ingest.counters.unfit} payloads outside of the contract`);
     if (ingest.counters.gaps > 0) problems.push(`${ingest.counters.gaps} gaps, and no meter had one`);
     const { messages, duplicates } = ingest.counters;
-    return { cuts, intervals: expected / channels.length, messages, duplicates, problems };
+    return { cuts, intervals: expected / channels.length, messages, duplicates, storage: [...storage], problems };
   } finally {
     clearInterval(acknowledging);
     await dead();

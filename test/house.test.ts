@@ -114,6 +114,36 @@ test('R02: a meter that captures energies of 10 Wh: each day their sum beside th
   complete(it, [0, 1]);
 });
 
+test('R22: the disk fills up: told, made room, nothing read while it is full, everything afterwards', async () => {
+  const it = await virtualHouse({ meters: { count: 3 } }, { days: 1 });
+  it.broker.connect();
+  await it.run(5 * minute);
+  const gib = 2 ** 30;
+  const events = () =>
+    factsOf(it, 'event')
+      .filter(({ name }) => name.startsWith('STORAGE'))
+      .map(({ name, detail }) => [name, detail?.['what'] ?? detail?.['freeBytes']]);
+  it.disk = { freeBytes: 0.09 * gib, totalBytes: gib };
+  it.relieved.push({ what: 'store.damaged-1', bytes: 1_000_000 });
+  await it.run(2 * minute);
+  expect(events()).toEqual([
+    ['STORAGE_LOW', 0.09 * gib],
+    ['STORAGE_FREED', 'store.damaged-1'],
+  ]);
+  it.disk = { freeBytes: 0.01 * gib, totalBytes: gib };
+  await it.run(3 * 60 * minute);
+  const read = factsOf(it, 'profile').map(({ readAt }) => Date.parse(readAt));
+  expect(Math.max(...read)).toBeLessThan(it.clock.wall() - 150 * minute);
+  await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toThrow('the disk is full');
+  it.disk = { freeBytes: 0.5 * gib, totalBytes: gib };
+  await it.run(5 * minute);
+  expect(events().slice(2)).toEqual([
+    ['STORAGE_FULL', 0.01 * gib],
+    ['STORAGE_OK', 0.5 * gib],
+  ]);
+  complete(it, [0, 1, 2]);
+});
+
 describe('R35, R36: a meter is told another capture period at local midnight', () => {
   // Midnight in Helsinki; the house begins at 20:20 UTC.
   const midnight = Date.UTC(2026, 10, 24, 22);

@@ -51,6 +51,9 @@ export class MemoryDatabase implements Database {
       else if (type === 'del' && there) this.sorted.splice(at, 1);
     }
   }
+  compact(): Promise<void> {
+    return Promise.resolve();
+  }
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -29,6 +29,9 @@ export interface VirtualHouse {
   configText: string;
   /** What the store told last, outside of its database. */
   checkpoint: Checkpoint | undefined;
+  /** What the disk has left, and what can be deleted to make room. */
+  disk: { freeBytes: number; totalBytes: number } | null;
+  relieved: { what: string; bytes: number }[];
   /** Where a store begins that has no epoch. */
   newEpoch: number;
   /** What the kernel says of the gateway's clock. */
@@ -91,6 +94,8 @@ export async function virtualHouse(
     since,
     timeIsKnown: true,
     newEpoch: 1,
+    disk: null,
+    relieved: [] as VirtualHouse['relieved'],
   } as VirtualHouse;
   it.configText = text;
   const begin = async () => {
@@ -121,7 +126,8 @@ export async function virtualHouse(
             ? Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')
             : Buffer.from('meter'),
       file: () => new Uint8Array(0),
-      disk: () => null,
+      disk: () => it.disk,
+      relieve: () => Promise.resolve(it.relieved.splice(0, 1)),
       rssBytes: () => 0,
       timeIsKnown: () => it.timeIsKnown,
       openBroker: broker.open,

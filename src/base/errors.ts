@@ -133,14 +133,13 @@ export const errorTable = {
   'bad-argument': entry('local', 'operator', 2, 'See --help.'),
   'secret-missing': entry('local', 'operator', 2, 'Give the secret by METER_SECRET, --secret-file or at the prompt.'),
   'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
-  'store-missing': entry(
-    'local',
-    'operator',
-    6,
-    'Restore the folder; or, to begin a new store on purpose, remove the marker file named above.',
-  ),
   'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
-  'store-damaged': entry('local', 'gateway', 6, 'The folder was left untouched. Copy it aside before anything else.'),
+  'store-damaged': entry(
+    'local',
+    'gateway',
+    6,
+    'It is repaired when it is opened; what it was is kept beside it as store.damaged-N.',
+  ),
   'store-failed': entry('local', 'gateway', 6, 'Check space and health of the disk: df -h, dmesg.'),
 } as const satisfies Record<string, ErrorEntry>;
 

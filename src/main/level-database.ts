@@ -12,6 +12,10 @@ const notTheFiles =
   /No space left|Input\/output error|Read-only file system|Permission denied|Too many open files|Cannot allocate|quota/i;
 const options = { keyEncoding: 'utf8', valueEncoding: 'view' } as const;
 
+/** Level's types leave it out. */
+const compactAll = (level: Level<string, Uint8Array>): Promise<void> =>
+  (level as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange('', '\u{10ffff}');
+
 /** Failures: `store-locked`, `store-failed` (the disk), `store-damaged` (the files). */
 export async function openLevel(path: string, createIfMissing: boolean): Promise<Database> {
   const level = new Level<string, Uint8Array>(path, { createIfMissing, ...options });
@@ -41,6 +45,7 @@ export async function openLevel(path: string, createIfMissing: boolean): Promise
         await iterator.close();
       }
     },
+    compact: () => compactAll(level),
     close: () => level.close(),
   };
 }
@@ -89,12 +94,7 @@ export async function readAll(path: string, compact: boolean): Promise<boolean> 
       return Promise.resolve();
     });
     if (!whole || !ordered) return false;
-    // Level's types leave it out.
-    if (compact)
-      await (level as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange(
-        '',
-        '\u{10ffff}',
-      );
+    if (compact) await compactAll(level);
     return true;
   } finally {
     await level.close();

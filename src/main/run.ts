@@ -1,6 +1,6 @@
 /** `meter-gateway run`: the real world, signals, systemd. */
 import { randomInt, randomUUID } from 'node:crypto';
-import { readFileSync, statfsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import { secretFromFile } from '../cli/secret.ts';
@@ -86,8 +86,15 @@ export async function run(configPath: string): Promise<number> {
     secret,
     file,
     disk: () => {
-      const { bavail, blocks, bsize } = statfsSync(config.gateway.state_directory);
-      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+      try {
+        return folder.disk();
+      } catch {
+        return null;
+      }
+    },
+    relieve: async () => {
+      await store.compact();
+      return folder.relieve();
     },
     rssBytes: () => process.memoryUsage.rss(),
     timeIsKnown: () => time.timeIsKnown(),

@@ -4,6 +4,7 @@
  *   checkpoint         what the store stored last, told outside of it: a store that fell behind is noticed
  *   store, counters    LevelDB
  *   *.damaged-N        what a repair started from, the newest two of each
+ *   ballast            room that is given up when the disk is full
  *   unclean            how often in a row the gateway ended without having been asked to
  * A database that does not open is repaired on a copy; where that does not help either it is put aside and a new one
  * begins, filled from the meters. The gateway starts unattended in every case but three: another process has the database,
@@ -20,16 +21,20 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure, messageOf } from '../base/errors.ts';
 import { decodeRecord, encodeRecord } from '../store/record.ts';
 import type { Checkpoint, StoreSettings } from '../store/store.ts';
 import type { Database } from '../store/database.ts';
+import type { Disk } from '../schedule/storage.ts';
 import { keyRanges, openLevel } from './level-database.ts';
 import { salvageProgram } from './salvage.ts';
 
@@ -39,14 +44,31 @@ export interface StateFolder {
   settled(): void;
   /** For Store.open. */
   readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
+  /** What the disk has left, less the ballast where it was given up; laid in again when there is room. */
+  disk(): Disk;
+  /** Deletes copies that were put aside, the oldest first, one at a time. */
+  relieve(): { what: string; bytes: number }[];
   /** `lost`: what was counted before is not known. */
   openCounters(): Promise<{ database: Database; lost: boolean }>;
 }
 const damagedMost = 2;
+const ballastName = 'ballast';
+const ballastBytes = 6 * 2 ** 20;
 /** So many ends in a row that nobody asked for: the databases are read through before they are opened. */
 const uncleanMost = 2;
 /** Longer than any record of the checkpoint. */
 const checkpointOctets = 256;
+
+/** Room that is given up when there is no other: what is stored can be read, delivered and deleted then. */
+function diskOf(directory: string): Disk {
+  const path = join(directory, ballastName);
+  const { bavail, blocks, bsize } = statfsSync(directory);
+  const totalBytes = blocks * bsize;
+  if (existsSync(path)) return { freeBytes: bavail * bsize, totalBytes };
+  const freeBytes = Math.max(0, bavail * bsize - ballastBytes);
+  if (freeBytes > ballastBytes) writeFileSync(path, randomBytes(ballastBytes));
+  return { freeBytes, totalBytes };
+}
 
 function syncFile(path: string): void {
   const file = openSync(path, 'r');
@@ -148,8 +170,12 @@ async function openOrRecover(
   try {
     return await openLevel(path, false);
   } catch (error) {
-    if (!(error instanceof Failure) || error.code !== 'store-damaged') throw error;
-    return recover(directory, name, error.message, found);
+    if (!(error instanceof Failure)) throw error;
+    if (error.code === 'store-damaged') return recover(directory, name, error.message, found);
+    // LevelDB writes its log anew when it is opened, and a full disk has no room for that: now the ballast is needed.
+    if (!/No space left/.test(error.message) || !existsSync(join(directory, ballastName))) throw error;
+    rmSync(join(directory, ballastName));
+    return openLevel(path, false);
   }
 }
 
@@ -192,6 +218,9 @@ export async function stateFolder(directory: string, now: number): Promise<State
         const path = join(directory, name);
         if (existsSync(join(path, 'CURRENT'))) continue;
         await (await openLevel(path, true)).close();
+        // LevelDB does not sync its first MANIFEST: a power cut would leave a store that seems damaged.
+        for (const file of readdirSync(path)) syncFile(join(path, file));
+        syncFile(path);
       }
       writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
       for (const path of [marker, directory]) syncFile(path);
@@ -204,6 +233,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
   const uncleanPath = join(directory, 'unclean');
   let unclean = 0;
   try {
+    diskOf(directory);
     unclean = existsSync(uncleanPath) ? Number(readFileSync(uncleanPath, 'utf8')) || uncleanMost : 0;
     writeFileSync(uncleanPath, String(unclean + 1));
   } catch {
@@ -228,6 +258,14 @@ export async function stateFolder(directory: string, now: number): Promise<State
         return own;
       },
       checkpoint: checkpointFile(join(directory, 'checkpoint')),
+    },
+    disk: () => diskOf(directory),
+    relieve: () => {
+      const [oldest] = ['store', 'counters'].flatMap((name) => damagedCopies(directory, name));
+      if (oldest === undefined) return [];
+      const bytes = readdirSync(oldest).reduce((sum, name) => sum + statSync(join(oldest, name)).size, 0);
+      rmSync(oldest, { recursive: true, force: true });
+      return [{ what: basename(oldest), bytes }];
     },
     async openCounters() {
       const lost: string[] = [];

@@ -1,4 +1,5 @@
 /** The facts that leave the house. Plain JSON: integers beyond 2^53 are decimal strings; instants are ISO 8601 in UTC. */
+import { iso, type Millis } from '../base/time.ts';
 import type { Flag, GapCause, Quality, Reason } from './quality.ts';
 
 export type Integer = number | string;
@@ -83,6 +84,24 @@ export interface EventFact extends Origin {
   readonly occurrence: number;
   readonly detail: Readonly<Record<string, string | number | boolean | null>> | null;
   readonly readAt: string;
+}
+/** What the gateway says of itself. */
+export function gatewayFact(wall: Millis, name: string, detail: EventFact['detail']): EventFact {
+  const at = iso(wall);
+  return {
+    kind: 'event',
+    meter: '_',
+    point: '',
+    serial: '',
+    source: 'gateway',
+    log: null,
+    code: null,
+    name,
+    at,
+    occurrence: 0,
+    detail,
+    readAt: at,
+  };
 }
 /** What the gateway accounts for in one UTC day; the central system recomputes the digests from what it received. */
 export interface ManifestFact {

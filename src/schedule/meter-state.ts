@@ -30,6 +30,8 @@ export interface RunnerSettings {
   /** Whether the gateway knows the time: trusted, floor or untrusted. */
   readonly clockTrust: () => ClockTrust;
   readonly clockPolicy: ClockPolicy;
+  /** Whether there is room for what is read. */
+  readonly intake: () => boolean;
   /** Of the days of the utility: periods change at its midnight. */
   readonly timeZone: string;
 }

@@ -56,6 +56,7 @@ const memory = 20;
 /** After so many sessions without damage long frames are tried again. */
 const calmSessions = 5;
 const storePauseMs = 5000;
+const fullPauseMs = 10_000;
 /** More than any session sends; what is left is given to the next one. */
 const countersPerSession = 500;
 /** Of a log that was never read, and of one that may have been written before its cursor. */
@@ -140,6 +141,13 @@ export class PortRunner {
     );
     while (!signal.aborted) {
       const now = clock.now();
+      if (!this.settings.intake()) {
+        // The meters keep their rows; what is stored is delivered meanwhile, and makes room.
+        const full = new Failure('store-failed', 'the disk is full: nothing is read until there is room');
+        for (const state of this.states.values()) for (const { reject } of state.wanted.splice(0)) reject(full);
+        await this.pause(later(now, fullPauseMs), signal);
+        continue;
+      }
       const meters = [...this.states.values()].map((state) => this.planned(state));
       const job = plan({ meters, silentNotBefore: this.line.silentNotBefore }, now, clock.wall(), this.settings.plan);
       if (job.kind === 'wait') {

@@ -9,5 +9,7 @@ export interface Database {
   batch(operations: readonly Operation[], options: { readonly sync: boolean }): Promise<void>;
   /** Pairs with gte ≤ key < lt, in order of the keys. */
   range(gte: string, lt: string, limit: number): Promise<[string, Uint8Array][]>;
+  /** Gives the room of what was deleted back. */
+  compact(): Promise<void>;
   close(): Promise<void>;
 }

@@ -10,9 +10,9 @@
  *   q/<key>                    damaged records, kept for inspection
  */
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Clock, dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Coverage } from '../reading/coverage.ts';
-import type { EventFact, Fact, Integer } from '../reading/facts.ts';
+import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading/facts.ts';
 import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from '../reading/ledger.ts';
@@ -532,6 +532,12 @@ export class Store {
     return deleted;
   }
 
+  /** Gives the room of deleted entries back to the disk. */
+  async compact(): Promise<void> {
+    const database = await this.opened();
+    await this.guarded(() => database.compact());
+  }
+
   async close(): Promise<void> {
     await this.writing.catch(() => {});
     const { database } = this;
@@ -719,21 +725,7 @@ export class Store {
    */
   private async readAgain(damage: NonNullable<EventFact['detail']>): Promise<void> {
     const detail = { ...damage, epoch: this.meta.epoch };
-    const at = iso(this.settings.clock.wall());
-    const event: EventFact = {
-      kind: 'event',
-      meter: '_',
-      point: '',
-      serial: '',
-      source: 'gateway',
-      log: null,
-      code: null,
-      name: 'STORE_DAMAGED',
-      at,
-      occurrence: 0,
-      detail,
-      readAt: at,
-    };
+    const event = gatewayFact(this.settings.clock.wall(), 'STORE_DAMAGED', detail);
     const first = this.meta.nextSequence;
     const operations = this.entries([event], 0, first, this.settings.clock.wall());
     this.meta = { ...this.meta, nextSequence: first + 1 };

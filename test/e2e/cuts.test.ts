@@ -18,6 +18,11 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
     expect(result.problems).toEqual([]);
     expect(result.intervals).toBeGreaterThan(2000);
   }, 240_000);
+  test('R22: the disk is filled to the last octet: it is told, and without a restart everything is delivered', async () => {
+    const result = await life({ seed: 4, kind: 'power', cuts: 0, brokerUrl: broker.url, fullForMs: 8000 });
+    expect(result.problems).toEqual([]);
+    expect(result.storage).toEqual(expect.arrayContaining(['STORAGE_FULL', 'STORAGE_OK']));
+  }, 240_000);
   test.skipIf(noSync === undefined)(
     `the negative control: without syncs the loss is seen${noSync !== undefined ? '' : ' (not here: no package eatmydata)'}`,
     async () => {
