@@ -114,6 +114,36 @@ test('R02: a meter that captures energies of 10 Wh: each day their sum beside th
   complete(it, [0, 1]);
 });
 
+test('incident: power failed between the log that told of a clock set back and the rows read again for it', async () => {
+  const it = await virtualHouse(
+    { meters: { count: 1, first_serial: 60_120_001 } },
+    { start: Date.UTC(2026, 10, 24, 12, 20) },
+  );
+  it.broker.connect();
+  const one = Date.UTC(2026, 10, 24, 13);
+  await it.clock.run(one + 2 * minute);
+  // Five minutes back: the row of 13:00 is written once more at 13:05.
+  const meter = it.simulated.meters[0] as VirtualMeter;
+  meter.moveClock(it.clock.now(), -5 * minute);
+  const value = () => it.ingest.values.get(valueKey('m60120001', '1-0:99.1.0*255', '1-0:1.8.0*255', one - 60 * minute));
+  const first = value()?.register;
+  const logs = () => Buffer.from(it.database.data.get('e/m60120001') ?? []).toString('latin1');
+  await it.clock.run(one + 120 * minute, () => /"adjusted":\[\d/.test(logs()));
+  expect(it.clock.now()).toBeLessThan(one + 120 * minute);
+  const disk = new Map(it.database.data);
+  await it.clock.complete(it.house.stop());
+  it.broker.disconnect();
+  it.database.replace(disk);
+  it.checkpoint = undefined;
+  await it.restart();
+  it.broker.connect();
+  await it.run(150 * minute);
+  expect(value()).toMatchObject({ register: meter.registers(millis(one + 5 * minute))[0] });
+  expect(value()?.rev).toBeGreaterThan(0);
+  expect(value()?.register).not.toBe(first);
+  expect(logs()).toContain('"adjusted":[]');
+});
+
 test('R22: the disk fills up: told, made room, nothing read while it is full, everything afterwards', async () => {
   const it = await virtualHouse({ meters: { count: 3 } }, { days: 1 });
   it.broker.connect();

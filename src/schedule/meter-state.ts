@@ -96,8 +96,6 @@ export interface MeterState {
   counterAlarmed: boolean;
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<string>;
-  /** Stamps around which the clock was adjusted: what was read there is read again. */
-  adjustedAt: number[];
   /** Who waits for this meter to be read now. */
   wanted: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
   /** Gaps are looked at again at this time (monotonic), by series. */
@@ -144,7 +142,6 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   counterAlarmed: false,
   atRisk: new Set(),
   recheckAt: new Map(),
-  adjustedAt: [],
   wanted: [],
   saying: [],
   logs: undefined,

@@ -445,6 +445,7 @@ export class PortRunner {
     const cursors = { ...before.cursors };
     let { dark, lastPower } = before;
     const said: EventFact[] = [];
+    const adjusted: number[] = [];
     read.forEach((result, i) => {
       const { log } = asked[i] as { log: LogicalName };
       if (!result) {
@@ -460,7 +461,7 @@ export class PortRunner {
       cursors[log] = cursor;
       for (const { at, code, occurrence } of fresh) {
         // A clock that was set back writes rows again under stamps that were read already (R05, R11).
-        if (code === clockAdjustedOld || code === clockAdjustedNew) state.adjustedAt.push(at);
+        if (code === clockAdjustedOld || code === clockAdjustedNew) adjusted.push(at);
         said.push({
           kind: 'event',
           ...origin,
@@ -478,7 +479,7 @@ export class PortRunner {
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
     const changed = said.length > 0 || dark.length !== before.dark.length;
     if (changed || before.serial !== store.meterLogs(origin.meter).serial)
-      state.logs = { ...before, cursors, dark, lastPower };
+      state.logs = { ...before, cursors, dark, lastPower, adjusted: [...(before.adjusted ?? []), ...adjusted] };
     state.saying.push(...said);
   }
 

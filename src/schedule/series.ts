@@ -474,14 +474,17 @@ export async function readingNow(
 /** Around each adjustment of the clock what was read before it is read again. */
 export async function readAdjusted(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
   const { store } = house;
-  const stamps = state.adjustedAt.slice(-adjustmentsMost);
+  const { meter } = state.polled.origin;
+  const known = () => state.logs ?? store.meterLogs(meter);
+  const stamps = (known().adjusted ?? []).slice(0, adjustmentsMost);
+  if (stamps.length === 0) return;
   for (const settings of state.polled.profiles) {
     const { key, periodMs } = settings;
     const { until } = boundsOf(house, state, settings);
     if (until !== undefined && until <= house.clock.wall()) continue;
     const slots = new Set(stamps.map((at) => Math.floor(at / periodMs) * periodMs));
     for (const slot of slots) {
-      const coverage = store.seriesState(state.polled.origin.meter, key)?.coverage ?? [];
+      const coverage = store.seriesState(meter, key)?.coverage ?? [];
       const covered = coverage.find(([from, to]) => from < slot + 2 * periodMs && to > slot - periodMs);
       if (!covered) continue;
       const from = millis(Math.max(covered[0], slot - periodMs));
@@ -489,6 +492,7 @@ export async function readAdjusted(house: RunnerSettings, state: MeterState, ses
       await readSlice(house, state, session, { key, from, to, live: true });
     }
   }
-  // A session that fails half-way reads them in the next one.
-  state.adjustedAt = [];
+  // A session that fails half-way, or the power, reads them in the next one.
+  const { adjusted = [], ...others } = known();
+  state.logs = { ...others, adjusted: adjusted.slice(stamps.length) };
 }

@@ -87,6 +87,8 @@ export interface MeterLogs {
   readonly manifestDay?: number;
   /** Of the gateway itself: earlier days of which something else was said since, ms. */
   readonly staleDays?: readonly number[];
+  /** Stamps around which its clock was adjusted: what was read there is to be read again. */
+  readonly adjusted?: readonly number[];
   /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
   readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
