@@ -144,6 +144,24 @@ test('incident: power failed between the log that told of a clock set back and t
   expect(logs()).toContain('"adjusted":[]');
 });
 
+test('incident: the log told of a clock set back before the meter had written its rows again (seed 30)', async () => {
+  const it = await virtualHouse({ meters: { count: 1, period_s: 900 } });
+  it.broker.connect();
+  const at = (min: number) => millis(Date.UTC(2026, 10, 24, 12, min));
+  await it.clock.run(at(44) + 50_000);
+  const meter = it.simulated.meters[0] as VirtualMeter;
+  // 20 minutes back: the row of 12:30 is written once more at 12:50, and that of 12:45 at 13:05.
+  meter.moveClock(it.clock.now(), -20 * minute);
+  await it.clock.run(at(120));
+  for (const [start, written] of [
+    [at(15), at(50)],
+    [at(30), at(65)],
+  ] as const)
+    expect(it.ingest.values.get(valueKey('m60120001', '1-0:99.1.0*255', '1-0:1.8.0*255', start))?.register).toBe(
+      meter.registers(written)[0],
+    );
+});
+
 test('R22: the disk fills up: told, made room, nothing read while it is full, everything afterwards', async () => {
   const it = await virtualHouse({ meters: { count: 3 } }, { days: 1 });
   it.broker.connect();

@@ -63,6 +63,8 @@ const countersPerSession = 500;
 const firstLogDays = 60;
 const logDays = 9;
 const logOverlapMs = 2 * 3_600_000;
+/** Adjustments of the clock that wait for their rows, at most. */
+const adjustedMost = 100;
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
 /** Codes of the standard event log. */
@@ -479,7 +481,13 @@ export class PortRunner {
     if (deep) state.logsDeepAt = later(clock.now(), dayMs);
     const changed = said.length > 0 || dark.length !== before.dark.length;
     if (changed || before.serial !== store.meterLogs(origin.meter).serial)
-      state.logs = { ...before, cursors, dark, lastPower, adjusted: [...(before.adjusted ?? []), ...adjusted] };
+      state.logs = {
+        ...before,
+        cursors,
+        dark,
+        lastPower,
+        adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
+      };
     state.saying.push(...said);
   }
 

@@ -476,7 +476,11 @@ export async function readAdjusted(house: RunnerSettings, state: MeterState, ses
   const { store } = house;
   const { meter } = state.polled.origin;
   const known = () => state.logs ?? store.meterLogs(meter);
-  const stamps = (known().adjusted ?? []).slice(0, adjustmentsMost);
+  // A clock that was set back writes the rows of its way again when it comes by: before that there is nothing new to read.
+  const meterNow = house.clock.wall() + (state.identity?.clockDeviationMs ?? 0);
+  const longest = Math.max(...state.polled.profiles.map(({ periodMs }) => periodMs));
+  const passed = (at: number) => Math.floor(at / longest + 1) * longest + graceMs <= meterNow;
+  const stamps = (known().adjusted ?? []).filter(passed).slice(0, adjustmentsMost);
   if (stamps.length === 0) return;
   for (const settings of state.polled.profiles) {
     const { key, periodMs } = settings;
@@ -494,5 +498,6 @@ export async function readAdjusted(house: RunnerSettings, state: MeterState, ses
   }
   // A session that fails half-way, or the power, reads them in the next one.
   const { adjusted = [], ...others } = known();
-  state.logs = { ...others, adjusted: adjusted.slice(stamps.length) };
+  const done = new Set(stamps);
+  state.logs = { ...others, adjusted: adjusted.filter((at) => !done.has(at)) };
 }

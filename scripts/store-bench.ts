@@ -1,0 +1,298 @@
+/**
+ * The buffer measured against what it is built on, in one run: `npm run store-bench` (-- --json).
+ *   drain   messages a second of the outbox (LevelDB, numbering, acknowledgements) and of bare mqtt.js, with the same
+ *           payloads, window and mosquitto, in turns
+ *   disk    octets that reach the disk for each poll: the store, and raw append with fdatasync of what it was given
+ *           (needs root for a loop device; the device counts)
+ *   size    octets on disk for each interval value, ledger included
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { connectAsync } from 'mqtt';
+import { silentLog } from '../src/base/log.ts';
+import { dayMs, iso, millis } from '../src/base/time.ts';
+import { greet, newIngest, take } from '../src/central/ingest.ts';
+import { Forwarder } from '../src/forward/forwarder.ts';
+import {
+  birthFilter,
+  type BirthPayload,
+  birthPayload,
+  contractVersion,
+  isUnfit,
+  messageOfFact,
+  parsePayload,
+  topics,
+  upFilter,
+} from '../src/forward/payload.ts';
+import { systemClock } from '../src/line/system-clock.ts';
+import { stateFolder } from '../src/main/state-folder.ts';
+import type { ProfileFact } from '../src/reading/facts.ts';
+import { marksOf } from '../src/reading/interval-hash.ts';
+import { type Commit, Store } from '../src/store/store.ts';
+import { realBroker } from '../test/broker.ts';
+import { cannotCut, ext4Disk } from '../test/cuts.ts';
+
+const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const hour = 3_600_000;
+const begin = Date.UTC(2026, 9, 1);
+const window = 16;
+const drained = 3000;
+const rounds = 3;
+
+/** So many hours of a meter with two channels, as a poll delivers them. */
+const fact = (meter: string, from: number, count: number): ProfileFact => ({
+  kind: 'profile',
+  meter,
+  point: `6430069660227${meter.slice(1)}`,
+  serial: meter.slice(1),
+  series: '1-0:99.1.0*255',
+  start: iso(millis(from)),
+  periodS: 3600,
+  count,
+  channels: ['1-0:1.8.0*255', '1-0:2.8.0*255'].map((obis, channel) => {
+    const register = (i: number) => 12_000_000 + channel * 1000 + Math.round(((from - begin) / hour + i) * 517.3);
+    return {
+      obis,
+      unit: 'Wh',
+      scaler: 0,
+      register: Array.from({ length: count }, (_, i) => register(i + 1)),
+      energy: Array.from({ length: count }, (_, i) => register(i + 1) - register(i)),
+    };
+  }),
+  status: Array.from({ length: count }, () => 0),
+  quality: Array.from({ length: count }, () => 'MEASURED' as const),
+  rev: Array.from({ length: count }, () => 0),
+  readAt: iso(millis(from + count * hour)),
+  clockDeviationS: 0.4,
+  clockTrust: 'kernel',
+});
+const commitOf = (meter: string, from: number, count: number): Commit => {
+  const one = fact(meter, from, count);
+  return {
+    meter,
+    profile: '1.0.99.1.0.255',
+    state: {
+      since: begin,
+      periodMs: hour,
+      coverage: [[begin, from + count * hour]],
+      exceptions: [],
+      layout: 'a1b2c3d4',
+    },
+    entryClass: 0,
+    facts: [one],
+    marks: marksOf(one, hour),
+  };
+};
+const openStore = async (directory: string): Promise<Store> => {
+  const folder = await stateFolder(directory, Date.now());
+  return Store.open({ ...folder.store, clock: systemClock });
+};
+
+async function drainOutbox(url: string, round: number): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'drain-'));
+  const store = await openStore(directory);
+  for (let i = 0; i < drained; i++)
+    await store.commit(commitOf(`m${60_120_001 + (i % 31)}`, begin + Math.floor(i / 31) * hour, 1));
+  const ingest = newIngest();
+  const own = topics('bench', `g${round}`);
+  const central = await connectAsync(url, { protocolVersion: 5 });
+  central.on('message', (topic, payload) => {
+    if (!topic.endsWith('/birth')) return void take(ingest, payload);
+    const birth = parsePayload(birthPayload, payload);
+    if (!isUnfit(birth)) greet(ingest, birth);
+  });
+  await central.subscribeAsync([birthFilter('bench'), upFilter('bench')], { qos: 1 });
+  const acknowledge = setInterval(() => {
+    for (const { epoch, upTo } of ingest.received.values())
+      central.publish(own.ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
+  }, 100);
+  const birth = (): BirthPayload => ({
+    v: contractVersion,
+    gateway: `g${round}`,
+    version: '0',
+    boot: 'b',
+    epoch: store.epoch,
+    acknowledged: store.acknowledged,
+    clockTrust: 'kernel',
+    configHash: '0',
+    capabilities: [],
+    meters: [],
+    at: iso(systemClock.wall()),
+  });
+  const from = performance.now();
+  const forwarder = new Forwarder({
+    store,
+    clock: systemClock,
+    log: silentLog,
+    gateway: `g${round}`,
+    boot: 'b',
+    topics: own,
+    broker: { url, protocol: 5, clientId: `g${round}`, keepaliveS: 60, window },
+    rateLimit: undefined,
+    birth,
+    health: () => Promise.reject(new Error('not asked')),
+    random: () => 0,
+  });
+  const stopping = new AbortController();
+  const running = forwarder.run(stopping.signal);
+  // Everything has left, and the head-end has said so.
+  while ((await store.status()).pending > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const seconds = (performance.now() - from) / 1000;
+  clearInterval(acknowledge);
+  stopping.abort();
+  await running;
+  await central.endAsync(true);
+  await store.close();
+  rmSync(directory, { recursive: true, force: true });
+  return drained / seconds;
+}
+
+/** The same payloads by mqtt.js alone, to a subscriber that only takes them. */
+async function drainBare(url: string, round: number): Promise<number> {
+  const own = topics('bare', `g${round}`);
+  const messages = Array.from({ length: drained }, (_, i) =>
+    messageOfFact(
+      fact(`m${60_120_001 + (i % 31)}`, begin + Math.floor(i / 31) * hour, 1),
+      { epoch: 1, seq: i + 1, gateway: `g${round}` },
+      own,
+    ),
+  );
+  const ingest = newIngest();
+  const central = await connectAsync(url, { protocolVersion: 5 });
+  let arrived = 0;
+  const all = new Promise<void>((resolve) => {
+    central.on('message', (_, payload) => {
+      take(ingest, payload);
+      if (++arrived === drained) resolve();
+    });
+  });
+  await central.subscribeAsync([upFilter('bare')], { qos: 1 });
+  const from = performance.now();
+  const client = await connectAsync(url, { protocolVersion: 5, clientId: `bare-${round}` });
+  let next = 0;
+  const lane = async () => {
+    for (let one = messages[next++]; one; one = messages[next++])
+      await client.publishAsync(one.topic, one.payload, { qos: 1 });
+  };
+  await Promise.all([...Array.from({ length: window }, lane), all]);
+  const seconds = (performance.now() - from) / 1000;
+  await client.endAsync(true);
+  await central.endAsync(true);
+  return drained / seconds;
+}
+
+/** Octets that a loop device took, after everything of it was written back. */
+async function written(work: (folder: string) => Promise<void>): Promise<number> {
+  const disk = await ext4Disk(96);
+  const device = /** mount */ (() => {
+    const line = readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .find((one) => one.split(' ')[1] === disk.path);
+    return (line?.split(' ')[0] ?? '').replace('/dev/', '');
+  })();
+  const sectors = () => Number(readFileSync(`/sys/block/${device}/stat`, 'utf8').trim().split(/\s+/)[6]);
+  try {
+    execFileSync('sync', ['-f', disk.path]);
+    const before = sectors();
+    await work(disk.path);
+    execFileSync('sync', ['-f', disk.path]);
+    return (sectors() - before) * 512;
+  } finally {
+    await disk.remove();
+  }
+}
+
+const polls = 31 * 48;
+async function diskOfStore(count: number): Promise<{ device: number; given: Buffer[] }> {
+  const given: Buffer[] = [];
+  const device = await written(async (folder) => {
+    const store = await openStore(join(folder, 'state'));
+    for (let i = 0; i < polls; i++) {
+      const commit = commitOf(`m${60_120_001 + (i % 31)}`, begin + Math.floor(i / 31) * count * hour, count);
+      given.push(Buffer.from(JSON.stringify(commit)));
+      await store.commit(commit);
+      // The head-end acknowledges as it does: a second's worth at a time.
+      if (i % 31 === 30) await store.acknowledge(i + 1, new Set());
+    }
+    await store.close();
+  });
+  return { device, given };
+}
+const diskOfRaw = (given: readonly Buffer[]): Promise<number> =>
+  written((folder) => {
+    const file = openSync(join(folder, 'log'), 'a');
+    for (const octets of given) {
+      writeSync(file, octets);
+      fdatasyncSync(file);
+    }
+    closeSync(file);
+    return Promise.resolve();
+  });
+
+async function sizePerValue(): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'size-'));
+  let store = await openStore(directory);
+  const [meters, days] = [50, 60];
+  for (let day = 0; day < days; day++)
+    for (let meter = 0; meter < meters; meter++)
+      await store.commit(commitOf(`m${60_120_001 + meter}`, begin + day * dayMs, 24));
+  await store.close();
+  // What waits for the head-end is all of it: nothing was acknowledged.
+  store = await openStore(directory);
+  await store.compact();
+  await store.close();
+  const folder = join(directory, 'store');
+  const octets = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  rmSync(directory, { recursive: true, force: true });
+  return octets / (meters * days * 24 * 2);
+}
+
+const best = (all: readonly number[]) => Math.max(...all);
+const broker = await realBroker();
+const [bare, outbox]: [number[], number[]] = [[], []];
+for (let round = 0; round < rounds; round++) {
+  bare.push(await drainBare(broker.url, round));
+  outbox.push(await drainOutbox(broker.url, round));
+}
+await broker.remove();
+const why = cannotCut();
+const disk: { rows: number; store: number; raw: number }[] = [];
+for (const rows of why === undefined ? [1, 24] : []) {
+  const { device, given } = await diskOfStore(rows);
+  disk.push({ rows, store: device / polls, raw: (await diskOfRaw(given)) / polls });
+}
+const size = await sizePerValue();
+const result = {
+  drain: { bare: best(bare), outbox: best(outbox), ratio: best(outbox) / best(bare) },
+  disk,
+  octetsPerValue: size,
+};
+if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+else {
+  const { drain } = result;
+  process.stdout.write(
+    `drain: outbox ${drain.outbox.toFixed(0)} messages/s, bare mqtt.js ${drain.bare.toFixed(0)}, ratio ${drain.ratio.toFixed(2)} (aim 0.9)\n`,
+  );
+  for (const { rows, store, raw } of disk)
+    process.stdout.write(
+      `disk: a poll of ${rows} rows: store ${(store / 1024).toFixed(1)} KiB, raw append+fdatasync of the same ${(raw / 1024).toFixed(1)} KiB, ratio ${(store / raw).toFixed(2)} (aim 1.3)\n`,
+    );
+  if (why !== undefined) process.stdout.write(`disk: not measured here: ${why}\n`);
+  process.stdout.write(
+    `size: ${size.toFixed(1)} octets on disk for each interval value that waits, ledger included (aim 24)\n`,
+  );
+}
+process.exit();
