@@ -49,7 +49,7 @@ const { values } = parseArgs({ options: { json: { type: 'boolean', default: fals
 const hour = 3_600_000;
 const begin = Date.UTC(2026, 9, 1);
 const window = 16;
-const drained = 3000;
+const drained = 10_000;
 const rounds = 3;
 
 /** So many hours of a meter with two channels, as a poll delivers them. */
@@ -195,7 +195,10 @@ async function drainBare(url: string, round: number): Promise<number> {
 }
 
 /** Octets that a loop device took, after everything of it was written back. */
-async function written(work: (folder: string) => Promise<void>): Promise<number> {
+async function written<T>(
+  prepare: (folder: string) => Promise<T>,
+  work: (prepared: T) => Promise<void>,
+): Promise<number> {
   const disk = await ext4Disk(96);
   const device = /** mount */ (() => {
     const line = readFileSync('/proc/mounts', 'utf8')
@@ -205,9 +208,10 @@ async function written(work: (folder: string) => Promise<void>): Promise<number>
   })();
   const sectors = () => Number(readFileSync(`/sys/block/${device}/stat`, 'utf8').trim().split(/\s+/)[6]);
   try {
+    const prepared = await prepare(disk.path);
     execFileSync('sync', ['-f', disk.path]);
     const before = sectors();
-    await work(disk.path);
+    await work(prepared);
     execFileSync('sync', ['-f', disk.path]);
     return (sectors() - before) * 512;
   } finally {
@@ -218,29 +222,33 @@ async function written(work: (folder: string) => Promise<void>): Promise<number>
 const polls = 31 * 48;
 async function diskOfStore(count: number): Promise<{ device: number; given: Buffer[] }> {
   const given: Buffer[] = [];
-  const device = await written(async (folder) => {
-    const store = await openStore(join(folder, 'state'));
-    for (let i = 0; i < polls; i++) {
-      const commit = commitOf(`m${60_120_001 + (i % 31)}`, begin + Math.floor(i / 31) * count * hour, count);
-      given.push(Buffer.from(JSON.stringify(commit)));
-      await store.commit(commit);
-      // The head-end acknowledges as it does: a second's worth at a time.
-      if (i % 31 === 30) await store.acknowledge(i + 1, new Set());
-    }
-    await store.close();
-  });
+  const device = await written(
+    (folder) => openStore(join(folder, 'state')),
+    async (store) => {
+      for (let i = 0; i < polls; i++) {
+        const commit = commitOf(`m${60_120_001 + (i % 31)}`, begin + Math.floor(i / 31) * count * hour, count);
+        given.push(Buffer.from(JSON.stringify(commit)));
+        await store.commit(commit);
+        // The head-end acknowledges as it does: a second's worth at a time.
+        if (i % 31 === 30) await store.acknowledge(i + 1, new Set());
+      }
+      await store.close();
+    },
+  );
   return { device, given };
 }
 const diskOfRaw = (given: readonly Buffer[]): Promise<number> =>
-  written((folder) => {
-    const file = openSync(join(folder, 'log'), 'a');
-    for (const octets of given) {
-      writeSync(file, octets);
-      fdatasyncSync(file);
-    }
-    closeSync(file);
-    return Promise.resolve();
-  });
+  written(
+    (folder) => Promise.resolve(openSync(join(folder, 'log'), 'a')),
+    (file) => {
+      for (const octets of given) {
+        writeSync(file, octets);
+        fdatasyncSync(file);
+      }
+      closeSync(file);
+      return Promise.resolve();
+    },
+  );
 
 async function sizePerValue(): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'size-'));

@@ -104,7 +104,7 @@ export async function virtualHouse(
       open: () => Promise.resolve(database),
       clock,
       newEpoch: it.newEpoch,
-      checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told) },
+      checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
     });
     const world: World = {
       clock,

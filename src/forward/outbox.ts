@@ -29,7 +29,7 @@ const unacknowledgedLimit = 2000;
 /** Silence of the head-end after which everything unacknowledged is sent again; doubles until it answers. */
 const firstSilenceMs = 20_000;
 const longestSilenceMs = 15 * 60_000;
-const readAhead = 100;
+const readAhead = 200;
 
 export class Outbox {
   private readonly settings: OutboxSettings;
@@ -40,6 +40,7 @@ export class Outbox {
   private generation = 0;
   private sent: Record<EntryClass, number> = { 0: 0, 1: 0 };
   private queue: OutboxEntry[] = [];
+  private fetching = false;
   private inFlight = 0;
   private unacknowledged = 0;
   private silenceMs = firstSilenceMs;
@@ -179,7 +180,27 @@ export class Outbox {
     }
     const entry = this.queue.shift();
     if (entry) this.sent[entry.entryClass] = entry.sequence;
+    this.fetch();
     return entry;
+  }
+
+  /** While entries are being sent, those after them are read. */
+  private fetch(): void {
+    const last = this.queue.at(-1);
+    if (this.fetching || !last || this.queue.length > readAhead / 2) return;
+    const { generation } = this;
+    this.fetching = true;
+    this.settings.store
+      .outbox(last.entryClass, last.sequence, readAhead)
+      .then((more) => {
+        // Live entries may have come in between: then these are read again in their turn.
+        if (generation === this.generation && this.queue.at(-1) === last) this.queue.push(...more);
+      })
+      // It fails once more where it is waited for.
+      .catch(() => {})
+      .finally(() => {
+        this.fetching = false;
+      });
   }
 
   private send(entry: OutboxEntry, now: Millis): void {

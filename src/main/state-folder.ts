@@ -201,9 +201,12 @@ function checkpointFile(path: string): NonNullable<StoreSettings['checkpoint']> 
         writeSync(file, octets, 0, checkpointOctets, 0);
       } catch {
         // It only tells more; the store is complete without it.
-        if (file !== undefined) closeSync(file);
-        file = undefined;
+        this.close();
       }
+    },
+    close() {
+      if (file !== undefined) closeSync(file);
+      file = undefined;
     },
   };
 }

@@ -115,7 +115,7 @@ export interface StoreSettings {
   /** What was found damaged, or repaired, since the database was opened. */
   readonly damageFound?: () => readonly string[];
   /** What was stored last, kept outside of the database: tells a store that fell behind. */
-  readonly checkpoint?: { read(): Checkpoint | undefined; write(checkpoint: Checkpoint): void };
+  readonly checkpoint?: { read(): Checkpoint | undefined; write(checkpoint: Checkpoint): void; close(): void };
 }
 export interface Checkpoint {
   readonly epoch: number;
@@ -154,6 +154,8 @@ export class Store {
   private series = new Map<string, SeriesState>();
   private logs = new Map<string, MeterLogs>();
   private pendingCount = 0;
+  /** No entry has a lower number. LevelDB walks over everything that was deleted before the first that is there. */
+  private lowest = 1;
   private writing: Promise<unknown> = Promise.resolve();
   private failure: string | undefined;
   /** The files themselves are broken: the next opening repairs them. */
@@ -467,7 +469,7 @@ export class Store {
   async outbox(entryClass: EntryClass, after: number, limit: number): Promise<OutboxEntry[]> {
     const database = await this.opened();
     const pairs = await this.guarded(() =>
-      database.range(outboxKey(entryClass, after + 1), `o/${entryClass}/~`, limit),
+      database.range(outboxKey(entryClass, Math.max(after + 1, this.lowest)), `o/${entryClass}/~`, limit),
     );
     const entries: OutboxEntry[] = [];
     const strays: { key: string; value: Uint8Array }[] = [];
@@ -506,6 +508,7 @@ export class Store {
   async acknowledge(upTo: number, nack: ReadonlySet<number>): Promise<number> {
     // An acknowledgement of what was never sent is the head-end's mistake; it must not delete what comes later.
     if (!Number.isSafeInteger(upTo) || upTo < 0 || upTo >= this.meta.nextSequence) return 0;
+    if (upTo < this.lowest && nack.size === 0) return 0;
     let deleted = 0;
     await this.exclusive(async (database) => {
       const kept = [...new Set([...this.meta.kept.filter((sequence) => sequence > upTo), ...nack])];
@@ -514,7 +517,7 @@ export class Store {
       await database.batch([this.put(metaKey, meta.nextSequence, meta)], { sync: false });
       this.meta = meta;
       for (const entryClass of [0, 1] as const) {
-        for (let after = 0; ; ) {
+        for (let after = this.lowest - 1; ; ) {
           const pairs = await database.range(
             outboxKey(entryClass, after + 1),
             outboxKey(entryClass, upTo + 1),
@@ -530,6 +533,7 @@ export class Store {
           deleted += gone.length;
         }
       }
+      this.lowest = Math.max(this.lowest, Math.min(upTo + 1, ...nack));
     });
     return deleted;
   }
@@ -545,6 +549,7 @@ export class Store {
     const { database } = this;
     this.database = undefined;
     await database?.close();
+    this.settings.checkpoint?.close();
   }
 
   private put(key: string, sequence: number, body: unknown): Operation {
@@ -648,6 +653,7 @@ export class Store {
       if (!entries.has(sequence)) absent.push(sequence);
     absent.push(...kept.filter((sequence) => sequence <= acknowledged && !entries.has(sequence)));
     this.pendingCount = entries.size;
+    this.lowest = lowest ?? nextSequence;
     const found = this.settings.damageFound?.() ?? [];
     this.damage = { quarantined: 0, missing: 0, log: found };
     const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
@@ -711,6 +717,7 @@ export class Store {
       { type: 'del', key },
     ]);
     for (const sequence of absent) operations.push(this.put(outboxKey(1, sequence), sequence, { storedAt, fact }));
+    this.lowest = absent.reduce((low, sequence) => Math.min(low, sequence), this.lowest);
     for (let at = 0; at < operations.length; at += scanStep)
       await database.batch(operations.slice(at, at + scanStep), { sync: true });
     this.pendingCount += absent.length;

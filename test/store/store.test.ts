@@ -164,7 +164,7 @@ describe('the store on a twin', () => {
 
   test('a store that fell behind its checkpoint begins a new epoch; one that is ahead of it does not', async () => {
     let told: Checkpoint | undefined;
-    const checkpoint = { read: () => told, write: (one: Checkpoint) => void (told = one) };
+    const checkpoint = { read: () => told, write: (one: Checkpoint) => void (told = one), close: () => {} };
     const openIt = (database: MemoryDatabase) =>
       Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, checkpoint });
     const database = new MemoryDatabase();
