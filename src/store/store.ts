@@ -128,6 +128,8 @@ interface Meta {
   readonly acknowledged: number;
   /** Entries up to `acknowledged` that the head-end refused: they stay and are sent again. */
   readonly kept: readonly number[];
+  /** Damage was found and is being dealt with: a start after a crash in the middle begins with that again. */
+  readonly mending?: true;
   /** Series and logs of meters: records that must be there. */
   readonly records?: number;
 }
@@ -349,6 +351,7 @@ export class Store {
       this.lostPage = undefined;
       if (lostPage === undefined) return;
       const database = this.database as Database;
+      await this.beginMending(meta);
       const value = await database.get(lostPage);
       if (value) await this.replaceDamaged([], [{ key: lostPage, value }]);
       this.meta = { ...meta, epoch: meta.epoch + 1 };
@@ -482,16 +485,24 @@ export class Store {
       } else strays.push({ key, value });
     }
     if (strays.length === 0) return entries;
-    await this.exclusive(async () => {
+    await this.exclusive(async (open) => {
+      // Others may have come upon the same.
+      const still = [];
+      for (const stray of strays) {
+        const value = await open.get(stray.key);
+        if (value && !decodeRecord(stray.key, value)) still.push(stray);
+      }
+      if (still.length === 0) return;
+      await this.beginMending(this.meta);
       this.marksVersion++;
-      const absent = strays.map(({ key }) => Number(key.slice(4))).filter(Number.isSafeInteger);
+      const absent = still.map(({ key }) => Number(key.slice(4))).filter(Number.isSafeInteger);
       this.pendingCount -= absent.length;
       const { epoch } = this.meta;
       this.meta = { ...this.meta, epoch: epoch + 1 };
-      await this.replaceDamaged(absent, strays);
+      await this.replaceDamaged(absent, still);
       await this.readAgain({
         found: null,
-        damagedRecords: strays.length,
+        damagedRecords: still.length,
         missingRecords: 0,
         epochBefore: epoch,
         lostFrom: absent[0] ?? null,
@@ -658,13 +669,23 @@ export class Store {
     this.damage = { quarantined: 0, missing: 0, log: found };
     const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
     if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
-    const damaged = absent.length + strays.length + unreadable.length + found.length > 0 || (numbersLost && !fresh);
+    const unfinished = known?.mending === true;
+    const damaged =
+      absent.length + strays.length + unreadable.length + found.length > 0 || (numbersLost && !fresh) || unfinished;
     if (damaged) {
+      if (known) await this.beginMending(known);
       // What is said again must not be taken for what was said: some of it may be known less well than before.
       if (!numbersLost) this.meta = { ...this.meta, epoch: this.meta.epoch + 1 };
       await this.replaceDamaged(absent, strays);
       await this.readAgain({
-        found: [...found, ...unreadable.map((key) => `${key}: damaged or lost`)].join('; ').slice(0, 500) || null,
+        found:
+          [
+            ...found,
+            ...(unfinished ? ['a crash while damage was mended'] : []),
+            ...unreadable.map((key) => `${key}: damaged or lost`),
+          ]
+            .join('; ')
+            .slice(0, 500) || null,
         damagedRecords: strays.length,
         missingRecords: absent.length,
         epochBefore: known?.epoch ?? told?.epoch ?? null,
@@ -749,10 +770,16 @@ export class Store {
     const told: MeterLogs = { ...own, staleDays: [...new Set([...(own.staleDays ?? []), ...staleDays])] };
     this.logs.set('_', told);
     operations.push(this.put('e/_', this.meta.nextSequence, told));
-    const records = this.series.size + this.logs.size;
-    this.meta = { ...this.meta, records };
+    const { mending: _, ...meta } = this.meta;
+    this.meta = { ...meta, records: this.series.size + this.logs.size };
     operations.push(this.put(metaKey, this.meta.nextSequence, this.meta));
     await (this.database as Database).batch(operations, { sync: true });
+  }
+
+  /** From here on until the last batch of readAgain every start finds the damage, though parts of it are mended. */
+  private async beginMending(meta: Meta): Promise<void> {
+    const begun: Meta = { ...meta, mending: true };
+    await (this.database as Database).batch([this.put(metaKey, meta.nextSequence, begun)], { sync: true });
   }
 
   /**

@@ -208,6 +208,40 @@ describe('the store on a twin', () => {
     expect(again.seriesState('m2', 'p')).toBeUndefined();
   });
 
+  test('power fails while damage is mended, after each of its batches: the next start finds it again', async () => {
+    const whole = new MemoryDatabase();
+    const store = await openTwin(whole);
+    for (let n = 1; n <= 3; n++) await store.commit(commit(n, 2));
+    const damaged = new Map(whole.data);
+    damaged.delete('o/0/000000000002');
+    damaged.set('o/0/000000000004', Uint8Array.of(1, 2, 3));
+    let crashes = 0;
+    for (let after = 0; ; after++) {
+      const database = new MemoryDatabase();
+      database.replace(damaged);
+      let batches = 0;
+      const dying = Object.assign(Object.create(database) as MemoryDatabase, {
+        batch: (...args: Parameters<MemoryDatabase['batch']>) =>
+          batches++ < after ? database.batch(...args) : Promise.reject(new Error('power')),
+      });
+      const first = await openTwin(dying).then(
+        () => 'opened',
+        () => 'died',
+      );
+      database.powerCut();
+      const again = await openTwin(database);
+      expect(again.seriesState('m1', 'p')?.coverage, `after ${after} batches`).toEqual([]);
+      const found = [...(await again.outbox(0, 0, 100)), ...(await again.outbox(1, 0, 100))];
+      expect(found.some(({ fact: one }) => one.kind === 'event' && one.name === 'STORE_DAMAGED')).toBe(true);
+      expect(found.map(({ sequence }) => sequence)).toEqual(expect.arrayContaining([1, 2, 3, 4, 5, 6]));
+      // Once it is mended, it is.
+      expect((await openTwin(database)).epoch).toBe(again.epoch);
+      if (first === 'opened') break;
+      crashes++;
+    }
+    expect(crashes).toBeGreaterThan(2);
+  });
+
   test('a series that vanished is noticed', async () => {
     const database = new MemoryDatabase();
     const store = await openTwin(database);
