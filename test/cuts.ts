@@ -26,7 +26,7 @@ import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { birthFilter, birthPayload, isUnfit, parsePayload, topics, upFilter } from '../src/forward/payload.ts';
 import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
-import { serveTcp } from '../src/simulator/serve.ts';
+import { servePty, serveTcp } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
 import { sleep } from './broker.ts';
 
@@ -34,7 +34,6 @@ const root = new URL('../', import.meta.url).pathname;
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
 const series = obis(loadProfileName);
 const meterCount = 6;
-const days = 16;
 /** Of the daemon, from its start to the cut: some before it has opened its store, most while it reads and sends. */
 const shortestMs = 150;
 const longestMs = 1400;
@@ -125,6 +124,12 @@ export interface LifeSettings {
   readonly kind: 'power' | 'kill';
   readonly cuts: number;
   readonly brokerUrl: string;
+  /** The daemon lives in another network: how it is started there, and what the broker is called there. */
+  readonly elsewhere?: { readonly command: readonly string[]; readonly brokerUrl: string };
+  /** On a pty at 9600 Bd instead of TCP: the back-fill takes its time. */
+  readonly paced?: boolean;
+  /** What happens to it while it reads and sends. */
+  readonly meanwhile?: () => Promise<void>;
   /** Instead of cuts: somebody else fills the disk, for so long, and goes away. */
   readonly fullForMs?: number;
   /** The negative control: the daemon's syncs are made to do nothing by this library. */
@@ -141,21 +146,32 @@ export interface LifeResult {
 }
 
 /** One gateway from its first start: cut so often, then left alone until everything is delivered. */
-export async function life({ seed, kind, cuts, brokerUrl, fullForMs, preload }: LifeSettings): Promise<LifeResult> {
+export async function life({
+  seed,
+  kind,
+  cuts,
+  brokerUrl,
+  elsewhere,
+  paced = false,
+  meanwhile,
+  fullForMs,
+  preload,
+}: LifeSettings): Promise<LifeResult> {
   const random = seeded(seed);
   const tenant = `life-${process.pid}-${seed}`;
   const problems: string[] = [];
   const start = millis(Date.now());
+  const days = paced ? 4 : 16;
   const since = Math.floor(start / dayMs) * dayMs - days * dayMs;
   const simulated = buildBus(
     parseScenario({
       seed,
-      bus: { kind: 'tcp', turnaround_ms: 1 },
+      bus: { kind: paced ? 'pty' : 'tcp', turnaround_ms: paced ? 50 : 1 },
       meters: { count: meterCount, history_days: days + 2, depth_days: days + 30 },
     }),
     start,
   );
-  const served = await serveTcp(simulated.bus, 0);
+  const served = paced ? servePty(simulated.bus) : await serveTcp(simulated.bus, 0);
   const disk = kind === 'power' ? await ext4Disk(fullForMs === undefined ? 48 : 40) : await folderDisk();
   const outside = mkdtempSync(join(tmpdir(), 'life-'));
   const configPath = join(outside, 'gateway.toml');
@@ -165,7 +181,7 @@ export async function life({ seed, kind, cuts, brokerUrl, fullForMs, preload }: 
     [
       `[gateway]\nid = "g"\ntenant = "${tenant}"\nclock_trust = "assume"\npoll_offset_s = 1`,
       `state_directory = "${join(disk.path, 'state')}"\nstatus_socket = "${join(outside, 'status.sock')}"`,
-      `[mqtt]\nurl = "${brokerUrl}"\n[log]\nlevel = "warn"`,
+      `[mqtt]\nurl = "${elsewhere?.brokerUrl ?? brokerUrl}"\nkeepalive_s = 5\n[log]\nlevel = "warn"`,
       `[[port]]\nname = "bus"\ndevice = "${served.device}"`,
       ...simulated.meters.map(
         ({ settings }) =>
@@ -209,14 +225,19 @@ export async function life({ seed, kind, cuts, brokerUrl, fullForMs, preload }: 
   let daemon: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
   const startDaemon = () => {
-    const child = spawn(
+    const command = [
+      ...(elsewhere?.command ?? []),
       join(root, 'node_modules/.bin/node'),
-      ['--max-old-space-size=64', join(root, 'dist/main/main.js'), 'run', '--config', configPath],
-      {
-        stdio: 'ignore',
-        env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...(preload !== undefined && { LD_PRELOAD: preload }) },
-      },
-    );
+      '--max-old-space-size=64',
+      join(root, 'dist/main/main.js'),
+      'run',
+      '--config',
+      configPath,
+    ];
+    const child = spawn(command[0] as string, command.slice(1), {
+      stdio: 'ignore',
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...(preload !== undefined && { LD_PRELOAD: preload }) },
+    });
     daemon = child;
     ended = new Promise((resolve) => child.once('exit', resolve));
   };
@@ -251,6 +272,7 @@ export async function life({ seed, kind, cuts, brokerUrl, fullForMs, preload }: 
       await disk.cut(dead);
     }
     startDaemon();
+    await meanwhile?.();
     if (fullForMs !== undefined) {
       // Until not one octet more fits: LevelDB fails in the middle of its work.
       await sleep(700);
