@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { dayMs, type Millis, millis } from '../src/base/time.ts';
 import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } from '../src/forward/payload.ts';
 import { valueKey, verifyManifest } from '../src/central/ingest.ts';
+import { seeded } from '../src/simulator/random.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
@@ -1085,6 +1086,35 @@ test('the adapter is pulled out and comes back: the port is opened again by itse
   await it.run(3 * minute);
   complete(it, [0, 1]);
   expect((await it.house.snapshot()).ports[0]).toMatchObject({ open: true });
+});
+
+test('pulled out in every phase of a session: the next ones read what it did not', async () => {
+  // A session of a meter that is a day behind takes about two seconds from its first frame.
+  for (let phase = 0; phase < 40; phase++) {
+    const it = await virtualHouse({ bus: { turnaround_ms: 60 }, meters: { count: 1 } }, { days: 1 });
+    it.broker.connect();
+    await it.run(phase * 60 + 5);
+    it.port?.unplug();
+    await it.run(2 * minute);
+    complete(it, [0]);
+    expect(it.ingest.counters.gaps, `phase ${phase}`).toBe(0);
+  }
+});
+
+test('24 hours of noise on the line: every row comes through, and none is wrong', async () => {
+  const it = await virtualHouse({ meters: { count: 3 } }, { days: 1 });
+  it.broker.connect();
+  const random = seeded(11);
+  for (let second = 0; second < 24 * 3600; second += 5) {
+    // Flags and addresses are among it, whole short frames are not unlikely.
+    const octets = Array.from({ length: 1 + Math.floor(random() * 30) }, () =>
+      random() < 0.2 ? 0x7e : Math.floor(random() * 256),
+    );
+    it.port?.hear(Uint8Array.from(octets));
+    await it.run(5000);
+  }
+  complete(it, [0, 1, 2]);
+  expect(it.ingest.counters.gaps).toBe(0);
 });
 
 test('another meter at a configured address: nothing of it is taken', async () => {

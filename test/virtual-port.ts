@@ -6,6 +6,8 @@ import type { Port } from '../src/line/port.ts';
 import type { SimulatedBus } from '../src/simulator/bus.ts';
 
 export interface VirtualPort extends Port {
+  /** Octets that nobody sent. */
+  hear(octets: Uint8Array): void;
   /** The adapter is pulled out. */
   unplug(): void;
 }
@@ -52,6 +54,12 @@ export function virtualPort(bus: SimulatedBus, clock: Clock): VirtualPort {
       lost ??= new Failure('port-lost', 'closed');
       arrived.abort();
       return Promise.resolve();
+    },
+    hear(octets) {
+      received.push(octets);
+      const heard = arrived;
+      arrived = new AbortController();
+      heard.abort();
     },
     unplug() {
       lost = new Failure('port-lost', 'unplugged');
