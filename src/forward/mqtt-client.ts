@@ -38,6 +38,11 @@ const firstPauseMs = 500;
 const longestPauseMs = 60_000;
 const sessionExpiryS = 7 * 86_400;
 const stopTimeoutMs = 1500;
+const lastingMs = 30_000;
+/** So many connections in a row that did not last. */
+const shortMost = 3;
+/** Reason code of MQTT 5, 3.14.2.1. */
+const sessionTakenOver = 0x8e;
 
 /** Pause before the n-th attempt: doubling, with a quarter of jitter so that a fleet does not return as one. */
 const pauseMs = (attempt: number, random: () => number): number =>
@@ -71,7 +76,11 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
   let up = false;
   let connections = 0;
   let forgetWaiting = () => {};
+  // Two gateways with one client id throw each other out: a connection that does not last counts as another attempt.
+  let lasting: NodeJS.Timeout | undefined;
+  const takenOver = `connections do not last: does another client use the id ${settings.clientId}? each gateway needs an id of its own`;
   const down = () => {
+    clearTimeout(lasting);
     if (!up) return;
     up = false;
     connections++;
@@ -80,9 +89,17 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
     listener.onDisconnected();
   };
   client.on('connect', (connack) => {
-    attempts = 0;
-    lastError = '';
-    client.options.reconnectPeriod = pauseMs(0, random);
+    lasting = setTimeout(() => {
+      attempts = 0;
+      lastError = '';
+      client.options.reconnectPeriod = pauseMs(0, random);
+    }, lastingMs);
+    lasting.unref();
+    // Some brokers only close the connection.
+    if (attempts === shortMost && lastError !== takenOver) {
+      lastError = takenOver;
+      log.warn({ connections }, takenOver);
+    }
     receiveMaximum = connack.properties?.receiveMaximum ?? 65_535;
     maximumPacketSize = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
     up = true;
@@ -92,6 +109,12 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
   client.on('reconnect', () => {
     attempts++;
     client.options.reconnectPeriod = pauseMs(attempts, random);
+  });
+  client.on('disconnect', ({ reasonCode = 0 }) => {
+    const message =
+      reasonCode === sessionTakenOver ? takenOver : `the broker ends the connection: reason ${reasonCode}`;
+    if (message !== lastError) log.warn({ reasonCode }, message);
+    lastError = message;
   });
   client.on('close', down);
   client.on('offline', down);

@@ -180,6 +180,32 @@ describe('a scripted broker', () => {
     fake.close();
   });
 
+  test('two gateways with one id throw each other out: told once, with what to do, whether the broker says why or not', async () => {
+    for (const says of [true, false]) {
+      const fake = await scripted(
+        () => ({ reasonCode: 0 }),
+        (socket) => {
+          if (says) socket.write(mqttPacket.generate({ cmd: 'disconnect', reasonCode: 0x8e }, { protocolVersion: 5 }));
+          socket.end();
+        },
+      );
+      const warned: string[] = [];
+      const { seen, of } = listener();
+      const log: Log = { ...silentLog, warn: (_, message) => void warned.push(message) };
+      const broker = openBroker(settings(fake.url, 5, 'twin'), of, log, () => 0);
+      for (let time = 1; time <= 4; time++) {
+        await until(() => seen.connected >= time, `connected ${time} times`);
+        broker.publish('t', 'x', { qos: 1 }).catch(() => {});
+        await until(() => seen.disconnected >= time, 'thrown out');
+      }
+      const told = warned.filter((line) => line.includes('the id twin'));
+      expect(told).toHaveLength(1);
+      expect(told[0]).toContain('each gateway needs an id of its own');
+      await broker.stop();
+      fake.close();
+    }
+  });
+
   test('PUBACK with an error rejects the publish', async () => {
     const fake = await scripted(
       () => ({ reasonCode: 0 }),
