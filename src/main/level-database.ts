@@ -17,10 +17,11 @@ const compactAll = (level: Level<string, Uint8Array>): Promise<void> =>
   (level as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange('', '\u{10ffff}');
 
 /** Failures: `store-locked`, `store-failed` (the disk), `store-damaged` (the files). */
-export async function openLevel(path: string, createIfMissing: boolean): Promise<Database> {
+async function opened(path: string, createIfMissing: boolean): Promise<Level<string, Uint8Array>> {
   const level = new Level<string, Uint8Array>(path, { createIfMissing, ...options });
   try {
     await level.open();
+    return level;
   } catch (error) {
     const { cause } = error as LevelError;
     const why = messageOf(cause ?? error);
@@ -28,6 +29,11 @@ export async function openLevel(path: string, createIfMissing: boolean): Promise
     if (notTheFiles.test(why)) throw new Failure('store-failed', `${path} does not open: ${why}`);
     throw new Failure('store-damaged', `${path} does not open: ${why}`);
   }
+}
+
+/** Failures: `store-locked`, `store-failed` (the disk), `store-damaged` (the files). */
+export async function openLevel(path: string, createIfMissing: boolean): Promise<Database> {
+  const level = await opened(path, createIfMissing);
   return {
     get: (key) => level.get(key),
     batch: (operations, settings) => level.batch([...operations], settings),
@@ -83,9 +89,8 @@ async function walk(
 export async function readAll(path: string, compact: boolean): Promise<boolean> {
   let last = '';
   let ordered = true;
-  const level = new Level<string, Uint8Array>(path, { createIfMissing: false, ...options });
+  const level = await opened(path, false);
   try {
-    await level.open();
     const whole = await walk(level, { gte: '', lt: '\u{10ffff}' }, 'forward', (pairs) => {
       for (const [key] of pairs) {
         if (key <= last) ordered = false;

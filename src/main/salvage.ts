@@ -3,8 +3,11 @@
  * process. `salvage.js check PATH [compact]` reads everything; `salvage.js copy FROM TO [RANGE DIRECTION]` copies what reads.
  */
 import { pathToFileURL } from 'node:url';
+import { Failure } from '../base/errors.ts';
 import { keyRanges, type Range, readAll, salvage } from './level-database.ts';
 
+/** The files could not be looked at. */
+export const notTheFilesCode = 3;
 export const salvageProgram = new URL(
   import.meta.url.endsWith('.ts') ? './salvage.ts' : './salvage.js',
   import.meta.url,
@@ -14,6 +17,13 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   const [, , what, from = '', to = '', range, direction] = process.argv;
   const ranges: readonly Range[] = range === undefined ? keyRanges : [keyRanges[Number(range)] as Range];
   const directions = direction === undefined ? (['forward', 'reverse'] as const) : [direction as 'forward' | 'reverse'];
-  const whole = what === 'check' ? await readAll(from, to === 'compact') : await salvage(from, to, ranges, directions);
-  process.exitCode = whole ? 0 : 1;
+  try {
+    const whole =
+      what === 'check' ? await readAll(from, to === 'compact') : await salvage(from, to, ranges, directions);
+    process.exitCode = whole ? 0 : 1;
+  } catch (error) {
+    // In use, or the disk fails: that says nothing of the files.
+    const other = error instanceof Failure && (error.code === 'store-locked' || error.code === 'store-failed');
+    process.exitCode = other ? notTheFilesCode : 1;
+  }
 }

@@ -36,7 +36,7 @@ import type { Checkpoint, StoreSettings } from '../store/store.ts';
 import type { Database } from '../store/database.ts';
 import type { Disk } from '../schedule/storage.ts';
 import { keyRanges, openLevel } from './level-database.ts';
-import { salvageProgram } from './salvage.ts';
+import { notTheFilesCode, salvageProgram } from './salvage.ts';
 
 export interface StateFolder {
   readonly created: boolean;
@@ -79,6 +79,12 @@ function syncFile(path: string): void {
   }
 }
 
+/** LevelDB does not sync its first MANIFEST: a power cut would leave a database that seems damaged. */
+function syncDatabase(path: string): void {
+  for (const file of readdirSync(path)) syncFile(join(path, file));
+  syncFile(path);
+}
+
 /** What a database consists of besides its tables; LevelDB opens without a log and says nothing. */
 function missingPart(path: string): string | undefined {
   if (!existsSync(path)) return 'the folder is missing';
@@ -105,10 +111,12 @@ function putAside(directory: string, name: string): void {
     rmSync(old, { recursive: true, force: true });
 }
 
-const runs = (...args: string[]): { readonly ended: boolean; readonly whole: boolean } => {
-  const { status } = spawnSync(process.execPath, [fileURLToPath(salvageProgram), ...args], { stdio: 'ignore' });
-  return { ended: status !== null, whole: status === 0 };
-};
+/** `broken`: it does not all read. Failure `store-failed` where no process can be started for it. */
+function runs(...args: string[]): { readonly ended: boolean; readonly whole: boolean; readonly broken: boolean } {
+  const { status, error } = spawnSync(process.execPath, [fileURLToPath(salvageProgram), ...args], { stdio: 'ignore' });
+  if (error) throw new Failure('store-failed', `no process can be started to look at the store: ${error.message}`);
+  return { ended: status !== null, whole: status === 0, broken: status !== 0 && status !== notTheFilesCode };
+}
 
 /** Copies what reads of the damaged database `from`, which is spoilt by it, to `to`; false where it was not all. */
 function salvaged(from: string, to: string): boolean {
@@ -140,6 +148,7 @@ async function recover(directory: string, name: string, why: string, found: (wha
     const usable = existsSync(join(fresh, 'CURRENT')) && runs('check', fresh).whole;
     if (!usable) rmSync(fresh, { recursive: true, force: true });
     await (await openLevel(fresh, !usable)).close();
+    syncDatabase(fresh);
     if (existsSync(path)) putAside(directory, name);
     renameSync(fresh, path);
     clear();
@@ -155,7 +164,7 @@ async function recover(directory: string, name: string, why: string, found: (wha
 
 /** After several ends that nobody asked for: whether it reads; after one more, whether it can be compacted. */
 const doubt = (path: string, unclean: number): boolean =>
-  unclean >= uncleanMost && !runs('check', path, unclean > uncleanMost ? 'compact' : '').whole;
+  unclean >= uncleanMost && runs('check', path, unclean > uncleanMost ? 'compact' : '').broken;
 
 async function openOrRecover(
   directory: string,
@@ -221,9 +230,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
         const path = join(directory, name);
         if (existsSync(join(path, 'CURRENT'))) continue;
         await (await openLevel(path, true)).close();
-        // LevelDB does not sync its first MANIFEST: a power cut would leave a store that seems damaged.
-        for (const file of readdirSync(path)) syncFile(join(path, file));
-        syncFile(path);
+        syncDatabase(path);
       }
       writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
       for (const path of [marker, directory]) syncFile(path);
