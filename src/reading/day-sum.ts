@@ -3,7 +3,7 @@
  * register, and how far the two may lie apart (R02).
  */
 import { type Integer, integerJson } from './facts.ts';
-import { channelKind, type LoadProfileRow } from './load-profile-row.ts';
+import { cellOf, channelKind, type LoadProfileRow } from './load-profile-row.ts';
 
 export interface DaySum {
   /** OBIS codes of the energies and of the register that counts the same. */
@@ -37,8 +37,8 @@ export function daySums(
   const channels = rows[0]?.channels ?? [];
   const valueAt = (end: number, key: string): bigint | undefined => {
     const row = byEnd.get(end);
-    const cell = row?.cells[row.channels.findIndex((channel) => channel.key === key)];
-    return typeof cell === 'number' || typeof cell === 'bigint' ? BigInt(cell) : undefined;
+    const cell = row && cellOf(row, key);
+    return typeof cell === 'bigint' ? cell : undefined;
   };
   const expected = Math.round((to - from) / periodMs);
   return channels.flatMap(({ key, scalerUnit }): DaySum[] => {

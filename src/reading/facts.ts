@@ -85,14 +85,18 @@ export interface EventFact extends Origin {
   readonly detail: Readonly<Record<string, string | number | boolean | null>> | null;
   readonly readAt: string;
 }
-/** What the gateway says of itself. */
-export function gatewayFact(wall: Millis, name: string, detail: EventFact['detail']): EventFact {
+const gatewayItself: Origin = { meter: '_', point: '', serial: '' };
+/** What the gateway says of a meter, or of itself. */
+export function gatewayFact(
+  wall: Millis,
+  name: string,
+  detail: EventFact['detail'],
+  origin = gatewayItself,
+): EventFact {
   const at = iso(wall);
   return {
     kind: 'event',
-    meter: '_',
-    point: '',
-    serial: '',
+    ...origin,
     source: 'gateway',
     log: null,
     code: null,

@@ -79,7 +79,8 @@ function valuesOf(row: LoadProfileRow): Map<string, bigint> {
 /** Those of them that are registers: only they have a before and an after. */
 const registersOf = (row: LoadProfileRow): Map<string, bigint> =>
   new Map([...valuesOf(row)].filter(([key]) => channelKind(key) === 'register'));
-const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
+/** They as they leave the house. */
+export const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
   row ? Object.fromEntries([...registersOf(row)].map(([key, raw]) => [key, integerJson(raw)])) : null;
 
 export function accountFor(slice: Slice): Accounted {

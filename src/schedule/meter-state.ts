@@ -9,9 +9,10 @@ import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Identity, ProfileLayout } from '../meter/jobs.ts';
 import type { MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/session.ts';
-import { type EventFact, integerJson, type Origin, type ReadingFact } from '../reading/facts.ts';
+import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import type { Swap } from '../reading/ledger.ts';
-import { channelKind, type LoadProfileRow } from '../reading/load-profile-row.ts';
+import { edge } from '../reading/interval-block.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { Counters } from '../store/counters.ts';
 import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
@@ -169,12 +170,5 @@ export function newestOf(
     .toSorted((a, b) => Number(b.end) - Number(a.end))[0];
   const before = fresh ? undefined : stored?.newest;
   if (!row || row.end === null || (before && before.end >= row.end)) return before ? { newest: before } : {};
-  const registers = Object.fromEntries(
-    row.channels.flatMap(({ key }, i) => {
-      const cell = row.cells[i];
-      const counted = channelKind(key) === 'register' && (typeof cell === 'number' || typeof cell === 'bigint');
-      return counted ? [[key, integerJson(BigInt(cell))]] : [];
-    }),
-  );
-  return { newest: { end: row.end, registers } };
+  return { newest: { end: row.end, registers: edge(row) ?? {} } };
 }

@@ -5,7 +5,7 @@ import { obis } from '../dlms/cosem/logical-name.ts';
 import { type ProfileLayout, readLayout, readOldestStamp, readRange, readRegisters } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
 import { missing, withRange } from '../reading/coverage.ts';
-import { type EventFact, type Fact, integerJson, type ReadingFact } from '../reading/facts.ts';
+import { type EventFact, type Fact, gatewayFact, integerJson, type ReadingFact } from '../reading/facts.ts';
 import { accountFor } from '../reading/interval-block.ts';
 import { adjoining, type Exception, type Swap, withExceptions } from '../reading/ledger.ts';
 import { daySums } from '../reading/day-sum.ts';
@@ -120,27 +120,12 @@ export async function horizon(
   return kept;
 }
 
-export function gatewayEvent(
+export const gatewayEvent = (
   house: RunnerSettings,
   state: MeterState,
   name: string,
   detail: EventFact['detail'],
-): EventFact {
-  const at = iso(house.clock.wall());
-  const { origin } = state.polled;
-  return {
-    kind: 'event',
-    ...origin,
-    source: 'gateway',
-    log: null,
-    code: null,
-    name,
-    at,
-    occurrence: 0,
-    detail,
-    readAt: at,
-  };
-}
+): EventFact => gatewayFact(house.clock.wall(), name, detail, state.polled.origin);
 
 export async function readSlice(
   house: RunnerSettings,

@@ -1,7 +1,7 @@
 /** What the gateway says of the meters of a line that answer or do not (R23 to R26). */
 import { messageOf } from '../base/errors.ts';
 import { iso, type Millis, millis } from '../base/time.ts';
-import type { EventFact } from '../reading/facts.ts';
+import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 import { gatewayEvent } from './series.ts';
@@ -40,21 +40,8 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
         state.notBefore = clock.now();
       }
     }
-    const at = iso(wall);
-    await commit('_', {
-      kind: 'event',
-      meter: '_',
-      point: '',
-      serial: '',
-      source: 'gateway',
-      log: null,
-      code: null,
-      name: busFault ? 'BUS_FAULT' : 'BUS_ANSWERS',
-      at,
-      occurrence: 0,
-      detail: { port: house.name, meters: all.length },
-      readAt: at,
-    });
+    const detail = { port: house.name, meters: all.length };
+    await commit('_', gatewayFact(wall, busFault ? 'BUS_FAULT' : 'BUS_ANSWERS', detail));
   }
   // Whose fault it is shows only when the neighbours have been asked as well.
   const newestSuccess = Math.max(0, ...all.map(({ lastSuccess }) => lastSuccess ?? 0));

@@ -149,6 +149,17 @@ const scanStep = 500;
 const releaseStep = 100;
 const reopenPauseMs = 2000;
 
+/** All pairs from one key to another, a part at a time. */
+async function* walk(database: Database, from: string, to: string): AsyncGenerator<[string, Uint8Array][]> {
+  for (let after = from; ; ) {
+    const pairs = await database.range(after, to, scanStep);
+    const last = pairs.at(-1);
+    if (!last) return;
+    yield pairs;
+    after = `${last[0]}\u0000`;
+  }
+}
+
 export class Store {
   private readonly settings: StoreSettings;
   private database: Database | undefined;
@@ -702,8 +713,7 @@ export class Store {
   ): Promise<{ entries: Map<number, EntryClass>; strays: { key: string; value: Uint8Array }[] }> {
     const entries = new Map<number, EntryClass>();
     const strays: { key: string; value: Uint8Array }[] = [];
-    for (let after = 'o/'; ; ) {
-      const pairs = await database.range(after, 'o/~', scanStep);
+    for await (const pairs of walk(database, 'o/', 'o/~'))
       for (const [key, value] of pairs) {
         const [, entryClass, sequence] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
         const record = sequence === undefined ? undefined : decodeRecord(key, value);
@@ -711,10 +721,7 @@ export class Store {
           entries.set(record.sequence, Number(entryClass) as EntryClass);
         else strays.push({ key, value });
       }
-      const last = pairs.at(-1);
-      if (!last) return { entries, strays };
-      after = `${last[0]}\u0000`;
-    }
+    return { entries, strays };
   }
 
   private tellCheckpoint(): void {
@@ -789,8 +796,7 @@ export class Store {
   private async keepPending(): Promise<number[]> {
     const database = this.database as Database;
     const days: number[] = [];
-    for (let after = 'o/'; ; ) {
-      const pairs = await database.range(after, 'o/~', scanStep);
+    for await (const pairs of walk(database, 'o/', 'o/~')) {
       const operations: Operation[] = [];
       const bySeries = new Map<string, { meter: string; profile: string; marks: Mark[] }>();
       for (const [key, value] of pairs) {
@@ -815,9 +821,7 @@ export class Store {
       for (const { meter, profile, marks } of bySeries.values())
         operations.push(...(await this.pages(database, meter, profile, marks)));
       if (operations.length > 0) await database.batch(operations, { sync: true });
-      const last = pairs.at(-1);
-      if (!last) return days;
-      after = `${last[0]}\u0000`;
     }
+    return days;
   }
 }
