@@ -46,13 +46,14 @@ export interface RealBroker {
   start(): Promise<void>;
   remove(): Promise<void>;
 }
-export async function realBroker(): Promise<RealBroker> {
+/** `settings`: more lines of its configuration. */
+export async function realBroker(settings: readonly string[] = []): Promise<RealBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'broker-test-'));
   const port = await freePort();
   const file = join(folder, 'mosquitto.conf');
   writeFileSync(
     file,
-    `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\nautosave_interval 1\nlog_type none\nuser root\n`,
+    `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\nautosave_interval 1\nlog_type none\nuser root\n${settings.join('\n')}\n`,
   );
   let child: ChildProcess | undefined;
   const start = async () => {

@@ -12,7 +12,7 @@ import { systemClock } from '../src/line/system-clock.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
 import type { Fact } from '../src/reading/facts.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
-import { Store } from '../src/store/store.ts';
+import { factOf, Store } from '../src/store/store.ts';
 
 const program = fileURLToPath(import.meta.url);
 const sessionCommits = 60;
@@ -302,7 +302,7 @@ export async function crash(
     const store = await Store.open({ ...state.store, clock: systemClock });
     const found = new Map<number, Fact>();
     for (const entryClass of [0, 1] as const)
-      for (const { sequence, fact: one } of await store.outbox(entryClass, 0, 10_000)) found.set(sequence, one);
+      for (const entry of await store.outbox(entryClass, 0, 10_000)) found.set(entry.sequence, factOf(entry));
     const told = [...found.values()].some((one) => one.kind === 'event' && one.name === 'STORE_DAMAGED');
     for (const { sequence, fact: one } of committed) {
       // What the head-end had acknowledged may be gone, or still there.

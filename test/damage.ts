@@ -12,7 +12,7 @@ import { stateFolder } from '../src/main/state-folder.ts';
 import type { Fact, ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
-import { Store } from '../src/store/store.ts';
+import { factOf, Store } from '../src/store/store.ts';
 
 const program = fileURLToPath(import.meta.url);
 const hour = 3_600_000;
@@ -77,7 +77,7 @@ const outboxOf = async (store: Store): Promise<Map<number, Fact>> => {
       const from = after;
       const entries = await tried(() => store.outbox(entryClass, from, 500));
       if (entries.length === 0) break;
-      for (const { sequence, fact: one } of entries) found.set(sequence, one);
+      for (const entry of entries) found.set(entry.sequence, factOf(entry));
       after = (entries.at(-1) as (typeof entries)[0]).sequence;
     }
   return found;

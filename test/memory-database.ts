@@ -51,6 +51,14 @@ export class MemoryDatabase implements Database {
       else if (type === 'del' && there) this.sorted.splice(at, 1);
     }
   }
+  remove(gte: string, lt: string): Promise<void> {
+    const gone = this.keys().filter((key) => key >= gte && key < lt);
+    if (gone.length === 0) return Promise.resolve();
+    return this.batch(
+      gone.map((key) => ({ type: 'del', key })),
+      { sync: false },
+    );
+  }
   compact(): Promise<void> {
     return Promise.resolve();
   }

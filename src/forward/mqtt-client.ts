@@ -137,35 +137,37 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
     waiting = [];
     for (const wake of woken) wake();
   };
-  const send = (topic: string, payload: string, { qos, retain, expiryS }: PublishOptions): Promise<void> =>
+  const send = (
+    topic: string,
+    payload: string,
+    { qos, retain, expiryS }: PublishOptions,
+    settled: () => void,
+  ): Promise<void> =>
     new Promise((resolve, reject) => {
-      if (!up) return reject(new Failure('port-lost', 'the broker is not connected'));
-      if (payload.length + topic.length + 64 > maximumPacketSize) {
-        return reject(
-          new Failure('request-too-long', `${payload.length} octets, the broker takes ${maximumPacketSize}`),
-        );
-      }
+      const done = (error?: Error | null) => {
+        settled();
+        if (error) reject(error);
+        else resolve();
+      };
+      if (!up) return done(new Failure('port-lost', 'the broker is not connected'));
+      if (payload.length + topic.length + 64 > maximumPacketSize)
+        return done(new Failure('request-too-long', `${payload.length} octets, the broker takes ${maximumPacketSize}`));
       const properties = five
         ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } }
         : {};
-      client.publish(topic, payload, { qos, retain: retain ?? false, ...properties }, (error) =>
-        error ? reject(error) : resolve(),
-      );
+      client.publish(topic, payload, { qos, retain: retain ?? false, ...properties }, done);
     });
-  const publish = async (topic: string, payload: string, options: PublishOptions): Promise<void> => {
-    if (options.qos === 0) return send(topic, payload, options);
+  const publish = (topic: string, payload: string, options: PublishOptions): Promise<void> => {
+    if (options.qos === 0) return send(topic, payload, options, () => {});
     // Room that another one took first is waited for again.
-    while (full()) await room();
+    if (full()) return room().then(() => publish(topic, payload, options));
     inFlight++;
     const connection = connections;
-    try {
-      await send(topic, payload, options);
-    } finally {
-      if (connection === connections && inFlight > 0) {
-        inFlight--;
-        waiting.shift()?.();
-      }
-    }
+    return send(topic, payload, options, () => {
+      if (connection !== connections || inFlight === 0) return;
+      inFlight--;
+      waiting.shift()?.();
+    });
   };
   return {
     publish,

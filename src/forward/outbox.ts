@@ -26,6 +26,8 @@ export interface OutboxSettings {
 }
 /** Sent and not acknowledged by the head-end, at most: beyond it we wait for the acknowledgement or the silence. */
 const unacknowledgedLimit = 2000;
+/** A broker drops what it keeps for a slow subscriber beyond its limit: each silence halves ours, down to this. */
+const leastUnacknowledged = 20;
 /** Silence of the head-end after which everything unacknowledged is sent again; doubles until it answers. */
 const firstSilenceMs = 20_000;
 const longestSilenceMs = 15 * 60_000;
@@ -43,6 +45,7 @@ export class Outbox {
   private fetching = false;
   private inFlight = 0;
   private unacknowledged = 0;
+  private most = unacknowledgedLimit;
   private silenceMs = firstSilenceMs;
   private resendAt: Millis | undefined;
   private wake: AbortController | undefined;
@@ -102,6 +105,7 @@ export class Outbox {
     if (deleted === 0) return;
     this.acknowledgedCount += deleted;
     this.unacknowledged = Math.max(0, this.unacknowledged - deleted);
+    this.most = Math.min(unacknowledgedLimit, this.most + Math.ceil(deleted / 20));
     this.silenceMs = firstSilenceMs;
     this.resendAt = this.unacknowledged > 0 ? later(clock.now(), this.silenceMs) : undefined;
     this.stir();
@@ -147,12 +151,13 @@ export class Outbox {
         );
         this.silenceMs = Math.min(longestSilenceMs, this.silenceMs * 2);
         this.resendCount += this.unacknowledged;
+        this.most = Math.max(leastUnacknowledged, Math.floor(this.most / 2));
         // Perhaps it never heard of our epoch.
         this.told = undefined;
         continue;
       }
       const idleUntil = this.resendAt ?? Number.POSITIVE_INFINITY;
-      if (this.inFlight >= this.settings.window() || this.unacknowledged >= unacknowledgedLimit) return idleUntil;
+      if (this.inFlight >= this.settings.window() || this.unacknowledged >= this.most) return idleUntil;
       if (now < this.nextSendAt) return Math.min(idleUntil, this.nextSendAt);
       const entry = await this.next();
       if (this.settings.store.epoch !== this.told) continue;
@@ -205,7 +210,7 @@ export class Outbox {
 
   private send(entry: OutboxEntry, now: Millis): void {
     const { gateway, topics, publish, store, log, rateLimit, clock } = this.settings;
-    const { topic, payload } = messageOfFact(entry.fact, { epoch: store.epoch, seq: entry.sequence, gateway }, topics);
+    const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: entry.sequence, gateway }, topics);
     const { generation } = this;
     this.inFlight++;
     this.unacknowledged++;

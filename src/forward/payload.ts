@@ -228,14 +228,12 @@ export function parsePayload<S extends v.GenericSchema>(
 export const isUnfit = (value: unknown): value is { readonly unfit: string } =>
   typeof value === 'object' && value !== null && 'unfit' in value;
 
-/** The message of a fact: its topic and its payload. */
+/** The message of a fact that is JSON already: its topic, and its payload with the numbers before it. */
 export function messageOfFact(
-  fact: Fact,
+  { kind, meter, text }: { readonly kind: Fact['kind']; readonly meter: string; readonly text: string },
   numbers: { epoch: number; seq: number; gateway: string },
   of: Topics,
 ): { topic: string; payload: string } {
-  const payload = JSON.stringify({ v: contractVersion, ...numbers, ...fact });
-  const topic =
-    fact.kind === 'void' ? of.up('_', 'event') : of.up(fact.kind === 'manifest' ? '_' : fact.meter, fact.kind);
-  return { topic, payload };
+  const head = JSON.stringify({ v: contractVersion, ...numbers });
+  return { topic: of.up(meter, kind === 'void' ? 'event' : kind), payload: `${head.slice(0, -1)},${text.slice(1)}` };
 }

@@ -9,6 +9,8 @@ export interface Database {
   batch(operations: readonly Operation[], options: { readonly sync: boolean }): Promise<void>;
   /** Pairs with gte ≤ key < lt, in order of the keys. */
   range(gte: string, lt: string, limit: number): Promise<[string, Uint8Array][]>;
+  /** Deletes gte ≤ key < lt, without sync; a crash may leave some of them. */
+  remove(gte: string, lt: string): Promise<void>;
   /** Gives the room of what was deleted back. */
   compact(): Promise<void>;
   close(): Promise<void>;

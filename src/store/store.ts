@@ -42,8 +42,13 @@ export interface OutboxEntry {
   readonly sequence: number;
   readonly entryClass: EntryClass;
   readonly storedAt: number;
-  readonly fact: Fact;
+  readonly kind: Fact['kind'];
+  /** `_`: of the gateway itself. */
+  readonly meter: string;
+  /** The fact as JSON: it is sent as it was stored. */
+  readonly text: string;
 }
+export const factOf = ({ text }: { readonly text: string }): Fact => JSON.parse(text) as Fact;
 export interface Commit {
   readonly meter: string;
   /** Left out where only facts are said. */
@@ -121,6 +126,14 @@ export interface Checkpoint {
   readonly epoch: number;
   readonly nextSequence: number;
 }
+/** What stands before the fact in an entry of the outbox. */
+interface EntryHead {
+  readonly storedAt: number;
+  readonly kind: Fact['kind'];
+  readonly meter: string;
+  /** Where the fact tells of intervals of a series. */
+  readonly profile?: string;
+}
 interface Meta {
   readonly epoch: number;
   readonly nextSequence: number;
@@ -145,6 +158,20 @@ const seriesKey = (meter: string, profile: string): string => `s/${meter}/${prof
 const isCorruption = (error: unknown): boolean =>
   (error as { code?: unknown }).code === 'LEVEL_CORRUPTION' ||
   /corrupt|Invalid argument|No such file|truncated|bad block|not an sstable/i.test(messageOf(error));
+/** Two lines, for the second is sent without being read. */
+const encodeEntry = (key: string, sequence: number, head: EntryHead, fact: Fact): Buffer =>
+  sealed(key, sequence, Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(fact)}`));
+/** undefined where it is damaged. */
+function decodeEntry(
+  key: string,
+  octets: Uint8Array,
+): { readonly sequence: number; readonly head: EntryHead; readonly text: string } | undefined {
+  const opened = unsealed(key, octets);
+  const end = opened?.content.indexOf('\n') ?? -1;
+  if (!opened || end < 0) return undefined;
+  const head = JSON.parse(opened.content.toString('utf8', 0, end)) as EntryHead;
+  return { sequence: opened.sequence, head, text: opened.content.toString('utf8', end + 1) };
+}
 const scanStep = 500;
 const releaseStep = 100;
 const reopenPauseMs = 2000;
@@ -166,7 +193,6 @@ export class Store {
   private meta: Meta = { epoch: 0, nextSequence: 1, acknowledged: 0, kept: [] };
   private series = new Map<string, SeriesState>();
   private logs = new Map<string, MeterLogs>();
-  private pendingCount = 0;
   /** No entry has a lower number. LevelDB walks over everything that was deleted before the first that is there. */
   private lowest = 1;
   private writing: Promise<unknown> = Promise.resolve();
@@ -215,6 +241,11 @@ export class Store {
   get acknowledged(): number {
     return this.meta.acknowledged;
   }
+  /** Entries that the head-end does not have: no number between is missing, or a void one has its place. */
+  private get pending(): number {
+    const { acknowledged, nextSequence, kept } = this.meta;
+    return nextSequence - 1 - acknowledged + kept.filter((sequence) => sequence <= acknowledged).length;
+  }
   seriesState(meter: string, profile: string): SeriesState | undefined {
     return this.series.get(seriesKey(meter, profile));
   }
@@ -225,12 +256,12 @@ export class Store {
 
   async status(): Promise<StoreStatus> {
     // A store that has failed must still be able to say so.
-    const oldest = this.pendingCount > 0 ? await this.oldest().catch(() => undefined) : undefined;
+    const oldest = this.pending > 0 ? await this.oldest().catch(() => undefined) : undefined;
     return {
       epoch: this.meta.epoch,
       nextSequence: this.meta.nextSequence,
       acknowledged: this.meta.acknowledged,
-      pending: this.pendingCount,
+      pending: this.pending,
       oldestStoredAt: oldest === undefined ? undefined : millis(oldest),
       failure: this.failure,
       damage: this.damage,
@@ -283,7 +314,6 @@ export class Store {
       for (const [name, one] of logs) this.logs.set(name, one);
       if (marks.length > 0) this.marksVersion++;
       this.meta = meta;
-      this.pendingCount += said;
       if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
       this.tellCheckpoint();
     });
@@ -387,8 +417,9 @@ export class Store {
         const entries = await this.outbox(entryClass, after, scanStep);
         if (entries.length === 0) break;
         after = (entries.at(-1) as OutboxEntry).sequence;
-        for (const { fact } of entries) {
-          if (fact.kind !== 'profile' && fact.kind !== 'gap') continue;
+        for (const entry of entries) {
+          if (entry.kind !== 'profile' && entry.kind !== 'gap') continue;
+          const fact = factOf(entry) as Fact & { kind: 'profile' | 'gap' };
           const { meter, series } = fact;
           const from = Date.parse(fact.start);
           const to = fact.kind === 'gap' ? Date.parse(fact.end) : from + fact.periodS * fact.count * 1000;
@@ -455,7 +486,6 @@ export class Store {
         if (stale) this.logs.set('_', stale);
         this.marksVersion++;
         this.meta = meta;
-        this.pendingCount += facts.length;
         released += facts.length;
         this.tellCheckpoint();
       });
@@ -470,13 +500,13 @@ export class Store {
     storedAt: number,
     profile?: string,
   ): Operation[] {
-    return facts.map((fact, i) =>
-      this.put(outboxKey(entryClass, first + i), first + i, {
-        storedAt,
-        fact,
-        ...(profile !== undefined && { profile }),
-      }),
-    );
+    return facts.map((fact, i) => this.entry(entryClass, first + i, storedAt, fact, profile));
+  }
+  private entry(entryClass: EntryClass, sequence: number, storedAt: number, fact: Fact, profile?: string): Operation {
+    const key = outboxKey(entryClass, sequence);
+    const meter = 'meter' in fact ? fact.meter : '_';
+    const head: EntryHead = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
+    return { type: 'put', key, value: encodeEntry(key, sequence, head, fact) };
   }
 
   /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
@@ -488,11 +518,11 @@ export class Store {
     const entries: OutboxEntry[] = [];
     const strays: { key: string; value: Uint8Array }[] = [];
     for (const [key, value] of pairs) {
-      const record = decodeRecord(key, value);
+      const entry = decodeEntry(key, value);
       const sequence = Number(key.slice(4));
-      if (record && record.sequence === sequence) {
-        const { storedAt, fact } = record.body as { storedAt: number; fact: Fact };
-        entries.push({ sequence, entryClass, storedAt, fact });
+      if (entry && entry.sequence === sequence) {
+        const { storedAt, kind, meter } = entry.head;
+        entries.push({ sequence, entryClass, storedAt, kind, meter, text: entry.text });
       } else strays.push({ key, value });
     }
     if (strays.length === 0) return entries;
@@ -501,13 +531,12 @@ export class Store {
       const still = [];
       for (const stray of strays) {
         const value = await open.get(stray.key);
-        if (value && !decodeRecord(stray.key, value)) still.push(stray);
+        if (value && !decodeEntry(stray.key, value)) still.push(stray);
       }
       if (still.length === 0) return;
       await this.beginMending(this.meta);
       this.marksVersion++;
       const absent = still.map(({ key }) => Number(key.slice(4))).filter(Number.isSafeInteger);
-      this.pendingCount -= absent.length;
       const { epoch } = this.meta;
       this.meta = { ...this.meta, epoch: epoch + 1 };
       await this.replaceDamaged(absent, still);
@@ -531,33 +560,36 @@ export class Store {
     // An acknowledgement of what was never sent is the head-end's mistake; it must not delete what comes later.
     if (!Number.isSafeInteger(upTo) || upTo < 0 || upTo >= this.meta.nextSequence) return 0;
     if (upTo < this.lowest && nack.size === 0) return 0;
-    let deleted = 0;
-    await this.exclusive(async (database) => {
-      const kept = [...new Set([...this.meta.kept.filter((sequence) => sequence > upTo), ...nack])];
-      const meta: Meta = { ...this.meta, acknowledged: Math.max(this.meta.acknowledged, upTo), kept };
-      // First, so that no entry looks lost that was only deleted; leftovers of a crash are just sent again.
+    return this.exclusive(async (database) => {
+      const { pending } = this;
+      const acknowledged = Math.max(this.meta.acknowledged, upTo);
+      // What it had before and wants no more is gone.
+      const refused = [...nack].filter((sequence) => this.meta.kept.includes(sequence) || this.holds(sequence));
+      const kept = [...new Set([...this.meta.kept.filter((sequence) => sequence > upTo), ...refused])];
+      const meta: Meta = { ...this.meta, acknowledged, kept };
+      // First, so that no entry looks lost that was only deleted; leftovers of a crash go at the next start.
       await database.batch([this.put(metaKey, meta.nextSequence, meta)], { sync: false });
       this.meta = meta;
-      for (const entryClass of [0, 1] as const) {
-        for (let after = this.lowest - 1; ; ) {
-          const pairs = await database.range(
-            outboxKey(entryClass, after + 1),
-            outboxKey(entryClass, upTo + 1),
-            scanStep,
-          );
-          if (pairs.length === 0) break;
-          const sequences = pairs.map(([key]) => Number(key.slice(4)));
-          after = sequences.at(-1) as number;
-          const gone = sequences.filter((sequence) => !nack.has(sequence));
-          const operations = gone.map((sequence): Operation => ({ type: 'del', key: outboxKey(entryClass, sequence) }));
-          if (operations.length > 0) await database.batch(operations, { sync: false });
-          this.pendingCount -= gone.length;
-          deleted += gone.length;
-        }
-      }
-      this.lowest = Math.max(this.lowest, Math.min(upTo + 1, ...nack));
+      await this.removeAcknowledged(database);
+      return pending - this.pending;
     });
-    return deleted;
+  }
+  /** Whether an entry has this number and was never acknowledged. */
+  private holds(sequence: number): boolean {
+    return sequence > this.meta.acknowledged && sequence < this.meta.nextSequence;
+  }
+
+  private async removeAcknowledged(database: Database): Promise<void> {
+    const { acknowledged, kept } = this.meta;
+    const stay = kept.filter((sequence) => sequence <= acknowledged).toSorted((one, other) => one - other);
+    let from = this.lowest;
+    for (const end of [...stay, acknowledged + 1]) {
+      if (end > from)
+        for (const entryClass of [0, 1] as const)
+          await database.remove(outboxKey(entryClass, from), outboxKey(entryClass, end));
+      from = end + 1;
+    }
+    this.lowest = Math.max(this.lowest, stay[0] ?? acknowledged + 1);
   }
 
   /** Gives the room of deleted entries back to the disk. */
@@ -674,8 +706,9 @@ export class Store {
     for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
       if (!entries.has(sequence)) absent.push(sequence);
     absent.push(...kept.filter((sequence) => sequence <= acknowledged && !entries.has(sequence)));
-    this.pendingCount = entries.size;
     this.lowest = lowest ?? nextSequence;
+    if (sequences.some((sequence) => sequence <= acknowledged && !kept.includes(sequence)))
+      await this.removeAcknowledged(database);
     const found = this.settings.damageFound?.() ?? [];
     this.damage = { quarantined: 0, missing: 0, log: found };
     const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
@@ -716,7 +749,7 @@ export class Store {
     for await (const pairs of walk(database, 'o/', 'o/~'))
       for (const [key, value] of pairs) {
         const [, entryClass, sequence] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
-        const record = sequence === undefined ? undefined : decodeRecord(key, value);
+        const record = sequence === undefined ? undefined : decodeEntry(key, value);
         if (record && record.sequence === Number(sequence))
           entries.set(record.sequence, Number(entryClass) as EntryClass);
         else strays.push({ key, value });
@@ -744,11 +777,10 @@ export class Store {
       { type: 'put', key: `q/${key}`, value },
       { type: 'del', key },
     ]);
-    for (const sequence of absent) operations.push(this.put(outboxKey(1, sequence), sequence, { storedAt, fact }));
+    for (const sequence of absent) operations.push(this.entry(1, sequence, storedAt, fact));
     this.lowest = absent.reduce((low, sequence) => Math.min(low, sequence), this.lowest);
     for (let at = 0; at < operations.length; at += scanStep)
       await database.batch(operations.slice(at, at + scanStep), { sync: true });
-    this.pendingCount += absent.length;
     this.damage = {
       ...this.damage,
       quarantined: this.damage.quarantined + strays.length,
@@ -766,7 +798,6 @@ export class Store {
     const first = this.meta.nextSequence;
     const operations = this.entries([event], 0, first, this.settings.clock.wall());
     this.meta = { ...this.meta, nextSequence: first + 1 };
-    this.pendingCount++;
     for (const [key, state] of this.series) {
       const emptied: SeriesState = { ...state, coverage: [], exceptions: [] };
       this.series.set(key, emptied);
@@ -800,17 +831,14 @@ export class Store {
       const operations: Operation[] = [];
       const bySeries = new Map<string, { meter: string; profile: string; marks: Mark[] }>();
       for (const [key, value] of pairs) {
-        const record = decodeRecord(key, value);
-        const { fact, profile, storedAt } = (record?.body ?? {}) as {
-          fact?: Fact;
-          profile?: string;
-          storedAt?: number;
-        };
-        if (!record || !fact) continue;
+        const entry = decodeEntry(key, value);
+        if (!entry) continue;
+        const { profile, storedAt } = entry.head;
+        const fact = factOf(entry);
         if (fact.kind === 'manifest') {
           days.push(Date.parse(`${fact.day}T00:00:00Z`));
           const replaced: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
-          operations.push(this.put(key, record.sequence, { storedAt, fact: replaced }));
+          operations.push(this.entry(Number(key[2]) as EntryClass, entry.sequence, storedAt, replaced));
         }
         if (profile === undefined || (fact.kind !== 'profile' && fact.kind !== 'gap')) continue;
         const series = seriesKey(fact.meter, profile);

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { later } from '../../src/base/time.ts';
+import { Outbox } from '../../src/forward/outbox.ts';
+import { topics } from '../../src/forward/payload.ts';
+import { gatewayFact } from '../../src/reading/facts.ts';
+import { Store } from '../../src/store/store.ts';
+import { MemoryDatabase } from '../memory-database.ts';
+import { VirtualClock } from '../virtual-clock.ts';
+
+const stored = 4000;
+async function filled() {
+  const clock = new VirtualClock(Date.UTC(2026, 10, 25));
+  const store = await Store.open({ open: () => Promise.resolve(new MemoryDatabase()), clock, newEpoch: 1 });
+  const facts = Array.from({ length: stored }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n }));
+  await store.commit({ meter: '_', entryClass: 1, facts });
+  return { clock, store };
+}
+
+test('a broker that keeps 300 messages for a slow head-end and drops the rest without a word: all arrives, few twice', async () => {
+  const { clock, store } = await filled();
+  const kept: number[] = [];
+  const arrived = new Set<number>();
+  let [upTo, dropped] = [0, 0];
+  const outbox = new Outbox({
+    store,
+    clock,
+    log: silentLog,
+    gateway: 'g',
+    topics: topics('t', 'g'),
+    publish: async (_, payload) => {
+      await clock.sleepUntil(later(clock.now(), 5));
+      if (kept.length < 300) kept.push((JSON.parse(payload) as { seq: number }).seq);
+      else dropped++;
+    },
+    greet: () => {},
+    window: () => 16,
+    rateLimit: undefined,
+  });
+  const stopping = new AbortController();
+  const running = outbox.run(stopping.signal);
+  outbox.onConnected();
+  const headEnd = (async () => {
+    while (!stopping.signal.aborted) {
+      await clock.sleepUntil(later(clock.now(), 100));
+      for (const sequence of kept.splice(0, 10)) arrived.add(sequence);
+      while (arrived.has(upTo + 1)) upTo++;
+      await outbox.onAck({ epoch: 1, upTo, nack: [] });
+    }
+  })();
+  await clock.run(clock.now() + 3_600_000, () => upTo === stored);
+  expect(upTo).toBe(stored);
+  expect(dropped).toBeGreaterThan(0);
+  // Without a smaller limit each silence would drop 1700 of 2000 again.
+  expect(outbox.sentCount).toBeLessThan(2.5 * stored);
+  stopping.abort();
+  await clock.complete(Promise.all([running, headEnd]));
+});
