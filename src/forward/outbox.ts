@@ -31,7 +31,7 @@ const leastUnacknowledged = 20;
 /** Silence of the head-end after which everything unacknowledged is sent again; doubles until it answers. */
 const firstSilenceMs = 20_000;
 const longestSilenceMs = 15 * 60_000;
-const readAhead = 200;
+const readAhead = 500;
 
 export class Outbox {
   private readonly settings: OutboxSettings;
