@@ -436,6 +436,7 @@ export function compose(config: Config, world: World): House {
         uptimeS: (clock.now() - startedAt) / 1000,
         broker: {
           connected: forwarder.online,
+          trouble: forwarder.trouble ?? null,
           sent: outbox.sentCount,
           acknowledged: outbox.acknowledgedCount,
           sentAgain: outbox.resendCount,

@@ -44,6 +44,8 @@ export interface RealBroker {
   readonly port: number;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Restarted with other lines in its configuration. */
+  reconfigure(settings: readonly string[]): Promise<void>;
   remove(): Promise<void>;
 }
 /** `settings`: more lines of its configuration. */
@@ -51,10 +53,12 @@ export async function realBroker(settings: readonly string[] = []): Promise<Real
   const folder = mkdtempSync(join(tmpdir(), 'broker-test-'));
   const port = await freePort();
   const file = join(folder, 'mosquitto.conf');
-  writeFileSync(
-    file,
-    `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\nautosave_interval 1\nlog_type none\nuser root\n${settings.join('\n')}\n`,
-  );
+  const configure = (lines: readonly string[]) =>
+    writeFileSync(
+      file,
+      `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\nautosave_interval 1\nlog_type none\nuser root\n${lines.join('\n')}\n`,
+    );
+  configure(settings);
   let child: ChildProcess | undefined;
   const start = async () => {
     child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' });
@@ -74,6 +78,11 @@ export async function realBroker(settings: readonly string[] = []): Promise<Real
     port,
     start,
     stop,
+    reconfigure: async (lines) => {
+      configure(lines);
+      await stop();
+      await start();
+    },
     remove: async () => {
       await stop();
       rmSync(folder, { recursive: true, force: true });

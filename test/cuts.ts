@@ -6,6 +6,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -55,17 +56,24 @@ export function cannotCut(): string | undefined {
 export const noSyncLibrary = (): string | undefined =>
   ['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/libeatmydata.so`).find((path) => existsSync(path));
 
+export type DiskFailure = 'input/output error' | 'read-only';
 export interface Disk {
   readonly path: string;
   /** Power fails; afterwards the disk is there again, as it was. `dead`: nobody has it open any more. */
   cut(dead: () => Promise<void>): Promise<void>;
+  /** It fails under a program that goes on: every access is an I/O error, or every write, for it is read-only now. */
+  fail(how: DiskFailure): void;
+  /** Another one, with what was synced, takes its place; the program need not let go of the first. */
+  replace(): Promise<void>;
   remove(): Promise<void>;
 }
 
 /** An ext4 in a file. Shut down it keeps what was synced and loses the rest. */
 export async function ext4Disk(megabytes: number): Promise<Disk> {
   const folder = mkdtempSync(join(tmpdir(), 'disk-'));
-  const [image, path] = [join(folder, 'image'), join(folder, 'mount')];
+  const path = join(folder, 'mount');
+  let image = join(folder, 'image');
+  let replaced = 0;
   const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
   mkdirSync(path);
   run('truncate', '-s', `${megabytes}M`, image);
@@ -89,6 +97,17 @@ export async function ext4Disk(megabytes: number): Promise<Disk> {
       shutDown(path);
       await dead();
       await unmount();
+      mount();
+    },
+    fail(how) {
+      if (how === 'read-only') run('mount', '-o', 'remount,abort', path);
+      else shutDown(path);
+    },
+    async replace() {
+      run('umount', '-l', path);
+      const copy = `${image}.${++replaced}`;
+      copyFileSync(image, copy);
+      image = copy;
       mount();
     },
     async remove() {
@@ -115,6 +134,8 @@ async function folderDisk(): Promise<Disk> {
   return {
     path,
     cut: (dead) => dead(),
+    fail: () => {},
+    replace: () => Promise.resolve(),
     remove: () => Promise.resolve(rmSync(path, { recursive: true, force: true })),
   };
 }
@@ -132,6 +153,8 @@ export interface LifeSettings {
   readonly meanwhile?: () => Promise<void>;
   /** Instead of cuts: somebody else fills the disk, for so long, and goes away. */
   readonly fullForMs?: number;
+  /** Instead of cuts: the disk fails in the middle of it, for so long. */
+  readonly failing?: { readonly how: DiskFailure; readonly forMs: number };
   /** The negative control: the daemon's syncs are made to do nothing by this library. */
   readonly preload?: string;
 }
@@ -155,6 +178,7 @@ export async function life({
   paced = false,
   meanwhile,
   fullForMs,
+  failing,
   preload,
 }: LifeSettings): Promise<LifeResult> {
   const random = seeded(seed);
@@ -290,6 +314,13 @@ export async function life({
       }
       await sleep(fullForMs);
       rmSync(other);
+    }
+    if (failing) {
+      await sleep(700);
+      disk.fail(failing.how);
+      await sleep(failing.forMs);
+      if (daemon?.exitCode !== null) problems.push(`the daemon ended: ${daemon?.exitCode}`);
+      await disk.replace();
     }
     const received = () => [...ingest.received.values()][0];
     const whole = () => {

@@ -39,6 +39,7 @@ export class TwinBroker {
       publish: (topic, payload, options) => this.publish(topic, payload, options),
       subscribe: () => Promise.resolve(),
       connected: () => this.up,
+      trouble: () => undefined,
       window: () => settings.window,
       stop: () => Promise.resolve(),
     };

@@ -39,6 +39,8 @@ export class Forwarder {
   private readonly broker: Broker;
   /** Payloads that do not fit their schema, by kind of misfit; each kind is logged once. */
   readonly unfit = new Map<string, number>();
+  /** Why the last acknowledgement was not stored. */
+  private notStored = '';
 
   constructor(settings: ForwarderSettings) {
     this.settings = settings;
@@ -69,6 +71,11 @@ export class Forwarder {
 
   get online(): boolean {
     return this.broker.connected();
+  }
+
+  /** Why it is not, where that is known. */
+  get trouble(): string | undefined {
+    return this.broker.trouble();
   }
 
   private state(online: boolean): string {
@@ -118,8 +125,13 @@ export class Forwarder {
     }
     try {
       await this.outbox.onAck(ack);
+      this.notStored = '';
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'acknowledgement not stored; the head-end will be asked again');
+      // A disk that fails for a day is one line, not one for each acknowledgement.
+      const message = messageOf(error);
+      if (message !== this.notStored)
+        log.warn({ error: message }, 'acknowledgements not stored; the head-end will be asked again');
+      this.notStored = message;
     }
   }
 

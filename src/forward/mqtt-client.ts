@@ -30,6 +30,8 @@ export interface Broker {
   publish(topic: string, payload: string, options: PublishOptions): Promise<void>;
   subscribe(filter: string): Promise<void>;
   connected(): boolean;
+  /** Why there is no connection, where that is known. */
+  trouble(): string | undefined;
   /** min(configured, the broker's Receive Maximum): mqtt.js ignores the latter. */
   window(): number;
   stop(finalMessage?: { readonly topic: string; readonly payload: string }): Promise<void>;
@@ -43,6 +45,39 @@ const lastingMs = 30_000;
 const shortMost = 3;
 /** Reason code of MQTT 5, 3.14.2.1. */
 const sessionTakenOver = 0x8e;
+
+/** What TLS says, whose fault it is, and the next step; codes of node:tls and of OpenSSL. */
+const certificateTroubles: readonly (readonly [code: RegExp, what: string])[] = [
+  [
+    /ALTNAME_INVALID/,
+    'the broker’s certificate is for another name than mqtt.url (operator): use the name that it was made for',
+  ],
+  [
+    /NOT_YET_VALID|(?<!ALERT_CERTIFICATE)_EXPIRED/,
+    'the broker’s certificate has expired or is not valid yet (head-end): look at the gateway’s clock first (timedatectl)',
+  ],
+  [
+    /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/,
+    'the broker’s certificate is not signed by an authority of mqtt.ca_file (operator): is that the head-end’s, and is this its broker?',
+  ],
+  [
+    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE|UNSUPPORTED_CERTIFICATE|HANDSHAKE_FAILURE|DECRYPT_ERROR|ACCESS_DENIED)/,
+    'the broker refuses our certificate (operator): mqtt.cert_file and mqtt.key must be those the head-end signed, and not expired',
+  ],
+  [
+    /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/,
+    'the broker does not answer in TLS (operator): does it speak TLS on the port of mqtt.url?',
+  ],
+];
+function troubleOf(error: Error & { readonly code?: string }, beforeTls: boolean): string {
+  const { code = '' } = error;
+  const message = messageOf(error) || code || 'no connection';
+  const known = certificateTroubles.find(([one]) => one.test(code))?.[1];
+  if (known !== undefined) return `${known}: ${message}`;
+  return beforeTls && code === 'ECONNRESET'
+    ? `the broker hangs up before TLS is agreed (operator): does it speak TLS on the port of mqtt.url? ${message}`
+    : message;
+}
 
 /** Pause before the n-th attempt: doubling, with a quarter of jitter so that a fleet does not return as one. */
 const pauseMs = (attempt: number, random: () => number): number =>
@@ -119,7 +154,7 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
   client.on('close', down);
   client.on('offline', down);
   client.on('error', (error) => {
-    const message = messageOf(error) || (error as { code?: string }).code || 'no connection';
+    const message = troubleOf(error as Error & { code?: string }, !up && /^(mqtts|wss):/.test(settings.url));
     // The same refusal each minute is one line in the log, not a thousand.
     if (message !== lastError) log.warn({ error: message }, 'broker');
     lastError = message;
@@ -172,6 +207,7 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
   return {
     publish,
     connected: () => up,
+    trouble: () => (up || lastError === '' ? undefined : lastError),
     window: () => Math.min(settings.window, receiveMaximum),
     async subscribe(filter) {
       await client.subscribeAsync(filter, { qos: 1 });

@@ -114,6 +114,7 @@ export class Outbox {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.settings;
     signal.addEventListener('abort', () => this.stir());
+    let told = '';
     while (!signal.aborted) {
       // Made before the work, so that nothing that happens meanwhile is missed.
       const waiting = new AbortController();
@@ -121,9 +122,12 @@ export class Outbox {
       let until = later(clock.now(), 60_000);
       try {
         until = millis(Math.min(until, await this.step()));
+        told = '';
       } catch (error) {
         // The store is closed or failed: it says so itself; try again shortly.
-        log.warn({ error: messageOf(error) }, 'outbox waits for the store');
+        const message = messageOf(error);
+        if (message !== told) log.warn({ error: message }, 'outbox waits for the store');
+        told = message;
         until = later(clock.now(), 1000);
       }
       if (!signal.aborted) await clock.sleepUntil(until, waiting.signal);

@@ -20,6 +20,8 @@ export interface Snapshot {
   readonly uptimeS: number;
   readonly broker: {
     readonly connected: boolean;
+    /** Why not, where that is known. */
+    readonly trouble: string | null;
     readonly sent: number;
     readonly acknowledged: number;
     readonly sentAgain: number;
@@ -35,6 +37,7 @@ export function snapshotText(snapshot: Snapshot): string[] {
   const lines = [
     `${snapshot.gateway}  version ${snapshot.version}  up ${Math.floor(snapshot.uptimeS)} s  ${Math.round(snapshot.rssBytes / 2 ** 20)} MiB`,
     `broker ${broker.connected ? 'connected' : 'NOT connected'}  sent ${broker.sent}  acknowledged ${broker.acknowledged}  sent again ${broker.sentAgain}`,
+    ...(broker.trouble === null ? [] : [`       ${broker.trouble}`]),
     `store  ${store.pending} messages wait for the head-end${store.failure ? `  FAILED: ${store.failure}` : ''}`,
   ];
   if (store.damage.quarantined + store.damage.missing > 0) {

@@ -23,6 +23,20 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
     expect(result.problems).toEqual([]);
     expect(result.storage).toEqual(expect.arrayContaining(['STORAGE_FULL', 'STORAGE_OK']));
   }, 240_000);
+  for (const [seed, how] of [
+    [5, 'input/output error'],
+    [6, 'read-only'],
+  ] as const)
+    test(`${how} while it reads and sends, and another disk in its place: without a restart everything is delivered`, async () => {
+      const result = await life({
+        seed,
+        kind: 'power',
+        cuts: 0,
+        brokerUrl: broker.url,
+        failing: { how, forMs: 5000 },
+      });
+      expect(result.problems).toEqual([]);
+    }, 240_000);
   test.skipIf(noSync === undefined)(
     `the negative control: without syncs the loss is seen${noSync !== undefined ? '' : ' (not here: no package eatmydata)'}`,
     async () => {
