@@ -1039,6 +1039,21 @@ describe('ciphered meters', () => {
     // A replayed counter would have been a refusal, and a refusal a question to the public client.
     expect(ports[0]?.meters[0]).toMatchObject({ verdict: 'REACHABLE', failures: 0 });
   });
+  test('incident: two meters with one key: the counters were lost, and the meter asked first had been silent', async () => {
+    const it = await virtualHouse(
+      { meters: { count: 2 }, fault: [{ kind: 'silence', meter: 0, from_s: 1800, to_s: 200 * 60 }] },
+      { meter: gmac },
+    );
+    it.broker.connect();
+    await it.run(200 * minute);
+    await it.clock.complete(it.house.stop());
+    it.counters.replace(new Map());
+    await it.restart();
+    it.broker.connect();
+    await it.run(120 * minute);
+    complete(it, [0, 1]);
+    expect(it.reused).toEqual([]);
+  });
   test('R37: the meter is ahead (another client used the key): asked by the public client, raised, and on it goes', async () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
     const meter = it.simulated.meters[0] as unknown as { heard: Map<number, number> };

@@ -1,6 +1,10 @@
 /** The small dose of scripts/simulate: everything that was delivered equals the truth of the meters. */
 import { expect, test } from 'vitest';
+import { dayMs } from '../src/base/time.ts';
+import { Counters } from '../src/store/counters.ts';
+import { MemoryDatabase } from './memory-database.ts';
 import { simulate } from './simulation.ts';
+import type { VirtualHouse } from './virtual-house.ts';
 
 test.each([1, 8, 9, 11, 101])('seed %i: 4 meters, 8 days', async (seed) => {
   const { differences, intervals, states } = await simulate({ seed, days: 8, meters: 4 });
@@ -14,6 +18,38 @@ test.each([1, 2, 4, 5])('harsh, seed %i: damaged and lost stores, a lying broker
   const { differences, intervals, states } = await simulate({ seed, days: 14, meters: 4, harsh: true });
   expect(differences).toEqual([]);
   expect(states['MEASURED']).toBeGreaterThan(intervals / 2);
+});
+const disturbances: readonly (readonly [found: RegExp, act: (it: VirtualHouse) => Promise<void> | void])[] = [
+  [
+    /acknowledged up to \d+, the head-end has/,
+    async (it) => {
+      it.broker.disconnect();
+      await it.run(2 * 3_600_000);
+      await it.store.acknowledge((await it.store.status()).nextSequence - 1, new Set());
+    },
+  ],
+  [
+    /counter \d+ of .* after \d+/,
+    async (it) => {
+      await it.clock.complete(it.house.stop());
+      const fresh = new MemoryDatabase();
+      await Counters.open(fresh, { fresh: true });
+      it.counters.replace(fresh.data);
+      await it.restart();
+    },
+  ],
+  [/neither said nor said to be missing/, ({ ingest }) => [...ingest.told.values()][0]?.clear()],
+  [
+    /messages without PUBACK/,
+    (it) => {
+      it.broker.mostInFlight = 17;
+    },
+  ],
+];
+test.each(disturbances)('what must hold at any moment is looked at then: %s', async (found, act) => {
+  const { differences } = await simulate({ seed: 1, days: 4, meters: 4, disturb: { at: 1.5 * dayMs, act } });
+  expect(differences[0]).toMatch(found);
+  expect(differences[1]).toMatch(/^before it: /);
 });
 test('a wrong value is found', async () => {
   const { differences } = await simulate({

@@ -20,6 +20,8 @@ export interface SimulationSettings {
   /** Also: a store that is damaged, old or gone, a broker that loses and repeats, a gateway's clock that steps. */
   readonly harsh?: boolean;
   readonly progress?: (day: number) => void;
+  /** Does something at that many ms from the start which the checkers must see. */
+  readonly disturb?: { readonly at: number; readonly act: (it: VirtualHouse) => Promise<void> | void };
   /** Sees the house at the end, for whoever looks into a difference. */
   readonly inspect?: (it: VirtualHouse) => void;
 }
@@ -33,6 +35,7 @@ export interface SimulationResult {
 
 interface Planned {
   readonly at: number;
+  readonly what: string;
   readonly act: (it: VirtualHouse) => Promise<void> | void;
 }
 /** The meter of a point is replaced; times are ms from the start. */
@@ -44,6 +47,12 @@ interface Replacement {
   readonly installed: number;
 }
 const firstSerial = 60_120_001;
+/** Of the configuration. */
+const windowMost = 16;
+/** Every so many-th meter is ciphered. */
+const cipheredEvery = 4;
+const plain = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
+const ciphered = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
 
 /** Times of a Poisson process in [from, to). */
 function times(random: Random, from: number, to: number, everyMs: number): number[] {
@@ -95,9 +104,16 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
     const bit = Math.floor(random() * 8);
     const old: { data?: Map<string, Uint8Array> } = {};
     if (kind > 0.7 && kind < 0.9)
-      planned.push({ at: at - random() * 5 * hour, act: (it) => void (old.data = new Map(it.database.data)) });
+      planned.push({
+        at: at - random() * 5 * hour,
+        what: 'a copy of the store is made',
+        act: (it) => void (old.data = new Map(it.database.data)),
+      });
+    const what =
+      kind < 0.35 ? 'record damaged' : kind < 0.7 ? 'record vanished' : kind < 0.9 ? 'store fell behind' : 'store lost';
     planned.push({
       at,
+      what,
       act: async (it) => {
         const { up } = it.broker;
         it.broker.disconnect();
@@ -119,9 +135,35 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
         if (up) it.broker.connect();
       },
     });
-    count(
-      kind < 0.35 ? 'record damaged' : kind < 0.7 ? 'record vanished' : kind < 0.9 ? 'store fell behind' : 'store lost',
-    );
+    count(what);
+  }
+  for (const at of times(random, 6 * hour, end, 8 * dayMs)) {
+    const [kind, where] = [random(), random()];
+    const what =
+      kind < 0.4
+        ? 'invocation counter vanished'
+        : kind < 0.7
+          ? 'invocation counter damaged'
+          : 'invocation counters lost';
+    planned.push({
+      at,
+      what,
+      act: async (it) => {
+        const { up } = it.broker;
+        it.broker.disconnect();
+        await it.clock.complete(it.house.stop());
+        const data = new Map(it.counters.data);
+        const keys = [...data.keys()].toSorted();
+        const key = keys[Math.floor(where * keys.length)];
+        if (kind >= 0.7) data.clear();
+        else if (key !== undefined && kind < 0.4) data.delete(key);
+        else if (key !== undefined) data.set(key, Uint8Array.of(1, 2, 3));
+        it.counters.replace(data);
+        await it.restart();
+        if (up) it.broker.connect();
+      },
+    });
+    count(what);
   }
   return planned;
 }
@@ -135,6 +177,7 @@ function steps(random: Random, end: number, count: (what: string) => void): Plan
     return [
       {
         at,
+        what: `the gateway's clock steps by ${Math.round(by / 60_000)} min`,
         act: (it: VirtualHouse) => {
           it.timeIsKnown = false;
           it.clock.wallOffsetMs = by;
@@ -142,6 +185,7 @@ function steps(random: Random, end: number, count: (what: string) => void): Plan
       },
       {
         at: at + length,
+        what: "the gateway's clock is right",
         act: (it: VirtualHouse) => {
           it.clock.wallOffsetMs = 0;
           it.timeIsKnown = true;
@@ -230,13 +274,21 @@ function fate(random: Random, days: number, meters: number, harsh: boolean) {
       count('damaging line');
     }
     for (const at of times(random, hour, end, 40 * dayMs)) {
-      planned.push({ at, act: (it) => powered(it, meter)?.pressButton(it.clock.now()) });
+      planned.push({
+        at,
+        what: `switch of meter ${meter}`,
+        act: (it) => powered(it, meter)?.pressButton(it.clock.now()),
+      });
       count('switch pressed');
     }
     // A meter whose clock is wrong by minutes when it is replaced has rows that no oracle can tell apart.
     for (const at of replaced ? [] : times(random, hour, end, 40 * dayMs)) {
       const by = (random() < 0.5 ? 1 : -1) * (random() < 0.6 ? 5000 + random() * 50_000 : 120_000 + random() * 600_000);
-      planned.push({ at, act: (it) => powered(it, meter)?.moveClock(it.clock.now(), Math.round(by)) });
+      planned.push({
+        at,
+        what: `clock of meter ${meter} moved by ${seconds(by)} s`,
+        act: (it) => powered(it, meter)?.moveClock(it.clock.now(), Math.round(by)),
+      });
       count('clock moved by hand');
     }
   }
@@ -244,6 +296,7 @@ function fate(random: Random, days: number, meters: number, harsh: boolean) {
     if (random() > 0.1 || replacements.some(({ old }) => old === meter)) continue;
     planned.push({
       at: hour + random() * (end - hour),
+      what: `capture objects of meter ${meter} changed`,
       act: async (it) => {
         if (!powered(it, meter)) return;
         await goes(it, excused, meter);
@@ -257,9 +310,10 @@ function fate(random: Random, days: number, meters: number, harsh: boolean) {
     const told = installed + 10 * 60_000 + random() * 6 * hour;
     const withRegisters = random() < 0.7;
     planned.push(
-      { at: takenDown, act: (it) => goes(it, excused, old) },
+      { at: takenDown, what: `meter ${old} taken down`, act: (it) => goes(it, excused, old) },
       {
         at: told,
+        what: `meter ${old} replaced in the configuration`,
         act: async (it) => {
           const start = it.clock.now() - told;
           const [one, two] = [it.simulated.meters[old], it.simulated.meters[fresh]] as [VirtualMeter, VirtualMeter];
@@ -287,10 +341,12 @@ function fate(random: Random, days: number, meters: number, harsh: boolean) {
     const kept = Math.floor(random() * 4);
     planned.push({
       at,
+      what: 'power cut of the gateway',
       act: async (it) => {
         it.broker.disconnect();
         await it.clock.complete(it.house.stop());
         it.database.powerCut(kept);
+        it.counters.powerCut();
         await it.restart();
         await it.clock.run(it.clock.now() + 60_000);
         it.broker.connect();
@@ -299,33 +355,42 @@ function fate(random: Random, days: number, meters: number, harsh: boolean) {
     count('power cut of the gateway');
   }
   if (harsh) {
-    planned.push({ at: 0, act: (it) => void (it.broker.lies = { random, lost: 0.02, twice: 0.03, lateMs: 4000 }) });
+    planned.push({
+      at: 0,
+      what: 'the broker begins to lie',
+      act: (it) => void (it.broker.lies = { random, lost: 0.02, twice: 0.03, lateMs: 4000 }),
+    });
     planned.push(...wounds(random, end, count), ...steps(random, end, count));
-    planned.push({ at: end, act: (it) => void (it.broker.lies = undefined) });
+    planned.push({ at: end, what: 'the broker lies no more', act: (it) => void (it.broker.lies = undefined) });
   }
   for (const at of times(random, hour, end, 8 * dayMs)) {
     const length = 60_000 + random() * 20 * hour;
-    planned.push({ at, act: (it) => it.broker.disconnect() });
-    planned.push({ at: at + length, act: (it) => it.broker.connect() });
+    planned.push({ at, what: 'broker away', act: (it) => it.broker.disconnect() });
+    planned.push({ at: at + length, what: 'broker there', act: (it) => it.broker.connect() });
     count('broker away');
   }
   for (const at of times(random, hour, end, 10 * dayMs)) {
-    planned.push({ at, act: (it) => void (it.broker.acknowledging = false) });
-    planned.push({ at: at + random() * dayMs, act: (it) => void (it.broker.acknowledging = true) });
+    planned.push({ at, what: 'head-end silent', act: (it) => void (it.broker.acknowledging = false) });
+    planned.push({
+      at: at + random() * dayMs,
+      what: 'head-end answers',
+      act: (it) => void (it.broker.acknowledging = true),
+    });
     count('head-end silent');
   }
   planned.push(
     {
       at: end,
+      what: 'everything is well',
       act: (it) => {
         it.broker.acknowledging = true;
         it.clock.wallOffsetMs = 0;
         it.timeIsKnown = true;
       },
     },
-    { at: end + 1000, act: (it) => it.broker.connect() },
+    { at: end + 1000, what: 'broker there', act: (it) => it.broker.connect() },
   );
-  return { faults, own, planned: planned.toSorted((a, b) => a.at - b.at), happened, replacements, excused };
+  return { faults, own, planned, happened, replacements, excused };
 }
 
 export async function simulate({
@@ -334,6 +399,7 @@ export async function simulate({
   meters,
   harsh = false,
   progress,
+  disturb,
   inspect,
 }: SimulationSettings): Promise<SimulationResult> {
   const random = seeded(seed);
@@ -347,22 +413,41 @@ export async function simulate({
       meter: own,
       fault: faults,
     },
-    { start, days: 1, configured: meters },
+    {
+      start,
+      days: 1,
+      configured: meters,
+      meter: (index) => (index % cipheredEvery === cipheredEvery - 1 ? ciphered : plain),
+    },
   );
   it.broker.connect();
+  const violations: string[] = [];
+  const events: string[] = [];
+  /** What must hold at any moment; the first violation is told with the last events before it. */
+  const check = async (thorough: boolean) => {
+    if (violations.length > 0) return;
+    const found = await broken(it, thorough);
+    violations.push(...found.map((one) => `${iso(it.clock.now())}: ${one}`));
+    if (found.length > 0) violations.push(...events.slice(-lastEvents).map((one) => `before it: ${one}`));
+  };
   let day = 0;
   const advance = async (to: number) => {
     while (it.clock.now() < to) {
-      const next = Math.min(to, start + (day + 1) * dayMs);
+      const next = Math.min(to, (Math.floor(it.clock.now() / hour) + 1) * hour);
       await it.clock.run(next);
-      if (it.clock.now() < start + (day + 1) * dayMs) continue;
+      const newDay = next >= start + (day + 1) * dayMs;
+      await check(newDay);
+      if (!newDay) continue;
       day++;
       progress?.(day);
     }
   };
-  for (const { at, act } of planned) {
+  if (disturb) planned.push({ ...disturb, what: 'disturbed' });
+  for (const { at, what, act } of planned.toSorted((a, b) => a.at - b.at)) {
     await advance(start + at);
+    events.push(`${iso(it.clock.now())} ${what}`);
     await act(it);
+    await check(false);
   }
   await advance(start + days * dayMs);
   inspect?.(it);
@@ -375,7 +460,44 @@ export async function simulate({
       ...(own && fresh && { fresh, takenDown: start + own.takenDown, installed: start + own.installed }),
     };
   });
-  return { ...(await compared(it, points, harsh)), happened };
+  const result = await compared(it, points, harsh);
+  return { ...result, differences: [...violations, ...result.differences], happened };
+}
+
+const lastEvents = 12;
+/** Of the twin of the house nobody sleeps but its own rooms and what the broker delivers late. */
+const sleepersMost = 60;
+
+/** What does not hold in the house now. */
+async function broken(it: VirtualHouse, thorough: boolean): Promise<string[]> {
+  const { ingest, broker, store, clock } = it;
+  const found: string[] = [];
+  const [received] = ingest.received.values();
+  if (ingest.counters.conflicts > 0) found.push(`a key with two values at one revision: ${ingest.conflicts[0]}`);
+  if (ingest.counters.unfit > 0) found.push(`outside of the contract: ${[...ingest.unfit.keys()][0]}`);
+  // What the gateway takes for acknowledged may be deleted; the head-end must have it.
+  if (received?.epoch === store.epoch && store.acknowledged > received.upTo)
+    found.push(`acknowledged up to ${store.acknowledged}, the head-end has ${received.upTo}`);
+  if (it.reused[0] !== undefined) found.push(it.reused[0]);
+  if (broker.mostInFlight > windowMost) found.push(`${broker.mostInFlight} messages without PUBACK`);
+  if (!broker.lies && clock.sleeping > sleepersMost) found.push(`${clock.sleeping} wait for the clock`);
+  if (!thorough) return found;
+  // Of every interval something was said, or is on its way, or is known to be missing.
+  const open = new Map<string, (readonly [from: number, to: number])[]>();
+  for (const { meter, from, to } of await it.house.gaps())
+    open.set(meter, [...(open.get(meter) ?? []), [Date.parse(from), Date.parse(to)]]);
+  for (const { settings } of it.simulated.meters.slice(0, it.configured)) {
+    const id = `m${settings.serial}`;
+    const period = settings.periodS * 1000;
+    const told = ingest.told.get(`${id}|${series}`);
+    const last = Math.floor((Math.min(clock.wall(), clock.now()) - 3 * hour) / period) * period;
+    for (let at = it.since as number; at + period <= last; at += period)
+      if (!told?.has(at) && !open.get(id)?.some(([from, to]) => from <= at && at < to)) {
+        found.push(`${id} ${iso(millis(at))}: neither said nor said to be missing`);
+        break;
+      }
+  }
+  return found;
 }
 
 const supersedes = (

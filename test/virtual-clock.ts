@@ -17,6 +17,10 @@ export class VirtualClock implements Clock {
   constructor(start: number) {
     this.time = start;
   }
+  /** Who sleeps. */
+  get sleeping(): number {
+    return this.sleepers.length;
+  }
   now(): Millis {
     return millis(this.time);
   }

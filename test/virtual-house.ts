@@ -24,7 +24,10 @@ export interface VirtualHouse {
   readonly counters: MemoryDatabase;
   readonly broker: TwinBroker;
   readonly ingest: Ingest;
+  store: Store;
   readonly since: Millis;
+  /** How many of the simulated meters are configured. */
+  readonly configured: number;
   /** The configuration file; what is changed here counts from the next restart on. */
   configText: string;
   /** What the store told last, outside of its database. */
@@ -36,6 +39,10 @@ export interface VirtualHouse {
   newEpoch: number;
   /** What the kernel says of the gateway's clock. */
   timeIsKnown: boolean;
+  /** The database of the invocation counters may have lost something. */
+  countersDoubtful: boolean;
+  /** Invocation counters that did not rise. */
+  readonly reused: string[];
   house: House;
   port: VirtualPort | undefined;
   /** Starts the house again on what the store kept. */
@@ -52,7 +59,8 @@ export async function virtualHouse(
     days?: number;
     offsetS?: number;
     config?: string;
-    meter?: string;
+    /** How the meters are entered; by index in the scenario. */
+    meter?: string | ((index: number) => string);
     gateway?: string;
     /** How many of the simulated meters are configured, from the first on. */
     configured?: number;
@@ -66,6 +74,9 @@ export async function virtualHouse(
     millis(start),
   );
   const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
+  const entered = (index: number) =>
+    (typeof options.meter === 'function' ? options.meter(index) : options.meter) ??
+    'client = 17\nauth = "lls"\nsecret = "file:/secret"';
   const text = [
     '[gateway]\nid = "g1"\ntenant = "t1"',
     `poll_offset_s = ${options.offsetS ?? 5}`,
@@ -76,8 +87,8 @@ export async function virtualHouse(
     ...simulated.meters
       .slice(0, options.configured)
       .map(
-        ({ settings }) =>
-          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${options.meter ?? 'client = 17\nauth = "lls"\nsecret = "file:/secret"'}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
+        ({ settings }, index) =>
+          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${entered(index)}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
       ),
   ].join('\n');
   const database = new MemoryDatabase();
@@ -92,25 +103,44 @@ export async function virtualHouse(
     broker,
     ingest,
     since,
+    configured: options.configured ?? simulated.meters.length,
     timeIsKnown: true,
+    countersDoubtful: false,
+    reused: [] as string[],
     newEpoch: 1,
     disk: null,
     relieved: [] as VirtualHouse['relieved'],
   } as VirtualHouse;
   it.configText = text;
+  const issued = new Map<string, number>();
+  const countersOf = async () => {
+    const opened = await Counters.open(counters, { fresh: it.house === undefined, doubtful: it.countersDoubtful });
+    const { lease } = opened;
+    // What is used of a key only rises, whatever happened to the gateway.
+    opened.lease = async (key, ...more) => {
+      const next = await lease.call(opened, key, ...more);
+      return () => {
+        const value = next();
+        if (value <= (issued.get(key) ?? -1)) it.reused.push(`counter ${value} of ${key} after ${issued.get(key)}`);
+        issued.set(key, value);
+        return value;
+      };
+    };
+    return opened;
+  };
   const begin = async () => {
     const { config } = parseConfig(it.configText, 'virtual.toml');
-    const store = await Store.open({
+    const store = (it.store = await Store.open({
       open: () => Promise.resolve(database),
       clock,
       newEpoch: it.newEpoch,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
-    });
+    }));
     const world: World = {
       clock,
       log: silentLog,
       store,
-      counters: new Counters(counters),
+      counters: await countersOf(),
       models: meterModels(),
       version: '0',
       boot: 'b',

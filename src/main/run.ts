@@ -66,8 +66,9 @@ export async function run(configPath: string): Promise<number> {
   if (damage.quarantined + damage.missing + damage.log.length > 0)
     log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
 
-  const counters = await folder.openCounters();
-  if (counters.lost)
+  const opened = await folder.openCounters();
+  const counters = await Counters.open(opened.database, opened);
+  if (opened.doubtful)
     log.error(
       {},
       'the invocation counters were damaged; each meter with keys is asked for its own before the first use',
@@ -77,7 +78,7 @@ export async function run(configPath: string): Promise<number> {
     clock: systemClock,
     log,
     store,
-    counters: new Counters(counters.database, { lost: counters.lost }),
+    counters,
     models: meterModels(),
     version,
     boot: randomUUID(),
@@ -189,7 +190,7 @@ export async function run(configPath: string): Promise<number> {
   clearInterval(timer);
   await closeStatus();
   await store.close();
-  await counters.database.close();
+  await opened.database.close();
   if (code === 0) folder.settled();
   log.info({ code }, 'stopped');
   return code;

@@ -48,8 +48,8 @@ export interface StateFolder {
   disk(): Disk;
   /** Deletes copies that were put aside, the oldest first, one at a time. */
   relieve(): { what: string; bytes: number }[];
-  /** `lost`: what was counted before is not known. */
-  openCounters(): Promise<{ database: Database; lost: boolean }>;
+  /** For Counters.open. */
+  openCounters(): Promise<{ database: Database; fresh: boolean; doubtful: boolean }>;
 }
 const damagedMost = 2;
 const ballastName = 'ballast';
@@ -100,6 +100,17 @@ function damagedCopies(directory: string, name: string): string[] {
     .filter((one) => one.startsWith(`${name}.damaged-`))
     .toSorted((a, b) => number(a) - number(b))
     .map((one) => join(directory, one));
+}
+
+/** What LevelDB says in its LOG of what it did not read, since it was opened last. */
+function droppedBy(path: string): string[] {
+  try {
+    const lines = readFileSync(join(path, 'LOG'), 'utf8').split('\n');
+    return lines.filter((line) => /dropping|Corruption|ignoring error/.test(line)).slice(0, 20);
+  } catch {
+    // Without its LOG LevelDB works as well.
+    return [];
+  }
 }
 
 /** Puts the database aside under the next number; the oldest ones go. */
@@ -250,7 +261,6 @@ export async function stateFolder(directory: string, now: number): Promise<State
     // A disk that takes nothing is told when the database is opened.
   }
   const damage: string[] = [];
-  const logPath = join(directory, 'store', 'LOG');
   return {
     created,
     settled: () => rmSync(uncleanPath, { force: true }),
@@ -258,14 +268,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
       newEpoch: Math.floor(now / 1000),
       open: (broken) => openOrRecover(directory, 'store', broken, unclean, (what) => damage.push(what)),
       damageFound: () => {
-        const own = damage.splice(0);
-        try {
-          const lines = readFileSync(logPath, 'utf8').split('\n');
-          own.push(...lines.filter((line) => /dropping|Corruption|ignoring error/.test(line)).slice(0, 20));
-        } catch {
-          // Without its LOG LevelDB works as well.
-        }
-        return own;
+        return [...damage.splice(0), ...droppedBy(join(directory, 'store'))];
       },
       checkpoint: checkpointFile(join(directory, 'checkpoint')),
     },
@@ -280,7 +283,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
     async openCounters() {
       const lost: string[] = [];
       const database = await openOrRecover(directory, 'counters', undefined, unclean, (what) => lost.push(what));
-      return { database, lost: lost.length > 0 };
+      return { database, fresh: created, doubtful: lost.length + droppedBy(join(directory, 'counters')).length > 0 };
     },
   };
 }

@@ -59,6 +59,11 @@ const storePauseMs = 5000;
 const fullPauseMs = 10_000;
 /** More than any session sends; what is left is given to the next one. */
 const countersPerSession = 500;
+/**
+ * Counters that we may have used and this meter never heard, where ours were lost: none of them may be used again. Meters
+ * with one key share its counters: as many as a bus uses in half a year.
+ */
+const unheardMost = 1_000_000;
 /** Of a log that was never read, and of one that may have been written before its cursor. */
 const firstLogDays = 60;
 const logDays = 9;
@@ -351,11 +356,12 @@ export class PortRunner {
   ): Promise<CipheringSettings> {
     const { clock, counters, log } = this.settings;
     let atLeast = 0;
-    if (state.askCounter || !(await counters.known(security.counterName))) {
+    const known = await counters.known(security.counterName);
+    if (state.askCounter || !known) {
       const asking = new Session(port, clock, { ...access, client: publicClient, auth: 'none', secret: undefined });
       try {
         await asking.connect();
-        atLeast = (await readInvocationCounter(asking, security.counterObject)) + 1;
+        atLeast = (await readInvocationCounter(asking, security.counterObject)) + 1 + (known ? 0 : unheardMost);
         log.info({ meter: state.polled.origin.meter, atLeast }, 'invocation counter of the meter read');
       } finally {
         await asking.close();

@@ -319,7 +319,7 @@ describe('invocation counters', () => {
     const used = new Set<number>();
     let last = -1;
     for (let cut = 0; cut < 30; cut++) {
-      const counters = new Counters(database);
+      const counters = await Counters.open(database, { fresh: cut === 0 });
       for (let i = 0; i < cut * 97; i++) {
         const value = (await counters.lease('key-1', 1 + (i % 7)))();
         expect(used.has(value)).toBe(false);
@@ -331,7 +331,7 @@ describe('invocation counters', () => {
     }
   });
   test('raised when the meter is ahead, never lowered, apart for each key', async () => {
-    const counters = new Counters(new MemoryDatabase());
+    const counters = await Counters.open(new MemoryDatabase(), { fresh: true });
     const next = async (key: string, atLeast = 0) => (await counters.lease(key, 1, atLeast))();
     expect(await next('a')).toBe(0);
     expect(await next('a', 5000)).toBe(5000);
@@ -344,9 +344,36 @@ describe('invocation counters', () => {
   });
   test('a damaged counter is not used', async () => {
     const database = new MemoryDatabase();
-    await new Counters(database).lease('a', 1);
+    await (await Counters.open(database, { fresh: true })).lease('a', 1);
     database.data.set('c/a', Uint8Array.of(0));
-    await expect(new Counters(database).lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect((await Counters.open(database)).lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+  });
+  test('incident: after a loss and another start, a meter that was not asked meanwhile began at 0 again', async () => {
+    const database = new MemoryDatabase();
+    const first = await Counters.open(database, { fresh: true });
+    for (const key of ['a', 'b']) await first.lease(key, 1);
+    database.replace(new Map());
+    // Lost: `a` is asked and goes on, `b` is silent.
+    await (await Counters.open(database, { doubtful: true })).lease('a', 1, 7000);
+    const again = await Counters.open(database);
+    expect(await again.known('a')).toBe(true);
+    expect(await again.known('b')).toBe(false);
+    await expect(again.lease('b', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+  });
+  test('a counter that vanished without a word is not taken for one that was never used', async () => {
+    for (const gone of ['c/a', 'c/b', 'w']) {
+      const database = new MemoryDatabase();
+      const first = await Counters.open(database, { fresh: true });
+      for (const key of ['a', 'b']) await first.lease(key, 1);
+      const data = new Map(database.data);
+      data.delete(gone);
+      database.replace(data);
+      const again = await Counters.open(database);
+      expect(again.whole).toBe(false);
+      expect(await again.known(gone === 'w' ? 'c' : gone.slice(2))).toBe(false);
+      // And so it is at the next start.
+      expect((await Counters.open(database)).whole).toBe(false);
+    }
   });
 });
 
@@ -442,12 +469,12 @@ describe('the real LevelDB', () => {
     const path = folder();
     const state = await stateFolder(path, Date.now());
     const first = await state.openCounters();
-    await new Counters(first.database).lease('k', 10);
+    await (await Counters.open(first.database, first)).lease('k', 10);
     await first.database.close();
     rmSync(join(path, 'counters'), { recursive: true });
     const again = await (await stateFolder(path, Date.now())).openCounters();
-    expect(again.lost).toBe(true);
-    const counters = new Counters(again.database, { lost: again.lost });
+    expect(again.doubtful).toBe(true);
+    const counters = await Counters.open(again.database, again);
     expect(await counters.known('k')).toBe(false);
     await expect(counters.lease('k', 10)).rejects.toMatchObject({ code: 'store-damaged' });
     expect((await counters.lease('k', 10, 5001))()).toBe(5001);
