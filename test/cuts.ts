@@ -37,7 +37,7 @@ const series = obis(loadProfileName);
 const meterCount = 6;
 /** Of the daemon, from its start to the cut: some before it has opened its store, most while it reads and sends. */
 const shortestMs = 150;
-const longestMs = 1400;
+const longestMs = { power: 1400, kill: 800 };
 const finishLimitMs = 120_000;
 
 /** Why cuts of this kind cannot be made here; undefined where they can. */
@@ -160,6 +160,8 @@ export interface LifeSettings {
 }
 export interface LifeResult {
   readonly cuts: number;
+  /** Cuts while there was something to read or to send. */
+  readonly busy: number;
   readonly intervals: number;
   readonly messages: number;
   readonly duplicates: number;
@@ -185,7 +187,8 @@ export async function life({
   const tenant = `life-${process.pid}-${seed}`;
   const problems: string[] = [];
   const start = millis(Date.now());
-  const days = paced ? 4 : 16;
+  // So much that most cuts come while there is something to read.
+  const days = paced ? 4 : Math.max(16, Math.ceil(1.5 * cuts));
   const since = Math.floor(start / dayMs) * dayMs - days * dayMs;
   const simulated = buildBus(
     parseScenario({
@@ -246,6 +249,7 @@ export async function life({
       central.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
   }, 100);
 
+  let busy = 0;
   let daemon: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
   const startDaemon = () => {
@@ -292,8 +296,10 @@ export async function life({
   try {
     for (let cut = 0; cut < cuts; cut++) {
       startDaemon();
-      await sleep(shortestMs + random() * (longestMs - shortestMs));
+      await sleep(shortestMs + random() * (longestMs[kind] - shortestMs));
       await disk.cut(dead);
+      const { expected, right } = compare();
+      if (right < expected) busy++;
     }
     startDaemon();
     await meanwhile?.();
@@ -343,7 +349,7 @@ export async function life({
     if (ingest.counters.unfit > 0) problems.push(`${ingest.counters.unfit} payloads outside of the contract`);
     if (ingest.counters.gaps > 0) problems.push(`${ingest.counters.gaps} gaps, and no meter had one`);
     const { messages, duplicates } = ingest.counters;
-    return { cuts, intervals: expected / channels.length, messages, duplicates, storage: [...storage], problems };
+    return { cuts, busy, intervals: expected / channels.length, messages, duplicates, storage: [...storage], problems };
   } finally {
     clearInterval(acknowledging);
     await dead();

@@ -115,10 +115,10 @@ export async function virtualHouse(
   const issued = new Map<string, number>();
   const countersOf = async () => {
     const opened = await Counters.open(counters, { fresh: it.house === undefined, doubtful: it.countersDoubtful });
-    const { lease } = opened;
+    const lease = opened.lease.bind(opened);
     // What is used of a key only rises, whatever happened to the gateway.
     opened.lease = async (key, ...more) => {
-      const next = await lease.call(opened, key, ...more);
+      const next = await lease(key, ...more);
       return () => {
         const value = next();
         if (value <= (issued.get(key) ?? -1)) it.reused.push(`counter ${value} of ${key} after ${issued.get(key)}`);
