@@ -32,6 +32,8 @@ const leastUnacknowledged = 20;
 const firstSilenceMs = 20_000;
 const longestSilenceMs = 15 * 60_000;
 const readAhead = 500;
+/** A rate above what a timer can do is kept on average: this much of it may be made up for at once. */
+const catchUpMs = 100;
 
 export class Outbox {
   private readonly settings: OutboxSettings;
@@ -219,7 +221,8 @@ export class Outbox {
     this.inFlight++;
     this.unacknowledged++;
     this.sentCount++;
-    if (rateLimit !== undefined) this.nextSendAt = later(now, 1000 / rateLimit);
+    if (rateLimit !== undefined)
+      this.nextSendAt = later(millis(Math.max(this.nextSendAt, now - catchUpMs)), 1000 / rateLimit);
     this.resendAt = later(now, this.silenceMs);
     publish(topic, payload).then(
       () => {

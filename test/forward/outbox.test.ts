@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
-import { later } from '../../src/base/time.ts';
+import { later, millis } from '../../src/base/time.ts';
 import { Outbox } from '../../src/forward/outbox.ts';
 import { topics } from '../../src/forward/payload.ts';
 import { gatewayFact } from '../../src/reading/facts.ts';
@@ -53,6 +53,52 @@ test('a broker that keeps 300 messages for a slow head-end and drops the rest wi
   expect(dropped).toBeGreaterThan(0);
   // Without a smaller limit each silence would drop 1700 of 2000 again.
   expect(outbox.sentCount).toBeLessThan(2.5 * stored);
+  stopping.abort();
+  await clock.complete(Promise.all([running, headEnd]));
+});
+
+test('R21: a rate limit above what timers can do is kept, and used', async () => {
+  const { clock, store } = await filled();
+  const sentAt: number[] = [];
+  const outbox = new Outbox({
+    store,
+    // Like Node's own, it never wakes anybody before the next whole millisecond.
+    clock: {
+      now: () => clock.now(),
+      wall: () => clock.wall(),
+      sleepUntil: (deadline, signal) =>
+        clock.sleepUntil(millis(Math.max(clock.now() + 1, Math.ceil(deadline))), signal),
+    },
+    log: silentLog,
+    gateway: 'g',
+    topics: topics('t', 'g'),
+    publish: (_, payload) => {
+      sentAt.push(clock.now());
+      upTo = Math.max(upTo, (JSON.parse(payload) as { seq: number }).seq);
+      return Promise.resolve();
+    },
+    greet: () => {},
+    window: () => 16,
+    rateLimit: 2500,
+  });
+  let upTo = 0;
+  const stopping = new AbortController();
+  const running = outbox.run(stopping.signal);
+  outbox.onConnected();
+  const headEnd = (async () => {
+    while (!stopping.signal.aborted) {
+      await clock.sleepUntil(later(clock.now(), 50));
+      await outbox.onAck({ epoch: 1, upTo, nack: [] });
+    }
+  })();
+  const begun = clock.now();
+  await clock.run(clock.now() + 60_000, () => upTo === stored);
+  const rate = (1000 * sentAt.length) / (clock.now() - begun);
+  expect(rate).toBeGreaterThan(0.95 * 2500);
+  expect(rate).toBeLessThan(1.05 * 2500 + 250);
+  // In no tenth of a second more than twice a tenth of it.
+  for (let i = 0; i + 500 < sentAt.length; i += 50)
+    expect((sentAt[i + 500] as number) - (sentAt[i] as number)).toBeGreaterThanOrEqual(99);
   stopping.abort();
   await clock.complete(Promise.all([running, headEnd]));
 });
