@@ -11,6 +11,8 @@ export class VirtualClock implements Clock {
   private time: number;
   private sleepers: Sleeper[] = [];
   private order = 0;
+  private holds = 0;
+  private released: () => void = () => {};
   /** Wall minus even time: a test may set the time of day. */
   wallOffsetMs = 0;
 
@@ -47,11 +49,27 @@ export class VirtualClock implements Clock {
       signal?.addEventListener('abort', woken, { once: true });
     });
   }
+  /** Time stands still until this is settled: a real disk or a real broker, in real time. */
+  async hold<T>(work: Promise<T>): Promise<T> {
+    this.holds++;
+    try {
+      return await work;
+    } finally {
+      this.holds--;
+      if (this.holds === 0) this.released();
+    }
+  }
   /** Lets all that is ready run, then jumps to the next deadline, until `done` or the limit. */
   async run(until: number, done: () => boolean = () => false): Promise<void> {
     for (;;) {
       // All promises settle before time moves: an immediate comes when no microtask is left.
       await new Promise((resolve) => setImmediate(resolve));
+      if (this.holds > 0) {
+        await new Promise<void>((resolve) => {
+          this.released = resolve;
+        });
+        continue;
+      }
       if (done()) return;
       let next: Sleeper | undefined;
       for (const sleeper of this.sleepers) {

@@ -11,7 +11,8 @@ import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
 import { Counters } from '../src/store/counters.ts';
-import { type Checkpoint, Store } from '../src/store/store.ts';
+import type { Database } from '../src/store/database.ts';
+import { type Checkpoint, Store, type StoreSettings } from '../src/store/store.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { TwinBroker } from './twin-broker.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -52,6 +53,16 @@ export interface VirtualHouse {
   compare(graceMs: number): Map<number, { expected: number; right: number; wrong: string[] }>;
 }
 
+/** What the database does takes no virtual time. */
+const held = (database: Database, clock: VirtualClock): Database => ({
+  get: (key) => clock.hold(database.get(key)),
+  batch: (...all) => clock.hold(database.batch(...all)),
+  range: (...all) => clock.hold(database.range(...all)),
+  remove: (...all) => clock.hold(database.remove(...all)),
+  compact: () => clock.hold(database.compact()),
+  close: () => clock.hold(database.close()),
+});
+
 export async function virtualHouse(
   scenario: ScenarioInput,
   options: {
@@ -64,15 +75,35 @@ export async function virtualHouse(
     gateway?: string;
     /** How many of the simulated meters are configured, from the first on. */
     configured?: number;
+    /** So many buses, each with the meters of the scenario under serials of its own. */
+    buses?: number;
+    /** A real disk and a real broker; time stands still while they work. */
+    real?: {
+      readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
+      readonly counters: Database;
+      readonly openBroker: (clock: VirtualClock) => NonNullable<World['openBroker']>;
+    };
   } = {},
 ): Promise<VirtualHouse> {
   const start = options.start ?? Date.UTC(2026, 10, 24, 12, 20);
   const days = options.days ?? 2;
   const clock = new VirtualClock(start);
-  const simulated = buildBus(
-    parseScenario({ ...scenario, meters: { history_days: days + 2, ...scenario.meters } }),
-    millis(start),
+  const perBus = scenario.meters?.count ?? 1;
+  const buses = Array.from({ length: options.buses ?? 1 }, (_, bus) =>
+    buildBus(
+      parseScenario({
+        ...scenario,
+        meters: {
+          history_days: days + 2,
+          ...scenario.meters,
+          first_serial: (scenario.meters?.first_serial ?? 60_120_001) + bus * perBus,
+        },
+      }),
+      millis(start),
+    ),
   );
+  const [first] = buses as [SimulatedHouse];
+  const simulated: SimulatedHouse = { bus: first.bus, meters: buses.flatMap(({ meters }) => meters) };
   const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
   const entered = (index: number) =>
     (typeof options.meter === 'function' ? options.meter(index) : options.meter) ??
@@ -83,16 +114,19 @@ export async function virtualHouse(
     options.gateway ?? '',
     '[mqtt]\nurl = "mqtt://localhost"',
     options.config ?? '',
-    '[[port]]\nname = "bus"\ndevice = "/dev/virtual"',
-    ...simulated.meters
-      .slice(0, options.configured)
-      .map(
-        ({ settings }, index) =>
-          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${entered(index)}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
-      ),
+    ...buses.flatMap(({ meters }, bus) => [
+      `[[port]]\nname = "bus${bus === 0 ? '' : bus}"\ndevice = "/dev/virtual${bus === 0 ? '' : bus}"`,
+      ...meters
+        .slice(0, options.configured)
+        .map(
+          ({ settings }, index) =>
+            `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${entered(index)}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
+        ),
+    ]),
   ].join('\n');
   const database = new MemoryDatabase();
   const counters = new MemoryDatabase();
+  const { real } = options;
   const ingest = newIngest();
   const broker = new TwinBroker(clock, ingest, 't1', 'g1');
   const it = {
@@ -114,7 +148,10 @@ export async function virtualHouse(
   it.configText = text;
   const issued = new Map<string, number>();
   const countersOf = async () => {
-    const opened = await Counters.open(counters, { fresh: it.house === undefined, doubtful: it.countersDoubtful });
+    const opened = await Counters.open(real ? held(real.counters, clock) : counters, {
+      fresh: it.house === undefined,
+      doubtful: it.countersDoubtful,
+    });
     const lease = opened.lease.bind(opened);
     // What is used of a key only rises, whatever happened to the gateway.
     opened.lease = async (key, ...more) => {
@@ -135,6 +172,7 @@ export async function virtualHouse(
       clock,
       newEpoch: it.newEpoch,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
+      ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),
     }));
     const world: World = {
       clock,
@@ -145,8 +183,9 @@ export async function virtualHouse(
       version: '0',
       boot: 'b',
       random: seeded(1),
-      openPort: () => {
-        it.port = virtualPort(simulated.bus, clock);
+      openPort: (device) => {
+        const { bus } = buses[Number(device.replace('/dev/virtual', '') || '0')] as SimulatedHouse;
+        it.port = virtualPort(bus, clock);
         return Promise.resolve(it.port);
       },
       secret: (reference) =>
@@ -160,7 +199,7 @@ export async function virtualHouse(
       relieve: () => Promise.resolve(it.relieved.splice(0, 1)),
       rssBytes: () => 0,
       timeIsKnown: () => it.timeIsKnown,
-      openBroker: broker.open,
+      openBroker: real ? real.openBroker(clock) : broker.open,
     };
     it.house = compose(config, world);
     it.house.stopped.catch(() => {});

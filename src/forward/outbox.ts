@@ -35,6 +35,17 @@ const readAhead = 500;
 /** A rate above what a timer can do is kept on average: this much of it may be made up for at once. */
 const catchUpMs = 100;
 
+/** Entries of a class that were read from the store and not sent yet. */
+interface Lane {
+  entries: OutboxEntry[];
+  /** The last number that was read. */
+  after: number;
+  /** There was nothing after it; a commit may have added something since. */
+  dry: boolean;
+  fetching: Promise<void> | undefined;
+}
+const newLane = (): Lane => ({ entries: [], after: 0, dry: false, fetching: undefined });
+
 export class Outbox {
   private readonly settings: OutboxSettings;
   private connected = false;
@@ -42,9 +53,7 @@ export class Outbox {
   private told: number | undefined;
   /** Counts connections: answers that belong to an earlier one change nothing. */
   private generation = 0;
-  private sent: Record<EntryClass, number> = { 0: 0, 1: 0 };
-  private queue: OutboxEntry[] = [];
-  private fetching = false;
+  private lanes: Record<EntryClass, Lane> = { 0: newLane(), 1: newLane() };
   private inFlight = 0;
   private unacknowledged = 0;
   private most = unacknowledgedLimit;
@@ -52,8 +61,6 @@ export class Outbox {
   private resendAt: Millis | undefined;
   private wake: AbortController | undefined;
   private nextSendAt: Millis = millis(0);
-  /** A commit may have added live entries since we last looked. */
-  private liveWaits = true;
   /** For the watchdog and the status. */
   sentCount = 0;
   acknowledgedCount = 0;
@@ -63,7 +70,7 @@ export class Outbox {
   constructor(settings: OutboxSettings) {
     this.settings = settings;
     settings.store.onCommit(() => {
-      this.liveWaits = true;
+      for (const lane of Object.values(this.lanes)) lane.dry = false;
       this.stir();
     });
   }
@@ -88,9 +95,7 @@ export class Outbox {
   }
 
   private fromTheStart(): void {
-    this.sent = { 0: 0, 1: 0 };
-    this.queue = [];
-    this.liveWaits = true;
+    this.lanes = { 0: newLane(), 1: newLane() };
     this.inFlight = 0;
     this.unacknowledged = 0;
     this.resendAt = undefined;
@@ -173,45 +178,43 @@ export class Outbox {
     }
   }
 
-  /** The next entry: live before back-fill, in order of the sequence. Read ahead, live ones looked for each time. */
+  /**
+   * The next entry: live before back-fill. The head-end acknowledges without holes, though: where much waits for that, in
+   * the order of the numbers, so that none is missing before those that were sent.
+   */
   private async next(): Promise<OutboxEntry | undefined> {
-    const { store } = this.settings;
-    const generation = this.generation;
-    if (this.liveWaits && this.queue[0]?.entryClass !== 0) {
-      this.liveWaits = false;
-      const live = await store.outbox(0, this.sent[0], readAhead);
-      if (generation !== this.generation) return undefined;
-      if (live.length > 0) this.queue = [...live, ...this.queue];
-      if (live.length === readAhead) this.liveWaits = true;
-    }
-    if (this.queue.length === 0) {
-      const backFill = await store.outbox(1, this.sent[1], readAhead);
-      if (generation !== this.generation) return undefined;
-      this.queue = backFill;
-    }
-    const entry = this.queue.shift();
-    if (entry) this.sent[entry.entryClass] = entry.sequence;
-    this.fetch();
+    const { generation } = this;
+    for (const entryClass of [0, 1] as const)
+      if (this.lanes[entryClass].entries.length === 0) await this.fetch(entryClass);
+    if (generation !== this.generation) return undefined;
+    const [live, backFill] = [this.lanes[0].entries[0], this.lanes[1].entries[0]];
+    const inOrder = this.unacknowledged >= this.most / 2;
+    const entryClass = live && (!backFill || !inOrder || live.sequence < backFill.sequence) ? 0 : 1;
+    const entry = this.lanes[entryClass].entries.shift();
+    // While entries are being sent, those after them are read. Where that fails, it fails again where it is waited for.
+    if (this.lanes[entryClass].entries.length <= readAhead / 2) this.fetch(entryClass).catch(() => {});
     return entry;
   }
 
-  /** While entries are being sent, those after them are read. */
-  private fetch(): void {
-    const last = this.queue.at(-1);
-    if (this.fetching || !last || this.queue.length > readAhead / 2) return;
-    const { generation } = this;
-    this.fetching = true;
-    this.settings.store
-      .outbox(last.entryClass, last.sequence, readAhead)
-      .then((more) => {
-        // Live entries may have come in between: then these are read again in their turn.
-        if (generation === this.generation && this.queue.at(-1) === last) this.queue.push(...more);
-      })
-      // It fails once more where it is waited for.
-      .catch(() => {})
-      .finally(() => {
-        this.fetching = false;
-      });
+  /** Reads more of a class from the store, once at a time. */
+  private fetch(entryClass: EntryClass): Promise<void> {
+    const lane = this.lanes[entryClass];
+    if (lane.dry) return Promise.resolve();
+    lane.fetching ??= (async () => {
+      try {
+        lane.dry = true;
+        const more = await this.settings.store.outbox(entryClass, lane.after, readAhead);
+        lane.entries.push(...more);
+        lane.after = more.at(-1)?.sequence ?? lane.after;
+        if (more.length > 0) lane.dry = false;
+      } catch (error) {
+        lane.dry = false;
+        throw error;
+      } finally {
+        lane.fetching = undefined;
+      }
+    })();
+    return lane.fetching;
   }
 
   private send(entry: OutboxEntry, now: Millis): void {

@@ -102,3 +102,45 @@ test('R21: a rate limit above what timers can do is kept, and used', async () =>
   stopping.abort();
   await clock.complete(Promise.all([running, headEnd]));
 });
+
+test('incident: thousands of live entries, and a back-fill numbered before them that was never sent: nothing moved on', async () => {
+  const { clock, store } = await filled();
+  const facts = Array.from({ length: stored }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n }));
+  await store.commit({ meter: '_', entryClass: 0, facts });
+  const arrived = new Set<number>();
+  const order: number[] = [];
+  let upTo = 0;
+  const outbox = new Outbox({
+    store,
+    clock,
+    log: silentLog,
+    gateway: 'g',
+    topics: topics('t', 'g'),
+    publish: async (_, payload) => {
+      await clock.sleepUntil(later(clock.now(), 1));
+      const { seq } = JSON.parse(payload) as { seq: number };
+      order.push(seq);
+      arrived.add(seq);
+    },
+    greet: () => {},
+    window: () => 16,
+    rateLimit: undefined,
+  });
+  const stopping = new AbortController();
+  const running = outbox.run(stopping.signal);
+  outbox.onConnected();
+  const headEnd = (async () => {
+    while (!stopping.signal.aborted) {
+      await clock.sleepUntil(later(clock.now(), 100));
+      while (arrived.has(upTo + 1)) upTo++;
+      await outbox.onAck({ epoch: 1, upTo, nack: [] });
+    }
+  })();
+  await clock.run(clock.now() + 60_000, () => upTo === 2 * stored);
+  expect(upTo).toBe(2 * stored);
+  expect(outbox.resendCount).toBe(0);
+  // What is live came first.
+  expect(order.slice(0, 900).every((seq) => seq > stored)).toBe(true);
+  stopping.abort();
+  await clock.complete(Promise.all([running, headEnd]));
+});

@@ -1,0 +1,45 @@
+/**
+ * `scripts/offline`: R21. The broker is away for 90 days of 100 quarter-hour meters; then all of it is delivered through a
+ * real mosquitto within the rate limit. The last line is the summary; exit code 1 on any loss.
+ */
+import { parseArgs } from 'node:util';
+import { realBroker } from '../test/broker.ts';
+import { offline } from '../test/offline.ts';
+
+const { values } = parseArgs({
+  options: {
+    days: { type: 'string', default: '90' },
+    buses: { type: 'string', default: '4' },
+    meters: { type: 'string', default: '25' },
+    rate: { type: 'string', default: '4000' },
+  },
+});
+const [days, buses, metersPerBus, rateLimit] = [values.days, values.buses, values.meters, values.rate].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+if (![days, buses, metersPerBus, rateLimit].every((n) => Number.isSafeInteger(n) && n > 0)) {
+  process.stderr.write('offline: --days, --buses, --meters (of each bus) and --rate take whole numbers above 0\n');
+  process.exit(2);
+}
+const broker = await realBroker();
+let told = 0;
+const result = await offline({
+  days,
+  buses,
+  metersPerBus,
+  rateLimit,
+  brokerUrl: broker.url,
+  progress: (text) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+    else if (!text.startsWith('day') || ++told % 10 === 0) process.stdout.write(`${text}\n`);
+  },
+});
+await broker.remove();
+for (const problem of result.problems.slice(0, 10)) process.stdout.write(`${problem}\n`);
+process.stdout.write(
+  `offline: ${days} days x ${buses * metersPerBus} quarter-hour meters without broker, ${result.intervals} intervals in ${result.messages} messages delivered in ${result.seconds.toFixed(0)} s, ${result.rate.toFixed(0)} a second under a limit of ${rateLimit}, ${result.sentAgain} sent again, ${result.problems.length} problems\n`,
+);
+process.exit(result.problems.length > 0 ? 1 : 0);

@@ -1,0 +1,20 @@
+/** The small dose of scripts/offline. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RealBroker, realBroker } from '../broker.ts';
+import { offline } from '../offline.ts';
+
+let broker: RealBroker;
+beforeAll(async () => {
+  broker = await realBroker();
+});
+afterAll(() => broker.remove());
+
+test('R21: two days of 20 quarter-hour meters without broker, then all of it once, within the rate limit', async () => {
+  const rateLimit = 1000;
+  const result = await offline({ days: 2, buses: 2, metersPerBus: 10, rateLimit, brokerUrl: broker.url });
+  expect(result.problems).toEqual([]);
+  expect(result.intervals).toBeGreaterThan(5000);
+  expect(result.messages).toBeGreaterThan(3000);
+  // A slow machine is slower, none is faster.
+  expect(result.rate).toBeLessThan(1.05 * rateLimit);
+}, 240_000);
