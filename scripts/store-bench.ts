@@ -92,8 +92,8 @@ const openStore = async (directory: string, now = Date.now()): Promise<Store> =>
 
 /** A head-end that counts and acknowledges, in a process of its own; `all` resolves when it has everything. */
 async function headEnd(url: string, tenant: string, gateway: string): Promise<{ all: Promise<void>; close(): void }> {
-  const program = new URL('store-bench-central.ts', import.meta.url).pathname;
-  const child = fork(program, [url, tenant, gateway, String(drained)]);
+  const program = new URL('../test/head-end.ts', import.meta.url).pathname;
+  const child = fork(program, [url, tenant, gateway, '500', String(drained)]);
   const said = (word: string) =>
     new Promise<void>((resolve) => {
       child.on('message', (message) => message === word && resolve());

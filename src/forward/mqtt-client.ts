@@ -137,6 +137,8 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
     }
     receiveMaximum = connack.properties?.receiveMaximum ?? 65_535;
     maximumPacketSize = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+    // An answer to each message is waited for: it must not wait for the kernel to collect more.
+    (client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
     up = true;
     log.info({ receiveMaximum }, 'broker connected');
     listener.onConnected();
