@@ -1,11 +1,13 @@
 /**
  * `scripts/power-cut --cuts N` and `scripts/kill --kills N`: lives of the built daemon with cuts at random moments.
+ * `scripts/kill --store` kills the store in a process of its own, which starts ten times as fast, and looks at it each time.
  * `--no-sync` is the negative control: syncs do nothing, and the losses must be found. The last line is the summary; exit
  * code 1 on any loss (with --no-sync: where none was found).
  */
 import { parseArgs } from 'node:util';
 import { cannotCut, life, noSyncLibrary } from '../test/cuts.ts';
 import { realBroker } from '../test/broker.ts';
+import { storeLife } from '../test/store-kills.ts';
 
 const { values } = parseArgs({
   options: {
@@ -13,6 +15,7 @@ const { values } = parseArgs({
     cuts: { type: 'string' },
     kills: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    store: { type: 'boolean', default: false },
     'no-sync': { type: 'boolean', default: false },
   },
 });
@@ -32,11 +35,42 @@ if (values['no-sync'] && preload === undefined) {
   process.stderr.write('power-cut: --no-sync needs the package eatmydata\n');
   process.exit(2);
 }
+/** Asked to stop, it finishes what is under way and says what it has. */
+const stopping = new AbortController();
+process.once('SIGINT', () => stopping.abort());
+if (values.store) {
+  const perStore = 50;
+  const all = { kills: 0, within: 0, kept: 0, commits: 0, problems: 0 };
+  let seed = first;
+  let begun = 0;
+  const lane = async () => {
+    while (begun < total && !stopping.signal.aborted) {
+      const kills = Math.min(perStore, total - begun);
+      begun += kills;
+      const own = seed++;
+      const result = await storeLife(own, kills);
+      all.kills += result.kills;
+      all.within += result.within;
+      all.kept += result.kept;
+      all.commits += result.commits;
+      all.problems += result.problems.length;
+      for (const problem of result.problems.slice(0, 5)) process.stdout.write(`seed ${own}: ${problem}\n`);
+      if (process.stderr.isTTY) process.stderr.write(`\r${all.kills} of ${total} `);
+      else if (all.kills % 1000 < perStore)
+        process.stdout.write(`${all.kills} of ${total}, ${all.problems} problems\n`);
+    }
+  };
+  await Promise.all([lane(), lane()]);
+  process.stdout.write(
+    `kill --store: ${all.kills} kills, ${all.within} of them within a commit (${all.kept} of those were there afterwards, whole), ${all.commits} commits, each looked at after the next kill, ${all.problems} problems\n`,
+  );
+  process.exit(all.problems > 0 ? 1 : 0);
+}
 /** So many cuts in the life of one gateway; then its meters have been read through. */
 const perLife = kind === 'kill' ? 40 : 12;
 const broker = await realBroker();
 const sums = { cuts: 0, busy: 0, lives: 0, intervals: 0, messages: 0, duplicates: 0, problems: 0 };
-for (let seed = first; sums.cuts < total; seed++) {
+for (let seed = first; sums.cuts < total && !stopping.signal.aborted; seed++) {
   const cuts = Math.min(perLife, total - sums.cuts);
   const result = await life({
     seed,

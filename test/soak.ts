@@ -47,6 +47,8 @@ const hour = 3_600_000;
 const samplesPerDay = 4;
 const restartEveryDays = 3;
 const acknowledgementLimitMs = 5000;
+/** Of virtual time, that a PUBACK and an acknowledgement take at most. */
+const brokerMs = 1000;
 const tenant = 't1';
 const gateway = 'g1';
 
@@ -108,10 +110,16 @@ function waitedFor(url: string) {
         ...broker,
         publish: (topic, payload, options) => {
           const published = broker.publish(topic, payload, options);
-          void clock.hold(published.catch(() => {}));
+          void clock.hold(
+            published.catch(() => {}),
+            brokerMs,
+          );
           if (topic.includes('/up/')) {
             const { seq } = JSON.parse(payload) as { seq: number };
-            void clock.hold(reached(() => away || acknowledged >= seq));
+            void clock.hold(
+              reached(() => away || acknowledged >= seq),
+              brokerMs,
+            );
           }
           return published;
         },
@@ -167,6 +175,8 @@ export async function soak({
         await connected(clock);
       }
       await clock.run(end);
+      // Timers of what is just being waited for are no handles that stay.
+      await sleep(150);
       globalThis.gc?.();
       const { rss, heapUsed } = process.memoryUsage();
       samples.push({

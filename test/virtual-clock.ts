@@ -11,7 +11,8 @@ export class VirtualClock implements Clock {
   private time: number;
   private sleepers: Sleeper[] = [];
   private order = 0;
-  private holds = 0;
+  /** Until when time may run although something real is not done. */
+  private readonly holds = new Set<{ readonly until: number }>();
   private released: () => void = () => {};
   /** Wall minus even time: a test may set the time of day. */
   wallOffsetMs = 0;
@@ -49,14 +50,15 @@ export class VirtualClock implements Clock {
       signal?.addEventListener('abort', woken, { once: true });
     });
   }
-  /** Time stands still until this is settled: a real disk or a real broker, in real time. */
-  async hold<T>(work: Promise<T>): Promise<T> {
-    this.holds++;
+  /** Work of a real disk or a real broker takes so much virtual time at most: then time stands still until it is settled. */
+  async hold<T>(work: Promise<T>, atMostMs = 0): Promise<T> {
+    const one = { until: this.time + atMostMs };
+    this.holds.add(one);
     try {
       return await work;
     } finally {
-      this.holds--;
-      if (this.holds === 0) this.released();
+      this.holds.delete(one);
+      this.released();
     }
   }
   /** Lets all that is ready run, then jumps to the next deadline, until `done` or the limit. */
@@ -64,16 +66,17 @@ export class VirtualClock implements Clock {
     for (;;) {
       // All promises settle before time moves: an immediate comes when no microtask is left.
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.holds > 0) {
-        await new Promise<void>((resolve) => {
-          this.released = resolve;
-        });
-        continue;
-      }
       if (done()) return;
       let next: Sleeper | undefined;
       for (const sleeper of this.sleepers) {
         if (!next || sleeper.at < next.at || (sleeper.at === next.at && sleeper.order < next.order)) next = sleeper;
+      }
+      const wanted = Math.min(next?.at ?? until, until);
+      if ([...this.holds].some((one) => one.until < wanted)) {
+        await new Promise<void>((resolve) => {
+          this.released = resolve;
+        });
+        continue;
       }
       if (!next || next.at > until) {
         this.time = Math.max(this.time, until);

@@ -1,7 +1,8 @@
-/** Small doses of scripts/power-cut and scripts/kill. */
+/** Small doses of scripts/power-cut, scripts/kill and scripts/kill --store. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RealBroker, realBroker } from '../broker.ts';
 import { cannotCut, life, noSyncLibrary } from '../cuts.ts';
+import { storeLife } from '../store-kills.ts';
 
 let broker: RealBroker;
 beforeAll(async () => {
@@ -46,6 +47,18 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
     240_000,
   );
 });
+
+test('40 kills of the store in a process of its own: what was committed is there, what was not is not', async () => {
+  const { problems, within, commits } = await storeLife(1, 40);
+  expect(problems).toEqual([]);
+  expect(within).toBeGreaterThan(10);
+  expect(commits).toBeGreaterThan(within);
+}, 240_000);
+
+test('the negative control: a commit that is called done before it is', async () => {
+  const { problems } = await storeLife(2, 40, true);
+  expect(problems.join()).toMatch(/the next number is|gone/);
+}, 240_000);
 
 test('20 kills: nothing lost, every number means one thing, everything equals the oracle', async () => {
   const result = await life({ seed: 3, kind: 'kill', cuts: 20, brokerUrl: broker.url });
