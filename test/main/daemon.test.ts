@@ -1,6 +1,6 @@
 /** The built programs, as processes, on a real pty, a real TCP port, a real LevelDB and a real mosquitto. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { newIngest } from '../../src/central/ingest.ts';
 import { subscribe } from '../../src/central/subscriber.ts';
 import { openPort } from '../../src/line/open-port.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
+import { openPty } from '../../src/simulator/pty.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { realBroker, until } from '../broker.ts';
 import { children, folder, gateway, node, type Result, root, run, simulate } from '../programs.ts';
@@ -390,6 +391,35 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     const port = it.bus.device.split(':').at(-1) as string;
     await simulate(['--meters', '2', '--tcp', port, '--password', password]);
     await until(() => it.complete(), `all delivered ${it.log()}`, 60_000);
+    await it.close();
+  });
+
+  test('an adapter that is plugged in elsewhere: its device has another number, its link by name the same', async () => {
+    const it = await daemonWorld('renamed');
+    const link = join(folder, 'usb-RS485-port0');
+    const plugIn = () => simulate(['--meters', '2', '--pty', link, '--turnaround', '1', '--password', password]);
+    const adapter = await plugIn();
+    const first = readlinkSync(link);
+    writeFileSync(it.path, it.text(link));
+    const child = it.start();
+    await until(async () => (await it.status())?.ports[0]?.open === true, 'port open');
+    const gone = ended(adapter.child);
+    // Pulled out in the middle, without a word; the link goes, as udev takes it away.
+    adapter.child.kill('SIGKILL');
+    await gone;
+    unlinkSync(link);
+    await until(
+      async () => /No such file|port-missing|ENOENT/.test((await it.status())?.ports[0]?.error ?? ''),
+      'told',
+    );
+    // Something else has the old number now.
+    const other = openPty();
+    const again = await plugIn();
+    expect(readlinkSync(link)).not.toBe(first);
+    await until(() => it.complete(), `all delivered ${it.log()}`, 90_000);
+    expect(child.exitCode).toBeNull();
+    other.close();
+    again.kill();
     await it.close();
   });
 });
