@@ -1,7 +1,7 @@
 /**
  * Damage to the files of a store: `scripts/damage --cases N [--seed S]`. Each case flips a bit, cuts, zeroes a page or removes
  * a file of a store with tables and logs; the store must open by itself, deliver nothing that was not stored, and tell what
- * is lost. The last line is the summary; exit code 1 on any problem.
+ * is lost; of the counters' database none may be used again. The last line is the summary; exit code 1 on any problem.
  */
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { connectAsync } from 'mqtt';
 import { silentLog } from '../src/base/log.ts';
-import { dayMs, iso, millis } from '../src/base/time.ts';
+import { iso, millis } from '../src/base/time.ts';
 import { Forwarder } from '../src/forward/forwarder.ts';
 import { type BirthPayload, contractVersion, messageOfFact, topics } from '../src/forward/payload.ts';
 import { systemClock } from '../src/line/system-clock.ts';

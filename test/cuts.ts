@@ -11,6 +11,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -29,7 +30,7 @@ import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
 import { servePty, serveTcp } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
-import { sleep } from './broker.ts';
+import { sleep, until } from './broker.ts';
 
 const root = new URL('../', import.meta.url).pathname;
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
@@ -202,7 +203,15 @@ export async function life({
   const disk = kind === 'power' ? await ext4Disk(fullForMs === undefined ? 48 : 40) : await folderDisk();
   const outside = mkdtempSync(join(tmpdir(), 'life-'));
   const configPath = join(outside, 'gateway.toml');
+  const logPath = join(outside, 'log');
   writeFileSync(join(outside, 'secret'), 'meter\n', { mode: 0o600 });
+  // The simulated meters' own keys. Every third meter is ciphered: then the invocation counters are on the disk as well.
+  writeFileSync(join(outside, 'ek'), '000102030405060708090a0b0c0d0e0f\n', { mode: 0o600 });
+  writeFileSync(join(outside, 'ak'), 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf\n', { mode: 0o600 });
+  const entered = (index: number) =>
+    index % 3 === 2
+      ? `client = 5\nauth = "hls-gmac"\nencryption_key = "file:${join(outside, 'ek')}"\nauthentication_key = "file:${join(outside, 'ak')}"`
+      : `client = 17\nauth = "lls"\nsecret = "file:${join(outside, 'secret')}"`;
   writeFileSync(
     configPath,
     [
@@ -211,8 +220,8 @@ export async function life({
       `[mqtt]\nurl = "${elsewhere?.brokerUrl ?? brokerUrl}"\nkeepalive_s = 5\n[log]\nlevel = "warn"`,
       `[[port]]\nname = "bus"\ndevice = "${served.device}"`,
       ...simulated.meters.map(
-        ({ settings }) =>
-          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\nclient = 17\nauth = "lls"\nsecret = "file:${join(outside, 'secret')}"\nsince = "${new Date(since).toISOString()}"`,
+        ({ settings }, index) =>
+          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${entered(index)}\nsince = "${new Date(since).toISOString()}"`,
       ),
     ].join('\n'),
   );
@@ -262,12 +271,21 @@ export async function life({
       '--config',
       configPath,
     ];
+    const log = openSync(logPath, 'w');
     const child = spawn(command[0] as string, command.slice(1), {
-      stdio: 'ignore',
+      stdio: ['ignore', log, log],
       env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...(preload !== undefined && { LD_PRELOAD: preload }) },
     });
+    closeSync(log);
     daemon = child;
-    ended = new Promise((resolve) => child.once('exit', resolve));
+    ended = new Promise((resolve) =>
+      child.once('exit', (code) => {
+        // Not by us: systemd would start it again, here it is a finding.
+        if (code !== null)
+          problems.push(`the daemon ended by itself, ${code}: ${readFileSync(logPath, 'utf8').slice(-600)}`);
+        resolve(code);
+      }),
+    );
   };
   const dead = async () => {
     daemon?.kill('SIGKILL');
@@ -293,6 +311,9 @@ export async function life({
     return { expected, right, wrong };
   };
 
+  /** Something has been delivered, and more is to come. */
+  const atWork = () => until(() => ingest.values.size > 0, 'the first values', finishLimitMs);
+
   try {
     for (let cut = 0; cut < cuts; cut++) {
       startDaemon();
@@ -305,7 +326,7 @@ export async function life({
     await meanwhile?.();
     if (fullForMs !== undefined) {
       // Until not one octet more fits: LevelDB fails in the middle of its work.
-      await sleep(700);
+      await atWork();
       const other = join(disk.path, 'somebody-else');
       const file = openSync(other, 'w');
       try {
@@ -322,10 +343,9 @@ export async function life({
       rmSync(other);
     }
     if (failing) {
-      await sleep(700);
+      await atWork();
       disk.fail(failing.how);
       await sleep(failing.forMs);
-      if (daemon?.exitCode !== null) problems.push(`the daemon ended: ${daemon?.exitCode}`);
       await disk.replace();
     }
     const received = () => [...ingest.received.values()][0];
@@ -335,7 +355,8 @@ export async function life({
       const told = fullForMs === undefined || storage.has('STORAGE_OK');
       return (right === expected && now !== undefined && now.beyond.size === 0 && told) || wrong.length > 0;
     };
-    for (const limit = Date.now() + finishLimitMs; !whole() && Date.now() < limit; ) await sleep(50);
+    for (const limit = Date.now() + finishLimitMs; !whole() && daemon?.exitCode === null && Date.now() < limit; )
+      await sleep(50);
     const { expected, right, wrong } = compare();
     problems.push(...wrong.slice(0, 5));
     if (right !== expected) problems.push(`${right} of ${expected} values delivered`);

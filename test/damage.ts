@@ -12,6 +12,7 @@ import { stateFolder } from '../src/main/state-folder.ts';
 import type { Fact, ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
+import { Counters } from '../src/store/counters.ts';
 import { factOf, Store } from '../src/store/store.ts';
 
 const program = fileURLToPath(import.meta.url);
@@ -26,6 +27,8 @@ export interface Template {
   readonly acknowledged: number;
   readonly nextSequence: number;
   readonly epoch: number;
+  /** The highest invocation counter that was used of each key. */
+  readonly used: readonly (readonly [key: string, counter: number])[];
 }
 const fact = (meter: string, hours: number): ProfileFact => ({
   kind: 'profile',
@@ -90,9 +93,46 @@ const marksIn = async (store: Store): Promise<Map<string, string>> => {
   return found;
 };
 
+const keys = ['key-a', 'key-b', 'key-c'];
+/** Uses counters of each key over several starts, so that they lie in tables and in a log. */
+async function useCounters(folder: string): Promise<Map<string, number>> {
+  const used = new Map<string, number>();
+  for (let start = 0; start < 4; start++) {
+    const state = await stateFolder(folder, begin);
+    const counters = await Counters.open(state.counters);
+    for (const [i, key] of keys.entries())
+      for (let leases = start === 0 ? 3 : 3 - i; leases > 0; leases--) {
+        const next = await counters.lease(key, 900);
+        for (let n = 0; n < 900; n++) used.set(key, next());
+      }
+    await counters.close();
+    state.settled();
+  }
+  return used;
+}
+/** Counters that are given although they were used. */
+async function reusedCounters(
+  folder: string,
+  used: ReadonlyMap<string, number>,
+): Promise<{ problems: string[]; doubtful: boolean }> {
+  const state = await stateFolder(folder, begin);
+  const counters = await Counters.open(state.counters);
+  const problems: string[] = [];
+  for (const [key, highest] of used) {
+    if (!(await counters.known(key))) continue;
+    const value = (await counters.lease(key, 1))();
+    if (value <= highest) problems.push(`counter ${value} of ${key} was used, up to ${highest}`);
+  }
+  await counters.close();
+  state.settled();
+  return { problems, doubtful: counters.foundDoubtful };
+}
+
 /** A store with several tables, a log, and a third of its entries acknowledged. */
 export async function damageTemplate(): Promise<Template> {
   const folder = mkdtempSync(join(tmpdir(), 'damage-template-'));
+  // First, while the state is new.
+  const used = [...(await useCounters(folder))];
   let store = await open(folder);
   for (let hours = 0; hours < 160; hours++) {
     for (const meter of meters) {
@@ -117,7 +157,7 @@ export async function damageTemplate(): Promise<Template> {
   const marks = await marksIn(store);
   const { nextSequence, acknowledged, epoch } = await store.status();
   await store.end();
-  return { folder, facts: [...facts], marks: [...marks], acknowledged, nextSequence, epoch };
+  return { folder, facts: [...facts], marks: [...marks], acknowledged, nextSequence, epoch, used };
 }
 
 export const damageKinds = ['flip', 'cut', 'zero', 'remove'] as const;
@@ -127,6 +167,7 @@ export interface DamageResult {
   readonly aborts: number;
   /** Whether something was lost of what was not acknowledged: then it must have been told. */
   readonly lost: boolean;
+  /** STORE_DAMAGED, or that the counters are in doubt. */
   readonly told: boolean;
   readonly newEpoch: boolean;
   readonly problems: readonly string[];
@@ -134,7 +175,11 @@ export interface DamageResult {
 
 /** Files of the database that matter; LOG and LOCK are for people and processes. */
 const filesOf = (folder: string): string[] =>
-  readdirSync(join(folder, 'store')).filter((name) => !/^(LOG|LOG\.old|LOCK)$/.test(name));
+  ['store', 'counters'].flatMap((name) =>
+    readdirSync(join(folder, name))
+      .filter((file) => !/^(LOG|LOG\.old|LOCK)$/.test(file))
+      .map((file) => join(name, file)),
+  );
 
 function hurt(path: string, kind: (typeof damageKinds)[number], random: Random): string {
   if (kind === 'remove') {
@@ -158,7 +203,7 @@ export async function damage(template: Template, seed: number): Promise<DamageRe
     const files = filesOf(folder);
     const name = files[Math.floor(random() * files.length)] as string;
     const kind = damageKinds[Math.floor(random() * damageKinds.length)] as (typeof damageKinds)[number];
-    const what = `seed ${seed}: ${name} ${hurt(join(folder, 'store', name), kind, random)}`;
+    const what = `seed ${seed}: ${name} ${hurt(join(folder, name), kind, random)}`;
     const templateFile = join(folder, 'template.json');
     writeFileSync(templateFile, JSON.stringify(template));
     // In a process of its own, because LevelDB ends the process on some damages; then it is started again, as systemd does.
@@ -228,7 +273,9 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   if ((await outboxOf(again)).get(last)?.kind !== 'profile') problems.push('what was stored afterwards is gone');
   if (again.epoch !== store.epoch) problems.push('another epoch after the next start');
   await again.end();
-  return { lost: missing.length > 0, told, newEpoch, problems };
+  const reused = await reusedCounters(folder, new Map(template.used));
+  problems.push(...reused.problems);
+  return { lost: missing.length > 0, told: told || reused.doubtful, newEpoch, problems };
 }
 
 if (process.argv[1] === program) {

@@ -32,9 +32,11 @@ const disturbances: readonly (readonly [found: RegExp, act: (it: VirtualHouse) =
     /counter \d+ of .* after \d+/,
     async (it) => {
       await it.clock.complete(it.house.stop());
-      const fresh = new MemoryDatabase();
-      await Counters.open(fresh, { fresh: true });
-      it.counters.replace(fresh.data);
+      // New ones, as if no counter had ever been used.
+      const database = new MemoryDatabase();
+      await Counters.open({ open: () => Promise.resolve({ database }), fresh: true });
+      it.counters.replace(database.data);
+      it.countersCheckpoint = undefined;
       await it.restart();
     },
   ],

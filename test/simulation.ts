@@ -140,11 +140,20 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
   for (const at of times(random, 6 * hour, end, 8 * dayMs)) {
     const [kind, where] = [random(), random()];
     const what =
-      kind < 0.4
+      kind < 0.25
         ? 'invocation counter vanished'
-        : kind < 0.7
+        : kind < 0.5
           ? 'invocation counter damaged'
-          : 'invocation counters lost';
+          : kind < 0.75
+            ? 'invocation counters fell behind'
+            : 'invocation counters lost';
+    const old: { data?: Map<string, Uint8Array> } = {};
+    if (kind >= 0.5 && kind < 0.75)
+      planned.push({
+        at: at - random() * 5 * hour,
+        what: 'a copy of the counters is made',
+        act: (it) => void (old.data = new Map(it.counters.data)),
+      });
     planned.push({
       at,
       what,
@@ -155,10 +164,11 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
         const data = new Map(it.counters.data);
         const keys = [...data.keys()].toSorted();
         const key = keys[Math.floor(where * keys.length)];
-        if (kind >= 0.7) data.clear();
-        else if (key !== undefined && kind < 0.4) data.delete(key);
-        else if (key !== undefined) data.set(key, Uint8Array.of(1, 2, 3));
-        it.counters.replace(data);
+        if (kind >= 0.75) data.clear();
+        else if (key !== undefined && kind < 0.25) data.delete(key);
+        else if (key !== undefined && kind < 0.5) data.set(key, Uint8Array.of(1, 2, 3));
+        it.counters.replace(old.data ?? data);
+        if (kind >= 0.95) it.countersCheckpoint = undefined;
         await it.restart();
         if (up) it.broker.connect();
       },

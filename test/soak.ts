@@ -140,7 +140,7 @@ export async function soak({
   const headEnd = fork(new URL('head-end.ts', import.meta.url).pathname, [broker.url, tenant, gateway, '1']);
   await new Promise<void>((resolve) => headEnd.once('message', () => resolve()));
   const folder = await stateFolder(directory, Date.now());
-  const { database: counters } = await folder.openCounters();
+  const { database: counters } = await folder.counters.open();
   const { open, connected } = waitedFor(broker.url);
   const it = await virtualHouse(
     {

@@ -40,8 +40,8 @@ export interface VirtualHouse {
   newEpoch: number;
   /** What the kernel says of the gateway's clock. */
   timeIsKnown: boolean;
-  /** The database of the invocation counters may have lost something. */
-  countersDoubtful: boolean;
+  /** What the invocation counters told last, outside of their database. */
+  countersCheckpoint: number | undefined;
   /** Invocation counters that did not rise. */
   readonly reused: string[];
   house: House;
@@ -140,7 +140,7 @@ export async function virtualHouse(
     since,
     configured: options.configured ?? simulated.meters.length,
     timeIsKnown: true,
-    countersDoubtful: false,
+    countersCheckpoint: undefined,
     reused: [] as string[],
     newEpoch: 1,
     disk: null,
@@ -149,9 +149,14 @@ export async function virtualHouse(
   it.configText = text;
   const issued = new Map<string, number>();
   const countersOf = async () => {
-    const opened = await Counters.open(real ? held(real.counters, clock) : counters, {
+    const opened = await Counters.open({
+      open: () => Promise.resolve({ database: real ? held(real.counters, clock) : counters }),
       fresh: it.house === undefined,
-      doubtful: it.countersDoubtful,
+      checkpoint: {
+        read: () => it.countersCheckpoint,
+        write: (blocks) => void (it.countersCheckpoint = blocks),
+        close: () => {},
+      },
     });
     const lease = opened.lease.bind(opened);
     // What is used of a key only rises, whatever happened to the gateway.

@@ -8,7 +8,7 @@ interface LevelError extends Error {
   readonly cause?: LevelError;
 }
 /** The disk or the machine, not the files: nothing is to be repaired, and a repair would make it worse. */
-const notTheFiles =
+export const notTheFiles =
   /No space left|Input\/output error|Read-only file system|Permission denied|Too many open files|Cannot allocate|quota/i;
 /** Entries of one series are alike: in blocks of this size they take three fifths of what they take in LevelDB's own 4 KiB. */
 const blockOctets = 1 << 14;

@@ -66,9 +66,8 @@ export async function run(configPath: string): Promise<number> {
   if (damage.quarantined + damage.missing + damage.log.length > 0)
     log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
 
-  const opened = await folder.openCounters();
-  const counters = await Counters.open(opened.database, opened);
-  if (opened.doubtful)
+  const counters = await Counters.open(folder.counters);
+  if (counters.foundDoubtful)
     log.error(
       {},
       'the invocation counters were damaged; each meter with keys is asked for its own before the first use',
@@ -190,7 +189,7 @@ export async function run(configPath: string): Promise<number> {
   clearInterval(timer);
   await closeStatus();
   await store.close();
-  await opened.database.close();
+  await counters.close();
   if (code === 0) folder.settled();
   log.info({ code }, 'stopped');
   return code;

@@ -1,7 +1,7 @@
 /**
  * The state directory of the gateway:
  *   provisioned.json   written once and synced: the databases were created; from then on a missing one is a loss
- *   checkpoint         what the store stored last, told outside of it: a store that fell behind is noticed
+ *   checkpoint*        what the store stored last, and the counters, told outside of them: one that fell behind is noticed
  *   store, counters    LevelDB
  *   *.damaged-N        what a repair started from, the newest two of each
  *   ballast            room that is given up when the disk is full
@@ -31,11 +31,12 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure, messageOf } from '../base/errors.ts';
+import type { CountersSettings } from '../store/counters.ts';
 import { decodeRecord, encodeRecord } from '../store/record.ts';
 import type { Checkpoint, StoreSettings } from '../store/store.ts';
 import type { Database } from '../store/database.ts';
 import type { Disk } from '../schedule/storage.ts';
-import { keyRanges, openLevel } from './level-database.ts';
+import { keyRanges, notTheFiles, openLevel } from './level-database.ts';
 import { notTheFilesCode, salvageProgram } from './salvage.ts';
 
 export interface StateFolder {
@@ -49,7 +50,7 @@ export interface StateFolder {
   /** Deletes copies that were put aside, the oldest first, one at a time. */
   relieve(): { what: string; bytes: number }[];
   /** For Counters.open. */
-  openCounters(): Promise<{ database: Database; fresh: boolean; doubtful: boolean }>;
+  readonly counters: CountersSettings;
 }
 const damagedMost = 2;
 const ballastName = 'ballast';
@@ -200,13 +201,13 @@ async function openOrRecover(
 }
 
 /** A record of its own file, overwritten in place; what is half written is no record. */
-function checkpointFile(path: string): NonNullable<StoreSettings['checkpoint']> {
+function checkpointFile<T>(path: string): { read(): T | undefined; write(checkpoint: T): void; close(): void } {
   let file: number | undefined;
   return {
     read() {
       try {
         const record = decodeRecord('checkpoint', Buffer.from(readFileSync(path, 'latin1').trimEnd(), 'latin1'));
-        return record?.body as Checkpoint | undefined;
+        return record?.body as T | undefined;
       } catch {
         return undefined;
       }
@@ -214,7 +215,7 @@ function checkpointFile(path: string): NonNullable<StoreSettings['checkpoint']> 
     write(checkpoint) {
       try {
         file ??= openSync(path, existsSync(path) ? 'r+' : 'w+');
-        const record = encodeRecord('checkpoint', { sequence: checkpoint.nextSequence, body: checkpoint });
+        const record = encodeRecord('checkpoint', { sequence: 0, body: checkpoint });
         // Spaces up to a fixed length, so that nothing of a longer one stays behind it.
         const octets = Buffer.alloc(checkpointOctets, ' ');
         record.copy(octets);
@@ -270,7 +271,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
       damageFound: () => {
         return [...damage.splice(0), ...droppedBy(join(directory, 'store'))];
       },
-      checkpoint: checkpointFile(join(directory, 'checkpoint')),
+      checkpoint: checkpointFile<Checkpoint>(join(directory, 'checkpoint')),
     },
     disk: () => diskOf(directory),
     relieve: () => {
@@ -280,10 +281,24 @@ export async function stateFolder(directory: string, now: number): Promise<State
       rmSync(oldest, { recursive: true, force: true });
       return [{ what: basename(oldest), bytes }];
     },
-    async openCounters() {
-      const lost: string[] = [];
-      const database = await openOrRecover(directory, 'counters', undefined, unclean, (what) => lost.push(what));
-      return { database, fresh: created, doubtful: lost.length + droppedBy(join(directory, 'counters')).length > 0 };
+    counters: {
+      fresh: created,
+      open: async () => {
+        const lost: string[] = [];
+        const open = (broken?: string) =>
+          openOrRecover(directory, 'counters', broken, unclean, (what) => lost.push(what));
+        let database = await open();
+        try {
+          // LevelDB opens with tables that do not read.
+          await database.range('', '\u{10ffff}', 100_000);
+        } catch (error) {
+          await database.close();
+          if (notTheFiles.test(messageOf(error))) throw error;
+          database = await open(messageOf(error));
+        }
+        return { database, doubtful: lost.length + droppedBy(join(directory, 'counters')).length > 0 };
+      },
+      checkpoint: checkpointFile<number>(join(directory, 'checkpoint-counters')),
     },
   };
 }

@@ -1,10 +1,13 @@
 /**
  * Invocation counters, in a database of their own: reserved ahead in blocks and synced before use, so that after any
- * power cut the next value is above every value ever sent with that key (R37). A block that was not used up is skipped.
- * `w` says that nothing was lost since the database was new, and how many keys there are: only then is a key without a
- * counter one that was never used.
+ * power cut the next value is above every value ever sent with that key (R37). A block that was not used up is skipped. Keys
+ * of the database:
+ *   c/<key>   reserved up to here; `doubtful`: perhaps more was used, the meter must be asked first
+ *   w         how many keys there are, how many blocks were ever reserved, and whether something was lost once: then a key
+ *             without a counter may have had one
+ * Where the database may have lost something, no counter in it counts until its meter was asked, at this start or a later one.
  */
-import { Failure } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import type { Database, Operation } from './database.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 
@@ -13,52 +16,117 @@ const counterLimit = 0xffff_ffff;
 /** From here on the key should be changed (R37): half of what a counter can be is left for that. */
 export const counterAlarm = 2_000_000_000;
 const wholeKey = 'w';
-const wholeOperation = (keys: number): Operation => ({
+
+export interface CountersSettings {
+  /** Opens the database; called again after an I/O error. `doubtful`: it may have lost something. */
+  readonly open: () => Promise<{ readonly database: Database; readonly doubtful?: boolean }>;
+  /** The database was just created. */
+  readonly fresh?: boolean;
+  /** How many blocks were ever reserved, kept outside of the database: tells one that fell behind. */
+  readonly checkpoint?: { read(): number | undefined; write(blocks: number): void; close(): void };
+}
+interface Reserved {
+  readonly reserved: number;
+  readonly doubtful?: true;
+}
+interface Whole {
+  readonly keys: number;
+  readonly blocks: number;
+  /** Something was lost once. */
+  readonly lost?: true;
+}
+const put = (key: string, sequence: number, body: Reserved | Whole): Operation => ({
   type: 'put',
-  key: wholeKey,
-  value: encodeRecord(wholeKey, { sequence: keys, body: {} }),
+  key,
+  value: encodeRecord(key, { sequence, body }),
 });
 
 export class Counters {
-  private readonly database: Database;
+  private readonly settings: CountersSettings;
   private readonly leases = new Map<string, { next: number; end: number }>();
-  /** How many keys there are; undefined: counters may have been used of which the database no longer tells. */
-  private keys: number | undefined;
+  private database: Database | undefined;
+  private whole: Whole = { keys: 0, blocks: 0, lost: true };
+  /** Since it was opened first the database was found to have lost something. */
+  foundDoubtful = false;
+  private fresh: boolean;
+  private working: Promise<unknown> = Promise.resolve();
 
-  private constructor(database: Database) {
-    this.database = database;
+  private constructor(settings: CountersSettings) {
+    this.settings = settings;
+    this.fresh = settings.fresh ?? false;
   }
 
-  /** `fresh`: the database was just created. `doubtful`: it may have lost something. */
-  static async open(
-    database: Database,
-    { fresh = false, doubtful = false }: { readonly fresh?: boolean; readonly doubtful?: boolean } = {},
-  ): Promise<Counters> {
-    const counters = new Counters(database);
-    const found = (await database.range('c/', 'c/~', 100_000)).length;
-    const raw = await database.get(wholeKey);
-    const told = raw && decodeRecord(wholeKey, raw)?.sequence;
-    if (!doubtful && (told === found || (fresh && found === 0))) counters.keys = found;
-    if (counters.keys === undefined && raw) await database.batch([{ type: 'del', key: wholeKey }], { sync: true });
-    else if (counters.keys !== undefined && !raw) await database.batch([wholeOperation(0)], { sync: true });
+  static async open(settings: CountersSettings): Promise<Counters> {
+    const counters = new Counters(settings);
+    await counters.using(() => Promise.resolve());
     return counters;
   }
 
-  /** Whether nothing was lost since the database was new. */
-  get whole(): boolean {
-    return this.keys !== undefined;
+  async close(): Promise<void> {
+    await this.working.catch(() => {});
+    await this.database?.close();
+    this.database = undefined;
+    this.settings.checkpoint?.close();
   }
 
-  private async reserved(key: string): Promise<number | undefined> {
-    const raw = await this.database.get(`c/${key}`);
+  /** One at a time; after an I/O error the database is closed, and opened again by the next. */
+  private using<T>(work: (database: Database) => Promise<T>): Promise<T> {
+    const next = this.working
+      .catch(() => {})
+      .then(async () => {
+        try {
+          return await work(this.database ?? (await this.opened()));
+        } catch (error) {
+          if (error instanceof Failure) throw error;
+          await this.database?.close().catch(() => {});
+          this.database = undefined;
+          throw new Failure('store-failed', `invocation counters: ${messageOf(error)}`);
+        }
+      });
+    this.working = next;
+    return next;
+  }
+
+  private async opened(): Promise<Database> {
+    const { database, doubtful = false } = await this.settings.open();
+    this.database = database;
+    const pairs = await database.range('c/', 'c/~', 100_000);
+    const raw = await database.get(wholeKey);
+    const told = raw && (decodeRecord(wholeKey, raw)?.body as Whole | undefined);
+    const blocks = this.settings.checkpoint?.read() ?? 0;
+    const { fresh } = this;
+    this.fresh = false;
+    if (!doubtful && told?.keys === pairs.length && told.blocks >= blocks) {
+      this.whole = told;
+      return database;
+    }
+    if (!doubtful && fresh && !raw && pairs.length === 0 && blocks === 0) {
+      this.whole = { keys: 0, blocks: 0 };
+      await database.batch([put(wholeKey, 0, this.whole)], { sync: true });
+      return database;
+    }
+    // Nothing in it counts until its meter was asked. What this process leased is above all that it used.
+    this.foundDoubtful = true;
+    this.whole = { keys: pairs.length, blocks: Math.max(told?.blocks ?? 0, blocks), lost: true };
+    const operations = pairs.map(([key, value]) => {
+      const { reserved } = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
+      return put(key, reserved, { reserved, doubtful: true });
+    });
+    await database.batch([...operations, put(wholeKey, this.whole.blocks, this.whole)], { sync: true });
+    return database;
+  }
+
+  private async reserved(database: Database, key: string): Promise<Reserved | undefined> {
+    const raw = await database.get(`c/${key}`);
     const record = raw && decodeRecord(`c/${key}`, raw);
-    if (record) return (record.body as { reserved: number }).reserved;
-    return raw || this.keys === undefined ? undefined : 0;
+    if (record) return record.body as Reserved;
+    return raw || this.whole.lost ? { reserved: 0, doubtful: true } : undefined;
   }
 
   /** Whether it is known which values were used: where not, the meter must be asked first. */
-  async known(key: string): Promise<boolean> {
-    return this.leases.has(key) || (await this.reserved(key)) !== undefined;
+  known(key: string): Promise<boolean> {
+    if (this.leases.has(key)) return Promise.resolve(true);
+    return this.using(async (database) => (await this.reserved(database, key))?.doubtful !== true);
   }
 
   /** The next value that a lease will give; undefined where none was leased since the start. */
@@ -68,34 +136,39 @@ export class Counters {
 
   /**
    * Values for one session, durable before the first is used: `next` needs no disk. `atLeast` raises the counter, nothing
-   * lowers it. What a session does not use is given to the next one.
+   * lowers it; above 0 the meter was asked. What a session does not use is given to the next one.
    */
-  async lease(key: string, count: number, atLeast = 0): Promise<() => number> {
-    let lease = this.leases.get(key);
-    if (!lease || lease.end - lease.next < count || lease.next < atLeast) {
-      const stored = lease || atLeast > 0 ? ((await this.reserved(key)) ?? 0) : await this.reserved(key);
-      // A counter of unknown value must not be used: a repeated one gives the key away.
-      if (stored === undefined)
-        throw new Failure(
-          'store-damaged',
-          `invocation counter ${key} is not known; the meter's own must be read first`,
-        );
-      const start = Math.max(lease?.next ?? stored, atLeast);
-      const end = Math.max(stored, start + Math.max(blockSize, count));
-      if (end > counterLimit) throw new Failure('store-failed', `invocation counter ${key} is used up: change the key`);
-      const value = encodeRecord(`c/${key}`, { sequence: end, body: { reserved: end } });
-      const operations: Operation[] = [{ type: 'put', key: `c/${key}`, value }];
-      const keys = this.keys === undefined || (await this.database.get(`c/${key}`)) ? this.keys : this.keys + 1;
-      if (keys !== undefined && keys !== this.keys) operations.push(wholeOperation(keys));
-      await this.database.batch(operations, { sync: true });
-      this.keys = keys;
-      lease = { next: start, end };
-      this.leases.set(key, lease);
-    }
-    const held = lease;
-    return () => {
-      if (held.next >= held.end) throw new Failure('store-failed', `the lease of invocation counter ${key} is used up`);
-      return held.next++;
-    };
+  lease(key: string, count: number, atLeast = 0): Promise<() => number> {
+    return this.using(async (database) => {
+      let lease = this.leases.get(key);
+      if (!lease || lease.end - lease.next < count || lease.next < atLeast) {
+        const stored = await this.reserved(database, key);
+        // A counter of unknown value must not be used: a repeated one gives the key away.
+        if (stored?.doubtful && !lease && atLeast === 0)
+          throw new Failure(
+            'store-damaged',
+            `invocation counter ${key} is not known; the meter's own must be read first`,
+          );
+        const start = Math.max(lease?.next ?? stored?.reserved ?? 0, atLeast);
+        const end = Math.max(stored?.reserved ?? 0, start + Math.max(blockSize, count));
+        if (end > counterLimit)
+          throw new Failure('store-failed', `invocation counter ${key} is used up: change the key`);
+        const isNew = (await database.get(`c/${key}`)) === undefined;
+        const whole = { ...this.whole, keys: this.whole.keys + (isNew ? 1 : 0), blocks: this.whole.blocks + 1 };
+        await database.batch([put(`c/${key}`, end, { reserved: end }), put(wholeKey, whole.blocks, whole)], {
+          sync: true,
+        });
+        this.whole = whole;
+        this.settings.checkpoint?.write(whole.blocks);
+        lease = { next: start, end };
+        this.leases.set(key, lease);
+      }
+      const held = lease;
+      return () => {
+        if (held.next >= held.end)
+          throw new Failure('store-failed', `the lease of invocation counter ${key} is used up`);
+        return held.next++;
+      };
+    });
   }
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { damage, damageTemplate, type DamageResult, type Template } from '../damage.ts';
 
 // A small dose of scripts/damage.
-const cases = 24;
+const cases = 30;
 let template: Template;
 beforeAll(async () => {
   template = await damageTemplate();
@@ -15,6 +15,6 @@ test('flipped bits, cut, zeroed and vanished files: it opens by itself, tells wh
   for (let seed = 1; seed <= cases; seed++) results.push(await damage(template, seed));
   expect(results.flatMap(({ what, problems }) => problems.map((problem) => `${what}: ${problem}`))).toEqual([]);
   // The dose must contain what it is about.
-  expect(results.filter(({ lost }) => lost).length).toBeGreaterThan(3);
+  expect(results.filter(({ lost }) => lost).length).toBeGreaterThan(1);
   expect(results.filter(({ newEpoch }) => newEpoch).length).toBeGreaterThan(0);
 }, 120_000);

@@ -6,7 +6,7 @@ import { later } from '../../src/base/time.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { stateFolder } from '../../src/main/state-folder.ts';
 import type { Fact } from '../../src/reading/facts.ts';
-import { Counters } from '../../src/store/counters.ts';
+import { Counters, type CountersSettings } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
 import { type Checkpoint, type Commit, factOf, type OutboxEntry, Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
@@ -314,12 +314,14 @@ describe('the store on a twin', () => {
 });
 
 describe('invocation counters', () => {
+  const openCounters = (database: MemoryDatabase, more: Partial<CountersSettings> & { doubtful?: boolean } = {}) =>
+    Counters.open({ open: () => Promise.resolve({ database, doubtful: more.doubtful ?? false }), ...more });
   test('never the same value twice, with a power cut after any number of uses', async () => {
     const database = new MemoryDatabase();
     const used = new Set<number>();
     let last = -1;
     for (let cut = 0; cut < 30; cut++) {
-      const counters = await Counters.open(database, { fresh: cut === 0 });
+      const counters = await openCounters(database, { fresh: cut === 0 });
       for (let i = 0; i < cut * 97; i++) {
         const value = (await counters.lease('key-1', 1 + (i % 7)))();
         expect(used.has(value)).toBe(false);
@@ -331,7 +333,7 @@ describe('invocation counters', () => {
     }
   });
   test('raised when the meter is ahead, never lowered, apart for each key', async () => {
-    const counters = await Counters.open(new MemoryDatabase(), { fresh: true });
+    const counters = await openCounters(new MemoryDatabase(), { fresh: true });
     const next = async (key: string, atLeast = 0) => (await counters.lease(key, 1, atLeast))();
     expect(await next('a')).toBe(0);
     expect(await next('a', 5000)).toBe(5000);
@@ -342,20 +344,48 @@ describe('invocation counters', () => {
     expect(Array.from({ length: 1000 }, some).at(-1)).toBe(999);
     expect(some).toThrow(/used up/);
   });
+  test('a database that fell behind what was told outside of it is not believed', async () => {
+    let told: number | undefined;
+    const checkpoint = { read: () => told, write: (blocks: number) => void (told = blocks), close: () => {} };
+    const database = new MemoryDatabase();
+    const first = await openCounters(database, { fresh: true, checkpoint });
+    await first.lease('a', 1);
+    const old = new Map(database.data);
+    await first.lease('a', 1, 1500);
+    database.replace(old);
+    const again = await openCounters(database, { checkpoint });
+    expect(again.foundDoubtful).toBe(true);
+    await expect(again.lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    // The head start of what the meter says.
+    expect((await again.lease('a', 1, 2000))()).toBe(2000);
+    expect((await openCounters(database, { checkpoint })).foundDoubtful).toBe(false);
+  });
+  test('after an I/O error the database is opened again; what was leased before is not leased again', async () => {
+    let database = new MemoryDatabase();
+    const counters = await Counters.open({ open: () => Promise.resolve({ database }), fresh: true });
+    const next = await counters.lease('a', 1);
+    expect(next()).toBe(0);
+    database.failing = new Error('Input/output error');
+    await expect(counters.lease('a', 2000)).rejects.toMatchObject({ code: 'store-failed' });
+    const mended = new MemoryDatabase();
+    mended.replace(database.data);
+    database = mended;
+    expect((await counters.lease('a', 2000))()).toBeGreaterThan(0);
+  });
   test('a damaged counter is not used', async () => {
     const database = new MemoryDatabase();
-    await (await Counters.open(database, { fresh: true })).lease('a', 1);
+    await (await openCounters(database, { fresh: true })).lease('a', 1);
     database.data.set('c/a', Uint8Array.of(0));
-    await expect((await Counters.open(database)).lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect((await openCounters(database)).lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
   });
   test('incident: after a loss and another start, a meter that was not asked meanwhile began at 0 again', async () => {
     const database = new MemoryDatabase();
-    const first = await Counters.open(database, { fresh: true });
+    const first = await openCounters(database, { fresh: true });
     for (const key of ['a', 'b']) await first.lease(key, 1);
     database.replace(new Map());
     // Lost: `a` is asked and goes on, `b` is silent.
-    await (await Counters.open(database, { doubtful: true })).lease('a', 1, 7000);
-    const again = await Counters.open(database);
+    await (await openCounters(database, { doubtful: true })).lease('a', 1, 7000);
+    const again = await openCounters(database);
     expect(await again.known('a')).toBe(true);
     expect(await again.known('b')).toBe(false);
     await expect(again.lease('b', 1)).rejects.toMatchObject({ code: 'store-damaged' });
@@ -363,16 +393,20 @@ describe('invocation counters', () => {
   test('a counter that vanished without a word is not taken for one that was never used', async () => {
     for (const gone of ['c/a', 'c/b', 'w']) {
       const database = new MemoryDatabase();
-      const first = await Counters.open(database, { fresh: true });
+      const first = await openCounters(database, { fresh: true });
       for (const key of ['a', 'b']) await first.lease(key, 1);
       const data = new Map(database.data);
       data.delete(gone);
       database.replace(data);
-      const again = await Counters.open(database);
-      expect(again.whole).toBe(false);
+      const again = await openCounters(database);
+      expect(again.foundDoubtful).toBe(true);
       expect(await again.known(gone === 'w' ? 'c' : gone.slice(2))).toBe(false);
-      // And so it is at the next start.
-      expect((await Counters.open(database)).whole).toBe(false);
+      // And so it is at the next start: nothing of it counts that was not asked meanwhile.
+      const once = await openCounters(database);
+      expect(once.foundDoubtful).toBe(false);
+      for (const key of ['a', 'b', 'c']) expect(await once.known(key)).toBe(false);
+      await once.lease('a', 1, 5000);
+      expect(await (await openCounters(database)).known('a')).toBe(true);
     }
   });
 });
@@ -467,19 +501,49 @@ describe('the real LevelDB', () => {
 
   test('lost invocation counters are never begun anew: the meter tells its own first', async () => {
     const path = folder();
-    const state = await stateFolder(path, Date.now());
-    const first = await state.openCounters();
-    await (await Counters.open(first.database, first)).lease('k', 10);
-    await first.database.close();
+    const first = await Counters.open((await stateFolder(path, Date.now())).counters);
+    await first.lease('k', 10);
+    await first.close();
     rmSync(join(path, 'counters'), { recursive: true });
-    const again = await (await stateFolder(path, Date.now())).openCounters();
-    expect(again.doubtful).toBe(true);
-    const counters = await Counters.open(again.database, again);
+    const counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    expect(counters.foundDoubtful).toBe(true);
     expect(await counters.known('k')).toBe(false);
     await expect(counters.lease('k', 10)).rejects.toMatchObject({ code: 'store-damaged' });
     expect((await counters.lease('k', 10, 5001))()).toBe(5001);
     expect(await counters.known('k')).toBe(true);
-    await again.database.close();
+    await counters.close();
+  });
+
+  test('incident: a table of the counters that does not read kept the gateway from starting', async () => {
+    const path = folder();
+    let counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    for (let start = 0; start < 3; start++) {
+      await counters.lease('k', 1500);
+      await counters.close();
+      counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    }
+    await counters.close();
+    const table = readdirSync(join(path, 'counters')).find((name) => name.endsWith('.ldb')) as string;
+    writeFileSync(join(path, 'counters', table), Buffer.alloc(100));
+    const again = await Counters.open((await stateFolder(path, Date.now())).counters);
+    expect(again.foundDoubtful).toBe(true);
+    expect(await again.known('k')).toBe(false);
+    await again.close();
+  });
+
+  test('incident: the log of the counters was cut, LevelDB said nothing of it, and used counters were given again', async () => {
+    const path = folder();
+    const first = await Counters.open((await stateFolder(path, Date.now())).counters);
+    await first.lease('k', 10);
+    const log = () => readdirSync(join(path, 'counters')).find((name) => name.endsWith('.log')) as string;
+    const { size } = statSync(join(path, 'counters', log()));
+    await first.lease('k', 5000);
+    await first.close();
+    const file = join(path, 'counters', log());
+    writeFileSync(file, readFileSync(file).subarray(0, size));
+    const again = await Counters.open((await stateFolder(path, Date.now())).counters);
+    expect(await again.known('k')).toBe(false);
+    await again.close();
   });
 
   test('a second process is told so', async () => {
