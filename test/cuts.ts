@@ -259,6 +259,7 @@ export async function life({
   }, 100);
 
   let busy = 0;
+  const endedByItself: string[] = [];
   let daemon: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
   const startDaemon = () => {
@@ -282,7 +283,7 @@ export async function life({
       child.once('exit', (code) => {
         // Not by us: systemd would start it again, here it is a finding.
         if (code !== null)
-          problems.push(`the daemon ended by itself, ${code}: ${readFileSync(logPath, 'utf8').slice(-600)}`);
+          endedByItself.push(`the daemon ended by itself, ${code}: ${readFileSync(logPath, 'utf8').slice(-600)}`);
         resolve(code);
       }),
     );
@@ -355,10 +356,10 @@ export async function life({
       const told = fullForMs === undefined || storage.has('STORAGE_OK');
       return (right === expected && now !== undefined && now.beyond.size === 0 && told) || wrong.length > 0;
     };
-    for (const limit = Date.now() + finishLimitMs; !whole() && daemon?.exitCode === null && Date.now() < limit; )
+    for (const limit = Date.now() + finishLimitMs; !whole() && endedByItself.length === 0 && Date.now() < limit; )
       await sleep(50);
     const { expected, right, wrong } = compare();
-    problems.push(...wrong.slice(0, 5));
+    problems.push(...endedByItself, ...wrong.slice(0, 5));
     if (right !== expected) problems.push(`${right} of ${expected} values delivered`);
     if (epochs.size !== 1) problems.push(`the store was lost: ${epochs.size} epochs`);
     const numbers = received();
