@@ -260,6 +260,7 @@ export async function life({
 
   let busy = 0;
   const endedByItself: string[] = [];
+  let cutting = false;
   let daemon: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
   const startDaemon = () => {
@@ -275,6 +276,8 @@ export async function life({
     const log = openSync(logPath, 'w');
     const child = spawn(command[0] as string, command.slice(1), {
       stdio: ['ignore', log, log],
+      // What it has started goes with it, as when the power fails, and as systemd does it.
+      detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...(preload !== undefined && { LD_PRELOAD: preload }) },
     });
     closeSync(log);
@@ -282,14 +285,19 @@ export async function life({
     ended = new Promise((resolve) =>
       child.once('exit', (code) => {
         // Not by us: systemd would start it again, here it is a finding.
-        if (code !== null)
+        // Between the failure of its disk and its own end it may find the first.
+        if (code !== null && !cutting)
           endedByItself.push(`the daemon ended by itself, ${code}: ${readFileSync(logPath, 'utf8').slice(-600)}`);
         resolve(code);
       }),
     );
   };
   const dead = async () => {
-    daemon?.kill('SIGKILL');
+    try {
+      if (daemon?.pid !== undefined) process.kill(-daemon.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
     await ended;
   };
   /** Of every interval that ended before the life began. */
@@ -319,7 +327,9 @@ export async function life({
     for (let cut = 0; cut < cuts; cut++) {
       startDaemon();
       await sleep(shortestMs + random() * (longestMs[kind] - shortestMs));
+      cutting = true;
       await disk.cut(dead);
+      cutting = false;
       const { expected, right } = compare();
       if (right < expected) busy++;
     }
@@ -374,6 +384,7 @@ export async function life({
     return { cuts, busy, intervals: expected / channels.length, messages, duplicates, storage: [...storage], problems };
   } finally {
     clearInterval(acknowledging);
+    cutting = true;
     await dead();
     await central.endAsync(true);
     await served.close();

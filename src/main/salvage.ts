@@ -3,7 +3,7 @@
  * process. `salvage.js check PATH [compact]` reads everything; `salvage.js copy FROM TO [RANGE DIRECTION]` copies what reads.
  */
 import { pathToFileURL } from 'node:url';
-import { Failure } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import { keyRanges, type Range, readAll, salvage } from './level-database.ts';
 
 /** The files could not be looked at. */
@@ -20,10 +20,12 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   try {
     const whole =
       what === 'check' ? await readAll(from, to === 'compact') : await salvage(from, to, ranges, directions);
+    if (!whole) process.stderr.write('part of it does not read, or its keys are out of order');
     process.exitCode = whole ? 0 : 1;
   } catch (error) {
     // In use, or the disk fails: that says nothing of the files.
     const other = error instanceof Failure && (error.code === 'store-locked' || error.code === 'store-failed');
+    process.stderr.write(messageOf(error));
     process.exitCode = other ? notTheFilesCode : 1;
   }
 }

@@ -123,11 +123,22 @@ function putAside(directory: string, name: string): void {
     rmSync(old, { recursive: true, force: true });
 }
 
-/** `broken`: it does not all read. Failure `store-failed` where no process can be started for it. */
-function runs(...args: string[]): { readonly ended: boolean; readonly whole: boolean; readonly broken: boolean } {
-  const { status, error } = spawnSync(process.execPath, [fileURLToPath(salvageProgram), ...args], { stdio: 'ignore' });
+/** `broken`: why it does not all read. Failure `store-failed` where no process can be started for it. */
+function runs(...args: string[]): {
+  readonly ended: boolean;
+  readonly whole: boolean;
+  readonly broken: string | undefined;
+} {
+  const { status, signal, error, stderr } = spawnSync(process.execPath, [fileURLToPath(salvageProgram), ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
   if (error) throw new Failure('store-failed', `no process can be started to look at the store: ${error.message}`);
-  return { ended: status !== null, whole: status === 0, broken: status !== 0 && status !== notTheFilesCode };
+  const broken =
+    status === 0 || status === notTheFilesCode
+      ? undefined
+      : `it does not read (${status ?? signal}): ${stderr.trim().slice(0, 300)}`;
+  return { ended: status !== null, whole: status === 0, broken };
 }
 
 /** Copies what reads of the damaged database `from`, which is spoilt by it, to `to`; false where it was not all. */
@@ -175,8 +186,8 @@ async function recover(directory: string, name: string, why: string, found: (wha
 }
 
 /** After several ends that nobody asked for: whether it reads; after one more, whether it can be compacted. */
-const doubt = (path: string, unclean: number): boolean =>
-  unclean >= uncleanMost && runs('check', path, unclean > uncleanMost ? 'compact' : '').broken;
+const doubt = (path: string, unclean: number): string | undefined =>
+  unclean < uncleanMost ? undefined : runs('check', path, unclean > uncleanMost ? 'compact' : '').broken;
 
 async function openOrRecover(
   directory: string,
@@ -186,7 +197,7 @@ async function openOrRecover(
   found: (what: string) => void,
 ): Promise<Database> {
   const path = join(directory, name);
-  const why = broken ?? missingPart(path) ?? (doubt(path, unclean) ? 'it does not read' : undefined);
+  const why = broken ?? missingPart(path) ?? doubt(path, unclean);
   if (why !== undefined) return recover(directory, name, why, found);
   try {
     return await openLevel(path, false);
