@@ -86,6 +86,13 @@ function syncDatabase(path: string): void {
   syncFile(path);
 }
 
+/** Of a start that was cut off before it had created it all: nothing was ever stored, and some of it may not be whole. */
+const neverUsed = (path: string): boolean =>
+  existsSync(path) &&
+  readdirSync(path).every(
+    (name) => !name.endsWith('.ldb') && (!name.endsWith('.log') || statSync(join(path, name)).size === 0),
+  );
+
 /** What a database consists of besides its tables; LevelDB opens without a log and says nothing. */
 function missingPart(path: string): string | undefined {
   if (!existsSync(path)) return 'the folder is missing';
@@ -251,8 +258,8 @@ export async function stateFolder(directory: string, now: number): Promise<State
     if (!existsSync(marker)) {
       for (const name of ['store', 'counters']) {
         const path = join(directory, name);
-        if (existsSync(join(path, 'CURRENT'))) continue;
-        await (await openLevel(path, true)).close();
+        if (neverUsed(path)) rmSync(path, { recursive: true });
+        if (!existsSync(join(path, 'CURRENT'))) await (await openLevel(path, true)).close();
         syncDatabase(path);
       }
       writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });

@@ -514,6 +514,35 @@ describe('the real LevelDB', () => {
     await counters.close();
   });
 
+  test('incident: the power failed while the state was created, and a new store was told as a damaged one', async () => {
+    const path = folder();
+    await stateFolder(path, Date.now());
+    // The names are on the disk, what was in the files is not; nothing says that it was finished.
+    rmSync(join(path, 'provisioned.json'));
+    for (const name of ['store', 'counters'])
+      for (const file of readdirSync(join(path, name)))
+        if (file.startsWith('MANIFEST-')) writeFileSync(join(path, name, file), '');
+    const store = await openReal(path);
+    const { damage } = await store.status();
+    expect(damage).toEqual({ quarantined: 0, missing: 0, log: [] });
+    expect(await sequences(store)).toEqual([]);
+    await store.close();
+    const counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    expect(readdirSync(path).filter((name) => name.includes('damaged'))).toEqual([]);
+    await counters.close();
+  });
+
+  test('a store that was used is kept where the mark of its creation is gone', async () => {
+    const path = folder();
+    let store = await openReal(path);
+    await store.commit(commit(1));
+    await store.close();
+    rmSync(join(path, 'provisioned.json'));
+    store = await openReal(path);
+    expect(await sequences(store)).toEqual([1]);
+    await store.close();
+  });
+
   test('incident: a table of the counters that does not read kept the gateway from starting', async () => {
     const path = folder();
     let counters = await Counters.open((await stateFolder(path, Date.now())).counters);
