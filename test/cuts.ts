@@ -60,8 +60,11 @@ export const noSyncLibrary = (): string | undefined =>
 export type DiskFailure = 'input/output error' | 'read-only';
 export interface Disk {
   readonly path: string;
-  /** Power fails; afterwards the disk is there again, as it was. `dead`: nobody has it open any more. */
-  cut(dead: () => Promise<void>): Promise<void>;
+  /**
+   * Power fails; afterwards the disk is there again, as it was. `freeze`: nobody does anything any more, for processors stop
+   * with the disk; `dead`: nobody has it open any more.
+   */
+  cut(freeze: () => Promise<void>, dead: () => Promise<void>): Promise<void>;
   /** It fails under a program that goes on: every access is an I/O error, or every write, for it is read-only now. */
   fail(how: DiskFailure): void;
   /** Another one, with what was synced, takes its place; the program need not let go of the first. */
@@ -94,7 +97,8 @@ export async function ext4Disk(megabytes: number): Promise<Disk> {
   mount();
   return {
     path,
-    async cut(dead) {
+    async cut(freeze, dead) {
+      await freeze();
       shutDown(path);
       await dead();
       await unmount();
@@ -134,7 +138,7 @@ async function folderDisk(): Promise<Disk> {
   const path = mkdtempSync(join(tmpdir(), 'kills-'));
   return {
     path,
-    cut: (dead) => dead(),
+    cut: (_, dead) => dead(),
     fail: () => {},
     replace: () => Promise.resolve(),
     remove: () => Promise.resolve(rmSync(path, { recursive: true, force: true })),
@@ -246,7 +250,7 @@ export async function life({
     const key = `${epoch}/${seq}`;
     const before = meaning.get(key);
     if (before !== undefined && before !== text && problems.length < 20)
-      problems.push(`number ${key} means two things`);
+      problems.push(`number ${key} means two things: ${before.slice(0, 700)} and ${text.slice(0, 700)}`);
     meaning.set(key, text);
     if (name?.startsWith('STORAGE')) storage.add(name);
     if (name === 'STORE_DAMAGED') problems.push(`the store was damaged: ${text.slice(0, 400)}`);
@@ -292,12 +296,20 @@ export async function life({
       }),
     );
   };
-  const dead = async () => {
+  const signal = (name: 'SIGSTOP' | 'SIGKILL') => {
     try {
-      if (daemon?.pid !== undefined) process.kill(-daemon.pid, 'SIGKILL');
+      if (daemon?.pid !== undefined) process.kill(-daemon.pid, name);
     } catch {
       // It has ended by itself.
     }
+  };
+  // Of a disk that is shut down a sync may say that it was done: nobody is there to believe it when the power fails.
+  const freeze = async () => {
+    signal('SIGSTOP');
+    await sleep(3);
+  };
+  const dead = async () => {
+    signal('SIGKILL');
     await ended;
   };
   /** Of every interval that ended before the life began. */
@@ -328,7 +340,7 @@ export async function life({
       startDaemon();
       await sleep(shortestMs + random() * (longestMs[kind] - shortestMs));
       cutting = true;
-      await disk.cut(dead);
+      await disk.cut(freeze, dead);
       cutting = false;
       const { expected, right } = compare();
       if (right < expected) busy++;

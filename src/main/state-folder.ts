@@ -31,7 +31,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure, messageOf } from '../base/errors.ts';
-import type { CountersSettings } from '../store/counters.ts';
+import { Counters, type CountersSettings } from '../store/counters.ts';
 import { decodeRecord, encodeRecord } from '../store/record.ts';
 import type { Checkpoint, StoreSettings } from '../store/store.ts';
 import type { Database } from '../store/database.ts';
@@ -85,13 +85,6 @@ function syncDatabase(path: string): void {
   for (const file of readdirSync(path)) syncFile(join(path, file));
   syncFile(path);
 }
-
-/** Of a start that was cut off before it had created it all: nothing was ever stored, and some of it may not be whole. */
-const neverUsed = (path: string): boolean =>
-  existsSync(path) &&
-  readdirSync(path).every(
-    (name) => !name.endsWith('.ldb') && (!name.endsWith('.log') || statSync(join(path, name)).size === 0),
-  );
 
 /** What a database consists of besides its tables; LevelDB opens without a log and says nothing. */
 function missingPart(path: string): string | undefined {
@@ -258,9 +251,15 @@ export async function stateFolder(directory: string, now: number): Promise<State
     if (!existsSync(marker)) {
       for (const name of ['store', 'counters']) {
         const path = join(directory, name);
-        if (neverUsed(path)) rmSync(path, { recursive: true });
-        if (!existsSync(join(path, 'CURRENT'))) await (await openLevel(path, true)).close();
-        syncDatabase(path);
+        if (existsSync(path)) continue;
+        // Under another name until it is whole: the power may fail at any moment.
+        const fresh = `${path}.new`;
+        rmSync(fresh, { recursive: true, force: true });
+        const open = async () => ({ database: await openLevel(fresh, true) });
+        if (name === 'counters') await (await Counters.open({ open, fresh: true })).close();
+        else await (await open()).database.close();
+        syncDatabase(fresh);
+        renameSync(fresh, path);
       }
       writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
       for (const path of [marker, directory]) syncFile(path);
@@ -300,7 +299,6 @@ export async function stateFolder(directory: string, now: number): Promise<State
       return [{ what: basename(oldest), bytes }];
     },
     counters: {
-      fresh: created,
       open: async () => {
         const lost: string[] = [];
         const open = (broken?: string) =>

@@ -519,16 +519,20 @@ describe('the real LevelDB', () => {
     await stateFolder(path, Date.now());
     // The names are on the disk, what was in the files is not; nothing says that it was finished.
     rmSync(join(path, 'provisioned.json'));
-    for (const name of ['store', 'counters'])
-      for (const file of readdirSync(join(path, name)))
-        if (file.startsWith('MANIFEST-')) writeFileSync(join(path, name, file), '');
+    for (const name of ['store', 'counters']) {
+      renameSync(join(path, name), join(path, `${name}.new`));
+      for (const file of readdirSync(join(path, `${name}.new`)))
+        if (file.startsWith('MANIFEST-')) writeFileSync(join(path, `${name}.new`, file), '');
+    }
     const store = await openReal(path);
     const { damage } = await store.status();
     expect(damage).toEqual({ quarantined: 0, missing: 0, log: [] });
     expect(await sequences(store)).toEqual([]);
     await store.close();
     const counters = await Counters.open((await stateFolder(path, Date.now())).counters);
-    expect(readdirSync(path).filter((name) => name.includes('damaged'))).toEqual([]);
+    expect(counters.foundDoubtful).toBe(false);
+    expect(await counters.known('k')).toBe(true);
+    expect(readdirSync(path).filter((name) => /damaged|new/.test(name))).toEqual([]);
     await counters.close();
   });
 
