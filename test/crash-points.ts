@@ -210,21 +210,32 @@ function disk(
   const live = new Map<string, File>();
   const durable = new Map<string, File>();
   /** Names since the folder was synced, in order. */
-  let names: NameOperation[] = [];
+  let names: (readonly NameOperation[])[] = [];
   let last: File | undefined;
-  const rename = (name: string, file: File | undefined) => {
-    if (file) live.set(name, file);
-    else live.delete(name);
-    names.push({ name, file });
+  /** All of it or nothing. */
+  const rename = (...changes: readonly NameOperation[]) => {
+    for (const { name, file } of changes)
+      if (file) live.set(name, file);
+      else live.delete(name);
+    names.push(changes);
   };
   for (const operation of operations.slice(0, point)) {
     if (operation.kind === 'committed' || operation.kind === 'mkdir') continue;
     const file = live.get(operation.path);
-    if (operation.kind === 'create') rename(operation.path, { durable: Buffer.alloc(0), pending: [] });
-    else if (operation.kind === 'unlink') rename(operation.path, undefined);
+    if (operation.kind === 'create') rename({ name: operation.path, file: { durable: Buffer.alloc(0), pending: [] } });
+    else if (operation.kind === 'unlink') rename({ name: operation.path, file: undefined });
     else if (operation.kind === 'rename') {
-      rename(operation.to, file);
-      rename(operation.path, undefined);
+      // A folder takes its files along.
+      const { path, to } = operation;
+      const moved: readonly (readonly [string, File])[] = file
+        ? [[path, file]]
+        : [...live].filter(([name]) => name.startsWith(`${path}/`));
+      rename(
+        ...moved.flatMap(([name, one]) => [
+          { name, file: undefined },
+          { name: `${to}${name.slice(path.length)}`, file: one },
+        ]),
+      );
     } else if (operation.kind === 'sync') {
       if (file) {
         for (const one of file.pending) file.durable = applied(file.durable, one);
@@ -232,7 +243,7 @@ function disk(
         // ext4 writes the name of a new file with it.
         for (const [name, one] of live) if (one === file) durable.set(name, file);
       } else {
-        for (const one of names)
+        for (const one of names.flat())
           if (one.file) durable.set(one.name, one.file);
           else durable.delete(one.name);
         names = [];
@@ -246,7 +257,7 @@ function disk(
     variant === 'all' ? length : variant === 'none' ? 0 : Math.floor(random() * (length + 1));
   const kept = variant === 'torn' || variant === 'reordered' ? names.length : upTo(names.length);
   const files = new Map(durable);
-  for (const one of names.slice(0, kept))
+  for (const one of names.slice(0, kept).flat())
     if (one.file) files.set(one.name, one.file);
     else files.delete(one.name);
   const contents = new Map<string, Buffer>();
