@@ -69,10 +69,11 @@ const powered = (it: VirtualHouse, index: number) => {
   return meter?.powered(it.clock.now()) ? meter : undefined;
 };
 
-const restart = async (it: VirtualHouse): Promise<void> => {
+const restart = async (it: VirtualHouse, whileStopped: () => void = () => {}): Promise<void> => {
   const { up } = it.broker;
   it.broker.disconnect();
   await it.clock.complete(it.house.stop());
+  whileStopped();
   await it.restart();
   if (up) it.broker.connect();
 };
@@ -114,26 +115,22 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
     planned.push({
       at,
       what,
-      act: async (it) => {
-        const { up } = it.broker;
-        it.broker.disconnect();
-        await it.clock.complete(it.house.stop());
-        const data = new Map(it.database.data);
-        const keys = [...data.keys()].toSorted();
-        const key = keys[Math.floor(where * keys.length)] as string;
-        if (kind < 0.35) {
-          const value = Uint8Array.from(data.get(key) as Uint8Array);
-          const octet = Math.floor(where * 7919 * value.length) % value.length;
-          value[octet] = (value[octet] as number) ^ (1 << bit);
-          data.set(key, value);
-        } else if (kind < 0.7) data.delete(key);
-        it.database.replace(kind < 0.7 ? data : (old.data ?? new Map()));
-        // A card that was changed tells nothing of what was.
-        if (kind > 0.97) it.checkpoint = undefined;
-        it.newEpoch = seconds(it.clock.wall());
-        await it.restart();
-        if (up) it.broker.connect();
-      },
+      act: (it) =>
+        restart(it, () => {
+          const data = new Map(it.database.data);
+          const keys = [...data.keys()].toSorted();
+          const key = keys[Math.floor(where * keys.length)] as string;
+          if (kind < 0.35) {
+            const value = Uint8Array.from(data.get(key) as Uint8Array);
+            const octet = Math.floor(where * 7919 * value.length) % value.length;
+            value[octet] = (value[octet] as number) ^ (1 << bit);
+            data.set(key, value);
+          } else if (kind < 0.7) data.delete(key);
+          it.database.replace(kind < 0.7 ? data : (old.data ?? new Map()));
+          // A card that was changed tells nothing of what was.
+          if (kind > 0.97) it.checkpoint = undefined;
+          it.newEpoch = seconds(it.clock.wall());
+        }),
     });
     count(what);
   }
@@ -157,21 +154,17 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
     planned.push({
       at,
       what,
-      act: async (it) => {
-        const { up } = it.broker;
-        it.broker.disconnect();
-        await it.clock.complete(it.house.stop());
-        const data = new Map(it.counters.data);
-        const keys = [...data.keys()].toSorted();
-        const key = keys[Math.floor(where * keys.length)];
-        if (kind >= 0.75) data.clear();
-        else if (key !== undefined && kind < 0.25) data.delete(key);
-        else if (key !== undefined && kind < 0.5) data.set(key, Uint8Array.of(1, 2, 3));
-        it.counters.replace(old.data ?? data);
-        if (kind >= 0.95) it.countersCheckpoint = undefined;
-        await it.restart();
-        if (up) it.broker.connect();
-      },
+      act: (it) =>
+        restart(it, () => {
+          const data = new Map(it.counters.data);
+          const keys = [...data.keys()].toSorted();
+          const key = keys[Math.floor(where * keys.length)];
+          if (kind >= 0.75) data.clear();
+          else if (key !== undefined && kind < 0.25) data.delete(key);
+          else if (key !== undefined && kind < 0.5) data.set(key, Uint8Array.of(1, 2, 3));
+          it.counters.replace(old.data ?? data);
+          if (kind >= 0.95) it.countersCheckpoint = undefined;
+        }),
     });
     count(what);
   }

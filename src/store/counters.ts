@@ -116,17 +116,16 @@ export class Counters {
     return database;
   }
 
-  private async reserved(database: Database, key: string): Promise<Reserved | undefined> {
+  private async reserved(database: Database, key: string): Promise<Reserved & { readonly absent?: true }> {
     const raw = await database.get(`c/${key}`);
-    const record = raw && decodeRecord(`c/${key}`, raw);
-    if (record) return record.body as Reserved;
-    return raw || this.whole.lost ? { reserved: 0, doubtful: true } : undefined;
+    if (!raw) return { reserved: 0, absent: true, ...(this.whole.lost && { doubtful: true }) };
+    return (decodeRecord(`c/${key}`, raw)?.body as Reserved | undefined) ?? { reserved: 0, doubtful: true };
   }
 
   /** Whether it is known which values were used: where not, the meter must be asked first. */
   known(key: string): Promise<boolean> {
     if (this.leases.has(key)) return Promise.resolve(true);
-    return this.using(async (database) => (await this.reserved(database, key))?.doubtful !== true);
+    return this.using(async (database) => (await this.reserved(database, key)).doubtful !== true);
   }
 
   /** The next value that a lease will give; undefined where none was leased since the start. */
@@ -144,17 +143,16 @@ export class Counters {
       if (!lease || lease.end - lease.next < count || lease.next < atLeast) {
         const stored = await this.reserved(database, key);
         // A counter of unknown value must not be used: a repeated one gives the key away.
-        if (stored?.doubtful && !lease && atLeast === 0)
+        if (stored.doubtful && !lease && atLeast === 0)
           throw new Failure(
             'store-damaged',
             `invocation counter ${key} is not known; the meter's own must be read first`,
           );
-        const start = Math.max(lease?.next ?? stored?.reserved ?? 0, atLeast);
-        const end = Math.max(stored?.reserved ?? 0, start + Math.max(blockSize, count));
+        const start = Math.max(lease?.next ?? stored.reserved, atLeast);
+        const end = Math.max(stored.reserved, start + Math.max(blockSize, count));
         if (end > counterLimit)
           throw new Failure('store-failed', `invocation counter ${key} is used up: change the key`);
-        const isNew = (await database.get(`c/${key}`)) === undefined;
-        const whole = { ...this.whole, keys: this.whole.keys + (isNew ? 1 : 0), blocks: this.whole.blocks + 1 };
+        const whole = { ...this.whole, keys: this.whole.keys + (stored.absent ? 1 : 0), blocks: this.whole.blocks + 1 };
         await database.batch([put(`c/${key}`, end, { reserved: end }), put(wholeKey, whole.blocks, whole)], {
           sync: true,
         });

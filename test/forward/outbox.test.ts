@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { later, millis } from '../../src/base/time.ts';
-import { Outbox } from '../../src/forward/outbox.ts';
+import { Outbox, type OutboxSettings } from '../../src/forward/outbox.ts';
 import { topics } from '../../src/forward/payload.ts';
 import { gatewayFact } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
@@ -16,131 +16,121 @@ async function filled() {
   await store.commit({ meter: '_', entryClass: 1, facts });
   return { clock, store };
 }
+const sequenceOf = (payload: string): number => (JSON.parse(payload) as { seq: number }).seq;
 
-test('a broker that keeps 300 messages for a slow head-end and drops the rest without a word: all arrives, few twice', async () => {
-  const { clock, store } = await filled();
-  const kept: number[] = [];
-  const arrived = new Set<number>();
-  let [upTo, dropped] = [0, 0];
+/** The outbox and a head-end that acknowledges so often, until it has everything or so much time is over. */
+async function deliver(
+  { clock, store }: Awaited<ReturnType<typeof filled>>,
+  settings: Pick<OutboxSettings, 'publish'> & Partial<Pick<OutboxSettings, 'clock' | 'rateLimit'>>,
+  headEnd: { readonly everyMs: number; readonly upTo: () => number; readonly all: number; readonly limitMs: number },
+): Promise<Outbox> {
   const outbox = new Outbox({
     store,
     clock,
     log: silentLog,
     gateway: 'g',
     topics: topics('t', 'g'),
-    publish: async (_, payload) => {
-      await clock.sleepUntil(later(clock.now(), 5));
-      if (kept.length < 300) kept.push((JSON.parse(payload) as { seq: number }).seq);
-      else dropped++;
-    },
     greet: () => {},
     window: () => 16,
     rateLimit: undefined,
+    ...settings,
   });
   const stopping = new AbortController();
   const running = outbox.run(stopping.signal);
   outbox.onConnected();
-  const headEnd = (async () => {
+  let upTo = 0;
+  const acknowledging = (async () => {
     while (!stopping.signal.aborted) {
-      await clock.sleepUntil(later(clock.now(), 100));
-      for (const sequence of kept.splice(0, 10)) arrived.add(sequence);
-      while (arrived.has(upTo + 1)) upTo++;
+      await clock.sleepUntil(later(clock.now(), headEnd.everyMs));
+      upTo = headEnd.upTo();
       await outbox.onAck({ epoch: 1, upTo, nack: [] });
     }
   })();
-  await clock.run(clock.now() + 3_600_000, () => upTo === stored);
-  expect(upTo).toBe(stored);
+  await clock.run(clock.now() + headEnd.limitMs, () => upTo === headEnd.all);
+  expect(upTo).toBe(headEnd.all);
+  stopping.abort();
+  await clock.complete(Promise.all([running, acknowledging]));
+  return outbox;
+}
+/** Numbers that came, up to the first that is missing. */
+function arrivals() {
+  const arrived = new Set<number>();
+  let upTo = 0;
+  return {
+    add: (sequence: number) => void arrived.add(sequence),
+    upTo: () => {
+      while (arrived.has(upTo + 1)) upTo++;
+      return upTo;
+    },
+  };
+}
+
+test('a broker that keeps 300 messages for a slow head-end and drops the rest without a word: all arrives, few twice', async () => {
+  const it = await filled();
+  const kept: number[] = [];
+  const arrived = arrivals();
+  let dropped = 0;
+  const publish = async (_: string, payload: string) => {
+    await it.clock.sleepUntil(later(it.clock.now(), 5));
+    if (kept.length < 300) kept.push(sequenceOf(payload));
+    else dropped++;
+  };
+  const upTo = () => {
+    for (const sequence of kept.splice(0, 10)) arrived.add(sequence);
+    return arrived.upTo();
+  };
+  const outbox = await deliver(it, { publish }, { everyMs: 100, upTo, all: stored, limitMs: 3_600_000 });
   expect(dropped).toBeGreaterThan(0);
   // Without a smaller limit each silence would drop 1700 of 2000 again.
   expect(outbox.sentCount).toBeLessThan(2.5 * stored);
-  stopping.abort();
-  await clock.complete(Promise.all([running, headEnd]));
 });
 
 test('R21: a rate limit above what timers can do is kept, and used', async () => {
-  const { clock, store } = await filled();
+  const it = await filled();
+  const { clock } = it;
   const sentAt: number[] = [];
-  const outbox = new Outbox({
-    store,
-    // Like Node's own, it never wakes anybody before the next whole millisecond.
-    clock: {
-      now: () => clock.now(),
-      wall: () => clock.wall(),
-      sleepUntil: (deadline, signal) =>
-        clock.sleepUntil(millis(Math.max(clock.now() + 1, Math.ceil(deadline))), signal),
-    },
-    log: silentLog,
-    gateway: 'g',
-    topics: topics('t', 'g'),
-    publish: (_, payload) => {
-      sentAt.push(clock.now());
-      upTo = Math.max(upTo, (JSON.parse(payload) as { seq: number }).seq);
-      return Promise.resolve();
-    },
-    greet: () => {},
-    window: () => 16,
-    rateLimit: 2500,
-  });
-  let upTo = 0;
-  const stopping = new AbortController();
-  const running = outbox.run(stopping.signal);
-  outbox.onConnected();
-  const headEnd = (async () => {
-    while (!stopping.signal.aborted) {
-      await clock.sleepUntil(later(clock.now(), 50));
-      await outbox.onAck({ epoch: 1, upTo, nack: [] });
-    }
-  })();
+  let highest = 0;
   const begun = clock.now();
-  await clock.run(clock.now() + 60_000, () => upTo === stored);
+  await deliver(
+    it,
+    {
+      // Like Node's own, it never wakes anybody before the next whole millisecond.
+      clock: {
+        now: () => clock.now(),
+        wall: () => clock.wall(),
+        sleepUntil: (deadline, signal) =>
+          clock.sleepUntil(millis(Math.max(clock.now() + 1, Math.ceil(deadline))), signal),
+      },
+      publish: (_, payload) => {
+        sentAt.push(clock.now());
+        highest = Math.max(highest, sequenceOf(payload));
+        return Promise.resolve();
+      },
+      rateLimit: 2500,
+    },
+    { everyMs: 50, upTo: () => highest, all: stored, limitMs: 60_000 },
+  );
   const rate = (1000 * sentAt.length) / (clock.now() - begun);
   expect(rate).toBeGreaterThan(0.95 * 2500);
   expect(rate).toBeLessThan(1.05 * 2500 + 250);
   // In no tenth of a second more than twice a tenth of it.
   for (let i = 0; i + 500 < sentAt.length; i += 50)
     expect((sentAt[i + 500] as number) - (sentAt[i] as number)).toBeGreaterThanOrEqual(99);
-  stopping.abort();
-  await clock.complete(Promise.all([running, headEnd]));
 });
 
 test('incident: thousands of live entries, and a back-fill numbered before them that was never sent: nothing moved on', async () => {
-  const { clock, store } = await filled();
-  const facts = Array.from({ length: stored }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n }));
-  await store.commit({ meter: '_', entryClass: 0, facts });
-  const arrived = new Set<number>();
+  const it = await filled();
+  const facts = Array.from({ length: stored }, (_, n) => gatewayFact(it.clock.wall(), 'TRIED', { n }));
+  await it.store.commit({ meter: '_', entryClass: 0, facts });
   const order: number[] = [];
-  let upTo = 0;
-  const outbox = new Outbox({
-    store,
-    clock,
-    log: silentLog,
-    gateway: 'g',
-    topics: topics('t', 'g'),
-    publish: async (_, payload) => {
-      await clock.sleepUntil(later(clock.now(), 1));
-      const { seq } = JSON.parse(payload) as { seq: number };
-      order.push(seq);
-      arrived.add(seq);
-    },
-    greet: () => {},
-    window: () => 16,
-    rateLimit: undefined,
-  });
-  const stopping = new AbortController();
-  const running = outbox.run(stopping.signal);
-  outbox.onConnected();
-  const headEnd = (async () => {
-    while (!stopping.signal.aborted) {
-      await clock.sleepUntil(later(clock.now(), 100));
-      while (arrived.has(upTo + 1)) upTo++;
-      await outbox.onAck({ epoch: 1, upTo, nack: [] });
-    }
-  })();
-  await clock.run(clock.now() + 60_000, () => upTo === 2 * stored);
-  expect(upTo).toBe(2 * stored);
+  const arrived = arrivals();
+  const publish = async (_: string, payload: string) => {
+    await it.clock.sleepUntil(later(it.clock.now(), 1));
+    order.push(sequenceOf(payload));
+    arrived.add(sequenceOf(payload));
+  };
+  const outbox = await deliver(it, { publish }, { everyMs: 100, upTo: arrived.upTo, all: 2 * stored, limitMs: 60_000 });
   expect(outbox.resendCount).toBe(0);
   // What is live came first.
   expect(order.slice(0, 900).every((seq) => seq > stored)).toBe(true);
-  stopping.abort();
-  await clock.complete(Promise.all([running, headEnd]));
 });
