@@ -22,10 +22,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { connectAsync } from 'mqtt';
-import { silentLog } from '../src/base/log.ts';
 import { iso, millis } from '../src/base/time.ts';
-import { Forwarder } from '../src/forward/forwarder.ts';
-import { type BirthPayload, contractVersion, messageOfFact, topics } from '../src/forward/payload.ts';
+import { messageOfFact, topics } from '../src/forward/payload.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
 import type { ProfileFact } from '../src/reading/facts.ts';
@@ -33,6 +31,7 @@ import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Commit, Store } from '../src/store/store.ts';
 import { realBroker } from '../test/broker.ts';
 import { cannotCut, ext4Disk } from '../test/cuts.ts';
+import { forwarderOf } from '../test/forwarder.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const hour = 3_600_000;
@@ -116,33 +115,8 @@ async function drainOutbox(url: string, round: number): Promise<number> {
     });
   const gateway = `g${round}`;
   const central = await headEnd(url, 'bench', gateway);
-  const birth = (): BirthPayload => ({
-    v: contractVersion,
-    gateway,
-    version: '0',
-    boot: 'b',
-    epoch: store.epoch,
-    acknowledged: store.acknowledged,
-    clockTrust: 'kernel',
-    configHash: '0',
-    capabilities: [],
-    meters: [],
-    at: iso(systemClock.wall()),
-  });
   const from = performance.now();
-  const forwarder = new Forwarder({
-    store,
-    clock: systemClock,
-    log: silentLog,
-    gateway,
-    boot: 'b',
-    topics: topics('bench', gateway),
-    broker: { url, protocol: 5, clientId: gateway, keepaliveS: 60, window },
-    rateLimit: undefined,
-    birth,
-    health: () => Promise.reject(new Error('not asked')),
-    random: () => 0,
-  });
+  const forwarder = forwarderOf({ store, url, tenant: 'bench', gateway, window });
   const stopping = new AbortController();
   const running = forwarder.run(stopping.signal);
   await central.all;

@@ -5,16 +5,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../src/base/log.ts';
-import { dayMs, iso } from '../src/base/time.ts';
+import { dayMs } from '../src/base/time.ts';
 import { subscribe } from '../src/central/subscriber.ts';
-import { Forwarder } from '../src/forward/forwarder.ts';
-import { contractVersion, topics } from '../src/forward/payload.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { openLevel } from '../src/main/level-database.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
 import { Store } from '../src/store/store.ts';
 import { sleep } from './broker.ts';
+import { forwarderOf } from './forwarder.ts';
 import { virtualHouse } from './virtual-house.ts';
 
 export interface OfflineSettings {
@@ -73,33 +71,8 @@ export async function offline(settings: OfflineSettings): Promise<OfflineResult>
     progress(`${pending} messages wait`);
     const tenant = `offline-${process.pid}-${days}`;
     const central = await subscribe(brokerUrl, tenant, it.ingest);
-    const own = topics(tenant, 'g1');
     const stopping = new AbortController();
-    const forwarder = new Forwarder({
-      store,
-      clock: systemClock,
-      log: silentLog,
-      gateway: 'g1',
-      boot: 'b',
-      topics: own,
-      broker: { url: brokerUrl, protocol: 5, clientId: tenant, keepaliveS: 30, window: 16 },
-      rateLimit,
-      birth: () => ({
-        v: contractVersion,
-        gateway: 'g1',
-        version: '0',
-        boot: 'b',
-        epoch: store.epoch,
-        acknowledged: store.acknowledged,
-        clockTrust: 'kernel',
-        configHash: '0',
-        capabilities: [],
-        meters: [],
-        at: iso(systemClock.wall()),
-      }),
-      health: () => Promise.reject(new Error('not asked')),
-      random: () => 0,
-    });
+    const forwarder = forwarderOf({ store, url: brokerUrl, tenant, gateway: 'g1', window: 16, rateLimit });
     const from = performance.now();
     const running = forwarder.run(stopping.signal);
     const left = async () => (await store.status()).pending;
