@@ -6,7 +6,8 @@
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Clock, later, type Millis, millis } from '../base/time.ts';
-import type { EntryClass, OutboxEntry, Store } from '../store/store.ts';
+import type { EntryClass } from '../store/outbox-record.ts';
+import type { OutboxEntry, Store } from '../store/store.ts';
 import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
 
 export interface OutboxSettings {

@@ -5,7 +5,7 @@
  *   e/<meter>                  how far its event logs were forwarded, spans without power
  *   s/<meter>/<profile>        series state: since, coverage
  *   d/<meter>/<profile>/<day>  what was said of each interval of a UTC day, and at which revision
- *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill
+ *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill; or a pack of those up to this number
  *   k/<meter>/<serial>/<time>  facts of a meter that answered where another one is configured, held back
  *   q/<key>                    damaged records, kept for inspection
  */
@@ -17,6 +17,15 @@ import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
+import {
+  decodeOutbox,
+  encodeEntry,
+  encodePacks,
+  type Entry,
+  type EntryClass,
+  outboxEnd,
+  outboxKey,
+} from './outbox-record.ts';
 import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
 
 export interface SeriesState {
@@ -37,7 +46,6 @@ export interface SeriesState {
   /** Fingerprint of capture objects, scalers and period that the series was commissioned with (R13). */
   readonly layout?: string;
 }
-export type EntryClass = 0 | 1;
 export interface OutboxEntry {
   readonly sequence: number;
   readonly entryClass: EntryClass;
@@ -126,14 +134,6 @@ export interface Checkpoint {
   readonly epoch: number;
   readonly nextSequence: number;
 }
-/** What stands before the fact in an entry of the outbox. */
-interface EntryHead {
-  readonly storedAt: number;
-  readonly kind: Fact['kind'];
-  readonly meter: string;
-  /** Where the fact tells of intervals of a series. */
-  readonly profile?: string;
-}
 interface Meta {
   readonly epoch: number;
   readonly nextSequence: number;
@@ -148,9 +148,6 @@ interface Meta {
 }
 
 const metaKey = 'm/state';
-const width = 12;
-const outboxKey = (entryClass: EntryClass, sequence: number): string =>
-  `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
 const pageKey = (meter: string, profile: string, day: number): string =>
   `d/${meter}/${profile}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
 const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
@@ -158,23 +155,25 @@ const seriesKey = (meter: string, profile: string): string => `s/${meter}/${prof
 const isCorruption = (error: unknown): boolean =>
   (error as { code?: unknown }).code === 'LEVEL_CORRUPTION' ||
   /corrupt|Invalid argument|No such file|truncated|bad block|not an sstable/i.test(messageOf(error));
-/** Two lines, for the second is sent without being read. */
-const encodeEntry = (key: string, sequence: number, head: EntryHead, fact: Fact): Buffer =>
-  sealed(key, sequence, Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(fact)}`));
-/** undefined where it is damaged. */
-function decodeEntry(
-  key: string,
-  octets: Uint8Array,
-): { readonly sequence: number; readonly head: EntryHead; readonly text: string } | undefined {
-  const opened = unsealed(key, octets);
-  const end = opened?.content.indexOf('\n') ?? -1;
-  if (!opened || end < 0) return undefined;
-  const head = JSON.parse(opened.content.toString('utf8', 0, end)) as EntryHead;
-  return { sequence: opened.sequence, head, text: opened.content.toString('utf8', end + 1) };
-}
 const scanStep = 500;
+/** So many numbers are packed at once, and as many of the newest stay as they are: most are acknowledged before. */
+const packSize = 128;
 const releaseStep = 100;
+/** Marks and operations that are written at once while damage is mended. */
+const mendStep = 10_000;
 const reopenPauseMs = 2000;
+
+/** Of a number whose entry is lost, or says what is not so any more. */
+const placeholder: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
+function entryOf(sequence: number, storedAt: number, fact: Fact, profile?: string): Entry {
+  const meter = 'meter' in fact ? fact.meter : '_';
+  const head = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
+  return { sequence, head, text: JSON.stringify(fact) };
+}
+function putEntry(entryClass: EntryClass, entry: Entry): Operation {
+  const key = outboxKey(entryClass, entry.sequence);
+  return { type: 'put', key, value: encodeEntry(key, entry) };
+}
 
 /** All pairs from one key to another, a part at a time. */
 async function* walk(database: Database, from: string, to: string): AsyncGenerator<[string, Uint8Array][]> {
@@ -195,6 +194,8 @@ export class Store {
   private logs = new Map<string, MeterLogs>();
   /** No entry has a lower number. LevelDB walks over everything that was deleted before the first that is there. */
   private lowest = 1;
+  /** No pack holds a higher number. */
+  private packedTo = 0;
   private writing: Promise<unknown> = Promise.resolve();
   private failure: string | undefined;
   /** The files themselves are broken: the next opening repairs them. */
@@ -217,7 +218,7 @@ export class Store {
     for (;;) {
       store.database = await settings.open(broken);
       try {
-        await store.load();
+        await store.load(settings.damageFound?.() ?? []);
         return store;
       } catch (error) {
         await store.database.close().catch(() => {});
@@ -304,6 +305,8 @@ export class Store {
           })
         : [];
       const operations = quarantine ? held : this.entries(commit.facts, commit.entryClass, first, storedAt, profile);
+      const packs = await this.packs(database);
+      operations.push(...packs.operations);
       if (profile !== undefined && state) {
         operations.push(...(await this.pages(database, meter, profile, marks)));
         operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
@@ -314,6 +317,7 @@ export class Store {
       for (const [name, one] of logs) this.logs.set(name, one);
       if (marks.length > 0) this.marksVersion++;
       this.meta = meta;
+      this.packedTo = packs.to;
       if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
       this.tellCheckpoint();
     });
@@ -500,56 +504,54 @@ export class Store {
     storedAt: number,
     profile?: string,
   ): Operation[] {
-    return facts.map((fact, i) => this.entry(entryClass, first + i, storedAt, fact, profile));
+    return facts.map((fact, i) => putEntry(entryClass, entryOf(first + i, storedAt, fact, profile)));
   }
-  private entry(entryClass: EntryClass, sequence: number, storedAt: number, fact: Fact, profile?: string): Operation {
-    const key = outboxKey(entryClass, sequence);
-    const meter = 'meter' in fact ? fact.meter : '_';
-    const head: EntryHead = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
-    return { type: 'put', key, value: encodeEntry(key, sequence, head, fact) };
+  /** Puts the oldest of many entries that wait into packs, up to the number `to`. */
+  private async packs(database: Database): Promise<{ operations: Operation[]; to: number }> {
+    const operations: Operation[] = [];
+    let to = Math.max(this.packedTo, this.meta.acknowledged);
+    for (; to + 2 * packSize < this.meta.nextSequence; to += packSize)
+      for (const entryClass of [0, 1] as const) {
+        const from = outboxKey(entryClass, to + 1);
+        const pairs = await database.range(from, outboxKey(entryClass, to + packSize + 1), packSize);
+        const records = pairs.map(([key, value]) => decodeOutbox(key, value));
+        // Damage is found where the outbox is read.
+        if (records.length < 2 || records.some((record) => !record || record.packed)) continue;
+        const entries = records.flatMap((record) => record?.entries ?? []);
+        operations.push(
+          ...pairs.map(([key]): Operation => ({ type: 'del', key })),
+          ...encodePacks(entryClass, entries).map((pack): Operation => ({ type: 'put', ...pack })),
+        );
+      }
+    return { operations, to };
   }
 
-  /** Entries of a class after a sequence, in order. Damaged ones are quarantined and delivered as void. */
+  /** Entries of a class after a sequence, in order: at least one where there is one, and not many more than `limit`. */
   async outbox(entryClass: EntryClass, after: number, limit: number): Promise<OutboxEntry[]> {
     const database = await this.opened();
-    const pairs = await this.guarded(() =>
-      database.range(outboxKey(entryClass, Math.max(after + 1, this.lowest)), `o/${entryClass}/~`, limit),
-    );
-    const entries: OutboxEntry[] = [];
-    const strays: { key: string; value: Uint8Array }[] = [];
-    for (const [key, value] of pairs) {
-      const entry = decodeEntry(key, value);
-      const sequence = Number(key.slice(4));
-      if (entry && entry.sequence === sequence) {
-        const { storedAt, kind, meter } = entry.head;
-        entries.push({ sequence, entryClass, storedAt, kind, meter, text: entry.text });
-      } else strays.push({ key, value });
-    }
-    if (strays.length === 0) return entries;
-    await this.exclusive(async (open) => {
-      // Others may have come upon the same.
-      const still = [];
-      for (const stray of strays) {
-        const value = await open.get(stray.key);
-        if (value && !decodeEntry(stray.key, value)) still.push(stray);
+    for (let from = outboxKey(entryClass, Math.max(after + 1, this.lowest)); ; ) {
+      const records = after < this.packedTo ? Math.ceil(limit / packSize) : limit;
+      const pairs = await this.guarded(() => database.range(from, outboxEnd(entryClass), records));
+      const found = pairs.map(([key, value]) => decodeOutbox(key, value));
+      if (found.some((record) => record === undefined)) {
+        // Damaged: mended, and delivered as void.
+        await this.exclusive(async () => {
+          this.marksVersion++;
+          await this.load([]);
+        });
+        return this.outbox(entryClass, after, limit);
       }
-      if (still.length === 0) return;
-      await this.beginMending(this.meta);
-      this.marksVersion++;
-      const absent = still.map(({ key }) => Number(key.slice(4))).filter(Number.isSafeInteger);
-      const { epoch } = this.meta;
-      this.meta = { ...this.meta, epoch: epoch + 1 };
-      await this.replaceDamaged(absent, still);
-      await this.readAgain({
-        found: null,
-        damagedRecords: still.length,
-        missingRecords: 0,
-        epochBefore: epoch,
-        lostFrom: absent[0] ?? null,
-        lostTo: absent.at(-1) ?? null,
-      });
-    });
-    return this.outbox(entryClass, after, limit);
+      const entries = found.flatMap((record) =>
+        (record?.entries ?? []).flatMap(({ sequence, head: { storedAt, kind, meter }, text }) =>
+          sequence > after && !(record?.packed && sequence <= this.meta.acknowledged)
+            ? [{ sequence, entryClass, storedAt, kind, meter, text }]
+            : [],
+        ),
+      );
+      const last = pairs.at(-1);
+      if (!last || entries.length > 0) return entries;
+      from = `${last[0]}\u0000`;
+    }
   }
 
   /**
@@ -567,8 +569,12 @@ export class Store {
       const refused = [...nack].filter((sequence) => this.meta.kept.includes(sequence) || this.holds(sequence));
       const kept = [...new Set([...this.meta.kept.filter((sequence) => sequence > upTo), ...refused])];
       const meta: Meta = { ...this.meta, acknowledged, kept };
+      const apart = await this.apart(
+        database,
+        kept.filter((sequence) => this.holds(sequence) && sequence <= acknowledged),
+      );
       // First, so that no entry looks lost that was only deleted; leftovers of a crash go at the next start.
-      await database.batch([this.put(metaKey, meta.nextSequence, meta)], { sync: false });
+      await database.batch([...apart, this.put(metaKey, meta.nextSequence, meta)], { sync: false });
       this.meta = meta;
       await this.removeAcknowledged(database);
       return pending - this.pending;
@@ -577,6 +583,19 @@ export class Store {
   /** Whether an entry has this number and was never acknowledged. */
   private holds(sequence: number): boolean {
     return sequence > this.meta.acknowledged && sequence < this.meta.nextSequence;
+  }
+
+  /** Takes entries out of packs: they stay when the packs go. */
+  private async apart(database: Database, sequences: readonly number[]): Promise<Operation[]> {
+    const operations: Operation[] = [];
+    for (const sequence of sequences)
+      for (const entryClass of [0, 1] as const) {
+        const [pair] = await database.range(outboxKey(entryClass, sequence), outboxEnd(entryClass), 1);
+        const record = pair && decodeOutbox(...pair);
+        const entry = record?.packed ? record.entries.find((one) => one.sequence === sequence) : undefined;
+        if (entry) operations.push(putEntry(entryClass, entry));
+      }
+    return operations;
   }
 
   private async removeAcknowledged(database: Database): Promise<void> {
@@ -647,7 +666,7 @@ export class Store {
     this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
     try {
       this.database = await this.settings.open(this.broken);
-      await this.load();
+      await this.load(this.settings.damageFound?.() ?? []);
       this.broken = undefined;
       return this.database;
     } catch (error) {
@@ -664,13 +683,14 @@ export class Store {
    * Reads all state and checks that nothing of it is missing: every sequence after the acknowledged one must be there, and
    * what the checkpoint tells. After damage a new epoch begins: neither a number nor a revision means two things in one.
    */
-  private async load(): Promise<void> {
+  private async load(found: readonly string[]): Promise<void> {
     const database = this.database as Database;
     const raw = await database.get(metaKey);
     const known = raw && (decodeRecord(metaKey, raw)?.body as Meta | undefined);
     const told = this.settings.checkpoint?.read();
-    const { entries, strays } = await this.scanOutbox(database);
-    const sequences = [...entries.keys()].toSorted((one, other) => one - other);
+    const { numbers, packedTo, strays } = await this.scanOutbox(database);
+    this.packedTo = packedTo;
+    const sequences = [...numbers].toSorted((one, other) => one - other);
     const [lowest, highest] = [sequences[0], sequences.at(-1) ?? 0];
     const fresh = raw === undefined && told === undefined && sequences.length === 0;
     const numbersLost =
@@ -704,12 +724,11 @@ export class Store {
     const { acknowledged, nextSequence, kept } = this.meta;
     const absent: number[] = [];
     for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
-      if (!entries.has(sequence)) absent.push(sequence);
-    absent.push(...kept.filter((sequence) => sequence <= acknowledged && !entries.has(sequence)));
+      if (!numbers.has(sequence)) absent.push(sequence);
+    absent.push(...kept.filter((sequence) => sequence <= acknowledged && !numbers.has(sequence)));
     this.lowest = lowest ?? nextSequence;
     if (sequences.some((sequence) => sequence <= acknowledged && !kept.includes(sequence)))
       await this.removeAcknowledged(database);
-    const found = this.settings.damageFound?.() ?? [];
     this.damage = { quarantined: 0, missing: 0, log: found };
     const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
     if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
@@ -740,21 +759,23 @@ export class Store {
     this.tellCheckpoint();
   }
 
-  /** Entries that are whole, and what stands among them and is none. */
+  /** Numbers of the entries that are whole, and what stands among them and is none. */
   private async scanOutbox(
     database: Database,
-  ): Promise<{ entries: Map<number, EntryClass>; strays: { key: string; value: Uint8Array }[] }> {
-    const entries = new Map<number, EntryClass>();
+  ): Promise<{ numbers: Set<number>; packedTo: number; strays: { key: string; value: Uint8Array }[] }> {
+    const numbers = new Set<number>();
+    let packedTo = 0;
     const strays: { key: string; value: Uint8Array }[] = [];
     for await (const pairs of walk(database, 'o/', 'o/~'))
       for (const [key, value] of pairs) {
-        const [, entryClass, sequence] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
-        const record = sequence === undefined ? undefined : decodeEntry(key, value);
-        if (record && record.sequence === Number(sequence))
-          entries.set(record.sequence, Number(entryClass) as EntryClass);
-        else strays.push({ key, value });
+        const record = decodeOutbox(key, value);
+        if (!record) strays.push({ key, value });
+        for (const { sequence } of record?.entries ?? []) {
+          numbers.add(sequence);
+          if (record?.packed) packedTo = Math.max(packedTo, sequence);
+        }
       }
-    return { entries, strays };
+    return { numbers, packedTo, strays };
   }
 
   private tellCheckpoint(): void {
@@ -771,13 +792,12 @@ export class Store {
     strays: readonly { key: string; value: Uint8Array }[],
   ): Promise<void> {
     const database = this.database as Database;
-    const fact: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
     const storedAt = this.settings.clock.wall();
     const operations = strays.flatMap(({ key, value }): Operation[] => [
       { type: 'put', key: `q/${key}`, value },
       { type: 'del', key },
     ]);
-    for (const sequence of absent) operations.push(this.entry(1, sequence, storedAt, fact));
+    for (const sequence of absent) operations.push(putEntry(1, entryOf(sequence, storedAt, placeholder)));
     this.lowest = absent.reduce((low, sequence) => Math.min(low, sequence), this.lowest);
     for (let at = 0; at < operations.length; at += scanStep)
       await database.batch(operations.slice(at, at + scanStep), { sync: true });
@@ -826,30 +846,55 @@ export class Store {
    */
   private async keepPending(): Promise<number[]> {
     const database = this.database as Database;
+    const { acknowledged, kept } = this.meta;
     const days: number[] = [];
-    for await (const pairs of walk(database, 'o/', 'o/~')) {
-      const operations: Operation[] = [];
-      const bySeries = new Map<string, { meter: string; profile: string; marks: Mark[] }>();
-      for (const [key, value] of pairs) {
-        const entry = decodeEntry(key, value);
-        if (!entry) continue;
-        const { profile, storedAt } = entry.head;
-        const fact = factOf(entry);
-        if (fact.kind === 'manifest') {
-          days.push(Date.parse(`${fact.day}T00:00:00Z`));
-          const replaced: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
-          operations.push(this.entry(Number(key[2]) as EntryClass, entry.sequence, storedAt, replaced));
+    /** The last number of each class that has a record of its own. */
+    const alone: Record<EntryClass, number> = { 0: 0, 1: 0 };
+    let operations: Operation[] = [];
+    let said: { meter: string; profile: string; mark: Mark }[] = [];
+    const flush = async () => {
+      for (const [profile, ofProfile] of Map.groupBy(said, (one) => one.profile))
+        for (const [meter, ofSeries] of Map.groupBy(ofProfile, (one) => one.meter)) {
+          const marks = ofSeries.map(({ mark }) => mark);
+          operations.push(...(await this.pages(database, meter, profile, marks)));
         }
-        if (profile === undefined || (fact.kind !== 'profile' && fact.kind !== 'gap')) continue;
-        const series = seriesKey(fact.meter, profile);
-        const one = bySeries.get(series) ?? { meter: fact.meter, profile, marks: [] };
-        bySeries.set(series, one);
-        one.marks.push(...marksOf(fact, this.series.get(series)?.periodMs ?? 3_600_000));
-      }
-      for (const { meter, profile, marks } of bySeries.values())
-        operations.push(...(await this.pages(database, meter, profile, marks)));
       if (operations.length > 0) await database.batch(operations, { sync: true });
-    }
+      [operations, said] = [[], []];
+    };
+    for await (const pairs of walk(database, 'o/', 'o/~'))
+      for (const [key, value] of pairs) {
+        const record = decodeOutbox(key, value);
+        if (!record) continue;
+        const { entryClass, packed } = record;
+        const entries = record.entries.filter(
+          ({ sequence }) => sequence > acknowledged || (!packed && kept.includes(sequence)),
+        );
+        // Read in the order of their keys: where a number got a place within a pack, the others of it get theirs back.
+        const dissolved = packed && (entries[0]?.sequence ?? 0) < alone[entryClass];
+        if (!packed) alone[entryClass] = entries.at(-1)?.sequence ?? 0;
+        let changed = dissolved;
+        const replaced = entries.map(({ sequence, head, text }): Entry => {
+          const fact = factOf({ text });
+          const { profile, storedAt } = head;
+          if (profile !== undefined && (fact.kind === 'profile' || fact.kind === 'gap')) {
+            const { meter } = fact;
+            const { periodMs = 3_600_000 } = this.series.get(seriesKey(meter, profile)) ?? {};
+            said.push(...marksOf(fact, periodMs).map((mark) => ({ meter, profile, mark })));
+          }
+          if (fact.kind !== 'manifest') return { sequence, head, text };
+          changed = true;
+          days.push(Date.parse(`${fact.day}T00:00:00Z`));
+          return entryOf(sequence, storedAt, placeholder);
+        });
+        if (changed) {
+          operations.push({ type: 'del', key });
+          if (packed && !dissolved)
+            operations.push(...encodePacks(entryClass, replaced).map((pack): Operation => ({ type: 'put', ...pack })));
+          else operations.push(...replaced.map((entry) => putEntry(entryClass, entry)));
+        }
+        if (said.length + operations.length > mendStep) await flush();
+      }
+    await flush();
     return days;
   }
 }

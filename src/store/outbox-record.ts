@@ -1,0 +1,93 @@
+/**
+ * What stands under a key of the outbox, `o/<class>/<sequence>`: an entry, or a pack of those that have waited for long,
+ * under the number of its last. A pack is a tenth of its entries: LevelDB's own compression sees 16 KiB and spends two or
+ * three octets on each 64 that it has seen before.
+ */
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { Fact } from '../reading/facts.ts';
+import { sealed, unsealed } from './record.ts';
+
+export type EntryClass = 0 | 1;
+/** What stands before the fact in an entry. */
+export interface EntryHead {
+  readonly storedAt: number;
+  readonly kind: Fact['kind'];
+  /** `_`: of the gateway itself. */
+  readonly meter: string;
+  /** Where the fact tells of intervals of a series. */
+  readonly profile?: string;
+}
+export interface Entry {
+  readonly sequence: number;
+  readonly head: EntryHead;
+  /** The fact as JSON: it is sent as it was stored. */
+  readonly text: string;
+}
+export interface OutboxRecord {
+  readonly entryClass: EntryClass;
+  readonly packed: boolean;
+  /** Of a class, in order of their numbers. */
+  readonly entries: readonly Entry[];
+}
+
+const width = 12;
+export const outboxKey = (entryClass: EntryClass, sequence: number): string =>
+  `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
+/** Of a class; all of its keys are before. */
+export const outboxEnd = (entryClass: EntryClass): string => `o/${entryClass}/~`;
+
+/** No JSON begins like this. */
+const packMark = 0;
+/** Text of the entries of a pack, octets: what is opened at once must be little for a small machine. */
+const packOctets = 256 * 1024;
+
+/** Two lines, for the second is sent without being read. */
+export const encodeEntry = (key: string, { sequence, head, text }: Entry): Buffer =>
+  sealed(key, sequence, Buffer.from(`${JSON.stringify(head)}\n${text}`));
+
+/** As few packs as their size allows, each with its key. */
+export function encodePacks(entryClass: EntryClass, entries: readonly Entry[]): { key: string; value: Buffer }[] {
+  const packs: { last: number; text: string }[] = [];
+  for (const { sequence, head, text } of entries) {
+    const lines = `${sequence}\n${JSON.stringify(head)}\n${text}\n`;
+    const pack = packs.at(-1);
+    if (pack && pack.text.length + lines.length <= packOctets) {
+      pack.last = sequence;
+      pack.text += lines;
+    } else packs.push({ last: sequence, text: lines });
+  }
+  return packs.map(({ last, text }) => {
+    const key = outboxKey(entryClass, last);
+    return { key, value: sealed(key, last, Buffer.concat([Buffer.of(packMark), deflateRawSync(text)])) };
+  });
+}
+
+/** undefined where it is damaged, or stands where it does not belong. */
+export function decodeOutbox(key: string, octets: Uint8Array): OutboxRecord | undefined {
+  const [, entryClass, number] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
+  const opened = unsealed(key, octets);
+  if (number === undefined || opened?.sequence !== Number(number)) return undefined;
+  const { sequence, content } = opened;
+  const packed = content[0] === packMark;
+  try {
+    const entries = packed ? unpacked(content) : [entryOf(sequence, content)];
+    return entries.at(-1)?.sequence === sequence
+      ? { entryClass: Number(entryClass) as EntryClass, packed, entries }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+function entryOf(sequence: number, content: Buffer): Entry {
+  const end = content.indexOf('\n');
+  const head = JSON.parse(content.toString('utf8', 0, end)) as EntryHead;
+  return { sequence, head, text: content.toString('utf8', end + 1) };
+}
+function unpacked(content: Buffer): Entry[] {
+  const lines = inflateRawSync(content.subarray(1)).toString('utf8').split('\n');
+  return Array.from({ length: Math.floor(lines.length / 3) }, (_, i) => ({
+    sequence: Number(lines[3 * i]),
+    head: JSON.parse(lines[3 * i + 1] as string) as EntryHead,
+    text: lines[3 * i + 2] as string,
+  }));
+}
