@@ -56,7 +56,7 @@ async function session(folder: string, tellPath: string): Promise<void> {
   let sequence = 0;
   for (const part of [0, 1]) {
     const state = await stateFolder(folder, Date.UTC(2026, 10, 24));
-    const store = await Store.open({ ...state.store, clock: systemClock });
+    const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
     for (let n = 0; n < sessionCommits / 2; n++) {
       const one = fact(part * 1000 + n);
       await store.commit({
@@ -310,7 +310,7 @@ export async function crash(
     const committed = operations.slice(0, point).flatMap((one) => (one.kind === 'committed' ? [one] : []));
     const problems: string[] = [];
     const state = await stateFolder(folder, Date.UTC(2026, 10, 25));
-    const store = await Store.open({ ...state.store, clock: systemClock });
+    const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
     const found = new Map<number, Fact>();
     for (const entryClass of [0, 1] as const)
       for (const entry of await store.outbox(entryClass, 0, 10_000)) found.set(entry.sequence, factOf(entry));

@@ -56,7 +56,7 @@ const clock: Clock = {
 };
 const open = async (folder: string): Promise<Store & { end: () => Promise<void> }> => {
   const state = await stateFolder(folder, begin);
-  const store = await Store.open({ ...state.store, clock });
+  const store = await Store.open({ ...state.store, clock, packSize: 4 });
   const end = async () => {
     await store.close();
     state.settled();

@@ -18,7 +18,7 @@ const [directory = '', seed = '1', when] = process.argv.slice(2);
 const random = seeded(Number(seed));
 const hour = 3_600_000;
 const state = await stateFolder(directory, Date.UTC(2026, 10, 24));
-const store = await Store.open({ ...state.store, clock: systemClock });
+const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
 // Ends that nobody asked for are the purpose here; otherwise each start would read the files in another process first.
 state.settled();
 let covered = store.seriesState('m1', 'p')?.coverage[0]?.[1] ?? 0;

@@ -177,6 +177,7 @@ export async function virtualHouse(
       open: () => Promise.resolve(database),
       clock,
       newEpoch: it.newEpoch,
+      packSize: 8,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),
     }));

@@ -125,6 +125,8 @@ export interface StoreSettings {
   readonly clock: Clock;
   /** The epoch of a new store; an old one keeps its own while its numbers are known. */
   readonly newEpoch: number;
+  /** So many numbers are packed at once, and as many of the newest stay as they are: most are acknowledged before. */
+  readonly packSize?: number;
   /** What was found damaged, or repaired, since the database was opened. */
   readonly damageFound?: () => readonly string[];
   /** What was stored last, kept outside of the database: tells a store that fell behind. */
@@ -156,9 +158,8 @@ const isCorruption = (error: unknown): boolean =>
   (error as { code?: unknown }).code === 'LEVEL_CORRUPTION' ||
   /corrupt|Invalid argument|No such file|truncated|bad block|not an sstable/i.test(messageOf(error));
 const scanStep = 500;
-/** So many numbers are packed at once, and as many of the newest stay as they are: most are acknowledged before. */
-const packSize = 128;
 const releaseStep = 100;
+const defaultPackSize = 128;
 /** Marks and operations that are written at once while damage is mended. */
 const mendStep = 10_000;
 const reopenPauseMs = 2000;
@@ -188,6 +189,7 @@ async function* walk(database: Database, from: string, to: string): AsyncGenerat
 
 export class Store {
   private readonly settings: StoreSettings;
+  private readonly packSize: number;
   private database: Database | undefined;
   private meta: Meta = { epoch: 0, nextSequence: 1, acknowledged: 0, kept: [] };
   private series = new Map<string, SeriesState>();
@@ -210,6 +212,7 @@ export class Store {
 
   private constructor(settings: StoreSettings) {
     this.settings = settings;
+    this.packSize = settings.packSize ?? defaultPackSize;
   }
 
   static async open(settings: StoreSettings): Promise<Store> {
@@ -510,10 +513,10 @@ export class Store {
   private async packs(database: Database): Promise<{ operations: Operation[]; to: number }> {
     const operations: Operation[] = [];
     let to = Math.max(this.packedTo, this.meta.acknowledged);
-    for (; to + 2 * packSize < this.meta.nextSequence; to += packSize)
+    for (; to + 2 * this.packSize < this.meta.nextSequence; to += this.packSize)
       for (const entryClass of [0, 1] as const) {
         const from = outboxKey(entryClass, to + 1);
-        const pairs = await database.range(from, outboxKey(entryClass, to + packSize + 1), packSize);
+        const pairs = await database.range(from, outboxKey(entryClass, to + this.packSize + 1), this.packSize);
         const records = pairs.map(([key, value]) => decodeOutbox(key, value));
         // Damage is found where the outbox is read.
         if (records.length < 2 || records.some((record) => !record || record.packed)) continue;
@@ -526,32 +529,36 @@ export class Store {
     return { operations, to };
   }
 
-  /** Entries of a class after a sequence, in order: at least one where there is one, and not many more than `limit`. */
+  /** Entries of a class after a sequence, in order: all, or `limit` and what else is in the pack of the last. */
   async outbox(entryClass: EntryClass, after: number, limit: number): Promise<OutboxEntry[]> {
     const database = await this.opened();
-    for (let from = outboxKey(entryClass, Math.max(after + 1, this.lowest)); ; ) {
-      const records = after < this.packedTo ? Math.ceil(limit / packSize) : limit;
+    const entries: OutboxEntry[] = [];
+    let last = Math.max(after, this.lowest - 1);
+    while (entries.length < limit) {
+      const missing = limit - entries.length;
+      const records = last < this.packedTo ? Math.ceil(missing / this.packSize) : missing;
+      const from = outboxKey(entryClass, last + 1);
       const pairs = await this.guarded(() => database.range(from, outboxEnd(entryClass), records));
-      const found = pairs.map(([key, value]) => decodeOutbox(key, value));
-      if (found.some((record) => record === undefined)) {
-        // Damaged: mended, and delivered as void.
-        await this.exclusive(async () => {
-          this.marksVersion++;
-          await this.load([]);
-        });
-        return this.outbox(entryClass, after, limit);
+      for (const [key, value] of pairs) {
+        const record = decodeOutbox(key, value);
+        if (!record) {
+          // Mended, and delivered as void.
+          await this.exclusive(async () => {
+            this.marksVersion++;
+            await this.load([]);
+          });
+          return this.outbox(entryClass, after, limit);
+        }
+        for (const { sequence, head, text } of record.entries)
+          if (sequence > after && !(record.packed && sequence <= this.meta.acknowledged)) {
+            const { storedAt, kind, meter } = head;
+            entries.push({ sequence, entryClass, storedAt, kind, meter, text });
+          }
+        last = record.entries.at(-1)?.sequence ?? last;
       }
-      const entries = found.flatMap((record) =>
-        (record?.entries ?? []).flatMap(({ sequence, head: { storedAt, kind, meter }, text }) =>
-          sequence > after && !(record?.packed && sequence <= this.meta.acknowledged)
-            ? [{ sequence, entryClass, storedAt, kind, meter, text }]
-            : [],
-        ),
-      );
-      const last = pairs.at(-1);
-      if (!last || entries.length > 0) return entries;
-      from = `${last[0]}\u0000`;
+      if (pairs.length === 0) break;
     }
+    return entries;
   }
 
   /**

@@ -2,10 +2,11 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { later } from '../../src/base/time.ts';
+import { iso, later, millis } from '../../src/base/time.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { stateFolder } from '../../src/main/state-folder.ts';
-import type { Fact } from '../../src/reading/facts.ts';
+import type { Fact, GapFact } from '../../src/reading/facts.ts';
+import { marksOf } from '../../src/reading/interval-hash.ts';
 import { Counters, type CountersSettings } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
 import { type Checkpoint, type Commit, factOf, type OutboxEntry, Store } from '../../src/store/store.ts';
@@ -236,38 +237,195 @@ describe('the store on a twin', () => {
     expect(again.seriesState('m2', 'p')).toBeUndefined();
   });
 
-  test('power fails while damage is mended, after each of its batches: the next start finds it again', async () => {
-    const whole = new MemoryDatabase();
-    const store = await openTwin(whole);
-    for (let n = 1; n <= 3; n++) await store.commit(commit(n, 2));
-    const damaged = new Map(whole.data);
-    damaged.delete('o/0/000000000002');
-    damaged.set('o/0/000000000004', Uint8Array.of(1, 2, 3));
-    let crashes = 0;
-    for (let after = 0; ; after++) {
+  test.each([
+    ['entries', 6, 128],
+    ['packs', 40, 8],
+  ])(
+    'power fails while damage of %s is mended, after each batch: the next start finds it again',
+    async (_, count, packSize) => {
+      const opened = (database: MemoryDatabase) =>
+        Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, packSize });
+      const whole = new MemoryDatabase();
+      const store = await opened(whole);
+      for (let n = 1; n <= count; n++) await store.commit(commit(n, 1, n % 3 === 0 ? 1 : 0));
+      const damaged = new Map(whole.data);
+      const [first = '', second = ''] = [...damaged.keys()].filter((key) => key.startsWith('o/0/'));
+      damaged.delete(first);
+      damaged.set(second, Uint8Array.of(1, 2, 3));
+      let crashes = 0;
+      for (let after = 0; ; after++) {
+        const database = new MemoryDatabase();
+        database.replace(damaged);
+        let batches = 0;
+        const dying = Object.assign(Object.create(database) as MemoryDatabase, {
+          batch: (...args: Parameters<MemoryDatabase['batch']>) =>
+            batches++ < after ? database.batch(...args) : Promise.reject(new Error('power')),
+        });
+        const end = await opened(dying).then(
+          () => 'opened',
+          () => 'died',
+        );
+        database.powerCut();
+        const again = await opened(database);
+        expect(again.seriesState('m1', 'p')?.coverage, `after ${after} batches`).toEqual([]);
+        const found = [...(await again.outbox(0, 0, 100)), ...(await again.outbox(1, 0, 100))];
+        expect(found.some((entry) => entry.text.includes('STORE_DAMAGED') && entry.kind === 'event')).toBe(true);
+        const numbers = Array.from({ length: count }, (__, i) => i + 1);
+        expect(found.map(({ sequence }) => sequence)).toEqual(expect.arrayContaining(numbers));
+        // By the numbers of their keys: none stands where those who read on from the last one pass it over.
+        for (const one of [0, 1])
+          expect(found.filter(({ entryClass }) => entryClass === one).map(({ sequence }) => sequence)).toEqual(
+            found
+              .filter(({ entryClass }) => entryClass === one)
+              .map(({ sequence }) => sequence)
+              .toSorted((a, b) => a - b),
+          );
+        // Once it is mended, it is.
+        expect((await opened(database)).epoch).toBe(again.epoch);
+        if (end === 'opened') break;
+        crashes++;
+      }
+      expect(crashes).toBeGreaterThan(2);
+    },
+  );
+
+  describe('packs of what waits for long', () => {
+    const openPacking = (database: MemoryDatabase) =>
+      Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, packSize: 8 });
+    const classOf = (n: number): 0 | 1 => (n % 3 === 0 ? 1 : 0);
+    /** Numbers 1 to 40, of which 1 to 24 are in packs. */
+    const packing = async () => {
       const database = new MemoryDatabase();
-      database.replace(damaged);
-      let batches = 0;
-      const dying = Object.assign(Object.create(database) as MemoryDatabase, {
-        batch: (...args: Parameters<MemoryDatabase['batch']>) =>
-          batches++ < after ? database.batch(...args) : Promise.reject(new Error('power')),
-      });
-      const first = await openTwin(dying).then(
-        () => 'opened',
-        () => 'died',
+      const store = await openPacking(database);
+      for (let n = 1; n <= 40; n++) await store.commit(commit(n, 1, classOf(n)));
+      return { database, store };
+    };
+    const keys = (database: MemoryDatabase) => [...database.data.keys()].filter((key) => key.startsWith('o/'));
+    const texts = async (store: Store) =>
+      new Map(
+        [...(await store.outbox(0, 0, 1000)), ...(await store.outbox(1, 0, 1000))].map(({ sequence, text }) => [
+          sequence,
+          text,
+        ]),
       );
-      database.powerCut();
-      const again = await openTwin(database);
-      expect(again.seriesState('m1', 'p')?.coverage, `after ${after} batches`).toEqual([]);
-      const found = [...(await again.outbox(0, 0, 100)), ...(await again.outbox(1, 0, 100))];
-      expect(found.some((entry) => entry.text.includes('STORE_DAMAGED') && entry.kind === 'event')).toBe(true);
-      expect(found.map(({ sequence }) => sequence)).toEqual(expect.arrayContaining([1, 2, 3, 4, 5, 6]));
-      // Once it is mended, it is.
-      expect((await openTwin(database)).epoch).toBe(again.epoch);
-      if (first === 'opened') break;
-      crashes++;
-    }
-    expect(crashes).toBeGreaterThan(2);
+    /** As the outbox reads: a few at a time, from where the last ones ended. */
+    const walked = async (store: Store, limit: number) => {
+      const all: number[] = [];
+      for (const entryClass of [0, 1] as const)
+        for (let after = 0; ; ) {
+          const entries = await store.outbox(entryClass, after, limit);
+          all.push(...entries.map(({ sequence }) => sequence));
+          if (entries.length === 0) break;
+          after = (entries.at(-1) as OutboxEntry).sequence;
+        }
+      return all;
+    };
+    const all = Array.from({ length: 40 }, (_, i) => i + 1);
+
+    test('the same entries in the same order, in fewer records, before and after a power cut', async () => {
+      const { database, store } = await packing();
+      expect(keys(database).length).toBe(16 + 6);
+      for (const one of [store, (database.powerCut(), await openPacking(database))]) {
+        expect((await one.status()).pending).toBe(40);
+        expect((await one.status()).damage).toEqual({ quarantined: 0, missing: 0, log: [] });
+        for (const limit of [1, 3, 7, 100]) {
+          const numbers = await walked(one, limit);
+          for (const entryClass of [0, 1]) {
+            const own = all.filter((n) => classOf(n) === entryClass);
+            expect(numbers.filter((n) => own.includes(n))).toEqual(own);
+          }
+        }
+        for (const [sequence, text] of await texts(one)) expect(text).toBe(JSON.stringify(fact(sequence * 100)));
+      }
+    });
+
+    test('acknowledged up to any number, and refused at any: what was acknowledged is not sent again, what was refused is', async () => {
+      for (let upTo = 0; upTo <= 40; upTo++) {
+        const { database, store } = await packing();
+        const nack = [upTo - 5, upTo - 1, upTo, upTo + 2].filter((n) => n >= 1 && n <= 40);
+        await store.acknowledge(upTo, new Set(nack));
+        const left = all.filter((n) => n > upTo || nack.includes(n));
+        const sorted = async (one: Store) => (await walked(one, 3)).toSorted((a, b) => a - b);
+        expect(await sorted(store), `up to ${upTo}`).toEqual(left);
+        expect((await store.status()).pending).toBe(left.length);
+        database.powerCut(9);
+        const again = await openPacking(database);
+        expect(await sorted(again), `up to ${upTo}, opened again`).toEqual(left);
+        expect((await again.status()).damage).toEqual({ quarantined: 0, missing: 0, log: [] });
+        // What was refused for itself and went on to wait is there when the rest of its pack goes.
+        await again.acknowledge(40, new Set([upTo + 2]));
+        expect(await sorted(again)).toEqual(upTo + 2 <= 40 ? [upTo + 2] : []);
+        await again.acknowledge(40, new Set());
+        await again.acknowledge(40, new Set());
+        expect(keys(database).length).toBeLessThanOrEqual(1);
+      }
+    });
+
+    test('a power cut after any of the batches of an acknowledgement leaves no hole', async () => {
+      for (let kept = 0; kept < 8; kept++) {
+        const { database, store } = await packing();
+        await store.acknowledge(18, new Set([7, 16]));
+        await store.acknowledge(30, new Set([7, 25]));
+        database.powerCut(kept);
+        const again = await openPacking(database);
+        expect((await again.status()).damage, `kept ${kept}`).toEqual({ quarantined: 0, missing: 0, log: [] });
+        expect(await walked(again, 3)).toEqual(expect.arrayContaining([7, 25, ...all.slice(30)]));
+      }
+    });
+
+    test('one that is damaged: its numbers become void, every other one is delivered, and none is passed over', async () => {
+      const { database } = await packing();
+      const packed = keys(database).filter((key) => database.data.get(key)?.[10] === 0);
+      expect(packed.length).toBe(6);
+      for (const key of packed)
+        for (const while_ of ['closed', 'open']) {
+          const copy = new MemoryDatabase();
+          copy.replace(database.data);
+          const before = await openPacking(copy);
+          const octets = Uint8Array.from(copy.data.get(key) as Uint8Array);
+          octets[30] = (octets[30] as number) ^ 4;
+          copy.data.set(key, octets);
+          const store = while_ === 'open' ? before : await openPacking(copy);
+          const entries = [...(await store.outbox(0, 0, 1000)), ...(await store.outbox(1, 0, 1000))];
+          const void_ = entries.filter(({ kind }) => kind === 'void').map(({ sequence }) => sequence);
+          expect(void_.length, key).toBeGreaterThan(0);
+          expect(void_).toContain(Number(key.slice(4)));
+          expect(copy.data.get(`q/${key}`)).toEqual(octets);
+          for (const { sequence, kind, text } of entries)
+            if (kind === 'reading') expect(text).toBe(JSON.stringify(fact(sequence * 100)));
+          for (const limit of [1, 3, 100])
+            expect(
+              (await walked(store, limit)).toSorted((a, b) => a - b),
+              `${key}, ${limit}`,
+            ).toEqual([...all, 41]);
+        }
+    });
+
+    test('what the head-end has of a pack is not said again in the epoch that damage begins', async () => {
+      const database = new MemoryDatabase();
+      const store = await openPacking(database);
+      const gap = (n: number): Fact => ({
+        kind: 'gap',
+        meter: 'm1',
+        point: 'p1',
+        serial: 's1',
+        series: '1-0:99.1.0*255',
+        start: iso(millis(n * 3_600_000)),
+        end: iso(millis((n + 1) * 3_600_000)),
+        cause: 'OUTAGE',
+        before: null,
+        after: null,
+        rev: 0,
+        readAt: '2026-11-24T00:00:00Z',
+      });
+      for (let n = 0; n < 20; n++)
+        await store.commit({ ...commit(n), facts: [gap(n)], marks: marksOf(gap(n) as GapFact, 3_600_000) });
+      await store.acknowledge(6, new Set([3]));
+      database.data.delete('o/0/000000000019');
+      const again = await openPacking(database);
+      const hashes = [...(await again.marks('m1', 'p', 0, 20 * 3_600_000)).values()].map(({ hash }) => hash !== 0);
+      expect(hashes).toEqual(Array.from({ length: 20 }, (_, n) => (n >= 6 && n !== 18) || n === 2));
+    });
   });
 
   test('a series that vanished is noticed', async () => {
