@@ -894,7 +894,6 @@ export class Store {
           return entryOf(sequence, storedAt, placeholder);
         });
         if (changed) {
-          operations.push({ type: 'del', key });
           if (packed && !dissolved)
             operations.push(...encodePacks(entryClass, replaced).map((pack): Operation => ({ type: 'put', ...pack })));
           else operations.push(...replaced.map((entry) => putEntry(entryClass, entry)));

@@ -401,6 +401,21 @@ describe('the store on a twin', () => {
         }
     });
 
+    test('an entry that was damaged before it would have been packed is kept for inspection, and told', async () => {
+      const { database, store } = await packing();
+      const key = 'o/0/000000000029';
+      const octets = Uint8Array.from(database.data.get(key) as Uint8Array);
+      octets[30] = (octets[30] as number) ^ 4;
+      database.data.set(key, octets);
+      for (let n = 41; n <= 60; n++) await store.commit(commit(n, 1, classOf(n)));
+      const voided = (await store.outbox(1, 0, 1000)).filter(({ kind }) => kind === 'void');
+      await store.outbox(0, 0, 1000);
+      expect([...voided, ...(await store.outbox(1, 0, 1000)).filter(({ kind }) => kind === 'void')]).toMatchObject([
+        { sequence: 29 },
+      ]);
+      expect(database.data.get(`q/${key}`)).toEqual(octets);
+    });
+
     test('what the head-end has of a pack is not said again in the epoch that damage begins', async () => {
       const database = new MemoryDatabase();
       const store = await openPacking(database);
