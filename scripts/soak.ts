@@ -37,6 +37,6 @@ if (slopes.handles > handlesMost) problems.push(`handles rise by ${slopes.handle
 if (slopes.files > handlesMost) problems.push(`open files rise by ${slopes.files.toFixed(2)} a day`);
 for (const problem of problems) process.stdout.write(`${problem}\n`);
 process.stdout.write(
-  `soak: ${days} days x ${buses * metersPerBus} meters, ${intervals} meter-hours; a day: resident ${slopes.rssMiB.toFixed(2)} MiB, heap ${slopes.heapMiB.toFixed(3)} MiB, handles ${slopes.handles.toFixed(3)}, files ${slopes.files.toFixed(3)}; event-loop delay p50 ${loopDelayMs.p50.toFixed(1)} ms, p99 ${loopDelayMs.p99.toFixed(1)} ms, most ${loopDelayMs.max.toFixed(0)} ms with the simulated meters in the same process; ${problems.length} problems\n`,
+  `soak: ${days} days x ${buses * metersPerBus} meters, ${intervals} meter-hours; a day: resident ${slopes.ownMiB.toFixed(2)} MiB of its own and ${slopes.mappedMiB.toFixed(2)} MiB of mapped files, heap ${slopes.heapMiB.toFixed(3)} MiB, handles ${slopes.handles.toFixed(3)}, files ${slopes.files.toFixed(3)}; event-loop delay p50 ${loopDelayMs.p50.toFixed(1)} ms, p99 ${loopDelayMs.p99.toFixed(1)} ms, most ${loopDelayMs.max.toFixed(0)} ms with the simulated meters in the same process; ${problems.length} problems\n`,
 );
 process.exit(problems.length > 0 ? 1 : 0);
