@@ -3,14 +3,13 @@
  * its file operations, with what was not synced applied, left out, torn, mixed or out of order, by K seeds each. The last line
  * is the summary; exit code 1 where anything that was committed is gone.
  */
-import { parseArgs } from 'node:util';
 import { cannotRecord, crash, crashVariants, record } from '../test/crash-points.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '1' } } });
-const seeds = Number(values.seeds);
+const { seeds } = options('crash-points', { seeds: 1 });
 const why = cannotRecord();
-if (!Number.isSafeInteger(seeds) || seeds < 1 || why !== undefined) {
-  process.stderr.write(`crash-points: ${why ?? '--seeds takes a whole number above 0'}\n`);
+if (why !== undefined) {
+  process.stderr.write(`crash-points: ${why}\n`);
   process.exit(2);
 }
 const recording = record();

@@ -4,41 +4,33 @@
  * `--no-sync` is the negative control: syncs do nothing, and the losses must be found. The last line is the summary; exit
  * code 1 on any loss (with --no-sync: where none was found).
  */
-import { parseArgs } from 'node:util';
 import { cannotCut, life, noSyncLibrary } from '../test/cuts.ts';
 import { realBroker } from '../test/broker.ts';
 import { storeLife } from '../test/store-kills.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    kind: { type: 'string', default: 'power' },
-    cuts: { type: 'string' },
-    kills: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    store: { type: 'boolean', default: false },
-    'no-sync': { type: 'boolean', default: false },
-  },
-});
-const kind = values.kind === 'kill' ? 'kill' : 'power';
-const [total, first] = [Number(values.cuts ?? values.kills ?? '100'), Number(values.seed)];
-if (![total, first].every((n) => Number.isSafeInteger(n) && n > 0)) {
-  process.stderr.write(`${kind}: --${kind === 'kill' ? 'kills' : 'cuts'} and --seed take whole numbers above 0\n`);
-  process.exit(2);
-}
+const given = options(
+  'power-cut, kill',
+  { cuts: 100, kills: 100, seed: 1 },
+  { flags: ['store', 'no-sync'], texts: ['kind'] },
+);
+const kind = given.kind === 'kill' ? 'kill' : 'power';
+const total = kind === 'kill' ? given.kills : given.cuts;
+const { seed: first, store, 'no-sync': withoutSyncs } = given;
 const why = kind === 'power' ? cannotCut() : undefined;
 if (why !== undefined) {
   process.stderr.write(`power-cut: ${why}\n`);
   process.exit(2);
 }
 const preload = noSyncLibrary();
-if (values['no-sync'] && preload === undefined) {
+if (withoutSyncs && preload === undefined) {
   process.stderr.write('power-cut: --no-sync needs the package eatmydata\n');
   process.exit(2);
 }
 /** Asked to stop, it finishes what is under way and says what it has. */
 const stopping = new AbortController();
 process.once('SIGINT', () => stopping.abort());
-if (values.store) {
+if (store) {
   const perStore = 50;
   const all = { kills: 0, within: 0, kept: 0, commits: 0, problems: 0 };
   let seed = first;
@@ -77,7 +69,7 @@ for (let seed = first; sums.cuts < total && !stopping.signal.aborted; seed++) {
     kind,
     cuts,
     brokerUrl: broker.url,
-    ...(values['no-sync'] && preload !== undefined && { preload }),
+    ...(withoutSyncs && preload !== undefined && { preload }),
   });
   sums.lives++;
   sums.cuts += result.cuts;
@@ -93,7 +85,7 @@ for (let seed = first; sums.cuts < total && !stopping.signal.aborted; seed++) {
 await broker.remove();
 const name = kind === 'power' ? 'power-cut' : 'kill';
 process.stdout.write(
-  `${name}: ${sums.cuts} cuts in ${sums.lives} lives, ${sums.busy} of them while there was something to read or send${values['no-sync'] ? ' without syncs' : ''}, ${sums.intervals} meter-hours each delivered and equal to the oracle unless named above, ${sums.messages} messages, ${sums.duplicates} of them sent again, ${sums.problems} problems\n`,
+  `${name}: ${sums.cuts} cuts in ${sums.lives} lives, ${sums.busy} of them while there was something to read or send${withoutSyncs ? ' without syncs' : ''}, ${sums.intervals} meter-hours each delivered and equal to the oracle unless named above, ${sums.messages} messages, ${sums.duplicates} of them sent again, ${sums.problems} problems\n`,
 );
-process.exitCode = sums.problems > 0 === values['no-sync'] ? 0 : 1;
+process.exitCode = sums.problems > 0 === withoutSyncs ? 0 : 1;
 process.exit();

@@ -4,17 +4,10 @@
  * is lost; of the counters' database none may be used again. The last line is the summary; exit code 1 on any problem.
  */
 import { rmSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { damage, damageTemplate } from '../test/damage.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({
-  options: { cases: { type: 'string', default: '500' }, seed: { type: 'string', default: '1' } },
-});
-const [cases, first] = [Number(values.cases), Number(values.seed)];
-if (![cases, first].every((n) => Number.isSafeInteger(n) && n > 0)) {
-  process.stderr.write('damage: --cases and --seed take whole numbers above 0\n');
-  process.exit(2);
-}
+const { cases, seed: first } = options('damage', { cases: 500, seed: 1 });
 const template = await damageTemplate();
 const kinds = new Map<string, { cases: number; lost: number; told: number; newEpoch: number; aborts: number }>();
 let problems = 0;

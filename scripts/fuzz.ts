@@ -3,24 +3,19 @@
  * input i of a target is made from seed, target and i alone, so that a finding repeats. The last line is the summary; exit
  * code 1 where anything was found.
  */
-import { parseArgs } from 'node:util';
 import { hashed, seeded } from '../src/simulator/random.ts';
 import { targets } from '../test/fuzzing.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '120000' },
-    seed: { type: 'string', default: '1' },
-    target: { type: 'string' },
-    from: { type: 'string', default: '0' },
-  },
-});
-const [inputs, seed, from] = [values.inputs, values.seed, values.from].map(Number) as [number, number, number];
-const names = Object.keys(targets).filter((name) => values.target === undefined || name === values.target);
-if (![inputs, seed, from].every(Number.isSafeInteger) || names.length === 0) {
-  process.stderr.write(
-    `fuzz: --inputs, --seed and --from take whole numbers; targets: ${Object.keys(targets).join(', ')}\n`,
-  );
+const {
+  inputs,
+  seed,
+  from,
+  target: only,
+} = options('fuzz', { inputs: 120_000, seed: 1, from: 0 }, { texts: ['target'] });
+const names = Object.keys(targets).filter((name) => only === undefined || name === only);
+if (names.length === 0) {
+  process.stderr.write(`fuzz: no target ${only}; there are ${Object.keys(targets).join(', ')}\n`);
   process.exit(2);
 }
 const each = Math.ceil(inputs / names.length);

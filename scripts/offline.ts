@@ -2,28 +2,16 @@
  * `scripts/offline`: R21. The broker is away for 90 days of 100 quarter-hour meters; then all of it is delivered through a
  * real mosquitto within the rate limit. The last line is the summary; exit code 1 on any loss.
  */
-import { parseArgs } from 'node:util';
 import { realBroker } from '../test/broker.ts';
 import { offline } from '../test/offline.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    days: { type: 'string', default: '90' },
-    buses: { type: 'string', default: '4' },
-    meters: { type: 'string', default: '25' },
-    rate: { type: 'string', default: '4000' },
-  },
-});
-const [days, buses, metersPerBus, rateLimit] = [values.days, values.buses, values.meters, values.rate].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
-if (![days, buses, metersPerBus, rateLimit].every((n) => Number.isSafeInteger(n) && n > 0)) {
-  process.stderr.write('offline: --days, --buses, --meters (of each bus) and --rate take whole numbers above 0\n');
-  process.exit(2);
-}
+const {
+  days,
+  buses,
+  meters: metersPerBus,
+  rate: rateLimit,
+} = options('offline', { days: 90, buses: 4, meters: 25, rate: 4000 });
 const broker = await realBroker();
 let told = 0;
 const result = await offline({

@@ -4,31 +4,18 @@
  * meter-interval is compared with the truth. The last line is the summary; exit code 1 on any difference.
  */
 import { execFileSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
 import { simulate } from '../test/simulation.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '1' },
-    days: { type: 'string', default: '60' },
-    meters: { type: 'string', default: '31' },
-    harsh: { type: 'boolean', default: false },
-  },
-});
-const [first, seeds, days, meters] = [values.seed, values.seeds, values.days, values.meters].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
-if (
-  ![first, seeds, days, meters].every((n) => Number.isSafeInteger(n) && n >= 0) ||
-  days < 3 ||
-  meters < 1 ||
-  meters > 64
-) {
-  process.stderr.write('simulate: --seed, --seeds, --days (3 or more) and --meters (1 to 64) take whole numbers\n');
+const {
+  seed: first,
+  seeds,
+  days,
+  meters,
+  harsh,
+} = options('simulate', { seed: 1, seeds: 1, days: 60, meters: 31 }, { flags: ['harsh'] });
+if (days < 3 || meters > 64) {
+  process.stderr.write('simulate: --days takes 3 or more, --meters 64 at most\n');
   process.exit(2);
 }
 let commit = 'unknown';
@@ -48,7 +35,7 @@ for (let seed = first; seed < first + seeds; seed++) {
     seed,
     days,
     meters,
-    harsh: values.harsh,
+    harsh,
     ...(process.stderr.isTTY && {
       progress: (day: number) => process.stderr.write(`\rseed ${seed}: day ${day} of ${days} `),
     }),

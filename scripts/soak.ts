@@ -3,22 +3,11 @@
  * day by day; the last line is the summary. Exit code 1 on any loss, or where the heap after collection, handles or files
  * rise.
  */
-import { parseArgs } from 'node:util';
 import { realBroker } from '../test/broker.ts';
 import { soak } from '../test/soak.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    days: { type: 'string', default: '30' },
-    buses: { type: 'string', default: '20' },
-    meters: { type: 'string', default: '25' },
-  },
-});
-const [days, buses, metersPerBus] = [values.days, values.buses, values.meters].map(Number) as [number, number, number];
-if (![days, buses, metersPerBus].every((n) => Number.isSafeInteger(n) && n > 0)) {
-  process.stderr.write('soak: --days, --buses and --meters (of each bus) take whole numbers above 0\n');
-  process.exit(2);
-}
+const { days, buses, meters: metersPerBus } = options('soak', { days: 30, buses: 20, meters: 25 });
 /** More than the noise of a collected heap over weeks; a leak of one object for each session is far above. */
 const heapMostMiB = 0.5;
 const handlesMost = 0.1;

@@ -4,7 +4,8 @@
  */
 import { isUnfit, parsePayload, type UpPayload, upPayload } from '../forward/payload.ts';
 import type { Integer } from '../reading/facts.ts';
-import { dayDigest, gapHash, intervalHash, type Told } from '../reading/interval-hash.ts';
+import { dayDigest, marksOf } from '../reading/interval-hash.ts';
+import type { Mark } from '../reading/ledger.ts';
 
 export interface Value {
   readonly epoch: number;
@@ -23,10 +24,9 @@ export interface Counters {
   unfit: number;
   gaps: number;
 }
-interface Said extends Told {
+interface Said extends Mark {
   readonly epoch: number;
   readonly seq: number;
-  readonly gap: boolean;
 }
 interface Received {
   epoch: number;
@@ -103,29 +103,14 @@ export function take(state: Ingest, octets: Uint8Array): string | undefined {
   const ours = received.epoch === payload.epoch;
   if (ours && (payload.seq <= received.upTo || received.beyond.has(payload.seq))) counters.duplicates++;
   // Replays are taken all the same: identity and revision make them harmless, and differences must be seen.
-  if (payload.kind === 'profile') {
-    takeProfile(state, payload);
-    for (let i = 0; i < payload.count; i++) {
-      const start = Date.parse(payload.start) + i * payload.periodS * 1000;
-      const hash = intervalHash(payload, i);
-      tell(state, payload, {
-        start,
-        rev: payload.rev[i] as number,
-        hash,
-        epoch: payload.epoch,
-        seq: payload.seq,
-        gap: false,
-      });
-    }
-  } else if (payload.kind === 'gap') {
-    const hash = gapHash(payload);
-    for (let start = Date.parse(payload.start); start < Date.parse(payload.end); start += shortestPeriodMs)
-      tell(state, payload, { start, rev: payload.rev, hash, epoch: payload.epoch, seq: payload.seq, gap: true });
-  } else if (payload.kind === 'manifest') state.manifests.push(payload);
-  if (payload.kind === 'gap') {
+  if (payload.kind === 'profile') takeProfile(state, payload);
+  else if (payload.kind === 'gap') {
     counters.gaps++;
     state.gaps.push(payload);
-  }
+  } else if (payload.kind === 'manifest') state.manifests.push(payload);
+  if (payload.kind === 'profile' || payload.kind === 'gap')
+    for (const mark of marksOf(payload, shortestPeriodMs))
+      tell(state, payload, { ...mark, epoch: payload.epoch, seq: payload.seq });
   if (ours && payload.seq > received.upTo) received.beyond.add(payload.seq);
   advance(received);
   return payload.gateway;
@@ -151,7 +136,7 @@ export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'man
   return manifest.series.flatMap(({ meter, series, periodS, digest, ...bounds }) => {
     const from = bounds.from === undefined ? day : Date.parse(bounds.from);
     const to = bounds.to === undefined ? day + 86_400_000 : Date.parse(bounds.to);
-    const own: Told[] = [];
+    const own: Said[] = [];
     for (const [start, all] of state.told.get(`${meter}|${series}`) ?? []) {
       if (start < from || start >= to) continue;
       // What was said in an epoch before is said again, or is no longer known to the gateway.

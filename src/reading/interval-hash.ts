@@ -7,20 +7,21 @@ import type { Channel, GapFact, Integer, ProfileFact } from './facts.ts';
 import type { Flag } from './quality.ts';
 import { hashOf, type Mark } from './ledger.ts';
 
+/** Of a block, as it was read or as it was received. */
+interface BlockOf extends Pick<ProfileFact, 'kind' | 'start' | 'periodS' | 'quality' | 'rev'> {
+  readonly status: readonly (number | null)[];
+  readonly channels: readonly {
+    readonly obis: Channel['obis'];
+    readonly register?: Channel['register'] | undefined;
+    readonly energy?: Channel['energy'] | undefined;
+    readonly value?: Channel['value'] | undefined;
+  }[];
+  readonly flags?: readonly (readonly Flag[])[] | undefined;
+}
+type GapOf = Pick<GapFact, 'kind' | 'start' | 'end' | 'cause' | 'before' | 'after' | 'rev'>;
+
 /** Of one interval of a block. Whether the gateway knew the time when it read is told, but it is no other value. */
-export function intervalHash(
-  block: Pick<ProfileFact, 'periodS' | 'quality'> & {
-    readonly status: readonly (number | null)[];
-    readonly channels: readonly {
-      readonly obis: Channel['obis'];
-      readonly register?: Channel['register'] | undefined;
-      readonly energy?: Channel['energy'] | undefined;
-      readonly value?: Channel['value'] | undefined;
-    }[];
-    readonly flags?: readonly (readonly Flag[])[] | undefined;
-  },
-  i: number,
-): number {
+export function intervalHash(block: Omit<BlockOf, 'kind' | 'start' | 'rev'>, i: number): number {
   return hashOf(
     block.periodS,
     block.status[i] ?? null,
@@ -37,16 +38,11 @@ const text = (value: Integer | null | undefined): string | null =>
   value === null || value === undefined ? null : String(value);
 
 /** Of every interval in a gap. */
-export const gapHash = ({
-  cause,
-  start,
-  end,
-  before,
-  after,
-}: Pick<GapFact, 'cause' | 'start' | 'end' | 'before' | 'after'>): number => hashOf(cause, start, end, before, after);
+export const gapHash = ({ cause, start, end, before, after }: Omit<GapOf, 'kind' | 'rev'>): number =>
+  hashOf(cause, start, end, before, after);
 
 /** What a block or gap says of each of its intervals. */
-export function marksOf(fact: ProfileFact | GapFact, periodMs: number): Mark[] {
+export function marksOf(fact: BlockOf | GapOf, periodMs: number): Mark[] {
   const from = Date.parse(fact.start);
   if (fact.kind === 'profile')
     return fact.rev.map((rev, i) => ({

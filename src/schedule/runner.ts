@@ -585,7 +585,7 @@ export class PortRunner {
     const [profile] = state.polled.profiles;
     if (!profile) return;
     const layout = await layoutOf(this.settings, state, session, profile.profile);
-    const fact = await readingNow(this.settings, state, session, layout, this.settings.clock.wall());
+    const fact = await readingNow({ house: this.settings, state, session, layout }, this.settings.clock.wall());
     await this.settings.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [fact] });
     for (const { resolve } of state.wanted.splice(0)) resolve(fact);
   }

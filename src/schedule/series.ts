@@ -33,6 +33,15 @@ const summedDaysMost = 3;
 /** Registers are delivered with the first poll of each day. */
 const readingEveryMs = dayMs;
 
+/** A series in a session that reads it. */
+interface SeriesPoll {
+  readonly house: RunnerSettings;
+  readonly state: MeterState;
+  readonly session: Session;
+  readonly settings: PolledProfile;
+  readonly layout: ProfileLayout;
+}
+
 export async function layoutOf(
   house: RunnerSettings,
   state: MeterState,
@@ -71,13 +80,8 @@ export function boundsOf(
  * Where the buffer no longer reaches back to what is missing, that is said at once and with its bounds; where it soon
  * will not, that is an event (R16). Returns the oldest row of a full buffer.
  */
-export async function horizon(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  settings: PolledProfile,
-  layout: ProfileLayout,
-): Promise<Millis | undefined> {
+async function horizon(poll: SeriesPoll): Promise<Millis | undefined> {
+  const { house, state, session, settings, layout } = poll;
   const { clock } = house;
   const { key, profile, periodMs } = settings;
   const { stored, since, until } = boundsOf(house, state, settings);
@@ -107,16 +111,7 @@ export async function horizon(
     to: millis(Math.min(oldestHole[1], Math.floor(kept / periodMs) * periodMs)),
     live: false,
   };
-  await settle(
-    house,
-    state,
-    session,
-    settings,
-    layout,
-    lost,
-    await readRange(session, layout, state.model, kept, kept),
-    kept,
-  );
+  await settle(poll, lost, await readRange(session, layout, state.model, kept, kept), kept);
   return kept;
 }
 
@@ -139,6 +134,7 @@ export async function readSlice(
   const settings = profiles.find(({ key }) => key === slice.key) as PolledProfile;
   const { periodMs } = settings;
   const layout = await layoutOf(house, state, session, settings.profile);
+  const poll: SeriesPoll = { house, state, session, settings, layout };
   if (layout.capturePeriodMs !== periodMs) {
     const { stored: known, until: ended } = boundsOf(house, state, settings);
     // It is not told its new period yet.
@@ -146,16 +142,7 @@ export async function readSlice(
     if (ended !== undefined && ended <= clock.wall()) {
       // The change emptied the buffer: what was not read before it is gone.
       for (const [from, to] of missing(known?.coverage ?? [], slice.from, slice.to))
-        await settle(
-          house,
-          state,
-          session,
-          settings,
-          layout,
-          { ...slice, from: millis(from), to: millis(to) },
-          [],
-          ended,
-        );
+        await settle(poll, { ...slice, from: millis(from), to: millis(to) }, [], ended);
       return;
     }
     throw new Failure(
@@ -172,7 +159,7 @@ export async function readSlice(
       throw error;
     }
   };
-  const kept = await horizon(house, state, session, settings, layout);
+  const kept = await horizon(poll);
   const { stored, since, until } = boundsOf(house, state, settings);
   // What was lost meanwhile need not be asked for.
   const from = Math.max(
@@ -199,7 +186,7 @@ export async function readSlice(
     rows = [...rows, ...(await read(high + periodMs, next))];
     high = next;
   }
-  await settle(house, state, session, settings, layout, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
+  await settle(poll, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
 }
 
 /**
@@ -279,9 +266,7 @@ export function changeOfMeter(
 
 /** The first interval after a change of the period begins at the last row of the old one. */
 function withBoundary(
-  house: RunnerSettings,
-  state: MeterState,
-  settings: PolledProfile,
+  { house, state, settings }: SeriesPoll,
   slice: PlannedSlice,
   rows: readonly LoadProfileRow[],
 ): readonly LoadProfileRow[] {
@@ -300,16 +285,13 @@ function withBoundary(
 }
 
 /** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
-export async function settle(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  settings: PolledProfile,
-  layout: ProfileLayout,
+async function settle(
+  poll: SeriesPoll,
   slice: PlannedSlice,
   rows: readonly LoadProfileRow[],
   oldestKept: Millis | undefined,
 ): Promise<void> {
+  const { house, state, settings, layout } = poll;
   const { clock, store, log } = house;
   const { origin, powerLimitW } = state.polled;
   const { periodMs } = settings;
@@ -335,13 +317,7 @@ export async function settle(
     origin,
     series: obis(settings.profile),
     // What the new meter recorded before it hung here is of another point.
-    rows: withBoundary(
-      house,
-      state,
-      settings,
-      slice,
-      swap ? rows.filter(({ end }) => end === null || end > swap.swap.at) : rows,
-    ),
+    rows: withBoundary(poll, slice, swap ? rows.filter(({ end }) => end === null || end > swap.swap.at) : rows),
     from: slice.from,
     to: slice.to,
     periodMs,
@@ -359,7 +335,7 @@ export async function settle(
     ...(swap && { swap: swap.swap }),
   });
   // The line may fail here: what is to be said is taken only when nothing stands between it and the store.
-  const reading = await dailyReading(house, state, session, layout, readAt);
+  const reading = await dailyReading(poll, readAt);
   const said = state.saying.splice(0);
   const { logs } = state;
   state.logs = undefined;
@@ -411,23 +387,14 @@ export async function settle(
 }
 
 /** Registers and clock, once a day: what the display shows, beside the series. */
-export async function dailyReading(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  layout: ProfileLayout,
-  readAt: Millis,
-): Promise<Fact | undefined> {
-  const { clock } = house;
-  if (state.readingAt !== undefined && clock.now() - state.readingAt < readingEveryMs) return undefined;
-  return readingNow(house, state, session, layout, readAt);
+async function dailyReading(poll: SeriesPoll, readAt: Millis): Promise<Fact | undefined> {
+  const { readingAt } = poll.state;
+  if (readingAt !== undefined && poll.house.clock.now() - readingAt < readingEveryMs) return undefined;
+  return readingNow(poll, readAt);
 }
 
 export async function readingNow(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  layout: ProfileLayout,
+  { house, state, session, layout }: Omit<SeriesPoll, 'settings'>,
   readAt: Millis,
 ): Promise<ReadingFact> {
   const registers = await readRegisters(session, layout);

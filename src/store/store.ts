@@ -444,19 +444,17 @@ export class Store {
   /** What is held back of meters that answered where others are configured, oldest first. */
   async quarantined(): Promise<Quarantined[]> {
     const database = await this.opened();
-    const held: Quarantined[] = [];
-    for (let after = 'k/'; ; ) {
-      const pairs = await this.guarded(() => database.range(after, 'k/~', scanStep));
-      for (const [key, value] of pairs) {
-        const record = decodeRecord(key, value);
-        const [, meter = '', serial = ''] = key.split('/');
-        // A damaged one was of no point, and the meter has it still.
-        if (record) held.push({ key, meter, serial, fact: record.body as Fact });
-      }
-      const last = pairs.at(-1);
-      if (!last) return held;
-      after = `${last[0]}\u0000`;
-    }
+    return this.guarded(async () => {
+      const held: Quarantined[] = [];
+      for await (const pairs of walk(database, 'k/', 'k/~'))
+        for (const [key, value] of pairs) {
+          const record = decodeRecord(key, value);
+          const [, meter = '', serial = ''] = key.split('/');
+          // A damaged one was of no point, and the meter has it still.
+          if (record) held.push({ key, meter, serial, fact: record.body as Fact });
+        }
+      return held;
+    });
   }
 
   /**
