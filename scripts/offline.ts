@@ -28,6 +28,6 @@ const result = await offline({
 await broker.remove();
 for (const problem of result.problems.slice(0, 10)) process.stdout.write(`${problem}\n`);
 process.stdout.write(
-  `offline: ${days} days x ${buses * metersPerBus} quarter-hour meters without broker, ${result.intervals} intervals in ${result.messages} messages delivered in ${result.seconds.toFixed(0)} s, ${result.rate.toFixed(0)} a second under a limit of ${rateLimit}, ${result.sentAgain} sent again, ${result.problems.length} problems\n`,
+  `offline: ${days} days x ${buses * metersPerBus} quarter-hour meters without broker, ${result.intervals} intervals in ${result.messages} messages, ${(result.octets / 2 ** 20).toFixed(0)} MiB on disk, opened in ${result.openSeconds.toFixed(1)} s; delivered in ${result.seconds.toFixed(0)} s, ${result.rate.toFixed(0)} a second under a limit of ${rateLimit}, ${result.sentAgain} sent again, ${result.problems.length} problems\n`,
 );
 process.exit(result.problems.length > 0 ? 1 : 0);

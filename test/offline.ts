@@ -2,7 +2,7 @@
  * R21: the broker is away for so many days while quarter-hour meters are read; then everything is delivered, within the
  * rate limit, through a real mosquitto. The waiting is in virtual time, the delivery from a real LevelDB in real time.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dayMs } from '../src/base/time.ts';
@@ -10,7 +10,7 @@ import { subscribe } from '../src/central/subscriber.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { openLevel } from '../src/main/level-database.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
-import { Store } from '../src/store/store.ts';
+import { defaultPackSize, Store } from '../src/store/store.ts';
 import { sleep } from './broker.ts';
 import { forwarderOf } from './forwarder.ts';
 import { virtualHouse } from './virtual-house.ts';
@@ -28,6 +28,9 @@ export interface OfflineResult {
   readonly intervals: number;
   readonly messages: number;
   readonly sentAgain: number;
+  /** The store with all that waits: octets on disk, and how long it takes to open. */
+  readonly octets: number;
+  readonly openSeconds: number;
   readonly seconds: number;
   /** Messages a second, from the first to the last. */
   readonly rate: number;
@@ -40,7 +43,7 @@ export async function offline(settings: OfflineSettings): Promise<OfflineResult>
   const problems: string[] = [];
   const it = await virtualHouse(
     { seed: 1, meters: { count: metersPerBus, period_s: 900, depth_days: days + 10, history_days: 3 } },
-    { buses, days: 1 },
+    { buses, days: 1, packSize: defaultPackSize },
   );
   for (let day = 1; day <= days; day++) {
     await it.run(dayMs);
@@ -64,8 +67,12 @@ export async function offline(settings: OfflineSettings): Promise<OfflineResult>
     it.database.replace(new Map());
     pairs.length = 0;
 
+    const beforeOpening = performance.now();
     const folder = await stateFolder(directory, Date.now());
     const store = await Store.open({ ...folder.store, clock: systemClock });
+    const openSeconds = (performance.now() - beforeOpening) / 1000;
+    const files = readdirSync(join(directory, 'store'));
+    const octets = files.reduce((sum, name) => sum + statSync(join(directory, 'store', name)).size, 0);
     const { pending, damage } = await store.status();
     if (damage.missing + damage.quarantined > 0) problems.push('the store is damaged');
     progress(`${pending} messages wait`);
@@ -109,6 +116,8 @@ export async function offline(settings: OfflineSettings): Promise<OfflineResult>
       intervals,
       messages,
       sentAgain: forwarder.outbox.resendCount,
+      octets,
+      openSeconds,
       seconds,
       rate: messages / seconds,
       problems,

@@ -12,6 +12,7 @@ import type { World } from '../src/compose.ts';
 import { openBroker } from '../src/forward/mqtt-client.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
 import { type RealBroker, sleep } from './broker.ts';
+import { defaultPackSize } from '../src/store/store.ts';
 import type { HeadEndReport } from './head-end.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 import { virtualHouse } from './virtual-house.ts';
@@ -161,7 +162,7 @@ export async function soak({
         })),
       ],
     },
-    { buses, days: 1, real: { store: folder.store, counters, openBroker: open } },
+    { buses, days: 1, packSize: defaultPackSize, real: { store: folder.store, counters, openBroker: open } },
   );
   const { clock } = it;
   const begin = clock.now();

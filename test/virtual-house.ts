@@ -78,6 +78,8 @@ export async function virtualHouse(
     configured?: number;
     /** So many buses, each with the meters of the scenario under serials of its own. */
     buses?: number;
+    /** Of the store; few, so that packs come and go in a short test. */
+    packSize?: number;
     /** A real disk and a real broker; time stands still while they work. */
     real?: {
       readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
@@ -177,7 +179,7 @@ export async function virtualHouse(
       open: () => Promise.resolve(database),
       clock,
       newEpoch: it.newEpoch,
-      packSize: 8,
+      packSize: options.packSize ?? 8,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),
     }));

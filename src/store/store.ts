@@ -159,7 +159,7 @@ const isCorruption = (error: unknown): boolean =>
   /corrupt|Invalid argument|No such file|truncated|bad block|not an sstable/i.test(messageOf(error));
 const scanStep = 500;
 const releaseStep = 100;
-const defaultPackSize = 128;
+export const defaultPackSize = 128;
 /** Marks and operations that are written at once while damage is mended. */
 const mendStep = 10_000;
 const reopenPauseMs = 2000;
