@@ -857,7 +857,7 @@ describe('R33: the meter of a point is replaced', () => {
       ],
     );
     const gaps = factsOf(it, 'gap').filter(({ start }) => start >= '2026-11-24T12:00:00Z');
-    expect(new Set(gaps.map(({ cause }) => cause))).toEqual(new Set(['MISSING']));
+    expect(new Set(gaps.map(({ cause }) => cause))).toEqual(new Set(['LOST']));
     // What it logged before it hung there is of no point.
     const events = factsOf(it, 'event').filter(({ source, serial }) => source === 'meter' && serial === '60120002');
     expect(events.map(({ name, at: stamp }) => [name, stamp])).toEqual([['power up', '2026-11-24T14:52:00Z']]);

@@ -210,7 +210,7 @@ export function accountFor(slice: Slice): Accounted {
     }
     return proven;
   }
-  /** Lost as far as the buffer no longer reaches, else missing or dark. */
+  /** Lost as far as the buffer no longer reaches; else dark, or lost with the meter that hung there before, or missing. */
   function absent(
     start: Millis,
     end: Millis,
@@ -232,21 +232,19 @@ export function accountFor(slice: Slice): Accounted {
       sayGap(rest, end, cause, edges, second);
       return true;
     }
-    // Intervals that lie wholly in a logged outage are proven zero; what is left of the gap is missing.
-    const isDark = (at: number) => (slice.dark ?? []).some(([from, until]) => from <= at && until >= at + periodMs);
+    // Intervals that lie wholly in a logged outage are proven zero.
+    const { dark = [], swap } = slice;
+    const causeAt = (at: number): GapCause => {
+      if (dark.some(([from, until]) => from <= at && until >= at + periodMs)) return 'OUTAGE';
+      return swap && at + periodMs <= swap.at ? 'LOST' : cause;
+    };
     let allDark = rest === start;
     for (let at: number = rest; at < end; ) {
-      const dark = isDark(at);
+      const own = causeAt(at);
       let until = at + periodMs;
-      while (until < end && isDark(until) === dark) until += periodMs;
-      if (!dark) allDark = false;
-      sayGap(
-        at as Millis,
-        until as Millis,
-        dark ? 'OUTAGE' : cause,
-        at === rest ? edges : undefined,
-        until === end ? second : undefined,
-      );
+      while (until < end && causeAt(until) === own) until += periodMs;
+      if (own !== 'OUTAGE') allDark = false;
+      sayGap(at as Millis, until as Millis, own, at === rest ? edges : undefined, until === end ? second : undefined);
       at = until;
     }
     return allDark;

@@ -9,7 +9,7 @@ export const qualities = [
   'REGISTER_BACKWARD',
 ] as const;
 export type Quality = (typeof qualities)[number];
-/** LOST: the meter's buffer no longer held the row when it was asked for. */
+/** LOST: the meter's buffer no longer held the row when it was asked for, or the meter that had it is gone. */
 export const gapCauses = ['MISSING', 'OUTAGE', 'LOST', 'STORE_DAMAGED'] as const;
 /** Why something is said again: the row came late, it changed, or an edge of a gap became known. */
 export const reasons = ['LATE', 'CHANGED', 'EDGE_KNOWN'] as const;

@@ -173,7 +173,11 @@ export async function readSlice(
   const end = newestEnd(clock.wall(), periodMs, house.plan.offsetMs, until);
   const holes = missing(stored?.coverage ?? [], since, end);
   const [holeFrom, holeTo] = holes.find(([start, stop]) => start < slice.to && stop > from) ?? [from, slice.to];
-  const [lowest, highest] = adjoining(stored?.exceptions ?? [], Math.min(holeFrom, from), Math.max(holeTo, slice.to));
+  const [begin, finish] = [Math.min(holeFrom, from), Math.max(holeTo, slice.to)];
+  const [runFrom, highest] = adjoining(stored?.exceptions ?? [], begin, finish);
+  // Of what a meter before this one had, nothing more comes to be known.
+  const hungFrom = state.polled.swap?.at ?? stored?.swap?.at ?? runFrom;
+  const lowest = Math.min(begin, Math.max(runFrom, Math.floor(hungFrom / periodMs) * periodMs));
   const has = (stamp: number) => rows.some((row) => row.end === stamp);
   let [low, high] = [from, slice.to as number];
   for (let step = dayMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {

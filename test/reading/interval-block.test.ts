@@ -47,6 +47,20 @@ test('R01: energy is the advance of the register, both are delivered, their sum 
   });
 });
 
+test('incident: after the store was lost, rows that a meter taken down had were told as missing, as if it had had none', () => {
+  const swap = { at: at(2) + 900_000, from: 'old', final: {}, first: {}, before: undefined };
+  const dark = [[at(0), at(1)]] as const;
+  const { gaps, blocks } = accountFor({ ...sliceOf([row(4, 500)]), swap, dark });
+  expect(gaps.map(({ start, end, cause }) => [start.slice(11, 16), end.slice(11, 16), cause])).toEqual([
+    // Its log was read while it hung there.
+    ['00:00', '01:00', 'OUTAGE'],
+    ['01:00', '02:00', 'LOST'],
+    // In this one the meters were changed, and the new one captured nothing.
+    ['02:00', '03:00', 'MISSING'],
+  ]);
+  expect(blocks).toMatchObject([{ start: '2026-11-23T03:00:00Z', count: 1 }]);
+});
+
 test('without the boundary row the first interval has its register and no energy', () => {
   expect(account([row(1, 1100), row(2, 1200), row(3, 1300), row(4, 1400)]).blocks[0]?.channels[0]?.energy).toEqual([
     null,
