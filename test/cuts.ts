@@ -39,6 +39,8 @@ const meterCount = 6;
 /** Of the daemon, from its start to the cut: some before it has opened its store, most while it reads and sends. */
 const shortestMs = 150;
 const longestMs = { power: 1400, kill: 800 };
+/** So long a history of its meters for each cut: it takes longer than that to read. */
+const daysPerCut = { power: 4, kill: 1.5 };
 const finishLimitMs = 120_000;
 
 /** Why cuts of this kind cannot be made here; undefined where they can. */
@@ -193,7 +195,7 @@ export async function life({
   const problems: string[] = [];
   const start = millis(Date.now());
   // So much that most cuts come while there is something to read.
-  const days = paced ? 4 : Math.max(16, Math.ceil(1.5 * cuts));
+  const days = paced ? 4 : Math.max(16, Math.ceil(daysPerCut[kind] * cuts));
   const since = Math.floor(start / dayMs) * dayMs - days * dayMs;
   const simulated = buildBus(
     parseScenario({
