@@ -2,6 +2,8 @@
 import koffi from 'koffi';
 
 export interface ServiceNotifier {
+  /** The start goes on: systemd gives it so much time more. */
+  starting(extensionMs: number): void;
   ready(): void;
   status(text: string): void;
   watchdog(): void;
@@ -33,6 +35,7 @@ export async function openNotifier(): Promise<ServiceNotifier> {
   const microseconds = Number(process.env['WATCHDOG_USEC'] ?? 0);
   const ours = process.env['WATCHDOG_PID'] === undefined || Number(process.env['WATCHDOG_PID']) === process.pid;
   return {
+    starting: (extensionMs) => send(`EXTEND_TIMEOUT_USEC=${extensionMs * 1000}\nSTATUS=opening the store`),
     ready: () => send('READY=1'),
     status: (text) => send(`STATUS=${text.replace(/\n/g, ' ')}`),
     watchdog: () => send('WATCHDOG=1'),

@@ -26,6 +26,7 @@ export const version: string = (
 /** SIGTERM to exit, at most; the house drains in less. */
 const stopLimitMs = 4700;
 const settledAfterMs = 24 * 3_600_000;
+const startExtensionMs = 5 * 60_000;
 
 function secret(reference: string): Uint8Array {
   if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));
@@ -56,6 +57,9 @@ export async function run(configPath: string): Promise<number> {
     log.warn({}, 'UV_THREADPOOL_SIZE is below 16: a slow serial port can hold up the store; set it before starting');
   }
   const notifier = await openNotifier();
+  // Damage of a store with a year in it takes minutes to mend; a start that is killed meanwhile begins with that again.
+  notifier.starting(startExtensionMs);
+  const starting = setInterval(() => notifier.starting(startExtensionMs), startExtensionMs / 10).unref();
   const folder = await stateFolder(config.gateway.state_directory, Date.now());
   const store = await Store.open({ ...folder.store, clock: systemClock });
   log.info(
@@ -107,6 +111,7 @@ export async function run(configPath: string): Promise<number> {
     { ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version },
     'gateway runs',
   );
+  clearInterval(starting);
   notifier.ready();
 
   const tick = async () => {

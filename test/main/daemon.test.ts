@@ -299,6 +299,8 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     const systemd = notifySocket(path);
     const child = it.start({ NOTIFY_SOCKET: path, WATCHDOG_USEC: '2000000' });
     await until(() => systemd.poll().includes('READY=1'), `READY ${it.log()}`);
+    // Before the first thing that may take long.
+    expect(systemd.seen[0]).toBe('EXTEND_TIMEOUT_USEC=300000000\nSTATUS=opening the store');
     await until(() => systemd.poll().includes('WATCHDOG=1'), 'WATCHDOG');
     await until(() => it.complete(), 'all delivered');
     await until(() => systemd.poll().some((state) => state.startsWith('STATUS=2 of 2 meters reachable')), 'STATUS');
