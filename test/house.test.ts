@@ -859,8 +859,21 @@ describe('R33: the meter of a point is replaced', () => {
     const gaps = factsOf(it, 'gap').filter(({ start }) => start >= '2026-11-24T12:00:00Z');
     expect(new Set(gaps.map(({ cause }) => cause))).toEqual(new Set(['LOST']));
     // What it logged before it hung there is of no point.
-    const events = factsOf(it, 'event').filter(({ source, serial }) => source === 'meter' && serial === '60120002');
-    expect(events.map(({ name, at: stamp }) => [name, stamp])).toEqual([['power up', '2026-11-24T14:52:00Z']]);
+    const events = () =>
+      factsOf(it, 'event').filter(({ source, serial }) => source === 'meter' && serial === '60120002');
+    expect(events().map(({ name, at: stamp }) => [name, stamp])).toEqual([['power up', '2026-11-24T14:52:00Z']]);
+
+    // Incident: the record of its logs was damaged, and the same came of it again.
+    await it.clock.complete(it.house.stop());
+    const before = factsOf(it, 'gap').length;
+    expect(it.database.data.delete('e/m60120001')).toBe(true);
+    await it.restart();
+    it.broker.connect();
+    await it.run(2 * 60 * minute);
+    const again = factsOf(it, 'gap').slice(before);
+    expect(again.length).toBeGreaterThan(0);
+    expect(again.filter(({ cause }) => cause === 'OUTAGE')).toEqual([]);
+    expect(new Set(events().map(({ at: stamp }) => stamp))).toEqual(new Set(['2026-11-24T14:52:00Z']));
   });
   test('with both registers the split interval is the sum of both parts, flagged', async () => {
     const { it, old, fresh, value } = await swapped((before, after) => {

@@ -505,7 +505,11 @@ export class PortRunner {
     const series = profiles.map(({ key }) => store.seriesState(origin.meter, key));
     const before = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? swap?.from;
     const serial = before ?? origin.serial;
-    if (serial === origin.serial) return { ...known, serial };
+    if (serial === origin.serial) {
+      // Where nothing is known of its logs any more, the series or the configuration knows since when it hangs here.
+      const change = known.serial === undefined ? (series.find((one) => one?.swap)?.swap ?? swap) : undefined;
+      return { ...known, serial, ...(change && { hungSince: change.at }) };
+    }
     const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
     const hungSince = swap?.from === serial ? swap.at : newest || clock.wall();
     return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, hungSince };
