@@ -1,8 +1,8 @@
 /** R29 to R31: when a meter's clock is set. */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import { kernelTime } from '../../src/main/kernel-time.ts';
 import { clockAlarm, decideClock, nearDaylightSavingChange } from '../../src/schedule/clock-policy.ts';
@@ -75,6 +75,7 @@ test('R31: above 30 s it is told, above 60 s it is an alarm', () => {
 
 describe('the gateway’s own clock', () => {
   const folder = mkdtempSync(join(tmpdir(), 'kernel-time-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const day = 24 * hour;
   test('known while the kernel says so; a boot in 1970 or before the floor is not', () => {
     let now = Date.UTC(2026, 10, 24);
