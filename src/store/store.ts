@@ -221,7 +221,7 @@ export class Store {
     for (;;) {
       store.database = await settings.open(broken);
       try {
-        await store.load(settings.damageFound?.() ?? []);
+        await store.begin();
         return store;
       } catch (error) {
         await store.database.close().catch(() => {});
@@ -540,8 +540,10 @@ export class Store {
       for (const [key, value] of pairs) {
         const record = decodeOutbox(key, value);
         if (!record) {
-          // Mended, and delivered as void.
-          await this.exclusive(async () => {
+          // Mended, and delivered as void; others may have come upon the same.
+          await this.exclusive(async (open) => {
+            const still = await open.get(key);
+            if (!still || decodeOutbox(key, still)) return;
             this.marksVersion++;
             await this.load([]);
           });
@@ -671,7 +673,7 @@ export class Store {
     this.reopenAt = later(this.settings.clock.now(), reopenPauseMs);
     try {
       this.database = await this.settings.open(this.broken);
-      await this.load(this.settings.damageFound?.() ?? []);
+      await this.begin();
       this.broken = undefined;
       return this.database;
     } catch (error) {
@@ -682,6 +684,13 @@ export class Store {
       await database?.close().catch(() => {});
       throw error instanceof Failure ? error : new Failure('store-failed', `store: ${this.failure}`);
     }
+  }
+
+  /** The database was opened. */
+  private async begin(): Promise<void> {
+    const found = this.settings.damageFound?.() ?? [];
+    this.damage = { quarantined: 0, missing: 0, log: found };
+    await this.load(found);
   }
 
   /**
@@ -734,7 +743,6 @@ export class Store {
     this.lowest = lowest ?? nextSequence;
     if (sequences.some((sequence) => sequence <= acknowledged && !kept.includes(sequence)))
       await this.removeAcknowledged(database);
-    this.damage = { quarantined: 0, missing: 0, log: found };
     const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
     if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
     const unfinished = known?.mending === true;

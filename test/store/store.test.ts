@@ -165,6 +165,19 @@ describe('the store on a twin', () => {
     expect((await store.status()).pending).toBe(3);
   });
 
+  test('incident: two who read the same damaged entry at once, and the second one forgot what the first had found', async () => {
+    const database = new MemoryDatabase();
+    const store = await openTwin(database, () => []);
+    await store.commit(commit(1, 3));
+    const key = 'o/0/000000000002';
+    const damaged = Uint8Array.from(database.data.get(key) as Uint8Array);
+    damaged[20] = (damaged[20] as number) ^ 1;
+    database.data.set(key, damaged);
+    await Promise.all([store.outbox(0, 0, 10), store.outbox(0, 0, 10)]);
+    expect(store.epoch).toBe(8);
+    expect((await store.status()).damage).toEqual({ quarantined: 1, missing: 1, log: [] });
+  });
+
   test('a vanished entry (a block that LevelDB dropped) is found by its missing number', async () => {
     const database = new MemoryDatabase();
     const store = await openTwin(database);
