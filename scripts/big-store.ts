@@ -3,12 +3,12 @@
  * commits, then runs the daemon on it (no line, no broker) and asks it for gaps and status. Prints times and memory.
  */
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dayMs, iso, millis } from '../src/base/time.ts';
-import { stateFolder } from '../src/main/state-folder.ts';
+import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { hashOf, type Exception } from '../src/reading/ledger.ts';
 import { hashed } from '../src/simulator/random.ts';
@@ -136,10 +136,7 @@ const rss = (JSON.parse(status.out) as { rssBytes: number }).rssBytes;
 const ended = new Promise((resolve) => daemon.once('exit', resolve));
 daemon.kill('SIGTERM');
 await ended;
-const octets = readdirSync(join(state, 'store')).reduce(
-  (sum, name) => sum + statSync(join(state, 'store', name)).size,
-  0,
-);
+const octets = octetsOf(join(state, 'store'));
 const lines = gaps.out.trim().split('\n').length;
 rmSync(directory, { recursive: true, force: true });
 process.stdout.write(

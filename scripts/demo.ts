@@ -3,16 +3,7 @@
  * process, and a central system that acknowledges. Compares what was delivered with the oracle.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +12,7 @@ import { newIngest, valueKey } from '../src/central/ingest.ts';
 import { subscribe } from '../src/central/subscriber.ts';
 import { dayMs, hourMs, millis } from '../src/base/time.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
+import { octetsOf } from '../src/main/state-folder.ts';
 import { buildBus, parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
@@ -364,8 +356,7 @@ if (forS === undefined) {
   });
   // Octets that the daemon caused to be written (Linux counts them per process), log included; and what lies on disk.
   const written = /write_bytes: (\d+)/.exec(readFileSync(`/proc/${daemon.pid}/io`, 'utf8'))?.[1] ?? '0';
-  const storeFolder = join(stateDirectory, 'state/store');
-  const onDisk = readdirSync(storeFolder).reduce((sum, name) => sum + statSync(join(storeFolder, name)).size, 0);
+  const onDisk = octetsOf(join(stateDirectory, 'state/store'));
   const { counters } = ingest;
   const good =
     result.delivered === result.expected &&

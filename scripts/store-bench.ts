@@ -7,33 +7,23 @@
  *   size    octets on disk for each interval value, ledger included
  */
 import { execFileSync, fork } from 'node:child_process';
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { connectAsync } from 'mqtt';
 import { iso, millis } from '../src/base/time.ts';
 import { messageOfFact, topics } from '../src/forward/payload.ts';
 import { systemClock } from '../src/line/system-clock.ts';
-import { stateFolder } from '../src/main/state-folder.ts';
+import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
 import type { ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Commit, Store } from '../src/store/store.ts';
 import { realBroker } from '../test/broker.ts';
 import { cannotCut, ext4Disk } from '../test/cuts.ts';
 import { forwarderOf } from '../test/forwarder.ts';
+import { options } from './options.ts';
 
-const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
+const given = options('store-bench', {}, { flags: ['json'], texts: ['only'] });
 const hour = 3_600_000;
 const begin = Date.UTC(2026, 9, 1);
 const window = 16;
@@ -225,12 +215,12 @@ async function sizePerValue(rows: number, meters: number, days: number): Promise
   await store.compact();
   await store.close();
   const folder = join(directory, 'store');
-  const octets = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  const octets = octetsOf(folder);
   rmSync(directory, { recursive: true, force: true });
   return octets / (meters * days * 24 * 2);
 }
 
-const wanted = (what: string) => values.only === undefined || values.only === what;
+const wanted = (what: string) => given.only === undefined || given.only === what;
 /** The middle one. */
 const median = (all: readonly number[]) => all.toSorted((one, other) => one - other)[all.length >> 1] ?? Number.NaN;
 // By default mosquitto drops for a subscriber who is a thousand messages behind: bare mqtt.js never sends those again.
@@ -270,7 +260,7 @@ const result = {
   disk,
   size,
 };
-if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+if (given.json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else {
   const { drain } = result;
   if (wanted('drain'))

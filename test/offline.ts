@@ -2,14 +2,14 @@
  * R21: the broker is away for so many days while quarter-hour meters are read; then everything is delivered, within the
  * rate limit, through a real mosquitto. The waiting is in virtual time, the delivery from a real LevelDB in real time.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dayMs } from '../src/base/time.ts';
 import { subscribe } from '../src/central/subscriber.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { openLevel } from '../src/main/level-database.ts';
-import { stateFolder } from '../src/main/state-folder.ts';
+import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
 import { defaultPackSize, Store } from '../src/store/store.ts';
 import { sleep } from './broker.ts';
 import { forwarderOf } from './forwarder.ts';
@@ -71,8 +71,7 @@ export async function offline(settings: OfflineSettings): Promise<OfflineResult>
     const folder = await stateFolder(directory, Date.now());
     const store = await Store.open({ ...folder.store, clock: systemClock });
     const openSeconds = (performance.now() - beforeOpening) / 1000;
-    const files = readdirSync(join(directory, 'store'));
-    const octets = files.reduce((sum, name) => sum + statSync(join(directory, 'store', name)).size, 0);
+    const octets = octetsOf(join(directory, 'store'));
     const { pending, damage } = await store.status();
     if (damage.missing + damage.quarantined > 0) problems.push('the store is damaged');
     progress(`${pending} messages wait`);

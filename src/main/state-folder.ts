@@ -52,6 +52,10 @@ export interface StateFolder {
   /** For Counters.open. */
   readonly counters: CountersSettings;
 }
+/** Of all files of a database. */
+export const octetsOf = (folder: string): number =>
+  readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+
 const damagedMost = 2;
 const ballastName = 'ballast';
 const ballastBytes = 6 * 2 ** 20;
@@ -294,7 +298,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
     relieve: () => {
       const [oldest] = ['store', 'counters'].flatMap((name) => damagedCopies(directory, name));
       if (oldest === undefined) return [];
-      const bytes = readdirSync(oldest).reduce((sum, name) => sum + statSync(join(oldest, name)).size, 0);
+      const bytes = octetsOf(oldest);
       rmSync(oldest, { recursive: true, force: true });
       return [{ what: basename(oldest), bytes }];
     },
