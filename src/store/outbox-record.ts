@@ -5,6 +5,7 @@
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Fact } from '../reading/facts.ts';
+import type { Operation } from './database.ts';
 import { sealed, unsealed } from './record.ts';
 
 export type EntryClass = 0 | 1;
@@ -42,11 +43,13 @@ const packMark = 0;
 const packOctets = 256 * 1024;
 
 /** Two lines, for the second is sent without being read. */
-export const encodeEntry = (key: string, { sequence, head, text }: Entry): Buffer =>
-  sealed(key, sequence, Buffer.from(`${JSON.stringify(head)}\n${text}`));
+export function putEntry(entryClass: EntryClass, { sequence, head, text }: Entry): Operation {
+  const key = outboxKey(entryClass, sequence);
+  return { type: 'put', key, value: sealed(key, sequence, Buffer.from(`${JSON.stringify(head)}\n${text}`)) };
+}
 
-/** As few packs as their size allows, each with its key. */
-export function encodePacks(entryClass: EntryClass, entries: readonly Entry[]): { key: string; value: Buffer }[] {
+/** As few packs as their size allows. */
+export function putPacks(entryClass: EntryClass, entries: readonly Entry[]): Operation[] {
   const packs: { last: number; text: string }[] = [];
   for (const { sequence, head, text } of entries) {
     const lines = `${sequence}\n${JSON.stringify(head)}\n${text}\n`;
@@ -58,7 +61,7 @@ export function encodePacks(entryClass: EntryClass, entries: readonly Entry[]): 
   }
   return packs.map(({ last, text }) => {
     const key = outboxKey(entryClass, last);
-    return { key, value: sealed(key, last, Buffer.concat([Buffer.of(packMark), deflateRawSync(text)])) };
+    return { type: 'put', key, value: sealed(key, last, Buffer.concat([Buffer.of(packMark), deflateRawSync(text)])) };
   });
 }
 

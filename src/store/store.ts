@@ -19,12 +19,12 @@ import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from 
 import type { Database, Operation } from './database.ts';
 import {
   decodeOutbox,
-  encodeEntry,
-  encodePacks,
   type Entry,
   type EntryClass,
   outboxEnd,
   outboxKey,
+  putEntry,
+  putPacks,
 } from './outbox-record.ts';
 import { decodeRecord, encodeRecord, sealed, unsealed } from './record.ts';
 
@@ -165,15 +165,11 @@ const mendStep = 10_000;
 const reopenPauseMs = 2000;
 
 /** Of a number whose entry is lost, or says what is not so any more. */
-const placeholder: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
+const voided: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
 function entryOf(sequence: number, storedAt: number, fact: Fact, profile?: string): Entry {
   const meter = 'meter' in fact ? fact.meter : '_';
   const head = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
   return { sequence, head, text: JSON.stringify(fact) };
-}
-function putEntry(entryClass: EntryClass, entry: Entry): Operation {
-  const key = outboxKey(entryClass, entry.sequence);
-  return { type: 'put', key, value: encodeEntry(key, entry) };
 }
 
 /** All pairs from one key to another, a part at a time. */
@@ -361,6 +357,19 @@ export class Store {
     }
     return operations;
   }
+  /** Of several series. */
+  private async pagesOf(
+    database: Database,
+    said: readonly Pick<Released, 'meter' | 'profile' | 'marks'>[],
+  ): Promise<Operation[]> {
+    const operations: Operation[] = [];
+    for (const [meter, ofMeter] of Map.groupBy(said, (one) => one.meter))
+      for (const [profile, ofSeries] of Map.groupBy(ofMeter, (one) => one.profile)) {
+        const marks = ofSeries.flatMap((one) => one.marks);
+        operations.push(...(await this.pages(database, meter, profile, marks)));
+      }
+    return operations;
+  }
   private async page(database: Database, key: string, day: number): Promise<Mark[]> {
     const raw = await database.get(key);
     if (!raw) return [];
@@ -476,15 +485,7 @@ export class Store {
           ...part.map(({ key }): Operation => ({ type: 'del', key })),
           this.put(metaKey, meta.nextSequence, meta),
         ];
-        for (const [profile, marks] of Map.groupBy(changed, ({ profile: one }) => one))
-          operations.push(
-            ...(await this.pages(
-              database,
-              (marks[0] as Released).meter,
-              profile,
-              marks.flatMap((one) => one.marks),
-            )),
-          );
+        operations.push(...(await this.pagesOf(database, changed)));
         const stale = this.stale(changed.flatMap(({ marks }) => marks));
         if (stale) operations.push(this.put('e/_', meta.nextSequence, stale));
         await database.batch(operations, { sync: true });
@@ -519,10 +520,7 @@ export class Store {
         // Damage is found where the outbox is read.
         if (records.length < 2 || records.some((record) => !record || record.packed)) continue;
         const entries = records.flatMap((record) => record?.entries ?? []);
-        operations.push(
-          ...pairs.map(([key]): Operation => ({ type: 'del', key })),
-          ...encodePacks(entryClass, entries).map((pack): Operation => ({ type: 'put', ...pack })),
-        );
+        operations.push(...pairs.map(([key]): Operation => ({ type: 'del', key })), ...putPacks(entryClass, entries));
       }
     return { operations, to };
   }
@@ -810,7 +808,7 @@ export class Store {
       { type: 'put', key: `q/${key}`, value },
       { type: 'del', key },
     ]);
-    for (const sequence of absent) operations.push(putEntry(1, entryOf(sequence, storedAt, placeholder)));
+    for (const sequence of absent) operations.push(putEntry(1, entryOf(sequence, storedAt, voided)));
     this.lowest = absent.reduce((low, sequence) => Math.min(low, sequence), this.lowest);
     for (let at = 0; at < operations.length; at += scanStep)
       await database.batch(operations.slice(at, at + scanStep), { sync: true });
@@ -864,15 +862,12 @@ export class Store {
     /** The last number of each class that has a record of its own. */
     const alone: Record<EntryClass, number> = { 0: 0, 1: 0 };
     let operations: Operation[] = [];
-    let said: { meter: string; profile: string; mark: Mark }[] = [];
+    let said: { meter: string; profile: string; marks: Mark[] }[] = [];
+    let marked = 0;
     const flush = async () => {
-      for (const [profile, ofProfile] of Map.groupBy(said, (one) => one.profile))
-        for (const [meter, ofSeries] of Map.groupBy(ofProfile, (one) => one.meter)) {
-          const marks = ofSeries.map(({ mark }) => mark);
-          operations.push(...(await this.pages(database, meter, profile, marks)));
-        }
+      operations.push(...(await this.pagesOf(database, said)));
       if (operations.length > 0) await database.batch(operations, { sync: true });
-      [operations, said] = [[], []];
+      [operations, said, marked] = [[], [], 0];
     };
     for await (const pairs of walk(database, 'o/', 'o/~'))
       for (const [key, value] of pairs) {
@@ -882,29 +877,28 @@ export class Store {
         const entries = record.entries.filter(
           ({ sequence }) => sequence > acknowledged || (!packed && kept.includes(sequence)),
         );
-        // Read in the order of their keys: where a number got a place within a pack, the others of it get theirs back.
-        const dissolved = packed && (entries[0]?.sequence ?? 0) < alone[entryClass];
-        if (!packed) alone[entryClass] = entries.at(-1)?.sequence ?? 0;
-        let changed = dissolved;
-        const replaced = entries.map(({ sequence, head, text }): Entry => {
-          const fact = factOf({ text });
+        const replaced: Entry[] = [];
+        for (const entry of entries) {
+          const { sequence, head } = entry;
           const { profile, storedAt } = head;
+          const fact = factOf(entry);
           if (profile !== undefined && (fact.kind === 'profile' || fact.kind === 'gap')) {
             const { meter } = fact;
             const { periodMs = 3_600_000 } = this.series.get(seriesKey(meter, profile)) ?? {};
-            said.push(...marksOf(fact, periodMs).map((mark) => ({ meter, profile, mark })));
+            const marks = marksOf(fact, periodMs);
+            said.push({ meter, profile, marks });
+            marked += marks.length;
           }
-          if (fact.kind !== 'manifest') return { sequence, head, text };
-          changed = true;
-          days.push(Date.parse(`${fact.day}T00:00:00Z`));
-          return entryOf(sequence, storedAt, placeholder);
-        });
-        if (changed) {
-          if (packed && !dissolved)
-            operations.push(...encodePacks(entryClass, replaced).map((pack): Operation => ({ type: 'put', ...pack })));
-          else operations.push(...replaced.map((entry) => putEntry(entryClass, entry)));
+          if (fact.kind === 'manifest') days.push(Date.parse(`${fact.day}T00:00:00Z`));
+          replaced.push(fact.kind === 'manifest' ? entryOf(sequence, storedAt, voided) : entry);
         }
-        if (said.length + operations.length > mendStep) await flush();
+        // Read in the order of their keys: where a number got a place within a pack, the others of it get theirs back.
+        const dissolved = packed && (entries[0]?.sequence ?? 0) < alone[entryClass];
+        if (!packed) alone[entryClass] = entries.at(-1)?.sequence ?? 0;
+        const changed = replaced.some((entry, i) => entry !== entries[i]);
+        if (packed && changed && !dissolved) operations.push(...putPacks(entryClass, replaced));
+        else if (changed || dissolved) operations.push(...replaced.map((entry) => putEntry(entryClass, entry)));
+        if (marked + operations.length > mendStep) await flush();
       }
     await flush();
     return days;
