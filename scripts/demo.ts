@@ -16,7 +16,7 @@ import { octetsOf } from '../src/main/state-folder.ts';
 import { buildBus, parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
-import { askStatus } from '../src/status/local-server.ts';
+import { askStatus } from '../src/status/local-client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
 
 const root = new URL('..', import.meta.url).pathname;

@@ -133,6 +133,18 @@ export const errorTable = {
   'bad-argument': entry('local', 'operator', 2, 'See --help.'),
   'secret-missing': entry('local', 'operator', 2, 'Give the secret by METER_SECRET, --secret-file or at the prompt.'),
   'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
+  'no-gateway': entry(
+    'local',
+    'operator',
+    2,
+    'Is the service running? systemctl status meter-gateway. Another socket: --socket PATH, or --config FILE of that gateway.',
+  ),
+  'not-permitted': entry(
+    'local',
+    'operator',
+    2,
+    'Use sudo, or become a member of the group that status_group names (log in again afterwards).',
+  ),
   'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
   'store-damaged': entry(
     'local',

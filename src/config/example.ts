@@ -10,7 +10,8 @@ poll_offset_s = 60             # wait after the end of an interval before it is 
 back_fill_days = 40            # how far back a new series begins, where the meter has no 'since'
 check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "warn"
 # system_title = "4d47570000000042"              # of this gateway in ciphered associations; default: from its id
-# status_socket = "/run/meter-gateway/status.sock"   # default: status.sock in the state directory
+# status_socket = "/run/meter-gateway/status.sock"   # default: in /run under systemd, else in the state directory
+# status_group = "meter-operators"                       # members may use the socket; default: the service only
 
 set_clocks = true              # meters' clocks, within limits; false: only told
 set_large_deviations = false   # also by more than a minute

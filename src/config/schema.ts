@@ -152,6 +152,10 @@ export const configSchema = v.strictObject({
     check_point_ids: v.optional(v.picklist(['refuse', 'warn'], 'refuse or warn'), 'refuse'),
     system_title: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex'))),
     status_socket: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path'))),
+    /** The group whose members may use the status socket: a name of /etc/group, or a number. */
+    status_group: v.optional(
+      v.pipe(text, v.regex(/^([A-Za-z_][A-Za-z0-9_.-]*|\d+)$/, 'the name or number of a group')),
+    ),
   }),
   mqtt: v.strictObject({
     url: v.pipe(text, v.regex(/^(mqtts?|wss?):\/\/[^\s]+$/, 'mqtt://host:1883 or mqtts://host:8883')),

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `meter-gateway`: the command line. */
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { type AskOptions, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
 import { decodeInput } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
@@ -11,7 +11,7 @@ import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { loadConfig } from '../config/load.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askGaps, askQuarantine, askRead, askStatus } from '../status/local-server.ts';
+import { askGaps, askQuarantine, askRead, askStatus } from '../status/local-client.ts';
 import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
 import { run, version } from './run.ts';
 
@@ -180,21 +180,10 @@ program
     }),
   );
 
-/** Where the running gateway is asked. */
-interface AskOptions {
-  readonly socket: string;
-  readonly config?: string;
-  readonly json?: boolean;
-}
 const withSocket = (command: Command): Command =>
   command
-    .option('--socket <path>', 'status socket of the gateway', join('/var/lib/meter-gateway', 'status.sock'))
+    .option('--socket <path>', `status socket of the gateway; default: ${serviceSocket}`)
     .option('--config <file>', 'take the socket from this configuration');
-const socketOf = ({ socket, config: file }: AskOptions): string => {
-  if (file === undefined) return socket;
-  const { gateway } = loadConfig(file).config;
-  return gateway.status_socket ?? join(gateway.state_directory, 'status.sock');
-};
 
 withSocket(program.command('status').description('show what the running gateway does'))
   .option('--json', 'the whole snapshot as JSON')

@@ -105,8 +105,10 @@ export async function run(configPath: string): Promise<number> {
   };
 
   let house: House = compose(config, world);
-  const socket = (of: Config) => of.gateway.status_socket ?? join(of.gateway.state_directory, 'status.sock');
-  let closeStatus = await serveStatus(socket(config), () => house);
+  // Under systemd in /run, where the operators' group can reach it: nobody else enters the state directory.
+  const socket = (of: Config) =>
+    of.gateway.status_socket ?? join(process.env['RUNTIME_DIRECTORY'] ?? of.gateway.state_directory, 'status.sock');
+  let closeStatus = await serveStatus(socket(config), () => house, { group: config.gateway.status_group, log });
   log.info(
     { ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version },
     'gateway runs',
@@ -180,7 +182,10 @@ export async function run(configPath: string): Promise<number> {
         house = compose(next.config, world);
         watch(house);
         await closeStatus();
-        closeStatus = await serveStatus(socket(next.config), () => house);
+        closeStatus = await serveStatus(socket(next.config), () => house, {
+          group: next.config.gateway.status_group,
+          log,
+        });
         log.info({}, 'configuration reloaded');
       } catch (error) {
         log.error({ error: messageOf(error) }, 'configuration not reloaded; the old one stays in force');

@@ -1,0 +1,63 @@
+/** Asks the running gateway at its local door. */
+import { request } from 'node:http';
+import { type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
+import type { ReadingFact } from '../reading/facts.ts';
+import type { SeriesGap } from '../schedule/runner.ts';
+import type { HeldRows, Snapshot } from './snapshot.ts';
+
+/** Larger than the gaps of a year of a full bus. */
+const maxAnswerBytes = 64 << 20;
+
+export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, 'GET', '/status', 5000);
+export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, 'GET', '/gaps', 30_000);
+export const askQuarantine = (path: string): Promise<HeldRows[]> => ask<HeldRows[]>(path, 'GET', '/quarantine', 30_000);
+export const askRead = (path: string, meter: string): Promise<ReadingFact> =>
+  ask<ReadingFact>(path, 'POST', `/read?meter=${encodeURIComponent(meter)}`, 150_000);
+
+/** Why nobody answered, as the system says it, in the words of the one who asked. */
+function unreachable(path: string, error: NodeJS.ErrnoException): Failure {
+  if (error.code === 'EACCES' || error.code === 'EPERM')
+    return new Failure('not-permitted', `${path} may not be opened by this user (${error.code})`);
+  return new Failure('no-gateway', `no gateway answers at ${path} (${messageOf(error)})`);
+}
+
+function answerOf<T>(path: string, status: number | undefined, text: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Failure('no-gateway', `what answers at ${path} is no gateway, or one of another version`);
+  }
+  if (status === 200) return value as T;
+  const { code, message } = (value ?? {}) as { code?: unknown; message?: unknown };
+  const known = typeof code === 'string' && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : undefined;
+  const why = typeof message === 'string' ? message : `status ${status}`;
+  throw known ? new Failure(known, why) : new Error(why);
+}
+
+function ask<T>(path: string, method: string, what: string, timeout: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: path, path: what, method, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > maxAnswerBytes) asked.destroy(new Error(`an answer of more than ${maxAnswerBytes} octets`));
+        else chunks.push(chunk);
+      });
+      response.on('end', () => {
+        try {
+          resolve(answerOf<T>(path, response.statusCode, Buffer.concat(chunks).toString('utf8')));
+        } catch (error) {
+          reject(error);
+        }
+      });
+      response.on('error', (error) => reject(unreachable(path, error)));
+    });
+    // For the whole answer: one octet a second is no answer either.
+    const late = setTimeout(() => asked.destroy(new Error(`no answer within ${timeout / 1000} s`)), timeout);
+    asked.on('close', () => clearTimeout(late));
+    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.end();
+  });
+}
