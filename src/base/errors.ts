@@ -56,6 +56,12 @@ export const errorTable = {
   ),
   'unexpected-apdu': entry('remote', 'meter', 4, 'Save the exchange with --trace and report the meter model.'),
   'block-out-of-order': entry('remote', 'meter', 4, 'Try again; if it repeats, lower max_pdu for this meter.'),
+  'answer-stalled': entry(
+    'remote',
+    'meter',
+    4,
+    'The meter answers, but its answer does not go on: try again; if it repeats, set max_info = 128, window = 1 and transfer_window = 0 for this meter.',
+  ),
   'answer-too-long': entry('remote', 'meter', 4, 'Ask for fewer rows at a time.'),
   'sign-on-malformed': entry(
     'remote',

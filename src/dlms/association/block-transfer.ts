@@ -10,12 +10,19 @@ type Block = ApduOf<'general-block-transfer'>;
 /** Block-Control: last block, streaming, window of the sender's receiver in the low six bits. */
 const lastBlock = 0x80;
 const streaming = 0x40;
+/**
+ * Answers to blocks that gain nothing (a number that was not expected, an acknowledgement of nothing new), until something
+ * is gained again. A client with a clock gives one and then waits; a server has no clock and gives a few.
+ */
+const freeAnswers = { client: 1, server: 3 } as const;
 /** Tag, control, two numbers and a length of three octets. */
 const headOctets = 9;
 
 export class BlockTransfer {
   private readonly window: number;
   private readonly limit: number;
+  private readonly free: number;
+  private fruitless = 0;
   private outgoing: Uint8Array[] = [];
   /** Number of the first block of `outgoing`. */
   private firstNumber = 1;
@@ -28,7 +35,8 @@ export class BlockTransfer {
   lost = 0;
 
   /** `window`: blocks that we take in one go, 1 to 63. `limit`: octets of the longest APDU that may be built up. */
-  constructor(window: number, limit: number) {
+  constructor(role: keyof typeof freeAnswers, window: number, limit: number) {
+    this.free = freeAnswers[role];
     this.window = window;
     this.limit = limit;
   }
@@ -40,6 +48,7 @@ export class BlockTransfer {
     this.octets = 0;
     this.firstNumber = this.nextNumber = this.expected = 1;
     this.peerWindow = 1;
+    this.fruitless = 0;
   }
   /** Part of an APDU has come and more of it must follow. */
   get receiving(): boolean {
@@ -88,19 +97,23 @@ export class BlockTransfer {
     return this.outgoing.length > 0 && !this.receiving ? this.burst() : [this.acknowledgement()];
   }
 
-  /** The APDU that became whole, and what must be sent now. */
-  receive(block: Block): { whole?: Uint8Array; out: Uint8Array[] } {
+  /**
+   * The APDU that became whole, what must be sent now, and whether anything was gained: content in order, or blocks of
+   * ours acknowledged.
+   */
+  receive(block: Block): { whole?: Uint8Array; out: Uint8Array[]; gained: boolean } {
     this.peerWindow = Math.max(1, block.control & 0x3f);
-    if (this.outgoing.length > 0) {
-      const done = (block.acknowledged - this.firstNumber + 1) & 0xffff;
-      if (done <= this.outgoing.length) {
-        this.outgoing.splice(0, done);
-        this.firstNumber += done;
-      }
-    }
-    if (block.content.length === 0) {
-      this.expected = (block.number + 1) & 0xffff || 1;
-      return { out: this.outgoing.length > 0 ? this.burst() : [] };
+    const acknowledged = this.acknowledged(block.acknowledged);
+    const last = (block.control & lastBlock) !== 0;
+    const empty = block.content.length === 0;
+    // While an answer comes in, an empty last block in order is its end; otherwise it only acknowledges.
+    const ends =
+      empty && last && this.receiving && this.outgoing.length === 0 && block.number === (this.expected & 0xffff);
+    if (empty && !ends) {
+      if (!this.receiving || block.number === (this.expected & 0xffff))
+        this.expected = (block.number + 1) & 0xffff || 1;
+      const out = this.outgoing.length > 0 ? this.answered(acknowledged, () => this.burst()) : [];
+      return { out, gained: acknowledged };
     }
     // A first block while nothing is half done: the peer begins a new exchange.
     if (block.number === 1 && this.expected !== 1 && !this.receiving) this.restart();
@@ -108,8 +121,12 @@ export class BlockTransfer {
     if (block.number !== (this.expected & 0xffff)) {
       // Lost or repeated: the peer learns at the end of its window from where to go on.
       this.lost++;
-      return { out: atWindowEnd ? [this.acknowledgement()] : [] };
+      return {
+        out: atWindowEnd ? this.answered(acknowledged, () => [this.acknowledgement()]) : [],
+        gained: acknowledged,
+      };
     }
+    this.fruitless = 0;
     this.expected++;
     this.parts.push(block.content);
     this.octets += block.content.length;
@@ -117,12 +134,27 @@ export class BlockTransfer {
       this.restart();
       throw new Failure('answer-too-long', `more than ${this.limit} octets in blocks`);
     }
-    if ((block.control & lastBlock) !== 0) {
+    if (last) {
       const whole = concat(this.parts);
       this.parts = [];
       this.octets = 0;
-      return { whole, out: [] };
+      return { whole, out: [], gained: true };
     }
-    return { out: atWindowEnd ? [this.acknowledgement()] : [] };
+    return { out: atWindowEnd ? [this.acknowledgement()] : [], gained: true };
+  }
+
+  /** Whether blocks of ours were acknowledged that were not before. */
+  private acknowledged(number: number): boolean {
+    const done = (number - this.firstNumber + 1) & 0xffff;
+    if (done === 0 || done > this.outgoing.length) return false;
+    this.outgoing.splice(0, done);
+    this.firstNumber += done;
+    return true;
+  }
+
+  /** An answer to a block without content for us: always where something was gained, else only so often. */
+  private answered(gained: boolean, answer: () => Uint8Array[]): Uint8Array[] {
+    this.fruitless = gained ? 0 : this.fruitless + 1;
+    return this.fruitless > this.free ? [] : answer();
   }
 }

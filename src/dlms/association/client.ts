@@ -102,6 +102,11 @@ export type AssociationEvent =
   | { readonly kind: 'notified'; readonly apdu: Apdu }
   | { readonly kind: 'failed'; readonly error: Failure };
 
+/** APDUs in a row that answer nothing: late answers and those of others are a few. */
+const ignoredLimit = 16;
+/** Blocks that gain nothing are asked about again after this pause. */
+const stallPauseMs = 2000;
+
 export class ClientAssociation implements Machine<AssociationRequest, AssociationEvent> {
   state: AssociationState = 'idle';
   /** Octets that followed complete APDUs: harmless padding of some meters, counted. */
@@ -118,13 +123,16 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private timer: Millis | undefined;
   private readonly transfer: BlockTransfer;
   private transferTries = 0;
+  /** Since our last request or the last gain: APDUs that answer nothing, blocks that bring us no further. */
+  private ignored = 0;
+  private fruitless = 0;
   /** The request went out in general blocks, or its answer comes so. */
   private transferring = false;
 
   constructor(settings: AssociationSettings) {
     this.settings = settings;
     this.ciphering = settings.ciphering && new Ciphering(settings.ciphering);
-    this.transfer = new BlockTransfer(settings.transferWindow ?? 1, settings.valueLimit);
+    this.transfer = new BlockTransfer('client', settings.transferWindow ?? 1, settings.valueLimit);
   }
   pollTransmit(): Uint8Array | undefined {
     return this.out.shift();
@@ -216,6 +224,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     const octets = this.ciphering && !acse ? this.ciphering.wrap(apdu) : apdu;
     this.timer = later(now, this.settings.answerTimeoutMs);
     this.transferring = false;
+    this.ignored = this.fruitless = 0;
     if (acse) {
       this.out.push(octets);
       return;
@@ -300,20 +309,42 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private unblocked(octets: Uint8Array, now: Millis): Uint8Array | undefined {
     if (octets[0] !== 0xe0) return octets;
     const { apdu } = decodeApdu(octets);
-    const { whole, out } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
+    const { whole, out, gained } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
     // Blocks that nobody asked for (meter-quirks 55) are put together, and not answered.
-    if (this.pending || this.state === 'authenticating') {
+    if (this.waitsForService) {
       this.transferring = true;
-      this.transferTries = 0;
       this.out.push(...out);
-      this.timer = later(now, this.settings.answerTimeoutMs);
+      if (gained && this.ignored < ignoredLimit) {
+        this.transferTries = this.fruitless = 0;
+        this.timer = later(now, this.settings.answerTimeoutMs);
+      } else if (++this.fruitless > (this.settings.transferWindow ?? 1)) {
+        // More than a window of them: they are no longer asked for, nor waited for as for an answer that comes.
+        const soon = later(now, stallPauseMs);
+        if (this.timer === undefined || this.timer > soon) this.timer = soon;
+      }
     }
     return whole;
   }
 
-  /** More blocks of an answer are on their way: the link must go on asking for them. */
+  private get waitsForService(): boolean {
+    return this.pending !== undefined || this.state === 'authenticating';
+  }
+  /**
+   * More of an answer is on its way, or what came was not it: the link must go on asking. Not without an end: a meter that
+   * sends more than a window of blocks without a gain, or one APDU after the other that answers nothing, has to wait.
+   */
   get expecting(): boolean {
-    return this.transferring && (this.pending !== undefined || this.state === 'authenticating');
+    if (!this.waitsForService) return false;
+    if (this.transferring) return this.fruitless <= (this.settings.transferWindow ?? 1);
+    return this.ignored > 0 && this.ignored < ignoredLimit;
+  }
+
+  /** An APDU came that answers nothing of ours. */
+  private disregard(): void {
+    if (this.timer === undefined) return;
+    this.ignored++;
+    if (this.ignored > ignoredLimit)
+      this.fail(new Failure('answer-stalled', `${this.ignored} APDUs in a row that answer nothing of what was asked`));
   }
 
   private deciphered(octets: Uint8Array): Uint8Array {
@@ -339,10 +370,11 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   wake(now: Millis): void {
     if (this.timer === undefined || now < this.timer) return;
-    if (this.expecting && this.transferTries < 2) {
+    if (this.transferring && this.waitsForService && this.transferTries < 2) {
       // A block was lost: ask for the ones after the last good one.
       this.transferTries++;
-      this.timer = later(now, this.settings.answerTimeoutMs);
+      this.timer = later(now, this.fruitless > 0 ? stallPauseMs : this.settings.answerTimeoutMs);
+      this.fruitless = Math.min(this.fruitless, 1);
       this.out.push(...this.transfer.again());
       return;
     }
@@ -359,6 +391,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         return this.answer(apdu as Apdu, now);
       case 'notify':
         this.events.push({ kind: 'notified', apdu: apdu as Apdu });
+        // However many there are, they are no reason to give up; but they are not the answer either.
+        this.ignored = Math.min(this.ignored + 1, ignoredLimit);
         return;
       case 'released':
         this.reset();
@@ -378,9 +412,13 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         return;
       }
       case 'no-answer':
-        return this.fail(new Failure('no-answer', 'no answer within the application time-out'));
+        return this.fail(
+          this.ignored > 0 || this.fruitless > 0
+            ? new Failure('answer-stalled', 'the meter answers, but not what was asked, or the same blocks again')
+            : new Failure('no-answer', 'no answer within the application time-out'),
+        );
       default:
-        return;
+        return this.disregard();
     }
   }
 
@@ -478,7 +516,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   /** Pass 4: the meter's proof over our challenge. Without a right one there is no association. */
   private authenticated(apdu: Apdu): void {
-    if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return;
+    if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return this.disregard();
     const { result, returned } = apdu.response;
     if (result !== 0) {
       return this.fail(
@@ -506,7 +544,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     if (!pending) return;
     try {
       const step = pending.exchange.answer(apdu);
-      if (step === 'ignore') return;
+      if (step === 'ignore') return this.disregard();
       if ('done' in step) this.done(step.done);
       else this.send(encodeApdu(step.send), now);
     } catch (error) {

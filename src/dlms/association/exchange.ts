@@ -114,8 +114,12 @@ export class OutgoingBlocks {
   }
 }
 
+/** Some meters send an empty block in the middle (meter-quirks 51); a row of them is no answer. */
+const emptyBlocksLimit = 3;
+
 /** A value that comes in blocks. */
 export class IncomingBlocks {
+  private empty = 0;
   private blocks: Uint8Array[] = [];
   private octets = 0;
   private expected: number | undefined;
@@ -131,6 +135,10 @@ export class IncomingBlocks {
     if (this.expected !== undefined && number !== this.expected) {
       if (number === this.expected - 1) return false;
       throw new Failure('block-out-of-order', `block ${number} where ${this.expected} is expected`);
+    }
+    this.empty = raw.length > 0 ? 0 : this.empty + 1;
+    if (this.empty > emptyBlocksLimit && !last) {
+      throw new Failure('answer-stalled', `${this.empty} blocks in a row without content`);
     }
     this.expected = number + 1;
     this.octets += raw.length;

@@ -119,7 +119,7 @@ export class ServerAssociation {
   constructor(settings: ServerSettings) {
     this.settings = settings;
     this.heard = settings.heard ?? new Map<number, number>();
-    this.transfer = new BlockTransfer(settings.transferWindow ?? 1, incomingLimit);
+    this.transfer = new BlockTransfer('server', settings.transferWindow ?? 1, incomingLimit);
   }
   get associated(): boolean {
     return this.client !== undefined;
@@ -130,6 +130,7 @@ export class ServerAssociation {
     this.awaited = undefined;
     this.incoming = undefined;
     this.long = undefined;
+    this.transfer.restart();
   }
 
   /** What answers one APDU from this client SAP: one APDU, several blocks of one, or nothing. */

@@ -63,8 +63,11 @@ interface Segment {
   readonly more: boolean;
 }
 const none = new Uint8Array(0);
-/** Receiver-not-ready and not-yet answers are asked again after this pause, within the answer time-out. */
-const pollPauseMs = 100;
+/** A meter that answers without bringing us further is asked again after this pause; each pause is twice the one before. */
+const firstPauseMs = 100;
+const longestPauseMs = 1000;
+/** Frames in a row that bring us no further; a whole window that comes again at each of our tries is below this. */
+const fruitlessLimit = 64;
 
 export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   state: LinkState = 'disconnected';
@@ -86,7 +89,18 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private turn: 'idle' | 'awaiting' | 'owing' = 'idle';
   private awaitingInformation = false;
   private tries = 0;
-  private notReadySince: Millis | undefined;
+  /**
+   * A *gain* is an octet accepted into the answer or a segment of ours acknowledged. Between two gains everything is
+   * bounded: tries, pauses, frames heard, and octets that push a deadline ahead.
+   */
+  private gainedSinceSend = false;
+  private heardSinceSend = false;
+  private fruitless = 0;
+  private unfinished = 0;
+  private pauses = 0;
+  private stalledSince: Millis | undefined;
+  /** What the next poll is for: our segments once more, or the meter's. */
+  private resend = false;
   private timer: Millis | undefined;
   private pollAt: Millis | undefined;
   private quietAt: Millis | undefined;
@@ -148,6 +162,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.quietAt =
       this.deframer.pending || (damage && this.turn === 'awaiting') ? later(now, this.settings.quietMs) : undefined;
     // An answer that is arriving pushes the deadline ahead of it.
+    this.unfinished += octets.length;
     if (this.timer !== undefined && this.deframer.pending) this.extend(now);
   }
 
@@ -160,7 +175,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     }
     if (this.pollAt !== undefined && now >= this.pollAt) {
       this.pollAt = undefined;
-      if (this.settings.role === 'client') this.supervise(now);
+      if (this.settings.role === 'client') this.poll(now);
       else if (this.turn === 'owing') this.answerReady(now);
     }
     if (this.timer !== undefined && now >= this.timer) this.apply('answer-timeout', now);
@@ -174,7 +189,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
 
   private extend(now: Millis): void {
     const { quietMs } = this.settings;
-    const atLeast = later(now, quietMs + this.octetMs * (this.parameters.maxInfoReceive + 20));
+    const { maxInfoReceive, windowReceive } = this.parameters;
+    // More octets than a whole window, and no accepted frame among them: that is no answer that is arriving.
+    if (this.unfinished > (maxInfoReceive + 20) * (windowReceive + 1)) return;
+    const atLeast = later(now, quietMs + this.octetMs * (maxInfoReceive + 20));
     if (this.timer !== undefined && this.timer < atLeast) this.timer = atLeast;
   }
 
@@ -190,7 +208,20 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       return;
     }
     this.heardAt = now;
+    if (frame.control.kind !== 'UI') {
+      this.heardSinceSend = true;
+      this.fruitless++;
+    }
     this.apply(frame.control.kind, now, frame);
+    if (settings.role === 'client' && this.turn === 'awaiting' && this.fruitless > fruitlessLimit) {
+      this.fail('answer-stalled', `${this.fruitless} frames in a row that do not go on with the answer`);
+    }
+  }
+
+  private gain(): void {
+    this.tries = this.fruitless = this.unfinished = this.pauses = 0;
+    this.stalledSince = undefined;
+    this.gainedSinceSend = true;
   }
 
   private apply(input: LinkInput, now: Millis, frame?: Frame, information: Uint8Array = none): void {
@@ -205,7 +236,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
         this.parameters = defaultParameters;
         return this.ask(now);
       case 'accept':
-        return this.accept(frame as Frame, now);
+        // A meter never opens a connection; answering each SNRM of one would be an exchange without an end.
+        return this.settings.role === 'server' ? this.accept(frame as Frame, now) : undefined;
       case 'established': {
         let theirs: LinkParameters;
         try {
@@ -294,8 +326,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.partsLength = 0;
     this.turn = 'idle';
     this.awaitingInformation = false;
-    this.tries = 0;
-    this.timer = this.pollAt = this.notReadySince = undefined;
+    this.gain();
+    this.timer = this.pollAt = undefined;
   }
 
   private fail(
@@ -305,6 +337,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       | 'frame-rejected'
       | 'no-answer'
       | 'damaged-answer'
+      | 'answer-stalled'
       | 'answer-too-long',
     message: string,
   ): void {
@@ -333,6 +366,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
 
   private await(now: Millis, sentOctets: number): void {
     this.turn = 'awaiting';
+    this.gainedSinceSend = this.heardSinceSend = false;
     this.damagedAtSend = this.deframer.damaged;
     this.quietAt = this.pollAt = undefined;
     this.timer = later(now, this.settings.answerTimeoutMs + this.octetMs * sentOctets);
@@ -346,6 +380,9 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       const damaged = this.damagedSinceSend();
       const doing = this.state === 'connecting' ? 'SNRM' : 'the request';
       const times = `${this.tries + 1} time${this.tries > 0 ? 's' : ''}`;
+      if (!damaged && this.heardSinceSend) {
+        return this.fail('answer-stalled', `the meter answers and does not go on with ${doing}, asked ${times}`);
+      }
       return this.fail(
         damaged ? 'damaged-answer' : 'no-answer',
         damaged
@@ -356,7 +393,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.tries++;
     this.repeated++;
     if (this.state !== 'connected') return this.ask(now);
-    if (this.unacknowledged.length > 0) this.sendAgain(now);
+    this.resend = this.unacknowledged.length > 0;
+    this.poll(now);
+  }
+  private poll(now: Millis): void {
+    if (this.resend && this.unacknowledged.length > 0) this.sendAgain(now);
     else this.supervise(now);
   }
 
@@ -410,8 +451,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (count > this.unacknowledged.length) return false;
     if (count > 0) {
       this.unacknowledged.splice(0, count);
-      this.tries = 0;
-      this.notReadySince = undefined;
+      this.gain();
     }
     return true;
   }
@@ -424,33 +464,41 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     const ns = this.settings.pinnedSequence === true ? this.vr : control.ns;
     const ahead = (ns - this.vr) & 7;
     if (this.settings.role === 'client' && ahead >= this.parameters.windowReceive) return this.extend(now);
-    let whole: Uint8Array | undefined;
-    if (ns === this.vr) {
-      if (this.settings.role === 'server' && this.parts.length === 0 && this.waiting.length > 0) {
-        // A new request while the answer before is still waiting: the client gave that answer up.
-        this.waiting = [];
-      }
-      this.vr = (this.vr + 1) & 7;
-      this.tries = 0;
-      this.notReadySince = undefined;
-      this.parts.push(frame.information);
-      this.partsLength += frame.information.length;
-      if (this.partsLength > this.settings.reassemblyLimit) {
-        return this.fail('answer-too-long', `more than ${this.settings.reassemblyLimit} octets in segments`);
-      }
-      if (!frame.segmented) {
-        whole = this.parts.length === 1 ? frame.information : concat(this.parts);
-        this.parts = [];
-        this.partsLength = 0;
-        this.awaitingInformation = false;
-      }
-    }
+    const whole = ns === this.vr ? this.accepted(frame) : undefined;
+    if (this.state !== 'connected') return;
     if (whole) {
       if (this.settings.role === 'client') this.waiting = [];
       this.events.push({ kind: 'information', information: whole });
     }
     if (control.pollFinal) this.ourTurn(now);
     else if (this.settings.role === 'client') this.extend(now);
+  }
+
+  /** The frame that comes next in order; what has become whole with it. */
+  private accepted(frame: Frame): Uint8Array | undefined {
+    const { information, segmented } = frame;
+    const client = this.settings.role === 'client';
+    if (!client && this.parts.length === 0 && this.waiting.length > 0) {
+      // A new request while the answer before is still waiting: the client gave that answer up.
+      this.waiting = [];
+    }
+    this.vr = (this.vr + 1) & 7;
+    // A frame without information gives nothing: alone it is no answer, and a row of them is no progress.
+    if (information.length > 0) {
+      this.gain();
+      this.parts.push(information);
+      this.partsLength += information.length;
+    } else if (client && this.parts.length === 0) return undefined;
+    if (this.partsLength > this.settings.reassemblyLimit) {
+      this.fail('answer-too-long', `more than ${this.settings.reassemblyLimit} octets in segments`);
+      return undefined;
+    }
+    if (segmented) return undefined;
+    const whole = this.parts.length === 1 ? (this.parts[0] as Uint8Array) : concat(this.parts);
+    this.parts = [];
+    this.partsLength = 0;
+    this.awaitingInformation = false;
+    return whole;
   }
 
   private supervised(frame: Frame, now: Millis): void {
@@ -461,33 +509,37 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     // The one frame under way carried the poll: whoever answers it has it. This answers the frame before, once more.
     const stale = this.settings.role === 'client' && before === 1 && this.unacknowledged.length === 1;
     if (stale && control.kind === 'RR') return;
-    if (control.kind === 'RNR' && this.settings.role === 'client') return this.pause(now);
+    if (control.kind === 'RNR' && this.settings.role === 'client') {
+      this.resend = false;
+      return this.pause(now);
+    }
     this.ourTurn(now);
   }
 
-  /** Client: the meter is not ready; ask again after a pause, as long as the answer time-out allows. */
+  /** Client: the meter answers and brings us no further; ask again after a pause, as long as the answer time-out allows. */
   private pause(now: Millis): void {
-    this.notReadySince ??= now;
-    if (now - this.notReadySince > this.settings.answerTimeoutMs * (this.settings.retries + 1)) {
-      return this.fail('no-answer', 'the meter stays busy (RNR or RR without the answer)');
+    this.stalledSince ??= now;
+    if (now - this.stalledSince > this.settings.answerTimeoutMs * (this.settings.retries + 1)) {
+      return this.fail('answer-stalled', 'the meter stays busy (RNR, or RR without the answer)');
     }
     this.timer = undefined;
-    this.pollAt = later(now, pollPauseMs);
+    this.pollAt = later(now, Math.min(longestPauseMs, firstPauseMs * 2 ** this.pauses++));
   }
 
   private ourTurn(now: Millis): void {
     if (this.settings.role === 'client') {
       if (this.turn !== 'awaiting') return;
       this.timer = this.quietAt = undefined;
-      if (this.unacknowledged.length > 0) {
-        // Checkpoint: the final bit came and the peer lacks segments.
+      this.resend = this.unacknowledged.length > 0;
+      if (this.resend) {
+        // Checkpoint: the final bit came and the peer lacks segments. At once the first time, then with pauses.
         if (this.tries >= this.settings.retries) return this.repeat(now);
-        this.tries++;
         this.repeated++;
-        this.sendAgain(now);
+        if (this.tries++ === 0) this.sendAgain(now);
+        else this.pause(now);
       } else if (this.waiting.length > 0) this.sendWindow(now);
-      else if (this.parts.length > 0) this.supervise(now);
-      else if (this.awaitingInformation) this.pause(now);
+      else if (this.parts.length > 0 && this.gainedSinceSend) this.supervise(now);
+      else if (this.parts.length > 0 || this.awaitingInformation) this.pause(now);
       else this.turn = 'idle';
       return;
     }

@@ -138,6 +138,8 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
       pending = { parts: [], length: 0, next: 0, since: now };
       all.set(from, pending);
     }
+    // A part without content is none: a sender of nothing else neither fills the memory nor renews the patience.
+    if (part.length === 0) return pending;
     pending.parts.push(part);
     pending.length += part.length;
     pending.since = now;
