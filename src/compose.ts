@@ -1,20 +1,17 @@
-/** The one file that knows all rooms: config and world in, house out. */
-import { createHash } from 'node:crypto';
+/** The one file that knows all rooms: plan and world in, house out. */
 import { Failure, messageOf } from './base/errors.ts';
 import type { Log } from './base/log.ts';
-import { fromHex } from './base/hex.ts';
 import { Secret } from './base/secret.ts';
-import { type Clock, dayMs, iso, later, millis } from './base/time.ts';
-import type { Config } from './config/schema.ts';
-import { obis, parseLogicalName } from './dlms/cosem/logical-name.ts';
-import { signingOf } from './dlms/security/certificate.ts';
+import { type Clock, dayMs, iso, later, type Millis, millis } from './base/time.ts';
+import type { GatewayPlan } from './config/resolve.ts';
+import type { MeterPlan } from './config/resolve-meter.ts';
+import { obis } from './dlms/cosem/logical-name.ts';
 import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
-import { parseSelector } from './line/open-port.ts';
 import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
-import { genericModel, type MeterModel, physicalAddressOf } from './meter/model.ts';
-import type { ClockTrust, MeterSecurity, PolledMeter, PolledProfile } from './schedule/meter-state.ts';
+import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
+import { polledProfiles } from './schedule/profiles.ts';
 import { PortRunner } from './schedule/runner.ts';
 import { gatewayFact, type ManifestFact, type ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
@@ -30,14 +27,10 @@ export interface World {
   readonly log: Log;
   readonly store: Store;
   readonly counters: Counters;
-  readonly models: ReadonlyMap<string, MeterModel>;
   readonly version: string;
   readonly boot: string;
   readonly random: () => number;
   openPort(device: string, baud: number): Promise<Port>;
-  /** Resolves file:/… and credential:… */
-  secret(reference: string): Uint8Array;
-  file(path: string): Uint8Array;
   disk(): Disk | null;
   /** Deletes what nobody needs, when the disk is nearly full; tells what went. */
   relieve(): Promise<readonly { readonly what: string; readonly bytes: number }[]>;
@@ -71,150 +64,50 @@ const manifestAfterMs = 6 * 3_600_000;
 const manifestFirstMs = 3_600_000;
 const manifestEveryMs = 10 * 60_000;
 
-/** 'MGW' and five octets that only this gateway has. */
-const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
-  Buffer.concat([Buffer.from('MGW'), createHash('sha256').update(`${tenant}/${gateway}`).digest().subarray(0, 5)]);
+const freshOctets = (length: number, random: () => number): Uint8Array =>
+  Uint8Array.from({ length }, () => Math.floor(random() * 256));
 
-/** Registers by the one spelling of their OBIS code. */
-const keyed = (registers: Readonly<Record<string, number | string>>): Record<string, number | string> =>
-  Object.fromEntries(Object.entries(registers).map(([code, value]) => [obis(parseLogicalName(code)), value]));
+/** A planned meter as a port polls it: with the series that the store knows, and what is fresh for each session. */
+function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): PolledMeter {
+  const { origin, access, challengeOctets, security, dedicatedKeyOctets } = plan;
+  return {
+    origin,
+    access: { ...access, challenge: () => freshOctets(challengeOctets, world.random) },
+    ...(security && {
+      security: {
+        ...security,
+        ...(dedicatedKeyOctets > 0 && { freshKey: () => new Secret(freshOctets(dedicatedKeyOctets, world.random)) }),
+      },
+    }),
+    ...(plan.detectFrom && { detectFrom: plan.detectFrom }),
+    ...(plan.swap && { swap: plan.swap }),
+    ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
+    profiles: polledProfiles(world.store, origin.meter, plan, sinceByDefault),
+    ...(plan.unusable && { unusable: plan.unusable }),
+  };
+}
 
-/** Throws Failure `config-invalid` where config and world do not fit: unknown model, missing secret. */
-export function compose(config: Config, world: World): House {
+/** Wiring only: whatever could be wrong with the configuration was found when the plan was made. */
+export function compose(gatewayPlan: GatewayPlan, world: World): House {
   const { clock, log, store } = world;
+  const { config } = gatewayPlan;
   const startedAt = clock.now();
   const of = topics(config.gateway.tenant, config.gateway.id);
   const startOfToday = Math.floor(clock.wall() / dayMs) * dayMs;
   const defaultSince = millis(startOfToday - config.gateway.back_fill_days * dayMs);
 
-  const systemTitle =
-    config.gateway.system_title === undefined
-      ? defaultSystemTitle(config.gateway.tenant, config.gateway.id)
-      : fromHex(config.gateway.system_title);
-
-  const keyOf = (reference: string, suite: number): Secret => {
-    const octets = world.secret(reference);
-    const length = suite === 2 ? 32 : 16;
-    const text = Buffer.from(octets).toString('latin1').trim();
-    const key = text.length === length * 2 && /^[0-9a-f]+$/i.test(text) ? fromHex(text) : octets;
-    if (key.length !== length)
-      throw new Failure('secret-missing', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
-    return new Secret(key);
-  };
-  const securityOf = (meter: Config['port'][number]['meter'][number]): MeterSecurity | undefined => {
-    if (meter.encryption_key === undefined || meter.authentication_key === undefined) return undefined;
-    const encryption = keyOf(meter.encryption_key, meter.suite);
-    const keys = { encryption, authentication: keyOf(meter.authentication_key, meter.suite) };
-    // Counters belong to a key and a title: whoever configures the same key again goes on where it stood.
-    const counterName = createHash('sha256')
-      .update('counter')
-      .update(encryption.reveal())
-      .update(systemTitle)
-      .digest('hex')
-      .slice(0, 24);
-    return {
-      counterName,
-      counterObject: parseLogicalName(meter.counter_object),
-      ...(meter.dedicated_key && {
-        freshKey: () =>
-          new Secret(Uint8Array.from({ length: encryption.length }, () => Math.floor(world.random() * 256))),
-      }),
-      settings: { suite: meter.suite, ownTitle: systemTitle, keys, policy: meter.policy, wrapping: meter.wrapping },
-    };
-  };
-
-  const seriesOf = ({ id, profiles, since }: Config['port'][number]['meter'][number]): PolledProfile[] => {
-    const found: PolledProfile[] = [];
-    for (const { obis: code, period_s, until } of profiles) {
-      const profile = parseLogicalName(code);
-      const periodMs = period_s * 1000;
-      const before = found.findLast((one) => one.profile === profile);
-      const known = store.seriesState(id, profile)?.periodMs ?? periodMs;
-      const configured = since === undefined ? undefined : millis(Date.parse(since));
-      // The period before a change may no longer be configured: the store knows where this one began.
-      const key = before || known !== periodMs ? `${profile}@${period_s}` : profile;
-      const began = key === profile ? undefined : store.seriesState(id, key)?.since;
-      found.push({
-        key,
-        profile,
-        periodMs,
-        since: before ? before.until : began === undefined ? configured : millis(began),
-        sinceByDefault: defaultSince,
-        ...(until !== undefined && { until: millis(Date.parse(until)) }),
-        ...(before && { after: before.key }),
-      });
-    }
-    return found;
-  };
-
   let storage: StorageState = 'ok';
   const clockTrust = (): ClockTrust =>
     config.gateway.clock_trust === 'assume' ? 'system' : world.timeIsKnown() ? 'kernel' : 'untrusted';
 
-  const ports = config.port.map((port) => {
-    const timed = parseSelector(port.device).kind === 'serial';
-    const openBaud = port.mode_e ? 300 : port.baud;
+  const ports = gatewayPlan.ports.map((port) => {
     const owner = new PortOwner({
       device: port.device,
-      open: () => world.openPort(port.device, openBaud),
+      open: () => world.openPort(port.device, port.baud),
       clock,
-      muteLimit: muteLimit(port.meter.length),
+      muteLimit: muteLimit(port.meters.length),
     });
-    const meters = port.meter.map((meter): PolledMeter => {
-      const detected = meter.model === 'auto';
-      const model = world.models.get(detected ? genericModel.name : meter.model);
-      if (!model) {
-        throw new Failure(
-          'config-invalid',
-          `meter ${meter.id}: no model '${meter.model}'; there are auto, ${[...world.models.keys()].join(', ')}`,
-        );
-      }
-      const security = securityOf(meter);
-      return {
-        ...(security && { security }),
-        ...(meter.fuse_a !== undefined && { powerLimitW: meter.fuse_a * meter.phases * 230 }),
-        ...(meter.swap && {
-          swap: {
-            from: meter.swap.from,
-            at: Date.parse(meter.swap.at),
-            final: keyed(meter.swap.final),
-            first: keyed(meter.swap.first),
-          },
-        }),
-        ...(detected && { detectFrom: [...world.models.values()] }),
-        origin: { meter: meter.id, point: meter.point, serial: meter.serial },
-        access: {
-          link: port.link,
-          modeE: port.mode_e,
-          signOnAddress: port.meter.length > 1 ? meter.serial : '',
-          client: meter.client,
-          logical: meter.server,
-          // Several meters on one line are told apart by their physical address, which most makers form from the serial.
-          physical:
-            meter.physical ??
-            (port.link === 'hdlc' && port.meter.length > 1 ? physicalAddressOf(model, meter.serial) : undefined),
-          auth: meter.auth,
-          systemTitle,
-          // 16 octets, 32 where they are signed (Green Book 9.2.7.4).
-          challenge: () =>
-            Uint8Array.from({ length: meter.auth === 'hls-ecdsa' ? 32 : 16 }, () => Math.floor(world.random() * 256)),
-          ...(meter.auth === 'hls-ecdsa' && {
-            signing: signingOf(
-              new Secret(world.secret(meter.signing_key as string)),
-              world.file(meter.meter_certificate as string),
-            ),
-          }),
-          secret: meter.secret === undefined ? undefined : new Secret(world.secret(meter.secret)),
-          model,
-          baud: port.baud,
-          timed,
-          answerTimeoutMs: port.answer_timeout_ms,
-          retries: port.retries,
-          guardMs: port.guard_ms,
-        },
-        profiles: seriesOf(meter),
-      };
-    });
+    const meters = port.meters.map((meter) => polledMeter(meter, world, defaultSince));
     const runner = new PortRunner({
       name: port.name,
       owner,
@@ -232,7 +125,6 @@ export function compose(config: Config, world: World): House {
     return { port, owner, runner, meters };
   });
 
-  const configHash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
   const birth = (): BirthPayload => ({
     v: contractVersion,
     gateway: config.gateway.id,
@@ -241,7 +133,7 @@ export function compose(config: Config, world: World): House {
     epoch: store.epoch,
     acknowledged: store.acknowledged,
     clockTrust: clockTrust(),
-    configHash,
+    configHash: gatewayPlan.hash,
     capabilities: ['profile', 'gap', 'reading'],
     meters: ports.flatMap(({ meters }) =>
       meters.map(({ origin, profiles }) => ({
@@ -287,7 +179,6 @@ export function compose(config: Config, world: World): House {
       },
     };
   };
-  const { mqtt } = config;
   const forwarder = new Forwarder({
     store,
     clock,
@@ -295,19 +186,8 @@ export function compose(config: Config, world: World): House {
     gateway: config.gateway.id,
     boot: world.boot,
     topics: of,
-    broker: {
-      url: mqtt.url,
-      protocol: mqtt.protocol === '5' ? 5 : 4,
-      clientId: `meter-gateway-${config.gateway.tenant}-${config.gateway.id}`,
-      ...(mqtt.username !== undefined && { username: mqtt.username }),
-      ...(mqtt.password !== undefined && { password: world.secret(mqtt.password) }),
-      ...(mqtt.ca_file !== undefined && { ca: world.file(mqtt.ca_file) }),
-      ...(mqtt.cert_file !== undefined && { cert: world.file(mqtt.cert_file) }),
-      ...(mqtt.key !== undefined && { key: world.secret(mqtt.key) }),
-      keepaliveS: mqtt.keepalive_s,
-      window: mqtt.window,
-    },
-    rateLimit: mqtt.rate_limit,
+    broker: gatewayPlan.broker,
+    rateLimit: config.mqtt.rate_limit,
     birth,
     health,
     random: world.random,

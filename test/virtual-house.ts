@@ -2,7 +2,9 @@
 import { dayMs, type Millis, millis } from '../src/base/time.ts';
 import { type Ingest, newIngest, valueKey } from '../src/central/ingest.ts';
 import { compose, type House, type World } from '../src/compose.ts';
+import type { Sources } from '../src/config/findings.ts';
 import { parseConfig } from '../src/config/load.ts';
+import { requirePlan, resolve } from '../src/config/resolve.ts';
 import { fromHex } from '../src/base/hex.ts';
 import { silentLog } from '../src/base/log.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
@@ -63,6 +65,18 @@ const held = (database: Database, clock: VirtualClock): Database => ({
   compact: () => clock.hold(database.compact(), diskMs),
   close: () => clock.hold(database.close(), diskMs),
 });
+
+const virtualSources: Sources = {
+  secret: (reference) =>
+    reference === 'file:/ek'
+      ? fromHex('000102030405060708090a0b0c0d0e0f')
+      : reference === 'file:/ak'
+        ? Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')
+        : Buffer.from('meter'),
+  file: () => new Uint8Array(0),
+  socket: () => {},
+  device: (path) => path,
+};
 
 export async function virtualHouse(
   scenario: ScenarioInput,
@@ -175,6 +189,7 @@ export async function virtualHouse(
   };
   const begin = async () => {
     const { config } = parseConfig(it.configText, 'virtual.toml');
+    const plan = requirePlan(resolve(config, meterModels(), virtualSources), 'virtual.toml');
     const store = (it.store = await Store.open({
       open: () => Promise.resolve(database),
       clock,
@@ -188,7 +203,6 @@ export async function virtualHouse(
       log: silentLog,
       store,
       counters: await countersOf(),
-      models: meterModels(),
       version: '0',
       boot: 'b',
       random: seeded(1),
@@ -197,20 +211,13 @@ export async function virtualHouse(
         it.port = virtualPort(bus, clock);
         return Promise.resolve(it.port);
       },
-      secret: (reference) =>
-        reference === 'file:/ek'
-          ? fromHex('000102030405060708090a0b0c0d0e0f')
-          : reference === 'file:/ak'
-            ? Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')
-            : Buffer.from('meter'),
-      file: () => new Uint8Array(0),
       disk: () => it.disk,
       relieve: () => Promise.resolve(it.relieved.splice(0, 1)),
       rssBytes: () => 0,
       timeIsKnown: () => it.timeIsKnown,
       openBroker: real ? real.openBroker(clock) : broker.open,
     };
-    it.house = compose(config, world);
+    it.house = compose(plan, world);
     it.house.stopped.catch(() => {});
   };
   await begin();

@@ -137,7 +137,12 @@ export const errorTable = {
   'not-negotiated': entry('local', 'meter', 2, 'The meter does not offer this service: use another way.'),
   'request-too-long': entry('local', 'gateway', 2, 'Ask for fewer objects in one request.'),
   'bad-argument': entry('local', 'operator', 2, 'See --help.'),
-  'secret-missing': entry('local', 'operator', 2, 'Give the secret by METER_SECRET, --secret-file or at the prompt.'),
+  'secret-missing': entry(
+    'local',
+    'operator',
+    2,
+    'Gateway: correct the reference or what it names, then reload. Command line: METER_SECRET, --secret-file or the prompt.',
+  ),
   'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
   'no-gateway': entry(
     'local',

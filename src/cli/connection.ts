@@ -4,6 +4,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { Failure, messageOf } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
+import { secretFromFile } from '../config/secrets.ts';
 import { type Clock, iso } from '../base/time.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
@@ -16,7 +17,7 @@ import type { Port, Trace } from '../line/port.ts';
 import { readInvocationCounter } from '../meter/jobs.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import { askSecret, decodeKeys, secretFromFile } from './secret.ts';
+import { askSecret, decodeKeys } from './secret.ts';
 
 export interface ConnectionOptions {
   readonly link: string;

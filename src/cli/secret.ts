@@ -1,34 +1,12 @@
 /** Secrets come by environment, file or prompt; never by argument, where every process can read them. */
-import { readFileSync, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { parse } from 'smol-toml';
-import { Failure, messageOf } from '../base/errors.ts';
+import { Failure } from '../base/errors.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
+import { secretFromFile } from '../config/secrets.ts';
 import type { DecodeKeys } from './explain.ts';
-
-/** Reads a secret from a file that only its owner may read. A newline at the end is dropped. */
-export function secretFromFile(path: string): Uint8Array {
-  let text: Buffer;
-  try {
-    const { mode } = statSync(path);
-    if ((mode & 0o077) !== 0) {
-      throw new Failure(
-        'secret-missing',
-        `${path} may be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}`,
-      );
-    }
-    text = readFileSync(path);
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure('secret-missing', messageOf(error));
-  }
-  let end = text.length;
-  while (end > 0 && (text[end - 1] === 0x0a || text[end - 1] === 0x0d)) end--;
-  if (end === 0) throw new Failure('secret-missing', `${path} is empty`);
-  return text.subarray(0, end);
-}
 
 async function prompt(question: string): Promise<Uint8Array> {
   process.stderr.write(question);

@@ -63,7 +63,9 @@ function problemOf(issue: v.BaseIssue<unknown>): string {
   const secret = ['secret', 'password', 'key', 'encryption_key', 'authentication_key', 'signing_key'].includes(
     String(path.at(-1)),
   );
-  const given = secret || issue.received === undefined ? '' : `, not ${issue.received}`;
+  // Nor what stands before the @ of a URL.
+  const received = issue.received.replace(/\/\/.*@/, '//…@');
+  const given = secret ? '' : `, not ${received}`;
   return `${at || '(top)'}: ${issue.message}${given}`;
 }
 

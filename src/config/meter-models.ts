@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
-import { Failure } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import { type MeterModel, meterModelSchema } from '../meter/model.ts';
 
 const folder = new URL('../../hardware/meters/', import.meta.url);
@@ -10,7 +10,13 @@ const folder = new URL('../../hardware/meters/', import.meta.url);
 export function meterModels(): Map<string, MeterModel> {
   const models = new Map<string, MeterModel>();
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.toml'))) {
-    const result = v.safeParse(meterModelSchema, parse(readFileSync(new URL(name, folder), 'utf8')));
+    let table: unknown;
+    try {
+      table = parse(readFileSync(new URL(name, folder), 'utf8'));
+    } catch (error) {
+      throw new Failure('config-invalid', `hardware/meters/${name}: ${messageOf(error)}`);
+    }
+    const result = v.safeParse(meterModelSchema, table);
     if (!result.success) {
       const issues = result.issues.map((issue) => `${v.getDotPath(issue) ?? ''} ${issue.message}`);
       throw new Failure('config-invalid', `hardware/meters/${name}: ${issues.join('; ')}`);

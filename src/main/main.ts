@@ -9,7 +9,11 @@ import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
+import { Failure } from '../base/errors.ts';
 import { loadConfig } from '../config/load.ts';
+import { meterModels } from '../config/meter-models.ts';
+import { findingText, requirePlan, resolve } from '../config/resolve.ts';
+import { checkSources } from '../config/sources.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { askGaps, askQuarantine, askRead, askStatus } from '../status/local-client.ts';
 import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
@@ -45,11 +49,19 @@ const config = program.command('config').description('work with the configuratio
 config
   .command('check')
   .argument('<file>')
-  .description('say everything that is wrong with a file')
-  .action((file: string) =>
+  .description('say everything that is wrong with a file, and with what it refers to')
+  .option('--text-only', 'only the file itself: its secrets, certificates and folders are on another machine')
+  .action((file: string, { textOnly }: { readonly textOnly?: boolean }) =>
     runCommand(() => {
       const { config: checked, warnings } = loadConfig(file);
       for (const warning of warnings) print(`warning: ${warning}`);
+      if (!textOnly) {
+        const resolution = resolve(checked, meterModels(), checkSources);
+        const plan = requirePlan(resolution, file);
+        for (const finding of plan.findings) print(findingText(finding));
+        if (plan.findings.some(({ severity }) => severity === 'meter'))
+          throw new Failure('config-invalid', `${file}: the meters named above are not polled; the others are`);
+      }
       const meters = checked.port.reduce((sum, port) => sum + port.meter.length, 0);
       print(`${file} is good: gateway ${checked.gateway.id}, ${checked.port.length} ports, ${meters} meters`);
       return 0;

@@ -3,10 +3,10 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
-import { secretFromFile } from '../cli/secret.ts';
 import { compose, type House, type World } from '../compose.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
+import { findingText, type GatewayPlan, requirePlan, resolve } from '../config/resolve.ts';
+import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { meterModels } from '../config/meter-models.ts';
@@ -28,29 +28,18 @@ const stopLimitMs = 4700;
 const settledAfterMs = 24 * 3_600_000;
 const startExtensionMs = 5 * 60_000;
 
-function secret(reference: string): Uint8Array {
-  if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));
-  const directory = process.env['CREDENTIALS_DIRECTORY'];
-  if (directory === undefined)
-    throw new Failure('secret-missing', `${reference}: systemd passed no credentials (LoadCredential= in the unit)`);
-  try {
-    const octets = readFileSync(join(directory, reference.slice('credential:'.length)));
-    return octets.at(-1) === 0x0a ? octets.subarray(0, -1) : octets;
-  } catch (error) {
-    throw new Failure('secret-missing', messageOf(error));
-  }
-}
-
-function file(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new Failure('config-invalid', messageOf(error));
-  }
+/** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
+function planOf(configPath: string): { plan: GatewayPlan; warnings: readonly string[] } {
+  const { config, warnings } = loadConfig(configPath);
+  // Under systemd in /run, where the operators' group can reach it: nobody else enters the state directory.
+  const socket = join(process.env['RUNTIME_DIRECTORY'] ?? config.gateway.state_directory, 'status.sock');
+  const plan = requirePlan(resolve(config, meterModels(), serviceSources, socket), configPath);
+  return { plan, warnings: [...warnings, ...plan.findings.map(findingText)] };
 }
 
 export async function run(configPath: string): Promise<number> {
-  const { config, warnings } = loadConfig(configPath);
+  const { plan: firstPlan, warnings } = planOf(configPath);
+  const { config } = firstPlan;
   const log = openLog(config.log.level);
   for (const warning of warnings) log.warn({ config: configPath }, warning);
   if (Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) < 16) {
@@ -82,13 +71,10 @@ export async function run(configPath: string): Promise<number> {
     log,
     store,
     counters,
-    models: meterModels(),
     version,
     boot: randomUUID(),
     random: () => randomInt(2 ** 47) / 2 ** 47,
     openPort: (device, baud) => openPort(device, baud, systemClock),
-    secret,
-    file,
     disk: () => {
       try {
         return folder.disk();
@@ -104,11 +90,8 @@ export async function run(configPath: string): Promise<number> {
     timeIsKnown: () => time.timeIsKnown(),
   };
 
-  let house: House = compose(config, world);
-  // Under systemd in /run, where the operators' group can reach it: nobody else enters the state directory.
-  const socket = (of: Config) =>
-    of.gateway.status_socket ?? join(process.env['RUNTIME_DIRECTORY'] ?? of.gateway.state_directory, 'status.sock');
-  let closeStatus = await serveStatus(socket(config), () => house, { group: config.gateway.status_group, log });
+  let house: House = compose(firstPlan, world);
+  let closeStatus = await serveStatus(firstPlan.statusSocket, () => house, { group: config.gateway.status_group, log });
   log.info(
     { ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version },
     'gateway runs',
@@ -173,16 +156,16 @@ export async function run(configPath: string): Promise<number> {
     void (async () => {
       notifier.reloading();
       try {
-        const next = loadConfig(configPath);
-        for (const warning of next.warnings) log.warn({ config: configPath }, warning);
+        const { plan: next, warnings: more } = planOf(configPath);
+        for (const warning of more) log.warn({ config: configPath }, warning);
         if (next.config.gateway.state_directory !== config.gateway.state_directory) {
           throw new Failure('config-invalid', 'state_directory cannot change while the gateway runs');
         }
         await house.stop();
-        house = compose(next.config, world);
+        house = compose(next, world);
         watch(house);
         await closeStatus();
-        closeStatus = await serveStatus(socket(next.config), () => house, {
+        closeStatus = await serveStatus(next.statusSocket, () => house, {
           group: next.config.gateway.status_group,
           log,
         });

@@ -59,6 +59,8 @@ export interface PolledMeter {
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
   readonly profiles: readonly PolledProfile[];
+  /** Why it cannot be polled as it is configured: it is shown and told, and the other meters go on. */
+  readonly unusable?: Failure;
 }
 /** A series of a meter: a profile with one capture period. */
 export interface PolledProfile {

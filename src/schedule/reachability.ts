@@ -15,6 +15,8 @@ export const verdicts = [
   'IDENTITY_MISMATCH',
   'LINE_QUALITY',
   'METER_FAULT',
+  /** Its configuration does not hold: a secret, a key or its model is missing. It is not polled. */
+  'CONFIG_FAULT',
 ] as const;
 export type Verdict = (typeof verdicts)[number];
 
@@ -29,6 +31,8 @@ export interface Observation {
   readonly supplyOff?: boolean | undefined;
   /** The last power event of its log was a power-down. */
   readonly powerDown?: boolean;
+  /** It is not polled. */
+  readonly unusable?: boolean;
 }
 
 /** More damaged frames than this in each session, on the average, is a line that needs a visit. */
@@ -36,6 +40,7 @@ const damagePerSession = 0.5;
 
 function alone(observation: Observation): Verdict {
   const { failures, lastError, sessions, damaged } = observation;
+  if (observation.unusable === true) return 'CONFIG_FAULT';
   if (sessions === 0) return 'UNKNOWN';
   const rough = damaged / sessions > damagePerSession;
   if (failures === 0) {
@@ -74,8 +79,9 @@ export const answers = (verdict: Verdict): boolean =>
 /** Verdicts of all meters of one port: when everybody is silent, it is the bus (R23). */
 export function judge(observations: ReadonlyMap<string, Observation>): Map<string, Verdict> {
   const judged = new Map([...observations].map(([meter, observation]) => [meter, alone(observation)]));
-  const values = [...judged.values()];
-  const allSilent = values.length > 1 && values.every((verdict) => silent.has(verdict));
-  if (allSilent) for (const meter of judged.keys()) judged.set(meter, 'BUS_FAULT');
+  // A meter that nobody asks says nothing of the bus.
+  const asked = [...judged].filter(([, verdict]) => verdict !== 'CONFIG_FAULT');
+  const allSilent = asked.length > 1 && asked.every(([, verdict]) => silent.has(verdict));
+  if (allSilent) for (const [meter] of asked) judged.set(meter, 'BUS_FAULT');
   return judged;
 }

@@ -111,6 +111,7 @@ export class PortRunner {
   async readNow(meter: string): Promise<ReadingFact> {
     const state = this.states.get(meter);
     if (!state) throw new Failure('bad-argument', `no meter ${meter} on ${this.name}`);
+    if (state.polled.unusable) throw state.polled.unusable;
     const { clock } = this.settings;
     const given = new AbortController();
     const waiting = new Promise<ReadingFact>((resolve, reject) => {
@@ -146,6 +147,8 @@ export class PortRunner {
     await this.releaseHeld().catch((error: unknown) =>
       log.error({ error: messageOf(error) }, 'held rows not released'),
     );
+    const usable = [...this.states.values()].filter(({ polled }) => polled.unusable === undefined);
+    if (usable.length < this.states.size) await tellReachability(this.settings, this.line);
     while (!signal.aborted) {
       const now = clock.now();
       if (!this.settings.intake()) {
@@ -155,7 +158,7 @@ export class PortRunner {
         await this.pause(later(now, fullPauseMs), signal);
         continue;
       }
-      const meters = [...this.states.values()].map((state) => this.planned(state));
+      const meters = usable.map((state) => this.planned(state));
       const job = plan({ meters, silentNotBefore: this.line.silentNotBefore }, now, clock.wall(), this.settings.plan);
       if (job.kind === 'wait') {
         // The time of day may be set meanwhile: look again at least every minute.
@@ -637,6 +640,7 @@ export class PortRunner {
     const portDown = !this.settings.owner.state.open && this.settings.owner.state.lastError !== undefined;
     return [...this.states].map(([meter, state]) => {
       const planned = this.planned(state);
+      const { unusable } = state.polled;
       let absent = 0;
       for (const profile of planned.profiles) {
         const end = newestEnd(clock.wall(), profile.periodMs, this.settings.plan.offsetMs, profile.until);
@@ -646,11 +650,11 @@ export class PortRunner {
       return {
         meter,
         serial: state.polled.origin.serial,
-        verdict: portDown ? 'BUS_FAULT' : (verdicts.get(meter) as Verdict),
+        verdict: portDown && !unusable ? 'BUS_FAULT' : (verdicts.get(meter) as Verdict),
         lastSuccess: state.lastSuccess === undefined ? null : iso(state.lastSuccess),
         failures: state.failures,
-        lastError: state.lastError?.message ?? null,
-        nextStep: state.lastError?.nextStep ?? null,
+        lastError: (unusable ?? state.lastError)?.message ?? null,
+        nextStep: (unusable ?? state.lastError)?.nextStep ?? null,
         clockDeviationS: state.identity?.clockDeviationMs === undefined ? null : state.identity.clockDeviationMs / 1000,
         intervalsRead: state.intervalsRead,
         intervalsMissing: absent,

@@ -6,6 +6,8 @@ import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 import { gatewayEvent } from './series.ts';
 
+/** Of a failure's words, in an event. */
+const whyMost = 300;
 /** What is known of a line and its meters. */
 export interface Line {
   readonly states: ReadonlyMap<string, MeterState>;
@@ -18,8 +20,9 @@ export interface Line {
 export async function tellReachability(house: RunnerSettings, line: Line): Promise<void> {
   const { clock, store, log } = house;
   const verdicts = judged(house, line);
-  const all = [...line.states.values()];
-  const busFault = all.length > 1 && [...verdicts.values()].every((verdict) => verdict === 'BUS_FAULT');
+  const all = [...line.states.values()].filter(({ polled }) => polled.unusable === undefined);
+  const verdictOf = (state: MeterState) => verdicts.get(state.polled.origin.meter) as Verdict;
+  const busFault = all.length > 1 && all.every((state) => verdictOf(state) === 'BUS_FAULT');
   const wall = clock.wall();
   const commit = async (meter: string, event: EventFact): Promise<void> => {
     try {
@@ -43,11 +46,23 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
     const detail = { port: house.name, meters: all.length };
     await commit('_', gatewayFact(wall, busFault ? 'BUS_FAULT' : 'BUS_ANSWERS', detail));
   }
+  for (const state of line.states.values()) {
+    const { unusable, origin } = state.polled;
+    if (unusable === undefined || state.told === 'CONFIG_FAULT') continue;
+    const detail = {
+      state: 'FAULT',
+      evidence: unusable.code,
+      why: unusable.message.slice(0, whyMost),
+      next: unusable.nextStep,
+    };
+    await commit(origin.meter, gatewayEvent(house, state, 'CONFIG_FAULT', detail));
+    state.told = 'CONFIG_FAULT';
+  }
   // Whose fault it is shows only when the neighbours have been asked as well.
   const newestSuccess = Math.max(0, ...all.map(({ lastSuccess }) => lastSuccess ?? 0));
   for (const state of all) {
     const { meter } = state.polled.origin;
-    const verdict = verdicts.get(meter) as Verdict;
+    const verdict = verdictOf(state);
     if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || verdict === state.told) continue;
     if (!answers(verdict)) {
       const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? 0);
@@ -112,6 +127,7 @@ export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> 
           sessions: state.recent.length,
           supplyOff: state.identity?.disconnector && !state.identity.disconnector.output,
           powerDown: store.meterLogs(meter).lastPower === 'down',
+          unusable: state.polled.unusable !== undefined,
         },
       ]),
     ),

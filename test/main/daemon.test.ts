@@ -197,10 +197,15 @@ describe('meter-gateway config', () => {
     const example = await run(gateway, ['config', 'example']);
     const path = join(folder, 'example.toml');
     writeFileSync(path, example.out);
-    expect(await run(gateway, ['config', 'check', path])).toMatchObject({
+    expect(await run(gateway, ['config', 'check', '--text-only', path])).toMatchObject({
       code: 0,
       out: expect.stringContaining('is good') as string,
     });
+    // What it refers to is not on this machine.
+    const judged = await run(gateway, ['config', 'check', path]);
+    expect(judged.code).toBe(2);
+    expect(judged.err).toContain('mqtt.ca_file: /etc/meter-gateway/ca.pem does not exist');
+    expect(judged.err).toContain('mqtt.cert_file: /etc/meter-gateway/client.pem does not exist');
     writeFileSync(path, example.out.replace('tenant', 'tenat'));
     const bad = await run(gateway, ['config', 'check', path]);
     expect(bad.code).toBe(2);

@@ -1,0 +1,171 @@
+/** What is to be known of one meter before it can be polled. Whatever is wrong with it stops this meter alone. */
+import { createHash } from 'node:crypto';
+import { Failure } from '../base/errors.ts';
+import { fromHex } from '../base/hex.ts';
+import { Secret } from '../base/secret.ts';
+import { type Millis, millis } from '../base/time.ts';
+import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { signingOf } from '../dlms/security/certificate.ts';
+import { parseSelector } from '../line/open-port.ts';
+import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
+import type { MeterAccess } from '../meter/session.ts';
+import type { Origin } from '../reading/facts.ts';
+import type { MeterSecurity, PolledMeter } from '../schedule/meter-state.ts';
+import type { ConfiguredProfile } from '../schedule/profiles.ts';
+import type { Findings, Sources } from './findings.ts';
+import type { Config } from './schema.ts';
+
+type ConfiguredPort = Config['port'][number];
+type ConfiguredMeter = ConfiguredPort['meter'][number];
+
+export interface MeterPlan {
+  readonly origin: Origin;
+  /** Without the challenge, which is fresh for each session. */
+  readonly access: MeterAccess;
+  readonly challengeOctets: number;
+  readonly security: Omit<MeterSecurity, 'freshKey'> | undefined;
+  /** Of a key for each association; 0 where the meter has none. */
+  readonly dedicatedKeyOctets: number;
+  readonly detectFrom: readonly MeterModel[] | undefined;
+  readonly swap: PolledMeter['swap'];
+  readonly powerLimitW: number | undefined;
+  readonly profiles: readonly ConfiguredProfile[];
+  readonly since: Millis | undefined;
+  /** Why it cannot be polled. */
+  readonly unusable: Failure | undefined;
+}
+export interface MeterContext {
+  readonly port: ConfiguredPort;
+  readonly meter: ConfiguredMeter;
+  readonly path: string;
+  readonly models: ReadonlyMap<string, MeterModel>;
+  readonly systemTitle: Uint8Array;
+  readonly sources: Sources;
+  readonly findings: Findings;
+}
+
+/** Registers by the one spelling of their OBIS code. */
+const keyed = (registers: Readonly<Record<string, number | string>>): Record<string, number | string> =>
+  Object.fromEntries(Object.entries(registers).map(([code, value]) => [obis(parseLogicalName(code)), value]));
+
+/** A key in hex or raw. The failure repeats nothing of it. */
+function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
+  const length = suite === 2 ? 32 : 16;
+  const text = Buffer.from(octets).toString('latin1').trim();
+  const key = text.length === length * 2 && /^[0-9a-f]+$/i.test(text) ? fromHex(text) : octets;
+  if (key.length !== length)
+    throw new Failure('secret-missing', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
+  return new Secret(key);
+}
+
+/** Runs a step of a meter's plan; what fails is a finding, and the first one stops the meter. */
+function stepsOf({ findings, path, meter }: MeterContext) {
+  let unusable: Failure | undefined;
+  const step = <T>(key: string, source: () => T): T | undefined =>
+    findings.attempt('meter', `${path}.${key}`, () => {
+      try {
+        return source();
+      } catch (error) {
+        if (!(error instanceof Failure) || error.detail['unjudged'] === true) throw error;
+        unusable ??= new Failure(error.code === 'secret-missing' ? 'secret-missing' : 'config-invalid', error.message);
+        throw new Failure(unusable.code, `${meter.id}: ${error.message}`);
+      }
+    });
+  return { step, unusable: () => unusable };
+}
+type Step = ReturnType<typeof stepsOf>['step'];
+
+function securityPlan({ meter, systemTitle, sources }: MeterContext, step: Step): MeterPlan['security'] {
+  const { encryption_key, authentication_key, suite } = meter;
+  if (encryption_key === undefined || authentication_key === undefined) return undefined;
+  const encryption = step('encryption_key', () => keyOf(sources.secret(encryption_key), encryption_key, suite));
+  const authentication = step('authentication_key', () =>
+    keyOf(sources.secret(authentication_key), authentication_key, suite),
+  );
+  if (!encryption || !authentication) return undefined;
+  // Counters belong to a key and a title: whoever configures the same key again goes on where it stood.
+  const counterName = createHash('sha256')
+    .update('counter')
+    .update(encryption.reveal())
+    .update(systemTitle)
+    .digest('hex')
+    .slice(0, 24);
+  return {
+    counterName,
+    counterObject: parseLogicalName(meter.counter_object),
+    settings: {
+      suite,
+      ownTitle: systemTitle,
+      keys: { encryption, authentication },
+      policy: meter.policy,
+      wrapping: meter.wrapping,
+    },
+  };
+}
+
+function accessPlan(context: MeterContext, model: MeterModel, step: Step): MeterAccess {
+  const { port, meter, systemTitle, sources } = context;
+  const { secret, signing_key, meter_certificate } = meter;
+  const signed = meter.auth === 'hls-ecdsa' && signing_key !== undefined && meter_certificate !== undefined;
+  const key = signed ? step('signing_key', () => new Secret(sources.secret(signing_key))) : undefined;
+  const certificate = signed ? step('meter_certificate', () => sources.file(meter_certificate)) : undefined;
+  const signing = key && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
+  const password = secret === undefined ? undefined : step('secret', () => new Secret(sources.secret(secret)));
+  return {
+    link: port.link,
+    modeE: port.mode_e,
+    signOnAddress: port.meter.length > 1 ? meter.serial : '',
+    client: meter.client,
+    logical: meter.server,
+    // Several meters on one line are told apart by their physical address, which most makers form from the serial.
+    physical:
+      meter.physical ??
+      (port.link === 'hdlc' && port.meter.length > 1 ? physicalAddressOf(model, meter.serial) : undefined),
+    auth: meter.auth,
+    systemTitle,
+    ...(signing && { signing }),
+    secret: password,
+    model,
+    baud: port.baud,
+    timed: parseSelector(port.device).kind === 'serial',
+    answerTimeoutMs: port.answer_timeout_ms,
+    retries: port.retries,
+    guardMs: port.guard_ms,
+  };
+}
+
+export function meterPlan(context: MeterContext): MeterPlan {
+  const { meter, models } = context;
+  const { step, unusable } = stepsOf(context);
+  const detected = meter.model === 'auto';
+  const model = step('model', () => {
+    const found = models.get(detected ? genericModel.name : meter.model);
+    if (found) return found;
+    throw new Failure('config-invalid', `no model '${meter.model}'; there are auto, ${[...models.keys()].join(', ')}`);
+  });
+  const access = accessPlan(context, model ?? genericModel, step);
+  const security = securityPlan(context, step);
+  return {
+    origin: { meter: meter.id, point: meter.point, serial: meter.serial },
+    access,
+    // 16 octets, 32 where they are signed (Green Book 9.2.7.4).
+    challengeOctets: meter.auth === 'hls-ecdsa' ? 32 : 16,
+    security,
+    dedicatedKeyOctets: security && meter.dedicated_key ? security.settings.keys.encryption.length : 0,
+    detectFrom: detected ? [...models.values()] : undefined,
+    swap: meter.swap && {
+      from: meter.swap.from,
+      at: Date.parse(meter.swap.at),
+      final: keyed(meter.swap.final),
+      first: keyed(meter.swap.first),
+    },
+    powerLimitW: meter.fuse_a === undefined ? undefined : meter.fuse_a * meter.phases * 230,
+    profiles: meter.profiles.map(({ obis: code, period_s, until }) => ({
+      profile: parseLogicalName(code),
+      periodS: period_s,
+      until: until === undefined ? undefined : millis(Date.parse(until)),
+    })),
+    since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
+    unusable: unusable(),
+  };
+}

@@ -1,0 +1,61 @@
+/** What the configuration refers to, on this machine: files, secrets, the folder of the socket, devices. */
+import { accessSync, constants, lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Failure, messageOf } from '../base/errors.ts';
+import type { Sources } from './findings.ts';
+import { secretOf, unreadable } from './secrets.ts';
+
+/** systemd makes these for the service; whoever checks a file may see neither. */
+const madeByTheUnit = /^\/(run|var\/lib)\/meter-gateway\//;
+
+function file(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Failure('config-invalid', unreadable(path, error));
+  }
+}
+
+function socket(path: string, ours: boolean): void {
+  const existing = lstatSync(path, { throwIfNoEntry: false });
+  if (existing && !existing.isSocket())
+    throw new Failure('config-invalid', `${path} is something else than a socket, and is left as it is`);
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (ours && (error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new Failure('config-invalid', `no socket can be made in ${dirname(path)}: ${messageOf(error)}`);
+  }
+}
+
+function device(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // Not plugged in: that is told by the port, and is no fault of the configuration.
+    return path;
+  }
+}
+
+/** As the service sees them. */
+export const serviceSources: Sources = { secret: secretOf, file, socket, device };
+
+const unjudged = (message: string) => new Failure('config-invalid', message, { unjudged: true });
+/** As somebody sees them who checks a file: what only the service can see is not judged. */
+export const checkSources: Sources = {
+  secret(reference) {
+    if (reference.startsWith('credential:') && process.env['CREDENTIALS_DIRECTORY'] === undefined)
+      throw unjudged(`${reference} is seen by the service only: LoadCredential= in the unit`);
+    return secretOf(reference);
+  },
+  file,
+  socket(path, ours) {
+    try {
+      socket(path, ours);
+    } catch (error) {
+      if (madeByTheUnit.test(path)) throw unjudged(`systemd makes ${dirname(path)} for the service`);
+      throw error;
+    }
+  },
+  device,
+};

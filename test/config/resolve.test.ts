@@ -1,0 +1,230 @@
+/** A configuration is judged whole before anything is started or stopped for it. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { meterModels } from '../../src/config/meter-models.ts';
+import { findingText, type Resolution, resolve } from '../../src/config/resolve.ts';
+import { checkSources, serviceSources } from '../../src/config/sources.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'resolve-test-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const path = (name: string) => join(folder, name);
+const put = (name: string, text: string | Uint8Array, mode = 0o600): string => {
+  writeFileSync(path(name), text);
+  chmodSync(path(name), mode);
+  return path(name);
+};
+const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+for (const name of ['ca', 'other'])
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    `${name}.key`,
+    '-out',
+    `${name}.pem`,
+    '-subj',
+    `/CN=${name}`,
+  );
+for (const name of ['ca', 'other']) chmodSync(path(`${name}.key`), 0o600);
+put('secret', 'hunter22\n');
+put('ek', '000102030405060708090A0B0C0D0E0F\n');
+put('short', '0001020304\n');
+const signing = put('signing.pem', readFileSync(new URL('../vectors/ecdsa/client.key.pem', import.meta.url)));
+const certificate = put('meter.pem', readFileSync(new URL('../vectors/ecdsa/meter.pem', import.meta.url)));
+
+const meter = (id: string, more: string, serial = id.slice(1)) =>
+  `[[port.meter]]\nid = "${id}"\npoint = "p${id}"\nserial = "${serial}"\nphysical = ${1000 + Number(serial)}\n${more}\n`;
+const text = (given: { gateway?: string; mqtt?: string; meters?: string[]; device?: string; ports?: string } = {}) =>
+  `[gateway]\nid = "g"\ntenant = "t"\nstate_directory = "${folder}/state"\n${given.gateway ?? ''}
+[mqtt]\n${given.mqtt ?? 'url = "mqtt://localhost"'}
+[[port]]\nname = "bus"\ndevice = "${given.device ?? '/dev/ttyUSB0'}"
+${(given.meters ?? ['']).map((more, i) => meter(`m${i + 1}`, more)).join('')}${given.ports ?? ''}`;
+const judge = (given: Parameters<typeof text>[0], sources = serviceSources): Resolution =>
+  resolve(parseConfig(text(given), 'c.toml').config, meterModels(), sources);
+const found = (given: Parameters<typeof text>[0], sources = serviceSources): string[] =>
+  judge(given, sources).findings.map(findingText);
+const lls = (reference: string) => `auth = "lls"\nsecret = "${reference}"`;
+
+test('a sound configuration is a plan, with nothing to say', () => {
+  const { plan, findings } = judge({ meters: [lls(`file:${path('secret')}`)] });
+  expect(findings).toEqual([]);
+  expect(plan?.ports[0]?.meters[0]?.access.secret?.reveal()).toEqual(Uint8Array.from(Buffer.from('hunter22')));
+});
+
+describe('incident: what concerns one meter stopped all of them', () => {
+  const ciphered = (ek: string, ak: string) =>
+    `auth = "hls-gmac"\nencryption_key = "file:${ek}"\nauthentication_key = "file:${ak}"`;
+  test.each([
+    [
+      'its secret does not exist',
+      lls(`file:${path('no')}`),
+      'secret: this meter is not polled: m2: ',
+      'does not exist',
+    ],
+    ['its secret is empty', lls(`file:${put('empty', '\n')}`), 'secret: ', 'is empty'],
+    ['others may read its secret', lls(`file:${put('open', 'x', 0o644)}`), 'secret: ', 'may be read by others'],
+    ['its secret is a folder', lls(`file:${path('.')}`), 'secret: ', 'is a folder'],
+    ['systemd passed no credentials', lls('credential:m2'), 'secret: ', 'LoadCredential='],
+    ['a key of another length', ciphered(path('short'), path('ek')), 'encryption_key: ', 'has 16 octets'],
+    ['the second key does not exist', ciphered(path('ek'), path('no')), 'authentication_key: ', 'does not exist'],
+    ['a model that nobody knows', 'model = "kamstrup-9000"', 'model: ', "no model 'kamstrup-9000'"],
+    [
+      'its certificate does not exist',
+      `auth = "hls-ecdsa"\nsigning_key = "file:${signing}"\nmeter_certificate = "${path('no')}"`,
+      'meter_certificate: ',
+      'does not exist',
+    ],
+    [
+      'its signing key is no key',
+      `auth = "hls-ecdsa"\nsigning_key = "file:${path('secret')}"\nmeter_certificate = "${certificate}"`,
+      'signing_key: ',
+      'no EC private key',
+    ],
+    [
+      'its certificate is none',
+      `auth = "hls-ecdsa"\nsigning_key = "file:${signing}"\nmeter_certificate = "${path('secret')}"`,
+      'signing_key: ',
+      'no X.509 certificate',
+    ],
+  ])('%s', (_, more, key, what) => {
+    const { plan, findings } = judge({ meters: [lls(`file:${path('secret')}`), more, ''] });
+    expect(findings.map(({ severity }) => severity)).toEqual(['meter']);
+    const [said] = findings.map(findingText) as [string];
+    expect(said).toContain(`port[0].meter[1].${key}`);
+    expect(said).toContain(what);
+    expect(said).not.toContain('hunter22');
+    const [first, second, third] = plan?.ports[0]?.meters ?? [];
+    expect(first?.unusable).toBeUndefined();
+    expect(second?.unusable?.message).toContain(what);
+    expect(third?.unusable).toBeUndefined();
+  });
+  test('all findings at once, with their paths', () => {
+    expect(
+      found({
+        mqtt: `url = "mqtts://h"\nca_file = "${path('no-ca')}"\npassword = "file:${path('no-password')}"\nusername = "u"`,
+        gateway: `status_socket = "${path('nowhere/s.sock')}"`,
+        meters: [lls(`file:${path('no')}`), 'model = "x"'],
+      }).map((line) => line.split(':')[0]),
+    ).toEqual([
+      'gateway.status_socket',
+      'port[0].meter[0].secret',
+      'port[0].meter[1].model',
+      'mqtt.password',
+      'mqtt.ca_file',
+    ]);
+  });
+});
+
+describe('what concerns the gateway leaves no plan', () => {
+  const tls = (more: string) => `url = "mqtts://broker.example"\n${more}`;
+  const pair = (cert: string, key: string) => tls(`cert_file = "${cert}"\nkey = "file:${key}"`);
+  test.each([
+    ['ca_file does not exist', { mqtt: tls(`ca_file = "${path('no.pem')}"`) }, 'no.pem does not exist'],
+    ['ca_file is no certificate', { mqtt: tls(`ca_file = "${path('secret')}"`) }, 'holds no certificate in PEM'],
+    [
+      'the second certificate of ca_file is cut',
+      {
+        mqtt: tls(
+          `ca_file = "${put('cut.pem', `${readFileSync(path('ca.pem'), 'utf8')}-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n`)}"`,
+        ),
+      },
+      'certificate 2 of 2 does not parse',
+    ],
+    ['cert_file does not exist', { mqtt: pair(path('no.pem'), path('ca.key')) }, 'mqtt.cert_file: '],
+    ['key is no key', { mqtt: pair(path('ca.pem'), path('secret')) }, 'is no private key in PEM'],
+    [
+      'the key of another certificate',
+      { mqtt: pair(path('ca.pem'), path('other.key')) },
+      'is not the key of the certificate',
+    ],
+    [
+      'a certificate without its key',
+      { mqtt: tls(`cert_file = "${path('ca.pem')}"`) },
+      'cert_file and key go together',
+    ],
+    [
+      'the folder of the socket does not exist',
+      { gateway: `status_socket = "${path('no/s.sock')}"` },
+      'no socket can be made',
+    ],
+    [
+      'a file stands where the socket is to be',
+      { gateway: `status_socket = "${path('secret')}"` },
+      'something else than a socket',
+    ],
+    ['a path too long for a socket', { gateway: `status_socket = "${path('x'.repeat(120))}"` }, 'at most 107 octets'],
+  ])('%s', (_, given, what) => {
+    const { plan, findings } = judge(given);
+    expect(plan).toBeUndefined();
+    expect(findings.map(findingText).join('\n')).toContain(what);
+  });
+  test('two ports that are one adapter, by a link', () => {
+    put('adapter', '');
+    mkdirSync(path('by-id'));
+    symlinkSync(path('adapter'), path('by-id/usb'));
+    const ports = `[[port]]\nname = "b2"\ndevice = "${path('by-id/usb')}"\n${meter('m9', '')}`;
+    expect(found({ device: `serial:${path('adapter')}`, ports }).join()).toContain('already used at port[0].device');
+    const tcp = `[[port]]\nname = "b2"\ndevice = "tcp://Conv.example:4001"\n${meter('m9', '')}`;
+    expect(found({ device: 'tcp://conv.example:4001', ports: tcp }).join()).toContain('already used at port[0].device');
+  });
+  test('two meters on one point are told', () => {
+    const given = text({ meters: ['', ''] }).replace('"pm2"', '"pm1"');
+    const { findings, plan } = resolve(parseConfig(given, 'c').config, meterModels(), serviceSources);
+    expect(findings.map(findingText).join()).toContain('point pm1 is already used at port[0].meter[0].point');
+    expect(plan).toBeDefined();
+  });
+});
+
+describe('item 20: nothing secret goes where it can be read', () => {
+  const password = `username = "u"\npassword = "file:${path('secret')}"`;
+  const broker = (url: string, more = '') => ({ mqtt: `url = "${url}"\n${more}` });
+  test.each([
+    ['credentials in the URL', broker('mqtts://bob:hunter22@h')],
+    ['a user name in the URL', broker('mqtts://hunter22@h')],
+    ['over a web socket', broker('wss://bob:hunter22@h/mqtt')],
+    ['a token in the query', broker('wss://h/mqtt?token=hunter22')],
+    ['behind the #', broker('wss://h/mqtt#hunter22')],
+  ])('%s: refused, and not repeated', (_, given) => {
+    const { plan, findings } = judge(given);
+    expect(plan).toBeUndefined();
+    expect(findings.map(findingText).join()).toContain('would stand in logs');
+    expect(findings.map(findingText).join()).not.toContain('hunter22');
+  });
+  test('a URL that is none is not repeated with its credentials either', () => {
+    expect(() => parseConfig(text(broker('mqtt://bob:hunter22@h x')), 'c')).toThrow(/mqtt\.url/);
+    expect(() => parseConfig(text(broker('mqtt://bob:hunter22@h x')), 'c')).not.toThrow(/hunter22/);
+    expect(() => parseConfig(text({ device: 'tcp://bob:hunter22@h:1' }), 'c')).not.toThrow(/hunter22/);
+  });
+  test.each([
+    ['ca_file', `ca_file = "${path('ca.pem')}"`],
+    ['cert_file', `cert_file = "${path('ca.pem')}"\nkey = "file:${path('ca.key')}"`],
+  ])('%s with mqtt:// is refused: it would not be looked at', (key, more) => {
+    const { plan, findings } = judge(broker('mqtt://localhost', more));
+    expect(plan).toBeUndefined();
+    expect(findings.map(findingText).join()).toContain(`mqtt.${key}: is for TLS`);
+  });
+  test('a password over mqtt:// or ws:// is warned of, but not on the loopback', () => {
+    for (const url of ['mqtt://h', 'ws://h/mqtt']) expect(found(broker(url, password))[0]).toContain('IN THE CLEAR');
+    expect(found(broker('mqtt://h'))[0]).toContain('is not encrypted');
+    for (const url of ['mqtt://localhost', 'mqtt://127.0.0.9:1', 'mqtt://[::1]', 'mqtts://h'])
+      expect(found(broker(url, password))).toEqual([]);
+    // A name that only begins like the loopback.
+    expect(found(broker('mqtt://127.0.0.1.example', password))[0]).toContain('IN THE CLEAR');
+  });
+});
+
+test('whoever checks a file is told what only the service can see', () => {
+  const given = { meters: [lls('credential:m1')], gateway: 'status_socket = "/run/meter-gateway/no/status.sock"' };
+  const { plan, findings } = judge(given, checkSources);
+  expect(plan).toBeDefined();
+  expect(findings.map(({ severity }) => severity)).toEqual(['unjudged', 'unjudged']);
+});
