@@ -37,6 +37,9 @@ export class MemoryDatabase implements Database {
     }
     return Promise.resolve(pairs);
   }
+  async *all(): AsyncGenerator<[string, Uint8Array][]> {
+    yield await this.range('', '\u{10ffff}', Number.MAX_SAFE_INTEGER);
+  }
   /** Keys in order; kept up to date as long as tests do not put into `data` themselves. */
   private keys(): string[] {
     if (this.sorted.length !== this.data.size) this.sorted = [...this.data.keys()].toSorted();

@@ -129,7 +129,6 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
           it.database.replace(kind < 0.7 ? data : (old.data ?? new Map()));
           // A card that was changed tells nothing of what was.
           if (kind > 0.97) it.checkpoint = undefined;
-          it.newEpoch = seconds(it.clock.wall());
         }),
     });
     count(what);

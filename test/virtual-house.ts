@@ -62,6 +62,7 @@ const held = (database: Database, clock: VirtualClock): Database => ({
   batch: (...all) => clock.hold(database.batch(...all), diskMs),
   range: (...all) => clock.hold(database.range(...all), diskMs),
   remove: (...all) => clock.hold(database.remove(...all), diskMs),
+  all: () => database.all(),
   compact: () => clock.hold(database.compact(), diskMs),
   close: () => clock.hold(database.close(), diskMs),
 });
@@ -158,7 +159,7 @@ export async function virtualHouse(
     timeIsKnown: true,
     countersCheckpoint: undefined,
     reused: [] as string[],
-    newEpoch: 1,
+    newEpoch: 0,
     disk: null,
     relieved: [] as VirtualHouse['relieved'],
   } as VirtualHouse;
@@ -193,7 +194,11 @@ export async function virtualHouse(
     const store = (it.store = await Store.open({
       open: () => Promise.resolve(database),
       clock,
-      newEpoch: it.newEpoch,
+      newEpoch: (after) => {
+        // As the random part does: no state begins an epoch that another one had.
+        it.newEpoch = Math.max(it.newEpoch, after) + 1;
+        return it.newEpoch;
+      },
       packSize: options.packSize ?? 8,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),

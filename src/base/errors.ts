@@ -163,6 +163,12 @@ export const errorTable = {
     6,
     'It is repaired when it is opened; what it was is kept beside it as store.damaged-N.',
   ),
+  'store-too-new': entry(
+    'local',
+    'operator',
+    6,
+    'Install the version that wrote it, or a later one; or restore a backup that this version made.',
+  ),
   'store-failed': entry('local', 'gateway', 6, 'Check space and health of the disk: df -h, dmesg.'),
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -56,6 +56,15 @@ export async function openLevel(path: string, createIfMissing: boolean): Promise
       }
     },
     remove: (gte, lt) => level.clear({ gte, lt }),
+    async *all() {
+      // An iterator reads what was there when it was made.
+      const iterator = level.iterator({ highWaterMarkBytes: rangeOctets } as object);
+      try {
+        for (let pairs = await iterator.nextv(step); pairs.length > 0; pairs = await iterator.nextv(step)) yield pairs;
+      } finally {
+        await iterator.close();
+      }
+    },
     compact: () => compactAll(level),
     close: () => level.close(),
   };

@@ -27,11 +27,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure, messageOf } from '../base/errors.ts';
 import { Counters, type CountersSettings } from '../store/counters.ts';
+import { laterEpoch } from '../store/epoch.ts';
 import { decodeRecord, encodeRecord } from '../store/record.ts';
 import type { Checkpoint, StoreSettings } from '../store/store.ts';
 import type { Database } from '../store/database.ts';
@@ -287,7 +288,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
     created,
     settled: () => rmSync(uncleanPath, { force: true }),
     store: {
-      newEpoch: Math.floor(now / 1000),
+      newEpoch: (after) => laterEpoch(after, Date.now(), randomInt(2 ** 26)),
       open: (broken) => openOrRecover(directory, 'store', broken, unclean, (what) => damage.push(what)),
       damageFound: () => {
         return [...damage.splice(0), ...droppedBy(join(directory, 'store'))];

@@ -14,6 +14,14 @@ export function withRange(coverage: Coverage, from: number, to: number): Coverag
   return [...before, [start, end], ...after];
 }
 
+export function withoutRange(coverage: Coverage, from: number, to: number): Coverage {
+  return coverage.flatMap(([start, end]): Range[] =>
+    end <= from || start >= to
+      ? [[start, end]]
+      : [...(start < from ? [[start, from] as const] : []), ...(end > to ? [[to, end] as const] : [])],
+  );
+}
+
 /** The parts of [from, to) that are not covered. */
 export function missing(coverage: Coverage, from: Millis, to: Millis): Range[] {
   const holes: Range[] = [];

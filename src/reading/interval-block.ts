@@ -129,14 +129,16 @@ export function accountFor(slice: Slice): Accounted {
     const mark = known(start);
     const same = mark !== undefined && mark.hash === hash && !mark.gap;
     // Without the row before it nothing better can be said than what was said when that row was still there.
-    if (!same && before === undefined && wasMeasured(start)) {
+    if (!same && !mark?.again && before === undefined && wasMeasured(start)) {
       kept.push([start, start + last.periodMs]);
       return;
     }
     if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
-    if (same) return;
-    const first = !mark ? 0 : mark.hash === 0 ? mark.rev : mark.rev + 1;
-    const reason: Reason | null = !mark || mark.hash === 0 ? null : mark.gap ? 'LATE' : 'CHANGED';
+    if (same && !mark.again) return;
+    const unsaid = !mark || mark.hash === 0;
+    // What is the same keeps its revisions: several, where several rows ended together.
+    const first = same ? Math.max(0, mark.rev + 1 - items.length) : !mark ? 0 : unsaid ? mark.rev : mark.rev + 1;
+    const reason: Reason | null = unsaid || same ? null : mark.gap ? 'LATE' : 'CHANGED';
     items.forEach((item, occurrence) => measured.push({ ...item, rev: first + occurrence, reason }));
     marks.push({ start, rev: first + items.length - 1, hash, gap: false });
   };
@@ -272,8 +274,9 @@ export function accountFor(slice: Slice): Accounted {
     const starts: number[] = [];
     for (let at: number = start; at < end; at += periodMs) starts.push(at);
     const before = starts.flatMap((at) => known(at) ?? []);
-    if (before.length === starts.length && before.every((mark) => mark.gap && mark.hash === hash)) return;
-    const earlier = before.filter((mark) => mark.hash !== 0);
+    const same = before.length === starts.length && before.every((mark) => mark.gap && mark.hash === hash);
+    if (same && !before.some((mark) => mark.again)) return;
+    const earlier = same ? [] : before.filter((mark) => mark.hash !== 0);
     const rev =
       earlier.length > 0
         ? Math.max(...earlier.map((mark) => mark.rev)) + 1

@@ -58,31 +58,60 @@ export interface Mark {
   readonly hash: number;
   /** No row was there. */
   readonly gap: boolean;
+  /** The head-end asked for it again: it is said once more although it is the same, at the same revision. */
+  readonly again?: true;
 }
 export function hashOf(...parts: readonly unknown[]): number {
   const text = JSON.stringify(parts, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
   return crc32(text) || 1;
 }
 
-/** A page of marks, one UTC day of a series: minute of the day 2, revision 1, kind 1, hash 4 octets each. */
-const markOctets = 8;
+/**
+ * A page of marks, one UTC day of a series: its version 1, the epoch in which its marks were said 7, then for each interval
+ * minute of the day 2, kind 1, revision 3, hash 4 octets.
+ */
+const pageVersion = 0x21;
+const headOctets = 8;
+const markOctets = 10;
+const highestRevision = 0xff_ffff;
+/** Of the kind. */
+const gapBit = 1;
+const againBit = 2;
 const minuteMs = 60_000;
-export function encodeMarks(marks: readonly Mark[], day: number): Uint8Array {
-  const octets = Buffer.alloc(marks.length * markOctets);
-  marks.forEach(({ start, rev, hash, gap }, i) => {
-    octets.writeUInt16BE(Math.round((start - day) / minuteMs), i * markOctets);
-    octets.writeUInt8(Math.min(rev, 255), i * markOctets + 2);
-    octets.writeUInt8(gap ? 1 : 0, i * markOctets + 3);
-    octets.writeUInt32BE(hash, i * markOctets + 4);
+export function encodePage(marks: readonly Mark[], day: number, epoch: number): Uint8Array {
+  const octets = Buffer.alloc(headOctets + marks.length * markOctets);
+  octets.writeBigUInt64BE((BigInt(pageVersion) << 56n) | BigInt(epoch));
+  marks.forEach(({ start, rev, hash, gap, again }, i) => {
+    const at = headOctets + i * markOctets;
+    octets.writeUInt16BE(Math.round((start - day) / minuteMs), at);
+    octets.writeUInt8((gap ? gapBit : 0) | (again ? againBit : 0), at + 2);
+    octets.writeUIntBE(Math.min(rev, highestRevision), at + 3, 3);
+    octets.writeUInt32BE(hash, at + 6);
   });
   return octets;
 }
-export function decodeMarks(octets: Uint8Array, day: number): Mark[] {
+/** Pages of formats before 3 tell their epoch outside of themselves. */
+export function decodePage(octets: Uint8Array, day: number, outerEpoch: number): { epoch: number; marks: Mark[] } {
   const buffer = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
-  return Array.from({ length: Math.floor(buffer.length / markOctets) }, (_, i) => ({
-    start: day + buffer.readUInt16BE(i * markOctets) * minuteMs,
-    rev: buffer.readUInt8(i * markOctets + 2),
-    gap: buffer.readUInt8(i * markOctets + 3) === 1,
-    hash: buffer.readUInt32BE(i * markOctets + 4),
-  }));
+  if (buffer[0] !== pageVersion) return { epoch: outerEpoch, marks: earlierMarks(buffer, day) };
+  const marks = Array.from({ length: Math.floor((buffer.length - headOctets) / markOctets) }, (_, i): Mark => {
+    const at = headOctets + i * markOctets;
+    return {
+      start: day + buffer.readUInt16BE(at) * minuteMs,
+      gap: (buffer.readUInt8(at + 2) & gapBit) !== 0,
+      ...((buffer.readUInt8(at + 2) & againBit) !== 0 && { again: true }),
+      rev: buffer.readUIntBE(at + 3, 3),
+      hash: buffer.readUInt32BE(at + 6),
+    };
+  });
+  return { epoch: Number(buffer.readBigUInt64BE() & 0xff_ffff_ffff_ffffn), marks };
 }
+/** Minute of the day 2, at most 1439: its first octet is never the version above. Revision 1, kind 1, hash 4. */
+const earlierOctets = 8;
+const earlierMarks = (buffer: Buffer, day: number): Mark[] =>
+  Array.from({ length: Math.floor(buffer.length / earlierOctets) }, (_, i) => ({
+    start: day + buffer.readUInt16BE(i * earlierOctets) * minuteMs,
+    rev: buffer.readUInt8(i * earlierOctets + 2),
+    gap: buffer.readUInt8(i * earlierOctets + 3) === 1,
+    hash: buffer.readUInt32BE(i * earlierOctets + 4),
+  }));

@@ -11,6 +11,8 @@ export interface Database {
   range(gte: string, lt: string, limit: number): Promise<[string, Uint8Array][]>;
   /** Deletes gte ≤ key < lt, without sync; a crash may leave some of them. */
   remove(gte: string, lt: string): Promise<void>;
+  /** All pairs as they were at one instant, in order of the keys, whatever is written meanwhile. */
+  all(): AsyncIterable<[string, Uint8Array][]>;
   /** Gives the room of what was deleted back. */
   compact(): Promise<void>;
   close(): Promise<void>;

@@ -83,8 +83,20 @@ export function decodeOutbox(key: string, octets: Uint8Array): OutboxRecord | un
 }
 function entryOf(sequence: number, content: Buffer): Entry {
   const end = content.indexOf('\n');
+  // Format 1: all of it is one line of JSON.
+  if (end < 0) return entryOfFormat1(sequence, content);
   const head = JSON.parse(content.toString('utf8', 0, end)) as EntryHead;
   return { sequence, head, text: content.toString('utf8', end + 1) };
+}
+function entryOfFormat1(sequence: number, content: Buffer): Entry {
+  const { storedAt, fact, profile } = JSON.parse(content.toString('utf8')) as {
+    storedAt: number;
+    fact: Fact;
+    profile?: string;
+  };
+  const meter = 'meter' in fact ? fact.meter : '_';
+  const head = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
+  return { sequence, head, text: JSON.stringify(fact) };
 }
 function unpacked(content: Buffer): Entry[] {
   const lines = inflateRawSync(content.subarray(1)).toString('utf8').split('\n');

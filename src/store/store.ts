@@ -10,13 +10,14 @@
  *   q/<key>                    damaged records, kept for inspection
  */
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Clock, dayMs, later, type Millis, millis } from '../base/time.ts';
-import type { Coverage } from '../reading/coverage.ts';
+import { type Clock, dayMs, hourMs, later, type Millis, millis } from '../base/time.ts';
+import { type Coverage, withoutRange } from '../reading/coverage.ts';
 import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading/facts.ts';
 import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
 import { marksOf } from '../reading/interval-hash.ts';
-import { decodeMarks, encodeMarks, type Exceptions, type Mark, type Swap } from '../reading/ledger.ts';
+import { decodePage, encodePage, type Exceptions, type Mark, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
+import { hasSuccessor } from './epoch.ts';
 import {
   decodeOutbox,
   type Entry,
@@ -123,8 +124,8 @@ export interface StoreSettings {
   /** Opens the database; called again after an I/O error, and with what is broken where its files do not read. */
   readonly open: (broken?: string) => Promise<Database>;
   readonly clock: Clock;
-  /** The epoch of a new store; an old one keeps its own while its numbers are known. */
-  readonly newEpoch: number;
+  /** An epoch that cannot have been before, later than this one (epoch.ts). */
+  readonly newEpoch: (after: number) => number;
   /** So many numbers are packed at once, and as many of the newest stay as they are: most are acknowledged before. */
   readonly packSize?: number;
   /** What was found damaged, or repaired, since the database was opened. */
@@ -135,8 +136,11 @@ export interface StoreSettings {
 export interface Checkpoint {
   readonly epoch: number;
   readonly nextSequence: number;
+  readonly format?: number;
 }
 interface Meta {
+  /** Of all records; left out up to format 2. */
+  readonly format?: number;
   readonly epoch: number;
   readonly nextSequence: number;
   /** The head-end has everything up to here, except `kept`. */
@@ -147,6 +151,24 @@ interface Meta {
   readonly mending?: true;
   /** Series and logs of meters: records that must be there. */
   readonly records?: number;
+  /** This state came out of a backup: what was numbered since that was made is not known, so an epoch begins. */
+  readonly restored?: true;
+}
+
+/**
+ * Of the records, told in the state record and in the checkpoint. 1: entries of the outbox as one line of JSON. 2: entries in
+ * two lines, packs; pages of marks with revisions up to 255. 3: pages that tell their epoch. Each is read by what it looks
+ * like and written anew when it changes; the envelope of the state record never changes, so that every later program can
+ * read from it what it has before it.
+ */
+const storeFormat = 3;
+/** A state of a later program is neither damage nor to be understood. */
+function refuseNewer(format = storeFormat): void {
+  if (format > storeFormat)
+    throw new Failure(
+      'store-too-new',
+      `the state directory was written by a later version (format ${format}; this one knows formats up to ${storeFormat})`,
+    );
 }
 
 const metaKey = 'm/state';
@@ -353,7 +375,7 @@ export class Store {
         if (!before || before.hash === 0 || mark.rev >= before.rev) all.set(mark.start, mark);
       }
       const sorted = [...all.values()].toSorted((a, b) => a.start - b.start);
-      operations.push({ type: 'put', key, value: sealed(key, this.meta.epoch, encodeMarks(sorted, day)) });
+      operations.push({ type: 'put', key, value: sealed(key, 0, encodePage(sorted, day, this.meta.epoch)) });
     }
     return operations;
   }
@@ -378,9 +400,9 @@ export class Store {
       this.lostPage = key;
       return [];
     }
-    const marks = decodeMarks(opened.content, day);
+    const { epoch, marks } = decodePage(opened.content, day, opened.sequence);
     // Of an epoch before: what they tell of may have been lost since.
-    return opened.sequence === this.meta.epoch ? marks : marks.map((mark) => ({ ...mark, hash: 0 }));
+    return epoch === this.meta.epoch ? marks : marks.map((mark) => ({ ...mark, hash: 0 }));
   }
 
   /** What was said of the intervals that begin in [from, to), by their start. */
@@ -411,9 +433,9 @@ export class Store {
       await this.beginMending(meta);
       const value = await database.get(lostPage);
       if (value) await this.replaceDamaged([], [{ key: lostPage, value }]);
-      this.meta = { ...meta, epoch: meta.epoch + 1 };
+      this.meta = { ...meta, epoch: this.settings.newEpoch(meta.epoch) };
       this.marksVersion++;
-      await this.readAgain({
+      await this.readAgain('STORE_DAMAGED', {
         found: `${lostPage}: damaged or lost`,
         damagedRecords: 1,
         missingRecords: 0,
@@ -423,6 +445,70 @@ export class Store {
       });
       this.tellCheckpoint();
     });
+  }
+
+  /**
+   * The head-end holds more than this state has ever given numbers to, or a later epoch: the state fell back (a card was
+   * copied or restored). What was numbered meanwhile is not known, so everything is said anew in an epoch of its own.
+   */
+  async fellBack(theirs: { readonly epoch: number; readonly upTo: number }): Promise<void> {
+    if (!hasSuccessor(theirs.epoch))
+      throw new Failure('bad-argument', `the head-end tells an epoch that cannot be: ${theirs.epoch}`);
+    await this.exclusive(async () => {
+      const { meta } = this;
+      await this.beginMending(meta);
+      this.meta = { ...meta, epoch: this.settings.newEpoch(Math.max(meta.epoch, theirs.epoch)) };
+      this.marksVersion++;
+      await this.readAgain('STATE_FELL_BACK', {
+        epochBefore: meta.epoch,
+        nextSequence: meta.nextSequence,
+        headEndEpoch: theirs.epoch,
+        headEndUpTo: theirs.upTo,
+      });
+      this.tellCheckpoint();
+    });
+    this.committed?.();
+  }
+
+  /**
+   * What was said of the intervals in [from, to) is read from the meter and said once more, at the same revision where it is
+   * the same: the head-end lost it. Returns how many intervals; 0 where nothing of them was accounted for.
+   */
+  async sayAgain(meter: string, profile: string, from: number, to: number): Promise<number> {
+    const state = this.seriesState(meter, profile);
+    if (!state) return 0;
+    const { periodMs = hourMs } = state;
+    const low = Math.floor(from / periodMs) * periodMs;
+    const high = Math.ceil(to / periodMs) * periodMs;
+    const intervals = state.coverage.reduce(
+      (sum, [start, end]) => sum + Math.max(0, Math.min(end, high) - Math.max(start, low)) / periodMs,
+      0,
+    );
+    if (intervals === 0) return 0;
+    const marks = [...(await this.marks(meter, profile, low, high)).values()];
+    await this.exclusive(async (database) => {
+      const key = seriesKey(meter, profile);
+      const now = this.series.get(key) ?? state;
+      const opened: SeriesState = {
+        ...now,
+        coverage: withoutRange(now.coverage, low, high),
+        exceptions: withExceptions(now.exceptions ?? [], low, high, []),
+      };
+      const again = marks.map((mark): Mark => ({ ...mark, again: true }));
+      await database.batch(
+        [...(await this.pages(database, meter, profile, again)), this.put(key, this.meta.nextSequence, opened)],
+        { sync: true },
+      );
+      this.series.set(key, opened);
+      this.marksVersion++;
+    });
+    return intervals;
+  }
+
+  /** Every record as it is at this instant, for a backup. */
+  async *records(): AsyncGenerator<[string, Uint8Array][]> {
+    await this.writing.catch(() => {});
+    yield* (await this.opened()).all();
   }
 
   /** What waits for the head-end's acknowledgement, by series, as runs; found by walking through the outbox. */
@@ -700,6 +786,7 @@ export class Store {
     const raw = await database.get(metaKey);
     const known = raw && (decodeRecord(metaKey, raw)?.body as Meta | undefined);
     const told = this.settings.checkpoint?.read();
+    refuseNewer(known?.format ?? told?.format);
     const { numbers, packedTo, strays } = await this.scanOutbox(database);
     this.packedTo = packedTo;
     const sequences = [...numbers].toSorted((one, other) => one - other);
@@ -713,11 +800,11 @@ export class Store {
             (told.epoch > known.epoch || (told.epoch === known.epoch && told.nextSequence > known.nextSequence)));
     if (known && !numbersLost) this.meta = known;
     else {
-      const earlier = [known?.epoch, told?.epoch].flatMap((epoch) => (epoch === undefined ? [] : [epoch + 1]));
+      const earlier = Math.max(known?.epoch ?? 0, told?.epoch ?? 0);
       const nextSequence = highest + 1;
       const acknowledged = (lowest ?? nextSequence) - 1;
-      const epoch = Math.max(this.settings.newEpoch, ...earlier);
-      this.meta = { epoch, nextSequence, acknowledged, kept: [] };
+      const epoch = this.settings.newEpoch(earlier);
+      this.meta = { format: storeFormat, epoch, nextSequence, acknowledged, kept: [] };
     }
     this.series = new Map();
     const unreadable: string[] = [];
@@ -744,17 +831,19 @@ export class Store {
     const vanished = (this.meta.records ?? 0) - this.series.size - this.logs.size - unreadable.length;
     if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
     const unfinished = known?.mending === true;
+    const restored = known?.restored === true;
     const damaged =
       absent.length + strays.length + unreadable.length + found.length > 0 || (numbersLost && !fresh) || unfinished;
-    if (damaged) {
+    if (damaged || restored) {
       if (known) await this.beginMending(known);
       // What is said again must not be taken for what was said: some of it may be known less well than before.
-      if (!numbersLost) this.meta = { ...this.meta, epoch: this.meta.epoch + 1 };
+      if (!numbersLost) this.meta = { ...this.meta, epoch: this.settings.newEpoch(this.meta.epoch) };
       await this.replaceDamaged(absent, strays);
-      await this.readAgain({
+      await this.readAgain(damaged ? 'STORE_DAMAGED' : 'STATE_RESTORED', {
         found:
           [
             ...found,
+            ...(restored ? ['restored from a backup'] : []),
             ...(unfinished ? ['a crash while damage was mended'] : []),
             ...unreadable.map((key) => `${key}: damaged or lost`),
           ]
@@ -766,7 +855,8 @@ export class Store {
         lostFrom: numbersLost ? (known?.nextSequence ?? null) : (absent[0] ?? null),
         lostTo: numbersLost && told ? told.nextSequence - 1 : (absent.at(-1) ?? null),
       });
-    } else if (!known) await database.batch([this.put(metaKey, nextSequence, this.meta)], { sync: true });
+    } else if (known?.format !== storeFormat)
+      await database.batch([this.put(metaKey, nextSequence, this.meta)], { sync: true });
     this.tellCheckpoint();
   }
 
@@ -791,7 +881,7 @@ export class Store {
 
   private tellCheckpoint(): void {
     const { epoch, nextSequence } = this.meta;
-    this.settings.checkpoint?.write({ epoch, nextSequence });
+    this.settings.checkpoint?.write({ epoch, nextSequence, format: storeFormat });
   }
 
   /**
@@ -820,12 +910,15 @@ export class Store {
   }
 
   /**
-   * What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. The
-   * damage is told as an event.
+   * What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. Why is
+   * told as an event.
    */
-  private async readAgain(damage: NonNullable<EventFact['detail']>): Promise<void> {
+  private async readAgain(
+    name: 'STORE_DAMAGED' | 'STATE_RESTORED' | 'STATE_FELL_BACK',
+    damage: NonNullable<EventFact['detail']>,
+  ): Promise<void> {
     const detail = { ...damage, epoch: this.meta.epoch };
-    const event = gatewayFact(this.settings.clock.wall(), 'STORE_DAMAGED', detail);
+    const event = gatewayFact(this.settings.clock.wall(), name, detail);
     const first = this.meta.nextSequence;
     const operations = this.entries([event], 0, first, this.settings.clock.wall());
     this.meta = { ...this.meta, nextSequence: first + 1 };
@@ -839,8 +932,8 @@ export class Store {
     const told: MeterLogs = { ...own, staleDays: [...new Set([...(own.staleDays ?? []), ...staleDays])] };
     this.logs.set('_', told);
     operations.push(this.put('e/_', this.meta.nextSequence, told));
-    const { mending: _, ...meta } = this.meta;
-    this.meta = { ...meta, records: this.series.size + this.logs.size };
+    const { mending: _, restored: __, ...meta } = this.meta;
+    this.meta = { ...meta, format: storeFormat, records: this.series.size + this.logs.size };
     operations.push(this.put(metaKey, this.meta.nextSequence, this.meta));
     await (this.database as Database).batch(operations, { sync: true });
   }

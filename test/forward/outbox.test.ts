@@ -11,7 +11,11 @@ import { VirtualClock } from '../virtual-clock.ts';
 const stored = 4000;
 async function filled() {
   const clock = new VirtualClock(Date.UTC(2026, 10, 25));
-  const store = await Store.open({ open: () => Promise.resolve(new MemoryDatabase()), clock, newEpoch: 1 });
+  const store = await Store.open({
+    open: () => Promise.resolve(new MemoryDatabase()),
+    clock,
+    newEpoch: (after) => after + 1,
+  });
   const facts = Array.from({ length: stored }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n }));
   await store.commit({ meter: '_', entryClass: 1, facts });
   return { clock, store };

@@ -14,6 +14,7 @@ import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 
 const clock = new VirtualClock(Date.UTC(2026, 10, 24));
+const epochAfter = (first: number) => (after: number) => Math.max(first, after + 1);
 const fact = (n: number): Fact => ({
   kind: 'reading',
   meter: 'm1',
@@ -31,7 +32,12 @@ const commit = (n: number, count = 1, entryClass: 0 | 1 = 0): Commit => ({
   facts: Array.from({ length: count }, (_, i) => fact(n * 100 + i)),
 });
 const openTwin = (database: MemoryDatabase, damageFound?: () => string[]) =>
-  Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, ...(damageFound && { damageFound }) });
+  Store.open({
+    open: () => Promise.resolve(database),
+    clock,
+    newEpoch: epochAfter(7),
+    ...(damageFound && { damageFound }),
+  });
 const sequences = async (store: Store) => [
   ...(await store.outbox(0, 0, 1000)).map(({ sequence }) => sequence),
   ...(await store.outbox(1, 0, 1000)).map(({ sequence }) => sequence),
@@ -197,7 +203,7 @@ describe('the store on a twin', () => {
       await store.acknowledge(1, new Set());
       if (damaged) database.data.set('m/state', damaged);
       else database.data.delete('m/state');
-      const again = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 9 });
+      const again = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: epochAfter(9) });
       await again.commit(commit(2));
       expect(await sequences(again)).toEqual([2, 3, 4, 5]);
       expect([again.epoch, again.acknowledged]).toEqual([9, 1]);
@@ -208,14 +214,14 @@ describe('the store on a twin', () => {
     let told: Checkpoint | undefined;
     const checkpoint = { read: () => told, write: (one: Checkpoint) => void (told = one), close: () => {} };
     const openIt = (database: MemoryDatabase) =>
-      Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, checkpoint });
+      Store.open({ open: () => Promise.resolve(database), clock, newEpoch: epochAfter(7), checkpoint });
     const database = new MemoryDatabase();
     const store = await openIt(database);
     await store.commit(commit(1, 3));
     const early = new Map(database.data);
     const earlyTold = told;
     await store.commit(commit(2, 3));
-    expect(told).toEqual({ epoch: 7, nextSequence: 7 });
+    expect(told).toEqual({ epoch: 7, nextSequence: 7, format: 3 });
     const late = new Map(database.data);
     // Power failed before the file was written back: the store knows more, and that is all right.
     told = earlyTold;
@@ -230,10 +236,50 @@ describe('the store on a twin', () => {
       name: 'STORE_DAMAGED',
       detail: { epochBefore: 7, epoch: 8, lostFrom: 4, lostTo: 6 },
     });
-    expect(told).toEqual({ epoch: 8, nextSequence: 5 });
+    expect(told).toEqual({ epoch: 8, nextSequence: 5, format: 3 });
     // An old copy of the store in a place that has seen a later epoch.
     database.data = late;
     expect((await openIt(database)).epoch).toBe(9);
+  });
+
+  test('the head-end holds more than was ever given: the state fell back, and everything is said in a later epoch', async () => {
+    const database = new MemoryDatabase();
+    const store = await openTwin(database);
+    await store.commit(commit(1, 3));
+    await store.fellBack({ epoch: 7, upTo: 90 });
+    expect(store.epoch).toBe(8);
+    expect(store.seriesState('m1', 'p')?.coverage).toEqual([]);
+    // What waits is delivered in the new epoch, and the event with it.
+    expect(await sequences(store)).toEqual([1, 2, 3, 4]);
+    expect(factOf((await store.outbox(0, 3, 1))[0] as OutboxEntry)).toMatchObject({
+      name: 'STATE_FELL_BACK',
+      detail: { epochBefore: 7, epoch: 8, nextSequence: 4, headEndEpoch: 7, headEndUpTo: 90 },
+    });
+    // A state that is older by an epoch as well.
+    await store.fellBack({ epoch: 41, upTo: 2 });
+    expect(store.epoch).toBe(42);
+    await expect(store.fellBack({ epoch: Number.MAX_SAFE_INTEGER, upTo: 2 })).rejects.toThrow('cannot be');
+    expect(store.epoch).toBe(42);
+    const again = await openTwin(database);
+    expect(again.epoch).toBe(42);
+    expect((await again.status()).damage).toEqual({ quarantined: 0, missing: 0, log: [] });
+  });
+
+  test('a power cut at any batch of falling back leaves a state that begins an epoch, never one that goes on with the old', async () => {
+    for (let kept = 0; kept < 6; kept++) {
+      const database = new MemoryDatabase();
+      const store = await openTwin(database);
+      await store.commit(commit(1, 3));
+      const { batch } = database;
+      let left = kept;
+      database.batch = (...all) => (left-- > 0 ? batch.apply(database, all) : Promise.reject(new Error('power')));
+      await store.fellBack({ epoch: 7, upTo: 90 }).catch(() => {});
+      database.batch = batch;
+      database.powerCut();
+      const again = await openTwin(database);
+      // Before its first batch nothing happened: the head-end's answer comes again.
+      expect(again.epoch > 7, `kept ${kept}`).toBe(kept > 0);
+    }
   });
 
   test('a key with a flipped bit is no entry of another number, and a record under a foreign key is none', async () => {
@@ -257,7 +303,7 @@ describe('the store on a twin', () => {
     'power fails while damage of %s is mended, after each batch: the next start finds it again',
     async (_, count, packSize) => {
       const opened = (database: MemoryDatabase) =>
-        Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, packSize });
+        Store.open({ open: () => Promise.resolve(database), clock, newEpoch: epochAfter(7), packSize });
       const whole = new MemoryDatabase();
       const store = await opened(whole);
       for (let n = 1; n <= count; n++) await store.commit(commit(n, 1, n % 3 === 0 ? 1 : 0));
@@ -304,7 +350,7 @@ describe('the store on a twin', () => {
 
   describe('packs of what waits for long', () => {
     const openPacking = (database: MemoryDatabase) =>
-      Store.open({ open: () => Promise.resolve(database), clock, newEpoch: 7, packSize: 8 });
+      Store.open({ open: () => Promise.resolve(database), clock, newEpoch: epochAfter(7), packSize: 8 });
     const classOf = (n: number): 0 | 1 => (n % 3 === 0 ? 1 : 0);
     /** Numbers 1 to 40, of which 1 to 24 are in packs. */
     const packing = async () => {
@@ -484,7 +530,7 @@ describe('the store on a twin', () => {
         return Promise.resolve(database);
       },
       clock,
-      newEpoch: 7,
+      newEpoch: epochAfter(7),
     });
     await store.commit(commit(1));
     database.failing = Object.assign(new Error('IO error: No space left on device'), { code: 'LEVEL_IO_ERROR' });
