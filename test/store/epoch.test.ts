@@ -1,9 +1,9 @@
-import fc from 'fast-check';
+import { assert, integer, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hasSuccessor, laterEpoch } from '../../src/store/epoch.ts';
 
 const now = Date.UTC(2026, 10, 28);
-const random = fc.integer({ min: 0, max: 2 ** 26 - 1 });
+const random = integer({ min: 0, max: 2 ** 26 - 1 });
 
 describe('epochs', () => {
   test('hand-computed: minutes since 1970 times 2^26, and the random part', () => {
@@ -13,10 +13,10 @@ describe('epochs', () => {
   });
 
   test('each is later than the one before, whatever the clock says, and stays a safe integer', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-        fc.integer({ min: -(10 ** 13), max: 10 ** 14 }),
+    assert(
+      property(
+        integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+        integer({ min: -(10 ** 13), max: 10 ** 14 }),
         random,
         (after, wall, part) => {
           if (!hasSuccessor(after)) return;

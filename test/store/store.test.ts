@@ -270,9 +270,9 @@ describe('the store on a twin', () => {
       const database = new MemoryDatabase();
       const store = await openTwin(database);
       await store.commit(commit(1, 3));
-      const { batch } = database;
+      const batch = database.batch.bind(database);
       let left = kept;
-      database.batch = (...all) => (left-- > 0 ? batch.apply(database, all) : Promise.reject(new Error('power')));
+      database.batch = (...all) => (left-- > 0 ? batch(...all) : Promise.reject(new Error('power')));
       await store.fellBack({ epoch: 7, upTo: 90 }).catch(() => {});
       database.batch = batch;
       database.powerCut();
