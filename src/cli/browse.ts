@@ -21,8 +21,9 @@ function lines(object: SnapshotObject): string[] {
   const methods = object.methods.filter(({ access }) => access > 0).map(({ id }) => id);
   return [
     `${object.name.padEnd(20)} ${object.className} (${object.class}) version ${object.version}`,
-    ...object.attributes.map(({ id, attribute, access, text, refused }) => {
-      const value = text ?? (refused === undefined ? '' : `refused: ${refusalName(refused)}`);
+    ...object.attributes.map(({ id, attribute, access, text, refused, secret }) => {
+      const value =
+        text ?? (secret ? '(secret: not read)' : refused === undefined ? '' : `refused: ${refusalName(refused)}`);
       return `  ${String(id).padStart(3)} ${attribute.padEnd(32)} ${(modes[access] ?? String(access)).padEnd(3)} ${value}`.trimEnd();
     }),
     ...(methods.length > 0 ? [`      methods ${methods.join(', ')}`] : []),
@@ -58,7 +59,7 @@ export async function browse(
     if (options.save === undefined) return;
     const snapshot: Snapshot = { snapshot: 1, taken: iso(clock.wall()), objects: read };
     try {
-      writeFileSync(options.save, `${JSON.stringify(snapshot, undefined, 1)}\n`, { flag: 'wx' });
+      writeFileSync(options.save, `${JSON.stringify(snapshot, undefined, 1)}\n`, { flag: 'wx', mode: 0o600 });
     } catch (error) {
       throw new Failure('bad-argument', `--save ${options.save}: ${messageOf(error)}`);
     }

@@ -11,6 +11,7 @@ import { refusalName } from '../dlms/association/client.ts';
 import { attributeName, className, scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { type CaptureObject, captureObjectsOf, clockColumn } from '../dlms/cosem/profile-generic.ts';
+import { holdsSecret } from '../dlms/cosem/secrets.ts';
 import { Deframer } from '../dlms/hdlc/deframer.ts';
 import { addressText, type Frame, parseParameters } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
@@ -22,6 +23,7 @@ import { conformanceNames } from '../dlms/xdlms/conformance.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { ProfileReader } from '../reading/profile-reader.ts';
 import type { Recorded, RecordedLine } from './exchange-file.ts';
+import { withheld, withholding } from './withhold.ts';
 
 export interface Explained {
   readonly line: number;
@@ -76,7 +78,8 @@ function acseText(apdu: AcseApdu): string {
     try {
       user = `; ${apduText(decodeApdu(apdu.userInformation).apdu)}`;
     } catch {
-      user = `; user-information ${toHex(apdu.userInformation)}`;
+      // Not in hex: a key may be in it.
+      user = `; user-information, unreadable, ${apdu.userInformation.length} octets`;
     }
   }
   switch (apdu.kind) {
@@ -197,6 +200,10 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
   let sides = new Map<string, Side>();
   let asked: Asked | undefined;
   let orphan: Uint8Array[] = [];
+
+  const secretBuffer = ({ classId, logicalName, attribute }: Attribute): boolean =>
+    classId === 7 && attribute === 2 && holdsSecret(columns.get(logicalName) ?? []);
+  let withhold = withholding(secretBuffer);
 
   const note = (line: number, message: string) => problems.push(`line ${line}, ${message}`);
 
@@ -321,7 +328,7 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
   const apduOf = (octets: Uint8Array, at: RecordedLine): { text: string[]; apdu?: Apdu | AcseApdu } => {
     try {
       if (octets.length > 0 && isAcse(octets[0] as number)) {
-        const apdu = decodeAcse(octets);
+        const apdu = withhold.strike(decodeAcse(octets));
         learnAssociation(apdu);
         // The initiate inside may be ciphered on its own.
         const inside = 'userInformation' in apdu && apdu.userInformation ? decodeUser(apdu.userInformation, at) : [];
@@ -333,11 +340,13 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
       follow(apdu, at.line);
       const proof = hlsText(apdu, at.line);
       const padding = trailing > 0 ? [`${trailing} octets after the APDU, ignored`] : [];
-      return { text: [apduText(apdu), ...proof, ...padding], apdu };
+      const shown = withhold.strike(apdu);
+      return { text: [apduText(shown), ...proof, ...padding], apdu: shown };
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       note(at.line, error.toString());
-      return { text: [`unreadable APDU: ${error.toString()}: ${short(toHex(octets, ' '))}`] };
+      const shown = withhold.mayShow(octets) ? short(toHex(octets, ' ')) : `${octets.length} octets, ${withheld}`;
+      return { text: [`unreadable APDU: ${error.toString()}: ${shown}`] };
     }
   };
 
@@ -392,6 +401,7 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
       sides = new Map();
       asked = undefined;
       security = freshSecurity();
+      withhold = withholding(secretBuffer);
       orphan = [];
       continue;
     }
@@ -453,6 +463,10 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
       note(line, `profile ${name ?? ''}: capture objects are not in the recording`);
       continue;
     }
+    if (holdsSecret(layout)) {
+      note(line, `profile ${name ?? ''}: a column holds a secret; its rows are withheld`);
+      continue;
+    }
     const period = (name === undefined ? undefined : periods.get(name)) ?? 0;
     try {
       const reader = new ProfileReader({ columns: layout, capturePeriodMs: period, scalers });
@@ -487,12 +501,12 @@ export function explainedJson(explained: Explained): Record<string, unknown> {
     return value;
   };
   const { apdu } = explained;
-  // A password and a key are in the recording; they need not be in what is made of it.
+  // Struck out already; said plainly here.
   const secretive =
     apdu?.kind === 'aarq' && apdu.mechanism === mechanism.lls
-      ? { ...apdu, authenticationValue: '(withheld)' }
+      ? { ...apdu, authenticationValue: withheld }
       : apdu?.kind === 'initiate-request' && apdu.dedicatedKey
-        ? { ...apdu, dedicatedKey: '(withheld)' }
+        ? { ...apdu, dedicatedKey: withheld }
         : apdu;
   return { ...explained, apdu: plain(secretive) };
 }

@@ -1,6 +1,8 @@
 /** `meter-gateway read`: talks to one meter directly, without the daemon. */
 import { Failure } from '../base/errors.ts';
 import { type Clock, iso, type Millis, millis } from '../base/time.ts';
+import { attributeName } from '../dlms/cosem/class-table.ts';
+import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { dataJson, dataText } from '../dlms/axdr/print.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
@@ -95,6 +97,14 @@ export async function read(
       for (const { name, attribute } of objects) {
         attributes.push({ classId: classId ?? (await classOf(session, name)), logicalName: name, attribute });
       }
+      for (const { logicalName, classId: object, attribute } of attributes) {
+        // Whatever class was given, an association is one by its OBIS code too.
+        const classes = [object, knownClass(logicalName) ?? object];
+        if (classes.some((one) => isSecretAttribute(one, attribute)))
+          bad(
+            `${obis(logicalName)}:${attribute} is a ${attributeName(object, attribute)} of the meter: it is not read`,
+          );
+      }
       const results = await session.get(attributes);
       let refused: string | undefined;
       results.forEach((result, i) => {
@@ -116,6 +126,7 @@ export async function read(
     }
     if (profile !== undefined) {
       const layout = await readLayout(session, profile);
+      if (holdsSecret(layout.columns)) bad(`${obis(profile)} captures a secret of the meter: its rows are not read`);
       const rows = entries
         ? await readEntries(session, layout, access.model, Number(entries[1]), Number(entries[2]))
         : await readRange(session, layout, access.model, from as Millis, to as Millis);

@@ -10,6 +10,7 @@ import { logicalNameOctets } from '../dlms/cosem/logical-name.ts';
 import { type Apdu, type ApduKind, decodeApdu } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
 import type { Explained } from './explain.ts';
+import { withheld } from './withhold.ts';
 
 interface Element {
   readonly name: string;
@@ -175,8 +176,6 @@ export function apduXml(apdu: Apdu): Element {
   return outer === undefined ? own : group(outer, [own]);
 }
 
-/** Stands where a password or a key stood. */
-const withheld = '(withheld)';
 const contextNames = ['', 'LN', 'SN', 'LN_WITH_CIPHERING', 'SN_WITH_CIPHERING'];
 function acseXml(apdu: AcseApdu): Element {
   const octets = (name: string, value: Uint8Array | undefined) => (value ? [valued(name, upper(value))] : []);
@@ -185,7 +184,8 @@ function acseXml(apdu: AcseApdu): Element {
     try {
       return [apduXml(decodeApdu(apdu.userInformation).apdu)];
     } catch {
-      return octets('UserInformation', apdu.userInformation);
+      // Not in hex: a key may be in it.
+      return [valued('UserInformation', withheld)];
     }
   };
   const mechanismName = (value: number | undefined): Element[] =>

@@ -25,6 +25,8 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   );
   process.exit(2);
 }
+// Every file that any command makes is for its user alone: state, traces, snapshots, copies of the configuration.
+process.umask(0o077);
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 const collect = (value: string, before: string[]) => [...before, value];
 // A closed pipe (| head) is no error of ours.

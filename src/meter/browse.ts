@@ -3,7 +3,8 @@ import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { classTable } from '../dlms/cosem/class-table.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { accessRightsOf, type ListedObject } from '../dlms/cosem/object-list.ts';
-import { byEntry } from '../dlms/cosem/profile-generic.ts';
+import { byEntry, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
+import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import type { Seen } from '../dlms/cosem/snapshot.ts';
 import type { Session } from './session.ts';
@@ -13,7 +14,18 @@ const currentAssociation: LogicalName = '0.0.40.0.0.255';
 const readableModes: ReadonlySet<number> = new Set([1, 3, 4, 6]);
 const profileGeneric = 7;
 const buffer = 2;
+const captureObjects = 3;
 const entriesInUse = 7;
+
+/** A buffer of unknown columns is read: which they are is told by the meter in most cases, and rows are what is looked for. */
+function capturesSecret(columns: Seen): boolean {
+  if (!columns || !('data' in columns)) return false;
+  try {
+    return holdsSecret(captureObjectsOf(columns.data));
+  } catch {
+    return false;
+  }
+}
 
 /** Objects with their rights, and what was wrong with the list (meter-quirks 57, 58). */
 export async function readObjectList(
@@ -52,7 +64,8 @@ export async function readShortNameList(session: Session): Promise<{ objects: Li
 }
 
 /**
- * The values of one object by attribute. Of a buffer the newest `rows` entries, or all where the meter cannot select;
+ * The values of one object by attribute. Secrets are not asked for: what never comes cannot be printed, saved or traced.
+ * Of a buffer the newest `rows` entries, or all where the meter cannot select;
  * 0 leaves buffers out.
  */
 export async function readObject(session: Session, object: ListedObject, rows: number): Promise<Map<number, Seen>> {
@@ -62,14 +75,15 @@ export async function readObject(session: Session, object: ListedObject, rows: n
   // The list of an association holds all that is read here one by one.
   const isList = (id: number) => (classId === 15 || classId === 12) && id === 2;
   const plain = object.attributes.filter(
-    ({ id, access }) => id > 1 && readableModes.has(access) && !isBuffer(id) && !isList(id),
+    ({ id, access }) =>
+      id > 1 && readableModes.has(access) && !isBuffer(id) && !isList(id) && !isSecretAttribute(classId, id),
   );
   if (plain.length > 0) {
     const results = await session.get(plain.map(({ id }) => ({ classId, logicalName, attribute: id })));
     plain.forEach(({ id }, i) => seen.set(id, results[i]));
   }
   const entries = object.attributes.find(({ id, access }) => isBuffer(id) && readableModes.has(access));
-  if (!entries || rows === 0) return seen;
+  if (!entries || rows === 0 || capturesSecret(seen.get(captureObjects))) return seen;
   const counted = seen.get(entriesInUse);
   const count =
     counted && 'data' in counted && counted.data.type === 'double-long-unsigned' ? counted.data.value : undefined;

@@ -4,6 +4,7 @@
  * scaler_unit; bare values in an order that the meter model tells.
  */
 import { encode } from '../base/codec.ts';
+import { CodecError } from '../base/errors.ts';
 import { iso, type Millis } from '../base/time.ts';
 import { type Data, dataCodec, integerOf } from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
@@ -11,6 +12,7 @@ import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { type CaptureObject, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
+import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import type { Notification } from '../dlms/stack/notification.ts';
 import { capturePeriodMsOf, type LoadProfileRow, rowJson, type ScalerUnit, scalerUnitOf } from './load-profile-row.ts';
 import { ProfileReader } from './profile-reader.ts';
@@ -124,6 +126,7 @@ function bodyOf(apdu: Notification): { body: Data; time: Uint8Array | undefined 
       return { body: apdu.body, time: apdu.dateTime };
     case 'event-notification': {
       const { classId, logicalName, attribute } = apdu.attribute;
+      if (isSecretAttribute(classId, attribute)) return { body: { type: 'null-data' }, time: apdu.time };
       const name: Data = { type: 'octet-string', value: Uint8Array.from(logicalName.split('.').map(Number)) };
       const body: Data =
         attribute === 2 && classId !== 7
@@ -158,13 +161,19 @@ export function pushedList(
     const { name, classId, attribute, value } = item;
     const stamp = name !== undefined && clockName.test(name) ? stampOf(value, reading) : undefined;
     if (stamp !== undefined) at ??= stamp;
+    if (isSecretAttribute(classId, attribute)) {
+      problems.push(`${obis(name as LogicalName)}:${attribute} is a secret of the meter: withheld`);
+      continue;
+    }
     const columns = classId === 7 && attribute === 2 ? of(name, 3) : undefined;
     if (columns) {
       const period = of(name, 4);
       try {
+        const captured = captureObjectsOf(columns);
+        if (holdsSecret(captured)) throw new CodecError('a column holds a secret of the meter: withheld', 0);
         const reader = new ProfileReader(
           {
-            columns: captureObjectsOf(columns),
+            columns: captured,
             capturePeriodMs: period ? capturePeriodMsOf(period) : 0,
             scalers: new Map(),
           },

@@ -15,6 +15,7 @@ import { type StampReading, utcOf } from './date-time.ts';
 import { type LogicalName, obis, parseLogicalName } from './logical-name.ts';
 import type { ListedObject } from './object-list.ts';
 import { captureObjectsOf, isClockColumn } from './profile-generic.ts';
+import { isSecretAttribute } from './secrets.ts';
 import { accessResult, type ServerObject } from './server-object.ts';
 
 const octet = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255));
@@ -41,6 +42,8 @@ const snapshotSchema = v.strictObject({
           value: v.optional(hex),
           /** The same for people. */
           text: v.optional(v.string()),
+          /** A password or key stands here: it is never read. */
+          secret: v.optional(v.literal(true)),
           /** data-access-result instead of a value. */
           refused: v.optional(octet),
         }),
@@ -77,6 +80,7 @@ export function snapshotObject(object: ListedObject, seen: ReadonlyMap<number, S
           attribute: attributeName(classId, id),
           access,
           ...(selectors.length > 0 && { selectors: [...selectors] }),
+          ...(isSecretAttribute(classId, id) && { secret: true as const }),
           ...(value &&
             ('data' in value
               ? { value: toHex(encode(dataCodec, value.data)), text: shortText(value.data) }

@@ -1,0 +1,140 @@
+/** Strikes secrets out of APDUs before anything is made of them: what a recording holds need not be in what is printed. */
+import { type AcseApdu, mechanism } from '../dlms/acse/apdu.ts';
+import type { Data } from '../dlms/axdr/data.ts';
+import { type CaptureObject, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
+import { holdsSecret, isSecretAttribute, isSecretMethod } from '../dlms/cosem/secrets.ts';
+import {
+  type AccessSpecification,
+  type Apdu,
+  type Attribute,
+  decodeApdu,
+  encodeApdu,
+  type GetResult,
+} from '../dlms/xdlms/apdu.ts';
+
+/** Stands where a password or a key stood. */
+export const withheld = '(withheld)';
+const struck: Data = { type: 'visible-string', value: withheld };
+const stars = (octets: Uint8Array): Uint8Array => new Uint8Array(octets.length).fill(0x2a);
+/** Not even its length is told. */
+const hidden = Buffer.from('********');
+
+/** The initiate in AARQ and RLRQ, where it is not ciphered; its dedicated key is struck out. */
+function struckUser(octets: Uint8Array): Uint8Array {
+  if (octets[0] !== 0x01) return octets;
+  try {
+    const { apdu } = decodeApdu(octets);
+    if (apdu.kind !== 'initiate-request' || !apdu.dedicatedKey) return octets;
+    return encodeApdu({ ...apdu, dedicatedKey: hidden });
+  } catch {
+    return stars(octets);
+  }
+}
+
+const secretSpecification = ({ kind, value }: AccessSpecification): boolean => {
+  if (kind === 'action') return isSecretMethod(value.classId, value.method);
+  const { classId, attribute } = kind === 'get' || kind === 'set' ? value : value.attribute;
+  return isSecretAttribute(classId, attribute);
+};
+
+/** A pushed list that begins with its description: each element is the value of the column of its place. */
+function struckPush(body: Data): Data {
+  const [first] = body.type === 'structure' ? body.value : [];
+  if (body.type !== 'structure' || first?.type !== 'array') return body;
+  let columns: CaptureObject[];
+  try {
+    const value = first.value.map((one) => (one.type === 'structure' ? { ...one, value: one.value.slice(0, 4) } : one));
+    columns = captureObjectsOf({ type: 'array', value });
+  } catch {
+    return body;
+  }
+  return {
+    type: 'structure',
+    value: body.value.map((one, i) => (i > 0 && holdsSecret(columns.slice(i, i + 1)) ? struck : one)),
+  };
+}
+
+/** Of one association: answers are known by the questions before them. */
+export interface Withholding {
+  strike<T extends Apdu | AcseApdu>(apdu: T): T;
+  /** Whether octets that nobody can read may be shown: not where a secret was asked for or is being sent. */
+  mayShow(octets: Uint8Array): boolean;
+}
+
+/** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
+export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {
+  /** Of what was asked last, one after the other. */
+  let asked: boolean[] = [];
+  /** The blocks that are being sent belong to something secret. */
+  let sending = false;
+  const isSecret = (attribute: Attribute): boolean =>
+    isSecretAttribute(attribute.classId, attribute.attribute) || secretBuffer(attribute);
+  const result = (one: GetResult, i: number): GetResult => (asked[i] && 'data' in one ? { data: struck } : one);
+  const values = (all: readonly Data[], secret: readonly boolean[]): Data[] =>
+    all.map((one, i) => (secret[i] && one.type !== 'null-data' ? struck : one));
+
+  const strike = (apdu: Apdu | AcseApdu): Apdu | AcseApdu => {
+    switch (apdu.kind) {
+      case 'aarq':
+      case 'rlrq': {
+        const user = apdu.userInformation && { userInformation: struckUser(apdu.userInformation) };
+        // What goes with another mechanism is a challenge.
+        const password = apdu.kind === 'aarq' && apdu.mechanism === mechanism.lls && apdu.authenticationValue;
+        return { ...apdu, ...user, ...(password && { authenticationValue: hidden }) };
+      }
+      case 'initiate-request':
+        return apdu.dedicatedKey ? { ...apdu, dedicatedKey: hidden } : apdu;
+      case 'get-request-normal':
+        asked = [isSecret(apdu.attribute)];
+        return apdu;
+      case 'get-request-with-list':
+        asked = apdu.attributes.map(isSecret);
+        return apdu;
+      case 'get-response-normal':
+        return { ...apdu, result: result(apdu.result, 0) };
+      case 'get-response-with-list':
+        return { ...apdu, results: apdu.results.map(result) };
+      case 'get-response-with-datablock':
+        return asked.includes(true) && 'raw' in apdu.result
+          ? { ...apdu, result: { raw: stars(apdu.result.raw) } }
+          : apdu;
+      case 'set-request-normal':
+        return isSecret(apdu.attribute) ? { ...apdu, value: struck } : apdu;
+      case 'set-request-with-list':
+        return { ...apdu, values: values(apdu.values, apdu.attributes.map(isSecret)) };
+      case 'set-request-with-first-datablock':
+        sending = isSecret(apdu.attribute);
+        return sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+      case 'action-request-with-first-pblock':
+        sending = isSecretMethod(apdu.method.classId, apdu.method.method);
+        return sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+      case 'set-request-with-datablock':
+      case 'action-request-with-pblock':
+        return sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+      case 'action-request-normal':
+        return apdu.parameters && isSecretMethod(apdu.method.classId, apdu.method.method)
+          ? { ...apdu, parameters: struck }
+          : apdu;
+      case 'action-request-with-list': {
+        const secret = apdu.methods.map(({ classId, method }) => isSecretMethod(classId, method));
+        return { ...apdu, parameters: values(apdu.parameters, secret) };
+      }
+      case 'access-request':
+        asked = apdu.specifications.map(secretSpecification);
+        return { ...apdu, data: values(apdu.data, asked) };
+      case 'access-response':
+        return { ...apdu, data: values(apdu.data, apdu.specifications?.map(secretSpecification) ?? asked) };
+      case 'data-notification':
+        return { ...apdu, body: struckPush(apdu.body) };
+      case 'event-notification':
+        return isSecret(apdu.attribute) ? { ...apdu, value: struck } : apdu;
+      default:
+        return apdu;
+    }
+  };
+  return {
+    strike: <T extends Apdu | AcseApdu>(apdu: T) => strike(apdu) as T,
+    // AARQ, an initiate with its key, SET, ACTION and ACCESS carry secrets outwards.
+    mayShow: (octets) => !sending && !asked.includes(true) && ![0x01, 0x60, 0xc1, 0xc3, 0xd9].includes(octets[0] ?? 0),
+  };
+}
