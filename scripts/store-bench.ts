@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
 import { iso, millis } from '../src/base/time.ts';
+import { fitFact } from '../src/forward/fit.ts';
 import { messageOfFact, topics } from '../src/forward/payload.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
@@ -76,7 +77,11 @@ const commitOf = (meter: string, from: number, count: number): Commit => {
 };
 const openStore = async (directory: string, now = Date.now()): Promise<Store> => {
   const folder = await stateFolder(directory, now);
-  return Store.open({ ...folder.store, clock: systemClock });
+  return Store.open({
+    ...folder.store,
+    clock: systemClock,
+    fit: (fact) => fitFact(fact, systemClock.wall()),
+  });
 };
 
 /** A head-end that counts and acknowledges, in a process of its own; `all` resolves when it has everything. */

@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 import { connectAsync } from 'mqtt';
 import { dayMs, hourMs, millis } from '../src/base/time.ts';
-import { greet, newIngest, take, valueKey } from '../src/central/ingest.ts';
+import { ackOf, greet, newIngest, take, valueKey } from '../src/central/ingest.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { birthFilter, birthPayload, isUnfit, parsePayload, topics, upFilter } from '../src/forward/payload.ts';
 import { seeded } from '../src/simulator/random.ts';
@@ -242,7 +242,8 @@ export async function life({
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
       if (isUnfit(birth)) return;
-      greet(ingest, birth);
+      const answer = greet(ingest, birth);
+      central.publish(topics(tenant, birth.gateway).ack, JSON.stringify(answer), { qos: 1 });
       // It was on the disk before it was told; whoever begins another one has lost it.
       epochs.add(birth.epoch);
       return;
@@ -256,12 +257,12 @@ export async function life({
     meaning.set(key, text);
     if (name?.startsWith('STORAGE')) storage.add(name);
     if (name === 'STORE_DAMAGED') problems.push(`the store was damaged: ${text.slice(0, 400)}`);
-    take(ingest, octets);
+    take(ingest, topic, octets);
   });
   await central.subscribeAsync([birthFilter(tenant), upFilter(tenant)], { qos: 1 });
   const acknowledging = setInterval(() => {
-    for (const [gateway, { epoch, upTo }] of ingest.received)
-      central.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
+    for (const [gateway, received] of ingest.received)
+      central.publish(topics(tenant, gateway).ack, JSON.stringify(ackOf(received)), { qos: 1 });
   }, 100);
 
   let busy = 0;

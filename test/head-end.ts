@@ -4,7 +4,7 @@
  * messages and ten times a second, says `all` when it has MOST, and answers `report`.
  */
 import { connectAsync } from 'mqtt';
-import { topics, upFilter } from '../src/forward/payload.ts';
+import { birthFilter, topics, upFilter } from '../src/forward/payload.ts';
 
 export interface HeadEndReport {
   readonly upTo: number;
@@ -22,13 +22,20 @@ direct();
 client.on('connect', direct);
 const beyond = new Set<number>();
 let [epoch, upTo, told, intervals, again] = [0, 0, 0, 0, 0];
+const say = () => client.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
 const acknowledge = () => {
   if (upTo === told || !client.connected) return;
   told = upTo;
-  client.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
+  say();
   if (upTo === most) process.send?.('all');
 };
-client.on('message', (_, payload) => {
+client.on('message', (topic, payload) => {
+  if (topic.endsWith('/birth')) {
+    // The gateway waits for the answer: what is held of it.
+    epoch ||= (JSON.parse(payload.toString()) as { epoch: number }).epoch;
+    say();
+    return;
+  }
   const message = JSON.parse(payload.toString()) as { epoch: number; seq: number; kind: string; count?: number };
   epoch = message.epoch;
   if (message.seq <= upTo || beyond.has(message.seq)) {
@@ -47,5 +54,5 @@ process.on('message', (word) => {
   if (word === 'report') process.send?.({ upTo, intervals, again } satisfies HeadEndReport);
 });
 process.on('disconnect', () => process.exit());
-await client.subscribeAsync(upFilter(tenant), { qos: 1 });
+await client.subscribeAsync([birthFilter(tenant), upFilter(tenant)], { qos: 1 });
 process.send?.('ready');

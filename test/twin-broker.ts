@@ -1,7 +1,7 @@
 /** A broker and a central system in virtual time: connections that come and go, a head-end that acknowledges or not. */
 import { Failure } from '../src/base/errors.ts';
 import { type Clock, later } from '../src/base/time.ts';
-import { greet, type Ingest, take } from '../src/central/ingest.ts';
+import { ackOf, greet, type Ingest, take } from '../src/central/ingest.ts';
 import type { Broker, BrokerListener, BrokerSettings, PublishOptions } from '../src/forward/mqtt-client.ts';
 import { birthPayload, isUnfit, parsePayload, topics } from '../src/forward/payload.ts';
 
@@ -86,12 +86,13 @@ export class TwinBroker {
   private arrive(topic: string, octets: Uint8Array): void {
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
-      if (!isUnfit(birth)) greet(this.ingest, birth);
+      if (isUnfit(birth)) return;
+      const answer = greet(this.ingest, birth);
+      if (this.acknowledging) this.send(this.ackTopic, JSON.stringify(answer));
     } else if (topic.includes('/up/')) {
-      const gateway = take(this.ingest, octets);
+      const gateway = take(this.ingest, topic, octets);
       const received = gateway === undefined ? undefined : this.ingest.received.get(gateway);
-      if (received && this.acknowledging)
-        this.send(this.ackTopic, JSON.stringify({ epoch: received.epoch, upTo: received.upTo, nack: [] }));
+      if (received && this.acknowledging) this.send(this.ackTopic, JSON.stringify(ackOf(received)));
     }
   }
 }

@@ -6,6 +6,7 @@ import type { Sources } from '../src/config/findings.ts';
 import { parseConfig } from '../src/config/load.ts';
 import { requirePlan, resolve } from '../src/config/resolve.ts';
 import { fromHex } from '../src/base/hex.ts';
+import { fitFact } from '../src/forward/fit.ts';
 import { silentLog } from '../src/base/log.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { meterModels } from '../src/config/meter-models.ts';
@@ -199,6 +200,7 @@ export async function virtualHouse(
         it.newEpoch = Math.max(it.newEpoch, after) + 1;
         return it.newEpoch;
       },
+      fit: (fact) => fitFact(fact, clock.wall()),
       packSize: options.packSize ?? 8,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),

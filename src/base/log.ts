@@ -5,3 +5,7 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** Text from outside, as much of it as belongs into a line. */
+export const cut = (text: string, atMost = 300): string =>
+  text.length <= atMost ? text : `${text.slice(0, atMost)}… (${text.length} characters)`;

@@ -1,8 +1,20 @@
 /**
  * What a central system must do with what it receives: keep the highest revision of each (point, meter, series, channel,
- * interval), of equal ones that of the later epoch; a gap takes nothing away that was measured; count replays, acknowledge what is kept. Pure; the reference for others who write one.
+ * interval), of equal ones that of the later epoch; a gap takes nothing away that was measured; count replays, acknowledge
+ * what is kept. What it cannot take it keeps raw, shows, and acknowledges all the same where its number can be read: one
+ * message must not hold up all others. Who speaks is told by the topic. Pure; the reference for others who write one.
  */
-import { isUnfit, parsePayload, type UpPayload, upPayload } from '../forward/payload.ts';
+import * as v from 'valibot';
+import {
+  type AckPayload,
+  checked,
+  inconsistent,
+  isUnfit,
+  parsePayload,
+  payloadLimit,
+  type UpPayload,
+  upPayload,
+} from '../forward/payload.ts';
 import type { Integer } from '../reading/facts.ts';
 import { dayDigest, marksOf } from '../reading/interval-hash.ts';
 import type { Mark } from '../reading/ledger.ts';
@@ -31,12 +43,28 @@ interface Said extends Mark {
 interface Received {
   epoch: number;
   upTo: number;
+  /** The highest number of the epoch that ever came. */
+  seen: number;
   readonly beyond: Set<number>;
   /** The birth of this epoch was seen. */
   greeted: boolean;
 }
 
+/** A message that does not fit the contract, as it came, to be looked at. */
+interface Refused {
+  readonly topic: string;
+  readonly why: string;
+  /** Its number, where that can be read; then it is acknowledged. */
+  readonly number: { readonly epoch: number; readonly seq: number } | undefined;
+  readonly raw: Uint8Array;
+}
+/** So many are kept; all are counted. */
+const quarantineLimit = 1000;
+
 export interface Ingest {
+  readonly quarantine: Refused[];
+  /** Numbers that were acknowledged once and are not here: our own loss. */
+  readonly losses: { readonly gateway: string; readonly epoch: number; readonly from: number; readonly to: number }[];
   readonly counters: Counters;
   readonly conflicts: string[];
   readonly unfit: Map<string, number>;
@@ -58,47 +86,84 @@ export const newIngest = (): Ingest => ({
   received: new Map(),
   told: new Map(),
   manifests: [],
+  quarantine: [],
+  losses: [],
 });
 
 export const valueKey = (meter: string, series: string, obis: string, startMs: number): string =>
   `${meter}|${series}|${obis}|${startMs}`;
 
-/** A gateway introduced itself: where its numbering stands. */
-export function greet(state: Ingest, birth: { gateway: string; epoch: number; acknowledged: number }): void {
-  const known = state.received.get(birth.gateway);
-  // A new epoch: the gateway's store was damaged. Without memory of ours, begin after what was acknowledged.
-  if (!known || known.epoch !== birth.epoch)
-    state.received.set(birth.gateway, {
-      epoch: birth.epoch,
-      upTo: birth.acknowledged,
-      beyond: new Set(),
-      greeted: true,
-    });
-  else if (!known.greeted) {
-    known.greeted = true;
-    known.upTo = Math.max(known.upTo, birth.acknowledged);
-    advance(known);
+/** What is acknowledged to a gateway: after each of its births, and when something moved. */
+export const ackOf = ({ epoch, upTo, seen }: Received): AckPayload => ({ epoch, upTo, seen, nack: [] });
+
+/**
+ * A gateway introduced itself: where its numbering stands. Returns what it is to be answered. A birth of an epoch before
+ * ours changes nothing: the gateway's state fell back, and the answer tells it so.
+ */
+export function greet(state: Ingest, birth: { gateway: string; epoch: number; acknowledged: number }): AckPayload {
+  const { gateway, epoch, acknowledged } = birth;
+  const known = state.received.get(gateway);
+  // A later epoch: the gateway's store was damaged. Without memory of ours, begin after what was acknowledged.
+  if (!known || known.epoch < epoch) {
+    const begun = { epoch, upTo: acknowledged, seen: 0, beyond: new Set<number>(), greeted: true };
+    state.received.set(gateway, begun);
+    return ackOf(begun);
   }
+  if (known.epoch === epoch && known.upTo < acknowledged) {
+    // The gateway has them no more. Where we did not begin just now, we had them and lost them: `down/again` asks for them.
+    if (known.greeted) state.losses.push({ gateway, epoch, from: known.upTo + 1, to: acknowledged });
+    known.upTo = acknowledged;
+    for (const seq of known.beyond) if (seq <= acknowledged) known.beyond.delete(seq);
+  }
+  if (known.epoch === epoch) known.greeted = true;
+  advance(known);
+  return ackOf(known);
 }
 function advance(received: Received): void {
   while (received.beyond.delete(received.upTo + 1)) received.upTo++;
 }
 
-/** Takes one message. Returns the gateway whose acknowledgement may have moved. */
-export function take(state: Ingest, octets: Uint8Array): string | undefined {
-  const { counters } = state;
+/** amr/v1/<tenant>/<gateway>/up/<meter>/<kind> */
+function speakerOf(topic: string): { gateway: string; meter: string } | undefined {
+  const [, , , gateway, up, meter] = topic.split('/');
+  return gateway !== undefined && up === 'up' && meter !== undefined ? { gateway, meter } : undefined;
+}
+const numbersOf = v.object({
+  epoch: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+});
+/** Further beyond all that came no number is believed that stands in a message which is wrong otherwise. */
+const plausibleStep = 100_000;
+
+/** What came, or why it is not taken. */
+function judged(speaker: { gateway: string; meter: string }, octets: Uint8Array): UpPayload | { unfit: string } {
   const payload = parsePayload(upPayload, octets);
-  if (isUnfit(payload)) {
-    counters.unfit++;
-    state.unfit.set(payload.unfit, (state.unfit.get(payload.unfit) ?? 0) + 1);
+  if (isUnfit(payload)) return payload;
+  if (payload.gateway !== speaker.gateway) return { unfit: 'gateway: another one than in the topic' };
+  if ('meter' in payload && payload.meter !== speaker.meter) return { unfit: 'meter: another one than in the topic' };
+  const why = inconsistent(payload);
+  return why === undefined ? payload : { unfit: why };
+}
+
+/** Takes one message. Returns the gateway whose acknowledgement may have moved. */
+export function take(state: Ingest, topic: string, octets: Uint8Array): string | undefined {
+  const { counters } = state;
+  const speaker = speakerOf(topic);
+  if (!speaker) {
+    refuse(state, { topic, why: 'no topic of the contract', number: undefined, raw: octets });
     return undefined;
   }
-  counters.messages++;
-  let received = state.received.get(payload.gateway);
-  if (!received) {
-    received = { epoch: payload.epoch, upTo: 0, beyond: new Set(), greeted: false };
-    state.received.set(payload.gateway, received);
+  const { gateway } = speaker;
+  const payload = judged(speaker, octets);
+  if (isUnfit(payload)) {
+    const number = readableNumber(state, gateway, octets);
+    refuse(state, { topic, why: payload.unfit, number, raw: octets.slice(0, payloadLimit) });
+    if (!number) return undefined;
+    count(receivedOf(state, gateway, number.epoch), number);
+    return gateway;
   }
+  counters.messages++;
+  const received = receivedOf(state, gateway, payload.epoch);
   // Only a birth begins another epoch: what is still under way of the one before counts as a fact and for no number.
   const ours = received.epoch === payload.epoch;
   if (ours && (payload.seq <= received.upTo || received.beyond.has(payload.seq))) counters.duplicates++;
@@ -111,9 +176,42 @@ export function take(state: Ingest, octets: Uint8Array): string | undefined {
   if (payload.kind === 'profile' || payload.kind === 'gap')
     for (const mark of marksOf(payload, shortestPeriodMs))
       tell(state, payload, { ...mark, epoch: payload.epoch, seq: payload.seq });
-  if (ours && payload.seq > received.upTo) received.beyond.add(payload.seq);
+  count(received, payload);
+  return gateway;
+}
+function receivedOf(state: Ingest, gateway: string, epoch: number): Received {
+  const known = state.received.get(gateway);
+  if (known) return known;
+  const received = { epoch, upTo: 0, seen: 0, beyond: new Set<number>(), greeted: false };
+  state.received.set(gateway, received);
+  return received;
+}
+function count(received: Received, { epoch, seq }: { readonly epoch: number; readonly seq: number }): void {
+  if (received.epoch !== epoch) return;
+  if (seq > received.upTo) received.beyond.add(seq);
+  received.seen = Math.max(received.seen, seq);
   advance(received);
-  return payload.gateway;
+}
+
+function refuse(state: Ingest, refused: Refused): void {
+  state.counters.unfit++;
+  if (state.unfit.size < 100 || state.unfit.has(refused.why))
+    state.unfit.set(refused.why, (state.unfit.get(refused.why) ?? 0) + 1);
+  if (state.quarantine.length < quarantineLimit) state.quarantine.push(refused);
+}
+/** The number of a message that does not fit, where it can be one of this gateway's. */
+function readableNumber(state: Ingest, gateway: string, octets: Uint8Array): Refused['number'] {
+  if (octets.length > 16 * payloadLimit) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  const numbers = checked(numbersOf, value);
+  const known = state.received.get(gateway);
+  if (isUnfit(numbers) || !known || known.epoch !== numbers.epoch) return undefined;
+  return numbers.seq <= Math.max(known.upTo, known.seen) + plausibleStep ? numbers : undefined;
 }
 
 function tell(state: Ingest, payload: UpPayload & { meter: string; series: string }, said: Said): void {

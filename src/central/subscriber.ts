@@ -1,7 +1,15 @@
 /** A central system on MQTT: takes everything of a tenant and acknowledges. Its own program, hence its own client. */
 import { connectAsync, type MqttClient } from 'mqtt';
-import { birthFilter, birthPayload, isUnfit, parsePayload, topics, upFilter } from '../forward/payload.ts';
-import { greet, type Ingest, take } from './ingest.ts';
+import {
+  type AckPayload,
+  birthFilter,
+  birthPayload,
+  isUnfit,
+  parsePayload,
+  topics,
+  upFilter,
+} from '../forward/payload.ts';
+import { ackOf, greet, type Ingest, take } from './ingest.ts';
 
 export interface Subscriber {
   readonly ingest: Ingest;
@@ -28,13 +36,19 @@ export async function subscribe(
   client.on('error', () => {});
   let acknowledging = true;
   const changed = new Set<string>();
+  const answer = (gateway: string, ack: AckPayload | undefined) => {
+    if (ack && acknowledging && client.connected)
+      client.publish(topics(tenant, gateway).ack, JSON.stringify(ack), { qos: 1 });
+  };
   client.on('message', (topic, payload) => {
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, payload);
-      if (!isUnfit(birth)) greet(ingest, birth);
+      if (isUnfit(birth) || topic !== topics(tenant, birth.gateway).birth) return;
+      // The gateway waits for the answer: what is held of it, also where nothing moved.
+      answer(birth.gateway, greet(ingest, birth));
       return;
     }
-    const gateway = take(ingest, payload);
+    const gateway = take(ingest, topic, payload);
     if (gateway !== undefined) changed.add(gateway);
     options.onTake?.();
   });
@@ -43,9 +57,7 @@ export async function subscribe(
     if (!acknowledging || !client.connected) return;
     for (const gateway of changed) {
       const received = ingest.received.get(gateway);
-      if (!received) continue;
-      const ack = JSON.stringify({ epoch: received.epoch, upTo: received.upTo, nack: [] });
-      client.publish(topics(tenant, gateway).ack, ack, { qos: 1 });
+      if (received) answer(gateway, ackOf(received));
     }
     changed.clear();
   }, ackPauseMs);

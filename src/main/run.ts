@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import { findingText, type GatewayPlan, requirePlan, resolve } from '../config/resolve.ts';
 import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
+import { fitFact } from '../forward/fit.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { answers } from '../schedule/reachability.ts';
@@ -50,7 +51,11 @@ export async function run(configPath: string): Promise<number> {
   notifier.starting(startExtensionMs);
   const starting = setInterval(() => notifier.starting(startExtensionMs), startExtensionMs / 10).unref();
   const folder = await stateFolder(config.gateway.state_directory, Date.now());
-  const store = await Store.open({ ...folder.store, clock: systemClock });
+  const store = await Store.open({
+    ...folder.store,
+    clock: systemClock,
+    fit: (fact) => fitFact(fact, systemClock.wall()),
+  });
   log.info(
     { directory: config.gateway.state_directory, epoch: store.epoch, created: folder.created },
     'state directory',

@@ -1,6 +1,6 @@
 /** The facts that leave the house. Plain JSON: integers beyond 2^53 are decimal strings; instants are ISO 8601 in UTC. */
 import { iso, type Millis } from '../base/time.ts';
-import type { Flag, GapCause, Quality, Reason } from './quality.ts';
+import type { Flag, GapCause, Quality, Reason, VoidCause } from './quality.ts';
 
 export type Integer = number | string;
 export const integerJson = (value: bigint): Integer =>
@@ -133,9 +133,12 @@ export interface ManifestFact {
   }[];
   readonly readAt: string;
 }
-/** A sequence number whose record was damaged in the store; what it held is read from the meters again. */
+/**
+ * A sequence number under which nothing is said: its record was damaged in the store, what it held is read from the meters
+ * again; or it was too large for the broker, what it held is said under later numbers.
+ */
 export interface VoidFact {
   readonly kind: 'void';
-  readonly cause: 'STORE_DAMAGED';
+  readonly cause: VoidCause;
 }
 export type Fact = ProfileFact | GapFact | ReadingFact | EventFact | ManifestFact | VoidFact;

@@ -11,6 +11,9 @@ export const qualities = [
 export type Quality = (typeof qualities)[number];
 /** LOST: the meter's buffer no longer held the row when it was asked for, or the meter that had it is gone. */
 export const gapCauses = ['MISSING', 'OUTAGE', 'LOST', 'STORE_DAMAGED'] as const;
+/** Why nothing is said under a number (any more). */
+export const voidCauses = ['STORE_DAMAGED', 'SPLIT', 'TOO_LARGE'] as const;
+export type VoidCause = (typeof voidCauses)[number];
 /** Why something is said again: the row came late, it changed, or an edge of a gap became known. */
 export const reasons = ['LATE', 'CHANGED', 'EDGE_KNOWN'] as const;
 export type Reason = (typeof reasons)[number];

@@ -128,6 +128,8 @@ export interface StoreSettings {
   readonly newEpoch: (after: number) => number;
   /** So many numbers are packed at once, and as many of the newest stay as they are: most are acknowledged before. */
   readonly packSize?: number;
+  /** What is said instead of a fact that the contract cannot say; asked of each before it gets a number. */
+  readonly fit?: (fact: Fact) => readonly Fact[];
   /** What was found damaged, or repaired, since the database was opened. */
   readonly damageFound?: () => readonly string[];
   /** What was stored last, kept outside of the database: tells a store that fell behind. */
@@ -307,7 +309,8 @@ export class Store {
       if (commit.epoch !== undefined && commit.epoch !== this.meta.epoch)
         throw new Failure('store-failed', 'the store was found damaged and mended meanwhile: read again');
       const first = this.meta.nextSequence;
-      const said = commit.quarantine ? 0 : commit.facts.length;
+      const facts = commit.quarantine ? commit.facts : this.fitted(commit.facts);
+      const said = commit.quarantine ? 0 : facts.length;
       const { meter, profile, state, marks = [], quarantine } = commit;
       const stale = quarantine ? undefined : this.stale(marks);
       const logs = [...(commit.logs ? [[meter, commit.logs] as const] : []), ...(stale ? [['_', stale] as const] : [])];
@@ -320,12 +323,12 @@ export class Store {
       const meta: Meta = { ...this.meta, nextSequence: first + said, records };
       const storedAt = this.settings.clock.wall();
       const held = quarantine
-        ? commit.facts.map((fact, i): Operation => {
+        ? facts.map((fact, i): Operation => {
             const key = `k/${quarantine.meter}/${quarantine.serial}/${storedAt}-${String(i).padStart(4, '0')}`;
             return this.put(key, first, fact);
           })
         : [];
-      const operations = quarantine ? held : this.entries(commit.facts, commit.entryClass, first, storedAt, profile);
+      const operations = quarantine ? held : this.entries(facts, commit.entryClass, first, storedAt, profile);
       const packs = await this.packs(database);
       operations.push(...packs.operations);
       if (profile !== undefined && state) {
@@ -563,11 +566,11 @@ export class Store {
       await this.exclusive(async (database) => {
         const first = this.meta.nextSequence;
         const changed = part.flatMap(({ fact }) => change(fact) ?? []);
-        const facts = changed.map(({ fact }) => fact);
+        const facts = changed.flatMap(({ fact, profile }) => this.fitted([fact]).map((one) => ({ one, profile })));
         const meta: Meta = { ...this.meta, nextSequence: first + facts.length };
         const storedAt = this.settings.clock.wall();
         const operations: Operation[] = [
-          ...changed.flatMap(({ fact, profile }, i) => this.entries([fact], 1, first + i, storedAt, profile)),
+          ...facts.flatMap(({ one, profile }, i) => this.entries([one], 1, first + i, storedAt, profile)),
           ...part.map(({ key }): Operation => ({ type: 'del', key })),
           this.put(metaKey, meta.nextSequence, meta),
         ];
@@ -584,6 +587,11 @@ export class Store {
     }
     if (released > 0) this.committed?.();
     return released;
+  }
+  /** As they can be said. */
+  private fitted(facts: readonly Fact[]): readonly Fact[] {
+    const { fit } = this.settings;
+    return fit ? facts.flatMap(fit) : facts;
   }
   private entries(
     facts: readonly Fact[],
