@@ -130,12 +130,12 @@ function unsayable(fact: Fact, why: string, wall: Millis, limit: number): EventF
   const origin = originOf(of);
   const facts: Record<string, string> = {};
   for (const name of ['series', 'start', 'end', 'at', 'readAt', 'day', 'name', 'count'])
-    if (of[name] !== undefined) facts[name] = cut(String(of[name]), 40);
+    if (of[name] !== undefined) facts[name] = cut(asText(of[name]), 40);
   const event = (detail: Detail, from = origin): EventFact => {
     const at = sayable(wall) ?? null;
     return { ...gatewayFact(0 as Millis, 'UNSAYABLE_FACT', detail, from), at, readAt: at ?? latest };
   };
-  const short = { kind: cut(String(of['kind']), 20), why: cut(why, 160) };
+  const short = { kind: cut(asText(of['kind']), 20), why: cut(why, 160) };
   const text = printed(fact);
   for (const room of [lineLimit - 40, 200, 0]) {
     const whole = event({ ...short, ...facts, ...(room > 0 && { text: cut(text, room) }) });
@@ -159,9 +159,10 @@ function printed(value: unknown): string {
   }
 }
 
+const asText = (value: unknown): string => (typeof value === 'string' ? value : printed(value));
 function originOf(of: Record<string, unknown>): Origin {
   const { meter = '_', point = '', serial = '' } = of;
-  return { meter: topicWord(String(meter)), point: cutWord(String(point)), serial: cutWord(String(serial)) };
+  return { meter: topicWord(asText(meter)), point: cutWord(asText(point)), serial: cutWord(asText(serial)) };
 }
 /** Where a name is none of a topic, the gateway itself speaks. */
 const topicWord = (name: string): string => (/^[A-Za-z0-9_-]{1,64}$/.test(name) ? name : '_');
@@ -198,7 +199,7 @@ function mendEvent(fact: EventFact, wall: Millis): EventFact {
     const stamp: unknown = fact[field];
     const whole = typeof stamp === 'string' && misfit({ ...plainEvent, [field]: stamp }) === undefined;
     if (whole) return stamp;
-    if (stamp !== null) raw[field === 'at' ? 'rawAt' : 'rawReadAt'] = cut(String(stamp), 100);
+    if (stamp !== null) raw[field === 'at' ? 'rawAt' : 'rawReadAt'] = cut(asText(stamp), 100);
     return undefined;
   };
   const at = instant('at') ?? null;
@@ -266,7 +267,7 @@ function fewer<P extends BirthPayload | HealthPayload>(whole: P, limit: number, 
   const last = ways.at(-1) ?? whole;
   let meters: P['meters'] = last.meters;
   for (;;) {
-    meters = meters.slice(0, Math.floor(meters.length * 0.8)) as P['meters'];
+    meters = meters.slice(0, Math.floor(meters.length * 0.8));
     const one = { ...last, meters, metersLeftOut: whole.meters.length - meters.length };
     if (meters.length === 0 || fits(one)) return one;
   }

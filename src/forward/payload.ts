@@ -273,10 +273,6 @@ export const ackPayload = v.object({
 });
 export type AckPayload = v.InferOutput<typeof ackPayload>;
 
-/** central → gateway: what the head-end lost after it had acknowledged it. Said again from the ledger, or read again. */
-export const againPayload = v.object({ meter: topicPart, series: word, from: instant, to: instant });
-export type AgainPayload = v.InferOutput<typeof againPayload>;
-
 /** No payload of ours or theirs is longer. */
 export const payloadLimit = 256 * 1024;
 /** A fact, so that its message is not: what stands before it takes less. */

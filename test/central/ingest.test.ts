@@ -48,7 +48,7 @@ test('siblings: whatever is wrong with a message, those after it are acknowledge
     { start: '2026-02-30T00:00:00Z' },
     { start: '+012026-02-03T00:00:00Z' },
     { periodS: 0 },
-    { periodS: 1e400 },
+    { periodS: '3600' },
     { count: 3 },
     { channels: [...channels, ...channels] },
     { channels: [{ ...channels[0], register: [2 ** 60, 1] }] },
