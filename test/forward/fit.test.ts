@@ -270,7 +270,7 @@ test('no road into the outbox misses it: committed and released facts are checke
   const store = await Store.open({
     open: () => Promise.resolve(database),
     clock,
-    newEpoch: 1,
+    newEpoch: (after) => after + 1,
     fit: (fact) => fitFact(fact, clock.wall()),
   });
   const poison = event({ at: new Date(Date.UTC(12_000, 0, 1)).toISOString() });
