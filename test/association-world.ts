@@ -215,6 +215,7 @@ export function world(options: Options) {
       valueLimit: 1 << 20,
       ...options.association,
     },
+    patience: { stepMs: 60_000, octetMs: 50 },
     release: true,
   });
   let now: Millis = millis(0);

@@ -26,6 +26,7 @@ export const lineAccess = (more: Partial<MeterAccess> = {}): MeterAccess => ({
   answerTimeoutMs: 1500,
   retries: 2,
   guardMs: 0,
+  sessionMs: 86_400_000,
   ...more,
 });
 

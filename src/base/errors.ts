@@ -63,6 +63,12 @@ export const errorTable = {
     'The meter answers, but its answer does not go on: try again; if it repeats, set max_info = 128, window = 1 and transfer_window = 0 for this meter.',
   ),
   'answer-too-long': entry('remote', 'meter', 4, 'Ask for fewer rows at a time.'),
+  'answer-too-slow': entry(
+    'remote',
+    'meter',
+    4,
+    'Octets come, but no answer within its total: check what else sends on this line, the speed, and the meter.',
+  ),
   'sign-on-malformed': entry(
     'remote',
     'meter',

@@ -50,6 +50,8 @@ export interface ConnectionOptions {
 /** Client SAP of the public client (Green Book 9.1.4). */
 const publicClient = 16;
 
+/** A technician's session may bring an image over a slow line; it does not outlive the day. */
+const sessionLimitMs = 24 * 3_600_000;
 /** As the option says in main.ts. */
 const defaultMaxInfo = '1024';
 export const bad = (message: string): never => {
@@ -95,6 +97,7 @@ function accessOf(device: string, options: ConnectionOptions): MeterAccess {
     answerTimeoutMs: whole('--timeout', options.timeout, 50, 120_000),
     retries: whole('--retries', options.retries, 0, 20),
     guardMs: 0,
+    sessionMs: sessionLimitMs,
   };
 }
 

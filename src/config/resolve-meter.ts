@@ -8,6 +8,7 @@ import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { signingOf } from '../dlms/security/certificate.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
+import { sessionLimitMs } from '../schedule/turn-time.ts';
 import type { MeterAccess } from '../meter/session.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { MeterSecurity, PolledMeter } from '../schedule/meter-state.ts';
@@ -111,6 +112,7 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
   const certificate = signed ? step('meter_certificate', () => sources.file(meter_certificate)) : undefined;
   const signing = key && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
   const password = secret === undefined ? undefined : step('secret', () => new Secret(sources.secret(secret)));
+  const speed = { baud: port.baud, timed: parseSelector(port.device).kind === 'serial' };
   return {
     link: port.link,
     modeE: port.mode_e,
@@ -126,8 +128,8 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
     ...(signing && { signing }),
     secret: password,
     model,
-    baud: port.baud,
-    timed: parseSelector(port.device).kind === 'serial',
+    ...speed,
+    sessionMs: sessionLimitMs(speed),
     answerTimeoutMs: port.answer_timeout_ms,
     retries: port.retries,
     guardMs: port.guard_ms,

@@ -1,7 +1,7 @@
 /** Our turn with one meter on a port: the only loop that awaits both line and deadline. */
 import { Failure, messageOf } from '../base/errors.ts';
 import { encode } from '../base/codec.ts';
-import { type Clock, later, type Millis } from '../base/time.ts';
+import { type Clock, later, type Millis, millis } from '../base/time.ts';
 import { type Data, dataCodec } from '../dlms/axdr/data.ts';
 import type { Secret } from '../base/secret.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
@@ -19,6 +19,7 @@ import { ClientStack, type ClientStackSettings, type StackEvent, type StackReque
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
 import type { MeterModel } from './model.ts';
+import { octetMsOf, requestMs, stepPatience } from './patience.ts';
 
 /** How to reach and enter one meter. */
 export interface MeterAccess {
@@ -41,12 +42,14 @@ export interface MeterAccess {
   readonly shortNames?: Map<LogicalName, number>;
   readonly model: MeterModel;
   readonly baud: number;
-  /** The line is TCP: octets take no time that we could know. */
+  /** The line is serial: octets take the time of its speed. Behind TCP nobody knows. */
   readonly timed: boolean;
   readonly answerTimeoutMs: number;
   readonly retries: number;
   /** Silence between the meter's last octet and our next. */
   readonly guardMs: number;
+  /** The total of a session, whatever still comes; its end is not counted in. */
+  readonly sessionMs: number;
 }
 
 function proposal(model: MeterModel): Conformance {
@@ -76,7 +79,7 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
               answerTimeoutMs: access.answerTimeoutMs,
               quietMs: 250,
               retries: access.retries,
-              octetMs: access.timed ? 10_000 / access.baud : 0,
+              octetMs: octetMsOf(access),
               inactivityMs: 0,
               reassemblyLimit: 1 << 16,
               explicitParameters: model.explicit_parameters,
@@ -111,12 +114,18 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
       maxPdu: model.max_pdu,
       // The safety net above the link's repeats; behind the wrapper it is the only time-out.
       answerTimeoutMs:
-        access.link === 'wrapper' ? access.answerTimeoutMs * 5 : access.answerTimeoutMs * (access.retries + 2) * 10,
+        access.link === 'wrapper'
+          ? access.answerTimeoutMs * 5
+          : access.answerTimeoutMs * (access.retries + 2) * 10 + stepPatience(access).stepMs,
       valueLimit: 8 << 20,
     },
+    patience: stepPatience(access),
     release: model.release,
   };
 }
+
+/** Octets of before our turn are thrown away so many times: a line that never falls silent is heard as it is. */
+const drainsMost = 64;
 
 const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | undefined): Failure =>
   new Failure('access-refused', `${logicalName}:${attribute} refused: ${refusalName(refused ?? 250)}`, { refused });
@@ -135,6 +144,8 @@ export class Session {
   private readonly onBlock: ((octets: number) => void) | undefined;
   private baud: number;
   private quietFrom: Millis | undefined;
+  /** No request goes on beyond this; the session may then only be closed. */
+  private readonly endsAt: Millis;
 
   constructor(
     port: Port,
@@ -151,13 +162,15 @@ export class Session {
     this.trace = options.trace;
     this.onBlock = options.onBlock;
     this.stack = new ClientStack(stackSettings(this.access));
+    this.endsAt = later(clock.now(), access.sessionMs);
     this.baud = access.modeE ? 300 : access.baud;
   }
 
   async connect(): Promise<Answer<'connected'>> {
     await this.guarded(() => this.port.setBaud(this.baud));
     // What came before our turn belongs to nobody.
-    while ((await this.guarded(() => this.port.read(this.clock.now()))) !== undefined);
+    for (let drains = 0; drains < drainsMost; drains++)
+      if ((await this.guarded(() => this.port.read(this.clock.now()))) === undefined) break;
     const connected = await this.exchange({ kind: 'connect' }, 'connected');
     await this.learnShortNames();
     return connected;
@@ -200,8 +213,8 @@ export class Session {
   }
   private reopened = false;
 
-  /** The octets of one value as they arrive, or Failure `access-refused`. */
-  async stream(attribute: Attribute, take: (octets: Uint8Array) => void): Promise<void> {
+  /** The octets of one value as they arrive, or Failure `access-refused`. `expected`: octets that it should have. */
+  async stream(attribute: Attribute, take: (octets: Uint8Array) => void, expected?: number): Promise<void> {
     let broken: unknown;
     this.onValue = (octets) => {
       // What cannot be read is not asked for again: the meter says all it has to say, and the next request finds it idle.
@@ -213,7 +226,8 @@ export class Session {
       }
     };
     try {
-      const { results } = await this.exchange({ kind: 'get', attributes: [attribute], stream: true }, 'got');
+      const request: StackRequest = { kind: 'get', attributes: [attribute], stream: true };
+      const { results } = await this.exchange(request, 'got', expected);
       if (broken !== undefined) throw broken;
       const [result] = results;
       if (!result) return;
@@ -252,8 +266,15 @@ export class Session {
     }
   }
 
-  async exchange<K extends StackEvent['kind']>(request: StackRequest, awaited: K): Promise<Answer<K>> {
+  /** `expected`: octets of the answer, where the caller knows how many there should be. */
+  async exchange<K extends StackEvent['kind']>(
+    request: StackRequest,
+    awaited: K,
+    expected?: number,
+  ): Promise<Answer<K>> {
     const { stack, clock } = this;
+    const limit = later(clock.now(), requestMs(this.access, expected));
+    stack.endsAt = request.kind === 'close' ? limit : millis(Math.min(limit, this.endsAt));
     stack.request(request, clock.now());
     for (;;) {
       for (let octets = stack.pollTransmit(); octets; octets = stack.pollTransmit()) await this.send(octets);

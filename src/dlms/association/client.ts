@@ -59,7 +59,7 @@ export interface AssociationSettings {
   readonly proposed: Conformance;
   /** The longest APDU that we take, octets. */
   readonly maxPdu: number;
-  /** Time for each answer, a safety net above the link's own. */
+  /** Silence that ends the wait for an answer: renewed by what comes, a safety net above the link's own. */
   readonly answerTimeoutMs: number;
   /** The longest value that block transfer may build up, octets. */
   readonly valueLimit: number;
@@ -147,6 +147,10 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   abandon(): void {
     this.pending = undefined;
     this.timer = undefined;
+  }
+  /** New octets of the answer came: its idle time-out begins anew. The total is kept by the stack. */
+  renew(now: Millis): void {
+    if (this.timer !== undefined) this.timer = later(now, this.settings.answerTimeoutMs);
   }
   /** The link below went down. */
   reset(): void {

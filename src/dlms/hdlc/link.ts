@@ -74,6 +74,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   parameters: LinkParameters = defaultParameters;
   /** Counters for line quality: damaged frames seen, frames sent again. */
   repeated = 0;
+  /** Octets of information that were new, for the totals above this layer. */
+  gained = 0;
   private readonly settings: LinkSettings;
   private readonly deframer = new Deframer();
   private readonly out: Uint8Array[] = [];
@@ -106,6 +108,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private quietAt: Millis | undefined;
   private heardAt: Millis | undefined;
   private damagedAtSend = 0;
+  private damagedAtFirst = 0;
   private octetMs: number;
 
   constructor(settings: LinkSettings) {
@@ -120,6 +123,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
 
   get damaged(): number {
     return this.deframer.damaged;
+  }
+  /** The caller's total is over: what is under way is dropped, and nothing more is sent for it. */
+  giveUp(): void {
+    this.reset('disconnected');
   }
 
   pollTransmit(): Uint8Array | undefined {
@@ -368,6 +375,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.turn = 'awaiting';
     this.gainedSinceSend = this.heardSinceSend = false;
     this.damagedAtSend = this.deframer.damaged;
+    if (this.tries === 0) this.damagedAtFirst = this.damagedAtSend;
     this.quietAt = this.pollAt = undefined;
     this.timer = later(now, this.settings.answerTimeoutMs + this.octetMs * sentOctets);
   }
@@ -377,7 +385,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (this.tries >= this.settings.retries) {
       // DISC into silence: the meter is as good as disconnected (meter-quirks 23).
       if (this.state === 'disconnecting') return this.apply('UA', now);
-      const damaged = this.damagedSinceSend();
+      // Of any try: what comes in bits and pieces may leave the last one without a flag.
+      const damaged = this.deframer.damaged > this.damagedAtFirst;
       const doing = this.state === 'connecting' ? 'SNRM' : 'the request';
       const times = `${this.tries + 1} time${this.tries > 0 ? 's' : ''}`;
       if (!damaged && this.heardSinceSend) {
@@ -488,6 +497,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       this.gain();
       this.parts.push(information);
       this.partsLength += information.length;
+      this.gained += information.length;
     } else if (client && this.parts.length === 0) return undefined;
     if (this.partsLength > this.settings.reassemblyLimit) {
       this.fail('answer-too-long', `more than ${this.settings.reassemblyLimit} octets in segments`);

@@ -4,7 +4,7 @@
  */
 import { Failure } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
-import { later, type Millis } from '../../base/time.ts';
+import { later, type Millis, millis } from '../../base/time.ts';
 import { stripParity, withEvenParity } from './parity.ts';
 
 /** Baud rates by their identification character Z (6.3.14, mode C and E). */
@@ -20,6 +20,12 @@ export const baudByZ: Readonly<Record<string, number>> = {
 /** A read-out is a page of registers; this bounds a meter that never ends. */
 const readOutLimit = 64 * 1024;
 const lineLimit = 256;
+/**
+ * Octets that may stand before and in an identification, and the time that each of them has: one try of the sign-on ends when
+ * they could have come, however many still do (a stray octet now and then on an optical head is no answer).
+ */
+const identificationOctets = 128;
+const startOctetMs = 10_000 / 300;
 const ascii = (text: string): Uint8Array => withEvenParity(Buffer.from(text, 'latin1'));
 
 export interface SignOnSettings {
@@ -54,6 +60,10 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
   private readonly events: SignOnEvent[] = [];
   private text = '';
   private timer: Millis | undefined;
+  /** The total of the try, or of the read-out as far as it came: silence ends either sooner. */
+  private until: Millis | undefined;
+  /** Characters of all tries that were neither an identification nor the echo of our own octets. */
+  private stray = 0;
   private tries = 0;
   private parityErrors = 0;
   private identification = '';
@@ -81,12 +91,16 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     } else this.ask(now);
   }
 
+  private get question(): string {
+    return `/?${this.settings.address}!\r\n`;
+  }
   private ask(now: Millis): void {
     this.state = 'identifying';
     this.text = '';
-    const request = `/?${this.settings.address}!\r\n`;
+    const request = this.question;
     this.out.push(ascii(request));
-    this.timer = later(now, this.settings.answerTimeoutMs + (request.length * 10_000) / 300);
+    this.timer = later(now, this.settings.answerTimeoutMs + request.length * startOctetMs);
+    this.until = later(this.timer, identificationOctets * startOctetMs);
   }
 
   receive(octets: Uint8Array, now: Millis): void {
@@ -94,7 +108,10 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     const plain = stripParity(octets);
     this.parityErrors += plain.errors;
     this.text += Buffer.from(plain.octets).toString('latin1');
-    this.timer = later(now, this.settings.answerTimeoutMs);
+    // A read-out earns twice the time that its octets need.
+    if (this.state === 'reading-out' && this.until !== undefined)
+      this.until = later(this.until, (2 * octets.length * 10_000) / this.baud);
+    this.timer = millis(Math.min(later(now, this.settings.answerTimeoutMs), this.until ?? Number.POSITIVE_INFINITY));
     if (this.state === 'identifying') this.identify(now);
     else this.readOut();
   }
@@ -121,6 +138,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.settings.mode === 'C') {
       this.state = 'reading-out';
       this.timer = later(now, acknowledgementMs + this.settings.answerTimeoutMs);
+      this.until = later(this.timer, this.settings.answerTimeoutMs);
     } else {
       this.state = 'settling';
       this.timer = later(now, acknowledgementMs + this.settings.settleMs);
@@ -155,20 +173,36 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.state === 'settling') {
       this.state = 'done';
       this.events.push({ kind: 'handed-over', identification: this.identification, baud: this.baud });
-    } else if (this.state === 'waking') this.ask(now);
-    else if (this.state === 'identifying' && this.tries < this.settings.retries) {
+      return;
+    }
+    if (this.state === 'waking') return this.ask(now);
+    if (this.state === 'identifying') this.stray += this.text.split(this.question).join('').replaceAll('\0', '').length;
+    if (this.state === 'identifying' && this.tries < this.settings.retries) {
       this.tries++;
       this.ask(now);
-    } else {
-      const doing =
-        this.state === 'reading-out' ? 'the read-out stopped' : `no answer to sign-on, asked ${this.tries + 1} times`;
-      this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'no-answer', doing);
-    }
+    } else this.giveUp(now);
   }
 
-  private fail(code: 'sign-on-malformed' | 'answer-too-long' | 'damaged-answer' | 'no-answer', message: string): void {
+  private giveUp(now: Millis): void {
+    if (this.state === 'reading-out') {
+      const late = this.until !== undefined && now >= this.until;
+      if (late) return this.fail('answer-too-slow', `the read-out came too slowly: ${this.text.length} characters`);
+      return this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'no-answer', 'the read-out stopped');
+    }
+    const asked = `asked ${this.tries + 1} times`;
+    if (this.parityErrors > 0) return this.fail('damaged-answer', `no answer to sign-on, ${asked}`);
+    if (this.stray > 0)
+      return this.fail('sign-on-malformed', `${this.stray} octets came, and no identification: ${asked}`);
+    this.fail('no-answer', `no answer to sign-on, ${asked}`);
+  }
+
+  private fail(
+    code: 'sign-on-malformed' | 'answer-too-long' | 'answer-too-slow' | 'damaged-answer' | 'no-answer',
+    message: string,
+  ): void {
     this.state = 'idle';
-    this.tries = 0;
+    this.tries = this.stray = 0;
+    this.until = undefined;
     this.timer = undefined;
     this.events.push({ kind: 'failed', error: new Failure(code, message) });
   }

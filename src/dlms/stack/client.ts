@@ -15,6 +15,7 @@ import {
 import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
 import type { LinkParameters } from '../hdlc/frame.ts';
 import { SignOn, type SignOnSettings } from '../iec62056-21/sign-on.ts';
+import { type Patience, StepTotal } from './patience.ts';
 import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
 
 export interface ClientStackSettings {
@@ -23,6 +24,8 @@ export interface ClientStackSettings {
     | { readonly kind: 'wrapper'; readonly client: number; readonly server: number };
   readonly signOn?: SignOnSettings;
   readonly association: AssociationSettings;
+  /** Totals of the steps above the sign-on, which has its own. */
+  readonly patience: Patience;
   /** Send RLRQ before DISC; some meters do not know it (meter-quirks 45). */
   readonly release: boolean;
 }
@@ -38,6 +41,14 @@ export type StackEvent =
   | { readonly kind: 'closed' };
 
 const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
+/** Events that do not end a step. */
+const onTheWay: ReadonlySet<StackEvent['kind']> = new Set([
+  'set-baud',
+  'link-connected',
+  'block',
+  'value-octets',
+  'notified',
+]);
 
 export class ClientStack implements Machine<StackRequest, StackEvent> {
   private readonly settings: ClientStackSettings;
@@ -51,9 +62,12 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   private signedOnBaud: number | undefined;
   /** Wrapper frames between other wPorts than ours. */
   private foreign = 0;
+  private unwrapped = 0;
+  private readonly total: StepTotal;
 
   constructor(settings: ClientStackSettings) {
     this.settings = settings;
+    this.total = new StepTotal(settings.patience);
     this.signOn = settings.signOn && new SignOn(settings.signOn);
     this.hdlc = settings.link.kind === 'hdlc' ? new HdlcLink(settings.link.settings) : undefined;
     this.association = new ClientAssociation(settings.association);
@@ -79,9 +93,13 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   pollEvent(): StackEvent | undefined {
     return this.events.shift();
   }
+  /** The end of the session, or of what the next request may take: no step goes on beyond it. */
+  set endsAt(at: Millis | undefined) {
+    this.total.endsAt = at;
+  }
   deadline(): Millis | undefined {
     let next: Millis | undefined;
-    for (const layer of [this.signOn, this.hdlc, this.association]) {
+    for (const layer of [this.signOn, this.hdlc, this.association, this.total]) {
       const at = layer?.deadline();
       if (at !== undefined && (next === undefined || at < next)) next = at;
     }
@@ -96,7 +114,10 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
         this.signOn.request({ kind: 'sign-on' }, now);
       } else this.openLink(now);
     } else if (request.kind === 'close') this.close(now);
-    else this.association.request(request, now);
+    else {
+      this.begin(request.kind, now);
+      this.association.request(request, now);
+    }
     this.pump(now);
   }
 
@@ -104,7 +125,9 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     if (this.phase === 'signing-on') this.signOn?.receive(octets, now);
     else if (this.hdlc) this.hdlc.receive(octets, now);
     else this.receiveWrapped(octets, now);
+    if (this.total.hear(octets.length, this.gained)) this.association.renew(now);
     this.pump(now);
+    this.endOverdue(now);
   }
 
   wake(now: Millis): void {
@@ -113,10 +136,36 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     this.pump(now);
     this.association.wake(now);
     this.pump(now);
+    this.endOverdue(now);
+  }
+
+  /** Octets of the meter's answers so far. */
+  private get gained(): number {
+    return this.hdlc ? this.hdlc.gained : this.unwrapped + this.unwrapper.pendingOctets;
+  }
+  private begin(what: string, now: Millis): void {
+    this.total.begin(what, this.gained, now);
+  }
+  private emit(event: StackEvent): void {
+    if (!onTheWay.has(event.kind)) this.total.end();
+    this.events.push(event);
+  }
+  /** A step that outlived its total fails, however much still comes; the end of a session is then an end all the same. */
+  private endOverdue(now: Millis): void {
+    const error = this.total.over(now);
+    if (!error) return;
+    this.association.reset();
+    if (this.phase !== 'open') {
+      this.hdlc?.giveUp();
+      const closing = this.phase === 'closing';
+      this.phase = 'closed';
+      this.emit(closing ? { kind: 'closed' } : { kind: 'failed', error });
+    } else this.emit({ kind: 'failed', error });
   }
 
   private openLink(now: Millis): void {
     this.phase = 'linking';
+    this.begin(this.hdlc ? 'the link set-up' : 'the association', now);
     if (this.hdlc) this.hdlc.request({ kind: 'connect' }, now);
     else this.association.request({ kind: 'associate' }, now);
   }
@@ -125,6 +174,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     if (this.phase === 'closing') return;
     const associated = this.association.state === 'associated';
     this.phase = 'closing';
+    this.begin('the end of the session', now);
     if (associated && this.settings.release) {
       // A request that was given up must not stand in the way.
       this.association.abandon();
@@ -137,7 +187,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     if (this.hdlc && this.hdlc.state !== 'disconnected') this.hdlc.request({ kind: 'disconnect' }, now);
     else {
       this.phase = 'closed';
-      this.events.push({ kind: 'closed' });
+      this.emit({ kind: 'closed' });
     }
   }
 
@@ -146,14 +196,15 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     if (link.kind !== 'wrapper') return;
     try {
       for (const frame of this.unwrapper.push(octets)) {
-        if (frame.source === link.server && frame.destination === link.client)
+        if (frame.source === link.server && frame.destination === link.client) {
+          this.unwrapped += frame.apdu.length + 8;
           this.association.receive(frame.apdu, now);
-        else this.foreign++;
+        } else this.foreign++;
       }
     } catch (error) {
       this.association.reset();
       this.phase = 'closed';
-      this.events.push({ kind: 'failed', error: error as Failure });
+      this.emit({ kind: 'failed', error: error as Failure });
     }
   }
 
@@ -172,11 +223,12 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
           this.openLink(now);
         } else if (event.kind === 'failed') {
           this.phase = 'closed';
-          this.events.push(event);
+          this.emit(event);
         }
       }
       for (let apdu = this.association.pollTransmit(); apdu; apdu = this.association.pollTransmit()) {
         moved = true;
+        this.total.asked(1);
         const { link } = this.settings;
         if (this.hdlc) this.hdlc.request({ kind: 'send', information: concat([llcCommand, apdu]) }, now);
         else if (link.kind === 'wrapper') {
@@ -189,6 +241,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
         switch (event.kind) {
           case 'connected':
             this.events.push({ kind: 'link-connected', parameters: event.parameters });
+            this.begin('the association', now);
             this.association.request({ kind: 'associate' }, now);
             break;
           case 'information':
@@ -202,22 +255,23 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
           case 'disconnected':
             this.association.reset();
             this.phase = 'closed';
-            this.events.push({ kind: 'closed' });
+            this.emit({ kind: 'closed' });
             break;
           case 'failed':
             this.association.reset();
             if (this.phase === 'closing') {
               this.phase = 'closed';
-              this.events.push({ kind: 'closed' });
+              this.emit({ kind: 'closed' });
             } else if (this.phase === 'linking' && this.signedOnBaud !== undefined && this.signedOnBaud !== 300) {
               // The meter proposed a speed and did not switch to it (meter-quirks 29).
               this.signedOnBaud = 300;
               this.hdlc?.setSpeed(300);
               this.events.push({ kind: 'set-baud', baud: 300 });
+              this.begin('the link set-up', now);
               this.hdlc?.request({ kind: 'connect' }, now);
             } else {
               this.phase = 'closed';
-              this.events.push(event);
+              this.emit(event);
             }
             break;
         }
@@ -226,9 +280,13 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
         moved = true;
         if (event.kind === 'associated') {
           this.phase = 'open';
-          this.events.push({ kind: 'connected', conformance: event.conformance, maxPdu: event.maxPdu });
+          this.emit({ kind: 'connected', conformance: event.conformance, maxPdu: event.maxPdu });
         } else if (event.kind === 'released') this.closeLink(now);
-        else this.events.push(event);
+        else {
+          // The request for the block after this one earns nothing.
+          if (event.kind === 'block') this.total.asked(-1);
+          this.emit(event);
+        }
       }
       if (!moved && this.association.expecting && this.hdlc?.expect(now)) moved = true;
     }

@@ -67,6 +67,10 @@ export class Unwrapper {
   get pending(): boolean {
     return this.length > 0;
   }
+  /** Octets of a frame that is not whole yet. */
+  get pendingOctets(): number {
+    return this.length;
+  }
   clear(): void {
     this.parts = [];
     this.length = 0;
