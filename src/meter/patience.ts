@@ -1,6 +1,18 @@
 /** How long a session and its steps may take: by the speed of the line, the size that is asked for and the meter's settings. */
 import type { Patience } from '../dlms/stack/patience.ts';
-import type { MeterAccess } from './session.ts';
+import type { MeterModel } from './model.ts';
+
+/** What of a meter's access makes it slow or quick. */
+export interface LineSpeed {
+  readonly timed: boolean;
+  readonly baud: number;
+}
+interface Pace extends LineSpeed {
+  readonly link: 'hdlc' | 'wrapper';
+  readonly model: MeterModel;
+  readonly answerTimeoutMs: number;
+  readonly retries: number;
+}
 
 /** Behind TCP there may be a converter with a line as slow as any. */
 const slowestOctetMs = 10_000 / 300;
@@ -12,9 +24,9 @@ const octetsPerPause = 32;
 const frameOctets = 40;
 
 /** Time of one octet on the line; 0 where it is not known. */
-export const octetMsOf = ({ timed, baud }: Pick<MeterAccess, 'timed' | 'baud'>): number => (timed ? 10_000 / baud : 0);
+export const octetMsOf = ({ timed, baud }: LineSpeed): number => (timed ? 10_000 / baud : 0);
 
-export function stepPatience(access: MeterAccess): Patience {
+export function stepPatience(access: Pace): Patience {
   const { answerTimeoutMs, retries, model, link } = access;
   const octetMs = octetMsOf(access);
   const longest = link === 'hdlc' ? model.max_info + frameOctets : Math.min(model.max_pdu, 2048);
@@ -33,5 +45,5 @@ const leastRequestMs = 120_000;
 const unknownOctets = 16 * 1024;
 
 /** The total of one request whose answer should have so many octets. */
-export const requestMs = (access: MeterAccess, octets = unknownOctets): number =>
+export const requestMs = (access: Pace, octets = unknownOctets): number =>
   Math.max(leastRequestMs, octets * (octetMsOf(access) || slowestOctetMs) * 2) + stepPatience(access).stepMs;

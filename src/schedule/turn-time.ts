@@ -1,11 +1,9 @@
 /** How long a turn on the line may take: what an honest meter needs on this line, and not more. */
-import { octetMsOf } from '../meter/patience.ts';
-import type { MeterAccess } from '../meter/session.ts';
+import { type LineSpeed, octetMsOf } from '../meter/patience.ts';
 
 /** Waiting and pauses of a session, and the octets that it may bring over the line besides. */
 const leastSessionMs = 300_000;
 const sessionOctets = 20_000;
 
 /** The total of a session of the daemon, before its end. */
-export const sessionLimitMs = (access: Pick<MeterAccess, 'timed' | 'baud'>): number =>
-  leastSessionMs + sessionOctets * octetMsOf(access);
+export const sessionLimitMs = (line: LineSpeed): number => leastSessionMs + sessionOctets * octetMsOf(line);

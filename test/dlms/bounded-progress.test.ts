@@ -276,6 +276,7 @@ function stackWith(
       answerTimeoutMs: link === 'wrapper' ? answerTimeoutMs * 5 : answerTimeoutMs * (retries + 2) * 10,
       valueLimit: 1 << 20,
     },
+    patience: { stepMs: 3_600_000, octetMs: 100 },
     release: true,
   });
   const server = new HdlcLink({ role: 'server', own: peer, parameters: size, ...timing });

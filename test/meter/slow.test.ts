@@ -94,6 +94,11 @@ describe('incident: a meter that trickles held its line until the watchdog ended
   });
 });
 
+const aare = Buffer.from(
+  '6129a109060760857405080101a203020100a305a103020100be10040e0800065f1f040000101d00800007',
+  'hex',
+);
+
 /** A meter by hand: it connects and associates as a recorded one, and answers every GET as the test says. */
 function associated(
   clock: VirtualClock,
@@ -117,10 +122,6 @@ function associated(
     ns = (ns + 1) & 7;
     return made;
   };
-  const aare = Buffer.from(
-    '6129a109060760857405080101a203020100a305a103020100be10040e0800065f1f040000101d' + '00800007',
-    'hex',
-  );
   return scripted(clock, (sent) => {
     const cut = cutFrame(sent, 1, sent.length);
     if (cut.is !== 'frame') return nothing;
@@ -186,12 +187,7 @@ describe('incident: answers that never end', () => {
         return [
           {
             afterMs: 30,
-            octets: wrapped(
-              Buffer.from(
-                '6129a109060760857405080101a203020100a305a103020100be10040e0800065f1f040000101d' + '00800007',
-                'hex',
-              ),
-            ),
+            octets: wrapped(aare),
           },
         ];
       if (apdu[0] === 0x62) return [{ afterMs: 30, octets: wrapped(Uint8Array.of(0x63, 0)) }];

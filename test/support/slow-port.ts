@@ -74,9 +74,9 @@ export function scripted(
       await clock.sleepUntil(next.at);
       if (lost) throw lost as Failure;
       const parts: Uint8Array[] = [];
-      for (let count = 0; next && next.at <= clock.now() && count < 1000; count++) {
-        parts.push(next.octets);
-        advance(next.at);
+      for (const due = () => next !== undefined && next.at <= clock.now(); due() && parts.length < 1000; ) {
+        parts.push((next as { octets: Uint8Array }).octets);
+        advance((next as { at: Millis }).at);
       }
       return concat(parts);
     },
