@@ -124,6 +124,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   get damaged(): number {
     return this.deframer.damaged;
   }
+  /** Octets of information that is not whole yet. */
+  get pendingOctets(): number {
+    return this.partsLength;
+  }
   /** The caller's total is over: what is under way is dropped, and nothing more is sent for it. */
   giveUp(): void {
     this.reset('disconnected');

@@ -122,10 +122,13 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   }
 
   receive(octets: Uint8Array, now: Millis): void {
+    const partial = this.pendingOctets;
     if (this.phase === 'signing-on') this.signOn?.receive(octets, now);
     else if (this.hdlc) this.hdlc.receive(octets, now);
     else this.receiveWrapped(octets, now);
-    if (this.total.hear(octets.length, this.gained)) this.association.renew(now);
+    this.total.hear(octets.length, this.gained);
+    // An APDU that is on its way; what came whole is for the association to judge.
+    if (this.pendingOctets > partial) this.association.renew(now);
     this.pump(now);
     this.endOverdue(now);
   }
@@ -139,6 +142,9 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     this.endOverdue(now);
   }
 
+  private get pendingOctets(): number {
+    return this.hdlc ? this.hdlc.pendingOctets : this.unwrapper.pendingOctets;
+  }
   /** Octets of the meter's answers so far. */
   private get gained(): number {
     return this.hdlc ? this.hdlc.gained : this.unwrapped + this.unwrapper.pendingOctets;

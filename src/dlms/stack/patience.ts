@@ -35,12 +35,10 @@ export class StepTotal {
   end(): void {
     this.begun = undefined;
   }
-  /** Octets came from the line, `gained` in all are of use so far. True where that is more than before. */
-  hear(octets: number, gained: number): boolean {
+  /** Octets came from the line; `gained` in all are of use so far. */
+  hear(octets: number, gained: number): void {
     this.heard += octets;
-    const more = gained > this.gained;
     this.gained = gained;
-    return more;
   }
   /** A request went out that continues the step; the next block of one answer earns nothing by being asked for. */
   asked(count: 1 | -1): void {
