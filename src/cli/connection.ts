@@ -1,15 +1,14 @@
 /** A session with one meter from the command line: options in, a session that stands out. Shared by `read` and `browse`. */
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Failure, messageOf } from '../base/errors.ts';
-import { fromHex, toHex } from '../base/hex.ts';
+import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
+import type { Clock } from '../base/time.ts';
 import { secretFromFile } from '../config/secrets.ts';
-import { type Clock, iso } from '../base/time.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
-import { cutFrame, encodeFrame } from '../dlms/hdlc/frame.ts';
 import { signingOf } from '../dlms/security/certificate.ts';
 import type { Suite } from '../dlms/security/protection.ts';
 import { openPort, parseSelector } from '../line/open-port.ts';
@@ -18,6 +17,7 @@ import { readInvocationCounter } from '../meter/jobs.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { askSecret, decodeKeys } from './secret.ts';
+import { traceTo } from './trace-file.ts';
 
 export interface ConnectionOptions {
   readonly link: string;
@@ -101,32 +101,6 @@ function accessOf(device: string, options: ConnectionOptions): MeterAccess {
   };
 }
 
-/** The same octets with the secret struck out; a frame gets its checks anew, so that `decode` still reads it. */
-function withoutSecret(octets: Uint8Array, secret: Secret | undefined): Uint8Array {
-  const struck = (part: Uint8Array): Uint8Array | undefined => {
-    const at = secret && secret.length > 0 ? Buffer.from(part).indexOf(secret.reveal()) : -1;
-    return at < 0 ? undefined : part.slice().fill(0x2a, at, at + (secret as Secret).length);
-  };
-  if (octets[0] !== 0x7e) return struck(octets) ?? octets;
-  const cut = cutFrame(octets, 1, octets.length);
-  const information = cut.is === 'frame' ? struck(cut.frame.information) : undefined;
-  return cut.is === 'frame' && information ? encodeFrame({ ...cut.frame, information }) : octets;
-}
-
-/** Lines of a trace file, as `decode` reads them. The password of low level security goes over the line, not into the file. */
-export function traceTo(file: string | undefined, device: string, clock: Clock, secret?: Secret): Trace | undefined {
-  if (file === undefined) return undefined;
-  const started = clock.now();
-  appendFileSync(file, `# connect ${device} ${iso(clock.wall())}\n`);
-  return (direction, octets) => {
-    const written = withoutSecret(octets, secret);
-    appendFileSync(
-      file,
-      `${((clock.now() - started) / 1000).toFixed(4)} ${direction} ${written.length} ${toHex(written, ' ')}\n`,
-    );
-  };
-}
-
 /** Everything that can be wrong with the options is said here, before the line is touched. */
 function checkedOptions(device: string, options: ConnectionOptions) {
   const access = accessOf(device, options);
@@ -177,7 +151,8 @@ export async function withSession(
     ...(byEcdsa && { signing: signingFrom(options) }),
   };
   const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
-  const trace = traceTo(options.trace, device, clock, plain.secret);
+  // The password of low level security goes over the line, not into the file; a key has no business there either.
+  const trace = traceTo(options.trace, device, clock, [plain.secret, ...Object.values(keys)]);
   const port = await openPort(device, plain.baud, clock);
   try {
     let access = plain;

@@ -12,8 +12,9 @@ import { stampReading } from '../meter/jobs.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { pushedList, pushedListJson } from '../reading/pushed-list.ts';
 import { unitName } from '../reading/unit.ts';
-import { bad, traceTo, whole } from './connection.ts';
+import { bad, whole } from './connection.ts';
 import { decodeKeys } from './secret.ts';
+import { traceTo } from './trace-file.ts';
 
 export interface ListenOptions {
   readonly link: string;

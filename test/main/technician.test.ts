@@ -1,6 +1,6 @@
 /** The technician's commands as processes, against simulated meters on a real pty and real TCP connections. */
 import { spawn } from 'node:child_process';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { until } from '../broker.ts';
@@ -52,6 +52,23 @@ test('the password goes over the line, not into the trace, and decode still read
     expect(decoded.code).toBe(0);
     expect(decoded.err).toBe('');
   }
+});
+
+test('incident: --trace struck the password out of what was to be decoded (exit 3, FCS)', async () => {
+  // The meter's own name holds the octets of the password.
+  const { device } = await simulate(['--tcp', '0', '--password', '60120001']);
+  const trace = join(folder, 'watched.tap');
+  const env = { METER_SECRET: '60120001' };
+  const without = await run(gateway, ['read', device, ...reading, '--max-info', '64'], { env });
+  const watched = await run(gateway, ['read', device, ...reading, '--max-info', '64', '--trace', trace], { env });
+  expect([watched.code, watched.err]).toEqual([0, '']);
+  const name = (out: string) => /SIM\d+/.exec(out)?.[0];
+  expect(name(watched.out)).toBe(name(without.out));
+  expect(name(watched.out)).toBe('SIM0000060120001');
+  const text = readFileSync(trace, 'utf8').replaceAll(' ', '');
+  expect(text).not.toContain(Buffer.from('60120001').toString('hex'));
+  expect(statSync(trace).mode & 0o777).toBe(0o600);
+  expect((await run(gateway, ['decode', trace])).code).toBe(0);
 });
 
 describe('keys of the technician', () => {
