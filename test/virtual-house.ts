@@ -45,7 +45,7 @@ export interface VirtualHouse {
   timeIsKnown: boolean;
   /** What the invocation counters told last, outside of their database. */
   countersCheckpoint: number | undefined;
-  /** Invocation counters that did not rise. */
+  /** Invocation counters that were used twice. */
   readonly reused: string[];
   house: House;
   port: VirtualPort | undefined;
@@ -165,7 +165,7 @@ export async function virtualHouse(
     relieved: [] as VirtualHouse['relieved'],
   } as VirtualHouse;
   it.configText = text;
-  const issued = new Map<string, number>();
+  const issued = new Set<string>();
   const countersOf = async () => {
     const opened = await Counters.open({
       open: () => Promise.resolve({ database: real ? held(real.counters, clock) : counters }),
@@ -176,16 +176,19 @@ export async function virtualHouse(
         close: () => {},
       },
     });
+    // No value of a key is used twice, whatever happened to the gateway.
+    const watched = (key: string, next: () => number) => () => {
+      const value = next();
+      if (issued.has(`${key} ${value}`)) it.reused.push(`counter ${value} of ${key}`);
+      issued.add(`${key} ${value}`);
+      return value;
+    };
     const lease = opened.lease.bind(opened);
-    // What is used of a key only rises, whatever happened to the gateway.
-    opened.lease = async (key, ...more) => {
-      const next = await lease(key, ...more);
-      return () => {
-        const value = next();
-        if (value <= (issued.get(key) ?? -1)) it.reused.push(`counter ${value} of ${key} after ${issued.get(key)}`);
-        issued.set(key, value);
-        return value;
-      };
+    opened.lease = async (key, ...more) => watched(key, await lease(key, ...more));
+    const claim = opened.claim.bind(opened);
+    opened.claim = async (key, ...more) => {
+      const claimed = await claim(key, ...more);
+      return { ...claimed, next: watched(key, claimed.next) };
     };
     return opened;
   };

@@ -103,7 +103,31 @@ export const errorTable = {
     'remote',
     'meter',
     4,
-    'An answer came with an invocation counter that was used before: somebody may be replaying, or the meter lost its counter.',
+    'An answer came with an invocation counter that was used before: somebody may be replaying. If the meter lost its counter: `meter-gateway meter counter accept METER`.',
+  ),
+  'counter-implausible': entry(
+    'refusal',
+    'meter',
+    5,
+    'The meter names an invocation counter far beyond ours, and could not prove it: compare with what its display or the maker’s tool shows. If it is right: `meter-gateway meter counter accept METER`. If not, somebody answers in its place.',
+  ),
+  'counter-used-up': entry(
+    'refusal',
+    'operator',
+    5,
+    'Change the encryption key in the meter and in the configuration: a new key begins a new counter.',
+  ),
+  'title-changed': entry(
+    'refusal',
+    'operator',
+    5,
+    'Another device answers with this meter’s keys. If the meter was replaced: `meter-gateway meter swap`, or where its serial number stayed: `meter-gateway meter counter accept METER`.',
+  ),
+  'backed-off': entry(
+    'refusal',
+    'operator',
+    5,
+    'Mend key, password or client address first, then once: `meter-gateway poll METER --force`. Every try counts towards the meter’s lock.',
   ),
   'access-refused': entry(
     'refusal',

@@ -137,6 +137,8 @@ export class Session {
   /** At least one octet came from the line in this session. */
   heard = false;
   lost = false;
+  /** The meter let us in. */
+  entered = false;
   private readonly port: Port;
   private readonly clock: Clock;
   private readonly access: MeterAccess;
@@ -172,6 +174,7 @@ export class Session {
     for (let drains = 0; drains < drainsMost; drains++)
       if ((await this.guarded(() => this.port.read(this.clock.now()))) === undefined) break;
     const connected = await this.exchange({ kind: 'connect' }, 'connected');
+    this.entered = true;
     await this.learnShortNames();
     return connected;
   }

@@ -13,7 +13,7 @@ import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import type { Swap } from '../reading/ledger.ts';
 import { edge } from '../reading/interval-block.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
-import type { Counters } from '../store/counters.ts';
+import type { Counters, MeterMemory } from '../store/counters.ts';
 import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
 import type { PlanSettings } from './plan.ts';
@@ -83,7 +83,10 @@ export interface MeterState {
   /** As configured, or as the meter's name told. */
   model: MeterModel;
   failures: number;
-  refused: number;
+  /** What is remembered of it from one start to the next. */
+  memory: MeterMemory | undefined;
+  /** The security alarm that was told last. */
+  securityTold: string | undefined;
   notBefore: Millis;
   lastTurn: Millis;
   fragile: boolean;
@@ -130,7 +133,8 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   polled,
   model: polled.access.model,
   failures: 0,
-  refused: 0,
+  memory: undefined,
+  securityTold: undefined,
   notBefore: millis(0),
   lastTurn: millis(0),
   fragile: false,

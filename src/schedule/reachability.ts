@@ -52,6 +52,9 @@ function alone(observation: Observation): Verdict {
     case 'association-refused':
     case 'deciphering-failed':
     case 'replayed-counter':
+    case 'counter-implausible':
+    case 'counter-used-up':
+    case 'title-changed':
       return 'SECURITY_FAULT';
     case 'identity-mismatch':
       return 'IDENTITY_MISMATCH';

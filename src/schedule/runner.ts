@@ -1,26 +1,26 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
 import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
-import { identify, readInvocationCounter, readLogs, requireIdentity } from '../meter/jobs.ts';
+import { identify, readLogs, requireIdentity } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
 import { detectModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
-import type { Port } from '../line/port.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
 import type { ExceptionState } from '../reading/ledger.ts';
-import { counterAlarm } from '../store/counters.ts';
 import type { MeterLogs, SeriesState } from '../store/store.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
-import { freshState, type MeterSecurity, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
+import { rememberPeer } from './meter-memory.ts';
+import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
+import { entryOf, isRefused, letIn, recall, refused, requireNotRefused } from './refusals.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
 
@@ -57,13 +57,6 @@ const memory = 20;
 const calmSessions = 5;
 const storePauseMs = 5000;
 const fullPauseMs = 10_000;
-/** More than any session sends; what is left is given to the next one. */
-const countersPerSession = 500;
-/**
- * Counters that we may have used and this meter never heard, where ours were lost: none of them may be used again. Meters
- * with one key share its counters: as many as a bus uses in half a year.
- */
-const unheardMost = 1_000_000;
 /** Of a log that was never read, and of one that may have been written before its cursor. */
 const firstLogDays = 60;
 const logDays = 9;
@@ -81,8 +74,6 @@ const readNowLimitMs = 120_000;
 const heldSlices = 3;
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
-/** Client SAP of the public client (Green Book 9.1.4). */
-const publicClient = 16;
 
 export class PortRunner {
   readonly name: string;
@@ -106,13 +97,16 @@ export class PortRunner {
 
   /**
    * Reads a meter as soon as the session that is under way allows (R39): its newest rows, registers, clock and switch.
-   * What is read also takes the road of every row. Rejects with what kept it from being read.
+   * What is read also takes the road of every row. Rejects with what kept it from being read. `force`: once, although the
+   * meter refused us.
    */
-  async readNow(meter: string): Promise<ReadingFact> {
+  async readNow(meter: string, force = false): Promise<ReadingFact> {
     const state = this.states.get(meter);
     if (!state) throw new Failure('bad-argument', `no meter ${meter} on ${this.name}`);
     if (state.polled.unusable) throw state.polled.unusable;
     const { clock } = this.settings;
+    await this.recalled();
+    if (!force) requireNotRefused(this.settings, state);
     const given = new AbortController();
     const waiting = new Promise<ReadingFact>((resolve, reject) => {
       state.wanted.push({
@@ -134,6 +128,21 @@ export class PortRunner {
     return Promise.race([waiting, late]);
   }
 
+  /** What is remembered of the meters: nobody is tried before it is known who refused us. */
+  private recalled(): Promise<void> {
+    this.recalling ??= this.settings.counters.remembered().then(
+      (all) => {
+        for (const [meter, state] of this.states) recall(this.settings, state, all.get(meter));
+      },
+      (error: unknown) => {
+        this.recalling = undefined;
+        throw error;
+      },
+    );
+    return this.recalling;
+  }
+  private recalling: Promise<void> | undefined;
+
   /** How late the next step is; grows when the runner hangs. For the watchdog. */
   overdueMs(now: Millis): number {
     return Math.max(0, now - this.stepDue);
@@ -151,6 +160,13 @@ export class PortRunner {
     if (usable.length < this.states.size) await tellReachability(this.settings, this.line);
     while (!signal.aborted) {
       const now = clock.now();
+      try {
+        await this.recalled();
+      } catch (error) {
+        log.error({ port: this.name, error: messageOf(error) }, 'what is remembered of the meters does not read');
+        await this.pause(later(now, storePauseMs), signal);
+        continue;
+      }
       if (!this.settings.intake()) {
         // The meters keep their rows; what is stored is delivered meanwhile, and makes room.
         const full = new Failure('store-failed', 'the disk is full: nothing is read until there is room');
@@ -253,14 +269,16 @@ export class PortRunner {
     };
     let session = new Session(port, clock, adapted);
     let failure: Failure | undefined;
+    const { security } = state.polled;
+    let entry: CipheredEntry | undefined;
     try {
-      const { security } = state.polled;
-      if (security)
-        session = new Session(port, clock, {
-          ...adapted,
-          ciphering: await this.cipheringFor(state, security, port, adapted),
-        });
+      if (security) {
+        entry = await cipheredEntry(this.settings, state, security, port, adapted);
+        session = new Session(port, clock, { ...adapted, ciphering: entry.ciphering });
+      }
       await session.connect();
+      await entry?.authenticated();
+      await letIn(this.settings, state);
       state.identity = await identify(session, clock, state.model, state.hasDisconnector);
       try {
         requireIdentity(state.identity, origin.serial);
@@ -293,14 +311,19 @@ export class PortRunner {
     if (failure) for (const { reject } of state.wanted.splice(0)) reject(failure);
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
-    if (signal.aborted && failure) return;
+    if (security && entry) await rememberPeer(this.settings, state, security, entry.peer);
+    const secured = security !== undefined;
+    const shown = failure ? entryOf(failure, session, { auth: access.auth, secured, serial: access.timed }) : 'none';
+    // A refusal counts although the house is being stopped: a reload is no further try.
+    if (signal.aborted && failure && shown !== 'refused') return;
     const { damaged, repeated } = session.stack.counters;
     state.recent = [...state.recent.slice(1 - memory), { damaged, repeated }];
     await owner.report({ heard: session.heard, lost: session.lost });
     if (!failure) {
       if (state.failures > 0) log.info({ port: this.name, meter: origin.meter }, 'meter answers again');
       if (state.failures > 0) state.lastSuccessBefore = state.lastSuccess;
-      state.failures = state.refused = 0;
+      state.failures = 0;
+      state.securityTold = undefined;
       state.askCounter = false;
       state.lastError = undefined;
       state.lastSuccess = clock.wall();
@@ -318,21 +341,20 @@ export class PortRunner {
     }
     state.failures++;
     state.silentSince ??= clock.wall();
-    const refused =
-      failure.code === 'authentication-refused' ||
-      failure.code === 'association-refused' ||
-      failure.code === 'deciphering-failed';
     // A counter that is behind looks like a refusal: one question to the public client tells (R37), then once more.
     const counterSuspect =
-      state.polled.security !== undefined && !state.askCounter && (refused || failure.code === 'service-exception');
-    state.askCounter = counterSuspect;
-    state.refused = refused ? state.refused + 1 : 0;
+      secured && !state.askCounter && (shown === 'refused' || failure.code === 'service-exception');
+    state.askCounter = counterSuspect || failure.code === 'counter-implausible';
+    const refusalMs = await refused(this.settings, state, failure, shown, session.heard).catch((error: unknown) => {
+      log.error({ meter: origin.meter, error: messageOf(error) }, 'a refusal could not be stored');
+      return shown === 'refused' ? backOffMs(state.failures, true) : undefined;
+    });
+    await tellSecurity(this.settings, state, failure);
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
-    const soon = counterSuspect || (state.fragile && session.heard);
-    const pauseMs = soon
-      ? 1000
-      : backOffMs(refused ? state.refused : state.failures, refused || failure.code === 'identity-mismatch');
+    const soon = counterSuspect || (state.fragile && session.heard && refusalMs === undefined);
+    const slow = ['identity-mismatch', 'counter-implausible', 'counter-used-up'].includes(failure.code);
+    const pauseMs = soon ? 1000 : (refusalMs ?? backOffMs(state.failures, slow));
     state.notBefore = later(now, pauseMs);
     this.line.silentNotBefore = later(now, silentPauseMs(now - started, session.heard));
     if (state.failures === 1 || state.failures % 20 === 0) {
@@ -348,34 +370,6 @@ export class PortRunner {
         failure.message,
       );
     }
-  }
-
-  /** Leases counters for a session, and raises ours where the meter is ahead; nothing lowers them. */
-  private async cipheringFor(
-    state: MeterState,
-    security: MeterSecurity,
-    port: Port,
-    access: MeterAccess,
-  ): Promise<CipheringSettings> {
-    const { clock, counters, log } = this.settings;
-    let atLeast = 0;
-    const known = await counters.known(security.counterName);
-    if (state.askCounter || !known) {
-      const asking = new Session(port, clock, { ...access, client: publicClient, auth: 'none', secret: undefined });
-      try {
-        await asking.connect();
-        atLeast = (await readInvocationCounter(asking, security.counterObject)) + 1 + (known ? 0 : unheardMost);
-        log.info({ meter: state.polled.origin.meter, atLeast }, 'invocation counter of the meter read');
-      } finally {
-        await asking.close();
-      }
-    }
-    const nextCounter = await counters.lease(security.counterName, countersPerSession, atLeast);
-    if (!state.counterAlarmed && (counters.next(security.counterName) ?? 0) >= counterAlarm) {
-      state.counterAlarmed = true;
-      log.warn({ meter: state.polled.origin.meter }, 'invocation counter above 2·10⁹: change the encryption key');
-    }
-    return { ...security.settings, ...(security.freshKey && { dedicated: security.freshKey() }), nextCounter };
   }
 
   /** From the next session on the link runs as the model wants it; stamps are read so at once. */

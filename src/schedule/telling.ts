@@ -4,6 +4,7 @@ import { iso, type Millis, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
+import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './series.ts';
 
 /** Of a failure's words, in an event. */
@@ -38,7 +39,8 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
       // The line is back: everybody is asked again soon, and judged anew.
       line.silentNotBefore = clock.now();
       for (const state of all) {
-        if (state.failures === 0) continue;
+        // What refused us is left alone whatever the bus did.
+        if (state.failures === 0 || isRefused(state)) continue;
         state.failures = 1;
         state.notBefore = clock.now();
       }

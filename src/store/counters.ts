@@ -2,7 +2,9 @@
  * Invocation counters, in a database of their own: reserved ahead in blocks and synced before use, so that after any
  * power cut the next value is above every value ever sent with that key (R37). A block that was not used up is skipped. Keys
  * of the database:
- *   c/<key>   reserved up to here; `doubtful`: perhaps more was used, the meter must be asked first
+ *   c/<key>   reserved up to here; `doubtful`: perhaps more was used, the meter must be asked first; `apart`: stretches above
+ *             it that sessions used on the word of a meter that had not authenticated itself
+ *   h/<meter> what is remembered of a meter: who it was, what it was heard to count, what it refused
  *   w         how many keys there are, how many blocks were ever reserved, and whether something was lost once: then a key
  *             without a counter may have had one
  * Where the database may have lost something, no counter in it counts until its meter was asked, at this start or a later one.
@@ -13,8 +15,8 @@ import { decodeRecord, encodeRecord } from './record.ts';
 
 const blockSize = 1000;
 const counterLimit = 0xffff_ffff;
-/** From here on the key should be changed (R37): half of what a counter can be is left for that. */
-export const counterAlarm = 2_000_000_000;
+/** Stretches that may lie apart: a meter that names ever new counters and never authenticates is not followed further. */
+const maxApart = 16;
 const wholeKey = 'w';
 
 export interface CountersSettings {
@@ -25,9 +27,70 @@ export interface CountersSettings {
   /** How many blocks were ever reserved, kept outside of the database: tells one that fell behind. */
   readonly checkpoint?: { read(): number | undefined; write(blocks: number): void; close(): void };
 }
+/** From the first value on, up to and without the second. */
+type Stretch = readonly [from: number, to: number];
 interface Reserved {
   readonly reserved: number;
   readonly doubtful?: true;
+  readonly apart?: readonly Stretch[];
+  /** By how much meters have raised it lately, and when (wall). */
+  readonly raised?: Raised;
+}
+export interface Raised {
+  readonly by: number;
+  readonly at: number;
+}
+/** What is known of the counter of a key. */
+export interface Standing {
+  readonly reserved: number;
+  readonly doubtful: boolean;
+  /** There is no record of it. */
+  readonly absent: boolean;
+  readonly raised: Raised | undefined;
+}
+/** Counters of one session on the word of a meter that has yet to authenticate itself. */
+export interface Claim {
+  readonly next: () => number;
+  /** The meter authenticated itself: from now on the counter stands there. `raised`: what is remembered of raises. */
+  confirm(raised: Raised): Promise<void>;
+}
+/** What is remembered of a meter between sessions and starts. */
+export interface MeterMemory {
+  /** The meter that this is remembered of: another serial number is another meter. */
+  readonly serial: string;
+  /** Its system title, in hex, and the highest counter heard with it, as it authenticated itself last. */
+  readonly title?: string;
+  readonly heard?: number;
+  /** The key that `heard` was counted with. */
+  readonly keyName?: string;
+  /** What the meter said of our counter and was not believed; up to `accepted` the operator believes it. */
+  readonly claimed?: number;
+  readonly accepted?: number;
+  /** Entries that were refused in a row, those that ended in silence or a hang-up, and until when it is left alone. */
+  readonly refusal?: {
+    readonly count: number;
+    readonly silent: number;
+    readonly until: number;
+    readonly code: string;
+    readonly message: string;
+  };
+}
+/** Where values begin that touch no stretch. */
+function clearOf(apart: readonly Stretch[], from: number, count: number): number {
+  let start = from;
+  for (const [low, high] of apart.toSorted((a, b) => a[0] - b[0]))
+    if (start < high && start + count > low) start = high;
+  return start;
+}
+/** The stretches with another one; those that touch become one. */
+function joined(apart: readonly Stretch[], added: Stretch): Stretch[] {
+  const all: Stretch[] = [];
+  for (const one of [...apart, added].toSorted((a, b) => a[0] - b[0])) {
+    const last = all.at(-1);
+    if (last && one[0] <= last[1]) all[all.length - 1] = [last[0], Math.max(last[1], one[1])];
+    else all.push(one);
+  }
+  return all;
 }
 interface Whole {
   readonly keys: number;
@@ -35,7 +98,7 @@ interface Whole {
   /** Something was lost once. */
   readonly lost?: true;
 }
-const put = (key: string, sequence: number, body: Reserved | Whole): Operation => ({
+const put = (key: string, sequence: number, body: Reserved | Whole | MeterMemory): Operation => ({
   type: 'put',
   key,
   value: encodeRecord(key, { sequence, body }),
@@ -109,11 +172,42 @@ export class Counters {
     this.foundDoubtful = true;
     this.whole = { keys: pairs.length, blocks: Math.max(told?.blocks ?? 0, blocks), lost: true };
     const operations = pairs.map(([key, value]) => {
-      const { reserved } = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
-      return put(key, reserved, { reserved, doubtful: true });
+      const before = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
+      return put(key, before.reserved, { ...before, doubtful: true });
     });
     await database.batch([...operations, put(wholeKey, this.whole.blocks, this.whole)], { sync: true });
     return database;
+  }
+
+  /** The state is not what it was (restored, copied, made anew): no counter counts until its meter was asked. */
+  doubt(): Promise<void> {
+    return this.using(async (database) => {
+      this.foundDoubtful = true;
+      this.leases.clear();
+      const pairs = await database.range('c/', 'c/~', 100_000);
+      const whole: Whole = { ...this.whole, lost: true };
+      const operations = pairs.map(([key, value]) => {
+        const before = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
+        return put(key, before.reserved, { ...before, doubtful: true });
+      });
+      await database.batch([...operations, put(wholeKey, whole.blocks, whole)], { sync: true });
+      this.whole = whole;
+    });
+  }
+
+  /** What is remembered of every meter. */
+  remembered(): Promise<Map<string, MeterMemory>> {
+    return this.using(async (database) => {
+      const all = new Map<string, MeterMemory>();
+      for (const [key, value] of await database.range('h/', 'h/~', 100_000)) {
+        const record = decodeRecord(key, value);
+        if (record) all.set(key.slice(2), record.body as MeterMemory);
+      }
+      return all;
+    });
+  }
+  remember(meter: string, memory: MeterMemory): Promise<void> {
+    return this.using((database) => database.batch([put(`h/${meter}`, 0, memory)], { sync: true }));
   }
 
   private async reserved(database: Database, key: string): Promise<Reserved & { readonly absent?: true }> {
@@ -133,6 +227,18 @@ export class Counters {
     return this.leases.get(key)?.next;
   }
 
+  standing(key: string): Promise<Standing> {
+    return this.using(async (database) => {
+      const stored = await this.reserved(database, key);
+      return {
+        reserved: stored.reserved,
+        doubtful: stored.doubtful === true && !this.leases.has(key),
+        absent: stored.absent === true,
+        raised: stored.raised,
+      };
+    });
+  }
+
   /**
    * Values for one session, durable before the first is used: `next` needs no disk. `atLeast` raises the counter, nothing
    * lowers it; above 0 the meter was asked. What a session does not use is given to the next one.
@@ -148,25 +254,73 @@ export class Counters {
             'store-damaged',
             `invocation counter ${key} is not known; the meter's own must be read first`,
           );
-        const start = Math.max(lease?.next ?? stored.reserved, atLeast);
-        const end = Math.max(stored.reserved, start + Math.max(blockSize, count));
-        if (end > counterLimit)
-          throw new Failure('store-failed', `invocation counter ${key} is used up: change the key`);
-        const whole = { ...this.whole, keys: this.whole.keys + (stored.absent ? 1 : 0), blocks: this.whole.blocks + 1 };
-        await database.batch([put(`c/${key}`, end, { reserved: end }), put(wholeKey, whole.blocks, whole)], {
-          sync: true,
+        const block = Math.max(blockSize, count);
+        const start = clearOf(stored.apart ?? [], Math.max(lease?.next ?? stored.reserved, atLeast), block);
+        const end = Math.max(stored.reserved, start + block);
+        if (end > counterLimit) throw usedUp(key);
+        const { raised, apart } = stored;
+        await this.reserve(database, key, stored.absent === true, {
+          reserved: end,
+          ...(raised && { raised }),
+          ...above(apart, end),
         });
-        this.whole = whole;
-        this.settings.checkpoint?.write(whole.blocks);
         lease = { next: start, end };
         this.leases.set(key, lease);
       }
-      const held = lease;
-      return () => {
-        if (held.next >= held.end)
-          throw new Failure('store-failed', `the lease of invocation counter ${key} is used up`);
-        return held.next++;
-      };
+      return taking(key, lease);
     });
   }
+
+  /**
+   * Values for one session from a number on that the meter named before it authenticated itself. They are durable before
+   * use, so that none is ever given twice, but apart: the counter itself stays where it is until `confirm`.
+   */
+  claim(key: string, count: number, from: number): Promise<Claim> {
+    return this.using(async (database) => {
+      const stored = await this.reserved(database, key);
+      const { apart = [], absent, ...rest } = stored;
+      const start = clearOf(apart, Math.max(from, stored.reserved), count);
+      const end = start + count;
+      if (end > counterLimit) throw usedUp(key);
+      const all = joined(apart, [start, end]);
+      if (all.length > maxApart)
+        throw new Failure(
+          'counter-implausible',
+          `the meter named ${all.length} different counters and never authenticated itself`,
+        );
+      await this.reserve(database, key, absent === true, { ...rest, apart: all });
+      const own = { next: start, end };
+      return { next: taking(key, own), confirm: (raised) => this.confirm(key, own, raised) };
+    });
+  }
+
+  private confirm(key: string, own: { next: number; end: number }, raised: Raised): Promise<void> {
+    return this.using(async (database) => {
+      const stored = await this.reserved(database, key);
+      const reserved = Math.max(stored.reserved, own.end);
+      await this.reserve(database, key, stored.absent === true, { reserved, raised, ...above(stored.apart, reserved) });
+      // What the session leaves is given to the next, where nobody went further meanwhile.
+      if (reserved === own.end) this.leases.set(key, own);
+      else this.leases.delete(key);
+    });
+  }
+
+  private async reserve(database: Database, key: string, absent: boolean, body: Reserved): Promise<void> {
+    const whole = { ...this.whole, keys: this.whole.keys + (absent ? 1 : 0), blocks: this.whole.blocks + 1 };
+    await database.batch([put(`c/${key}`, body.reserved, body), put(wholeKey, whole.blocks, whole)], { sync: true });
+    this.whole = whole;
+    this.settings.checkpoint?.write(whole.blocks);
+  }
 }
+
+const usedUp = (key: string): Failure =>
+  new Failure('counter-used-up', `invocation counter ${key} is used up: the encryption key must be changed`);
+/** The stretches that lie above what is reserved now. */
+function above(apart: readonly Stretch[] = [], reserved: number): Pick<Reserved, 'apart'> {
+  const left = apart.filter(([, to]) => to > reserved);
+  return left.length > 0 ? { apart: left } : {};
+}
+const taking = (key: string, held: { next: number; end: number }) => (): number => {
+  if (held.next >= held.end) throw new Failure('store-failed', `the lease of invocation counter ${key} is used up`);
+  return held.next++;
+};

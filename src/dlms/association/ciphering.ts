@@ -6,6 +6,7 @@
 import type { KeyObject } from 'node:crypto';
 import { concat, Writer } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
+import { toHex } from '../../base/hex.ts';
 import type { Secret } from '../../base/secret.ts';
 import { octetString } from '../axdr/length.ts';
 import {
@@ -30,7 +31,18 @@ export interface PublicKeys {
   /** A fresh key pair, for one-pass key agreement. */
   readonly ephemeral?: () => KeyPair;
 }
+/**
+ * What is known of the peer from one association to the next; only an APDU whose tag fits the keys changes it. Without it a
+ * whole association that was recorded once can be played again.
+ */
+export interface PeerMemory {
+  /** The system title that it authenticated itself with; undefined before the first time. */
+  title: Uint8Array | undefined;
+  /** The highest counter that came authenticated with the global key; -1 before the first. */
+  heard: number;
+}
 export interface CipheringSettings {
+  readonly peer?: PeerMemory;
   readonly suite: Suite;
   readonly ownTitle: Uint8Array;
   /** Global unicast encryption key and authentication key. */
@@ -371,8 +383,28 @@ export class Ciphering {
     if (!apdu.kind.startsWith('general') && expected !== text[0]) {
       throw new Failure('deciphering-failed', `${apdu.kind} holds something else (tag ${text[0]})`);
     }
+    if (which === 'global' && (control & securityControl.authentication) !== 0) this.meet(title, counter);
     this.heard[which] = counter;
     return text;
+  }
+
+  /** The tag fits: the peer has the keys. Whether it is the one that was met before, and not a recording of it. */
+  private meet(title: Uint8Array, counter: number): void {
+    const { peer } = this.settings;
+    if (!peer) return;
+    if (peer.title && Buffer.compare(peer.title, title) !== 0) {
+      const [was, is] = [toHex(peer.title), toHex(title)];
+      throw new Failure('title-changed', `system title ${is} answers with the keys of ${was}`, { title: is });
+    }
+    if (counter <= peer.heard) {
+      throw new Failure(
+        'replayed-counter',
+        `the meter's counter ${counter} came after ${peer.heard}, which was heard in an earlier association`,
+        { counter },
+      );
+    }
+    peer.title = title;
+    peer.heard = counter;
   }
 
   /** Counters up to here came in an association before. */

@@ -111,6 +111,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   state: AssociationState = 'idle';
   /** Octets that followed complete APDUs: harmless padding of some meters, counted. */
   trailing = 0;
+  /** AARQ went out: the meter was shown our credentials. */
+  asked = false;
   private readonly settings: AssociationSettings;
   private readonly out: Uint8Array[] = [];
   private readonly events: AssociationEvent[] = [];
@@ -168,6 +170,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     if (request.kind === 'associate') {
       this.state = 'associating';
       this.send(this.aarq(), now);
+      this.asked = true;
     } else if (request.kind === 'release') {
       this.state = 'releasing';
       this.send(encodeAcse({ kind: 'rlrq', reason: 0 }), now);

@@ -82,6 +82,10 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
       foreign: this.foreign,
     };
   }
+  /** AARQ went out: the meter was shown our credentials. */
+  get asked(): boolean {
+    return this.association.asked;
+  }
   /** Something of the meter's answer arrived whole. */
   get associated(): boolean {
     return this.association.state === 'associated';

@@ -1,0 +1,122 @@
+/** The invocation counters of a session with one meter: leased where they are known, else from the meter's word (R37). */
+import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
+import type { CipheringSettings, PeerMemory } from '../dlms/association/ciphering.ts';
+import type { Port } from '../line/port.ts';
+import {
+  askCounter,
+  counterAlarm,
+  counterLimit,
+  implausible,
+  raisedBy,
+  unheardMargin,
+} from '../meter/invocation-counter.ts';
+import type { MeterAccess } from '../meter/session.ts';
+import type { Standing } from '../store/counters.ts';
+import { acceptedOf, peerOf, remember, wasMet } from './meter-memory.ts';
+import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts';
+import { gatewayEvent } from './series.ts';
+
+/** More than any session sends; what is left is given to the next one. */
+const countersPerSession = 500;
+
+export interface CipheredEntry {
+  readonly ciphering: CipheringSettings;
+  readonly peer: PeerMemory;
+  /** The meter authenticated itself: what it said of our counter before is believed from now on. */
+  authenticated(): Promise<void>;
+}
+
+export async function cipheredEntry(
+  settings: RunnerSettings,
+  state: MeterState,
+  security: MeterSecurity,
+  port: Port,
+  access: MeterAccess,
+): Promise<CipheredEntry> {
+  const { counters, log, clock } = settings;
+  const { counterName } = security;
+  const standing = await counters.standing(counterName);
+  let from = 0;
+  if (state.askCounter || standing.doubtful) from = await toldBy(settings, state, security, standing, port, access);
+  const ours = counters.next(counterName) ?? standing.reserved;
+  const claim = standing.doubtful || from > ours;
+  // The meter refused us, and heard less than we would send: the counter is not the reason, and another try is one too many.
+  if (state.askCounter && !claim && state.memory?.refusal) {
+    const { code, message } = state.memory.refusal;
+    throw new Failure(code as ErrorCode, `${message}; the invocation counter is not the reason`);
+  }
+  const peer = peerOf(state, security);
+  const { next, confirm } = claim
+    ? await counters.claim(counterName, countersPerSession, from)
+    : { next: await counters.lease(counterName, countersPerSession), confirm: undefined };
+  if (!state.counterAlarmed && Math.max(from, counters.next(counterName) ?? 0) >= counterAlarm) {
+    state.counterAlarmed = true;
+    log.warn({ meter: state.polled.origin.meter }, 'invocation counter above 2·10⁹: change the encryption key');
+  }
+  return {
+    ciphering: {
+      ...security.settings,
+      peer,
+      ...(security.freshKey && { dedicated: security.freshKey() }),
+      nextCounter: next,
+    },
+    peer,
+    async authenticated() {
+      await confirm?.(raisedBy(standing, from, clock.wall()));
+    },
+  };
+}
+
+/** Where the meter says that our counter must begin, as far as that can be believed. */
+async function toldBy(
+  settings: RunnerSettings,
+  state: MeterState,
+  security: MeterSecurity,
+  standing: Standing,
+  port: Port,
+  access: MeterAccess,
+): Promise<number> {
+  const { clock, log } = settings;
+  const { meter } = state.polled.origin;
+  const told = await askCounter(port, clock, access, security.counterObject);
+  const limit = counterLimit(standing, wasMet(state), acceptedOf(state), clock.wall());
+  if (told > limit) {
+    const failure = implausible(told, limit, standing.reserved);
+    if (state.memory?.claimed !== told) await remember(settings, state, { claimed: told });
+    throw failure;
+  }
+  const from = told + 1 + (standing.doubtful ? unheardMargin : 0);
+  if (from > standing.reserved) log.info({ meter, told, from }, 'invocation counter of the meter read');
+  return from;
+}
+
+/** Alarms of who the meter is and what it counts: told once for each change. */
+export async function tellSecurity(settings: RunnerSettings, state: MeterState, failure: Failure): Promise<void> {
+  const name = securityEvents[failure.code];
+  if (name === undefined) return;
+  // A counter that came again is another one each time.
+  const told = `${failure.code} ${JSON.stringify({ ...failure.detail, counter: null })}`;
+  if (state.securityTold === told) return;
+  const { meter } = state.polled.origin;
+  const {
+    told: claimed = null,
+    limit = null,
+    reserved = null,
+    title = null,
+    counter = null,
+  } = failure.detail as Record<string, number | string | undefined>;
+  const detail = { reason: failure.message, claimed, limit, reserved, title, counter };
+  try {
+    await settings.store.commit({ meter, entryClass: 0, facts: [gatewayEvent(settings, state, name, detail)] });
+    state.securityTold = told;
+  } catch (error) {
+    // The verdict shows it all the while; the event is told with the next try.
+    settings.log.error({ meter, error: messageOf(error) }, 'security alarm not stored');
+  }
+}
+const securityEvents: Partial<Record<Failure['code'], string>> = {
+  'counter-implausible': 'COUNTER_IMPLAUSIBLE',
+  'counter-used-up': 'COUNTER_USED_UP',
+  'title-changed': 'TITLE_CHANGED',
+  'replayed-counter': 'REPLAYED_COUNTER',
+};

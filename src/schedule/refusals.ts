@@ -1,0 +1,97 @@
+/**
+ * Meters lock for up to 24 h after wrong passwords (R26): after a refusal a meter is left alone, whoever asks, and across
+ * reloads and starts. Silence and hang-ups right after our credentials are refusals too, from the third on.
+ */
+import { type ErrorCode, Failure } from '../base/errors.ts';
+import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import type { Session } from '../meter/session.ts';
+import type { MeterMemory } from '../store/counters.ts';
+import { remember } from './meter-memory.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { backOffMs } from './plan.ts';
+
+export type Refusal = NonNullable<MeterMemory['refusal']>;
+const refusals: readonly ErrorCode[] = ['authentication-refused', 'association-refused', 'deciphering-failed'];
+const hangUps: readonly ErrorCode[] = ['no-answer', 'link-disconnected', 'port-lost', 'frame-rejected'];
+/** So many entries in a row may end without a word. */
+const toleratedSilences = 2;
+const leastMs = 15 * 60_000;
+/** A meter that said nothing at all in the session may have no power: it is not left alone for a day. */
+const muteMostMs = 60 * 60_000;
+
+const standing = ({ count, silent }: Pick<Refusal, 'count' | 'silent'>): number =>
+  count + Math.max(0, silent - toleratedSilences);
+/** The meter refused us, and is left alone for that. */
+export const isRefused = (state: MeterState): boolean =>
+  state.memory?.refusal !== undefined && standing(state.memory.refusal) > 0;
+
+/** How an entry that failed counts. `none`: our credentials were not shown, or the line is to blame. */
+export function entryOf(
+  failure: Failure,
+  session: Pick<Session, 'entered' | 'lost'> & { stack: { asked: boolean; counters: { damaged: number } } },
+  access: { readonly auth: string; readonly secured: boolean; readonly serial: boolean },
+): 'refused' | 'silent' | 'none' {
+  if (!session.stack.asked || (access.auth === 'none' && !access.secured)) return 'none';
+  if (refusals.includes(failure.code)) return 'refused';
+  // An adapter that was unplugged is no hang-up, and neither is a damaged answer.
+  if (session.entered || session.stack.counters.damaged > 0 || (access.serial && session.lost)) return 'none';
+  return hangUps.includes(failure.code) ? 'silent' : 'none';
+}
+
+/** Counts a failed entry, durably, and says how long the meter is left alone for it; undefined where it is not. */
+export async function refused(
+  settings: RunnerSettings,
+  state: MeterState,
+  failure: Failure,
+  entry: 'refused' | 'silent' | 'none',
+  heard: boolean,
+): Promise<number | undefined> {
+  const before = state.memory?.refusal;
+  if (entry === 'none') return before && standing(before) > 0 ? backOffMs(standing(before), true) : undefined;
+  const counted = {
+    count: (before?.count ?? 0) + (entry === 'refused' ? 1 : 0),
+    silent: (before?.silent ?? 0) + (entry === 'silent' ? 1 : 0),
+  };
+  const times = standing(counted);
+  const whole = times === 0 ? 0 : backOffMs(times, true);
+  const pauseMs = entry === 'silent' && !heard ? Math.min(whole, muteMostMs) : whole;
+  const { code, message } = failure;
+  await remember(settings, state, {
+    refusal: { ...counted, until: settings.clock.wall() + pauseMs, code, message: message.slice(0, 200) },
+  });
+  return times === 0 ? undefined : pauseMs;
+}
+
+/** The meter let us in: nothing is left of what it refused. */
+export async function letIn(settings: RunnerSettings, state: MeterState): Promise<void> {
+  if (state.memory?.refusal) await remember(settings, state, { refusal: undefined });
+}
+
+/**
+ * At a start: what is left of the back-off. The wall clock may have been set meanwhile: it is never less than a quarter of
+ * an hour, so that a start is no try, and never more than the refusals are worth.
+ */
+export function recall(settings: RunnerSettings, state: MeterState, memory: MeterMemory | undefined): void {
+  state.memory = memory;
+  const refusal = memory?.refusal;
+  if (!refusal || standing(refusal) === 0) return;
+  const { clock } = settings;
+  const left = Math.min(Math.max(refusal.until - clock.wall(), leastMs), backOffMs(standing(refusal), true));
+  state.failures = Math.max(1, state.failures);
+  state.lastError = new Failure(refusal.code as ErrorCode, refusal.message);
+  state.notBefore = later(clock.now(), left);
+}
+
+/** Whoever asks for a meter that refused us is told why it is not tried, and what is to be done. */
+export function requireNotRefused(settings: RunnerSettings, state: MeterState): void {
+  const refusal = state.memory?.refusal;
+  const left = state.notBefore - settings.clock.now();
+  if (!refusal || standing(refusal) === 0 || left <= 0) return;
+  const at = iso(millis(settings.clock.wall() + Math.min(left, dayMs)) as Millis);
+  const times = standing(refusal);
+  throw new Failure(
+    'backed-off',
+    `${state.polled.origin.meter} refused us ${times} time${times === 1 ? '' : 's'} (${refusal.code}: ${refusal.message}); it is tried again at ${at}`,
+    { until: at },
+  );
+}
