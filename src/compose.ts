@@ -12,7 +12,9 @@ import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
 import { polledProfiles } from './schedule/profiles.ts';
+import type { CounterAccepted } from './schedule/counter-accept.ts';
 import { PortRunner } from './schedule/runner.ts';
+import { type CounterLease, technicianLease } from './schedule/technician-lease.ts';
 import { gatewayFact, type ManifestFact, type ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
 import { type Disk, storageState, type StorageState } from './schedule/storage.ts';
@@ -47,7 +49,9 @@ export interface House {
   /** What is held back of meters that answer where others are configured. */
   quarantine(): Promise<HeldRows[]>;
   /** Reads a meter now (R39). */
-  readNow(meter: string): Promise<ReadingFact>;
+  readNow(meter: string, force?: boolean): Promise<ReadingFact>;
+  acceptCounter(meter: string): Promise<CounterAccepted>;
+  leaseCounters(key: string): Promise<CounterLease>;
   /** Every interval that is not delivered and plainly measured, and why. */
   gaps(): Promise<SeriesGap[]>;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
@@ -285,15 +289,24 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
     return stopping;
   };
 
+  const runnerOf = (meter: string): PortRunner => {
+    const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
+    if (!port) throw new Failure('bad-argument', `no meter '${meter}' in the configuration`);
+    return port.runner;
+  };
+
   return {
     stopped,
     stop,
     quarantine: async () => heldRows(await store.quarantined()),
-    readNow(meter) {
-      const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
-      if (!port) return Promise.reject(new Failure('bad-argument', `no meter '${meter}' in the configuration`));
-      return port.runner.readNow(meter);
-    },
+    readNow: async (meter, force) => runnerOf(meter).readNow(meter, force),
+    acceptCounter: async (meter) => runnerOf(meter).acceptCounter(meter),
+    leaseCounters: (key) =>
+      technicianLease(
+        world.counters,
+        ports.flatMap(({ meters }) => meters),
+        key,
+      ),
     async gaps() {
       const all = ports.flatMap(({ runner }) => runner.series());
       const waiting = (await store.unacknowledged()).flatMap(({ meter, series, from, to }): SeriesGap[] => {

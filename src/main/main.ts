@@ -17,6 +17,8 @@ import { checkSources } from '../config/sources.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { askGaps, askQuarantine, askRead, askStatus } from '../status/local-client.ts';
 import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
+import { acceptedText } from '../schedule/counter-accept.ts';
+import { acceptMeterCounter } from './accept-counter.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
@@ -231,10 +233,11 @@ withSocket(
     .description('have the running gateway read a meter now: registers, clock, switch, and its newest rows')
     .argument('<meter>', 'id of the meter in the configuration'),
 )
+  .option('--force', 'once, although the meter refused us: every try counts towards its lock')
   .option('--json', 'the reading as JSON')
-  .action((meter: string, options: AskOptions) =>
+  .action((meter: string, options: AskOptions & { readonly force?: boolean }) =>
     runCommand(async () => {
-      const reading = await askRead(socketOf(options), meter);
+      const reading = await askRead(socketOf(options), meter, options.force);
       if (options.json) print(JSON.stringify(reading));
       else for (const line of readingText(reading)) print(line);
       return 0;
@@ -276,5 +279,22 @@ meter
       return 0;
     }),
   );
+
+withSocket(
+  meter
+    .command('counter')
+    .description('invocation counters of ciphered meters')
+    .command('accept')
+    .description(
+      'your word that what a meter said of our invocation counter, or who it authenticates itself as now, is right; with --config also while the gateway is stopped',
+    )
+    .argument('<meter>', 'id of the meter in the configuration'),
+).action((id: string, options: AskOptions) =>
+  runCommand(async () => {
+    const known = options.config === undefined ? undefined : loadConfig(options.config).config;
+    for (const line of acceptedText(await acceptMeterCounter(id, socketOf(options), known))) print(line);
+    return 0;
+  }),
+);
 
 await program.parseAsync();

@@ -2,7 +2,9 @@
  * The meter's word about our invocation counter: what it heard last, asked by the public client, who proves nothing. Asked
  * by the daemon and by the command line; both believe it only up to a plausible step above what they know themselves.
  */
+import { createHash } from 'node:crypto';
 import { Failure } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
 import type { Clock } from '../base/time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port, Trace } from '../line/port.ts';
@@ -25,6 +27,10 @@ const doubtfulStep = 20 * plausibleStep;
  * with one key share its counters: as many as a bus uses in half a year, and as far as a meter's word may have led us.
  */
 export const unheardMargin = 2 * plausibleStep;
+
+/** Names a key without telling it: between the command line and the gateway, which both have it. */
+export const keyPrint = (key: Secret): string =>
+  createHash('sha256').update('meter-gateway key').update(key.reveal()).digest('hex').slice(0, 32);
 
 export interface KnownCounter {
   /** Values below were given out by us. */

@@ -107,6 +107,8 @@ export async function tellSecurity(settings: RunnerSettings, state: MeterState, 
   } = failure.detail as Record<string, number | string | undefined>;
   const detail = { reason: failure.message, claimed, limit, reserved, title, counter };
   try {
+    if (failure.code === 'title-changed' || failure.code === 'replayed-counter')
+      await remember(settings, state, { strange: failure.code });
     await settings.store.commit({ meter, entryClass: 0, facts: [gatewayEvent(settings, state, name, detail)] });
     state.securityTold = told;
   } catch (error) {

@@ -49,7 +49,8 @@ export async function rememberPeer(
   const keyName = security.counterName;
   if (before.title === title && before.heard === peer.heard && before.keyName === keyName) return;
   try {
-    await remember(settings, state, { title, heard: peer.heard, keyName, claimed: undefined, accepted: undefined });
+    const settled = { claimed: undefined, accepted: undefined, strange: undefined };
+    await remember(settings, state, { title, heard: peer.heard, keyName, ...settled });
   } catch (error) {
     // It is heard again in the next session.
     settings.log.warn({ meter: state.polled.origin.meter, error: messageOf(error) }, 'counter of the meter not stored');

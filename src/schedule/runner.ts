@@ -15,6 +15,7 @@ import type { MeterLogs, SeriesState } from '../store/store.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
+import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { rememberPeer } from './meter-memory.ts';
 import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
@@ -126,6 +127,20 @@ export class PortRunner {
     });
     late.catch(() => {});
     return Promise.race([waiting, late]);
+  }
+
+  /** The operator's word about the counters of a meter; it is tried again at once. */
+  async acceptCounter(meter: string): Promise<CounterAccepted> {
+    const state = this.states.get(meter);
+    if (!state) throw new Failure('bad-argument', `no meter ${meter} on ${this.name}`);
+    await this.recalled();
+    const { memory, told } = await acceptCounter(this.settings.counters, meter);
+    state.memory = memory;
+    state.securityTold = undefined;
+    state.askCounter = told.raisedTo !== null;
+    state.notBefore = this.settings.clock.now();
+    this.stirred.abort();
+    return told;
   }
 
   /** What is remembered of the meters: nobody is tried before it is known who refused us. */

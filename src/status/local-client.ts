@@ -2,7 +2,9 @@
 import { request } from 'node:http';
 import { type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
+import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/runner.ts';
+import type { CounterLease } from '../schedule/technician-lease.ts';
 import type { HeldRows, Snapshot } from './snapshot.ts';
 
 /** Larger than the gaps of a year of a full bus. */
@@ -11,8 +13,12 @@ const maxAnswerBytes = 64 << 20;
 export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, 'GET', '/status', 5000);
 export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, 'GET', '/gaps', 30_000);
 export const askQuarantine = (path: string): Promise<HeldRows[]> => ask<HeldRows[]>(path, 'GET', '/quarantine', 30_000);
-export const askRead = (path: string, meter: string): Promise<ReadingFact> =>
-  ask<ReadingFact>(path, 'POST', `/read?meter=${encodeURIComponent(meter)}`, 150_000);
+export const askRead = (path: string, meter: string, force = false): Promise<ReadingFact> =>
+  ask<ReadingFact>(path, 'POST', `/read${force ? '/forced' : ''}?meter=${encodeURIComponent(meter)}`, 150_000);
+export const askCounterAccept = (path: string, meter: string): Promise<CounterAccepted> =>
+  ask<CounterAccepted>(path, 'POST', `/counter/accept?meter=${encodeURIComponent(meter)}`, 30_000);
+export const askCounterLease = (path: string, key: string): Promise<CounterLease> =>
+  ask<CounterLease>(path, 'POST', `/counter/lease?key=${encodeURIComponent(key)}`, 10_000);
 
 /** Why nobody answered, as the system says it, in the words of the one who asked. */
 function unreachable(path: string, error: NodeJS.ErrnoException): Failure {

@@ -4,15 +4,19 @@
  */
 import { Failure } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
+import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/runner.ts';
+import type { CounterLease } from '../schedule/technician-lease.ts';
 import type { HeldRows, Snapshot } from './snapshot.ts';
 
 /** What the house answers here. */
 export interface LocalAnswers {
   snapshot(): Promise<Snapshot>;
   gaps(): Promise<readonly SeriesGap[]>;
-  readNow(meter: string): Promise<ReadingFact>;
+  readNow(meter: string, force?: boolean): Promise<ReadingFact>;
   quarantine(): Promise<readonly HeldRows[]>;
+  acceptCounter(meter: string): Promise<CounterAccepted>;
+  leaseCounters(key: string): Promise<CounterLease>;
 }
 
 export interface Route {
@@ -36,6 +40,27 @@ export const routes: readonly Route[] = [
     permission: 'act',
     parameters: ['meter'],
     handle: (house, { meter = '' }) => house.readNow(meter),
+  },
+  {
+    method: 'POST',
+    path: '/read/forced',
+    permission: 'act',
+    parameters: ['meter'],
+    handle: (house, { meter = '' }) => house.readNow(meter, true),
+  },
+  {
+    method: 'POST',
+    path: '/counter/accept',
+    permission: 'act',
+    parameters: ['meter'],
+    handle: (house, { meter = '' }) => house.acceptCounter(meter),
+  },
+  {
+    method: 'POST',
+    path: '/counter/lease',
+    permission: 'act',
+    parameters: ['key'],
+    handle: (house, { key = '' }) => house.leaseCounters(key),
   },
 ];
 

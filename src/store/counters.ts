@@ -66,6 +66,8 @@ export interface MeterMemory {
   /** What the meter said of our counter and was not believed; up to `accepted` the operator believes it. */
   readonly claimed?: number;
   readonly accepted?: number;
+  /** It authenticated itself as somebody else, or with a counter that was heard before: refused until the operator's word. */
+  readonly strange?: 'title-changed' | 'replayed-counter';
   /** Entries that were refused in a row, those that ended in silence or a hang-up, and until when it is left alone. */
   readonly refusal?: {
     readonly count: number;

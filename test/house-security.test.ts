@@ -1,0 +1,233 @@
+/** The whole house against meters, and those who answer in their place, that lie, refuse, or are played again. */
+import { describe, expect, test } from 'vitest';
+import type { MeterStatus } from '../src/schedule/runner.ts';
+import { decodeRecord } from '../src/store/record.ts';
+import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
+
+const minute = 60_000;
+const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
+type Insides = { heard: Map<number, number>; ownCounter: number };
+const insides = (it: VirtualHouse, index = 0) => it.simulated.meters[index] as unknown as Insides;
+const status = async (it: VirtualHouse, index = 0): Promise<MeterStatus> =>
+  (await it.house.snapshot()).ports[0]?.meters[index] as MeterStatus;
+const events = (it: VirtualHouse, name: string): { detail: unknown }[] =>
+  it.broker.published
+    .filter(({ topic }) => topic.includes('/up/'))
+    .map(({ payload }) => JSON.parse(payload) as { name?: string; detail: unknown })
+    .filter((payload) => payload.name === name);
+/** What is stored as used, of the one key. */
+const reserved = (it: VirtualHouse): number => {
+  const [key, value] = [...it.counters.data].find(([name]) => name.startsWith('c/')) as [string, Uint8Array];
+  return (decodeRecord(key, value)?.body as { reserved: number }).reserved;
+};
+/** APDUs that go to the meters, by their tag; segmented ones by their first part. */
+function sentTags(it: VirtualHouse): { tag: number; at: number }[] {
+  const found: { tag: number; at: number }[] = [];
+  const { bus } = it.simulated;
+  const receive = bus.receive.bind(bus);
+  bus.receive = (octets, now) => {
+    const llc = Buffer.from(octets).indexOf(Buffer.of(0xe6, 0xe6, 0x00));
+    if (llc >= 0) found.push({ tag: octets[llc + 3] as number, at: now });
+    receive(octets, now);
+  };
+  return found;
+}
+const aarqs = (sent: { tag: number }[]) => sent.filter(({ tag }) => tag === 0x60).length;
+const again = async (it: VirtualHouse) => {
+  await it.clock.complete(it.house.stop());
+  await it.restart();
+  it.broker.connect();
+};
+
+describe('7: what a meter says before it proved itself', () => {
+  test('incident: a public client said 4 294 966 000, and the key was burnt for ever', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(30 * minute);
+    const before = reserved(it);
+    const honest = insides(it).heard.get(5) as number;
+    insides(it).heard.set(5, 4_294_966_000);
+    await it.run(300 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await status(it)).nextStep).toContain('meter counter accept');
+    expect((await status(it)).lastError).toContain('4294966000');
+    expect(events(it, 'COUNTER_IMPLAUSIBLE')).toHaveLength(1);
+    expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
+    // It was a lie: when it ends, all is as it was.
+    insides(it).heard.set(5, honest);
+    await it.run(24 * 60 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
+    expect(reserved(it)).toBeLessThan(before + 100_000);
+    expect(it.reused).toEqual([]);
+  });
+  test('sibling: a first contact is believed up to 2·10⁹, a meter that was met only a step; the operator’s word raises it', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    insides(it).heard.set(5, 2_000_000_001);
+    it.broker.connect();
+    await it.run(60 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    await expect(it.house.acceptCounter('m1')).rejects.toMatchObject({ code: 'bad-argument' });
+    expect(await it.clock.complete(it.house.acceptCounter('m60120001'))).toMatchObject({ raisedTo: 2_000_000_001 });
+    await it.run(5 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', alarms: ['INVOCATION_COUNTER_HIGH'] });
+    expect(reserved(it)).toBeGreaterThan(2_000_000_001);
+    // Twice the same word is one word.
+    await expect(it.clock.complete(it.house.acceptCounter('m60120001'))).rejects.toMatchObject({
+      code: 'bad-argument',
+    });
+  });
+  test('sibling: what is left of the counter is too little to accept: change the key', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    insides(it).heard.set(5, 4_294_966_000);
+    it.broker.connect();
+    await it.run(60 * minute);
+    await expect(it.clock.complete(it.house.acceptCounter('m60120001'))).rejects.toMatchObject({
+      code: 'counter-used-up',
+    });
+  });
+  test('sibling: a meter that names a step more each time and never lets us in does not walk the counter up', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(30 * minute);
+    const before = reserved(it);
+    // Whatever we send is refused; the public client hears that it heard even more.
+    const { heard } = insides(it);
+    let round = 0;
+    let authenticating = false;
+    heard.get = (sap) => (sap !== 5 ? undefined : authenticating ? 4_294_967_290 : before + 900_000 + round * 1000);
+    heard.set = () => heard;
+    const { bus } = it.simulated;
+    const receive = bus.receive.bind(bus);
+    bus.receive = (octets, now) => {
+      if (Buffer.from(octets).includes(Buffer.of(0xe6, 0xe6, 0x00, 0x60)))
+        authenticating = Buffer.from(octets).includes(Buffer.from('60857405080205', 'hex'));
+      receive(octets, now);
+    };
+    for (; round < 90; round++) {
+      await it.clock.complete(it.house.readNow('m60120001', true)).catch(() => {});
+      await it.run(10 * minute);
+    }
+    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
+    expect(it.reused).toEqual([]);
+  });
+  test('sibling: counters that are lost are asked for with a margin, and what was used is not used again', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(30 * minute);
+    await it.clock.complete(it.house.stop());
+    const old = new Map(it.counters.data);
+    await it.restart();
+    it.broker.connect();
+    await it.run(24 * 60 * minute);
+    await it.clock.complete(it.house.stop());
+    it.counters.replace(old);
+    await it.restart();
+    it.broker.connect();
+    await it.run(60 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(it.reused).toEqual([]);
+  });
+});
+
+describe('21: played again', () => {
+  const open = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
+  test('incident: the meter’s counter began again (or its association was played again): refused, until the operator’s word', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: open });
+    it.broker.connect();
+    await it.run(30 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    insides(it).ownCounter = 0;
+    await again(it);
+    await it.run(60 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await status(it)).nextStep).toContain('meter counter accept');
+    expect(events(it, 'REPLAYED_COUNTER')).toHaveLength(1);
+    await it.clock.complete(it.house.acceptCounter('m60120001'));
+    await it.run(20 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+  });
+});
+
+describe('24: a meter that refused us is left alone', () => {
+  const wrong = { meters: { count: 1, password: 'other' } };
+  test('incident: five polls were five tries', async () => {
+    const it = await virtualHouse(wrong);
+    const sent = sentTags(it);
+    it.broker.connect();
+    await it.run(minute);
+    expect(aarqs(sent)).toBe(1);
+    for (let i = 0; i < 5; i++)
+      await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toMatchObject({ code: 'backed-off' });
+    expect(aarqs(sent)).toBe(1);
+    const why = (await it.clock.complete(it.house.readNow('m60120001').catch((error: unknown) => error))) as Error;
+    expect(why.message).toMatch(/refused us 1 time .*tried again at 2026-11-24T12:3/);
+    // Once, on the operator's word.
+    await expect(it.clock.complete(it.house.readNow('m60120001', true))).rejects.toMatchObject({
+      code: 'authentication-refused',
+    });
+    expect(aarqs(sent)).toBe(2);
+    await it.run(29 * minute);
+    expect(aarqs(sent)).toBe(2);
+  });
+  test('incident: each start and each reload was one try more', async () => {
+    const it = await virtualHouse(wrong);
+    const sent = sentTags(it);
+    it.broker.connect();
+    await it.run(minute);
+    for (let i = 0; i < 10; i++) {
+      await again(it);
+      await it.run(minute);
+    }
+    expect(aarqs(sent)).toBe(1);
+    expect((await status(it)).nextStep).toContain('password');
+    await it.run(16 * minute);
+    expect(aarqs(sent)).toBe(2);
+  });
+  test.each([
+    ['a year forward', 365 * 86_400_000],
+    ['a day back', -86_400_000],
+  ])('sibling: the clock was set %s while it was down: neither sooner than 15 minutes nor much later', async (_, step) => {
+    const it = await virtualHouse(wrong);
+    const sent = sentTags(it);
+    it.broker.connect();
+    await it.run(minute);
+    await it.clock.complete(it.house.stop());
+    it.clock.wallOffsetMs = step;
+    await it.restart();
+    await it.run(14 * minute);
+    expect(aarqs(sent)).toBe(1);
+    await it.run(17 * minute);
+    expect(aarqs(sent)).toBe(2);
+  });
+  test('incident: hang-ups and silence after AARQ were no refusals: from the third on they are', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } });
+    const sent = sentTags(it);
+    const { bus } = it.simulated;
+    const receive = bus.receive.bind(bus);
+    // Alive on the link, and mute as soon as it sees the password.
+    bus.receive = (octets, now) => {
+      if (Buffer.from(octets).includes(Buffer.of(0xe6, 0xe6, 0x00, 0x60))) sent.push({ tag: 0x60, at: now });
+      else receive(octets, now);
+    };
+    sent.length = 0;
+    it.broker.connect();
+    await it.run(24 * 60 * minute);
+    // A session repeats its frame; sessions are what the meter counts.
+    const sessions = sent.filter(({ at }, i) => i === 0 || at - (sent[i - 1] as { at: number }).at > 12_000).length;
+    expect(sessions).toBeLessThanOrEqual(10);
+    await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toMatchObject({ code: 'backed-off' });
+  });
+  test('sibling: a bus that fell silent and answers again does not shorten the back-off', async () => {
+    const it = await virtualHouse({
+      meters: { count: 2, password: 'other' },
+      fault: [{ kind: 'silence', from_s: 120, to_s: 50 * 60 }],
+    });
+    const sent = sentTags(it);
+    it.broker.connect();
+    await it.run(minute);
+    expect(aarqs(sent)).toBe(2);
+    await it.run(13 * minute);
+    expect(aarqs(sent)).toBe(2);
+  });
+});
