@@ -227,7 +227,9 @@ describe('24: a meter that refused us is left alone', () => {
     it.broker.connect();
     await it.run(minute);
     expect(aarqs(sent)).toBe(2);
-    await it.run(13 * minute);
-    expect(aarqs(sent)).toBe(2);
+    // Silent at 15, 30 and 45 minutes; heard, and refused, after an hour.
+    await it.run(70 * minute);
+    expect(events(it, 'BUS_ANSWERS')).toHaveLength(1);
+    expect(aarqs(sent)).toBe(4);
   });
 });
