@@ -187,19 +187,22 @@ describe('24: a meter that refused us is left alone', () => {
   test.each([
     ['a year forward', 365 * 86_400_000],
     ['a day back', -86_400_000],
-  ])('sibling: the clock was set %s while it was down: neither sooner than 15 minutes nor much later', async (_, step) => {
-    const it = await virtualHouse(wrong);
-    const sent = sentTags(it);
-    it.broker.connect();
-    await it.run(minute);
-    await it.clock.complete(it.house.stop());
-    it.clock.wallOffsetMs = step;
-    await it.restart();
-    await it.run(14 * minute);
-    expect(aarqs(sent)).toBe(1);
-    await it.run(17 * minute);
-    expect(aarqs(sent)).toBe(2);
-  });
+  ])(
+    'sibling: the clock was set %s while it was down: neither sooner than 15 minutes nor much later',
+    async (_, step) => {
+      const it = await virtualHouse(wrong);
+      const sent = sentTags(it);
+      it.broker.connect();
+      await it.run(minute);
+      await it.clock.complete(it.house.stop());
+      it.clock.wallOffsetMs = step;
+      await it.restart();
+      await it.run(14 * minute);
+      expect(aarqs(sent)).toBe(1);
+      await it.run(17 * minute);
+      expect(aarqs(sent)).toBe(2);
+    },
+  );
   test('incident: hang-ups and silence after AARQ were no refusals: from the third on they are', async () => {
     const it = await virtualHouse({ meters: { count: 1 } });
     const sent = sentTags(it);

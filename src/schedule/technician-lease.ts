@@ -19,7 +19,9 @@ export async function technicianLease(
   meters: readonly PolledMeter[],
   key: string,
 ): Promise<CounterLease> {
-  const security = meters.find((one) => one.security && keyPrint(one.security.settings.keys.encryption) === key)?.security;
+  const security = meters.find(
+    (one) => one.security && keyPrint(one.security.settings.keys.encryption) === key,
+  )?.security;
   if (!security) throw new Failure('bad-argument', 'no meter of this gateway has that key');
   const next = await counters.lease(security.counterName, technicianCounters);
   const first = next();
