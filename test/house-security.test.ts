@@ -18,7 +18,7 @@ const events = (it: VirtualHouse, name: string): { detail: unknown }[] =>
 /** What is stored as used, of the one key. */
 const reserved = (it: VirtualHouse): number => {
   const [key, value] = [...it.counters.data].find(([name]) => name.startsWith('c/')) as [string, Uint8Array];
-  return (decodeRecord(key, value)?.body as { reserved: number }).reserved;
+  return (decodeRecord(key, value) as { body: { reserved: number } }).body.reserved;
 };
 /** APDUs that go to the meters, by their tag; segmented ones by their first part. */
 function sentTags(it: VirtualHouse): { tag: number; at: number }[] {

@@ -3,7 +3,7 @@
  * reloads and starts. Silence and hang-ups right after our credentials are refusals too, from the third on.
  */
 import { type ErrorCode, Failure } from '../base/errors.ts';
-import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import { dayMs, iso, later, millis } from '../base/time.ts';
 import type { Session } from '../meter/session.ts';
 import type { MeterMemory } from '../store/counters.ts';
 import { remember } from './meter-memory.ts';
@@ -87,7 +87,7 @@ export function requireNotRefused(settings: RunnerSettings, state: MeterState): 
   const refusal = state.memory?.refusal;
   const left = state.notBefore - settings.clock.now();
   if (!refusal || standing(refusal) === 0 || left <= 0) return;
-  const at = iso(millis(settings.clock.wall() + Math.min(left, dayMs)) as Millis);
+  const at = iso(millis(settings.clock.wall() + Math.min(left, dayMs)));
   const times = standing(refusal);
   throw new Failure(
     'backed-off',

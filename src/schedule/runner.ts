@@ -21,7 +21,7 @@ import { rememberPeer } from './meter-memory.ts';
 import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
-import { entryOf, isRefused, letIn, recall, refused, requireNotRefused } from './refusals.ts';
+import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
 

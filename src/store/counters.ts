@@ -52,7 +52,7 @@ export interface Standing {
 export interface Claim {
   readonly next: () => number;
   /** The meter authenticated itself: from now on the counter stands there. `raised`: what is remembered of raises. */
-  confirm(raised: Raised): Promise<void>;
+  readonly confirm: (raised: Raised) => Promise<void>;
 }
 /** What is remembered of a meter between sessions and starts. */
 export interface MeterMemory {
