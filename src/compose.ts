@@ -52,6 +52,8 @@ export interface House {
   readNow(meter: string, force?: boolean): Promise<ReadingFact>;
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
+  /** Reads and says intervals of a series once more, because the head-end lost them; resolves to how many. */
+  sayAgain(meter: string, series: string, from: number, to: number): Promise<number>;
   /** Every interval that is not delivered and plainly measured, and why. */
   gaps(): Promise<SeriesGap[]>;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
@@ -307,6 +309,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
         ports.flatMap(({ meters }) => meters),
         key,
       ),
+    sayAgain: async (meter, ...more) => runnerOf(meter).sayAgain(meter, ...more),
     async gaps() {
       const all = ports.flatMap(({ runner }) => runner.series());
       const waiting = (await store.unacknowledged()).flatMap(({ meter, series, from, to }): SeriesGap[] => {

@@ -1000,6 +1000,66 @@ describe('R17, R18: revisions', () => {
   });
 });
 
+describe('what the head-end lost is said again', () => {
+  const profile = '1-0:99.1.0*255';
+  test('ten hours that it had acknowledged: the same values at the same revisions, and nothing else', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } });
+    it.broker.connect();
+    await it.run(6 * minute);
+    complete(it, [0, 1]);
+    const kept = new Map(it.ingest.values);
+    const from = it.since + 5 * 60 * minute;
+    const to = from + 10 * 60 * minute;
+    for (const key of kept.keys()) {
+      const at = Number(key.split('|').at(-1));
+      if (key.startsWith('m60120001') && at >= from && at < to) it.ingest.values.delete(key);
+    }
+    expect(it.ingest.values.size).toBe(kept.size - 20);
+    const messages = it.broker.published.length;
+    // Off the grid: whole intervals are said again.
+    const asked = it.house.sayAgain('m60120001', profile, from + 1, to - 1);
+    await it.run(3 * minute);
+    expect(await asked).toBe(10);
+    expect(it.ingest.values).toEqual(kept);
+    expect(it.broker.published.slice(messages).filter(({ topic }) => topic.endsWith('/profile')).length).toBe(1);
+    complete(it, [0, 1]);
+    // Only once.
+    await it.run(90 * minute);
+    complete(it, [0, 1]);
+    expect(it.ingest.counters.duplicates).toBe(0);
+  });
+
+  test('gaps as well, whole', async () => {
+    const it = await virtualHouse({
+      meters: { count: 1 },
+      fault: [{ kind: 'power-cut', meter: 0, from_s: -20 * 3600, to_s: -10 * 3600 }],
+    });
+    it.broker.connect();
+    await it.run(6 * minute);
+    const whole = (): unknown[] => {
+      const last = it.ingest.gaps.at(-1);
+      return last?.kind === 'gap' ? [last.start, last.end, last.cause, last.before, last.after] : [];
+    };
+    const [before, count] = [whole(), it.ingest.gaps.length];
+    expect(before[2]).toBe('OUTAGE');
+    const asked = it.house.sayAgain('m60120001', profile, it.since, it.clock.now());
+    await it.run(5 * minute);
+    expect(await asked).toBeGreaterThan(40);
+    expect(it.ingest.gaps.length).toBeGreaterThan(count);
+    expect(whole()).toEqual(before);
+    expect(it.ingest.counters.conflicts).toBe(0);
+  });
+
+  test('what is not there is refused by name', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } });
+    await expect(it.house.sayAgain('m7', profile, 0, 1)).rejects.toThrow("no meter 'm7'");
+    await expect(it.house.sayAgain('m60120001', '1-0:99.2.0*255', 0, 1)).rejects.toThrow('no series');
+    const asked = it.house.sayAgain('m60120001', profile, 0, 1);
+    await it.run(5 * minute);
+    expect(await asked).toBe(0);
+  });
+});
+
 test('incident: a meter whose clock is two hours behind was asked for its newest row every 20 seconds', async () => {
   const it = await virtualHouse({ meters: { count: 1 }, meter: [{ index: 0, clock_offset_s: -7200 }] });
   it.broker.connect();

@@ -83,6 +83,8 @@ export class PortRunner {
   private readonly line: Line;
   /** Meters that answered where others are configured. */
   private readonly shadows = new Map<string, MeterState>();
+  /** Changes of what is accounted for, that must not come while a session is under way. */
+  private readonly betweenSessions: (() => Promise<void>)[] = [];
   /** Aborted when somebody wants a meter now. */
   private stirred = new AbortController();
   private stepDue: Millis;
@@ -158,6 +160,29 @@ export class PortRunner {
   }
   private recalling: Promise<void> | undefined;
 
+  /**
+   * What was said of a meter's intervals in [from, to) is read and said once more, because the head-end lost it. It is done
+   * between two sessions: what a session computes rests on what it found accounted for. Resolves to how many intervals.
+   */
+  sayAgain(meter: string, series: string, from: number, to: number): Promise<number> {
+    const polled = this.states.get(meter)?.polled;
+    const known = polled?.profiles.filter(({ profile }) => obis(profile) === series) ?? [];
+    if (known.length === 0)
+      return Promise.reject(new Failure('bad-argument', `no series ${series} of a meter ${meter} on ${this.name}`));
+    return new Promise((resolve, reject) => {
+      this.betweenSessions.push(async () => {
+        try {
+          let intervals = 0;
+          for (const { key } of known) intervals += await this.settings.store.sayAgain(meter, key, from, to);
+          resolve(intervals);
+        } catch (error) {
+          reject(asFailure(error));
+        }
+      });
+      this.stirred.abort();
+    });
+  }
+
   /** How late the next step is; grows when the runner hangs. For the watchdog. */
   overdueMs(now: Millis): number {
     return Math.max(0, now - this.stepDue);
@@ -174,6 +199,7 @@ export class PortRunner {
     const usable = [...this.states.values()].filter(({ polled }) => polled.unusable === undefined);
     if (usable.length < this.states.size) await tellReachability(this.settings, this.line);
     while (!signal.aborted) {
+      for (const work of this.betweenSessions.splice(0)) await work();
       const now = clock.now();
       try {
         await this.recalled();
