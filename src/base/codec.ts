@@ -2,7 +2,7 @@
  * Grammar as values: encoder, decoder, type and bounds fall out of one description. Decoding throws CodecError with the
  * offset and the path of field names; encoding a value outside its bounds throws RangeError (our bug, not the peer's).
  */
-import { Reader, Writer } from './cursor.ts';
+import { type Budget, Reader, Writer } from './cursor.ts';
 import { CodecError } from './errors.ts';
 
 export interface Codec<T> {
@@ -98,8 +98,13 @@ export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
 }
 
 /** Decodes a whole value. Octets after it are a CodecError unless the caller takes them (`trailing`). */
-export function decode<T>(codec: Codec<T>, octets: Uint8Array, trailing?: (rest: Uint8Array) => void): T {
-  const reader = new Reader(octets);
+export function decode<T>(
+  codec: Codec<T>,
+  octets: Uint8Array,
+  trailing?: (rest: Uint8Array) => void,
+  budget?: Budget,
+): T {
+  const reader = new Reader(octets, 0, octets.length, budget);
   const value = codec.read(reader);
   if (reader.remaining > 0) {
     if (trailing) trailing(reader.rest());

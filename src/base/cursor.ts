@@ -1,14 +1,37 @@
-import { CodecError } from './errors.ts';
+import { CodecError, Failure } from './errors.ts';
+
+/**
+ * What one answer may be built up to in memory. A value of small elements takes a hundred times its octets as a tree, so
+ * elements are counted besides octets. The budget is shared by all messages of one answer.
+ */
+export interface Budget {
+  elements: number;
+  /** Octets that are held until the value is whole. */
+  octets: number;
+}
+const elementLimit = 40_000;
+const octetLimit = 1 << 20;
+export const newBudget = (): Budget => ({ elements: elementLimit, octets: octetLimit });
 
 /** Reads octets in order; reading past the end is a CodecError with the offset. Big-endian, as all of DLMS/COSEM. */
 export class Reader {
   readonly octets: Uint8Array;
   readonly end: number;
   offset: number;
-  constructor(octets: Uint8Array, offset = 0, end: number = octets.length) {
+  /** Made with the first element where none is given: most readers build nothing. */
+  budget: Budget | undefined;
+  constructor(octets: Uint8Array, offset = 0, end: number = octets.length, budget?: Budget) {
     this.octets = octets;
     this.offset = offset;
     this.end = end;
+    this.budget = budget;
+  }
+  /** Takes so many elements from the budget, before they are made. */
+  spend(elements: number): void {
+    this.budget ??= newBudget();
+    this.budget.elements -= elements;
+    if (this.budget.elements < 0)
+      throw new Failure('too-many-elements', 'more elements in one answer than any object has');
   }
   get remaining(): number {
     return this.end - this.offset;

@@ -69,6 +69,12 @@ export const errorTable = {
     4,
     'Octets come, but no answer within its total: check what else sends on this line, the speed, and the meter.',
   ),
+  'too-many-elements': entry(
+    'remote',
+    'meter',
+    4,
+    'No object of a meter is that large: save the exchange with --trace and report the meter model.',
+  ),
   'sign-on-malformed': entry(
     'remote',
     'meter',

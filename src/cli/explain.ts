@@ -343,10 +343,10 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
       const shown = withhold.strike(apdu);
       return { text: [apduText(shown), ...proof, ...padding], apdu: shown };
     } catch (error) {
-      if (!(error instanceof CodecError)) throw error;
-      note(at.line, error.toString());
+      if (!(error instanceof CodecError || error instanceof Failure)) throw error;
+      note(at.line, messageOf(error));
       const shown = withhold.mayShow(octets) ? short(toHex(octets, ' ')) : `${octets.length} octets, ${withheld}`;
-      return { text: [`unreadable APDU: ${error.toString()}: ${shown}`] };
+      return { text: [`unreadable APDU: ${messageOf(error)}: ${shown}`] };
     }
   };
 
@@ -470,7 +470,7 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
     const period = (name === undefined ? undefined : periods.get(name)) ?? 0;
     try {
       const reader = new ProfileReader({ columns: layout, capturePeriodMs: period, scalers });
-      rows.push(...reader.push(encode(dataCodec, data)));
+      reader.push(encode(dataCodec, data), rows);
       reader.end();
     } catch (error) {
       note(line, messageOf(error));

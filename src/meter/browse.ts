@@ -1,5 +1,8 @@
 /** Reads what a meter has: its object list, then every attribute that the list lets us read. */
+import { decode } from '../base/codec.ts';
+import { Writer } from '../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
+import { dataCodec } from '../dlms/axdr/data.ts';
 import { classTable } from '../dlms/cosem/class-table.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { accessRightsOf, type ListedObject } from '../dlms/cosem/object-list.ts';
@@ -7,6 +10,7 @@ import { byEntry, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import type { Seen } from '../dlms/cosem/snapshot.ts';
+import type { Attribute } from '../dlms/xdlms/apdu.ts';
 import type { Session } from './session.ts';
 
 const currentAssociation: LogicalName = '0.0.40.0.0.255';
@@ -27,15 +31,46 @@ function capturesSecret(columns: Seen): boolean {
   }
 }
 
+/** An object list of thousands of objects. */
+const listOctets = 1 << 20;
+/** A buffer that somebody looks at whole: more than the daemon ever builds up. */
+const bufferBudget = { elements: 2_000_000, octets: 8 << 20 };
+
+async function heldStream(session: Session, attribute: Attribute, limit: number): Promise<Uint8Array> {
+  const held = new Writer();
+  await session.stream(attribute, (part) => {
+    if (held.length + part.length > limit)
+      throw new Failure(
+        'answer-too-long',
+        `${attribute.logicalName}:${attribute.attribute} has no end after ${limit} octets`,
+      );
+    held.put(part);
+  });
+  return held.octets();
+}
+
+/** A buffer as a tree; a refusal is told in its place. */
+async function readBuffer(session: Session, attribute: Attribute): Promise<Seen> {
+  try {
+    const octets = await heldStream(session, attribute, bufferBudget.octets);
+    return { data: decode(dataCodec, octets, () => {}, { ...bufferBudget }) };
+  } catch (error) {
+    if (error instanceof CodecError)
+      throw new Failure('malformed-octets', `${attribute.logicalName}:${messageOf(error)}`);
+    const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
+    if (typeof refused !== 'number') throw error;
+    return { refused };
+  }
+}
+
 /** Objects with their rights, and what was wrong with the list (meter-quirks 57, 58). */
 export async function readObjectList(
   session: Session,
   association: LogicalName = currentAssociation,
 ): Promise<{ objects: ListedObject[]; problems: string[] }> {
-  const octets: Uint8Array[] = [];
-  await session.stream({ classId: 15, logicalName: association, attribute: 2 }, (part) => octets.push(part));
+  const octets = await heldStream(session, { classId: 15, logicalName: association, attribute: 2 }, listOctets);
   try {
-    return accessRightsOf(Buffer.concat(octets));
+    return accessRightsOf(octets);
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
     throw new Failure('malformed-octets', `object list: ${messageOf(error)}`);
@@ -89,9 +124,8 @@ export async function readObject(session: Session, object: ListedObject, rows: n
     counted && 'data' in counted && counted.data.type === 'double-long-unsigned' ? counted.data.value : undefined;
   const attribute = { classId, logicalName, attribute: buffer };
   if (count !== undefined && count > rows) {
-    const [newest] = await session.get([{ ...attribute, selection: byEntry(count - rows + 1, count) }]);
+    const newest = await readBuffer(session, { ...attribute, selection: byEntry(count - rows + 1, count) });
     if (newest && 'data' in newest) return seen.set(buffer, newest);
   }
-  const [whole] = await session.get([attribute]);
-  return seen.set(buffer, whole);
+  return seen.set(buffer, await readBuffer(session, attribute));
 }

@@ -74,9 +74,13 @@ const attribute = (classId: number, logicalName: LogicalName, id: number, select
 });
 const dataOf = (result: GetResult | undefined): Data | undefined =>
   result && 'data' in result ? result.data : undefined;
+/** A longer name is none; it stands in messages, logs and the status. */
+const nameOctets = 128;
 const textOf = (data: Data | undefined): string | undefined => {
-  if (data?.type === 'octet-string') return Buffer.from(data.value).toString('latin1').trim();
-  return data?.type === 'visible-string' || data?.type === 'utf8-string' ? data.value.trim() : undefined;
+  if (data?.type === 'octet-string') return Buffer.from(data.value.subarray(0, nameOctets)).toString('latin1').trim();
+  return data?.type === 'visible-string' || data?.type === 'utf8-string'
+    ? data.value.slice(0, nameOctets).trim()
+    : undefined;
 };
 const clockOctets = (data: Data | undefined): Uint8Array | undefined =>
   data?.type === 'octet-string' || data?.type === 'date-time' ? data.value : undefined;
@@ -148,6 +152,7 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
   try {
     columns = captureObjectsOf(captured);
   } catch (error) {
+    if (error instanceof Failure) throw error;
     throw new Failure('malformed-octets', messageOf(error));
   }
   const registers = columns.filter(
@@ -187,7 +192,10 @@ export async function streamRows(
 ): Promise<void> {
   const reader = new ProfileReader(layout, rowReading(model));
   try {
-    await session.stream(attribute(7, layout.profile, 2, selection), (octets) => take(reader.push(octets)));
+    await session.stream(attribute(7, layout.profile, 2, selection), (octets) => {
+      // A piece at a time: rows of small elements take a hundred times their octets, and most are not kept.
+      for (let at = 0; at < octets.length; at += pieceOctets) take(reader.push(octets.subarray(at, at + pieceOctets)));
+    });
     reader.end();
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
@@ -195,16 +203,32 @@ export async function streamRows(
   }
 }
 
+const pieceOctets = 4096;
+
+/** `most`: rows that what was asked for can have; rows that `keep` does not want are none of them. */
 async function readRows(
   session: Session,
   layout: ProfileLayout,
   model: MeterModel,
   selection: Selection,
+  most: number,
+  keep: (row: LoadProfileRow) => boolean = () => true,
 ): Promise<LoadProfileRow[]> {
+  // A clock that was set back writes intervals again, and some meters write a row at each power failure.
+  const limit = 2 * most + 100;
   const all: LoadProfileRow[] = [];
-  await streamRows(session, layout, model, selection, (rows) => void all.push(...rows));
+  await streamRows(session, layout, model, selection, (rows) => {
+    for (const row of rows) if (keep(row)) all.push(row);
+    if (all.length > limit)
+      throw new Failure(
+        'answer-too-long',
+        `profile ${layout.profile}: more than ${limit} rows where ${most} were asked for`,
+      );
+  });
   return all;
 }
+/** A capture period that nobody configures must not raise what may be held. */
+const shortestPeriodMs = 60_000;
 
 /** Whether bounds are inclusive differs: a second more on both sides, and rows outside are left out (meter-quirks 70). */
 const boundMs = 1000;
@@ -226,8 +250,9 @@ export async function readRange(
   const selection = byRange(later(from, -boundMs), later(to, boundMs), deviation, columns);
   const asked = columns ? { ...layout, columns } : layout;
   try {
-    const rows = await readRows(session, asked, model, selection);
-    return rows.filter(({ end }) => end === null || (end >= from && end <= to));
+    const intervals = Math.ceil((to - from) / Math.max(layout.capturePeriodMs, shortestPeriodMs)) + 1;
+    const within = ({ end }: LoadProfileRow) => end === null || (end >= from && end <= to);
+    return await readRows(session, asked, model, selection, intervals, within);
   } catch (error) {
     const empty = model.refusal_when_empty;
     const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
@@ -259,7 +284,7 @@ async function readRangeByEntry(
   let far = Math.min(count, back(from) + 2);
   let near = Math.min(count, Math.max(1, back(to)));
   const rows: LoadProfileRow[] = [];
-  for (;;) {
+  for (let step = 0; step < entriesSteps; step++) {
     const [first, last] = layout.descending ? [near, far] : [count + 1 - far, count + 1 - near];
     const read = await readEntries(session, layout, model, first, last);
     rows.push(...read);
@@ -271,6 +296,8 @@ async function readRangeByEntry(
 }
 /** Rows asked for in one go where missing rows have moved the numbers. */
 const entriesStep = 24;
+/** A stamp far ahead would have the whole buffer asked for. */
+const entriesSteps = 50;
 
 /** Entries first to last, counted from 1. */
 export const readEntries = (
@@ -279,7 +306,7 @@ export const readEntries = (
   model: MeterModel,
   first: number,
   last: number,
-): Promise<LoadProfileRow[]> => readRows(session, layout, model, byEntry(first, last));
+): Promise<LoadProfileRow[]> => readRows(session, layout, model, byEntry(first, last), last - first + 1);
 
 /** Stamp of the oldest row where the buffer is full and overwrites; undefined where it is not, or the meter does not tell. */
 export async function readOldestStamp(

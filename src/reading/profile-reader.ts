@@ -4,10 +4,20 @@
  * and read from their places. A row that differs is decoded in full again. Holds one row, never the profile.
  */
 import { concat, Reader } from '../base/cursor.ts';
-import { CodecError } from '../base/errors.ts';
+import { CodecError, Failure } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
 import { later, type Millis } from '../base/time.ts';
-import { type Data, dataEnd, dataTag, integerOf, lengthAt, readData } from '../dlms/axdr/data.ts';
+import {
+  type Data,
+  dataEnd,
+  dataTag,
+  integerOf,
+  lengthAt,
+  readData,
+  readDescribed,
+  readDescription,
+  type TypeDescription,
+} from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
 import { type StampReading, utcAt } from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
@@ -33,7 +43,15 @@ export interface RowLayout {
 export interface RowReading extends StampReading {
   /** Stamps come without the tag and length before them (meter-quirks 62). */
   readonly untaggedStamps?: boolean;
+  /** Rows of the answer, at most. */
+  readonly rowLimit?: number;
 }
+/** A year of 5-minute rows, and more than a buffer holds. */
+const rowLimitByDefault = 120_000;
+/** Octets that wait for the rest of their row, and elements of a row: two hundred columns take less. */
+const heldLimit = 8192;
+const rowElements = 2000;
+const rowBudget = () => ({ elements: rowElements, octets: heldLimit });
 
 /** A row over the octets that it came from: the raw stamp is cut out when somebody asks for it. */
 class Row implements LoadProfileRow {
@@ -117,6 +135,10 @@ export class ProfileReader {
   private readonly compiled: Compiled;
   private carry: Uint8Array = nothing;
   private phase: 'head' | 'rows' | 'compact' | 'done' = 'head';
+  private readonly rowLimit: number;
+  /** Of a compact-array: what an element is made of, and how many octets of elements are still to come. */
+  private described: TypeDescription | undefined;
+  private compactLeft = 0;
   private announced = 0;
   private came = 0;
   private beforeCells: readonly Cell[] = [];
@@ -128,6 +150,7 @@ export class ProfileReader {
   constructor(layout: RowLayout, reading: RowReading = {}) {
     this.layout = layout;
     this.reading = reading;
+    this.rowLimit = reading.rowLimit ?? rowLimitByDefault;
     this.compiled = compile(layout);
     this.roles = this.compiled.roles;
     this.channels = this.compiled.channels;
@@ -150,6 +173,8 @@ export class ProfileReader {
       at = all.length;
     }
     this.carry = at >= all.length ? nothing : all.slice(at);
+    if (this.carry.length > heldLimit)
+      throw new Failure('answer-too-long', `a row of the buffer has no end after ${this.carry.length} octets`);
     return rows;
   }
 
@@ -192,8 +217,14 @@ export class ProfileReader {
     const length = lengthAt(octets, 1, octets.length);
     if (!length) return 0;
     this.announced = length.value;
+    this.bounded(length.value);
     this.phase = length.value === 0 ? 'done' : 'rows';
     return length.next;
+  }
+
+  private bounded(rows: number): void {
+    if (rows <= this.rowLimit) return;
+    throw new Failure('answer-too-long', `${rows} rows in the answer, where ${this.rowLimit} are the most`);
   }
 
   private rows(octets: Uint8Array, from: number, rows: LoadProfileRow[]): number {
@@ -215,20 +246,48 @@ export class ProfileReader {
     return at;
   }
 
-  /** compact-array: its rows have no tags of their own; it is short, and decoded once it is whole. */
+  /** compact-array: what its rows are made of comes first; they have no tags of their own, and come one by one. */
   private compact(octets: Uint8Array, from: number, rows: LoadProfileRow[]): number {
-    const end = dataEnd(octets, from, octets.length);
-    if (end < 0) return from;
-    const data = readData(new Reader(octets, from, end));
-    if (data.type !== 'compact-array') return from;
-    for (const element of data.value) {
-      if (element.type !== 'structure')
-        throw new CodecError(`a buffer entry is ${element.type}, not a structure`, from);
+    let at = this.described ? from : this.compactHead(octets, from);
+    const { described } = this;
+    if (!described) return at;
+    while (this.compactLeft > 0) {
+      const end = Math.min(octets.length, at + this.compactLeft);
+      const r = new Reader(octets, at, end, rowBudget());
+      let element: Data;
+      try {
+        element = readDescribed(r, described);
+      } catch (error) {
+        // The rest of this row may still come.
+        if (error instanceof CodecError && end < at + this.compactLeft) return at;
+        throw error;
+      }
+      if (r.offset === at) r.fail('compact-array of elements without octets');
+      if (element.type !== 'structure') throw new CodecError(`a buffer entry is ${element.type}, not a structure`, at);
       rows.push(this.decoded(element.value, octets, -1));
-      this.came++;
+      this.bounded(++this.came);
+      this.compactLeft -= r.offset - at;
+      at = r.offset;
     }
     this.phase = 'done';
-    return end;
+    return at;
+  }
+
+  private compactHead(octets: Uint8Array, from: number): number {
+    const r = new Reader(octets, from + 1);
+    let described: TypeDescription;
+    try {
+      described = readDescription(r);
+    } catch (error) {
+      // The rest of it may still come.
+      if (error instanceof CodecError) return from;
+      throw error;
+    }
+    const length = lengthAt(octets, r.offset, octets.length);
+    if (!length) return from;
+    this.described = described;
+    this.compactLeft = length.value;
+    return length.next;
   }
 
   private fits(octets: Uint8Array, at: number, { tags, at: places, length }: Template): boolean {
@@ -302,7 +361,7 @@ export class ProfileReader {
     if (width !== this.roles.length) {
       throw new CodecError(`a buffer entry has ${width} columns, the capture objects ${this.roles.length}`, from);
     }
-    const r = new Reader(octets, next, end);
+    const r = new Reader(octets, next, end, rowBudget());
     const cells: Data[] = [];
     const tags: number[] = [];
     const places: number[] = [];

@@ -147,8 +147,12 @@ export function pushedList(
   const problems: string[] = [];
   const { body, time } = bodyOf(apdu);
   const items = itemsOf(body, orders, problems);
-  const of = (name: LogicalName | undefined, attribute: number) =>
-    items.find((item) => item.name === name && item.attribute === attribute && name !== undefined)?.value;
+  const byName = new Map<string, Data>();
+  for (const { name, attribute, value } of items) {
+    const key = `${name}:${attribute}`;
+    if (name !== undefined && !byName.has(key)) byName.set(key, value);
+  }
+  const of = (name: LogicalName | undefined, attribute: number) => byName.get(`${name}:${attribute}`);
   const scalerOf = ({ name, classId, scalerUnit }: Item): ScalerUnit | undefined => {
     const at = scalerUnitAttribute(classId);
     const data = at === undefined ? undefined : of(name, at);
@@ -179,7 +183,7 @@ export function pushedList(
           },
           reading,
         );
-        rows.push(...reader.push(encode(dataCodec, value)));
+        reader.push(encode(dataCodec, value), rows);
         reader.end();
       } catch (error) {
         problems.push(`${obis(name as LogicalName)}: ${String(error)}`);

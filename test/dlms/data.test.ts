@@ -156,11 +156,12 @@ test('counts beyond the octets, deep nesting and elements without octets are ref
     '09 84 ff ff ff ff 00',
     '04 84 ff ff ff ff 00',
     '13 00 02 01 02',
-    '13 01 ff ff 00 01 00',
   ]) {
     expect(() => decode(dataCodec, fromHex(hex)), hex).toThrow(CodecError);
   }
   expect(() => decode(dataCodec, fromHex('02 01 '.repeat(50_000)))).toThrow(CodecError);
+  // 65 535 times nothing.
+  expect(() => decode(dataCodec, fromHex('13 01 ff ff 00 01 00'))).toThrow(/more elements/);
 });
 
 test('values outside of their type are our mistake: RangeError', () => {

@@ -1,7 +1,7 @@
 /** Rows from octets: in any chunking the same, by their places or in full, with everything that meters leave out. */
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../src/base/codec.ts';
-import { CodecError } from '../../src/base/errors.ts';
+import { CodecError, type Failure } from '../../src/base/errors.ts';
 import { fromHex } from '../../src/base/hex.ts';
 import { millis } from '../../src/base/time.ts';
 import { type Data, dataCodec, integerOf } from '../../src/dlms/axdr/data.ts';
@@ -213,7 +213,7 @@ describe('what is no buffer', () => {
       expect(() => reader.end(), `cut at ${end}`).toThrow(CodecError);
     }
   });
-  test('any flipped bit: rows or CodecError', () => {
+  test('any flipped bit: rows, CodecError or too many rows', () => {
     for (let bit = 0; bit < good.length * 8; bit++) {
       const damaged = good.slice();
       damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
@@ -222,7 +222,8 @@ describe('what is no buffer', () => {
         reader.push(damaged);
         reader.end();
       } catch (error) {
-        expect(error).toBeInstanceOf(CodecError);
+        // A flipped length may announce more rows than any buffer has.
+        expect(error instanceof CodecError || (error as Failure).code === 'answer-too-long').toBe(true);
       }
     }
   });

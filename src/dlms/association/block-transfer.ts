@@ -2,7 +2,7 @@
  * General block transfer (Green Book 9.4.6.13): any APDU in numbered blocks, several in one window, lost ones sent again.
  * The same for both roles; the association decides when to use it and keeps the time.
  */
-import { concat } from '../../base/cursor.ts';
+import { Writer } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import { type ApduOf, encodeApdu } from '../xdlms/apdu.ts';
 
@@ -29,8 +29,8 @@ export class BlockTransfer {
   private nextNumber = 1;
   private peerWindow = 1;
   private expected = 1;
-  private parts: Uint8Array[] = [];
-  private octets = 0;
+  /** Octets, not blocks: a block of one octet takes a hundred in memory. */
+  private parts = new Writer();
   /** Blocks that came again or out of order, for the line's quality. */
   lost = 0;
 
@@ -44,8 +44,7 @@ export class BlockTransfer {
   /** A new exchange: numbers begin at 1 on both sides. */
   restart(): void {
     this.outgoing = [];
-    this.parts = [];
-    this.octets = 0;
+    this.parts = new Writer();
     this.firstNumber = this.nextNumber = this.expected = 1;
     this.peerWindow = 1;
     this.fruitless = 0;
@@ -128,16 +127,14 @@ export class BlockTransfer {
     }
     this.fruitless = 0;
     this.expected++;
-    this.parts.push(block.content);
-    this.octets += block.content.length;
-    if (this.octets > this.limit) {
+    this.parts.put(block.content);
+    if (this.parts.length > this.limit) {
       this.restart();
       throw new Failure('answer-too-long', `more than ${this.limit} octets in blocks`);
     }
     if (last) {
-      const whole = concat(this.parts);
-      this.parts = [];
-      this.octets = 0;
+      const whole = this.parts.octets();
+      this.parts = new Writer();
       return { whole, out: [], gained: true };
     }
     return { out: atWindowEnd ? [this.acknowledgement()] : [], gained: true };

@@ -2,6 +2,7 @@
  * The application association, client side: AARQ, GET, SET, ACTION, RLRQ; block transfer is a state, not a loop
  * (Green Book 9.3, 9.4). APDUs in, APDUs and events out.
  */
+import { type Budget, newBudget } from '../../base/cursor.ts';
 import { Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Secret } from '../../base/secret.ts';
@@ -94,6 +95,9 @@ export const proposedWithShortNames: Conformance = conformance(
   'information-report',
 );
 
+/** An APDU in general blocks is put together whole before it is read. */
+const transferLimit = 1 << 20;
+
 export type AssociationRequest = { readonly kind: 'associate' } | ServiceRequest | { readonly kind: 'release' };
 export type AssociationEvent =
   | { readonly kind: 'associated'; readonly conformance: Conformance; readonly maxPdu: number }
@@ -121,7 +125,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private negotiated: Conformance = 0;
   private serverMaxPdu = 0xffff;
   private invokeId = 0;
-  private pending: { readonly request: ServiceRequest; readonly exchange: Exchange } | undefined;
+  private pending:
+    | { readonly request: ServiceRequest; readonly exchange: Exchange; readonly budget: Budget }
+    | undefined;
   private timer: Millis | undefined;
   private readonly transfer: BlockTransfer;
   private transferTries = 0;
@@ -134,7 +140,11 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   constructor(settings: AssociationSettings) {
     this.settings = settings;
     this.ciphering = settings.ciphering && new Ciphering(settings.ciphering);
-    this.transfer = new BlockTransfer('client', settings.transferWindow ?? 1, settings.valueLimit);
+    this.transfer = new BlockTransfer(
+      'client',
+      settings.transferWindow ?? 1,
+      Math.min(settings.valueLimit, transferLimit),
+    );
   }
   pollTransmit(): Uint8Array | undefined {
     return this.out.shift();
@@ -253,11 +263,13 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private serve(request: ServiceRequest, now: Millis): void {
     const { settings } = this;
     const general = has(this.negotiated, 'general-block-transfer');
+    const budget = newBudget();
     const context: ExchangeContext = {
       negotiated: this.negotiated,
       maxRequest: general ? 0xffff : Math.max(12, this.serverMaxPdu - (this.ciphering?.overhead ?? 0)),
       listLimit: settings.listLimit ?? 10,
       valueLimit: settings.valueLimit,
+      budget,
       shortNames: settings.shortNames,
       nextInvokeId: () => {
         this.invokeId = (this.invokeId + 1) & 0x0f;
@@ -266,7 +278,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       emit: (event) => void this.events.push(event),
     };
     const exchange = exchangeOf(request, context);
-    this.pending = { request, exchange };
+    this.pending = { request, exchange, budget };
     try {
       this.send(encodeApdu(exchange.first()), now);
     } catch (error) {
@@ -284,7 +296,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       else {
         const plain = this.deciphered(octets);
         if (this.streamed(plain)) return;
-        const decoded = decodeApdu(plain);
+        const decoded = decodeApdu(plain, this.pending?.budget);
         this.trailing += decoded.trailing;
         apdu = decoded.apdu;
       }
@@ -292,9 +304,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       // A malformed answer to our RLRQ ends the association all the same (meter-quirks 46).
       if (this.state === 'releasing') return this.apply('timeout', now);
       if (this.state === 'idle') return;
-      return this.fail(
-        error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error), { octets: received }),
-      );
+      return this.fail(error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error)));
     }
     switch (apdu.kind) {
       case 'aare':

@@ -1,5 +1,5 @@
 /** One service under way in the client role: what is sent first, and what follows from each answer. */
-import { concat } from '../../base/cursor.ts';
+import { type Budget, Writer } from '../../base/cursor.ts';
 import { decode, encode } from '../../base/codec.ts';
 import { Failure, messageOf } from '../../base/errors.ts';
 import type { Data } from '../axdr/data.ts';
@@ -55,8 +55,10 @@ export interface ExchangeContext {
   readonly maxRequest: number;
   /** Most items in one list. */
   readonly listLimit: number;
-  /** The longest value that blocks may build up, octets. */
+  /** The longest value that comes as a stream of blocks, octets. */
   readonly valueLimit: number;
+  /** What all values of this service may be built up to. */
+  readonly budget: Budget;
   /** Short-name referencing: base names of objects. */
   readonly shortNames?: ReadonlyMap<LogicalName, number> | undefined;
   nextInvokeId(): number;
@@ -117,11 +119,15 @@ export class OutgoingBlocks {
 /** Some meters send an empty block in the middle (meter-quirks 51); a row of them is no answer. */
 const emptyBlocksLimit = 3;
 
+/** Blocks of one value: those of 64 octets make up the longest one that is held, several times. */
+const blockLimit = 1 << 17;
 /** A value that comes in blocks. */
 export class IncomingBlocks {
+  /** Octets, not blocks: a block of one octet takes a hundred in memory. */
+  private held = new Writer();
   private empty = 0;
-  private blocks: Uint8Array[] = [];
   private octets = 0;
+  private blocks = 0;
   private expected: number | undefined;
   private readonly context: ExchangeContext;
   private readonly stream: boolean;
@@ -142,11 +148,16 @@ export class IncomingBlocks {
     }
     this.expected = number + 1;
     this.octets += raw.length;
-    if (this.octets > this.context.valueLimit) {
-      throw new Failure('answer-too-long', `more than ${this.context.valueLimit} octets in blocks`);
-    }
+    this.blocks++;
+    const { valueLimit, budget } = this.context;
+    if (this.octets > valueLimit) throw new Failure('answer-too-long', `more than ${valueLimit} octets in blocks`);
+    if (this.blocks > blockLimit) throw new Failure('answer-too-long', `more than ${blockLimit} blocks`);
     if (this.stream) this.context.emit({ kind: 'value-octets', octets: raw });
-    else this.blocks.push(raw);
+    else {
+      budget.octets -= raw.length;
+      if (budget.octets < 0) throw new Failure('answer-too-long', `no end after ${this.octets} octets in blocks`);
+      this.held.put(raw);
+    }
     if (!last) this.context.emit({ kind: 'block', octets: this.octets });
     return true;
   }
@@ -154,13 +165,14 @@ export class IncomingBlocks {
     return this.expected !== undefined;
   }
   whole<T>(codec: Parameters<typeof decode<T>>[0]): T {
-    const raw = concat(this.blocks);
-    this.blocks = [];
+    const raw = this.held.octets();
+    this.held = new Writer();
     try {
       // Octets after a complete value are padding of some meters (meter-quirks 51).
-      return decode(codec, raw, () => {});
+      return decode(codec, raw, () => {}, this.context.budget);
     } catch (error) {
-      throw new Failure('malformed-octets', `value in blocks: ${messageOf(error)}`, { octets: raw });
+      if (error instanceof Failure) throw error;
+      throw new Failure('malformed-octets', `value in blocks: ${messageOf(error)}`);
     }
   }
 }

@@ -3,8 +3,8 @@
  * number; strings of octets are views into the message. An unknown tag is a CodecError at its offset.
  */
 import type { Codec } from '../../base/codec.ts';
-import { Reader, Writer } from '../../base/cursor.ts';
-import { CodecError } from '../../base/errors.ts';
+import { newBudget, Reader, Writer } from '../../base/cursor.ts';
+import { CodecError, Failure } from '../../base/errors.ts';
 import { octetString, readLength, writeLength } from './length.ts';
 
 /** Tag octets of the choice Data. */
@@ -76,6 +76,8 @@ export type TypeDescription =
   | { readonly type: 'structure'; readonly elements: readonly TypeDescription[] }
   | { readonly type: Exclude<DataType, 'array' | 'structure' | 'compact-array'> };
 
+/** Octets of a string, and bits of a bit-string, that count as one element more. */
+const stringOctets = 16;
 /** Deeper nesting than this is no object of the Blue Book. */
 const depthLimit = 16;
 const typeByTag = new Map<number, DataType>(Object.entries(dataTag).map(([type, tag]) => [tag, type as DataType]));
@@ -85,7 +87,24 @@ export const nullData: Data = { type: 'null-data' };
 
 export function readData(r: Reader, depth = 0): Data {
   const tag = r.u8();
+  r.spend(1);
   return readContents(r, tag, depth);
+}
+
+function readString(r: Reader): Uint8Array {
+  const octets = r.take(readLength(r));
+  r.spend(Math.floor(octets.length / stringOctets));
+  return octets;
+}
+
+/** Bits as digits. Each counts as an element: no object has that many. */
+function readBits(r: Reader): string {
+  const bits = readLength(r);
+  const octets = r.take(Math.ceil(bits / 8));
+  r.spend(bits);
+  return Array.from(octets, (octet) => octet.toString(2).padStart(8, '0'))
+    .join('')
+    .slice(0, bits);
 }
 
 function readContents(r: Reader, tag: number, depth: number): Data {
@@ -103,25 +122,18 @@ function readContents(r: Reader, tag: number, depth: number): Data {
     }
     case 3:
       return { type: 'boolean', value: r.u8() !== 0 };
-    case 4: {
-      const bits = readLength(r);
-      const octets = r.take(Math.ceil(bits / 8));
-      let value = '';
-      for (const octet of octets) value += octet.toString(2).padStart(8, '0');
-      return { type: 'bit-string', value: value.slice(0, bits) };
-    }
+    case 4:
+      return { type: 'bit-string', value: readBits(r) };
     case 5:
       return { type: 'double-long', value: r.i32() };
     case 6:
       return { type: 'double-long-unsigned', value: r.u32() };
     case 9:
-      return { type: 'octet-string', value: r.take(readLength(r)) };
-    case 10: {
-      const octets = r.take(readLength(r));
-      return { type: 'visible-string', value: Buffer.from(octets).toString('latin1') };
-    }
+      return { type: 'octet-string', value: readString(r) };
+    case 10:
+      return { type: 'visible-string', value: Buffer.from(readString(r)).toString('latin1') };
     case 12: {
-      const octets = r.take(readLength(r));
+      const octets = readString(r);
       try {
         return { type: 'utf8-string', value: utf8.decode(octets) };
       } catch {
@@ -218,7 +230,8 @@ export function dataEnd(octets: Uint8Array, at: number, end: number, depth = 0):
     const description = new Reader(octets, from, end);
     try {
       readDescription(description, depth);
-    } catch {
+    } catch (error) {
+      if (error instanceof Failure) throw error;
       return -1;
     }
     from = description.offset;
@@ -238,7 +251,8 @@ export function dataEnd(octets: Uint8Array, at: number, end: number, depth = 0):
   return next + count <= end ? next + count : -1;
 }
 
-function readDescription(r: Reader, depth: number): TypeDescription {
+export function readDescription(r: Reader, depth = 0): TypeDescription {
+  r.spend(1);
   if (depth >= depthLimit) r.fail(`nested deeper than ${depthLimit}`);
   const tag = r.u8();
   if (tag === 1) return { type: 'array', count: r.u16(), element: readDescription(r, depth + 1) };
@@ -257,15 +271,16 @@ function readDescription(r: Reader, depth: number): TypeDescription {
   return { type };
 }
 
-function readDescribed(r: Reader, description: TypeDescription, budget: { left: number }): Data {
-  if (--budget.left < 0) r.fail('compact-array with more elements than octets');
+/** The next element of a compact-array. Elements without octets (null-data) are counted like others. */
+export function readDescribed(r: Reader, description: TypeDescription): Data {
+  r.spend(1);
   if (description.type === 'array') {
     const value: Data[] = [];
-    for (let i = 0; i < description.count; i++) value.push(readDescribed(r, description.element, budget));
+    for (let i = 0; i < description.count; i++) value.push(readDescribed(r, description.element));
     return { type: 'array', value };
   }
   if (description.type === 'structure') {
-    return { type: 'structure', value: description.elements.map((element) => readDescribed(r, element, budget)) };
+    return { type: 'structure', value: description.elements.map((element) => readDescribed(r, element)) };
   }
   return readContents(r, dataTag[description.type], 0);
 }
@@ -274,13 +289,12 @@ function readCompactArray(r: Reader, depth: number): Data {
   const description = readDescription(r, depth);
   const length = readLength(r);
   r.need(length);
-  const contents = new Reader(r.octets, r.offset, r.offset + length);
+  r.budget ??= newBudget();
+  const contents = new Reader(r.octets, r.offset, r.offset + length, r.budget);
   const value: Data[] = [];
-  // Types without contents (null-data) inside a structure take no octets: allow some, but not without bound.
-  const budget = { left: length * 8 + 16 };
   while (contents.remaining > 0) {
     const start = contents.offset;
-    value.push(readDescribed(contents, description, budget));
+    value.push(readDescribed(contents, description));
     if (contents.offset === start) contents.fail('compact-array of elements without octets');
   }
   r.offset = contents.end;

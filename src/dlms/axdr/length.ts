@@ -41,6 +41,7 @@ export function sequenceOf<T>(element: Codec<T>): Codec<T[]> {
     read: (r) => {
       const count = readLength(r);
       if (count > r.remaining) r.fail(`${count} elements announced, ${r.remaining} octets left`);
+      r.spend(count);
       const values: T[] = [];
       for (let i = 0; i < count; i++) values.push(element.read(r));
       return values;

@@ -2,8 +2,8 @@
  * The object_list of an association LN (Blue Book 4.4.4): structures {class, version, logical name, access rights}.
  * Meters err in its count and in the rights (meter-quirks 57, 58): what can be read is kept, the rest is told.
  */
-import { Reader } from '../../base/cursor.ts';
-import { CodecError } from '../../base/errors.ts';
+import { newBudget, Reader } from '../../base/cursor.ts';
+import { CodecError, Failure, messageOf } from '../../base/errors.ts';
 import { type Data, dataTag, readData } from '../axdr/data.ts';
 import { readLength } from '../axdr/length.ts';
 import { type LogicalName, logicalNameOf } from './logical-name.ts';
@@ -60,6 +60,8 @@ function listedObject(data: Data, problems: string[]): ListedObject | undefined 
   return { classId: id, version: numberOf(version) ?? 0, logicalName, attributes, methods };
 }
 
+const problemsMost = 100;
+
 /** From the octets of the attribute, not from its tree: a wrong count must not cost the items that are there. */
 export function accessRightsOf(octets: Uint8Array): { objects: ListedObject[]; problems: string[] } {
   const r = new Reader(octets);
@@ -70,14 +72,16 @@ export function accessRightsOf(octets: Uint8Array): { objects: ListedObject[]; p
   let items = 0;
   try {
     while (items < announced && r.remaining > 0) {
+      // Of each object, not of the list: it is taken apart item by item.
+      r.budget = newBudget();
       const object = listedObject(readData(r), problems);
       if (object) objects.push(object);
       items++;
     }
   } catch (error) {
-    if (!(error instanceof CodecError)) throw error;
-    problems.push(error.toString());
+    if (!(error instanceof CodecError || error instanceof Failure)) throw error;
+    problems.push(messageOf(error));
   }
   if (items < announced) problems.push(`${announced} items announced, ${items} there`);
-  return { objects, problems };
+  return { objects, problems: problems.slice(0, problemsMost) };
 }

@@ -1,5 +1,5 @@
 /** Profile generic, class 7 (Blue Book 4.3.6): capture objects, selective access, buffer to entries. */
-import { CodecError } from '../../base/errors.ts';
+import { CodecError, Failure } from '../../base/errors.ts';
 import type { Millis } from '../../base/time.ts';
 import type { Data } from '../axdr/data.ts';
 import type { Selection } from '../xdlms/apdu.ts';
@@ -18,8 +18,13 @@ const bad = (what: string): never => {
   throw new CodecError(what, 0);
 };
 
+/** More columns than any profile has. Each costs questions of its own: scaler, unit, register. */
+const columnLimit = 200;
+
 export function captureObjectsOf(data: Data): CaptureObject[] {
   if (data.type !== 'array') return bad(`capture objects are ${data.type}, not an array`);
+  if (data.value.length > columnLimit)
+    throw new Failure('too-many-elements', `${data.value.length} capture objects, where ${columnLimit} are the most`);
   return data.value.map((element) => {
     const [classId, name, attribute, dataIndex] = element.type === 'structure' ? element.value : [];
     if (

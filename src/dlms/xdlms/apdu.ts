@@ -3,7 +3,7 @@
  * itself a CHOICE, grammar. Encoder, decoder and types fall out of the rows.
  */
 import { type AnyCodec, boolean, type Codec, mapped, type Of, optional, sequence, unsigned } from '../../base/codec.ts';
-import { Reader, Writer } from '../../base/cursor.ts';
+import { type Budget, Reader, Writer } from '../../base/cursor.ts';
 import { CodecError } from '../../base/errors.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
 import { octetString, sequenceOf } from '../axdr/length.ts';
@@ -330,8 +330,8 @@ for (const [kind, [tag, choice, codec]] of Object.entries(rows)) {
 }
 
 /** One APDU and the octets after it (some meters pad their messages, meter-quirks 51). */
-export function decodeApdu(octets: Uint8Array): { apdu: Apdu; trailing: number } {
-  const r = new Reader(octets);
+export function decodeApdu(octets: Uint8Array, budget?: Budget): { apdu: Apdu; trailing: number } {
+  const r = new Reader(octets, 0, octets.length, budget);
   const tag = r.u8();
   let row = byTag[tag];
   if (row instanceof Map) row = row.get(r.u8());
