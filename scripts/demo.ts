@@ -16,6 +16,7 @@ import { octetsOf } from '../src/main/state-folder.ts';
 import { buildBus, parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { visible } from '../src/base/visible.ts';
 import { askStatus } from '../src/status/local-client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
 
@@ -276,7 +277,7 @@ async function show(): Promise<void> {
     }
   }
   if (drawn > 0) process.stdout.write(`\x1b[${drawn}A`);
-  for (const line of lines) process.stdout.write(`\x1b[2K${line}\n`);
+  for (const line of lines) process.stdout.write(`\x1b[2K${visible(line)}\n`);
   drawn = lines.length;
 }
 
@@ -381,9 +382,9 @@ if (forS === undefined) {
     `line         ${simulated.bus.octetsIn} octets to the meters, ${simulated.bus.octetsOut} from them`,
     good ? 'GOOD: everything expected is delivered, acknowledged and equal to the oracle' : `NOT GOOD: see ${logPath}`,
   ];
-  for (const line of lines) process.stdout.write(`${line}\n`);
-  for (const conflict of ingest.conflicts) process.stdout.write(`conflict: ${conflict}\n`);
-  for (const [unfit, count] of ingest.unfit) process.stdout.write(`unfit: ${unfit} × ${count}\n`);
+  for (const line of lines) process.stdout.write(`${visible(line)}\n`);
+  for (const conflict of ingest.conflicts) process.stdout.write(`conflict: ${visible(conflict)}\n`);
+  for (const [unfit, count] of ingest.unfit) process.stdout.write(`unfit: ${visible(unfit)} × ${count}\n`);
   if (good && text('state') === undefined)
     cleanUp.unshift(() => rmSync(stateDirectory, { recursive: true, force: true }));
   await finish(good ? 0 : 1);

@@ -7,6 +7,7 @@ import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { snapshotObject, type Snapshot, type SnapshotObject } from '../dlms/cosem/snapshot.ts';
 import { readObject, readObjectList, readShortNameList } from '../meter/browse.ts';
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
+import { note, progress } from './terminal.ts';
 
 export interface BrowseOptions extends ConnectionOptions {
   readonly only?: readonly string[];
@@ -47,14 +48,14 @@ export async function browse(
     const wanted = only.size === 0 ? objects : objects.filter(({ logicalName }) => only.has(logicalName));
     for (const name of only)
       if (!wanted.some(({ logicalName }) => logicalName === name)) bad(`the object list has no ${obis(name)}`);
-    for (const problem of problems) process.stderr.write(`object list: ${problem}\n`);
+    for (const problem of problems) note(`object list: ${problem}`);
     const read: SnapshotObject[] = [];
     for (const object of wanted) {
       const one = snapshotObject(object, await readObject(session, object, rows));
       read.push(one);
       if (options.json) print(JSON.stringify(one));
       else for (const line of lines(one)) print(line);
-      if (process.stderr.isTTY) process.stderr.write(`\r${read.length} of ${wanted.length} objects `);
+      progress(`${read.length} of ${wanted.length} objects `);
     }
     if (options.save === undefined) return;
     const snapshot: Snapshot = { snapshot: 1, taken: iso(clock.wall()), objects: read };
@@ -63,6 +64,6 @@ export async function browse(
     } catch (error) {
       throw new Failure('bad-argument', `--save ${options.save}: ${messageOf(error)}`);
     }
-    process.stderr.write(`${read.length} objects saved in ${options.save}\n`);
+    note(`${read.length} objects saved in ${options.save}`);
   });
 }

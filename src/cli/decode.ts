@@ -5,6 +5,7 @@ import { rowJson } from '../reading/load-profile-row.ts';
 import { parseExchange } from './exchange-file.ts';
 import { explain, explainedJson, requireReadable } from './explain.ts';
 import { decodeKeys } from './secret.ts';
+import { note } from './terminal.ts';
 import { messageXml, xmlEnd, xmlHead } from './xml.ts';
 
 /** Larger than any recording of a session. */
@@ -38,6 +39,6 @@ export function decodeInput(
       }
     }
   }
-  for (const problem of explanation.problems) process.stderr.write(`${problem}\n`);
+  for (const problem of explanation.problems) note(problem);
   return explanation.problems.length > 0 ? 1 : 0;
 }

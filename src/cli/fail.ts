@@ -1,11 +1,15 @@
 /** What a failed command prints: what happened, whose fault, the next step; and its exit code. */
 import { CodecError, errorTable, Failure, messageOf } from '../base/errors.ts';
+import { note } from './terminal.ts';
 
 export function describeFailure(error: unknown): { readonly lines: string[]; readonly exitCode: number } {
   if (error instanceof Failure) {
     // Octets that no meter sent are simply bad input.
     const exitCode = error.code === 'malformed-octets' ? 1 : errorTable[error.code].exitCode;
-    return { lines: [`${error.code} (${error.fault}): ${error.message}`, `next: ${error.nextStep}`], exitCode };
+    // Only the findings of a configuration stand on lines of their own: elsewhere a line break is a meter's.
+    const message = error.code === 'config-invalid' ? error.message.split('\n') : [error.message];
+    const [first = '', ...more] = message;
+    return { lines: [`${error.code} (${error.fault}): ${first}`, ...more, `next: ${error.nextStep}`], exitCode };
   }
   if (error instanceof CodecError) return { lines: [error.toString()], exitCode: 1 };
   return { lines: [messageOf(error)], exitCode: 1 };
@@ -17,7 +21,7 @@ export async function runCommand(command: () => Promise<number> | number): Promi
     process.exitCode = await command();
   } catch (error) {
     const { lines, exitCode } = describeFailure(error);
-    for (const line of lines) process.stderr.write(`${line}\n`);
+    for (const line of lines) note(line);
     process.exitCode = exitCode;
   }
 }

@@ -14,6 +14,7 @@ import { pushedList, pushedListJson } from '../reading/pushed-list.ts';
 import { unitName } from '../reading/unit.ts';
 import { bad, whole } from './connection.ts';
 import { decodeKeys } from './secret.ts';
+import { note } from './terminal.ts';
 import { traceTo } from './trace-file.ts';
 
 export interface ListenOptions {
@@ -111,7 +112,7 @@ export async function listen(
 
   if (selector.kind === 'serial') {
     const port = await openPort(line, baud, clock);
-    process.stderr.write(`listening on ${port.device}\n`);
+    note(`listening on ${port.device}`);
     try {
       await serve(port, trace);
     } catch (error) {
@@ -122,7 +123,7 @@ export async function listen(
     return;
   }
   const listening = await listenTcp(selector.host, selector.port, clock);
-  process.stderr.write(`listening on tcp://${selector.host}:${listening.port}\n`);
+  note(`listening on tcp://${selector.host}:${listening.port}`);
   ending.signal.addEventListener('abort', () => void listening.close());
   const serving: Promise<void>[] = [];
   for (let port = await listening.accept(); port; port = await listening.accept()) {

@@ -234,7 +234,9 @@ const escaped = (text: string): string =>
     .replaceAll('"', '&quot;')
     // XML 1.0 has no way to write most control characters.
     // oxlint-disable-next-line no-control-regex
-    .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd');
+    .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
+    // What a terminal would obey or hide has a way of writing in XML that keeps the value.
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (one) => `&#x${(one.codePointAt(0) as number).toString(16)};`);
 
 function written({ name, attributes, children }: Element, depth: number): string[] {
   const indent = '  '.repeat(depth);

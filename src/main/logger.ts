@@ -1,13 +1,16 @@
 import { Writable } from 'node:stream';
 import { destination, pino } from 'pino';
 import type { Log } from '../base/log.ts';
+import { visible } from '../base/visible.ts';
 
 /** Priorities of journald (syslog) by pino's levels. */
 const priorities: Record<number, number> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
 
 /** Writes synchronously: what was logged before a crash is there after it. Under journald, lines carry a priority. */
 export function openLog(level: string): Log {
-  const out = destination({ fd: 1, sync: true });
+  const file = destination({ fd: 1, sync: true });
+  // pino escapes C0 only; the journal and terminals obey more, and a line ends where we end it.
+  const out = { write: (line: string) => file.write(`${visible(line.trimEnd())}\n`) };
   const redact = { paths: ['secret', 'password', 'key', '*.secret', '*.password', '*.key'], censor: '[redacted]' };
   if (process.env['JOURNAL_STREAM'] === undefined) return pino({ level, base: null, redact }, out);
   const journal = Object.assign(

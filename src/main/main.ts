@@ -7,6 +7,7 @@ import { decodeInput } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
+import { note, noteLines, print } from '../cli/terminal.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { Failure } from '../base/errors.ts';
@@ -22,14 +23,11 @@ import { acceptMeterCounter } from './accept-counter.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
-  process.stderr.write(
-    `meter-gateway needs Node 24, this is ${process.version}. In a checkout: npx meter-gateway, or scripts/run\n`,
-  );
+  note(`meter-gateway needs Node 24, this is ${process.version}. In a checkout: npx meter-gateway, or scripts/run`);
   process.exit(2);
 }
 // Every file that any command makes is for its user alone: state, traces, snapshots, copies of the configuration.
 process.umask(0o077);
-const print = (line: string) => void process.stdout.write(`${line}\n`);
 const collect = (value: string, before: string[]) => [...before, value];
 // A closed pipe (| head) is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -41,6 +39,7 @@ const program = new Command('meter-gateway')
   .description('Polls electricity meters over DLMS/COSEM and delivers every meter-hour once over MQTT')
   .version(version)
   .showHelpAfterError('(see --help)')
+  .configureOutput({ writeErr: noteLines })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 program
@@ -74,7 +73,7 @@ config
 config
   .command('example')
   .description('print a commented file to start from')
-  .action(() => print(configExample.trimEnd()));
+  .action(() => configExample.trimEnd().split('\n').forEach(print));
 
 /** How to reach and enter a meter: the same for every command that talks to one. */
 const withConnection = (command: Command): Command =>

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Failure, messageOf } from '../base/errors.ts';
+import { visible } from '../base/visible.ts';
 import { iso, millis } from '../base/time.ts';
 import { buildBus, parseScenario, readScenario } from './scenario.ts';
 import { connectTcp, servePty, serveTcp } from './serve.ts';
@@ -68,8 +69,10 @@ async function run(options: Options): Promise<void> {
       : kind === 'push'
         ? connectTcp(house.bus, port)
         : servePty(house.bus, path);
-  process.stdout.write(`${served.device}\n`);
-  process.stderr.write(`bus on ${served.device}, ${scenario.bus.link}, seed ${scenario.seed}, since ${iso(start)}\n`);
+  process.stdout.write(`${visible(served.device)}\n`);
+  process.stderr.write(
+    `bus on ${visible(served.device)}, ${scenario.bus.link}, seed ${scenario.seed}, since ${iso(start)}\n`,
+  );
   for (const { settings } of house.meters) {
     process.stderr.write(
       `meter ${settings.serial}: server ${settings.logical}/${settings.physical}, clients 16 none, 17 lls, period ${settings.periodS} s\n`,
@@ -105,7 +108,7 @@ program
     try {
       await run(options);
     } catch (error) {
-      process.stderr.write(`${messageOf(error)}\n`);
+      process.stderr.write(`${visible(messageOf(error))}\n`);
       process.exitCode = error instanceof Failure ? 2 : 1;
     }
   });

@@ -1,0 +1,14 @@
+/** The only door to the screen: each line goes through `visible`, on standard output and on standard error. */
+import { visible } from '../base/visible.ts';
+
+export const print = (line: string): void => void process.stdout.write(`${visible(line)}\n`);
+/** Beside the output: what went wrong, and what goes on. */
+export const note = (line: string): void => void process.stderr.write(`${visible(line)}\n`);
+/** Text of our own with several lines, such as the help. Whatever strangers put into it does not act. */
+export const noteLines = (text: string): void => {
+  for (const line of text.replace(/\n$/, '').split('\n')) note(line);
+};
+/** Overwrites itself on a terminal; nothing where nobody looks. */
+export const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r${visible(text)}`);
+};
