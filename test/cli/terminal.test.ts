@@ -139,7 +139,7 @@ describe('a meter', () => {
 
 describe('the gateway', () => {
   const gap = { meter: nasty, point: nasty, serial: nasty, series: nasty, from: nasty, to: nasty, intervals: 1 };
-  const house: LocalAnswers = {
+  const house: Partial<LocalAnswers> = {
     snapshot: () =>
       Promise.resolve({
         gateway: nasty,
@@ -192,7 +192,7 @@ describe('the gateway', () => {
   test('status, gaps, quarantine and poll, as text and JSON; refusals too', async () => {
     const socket = join(folder, 'nasty.sock');
     // Members that this test does not know may be missing in a snapshot made by hand: what is printed is the matter.
-    const close = await serveStatus(socket, () => house);
+    const close = await serveStatus(socket, () => house as LocalAnswers);
     for (const command of [['status'], ['gaps'], ['quarantine'], ['poll', 'm'], ['poll', 'other']]) {
       for (const style of [[], ['--json']]) {
         const { out, err } = await run(gateway, [...command, '--socket', socket, ...style]);
