@@ -236,3 +236,31 @@ describe('24: a meter that refused us is left alone', () => {
     expect(aarqs(sent)).toBe(4);
   });
 });
+
+describe('22: who answers', () => {
+  test('sibling: rows held back of a meter are released though the configuration writes its number with zeros', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } });
+    await it.clock.complete(it.house.stop());
+    const held = () => [...it.database.data.keys()].filter((key) => key.startsWith('k/')).length;
+    it.configText = it.configText.replace('serial = "60120001"', 'serial = "960120001"');
+    await it.restart();
+    it.broker.connect();
+    await it.run(10 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'IDENTITY_MISMATCH' });
+    expect(held()).toBeGreaterThan(0);
+    await it.clock.complete(it.house.stop());
+    it.configText = it.configText.replace('serial = "960120001"', 'serial = "0060120001"');
+    await it.restart();
+    it.broker.connect();
+    await it.run(10 * minute);
+    expect(held()).toBe(0);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    // Written otherwise it is the same meter: no change is told.
+    await it.clock.complete(it.house.stop());
+    it.configText = it.configText.replace('serial = "0060120001"', 'serial = "60120001"');
+    await it.restart();
+    it.broker.connect();
+    await it.run(60 * minute);
+    expect(events(it, 'SWAP')).toEqual([]);
+  });
+});

@@ -2,6 +2,7 @@
 import { renameSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Failure, messageOf } from '../base/errors.ts';
 import { parseConfig } from '../config/load.ts';
+import { sameSerial } from '../meter/identity.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 
 export interface SwapOptions {
@@ -35,7 +36,7 @@ export function withSwap(text: string, meter: string, options: Omit<SwapOptions,
   const { config } = parseConfig(text, 'configuration');
   const known = config.port.flatMap(({ meter: meters }) => meters).find(({ id }) => id === meter);
   if (!known) return bad(`the configuration has no meter '${meter}'`);
-  if (known.serial === options.serial) bad(`${meter} has the serial number ${options.serial} already`);
+  if (sameSerial(known.serial, options.serial)) bad(`${meter} has the serial number ${options.serial} already`);
   const lines = text.split('\n');
   const head = /^\s*\[\[port\.meter\]\]\s*(#.*)?$/;
   const quoted = (key: string, value: string) => {

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { topicPart } from '../forward/payload.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { normalSerial } from '../meter/identity.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { dayMs, isMidnight, millis } from '../base/time.ts';
 
@@ -211,7 +212,9 @@ export function crossCheck(
     aPort.meter.forEach((aMeter, j) => {
       const here = `${at}.meter[${j}]`;
       unique('meter id', aMeter.id, `${here}.id`);
-      unique('serial', aMeter.serial, `${here}.serial`);
+      if (normalSerial(aMeter.serial) === undefined)
+        errors.push({ path: `${here}.serial`, message: 'is no serial number' });
+      unique('serial', normalSerial(aMeter.serial) ?? '', `${here}.serial`);
       // Left out, the physical address is formed from the serial number, by the model's formula.
       const byFormula =
         aPort.link === 'hdlc' && aPort.meter.length > 1

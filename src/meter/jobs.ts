@@ -115,27 +115,6 @@ export async function identify(
   };
 }
 
-/** Throws `identity-mismatch` when the meter that answers is not the configured one. */
-export function requireIdentity(identity: Identity, serial: string): void {
-  const { logicalDeviceName, serial: answered } = identity;
-  const digits = serial.replace(/^0+/, '');
-  const same = (text: string | undefined) =>
-    text !== undefined && (text.replace(/^0+/, '') === digits || text.endsWith(serial));
-  if (answered === undefined && logicalDeviceName === undefined) {
-    throw new Failure(
-      'identity-mismatch',
-      `the meter tells neither serial number nor logical device name; expected ${serial}`,
-    );
-  }
-  if (!same(answered) && !same(logicalDeviceName)) {
-    throw new Failure(
-      'identity-mismatch',
-      `meter ${answered ?? logicalDeviceName} answers where ${serial} is configured`,
-      { identity },
-    );
-  }
-}
-
 /** sort_method (Blue Book 4.3.6, attribute 5): 2 = LIFO. */
 const sortMethodLifo = 2;
 

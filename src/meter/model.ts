@@ -66,6 +66,14 @@ export const meterModelSchema = v.strictObject({
   companion: v.optional(v.picklist(['idis', 'dsmr']), 'idis'),
   /** Logical device names of this model, as a regular expression; for detection. */
   detect: v.optional(v.pipe(v.string(), v.check(isRegularExpression, 'is no regular expression'))),
+  /**
+   * Where the serial number stands in the logical device name: a regular expression whose one group it is. Left out: behind
+   * the three letters of the maker (Green Book 4.3.4).
+   */
+  name_serial: v.optional(
+    v.pipe(v.string(), v.check(isRegularExpression, 'is no regular expression'), v.regex(/^\^.*\$$/)),
+    '^[A-Z]{3}(.+)$',
+  ),
   /** Mode E sign-on before the link. */
   mode_e: v.optional(v.boolean(), false),
   /** Physical address from the serial number: serial mod 10000 + 1000, its last digits, or none (meter-quirks 15). */

@@ -2,6 +2,7 @@
 import { messageOf } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
 import type { PeerMemory } from '../dlms/association/ciphering.ts';
+import { sameSerial } from '../meter/identity.ts';
 import type { MeterMemory } from '../store/counters.ts';
 import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts';
 
@@ -9,7 +10,9 @@ import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts
 function ofThisMeter(state: MeterState): MeterMemory {
   const { serial } = state.polled.origin;
   const { memory } = state;
-  return memory?.serial === serial ? memory : { serial, ...(memory?.refusal && { refusal: memory.refusal }) };
+  return memory && sameSerial(memory.serial, serial)
+    ? memory
+    : { serial, ...(memory?.refusal && { refusal: memory.refusal }) };
 }
 
 /** Changes what is remembered, durably. */

@@ -1,9 +1,10 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
 import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
-import { identify, readLogs, requireIdentity } from '../meter/jobs.ts';
+import { requireIdentity, sameSerial } from '../meter/identity.ts';
+import { identify, readLogs } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
-import { detectModel } from '../meter/model.ts';
+import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
@@ -322,7 +323,7 @@ export class PortRunner {
       await letIn(this.settings, state);
       state.identity = await identify(session, clock, state.model, state.hasDisconnector);
       try {
-        requireIdentity(state.identity, origin.serial);
+        requireIdentity(state.identity, origin.serial, this.namedModel(state) ?? state.model);
       } catch (error) {
         await this.holdBack(state, session);
         throw error;
@@ -413,11 +414,17 @@ export class PortRunner {
     }
   }
 
+  /** The model that the meter's name tells, where it is to be found out. */
+  private namedModel({ polled: { detectFrom }, identity }: MeterState): MeterModel | undefined {
+    const name = identity?.logicalDeviceName;
+    return detectFrom && name !== undefined ? detectModel(detectFrom, name) : undefined;
+  }
+
   /** From the next session on the link runs as the model wants it; stamps are read so at once. */
   private detect(state: MeterState): void {
-    const { detectFrom, origin } = state.polled;
+    const { origin } = state.polled;
     const name = state.identity?.logicalDeviceName;
-    const found = detectFrom && name !== undefined ? detectModel(detectFrom, name) : undefined;
+    const found = this.namedModel(state);
     if (!found || found === state.model) return;
     this.settings.log.info({ meter: origin.meter, logicalDeviceName: name, model: found.name }, 'meter model detected');
     state.model = found;
@@ -543,13 +550,13 @@ export class PortRunner {
     const series = profiles.map(({ key }) => store.seriesState(origin.meter, key));
     const before = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? swap?.from;
     const serial = before ?? origin.serial;
-    if (serial === origin.serial) {
+    if (sameSerial(serial, origin.serial)) {
       // Where nothing is known of its logs any more, the series or the configuration knows since when it hangs here.
       const change = known.serial === undefined ? (series.find((one) => one?.swap)?.swap ?? swap) : undefined;
       return { ...known, serial, ...(change && { hungSince: change.at }) };
     }
     const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
-    const hungSince = swap?.from === serial ? swap.at : newest || clock.wall();
+    const hungSince = swap && sameSerial(swap.from, serial) ? swap.at : newest || clock.wall();
     return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, hungSince };
   }
 
@@ -594,7 +601,7 @@ export class PortRunner {
     const all = await store.quarantined();
     for (const state of this.states.values()) {
       const { origin, swap, profiles } = state.polled;
-      const held = all.filter(({ meter, serial }) => meter === origin.meter && serial === origin.serial);
+      const held = all.filter(({ meter, serial }) => meter === origin.meter && sameSerial(serial, origin.serial));
       if (held.length === 0) continue;
       const since = swap?.at ?? 0;
       const released = await store.release(held, (fact) => {

@@ -2,6 +2,7 @@
 import { Failure } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
+import { sameSerial } from '../meter/identity.ts';
 import { type ProfileLayout, readLayout, readOldestStamp, readRange, readRegisters } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
 import { missing, withRange } from '../reading/coverage.ts';
@@ -244,9 +245,9 @@ export function changeOfMeter(
   const { origin, swap: told } = state.polled;
   // A store that knows of no meter before was begun after the change, or lost it.
   const from = stored?.serial ?? told?.from;
-  const fresh = from !== undefined && from !== origin.serial;
+  const fresh = from !== undefined && !sameSerial(from, origin.serial);
   if (!fresh) return stored?.swap && { swap: stored.swap, fresh: false };
-  const known = told?.from === from ? told : undefined;
+  const known = told && sameSerial(told.from, from) ? told : undefined;
   // Not told: it was at some time after the last row of the old one.
   const at = known?.at ?? stored?.newest?.end ?? house.clock.wall();
   const boundary = Math.floor(at / periodMs) * periodMs;

@@ -6,14 +6,8 @@ import { Secret } from '../../src/base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../../src/base/time.ts';
 import { accessRightsOf } from '../../src/dlms/cosem/object-list.ts';
 import { byRange, clockColumn } from '../../src/dlms/cosem/profile-generic.ts';
-import {
-  identify,
-  readInvocationCounter,
-  readLayout,
-  readRange,
-  requireIdentity,
-  streamRows,
-} from '../../src/meter/jobs.ts';
+import { identify, readInvocationCounter, readLayout, readRange, streamRows } from '../../src/meter/jobs.ts';
+import { requireIdentity } from '../../src/meter/identity.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
 import type { MeterAccess, Session } from '../../src/meter/session.ts';
 import { type QuirkName, quirkNames, quirkOf, quirks } from '../../src/simulator/quirks.ts';

@@ -1,0 +1,39 @@
+/** Whether the meter that answers is the one that is configured: its serial number, exactly (R32). */
+import { Failure } from '../base/errors.ts';
+import type { Identity } from './jobs.ts';
+import { genericModel, type MeterModel } from './model.ts';
+
+/**
+ * A serial number as it is compared: without what pads it, and without the zeros before a number. Letters count as they
+ * stand, and nothing is no number.
+ */
+export function normalSerial(text: string): string | undefined {
+  // oxlint-disable-next-line no-control-regex -- meters fill up with NUL
+  const bare = text.replaceAll(/^[\s\0]+|[\s\0]+$/g, '');
+  if (bare === '') return undefined;
+  return /^\d+$/.test(bare) ? bare.replace(/^0+(?=\d)/, '') : bare;
+}
+export function sameSerial(a: string, b: string): boolean {
+  const one = normalSerial(a);
+  return one !== undefined && one === normalSerial(b);
+}
+
+/** The serial number inside of a logical device name, where the model says that it stands there. */
+export const serialInName = (name: string, model: MeterModel): string | undefined =>
+  RegExp(model.name_serial).exec(name)?.[1];
+
+/** Throws `identity-mismatch` when the meter that answers is not the configured one. */
+export function requireIdentity(identity: Identity, serial: string, model: MeterModel = genericModel): void {
+  const { logicalDeviceName: name, serial: answered } = identity;
+  const told = [answered, name, name === undefined ? undefined : serialInName(name, model)].filter(
+    (one) => one !== undefined && normalSerial(one) !== undefined,
+  ) as string[];
+  if (told.length === 0) {
+    throw new Failure(
+      'identity-mismatch',
+      `the meter tells neither serial number nor logical device name; expected ${serial}`,
+    );
+  }
+  if (!told.some((one) => sameSerial(one, serial)))
+    throw new Failure('identity-mismatch', `meter ${told[0]} answers where ${serial} is configured`, { identity });
+}
