@@ -64,6 +64,8 @@ export async function replay(model: MeterModel, recorded: readonly RecordedLine[
   const differences: string[] = [];
   const port: Port = {
     device: 'recording',
+    connection: false,
+    closed: false,
     write(octets) {
       const line = recorded[at];
       if (line?.direction !== 'to-meter' || toHex(line.octets) !== toHex(octets))

@@ -21,6 +21,8 @@ export function virtualPort(bus: SimulatedBus, clock: Clock): VirtualPort {
   };
   return {
     device: 'virtual',
+    connection: false,
+    closed: false,
     write(octets) {
       if (lost) return Promise.reject(lost);
       bus.receive(octets, clock.now());

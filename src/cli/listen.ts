@@ -129,7 +129,7 @@ export async function listen(
   for (let port = await listening.accept(); port; port = await listening.accept()) {
     const connection = serve(port, trace).catch((error: unknown) => {
       // A meter that hangs up has said what it had to say.
-      if (!(error instanceof Failure) || error.code !== 'port-lost') throw error;
+      if (!(error instanceof Failure) || error.code !== 'connection-lost') throw error;
     });
     serving.push(connection);
   }

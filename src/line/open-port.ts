@@ -30,7 +30,7 @@ export function parseSelector(text: string, lowestPort: 0 | 1 = 1): Selector {
 }
 
 /** Hands received chunks to one reader that waits with a deadline. */
-function receiver(device: string, clock: Clock) {
+function receiver(device: string, clock: Clock, code: 'port-lost' | 'connection-lost') {
   let chunks: Uint8Array[] = [];
   let size = 0;
   let lost: Failure | undefined;
@@ -47,7 +47,7 @@ function receiver(device: string, clock: Clock) {
       arrived?.abort();
     },
     lose(reason: string): void {
-      lost ??= new Failure('port-lost', `${device}: ${reason}`);
+      lost ??= new Failure(code, `${device}: ${reason}`);
       arrived?.abort();
     },
     get lost(): Failure | undefined {
@@ -73,10 +73,10 @@ function receiver(device: string, clock: Clock) {
 }
 
 /** A write after an unplug never calls back (serialport 13): bound it. */
-async function bounded(device: string, work: Promise<void>): Promise<void> {
+async function bounded(device: string, work: Promise<void>, code: 'port-lost' | 'connection-lost'): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Failure('port-lost', `${device}: the write does not end`)), writeTimeoutMs);
+    timer = setTimeout(() => reject(new Failure(code, `${device}: the write does not end`)), writeTimeoutMs);
   });
   try {
     await Promise.race([work, late]);
@@ -106,7 +106,7 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
     if (/lock|EBUSY|busy/i.test(message)) throw new Failure('port-busy', `${path} is in use by another program`);
     throw new Failure('port-missing', `${path}: ${message.replace(/^Error: /, '')}`);
   }
-  const received = receiver(path, clock);
+  const received = receiver(path, clock, 'port-lost');
   port.on('data', (chunk: Buffer) => received.push(chunk));
   port.on('close', (error: (Error & { disconnected?: boolean }) | null) =>
     received.lose(error ? 'the adapter is gone' : 'closed'),
@@ -118,6 +118,10 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
   };
   return {
     device: path,
+    connection: false,
+    get closed() {
+      return received.lost !== undefined || !port.isOpen;
+    },
     read: (until) => received.read(until),
     async write(octets) {
       usable();
@@ -125,7 +129,7 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
         () => new Promise<void>((resolve, reject) => port.drain(done(resolve, reject))),
       );
       try {
-        await bounded(path, work);
+        await bounded(path, work, 'port-lost');
       } catch (error) {
         throw error instanceof Failure ? error : new Failure('port-lost', `${path}: ${messageOf(error)}`);
       }
@@ -139,20 +143,25 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
 }
 
 function socketPort(socket: Socket, device: string, clock: Clock): Port {
-  const received = receiver(device, clock);
+  const received = receiver(device, clock, 'connection-lost');
   socket.on('data', (chunk: Buffer) => received.push(chunk));
   socket.on('error', (error) => received.lose(messageOf(error)));
-  socket.on('close', () => received.lose('the connection closed'));
+  socket.on('close', () => received.lose('the other side closed the connection'));
   return {
     device,
+    connection: true,
+    get closed() {
+      return received.lost !== undefined || socket.destroyed || socket.readableEnded;
+    },
     read: (until) => received.read(until),
     async write(octets) {
       if (received.lost) throw received.lost;
       await bounded(
         device,
         new Promise<void>((resolve, reject) => socket.write(octets, done(resolve, reject))).catch((error: unknown) => {
-          throw new Failure('port-lost', `${device}: ${messageOf(error)}`);
+          throw new Failure('connection-lost', `${device}: ${messageOf(error)}`);
         }),
+        'connection-lost',
       );
     },
     setBaud: () => Promise.resolve(),
@@ -173,7 +182,7 @@ async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Por
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(new Failure('port-missing', `${device}: no connection within ${connectTimeoutMs / 1000} s`));
+      reject(new Failure('host-missing', `${device}: no connection within ${connectTimeoutMs / 1000} s`));
     }, connectTimeoutMs);
     socket.once('connect', () => {
       clearTimeout(timer);
@@ -181,7 +190,7 @@ async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Por
     });
     socket.once('error', (error) => {
       clearTimeout(timer);
-      reject(new Failure('port-missing', `${device}: ${messageOf(error)}`));
+      reject(new Failure('host-missing', `${device}: ${messageOf(error)}`));
     });
   });
   socket.removeAllListeners('error');

@@ -15,6 +15,8 @@ export interface PortState {
   readonly lastError: string | undefined;
   readonly opened: number;
   readonly retryAt: Millis | undefined;
+  /** Each session over a connection of its own: a second association over one was never answered. */
+  readonly oneSession: boolean;
 }
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
@@ -27,42 +29,134 @@ export class PortOwner {
   private mute = 0;
   private opened = 0;
   private lastError: string | undefined;
+  /** Sessions over this connection, with the one under way. */
+  private uses = 0;
+  /** A session over a used connection heard nothing: whether it is the connection, the next one over a new one tells. */
+  private suspect = false;
+  private oneSession = false;
+  /** Closed by us between two sessions, and nothing wrong with it. */
+  private resting = false;
 
   constructor(settings: PortOwnerSettings) {
     this.settings = settings;
   }
 
   get state(): PortState {
-    const { port, lastError, opened } = this;
-    return { open: port !== undefined, lastError, opened, retryAt: port ? undefined : this.retryAt };
+    const { port, lastError, opened, oneSession } = this;
+    const open = port === undefined ? this.resting : !port.closed;
+    return { open, lastError, opened, retryAt: port ? undefined : this.retryAt, oneSession };
   }
 
-  /** The open port. Throws Failure `port-missing` or `port-busy`; then `state.retryAt` says when to try again. */
+  /**
+   * The open port, for one session. Throws Failure `port-missing`, `host-missing` or `port-busy`; then `state.retryAt` says
+   * when to try again.
+   */
   async acquire(): Promise<Port> {
-    if (this.port) return this.port;
-    const { clock } = this.settings;
-    if (clock.now() < this.retryAt)
-      throw new Failure('port-missing', this.lastError ?? `${this.settings.device} is not open`);
+    // Meters and converters close connections that are idle, or after each release: that costs nobody a session.
+    if (this.port?.closed === true) await this.close();
+    if (!this.port) await this.open();
+    const port = this.port as Port;
+    this.uses++;
+    this.written = false;
+    return port.connection ? this.forOneSession(this.uses > 1) : port;
+  }
+
+  /** For a second association in one session (the public client was asked first): another connection where it must be. */
+  async again(port: Port): Promise<Port> {
+    if (!port.connection || !this.written) return port;
+    if (this.oneSession) await this.close();
+    return this.acquire();
+  }
+  private written = false;
+
+  private async open(): Promise<void> {
+    const { clock, device } = this.settings;
+    if (clock.now() < this.retryAt) {
+      const code = this.lastCode ?? 'port-missing';
+      throw new Failure(code, this.lastError ?? `${device} is not open`);
+    }
     try {
+      this.resting = false;
       this.port = await this.settings.open();
       this.failures = 0;
       this.mute = 0;
+      this.uses = 0;
       this.opened++;
-      this.lastError = undefined;
-      return this.port;
+      this.lastError = this.lastCode = undefined;
     } catch (error) {
       this.lastError = messageOf(error);
+      this.lastCode = error instanceof Failure ? error.code : undefined;
       this.retryAt = later(clock.now(), Math.min(longestPauseMs, firstPauseMs * 2 ** this.failures++));
       throw error;
     }
   }
+  private lastCode: Failure['code'] | undefined;
+
+  /**
+   * A connection that was used before, and may be closing just now. Where it breaks before anything was heard, what was
+   * sent goes out once more over a new one.
+   */
+  private forOneSession(usedBefore: boolean): Port {
+    const sent: Uint8Array[] = [];
+    let renewable = usedBefore;
+    const now = (): Port => {
+      if (!this.port) throw new Failure('connection-lost', `${this.settings.device}: closed`);
+      return this.port;
+    };
+    const orRenewed = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        if (!renewable || !(error instanceof Failure) || error.code !== 'connection-lost') throw error;
+        renewable = false;
+        await this.close();
+        await this.open();
+        this.uses = 1;
+        for (const octets of sent) await now().write(octets);
+        return await work();
+      }
+    };
+    return {
+      device: this.settings.device,
+      connection: true,
+      get closed() {
+        return now().closed;
+      },
+      async read(until) {
+        const octets = await orRenewed(() => now().read(until));
+        // What comes before we said anything is of the session before.
+        if (octets && sent.length > 0) renewable = false;
+        return octets;
+      },
+      write: async (octets) => {
+        this.written = true;
+        const copy = octets.slice();
+        await orRenewed(() => now().write(copy));
+        if (renewable) sent.push(copy);
+      },
+      setBaud: (baud) => now().setBaud(baud),
+      close: () => this.close(),
+    };
+  }
 
   /** To be told after each session. */
-  async report(outcome: { readonly heard: boolean; readonly lost: boolean }): Promise<void> {
-    this.mute = outcome.heard ? 0 : this.mute + 1;
-    if (outcome.lost || this.mute >= this.settings.muteLimit) {
+  async report(outcome: { readonly heard: boolean; readonly lost: boolean; readonly failed: boolean }): Promise<void> {
+    const { heard, lost, failed } = outcome;
+    // A connection of which nothing was heard is closed with its session.
+    if (this.port?.connection === true) {
+      if (heard && this.suspect && this.uses === 1) this.oneSession = true;
+      this.suspect = this.uses > 1 && !heard && failed;
+      // A meter that was left in the middle of something often never answers the next AARQ of that connection.
+      if (failed || lost || this.oneSession) {
+        await this.close();
+        this.resting = !lost;
+      }
+      return;
+    }
+    this.mute = heard ? 0 : this.mute + 1;
+    if (lost || this.mute >= this.settings.muteLimit) {
       this.mute = 0;
-      if (outcome.lost) this.retryAt = later(this.settings.clock.now(), firstPauseMs);
+      if (lost) this.retryAt = later(this.settings.clock.now(), firstPauseMs);
       await this.close();
     }
   }

@@ -64,6 +64,7 @@ function alone(observation: Observation): Verdict {
       if (rough) return 'LINE_QUALITY';
       return observation.powerDown === true ? 'POWER_LOST' : 'SUSPECT_MAINS_OR_METER';
     case 'port-missing':
+    case 'host-missing':
     case 'port-busy':
     case 'port-lost':
       return 'BUS_FAULT';
@@ -79,12 +80,17 @@ export const isSilent = (verdict: Verdict): boolean => silent.has(verdict);
 export const answers = (verdict: Verdict): boolean =>
   verdict === 'REACHABLE' || verdict === 'SUPPLY_OFF_BY_METER_SWITCH' || verdict === 'LINE_QUALITY';
 
+const broken = (one: Observation | undefined): boolean =>
+  one !== undefined && one.failures > 0 && one.lastError === 'connection-lost';
+
 /** Verdicts of all meters of one port: when everybody is silent, it is the bus (R23). */
 export function judge(observations: ReadonlyMap<string, Observation>): Map<string, Verdict> {
   const judged = new Map([...observations].map(([meter, observation]) => [meter, alone(observation)]));
   // A meter that nobody asks says nothing of the bus.
   const asked = [...judged].filter(([, verdict]) => verdict !== 'CONFIG_FAULT');
   const allSilent = asked.length > 1 && asked.every(([, verdict]) => silent.has(verdict));
-  if (allSilent) for (const [meter] of asked) judged.set(meter, 'BUS_FAULT');
+  // One meter that hangs up is that meter; where every connection of a converter breaks off, it is the line.
+  const allBroken = asked.length > 1 && asked.every(([meter]) => broken(observations.get(meter)));
+  if (allSilent || allBroken) for (const [meter] of asked) judged.set(meter, 'BUS_FAULT');
   return judged;
 }

@@ -12,7 +12,13 @@ import { backOffMs } from './plan.ts';
 
 export type Refusal = NonNullable<MeterMemory['refusal']>;
 const refusals: readonly ErrorCode[] = ['authentication-refused', 'association-refused', 'deciphering-failed'];
-const hangUps: readonly ErrorCode[] = ['no-answer', 'link-disconnected', 'port-lost', 'frame-rejected'];
+const hangUps: readonly ErrorCode[] = [
+  'no-answer',
+  'link-disconnected',
+  'port-lost',
+  'connection-lost',
+  'frame-rejected',
+];
 /** So many entries in a row may end without a word. */
 const toleratedSilences = 2;
 const leastMs = 15 * 60_000;

@@ -7,6 +7,7 @@ import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import type { Port } from '../line/port.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
 import { marksOf } from '../reading/interval-hash.ts';
@@ -225,15 +226,16 @@ export class PortRunner {
       }
       // One session takes minutes at most, on a slow and noisy line.
       this.stepDue = later(now, 600_000);
+      let port: Port;
       try {
-        await owner.acquire();
+        port = await owner.acquire();
       } catch (error) {
         for (const state of this.states.values()) state.lastError = asFailure(error);
         log.warn({ port: this.name, error: messageOf(error) }, 'port is not open');
         await this.pause(owner.state.retryAt ?? later(clock.now(), 1000), signal);
         continue;
       }
-      await this.turn(this.states.get(job.meter) as MeterState, job.slices, signal);
+      await this.turn(this.states.get(job.meter) as MeterState, port, job.slices, signal);
       if (!signal.aborted) await tellReachability(this.settings, this.line);
     }
   }
@@ -294,7 +296,12 @@ export class PortRunner {
   }
 
   /** One session with one meter. Every outcome ends in the meter's state; nothing is thrown. */
-  private async turn(state: MeterState, slices: readonly PlannedSlice[], signal: AbortSignal): Promise<void> {
+  private async turn(
+    state: MeterState,
+    port: Port,
+    slices: readonly PlannedSlice[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { clock, owner, log } = this.settings;
     const { origin } = state.polled;
     const access = { ...state.polled.access, model: state.model };
@@ -302,7 +309,6 @@ export class PortRunner {
     state.lastTurn = started;
     state.visitAt = undefined;
     this.busyWith = origin.meter;
-    const port = await owner.acquire();
     // A meter that was silent last time gets one short probe; a line that damages long frames gets short ones.
     const adapted: MeterAccess = {
       ...access,
@@ -316,7 +322,7 @@ export class PortRunner {
     try {
       if (security) {
         entry = await cipheredEntry(this.settings, state, security, port, adapted);
-        session = new Session(port, clock, { ...adapted, ciphering: entry.ciphering });
+        session = new Session(await owner.again(port), clock, { ...adapted, ciphering: entry.ciphering });
       }
       await session.connect();
       await entry?.authenticated();
@@ -360,7 +366,7 @@ export class PortRunner {
     if (signal.aborted && failure && shown !== 'refused') return;
     const { damaged, repeated } = session.stack.counters;
     state.recent = [...state.recent.slice(1 - memory), { damaged, repeated }];
-    await owner.report({ heard: session.heard, lost: session.lost });
+    await owner.report({ heard: session.heard, lost: session.lost, failed: failure !== undefined });
     if (!failure) {
       if (state.failures > 0) log.info({ port: this.name, meter: origin.meter }, 'meter answers again');
       if (state.failures > 0) state.lastSuccessBefore = state.lastSuccess;

@@ -54,6 +54,8 @@ export function scripted(
   };
   return {
     device: 'scripted',
+    connection: false,
+    closed: false,
     sent,
     write(octets) {
       if (lost) return Promise.reject(lost);
