@@ -12,6 +12,7 @@ import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
 import { polledProfiles } from './schedule/profiles.ts';
+import { answers } from './schedule/reachability.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
 import { PortRunner } from './schedule/runner.ts';
 import { type CounterLease, technicianLease } from './schedule/technician-lease.ts';
@@ -39,6 +40,10 @@ export interface World {
   rssBytes(): number;
   /** The kernel's clock is synchronised, and not before a time that was known once. */
   timeIsKnown(): boolean;
+  /** Why it is not. */
+  timeTrouble(): string | undefined;
+  /** Why the configuration file as it is now was not taken. */
+  configurationRefused(): string | undefined;
   readonly openBroker?: ForwarderSettings['open'];
 }
 export interface House {
@@ -64,6 +69,8 @@ const overdueLimitMs = 60_000;
 /** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
 const drainMs = 3000;
+/** Of what is wrong with a configuration, in the health message. */
+const whyMost = 500;
 const storageEveryMs = 5000;
 /** After the end of a UTC day. */
 const manifestAfterMs = 6 * 3_600_000;
@@ -105,6 +112,9 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
   let storage: StorageState = 'ok';
   const clockTrust = (): ClockTrust =>
     config.gateway.clock_trust === 'assume' ? 'system' : world.timeIsKnown() ? 'kernel' : 'untrusted';
+
+  const timeTrouble = (): string | null =>
+    clockTrust() === 'untrusted' ? (world.timeTrouble() ?? 'nobody says why') : null;
 
   const ports = gatewayPlan.ports.map((port) => {
     const owner = new PortOwner({
@@ -162,6 +172,8 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
           ? null
           : Math.max(0, Math.round((clock.wall() - status.oldestStoredAt) / 1000)),
       clockTrust: clockTrust(),
+      timeTrouble: timeTrouble(),
+      configuration: { hash: gatewayPlan.hash, refused: world.configurationRefused()?.slice(0, whyMost) ?? null },
       disk: world.disk(),
       ports: ports.map(({ port, owner }) => ({
         name: port.name,
@@ -176,6 +188,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
           lastSuccess: meter.lastSuccess,
           missing: meter.intervalsMissing,
           alarms: [...meter.alarms],
+          ...(!answers(meter.verdict) && { next: meter.nextStep }),
         })),
       ),
       store: {
@@ -337,6 +350,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
           acknowledged: outbox.acknowledgedCount,
           sentAgain: outbox.resendCount,
         },
+        time: { trust: clockTrust(), trouble: timeTrouble() },
         store: await store.status(),
         ports: ports.map(({ port, owner, runner }) => ({
           name: port.name,

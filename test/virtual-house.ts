@@ -225,6 +225,8 @@ export async function virtualHouse(
       relieve: () => Promise.resolve(it.relieved.splice(0, 1)),
       rssBytes: () => 0,
       timeIsKnown: () => it.timeIsKnown,
+      timeTrouble: () => (it.timeIsKnown ? undefined : 'the kernel says so'),
+      configurationRefused: () => undefined,
       openBroker: real ? real.openBroker(clock) : broker.open,
     };
     it.house = compose(plan, world);

@@ -243,6 +243,10 @@ export const healthPayload = v.object({
   pending: count,
   oldestUnacknowledgedS: v.nullable(number),
   clockTrust: word,
+  /** Why the gateway does not trust its time. */
+  timeTrouble: v.optional(v.nullable(line)),
+  /** What is in force, and why the file as it is now is not. */
+  configuration: v.optional(v.object({ hash: word, refused: v.nullable(line) })),
   disk: v.nullable(v.object({ freeBytes: number, totalBytes: number })),
   ports: v.array(v.object({ name: word, device: line, open: v.boolean(), error: v.nullable(line) })),
   meters: v.array(
@@ -252,6 +256,8 @@ export const healthPayload = v.object({
       lastSuccess: v.nullable(word),
       missing: number,
       alarms: v.array(line),
+      /** Of a meter that does not answer, or is not asked: what to do. */
+      next: v.optional(v.nullable(line)),
     }),
   ),
   metersLeftOut: v.optional(count),

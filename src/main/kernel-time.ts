@@ -4,7 +4,10 @@
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+// koffi stays: node:ffi comes with Node 26, and a child process for each question would need a program that says whether
+// the clock is synchronised, which no base system has (adjtimex(8) is a package, timedatectl wants D-Bus and systemd-timed).
 import koffi from 'koffi';
+import { messageOf } from '../base/errors.ts';
 
 /** struct timex of Linux (adjtimex(2)); only `status` is read. 64-bit, and 32-bit with its shorter longs. */
 const timexOctets = 256;
@@ -14,57 +17,93 @@ const unsynchronised = 0x40;
 /** TIME_ERROR. */
 const timeError = 5;
 
-/** undefined where the kernel cannot be asked. */
-function kernelSynchronised(): boolean | undefined {
+/** Whether the kernel's clock is synchronised, and, where it is not or cannot be asked, why. */
+export type Synchronised = { readonly known: true } | { readonly known: false; readonly why: string };
+const no = (why: string): Synchronised => ({ known: false, why });
+
+/** adjtimex(2) with modes 0 only asks, and needs no right but the system call itself. */
+function askKernel(): Synchronised {
+  let state: number;
+  const timex = new Uint8Array(timexOctets);
   try {
     const adjtimex = koffi.load('libc.so.6').func('int adjtimex(_Inout_ uint8_t *)');
-    const timex = new Uint8Array(timexOctets);
-    const state = adjtimex(timex) as number;
-    if (state < 0) return undefined;
-    const status = new DataView(timex.buffer).getInt32(statusOffset, true);
-    return state !== timeError && (status & unsynchronised) === 0;
-  } catch {
-    return undefined;
+    state = adjtimex(timex) as number;
+  } catch (error) {
+    return no(`the kernel cannot be asked whether its clock is synchronised: ${messageOf(error)}`);
   }
+  if (state < 0) {
+    const errno = koffi.errno();
+    const name = Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+    return no(
+      `the kernel cannot be asked whether its clock is synchronised: adjtimex ${name}` +
+        (name === 'EPERM'
+          ? ' (a sandbox forbids it: the unit needs SystemCallFilter=adjtimex, and ProtectClock= off)'
+          : ''),
+    );
+  }
+  const status = new DataView(timex.buffer).getInt32(statusOffset, true);
+  return state !== timeError && (status & unsynchronised) === 0
+    ? { known: true }
+    : no(
+        'the kernel says that its clock is not synchronised: does a time service run, and reach its server? timedatectl',
+      );
 }
 
 export interface KernelTime {
   timeIsKnown(): boolean;
+  /** Why the time is not known. */
+  trouble(): string | undefined;
   /** Keeps the floor; called now and then. */
   remember(): void;
 }
 const askEveryMs = 10_000;
 const hourMs = 3_600_000;
 
-export function kernelTime(directory: string, wall: () => number, synchronised = kernelSynchronised): KernelTime {
+export function kernelTime(
+  directory: string,
+  wall: () => number,
+  tell: (trouble: string) => void,
+  ask: () => Synchronised = askKernel,
+): KernelTime {
   const path = join(directory, 'last-known-time');
   let floor = 0;
   try {
     floor = Number(readFileSync(path, 'utf8')) || 0;
-  } catch {
-    // The first boot.
+  } catch (error) {
+    // At the first boot there is none.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      tell(`the last known time is not read: ${messageOf(error)}`);
   }
-  let known = false;
+  let last: Synchronised = no('not asked yet');
   let asked = Number.NEGATIVE_INFINITY;
-  const timeIsKnown = (): boolean => {
+  const judge = (): Synchronised => {
     const now = wall();
-    if (now < floor) return false;
-    if (Math.abs(now - asked) < askEveryMs) return known;
-    asked = now;
-    known = synchronised() === true;
-    return known;
+    if (now < floor) return no(`the clock is before ${new Date(floor).toISOString()}, when the time was known last`);
+    if (Math.abs(now - asked) >= askEveryMs) {
+      asked = now;
+      last = ask();
+    }
+    return last;
   };
+  let notKept = '';
   return {
-    timeIsKnown,
+    timeIsKnown: () => judge().known,
+    trouble() {
+      const judged = judge();
+      return judged.known ? undefined : judged.why;
+    },
     remember() {
       const now = wall();
-      if (!timeIsKnown() || now - floor < hourMs) return;
+      if (!judge().known || now - floor < hourMs) return;
       try {
         writeFileSync(`${path}.new`, String(now));
         renameSync(`${path}.new`, path);
         floor = now;
-      } catch {
-        // A full disk has other voices; the floor stays where it is, which is safe.
+      } catch (error) {
+        // The floor stays where it is, which is safe. It is told once for each reason.
+        const why = messageOf(error);
+        if (why !== notKept) tell(`the last known time is not kept: ${why}`);
+        notKept = why;
       }
     },
   };

@@ -6,8 +6,12 @@ import { visible } from '../base/visible.ts';
 /** Priorities of journald (syslog) by pino's levels. */
 const priorities: Record<number, number> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
 
+export interface DaemonLog extends Log {
+  /** A reload may change it. */
+  level: string;
+}
 /** Writes synchronously: what was logged before a crash is there after it. Under journald, lines carry a priority. */
-export function openLog(level: string): Log {
+export function openLog(level: string): DaemonLog {
   const file = destination({ fd: 1, sync: true });
   // pino escapes C0 only; the journal and terminals obey more, and a line ends where we end it.
   const out = { write: (line: string) => file.write(`${visible(line.trimEnd())}\n`) };

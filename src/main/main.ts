@@ -16,7 +16,7 @@ import { meterModels } from '../config/meter-models.ts';
 import { findingText, requirePlan, resolve } from '../config/resolve.ts';
 import { checkSources } from '../config/sources.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askGaps, askQuarantine, askRead, askStatus } from '../status/local-client.ts';
+import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status/local-client.ts';
 import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
 import { acceptedText } from '../schedule/counter-accept.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
@@ -252,6 +252,21 @@ withSocket(
       const held = await askQuarantine(socketOf(options));
       if (options.json) for (const one of held) print(JSON.stringify(one));
       else for (const line of heldText(held)) print(line);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program
+    .command('reload')
+    .description('have the running gateway take its configuration file as it is now, and wait for the outcome'),
+)
+  .option('--json', 'the outcome as JSON')
+  .action((options: AskOptions) =>
+    runCommand(async () => {
+      const answer = await askReload(socketOf(options));
+      for (const warning of answer.warnings) process.stderr.write(`${warning}\n`);
+      print(options.json ? JSON.stringify(answer) : `configuration ${answer.hash} in force since ${answer.since}`);
       return 0;
     }),
   );

@@ -1,5 +1,8 @@
 /** Tells systemd what we do (sd_notify). libsystemd through koffi; else the package systemd-notify; else nobody listens. */
+// koffi stays: systemd counts a watchdog's message only from the main process (NotifyAccess=main), Node has no datagram
+// socket of AF_UNIX, and the package systemd-notify starts a process for each message and knows no WATCHDOG at all.
 import koffi from 'koffi';
+import { messageOf } from '../base/errors.ts';
 
 export interface ServiceNotifier {
   /** The start goes on: systemd gives it so much time more. */
@@ -15,23 +18,35 @@ export interface ServiceNotifier {
 
 type Send = (state: string) => void;
 
-async function sender(): Promise<Send> {
+async function sender(tell: (trouble: string) => void): Promise<Send> {
   if (process.env['NOTIFY_SOCKET'] === undefined) return () => {};
+  const told = new Set<string>();
+  const tellOnce = (trouble: string) => {
+    if (!told.has(trouble)) tell(trouble);
+    told.add(trouble);
+  };
   try {
     const notify = koffi.load('libsystemd.so.0').func('int sd_notify(int, str)');
-    return (state) => void notify(0, state);
-  } catch {
-    // No libsystemd here. The package knows READY and STATUS only; that is enough to start.
-    const fallback = (await import('systemd-notify')).default;
     return (state) => {
-      if (state.startsWith('READY')) void fallback({ ready: true }).catch(() => {});
-      else if (state.startsWith('STATUS=')) void fallback({ status: state.slice(7) }).catch(() => {});
+      // What systemd answers with is a negative errno.
+      const result = notify(0, state) as number;
+      if (result < 0) tellOnce(`systemd cannot be told how the gateway is: sd_notify gives ${result}`);
+    };
+  } catch (error) {
+    // The package knows READY and STATUS only; that is enough to start.
+    tellOnce(`libsystemd.so.0 does not load, the watchdog of systemd cannot be fed: ${messageOf(error)}`);
+    const fallback = (await import('systemd-notify')).default;
+    const failed = (reason: unknown) => tellOnce(`systemd-notify: ${messageOf(reason)}`);
+    return (state) => {
+      if (state.startsWith('READY')) fallback({ ready: true }).catch(failed);
+      else if (state.startsWith('STATUS=')) fallback({ status: state.slice(7) }).catch(failed);
     };
   }
 }
 
-export async function openNotifier(): Promise<ServiceNotifier> {
-  const send = await sender();
+/** `tell`: why systemd does not hear. */
+export async function openNotifier(tell: (trouble: string) => void): Promise<ServiceNotifier> {
+  const send = await sender(tell);
   const microseconds = Number(process.env['WATCHDOG_USEC'] ?? 0);
   const ours = process.env['WATCHDOG_PID'] === undefined || Number(process.env['WATCHDOG_PID']) === process.pid;
   return {

@@ -1,24 +1,27 @@
 /** `meter-gateway run`: the real world, signals, systemd. */
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Failure, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
+import { millis } from '../base/time.ts';
+import type { Log } from '../base/log.ts';
 import { compose, type House, type World } from '../compose.ts';
 import { loadConfig } from '../config/load.ts';
-import { findingText, type GatewayPlan, requirePlan, resolve } from '../config/resolve.ts';
+import { meterModels } from '../config/meter-models.ts';
+import { findingText, requirePlan, resolve } from '../config/resolve.ts';
 import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
-import { fitFact } from '../forward/fit.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { meterModels } from '../config/meter-models.ts';
+import { gatewayFact } from '../reading/facts.ts';
 import { answers } from '../schedule/reachability.ts';
-import { serveStatus } from '../status/local-server.ts';
-import { Counters } from '../store/counters.ts';
-import { Store } from '../store/store.ts';
-import { stateFolder } from './state-folder.ts';
-import { kernelTime } from './kernel-time.ts';
-import { openLog } from './logger.ts';
-import { openNotifier } from './notifier.ts';
+import type { LocalAnswers } from '../status/routes.ts';
+import { configurationStatus } from './configuration-status.ts';
+import { defaultDoor, newDoors } from './doors.ts';
+import { type KernelTime, kernelTime } from './kernel-time.ts';
+import { type DaemonLog, openLog } from './logger.ts';
+import { openNotifier, type ServiceNotifier } from './notifier.ts';
+import { openState, type OpenState } from './open-state.ts';
+import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
+import { listenToSignals, type Signals } from './signals.ts';
 
 const packageRoot = new URL('../../', import.meta.url);
 export const version: string = (
@@ -27,168 +30,219 @@ export const version: string = (
 /** SIGTERM to exit, at most; the house drains in less. */
 const stopLimitMs = 4700;
 const settledAfterMs = 24 * 3_600_000;
-const startExtensionMs = 5 * 60_000;
+/** A new configuration that crashes the house within this was not taken. */
+const probationMs = 300;
+/** Of what is wrong with a configuration, in an event. */
+const whyMost = 500;
+const crashed = 70;
+
+interface RunContext {
+  readonly log: DaemonLog;
+  readonly notifier: ServiceNotifier;
+  readonly signals: Signals;
+}
 
 /** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
-function planOf(configPath: string): { plan: GatewayPlan; warnings: readonly string[] } {
+function readPlan(configPath: string): ReadPlan {
   const { config, warnings } = loadConfig(configPath);
-  // Under systemd in /run, where the operators' group can reach it: nobody else enters the state directory.
-  const socket = join(process.env['RUNTIME_DIRECTORY'] ?? config.gateway.state_directory, 'status.sock');
-  const plan = requirePlan(resolve(config, meterModels(), serviceSources, socket), configPath);
+  const door = defaultDoor(config.gateway.state_directory);
+  const plan = requirePlan(resolve(config, meterModels(), serviceSources, door), configPath);
   return { plan, warnings: [...warnings, ...plan.findings.map(findingText)] };
 }
 
-export async function run(configPath: string): Promise<number> {
-  const { plan: firstPlan, warnings } = planOf(configPath);
-  const { config } = firstPlan;
-  const log = openLog(config.log.level);
-  for (const warning of warnings) log.warn({ config: configPath }, warning);
-  if (Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) < 16) {
-    log.warn({}, 'UV_THREADPOOL_SIZE is below 16: a slow serial port can hold up the store; set it before starting');
+/** What happened is told by systemctl, too: a wrong configuration is not tried again (RestartPreventExitStatus). */
+function firstPlan(configPath: string, notifier: ServiceNotifier): ReadPlan {
+  try {
+    return readPlan(configPath);
+  } catch (error) {
+    notifier.status(`configuration refused, not started again by itself: ${messageOf(error)}`);
+    throw error;
   }
-  const notifier = await openNotifier();
-  // Damage of a store with a year in it takes minutes to mend; a start that is killed meanwhile begins with that again.
-  notifier.starting(startExtensionMs);
-  const starting = setInterval(() => notifier.starting(startExtensionMs), startExtensionMs / 10).unref();
-  const folder = await stateFolder(config.gateway.state_directory, Date.now());
-  const store = await Store.open({
-    ...folder.store,
-    clock: systemClock,
-    fit: (fact) => fitFact(fact, systemClock.wall()),
-  });
-  log.info(
-    { directory: config.gateway.state_directory, epoch: store.epoch, created: folder.created },
-    'state directory',
-  );
-  const { damage } = await store.status();
-  if (damage.quarantined + damage.missing + damage.log.length > 0)
-    log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
+}
 
-  const counters = await Counters.open(folder.counters);
-  if (counters.foundDoubtful)
-    log.error(
-      {},
-      'the invocation counters were damaged; each meter with keys is asked for its own before the first use',
-    );
-  const time = kernelTime(config.gateway.state_directory, () => Date.now());
-  const world: World = {
-    clock: systemClock,
-    log,
-    store,
-    counters,
-    version,
-    boot: randomUUID(),
-    random: () => randomInt(2 ** 47) / 2 ** 47,
-    openPort: (device, baud) => openPort(device, baud, systemClock),
-    disk: () => {
-      try {
-        return folder.disk();
-      } catch {
-        return null;
-      }
-    },
-    relieve: async () => {
-      await store.compact();
-      return folder.relieve();
-    },
-    rssBytes: () => process.memoryUsage.rss(),
-    timeIsKnown: () => time.timeIsKnown(),
+const worldOf = (
+  { folder, store, counters }: OpenState,
+  time: KernelTime,
+  log: Log,
+  refused: World['configurationRefused'],
+): World => ({
+  clock: systemClock,
+  log,
+  store,
+  counters,
+  version,
+  boot: randomUUID(),
+  random: () => randomInt(2 ** 47) / 2 ** 47,
+  openPort: (device, baud) => openPort(device, baud, systemClock),
+  disk: diskTeller(() => folder.disk(), log),
+  relieve: async () => {
+    await store.compact();
+    return folder.relieve();
+  },
+  rssBytes: () => process.memoryUsage.rss(),
+  timeIsKnown: () => time.timeIsKnown(),
+  timeTrouble: () => time.trouble(),
+  configurationRefused: refused,
+});
+
+/** What the disk has left; why it cannot be told is told once for each reason. */
+function diskTeller(disk: () => ReturnType<World['disk']>, log: Log): World['disk'] {
+  let toldTrouble = '';
+  return () => {
+    try {
+      const found = disk();
+      toldTrouble = '';
+      return found;
+    } catch (error) {
+      const why = messageOf(error);
+      if (why !== toldTrouble) log.error({ error: why }, 'the room on the disk cannot be told');
+      toldTrouble = why;
+      return null;
+    }
   };
+}
 
-  let house: House = compose(firstPlan, world);
-  let closeStatus = await serveStatus(firstPlan.statusSocket, () => house, { group: config.gateway.status_group, log });
-  log.info(
-    { ports: config.port.length, meters: config.port.reduce((sum, port) => sum + port.meter.length, 0), version },
-    'gateway runs',
-  );
-  clearInterval(starting);
-  notifier.ready();
-
+/** Looks after the house: tells systemd how it is, and feeds the watchdog by evidence only. */
+function startTicking(reloader: Reloader, notifier: ServiceNotifier, time: KernelTime, log: Log): NodeJS.Timeout {
+  let timeTold: string | undefined = '';
   const tick = async () => {
+    const { house, refused } = reloader.inForce();
     const stuck = await house.stuck();
     const { store: stored, broker, ports } = await house.snapshot();
     const meters = ports.flatMap((port) => port.meters);
     const healthy = meters.filter(({ verdict }) => answers(verdict)).length;
+    const trouble = time.trouble();
+    if (trouble !== timeTold) {
+      if (trouble === undefined) log.info({}, 'the time is known');
+      else log.warn({ why: trouble }, 'the time is not known: no clock is set, and rows say TIME_UNTRUSTED');
+    }
+    timeTold = trouble;
     notifier.status(
       stuck ??
-        `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}`,
+        `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}${refused ? '; THE CONFIGURATION FILE WAS REFUSED, an earlier one is in force' : ''}`,
     );
-    // Fed only by evidence: every port made its steps and the store answered.
     time.remember();
     if (stuck === undefined) notifier.watchdog();
     else log.error({ stuck }, 'watchdog is not fed');
   };
-  const every = Math.min(notifier.watchdogEveryMs ?? 10_000, 10_000);
-  const timer = setInterval(
+  return setInterval(
     () => void tick().catch((error: unknown) => log.error({ error: messageOf(error) }, 'health check failed')),
-    every,
+    Math.min(notifier.watchdogEveryMs ?? 10_000, 10_000),
   );
+}
 
-  // Up for long: whatever ended it next is not what ended it before.
-  setTimeout(() => folder.settled(), settledAfterMs).unref();
-  let stopping = false;
+/** Resolves once, with the exit code. */
+function ending(log: Log) {
   let finish: (code: number) => void = () => {};
-  const finished = new Promise<number>((resolve) => {
-    finish = resolve;
+  const finished = new Promise<number>((resolved) => {
+    finish = resolved;
   });
-  const watch = (of: House) => {
-    of.stopped.then(
-      () => {},
-      (error: unknown) => {
-        log.error({ error: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'crashed');
-        finish(70);
-      },
-    );
+  const fallen = (error: unknown): void => {
+    log.error({ error: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'crashed');
+    finish(crashed);
   };
+  return { finish, finished, fallen };
+}
+
+/** The head-end is told that the file was not taken. */
+const tellRefusal =
+  (store: OpenState['store'], log: Log) =>
+  async (why: string): Promise<void> => {
+    const event = gatewayFact(millis(Date.now()), 'CONFIG_REFUSED', { why: why.slice(0, whyMost) });
+    await store
+      .commit({ meter: '_', entryClass: 0, facts: [event] })
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'CONFIG_REFUSED not stored'));
+  };
+
+/** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
+function answersOf(reloader: Reloader): LocalAnswers {
+  const force = reloader.inForce();
+  return {
+    ...force.house,
+    snapshot: async () => ({ ...(await force.house.snapshot()), configuration: configurationStatus(force) }),
+    reload: () => reloader.reload(),
+  };
+}
+
+/** Lets the house drain, and ends hard where it does not. */
+async function stopGently(reloader: Reloader, signal: AbortSignal, notifier: ServiceNotifier, log: Log): Promise<void> {
+  log.info({ signal: signal.reason as string }, 'stopping');
+  notifier.stopping();
+  setTimeout(() => {
+    log.error({}, 'stopped hard: the house did not drain in time');
+    process.kill(process.pid, 'SIGKILL');
+  }, stopLimitMs).unref();
+  // A house that is being replaced is stopped when its successor stands.
+  await reloader.close();
+  await reloader.inForce().house.stop();
+}
+
+/** Until it is asked to stop, or crashes. */
+async function serve(configPath: string, first: ReadPlan, state: OpenState, context: RunContext): Promise<number> {
+  const { log, notifier, signals } = context;
+  const { config } = first.plan;
+  const time = kernelTime(
+    config.gateway.state_directory,
+    () => Date.now(),
+    (trouble) => log.error({}, trouble),
+  );
+  const { finish, finished, fallen } = ending(log);
+  const watch = (house: House): void => void house.stopped.catch(fallen);
+  const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
+  const doors = newDoors(() => answersOf(reloader), log);
+  const house = compose(first.plan, world);
+  const reloader = newReloader(first, house, {
+    log,
+    wall: () => millis(Date.now()),
+    read: () => readPlan(configPath),
+    build: (plan) => {
+      log.level = plan.config.log.level;
+      return compose(plan, world);
+    },
+    doors,
+    watch,
+    fallen,
+    probationMs,
+    sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
+    state: (reloading) => (reloading ? notifier.reloading() : notifier.ready()),
+    refused: tellRefusal(state.store, log),
+  });
   watch(house);
-  const stop = (signal: string) => {
-    if (stopping) return;
-    stopping = true;
-    log.info({ signal }, 'stopping');
-    notifier.stopping();
-    setTimeout(() => {
-      log.error({}, 'stopped hard: the house did not drain in time');
-      process.kill(process.pid, 'SIGKILL');
-    }, stopLimitMs).unref();
-    void house.stop().then(() => finish(0));
-  };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
-  let reloading = false;
-  process.on('SIGHUP', () => {
-    if (stopping || reloading) return;
-    reloading = true;
-    void (async () => {
-      notifier.reloading();
-      try {
-        const { plan: next, warnings: more } = planOf(configPath);
-        for (const warning of more) log.warn({ config: configPath }, warning);
-        if (next.config.gateway.state_directory !== config.gateway.state_directory) {
-          throw new Failure('config-invalid', 'state_directory cannot change while the gateway runs');
-        }
-        await house.stop();
-        house = compose(next, world);
-        watch(house);
-        await closeStatus();
-        closeStatus = await serveStatus(next.statusSocket, () => house, {
-          group: next.config.gateway.status_group,
-          log,
-        });
-        log.info({}, 'configuration reloaded');
-      } catch (error) {
-        log.error({ error: messageOf(error) }, 'configuration not reloaded; the old one stays in force');
-      }
-      reloading = false;
-      notifier.ready();
-    })();
-  });
+  (await doors.move(first.plan)).keep();
+  const meters = config.port.reduce((sum, port) => sum + port.meter.length, 0);
+  log.info({ ports: config.port.length, meters, version }, 'gateway runs');
+  notifier.ready();
+  const timer = startTicking(reloader, notifier, time, log);
+  // Up for long: whatever ended it next is not what ended it before.
+  setTimeout(() => state.folder.settled(), settledAfterMs).unref();
+  signals.onReload(() => void reloader.reload().catch(() => {}));
+  const stop = () => void stopGently(reloader, signals.stop, notifier, log).then(() => finish(0));
+  if (signals.stop.aborted) stop();
+  else signals.stop.addEventListener('abort', stop);
 
   const code = await finished;
   clearInterval(timer);
-  await closeStatus();
-  await store.close();
-  await counters.close();
-  if (code === 0) folder.settled();
+  await doors.close();
+  return code;
+}
+
+export async function run(configPath: string): Promise<number> {
+  const signals = listenToSignals();
+  const troubles: string[] = [];
+  const notifier = await openNotifier((trouble) => troubles.push(trouble));
+  const first = firstPlan(configPath, notifier);
+  const { config } = first.plan;
+  const log = openLog(config.log.level);
+  for (const warning of [...first.warnings, ...troubles]) log.warn({ config: configPath }, warning);
+  if (Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) < 16) {
+    log.warn({}, 'UV_THREADPOOL_SIZE is below 16: a slow serial port can hold up the store; set it before starting');
+  }
+  const state = await openState(config.gateway.state_directory, { log, notifier, stop: signals.stop, stopLimitMs });
+  if (!state) return 0;
+  const code = await serve(configPath, first, state, { log, notifier, signals });
+  await state.store.close();
+  await state.counters.close();
+  if (code === 0) state.folder.settled();
   log.info({ code }, 'stopped');
   return code;
 }

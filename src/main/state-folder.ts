@@ -26,10 +26,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { spawnSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Failure, messageOf } from '../base/errors.ts';
 import { Counters, type CountersSettings } from '../store/counters.ts';
 import { laterEpoch } from '../store/epoch.ts';
@@ -38,12 +36,14 @@ import type { Checkpoint, StoreSettings } from '../store/store.ts';
 import type { Database } from '../store/database.ts';
 import type { Disk } from '../schedule/storage.ts';
 import { keyRanges, notTheFiles, openLevel } from './level-database.ts';
-import { notTheFilesCode, salvageProgram } from './salvage.ts';
+import { runSalvage } from './salvage-process.ts';
 
 export interface StateFolder {
   readonly created: boolean;
   /** The gateway stopped as it should, or has been up for long: the next start need not look for damage. */
   settled(): void;
+  /** This start ended before it could have done harm: it counts neither as an end nobody asked for nor as a good one. */
+  notCounted(): void;
   /** For Store.open. */
   readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
   /** What the disk has left, less the ballast where it was given up; laid in again when there is room. */
@@ -128,36 +128,30 @@ function putAside(directory: string, name: string): void {
     rmSync(old, { recursive: true, force: true });
 }
 
-/** `broken`: why it does not all read. Failure `store-failed` where no process can be started for it. */
-function runs(...args: string[]): {
-  readonly ended: boolean;
-  readonly whole: boolean;
-  readonly broken: string | undefined;
-} {
-  const { status, signal, error, stderr } = spawnSync(process.execPath, [fileURLToPath(salvageProgram), ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    encoding: 'utf8',
-  });
-  if (error) throw new Failure('store-failed', `no process can be started to look at the store: ${error.message}`);
-  const broken =
-    status === 0 || status === notTheFilesCode
-      ? undefined
-      : `it does not read (${status ?? signal}): ${stderr.trim().slice(0, 300)}`;
-  return { ended: status !== null, whole: status === 0, broken };
-}
-
 /** Copies what reads of the damaged database `from`, which is spoilt by it, to `to`; false where it was not all. */
-function salvaged(from: string, to: string): boolean {
-  const all = runs('copy', from, to);
+async function salvaged(from: string, to: string, stop: AbortSignal): Promise<boolean> {
+  const all = await runSalvage(['copy', from, to], stop);
   if (all.ended) return all.whole;
   // Something in it ends the process: everything else is read around it.
   for (const range of keyRanges.keys())
-    for (const direction of ['forward', 'reverse']) if (runs('copy', from, to, String(range), direction).whole) break;
+    for (const direction of ['forward', 'reverse'])
+      if ((await runSalvage(['copy', from, to, String(range), direction], stop)).whole) break;
   return false;
 }
 
-/** A database that opens, whatever it takes; `found` is told what was done and why. */
-async function recover(directory: string, name: string, why: string, found: (what: string) => void): Promise<Database> {
+/** How a database is opened. */
+interface Opening {
+  readonly directory: string;
+  readonly name: string;
+  readonly unclean: number;
+  /** Told what was done and why. */
+  readonly found: (what: string) => void;
+  /** Whoever is asked to stop need not mend to the end. */
+  readonly stop: AbortSignal;
+}
+
+/** A database that opens, whatever it takes. */
+async function recover({ directory, name, found, stop }: Opening, why: string): Promise<Database> {
   const path = join(directory, name);
   const [work, fresh] = [`${path}.repair`, `${path}.salvaged`];
   const clear = () => {
@@ -171,9 +165,9 @@ async function recover(directory: string, name: string, why: string, found: (wha
     if (source !== undefined) {
       // The damaged one stays as it is until there is another.
       cpSync(source, work, { recursive: true });
-      whole = salvaged(work, fresh);
+      whole = await salvaged(work, fresh, stop);
     }
-    const usable = existsSync(join(fresh, 'CURRENT')) && runs('check', fresh).whole;
+    const usable = existsSync(join(fresh, 'CURRENT')) && (await runSalvage(['check', fresh], stop)).whole;
     if (!usable) rmSync(fresh, { recursive: true, force: true });
     await (await openLevel(fresh, !usable)).close();
     syncDatabase(fresh);
@@ -182,6 +176,7 @@ async function recover(directory: string, name: string, why: string, found: (wha
     clear();
     found(`${name}: ${why}; ${usable ? (whole ? 'repaired' : 'repaired in part') : 'lost, a new one begins'}`);
   } catch (error) {
+    if (stop.aborted) throw error;
     throw error instanceof Failure
       ? error
       : new Failure('store-failed', `${path} is damaged (${why}): ${messageOf(error)}`);
@@ -191,24 +186,21 @@ async function recover(directory: string, name: string, why: string, found: (wha
 }
 
 /** After several ends that nobody asked for: whether it reads; after one more, whether it can be compacted. */
-const doubt = (path: string, unclean: number): string | undefined =>
-  unclean < uncleanMost ? undefined : runs('check', path, unclean > uncleanMost ? 'compact' : '').broken;
+const doubt = async (path: string, { unclean, stop }: Opening): Promise<string | undefined> =>
+  unclean < uncleanMost
+    ? undefined
+    : (await runSalvage(['check', path, unclean > uncleanMost ? 'compact' : ''], stop)).broken;
 
-async function openOrRecover(
-  directory: string,
-  name: string,
-  broken: string | undefined,
-  unclean: number,
-  found: (what: string) => void,
-): Promise<Database> {
+async function openOrRecover(opening: Opening, broken: string | undefined): Promise<Database> {
+  const { directory, name } = opening;
   const path = join(directory, name);
-  const why = broken ?? missingPart(path) ?? doubt(path, unclean);
-  if (why !== undefined) return recover(directory, name, why, found);
+  const why = broken ?? missingPart(path) ?? (await doubt(path, opening));
+  if (why !== undefined) return recover(opening, why);
   try {
     return await openLevel(path, false);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    if (error.code === 'store-damaged') return recover(directory, name, error.message, found);
+    if (error.code === 'store-damaged') return recover(opening, error.message);
     // LevelDB writes its log anew when it is opened, and a full disk has no room for that: now the ballast is needed.
     if (!/No space left/.test(error.message) || !existsSync(join(directory, ballastName))) throw error;
     rmSync(join(directory, ballastName));
@@ -248,7 +240,10 @@ function checkpointFile<T>(path: string): { read(): T | undefined; write(checkpo
   };
 }
 
-export async function stateFolder(directory: string, now: number): Promise<StateFolder> {
+const never = new AbortController().signal;
+
+/** `stop`: mending may be given up, which rejects with its reason. */
+export async function stateFolder(directory: string, now: number, stop: AbortSignal = never): Promise<StateFolder> {
   const marker = join(directory, 'provisioned.json');
   let created = false;
   try {
@@ -287,9 +282,12 @@ export async function stateFolder(directory: string, now: number): Promise<State
   return {
     created,
     settled: () => rmSync(uncleanPath, { force: true }),
+    notCounted: () =>
+      unclean === 0 ? rmSync(uncleanPath, { force: true }) : writeFileSync(uncleanPath, String(unclean)),
     store: {
       newEpoch: (after) => laterEpoch(after, Date.now(), randomInt(2 ** 26)),
-      open: (broken) => openOrRecover(directory, 'store', broken, unclean, (what) => damage.push(what)),
+      open: (broken) =>
+        openOrRecover({ directory, name: 'store', unclean, found: (what) => damage.push(what), stop }, broken),
       damageFound: () => {
         return [...damage.splice(0), ...droppedBy(join(directory, 'store'))];
       },
@@ -307,7 +305,7 @@ export async function stateFolder(directory: string, now: number): Promise<State
       open: async () => {
         const lost: string[] = [];
         const open = (broken?: string) =>
-          openOrRecover(directory, 'counters', broken, unclean, (what) => lost.push(what));
+          openOrRecover({ directory, name: 'counters', unclean, found: (what) => lost.push(what), stop }, broken);
         let database = await open();
         try {
           // LevelDB opens with tables that do not read.

@@ -5,6 +5,7 @@ import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/runner.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
+import type { ReloadAnswer } from './routes.ts';
 import type { HeldRows, Snapshot } from './snapshot.ts';
 
 /** Larger than the gaps of a year of a full bus. */
@@ -19,6 +20,7 @@ export const askCounterAccept = (path: string, meter: string): Promise<CounterAc
   ask<CounterAccepted>(path, 'POST', `/counter/accept?meter=${encodeURIComponent(meter)}`, 30_000);
 export const askCounterLease = (path: string, key: string): Promise<CounterLease> =>
   ask<CounterLease>(path, 'POST', `/counter/lease?key=${encodeURIComponent(key)}`, 10_000);
+export const askReload = (path: string): Promise<ReloadAnswer> => ask<ReloadAnswer>(path, 'POST', '/reload', 60_000);
 
 /** Why nobody answered, as the system says it, in the words of the one who asked. */
 function unreachable(path: string, error: NodeJS.ErrnoException): Failure {

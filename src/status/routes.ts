@@ -15,8 +15,18 @@ export interface LocalAnswers {
   gaps(): Promise<readonly SeriesGap[]>;
   readNow(meter: string, force?: boolean): Promise<ReadingFact>;
   quarantine(): Promise<readonly HeldRows[]>;
+  /** Takes the configuration file as it is now; rejects where it is not taken and the one in force stays. */
+  reload(): Promise<ReloadAnswer>;
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
+}
+
+export interface ReloadAnswer {
+  readonly hash: string;
+  /** When it came into force. */
+  readonly since: string;
+  /** Also the meters that cannot be polled with it, and why. */
+  readonly warnings: readonly string[];
 }
 
 export interface Route {
@@ -41,6 +51,7 @@ export const routes: readonly Route[] = [
     parameters: ['meter'],
     handle: (house, { meter = '' }) => house.readNow(meter),
   },
+  { method: 'POST', path: '/reload', permission: 'act', parameters: [], handle: (house) => house.reload() },
   {
     method: 'POST',
     path: '/read/forced',

@@ -1,6 +1,7 @@
 /** One snapshot of the house, for the command line and later the page and the metrics. */
 import { iso, millis } from '../base/time.ts';
 import type { Fact, ReadingFact } from '../reading/facts.ts';
+import type { ClockTrust } from '../schedule/meter-state.ts';
 import type { MeterStatus, SeriesGap } from '../schedule/runner.ts';
 import type { StoreStatus } from '../store/store.ts';
 
@@ -26,9 +27,33 @@ export interface Snapshot {
     readonly acknowledged: number;
     readonly sentAgain: number;
   };
+  /** Which configuration is in force since when; a file that was refused since then. */
+  readonly configuration?: {
+    readonly hash: string;
+    readonly since: string;
+    readonly warnings: readonly string[];
+    readonly refused: { readonly at: string; readonly why: string } | null;
+  };
+  readonly time: {
+    readonly trust: ClockTrust;
+    /** Why the time is not trusted. */
+    readonly trouble: string | null;
+  };
   readonly store: StoreStatus;
   readonly ports: readonly PortStatus[];
   readonly rssBytes: number;
+}
+
+function configurationText({ configuration }: Snapshot): string[] {
+  if (!configuration) return [];
+  const { since, refused, warnings } = configuration;
+  const lines = [`config in force since ${since}`];
+  if (refused)
+    lines.push(
+      `config THE FILE WAS REFUSED at ${refused.at}, what was in force stays; correct it and reload:`,
+      ...refused.why.split('\n').map((line) => `       ${line}`),
+    );
+  return [...lines, ...warnings.map((warning) => `       ${warning}`)];
 }
 
 /** The snapshot as a table. */
@@ -40,6 +65,9 @@ export function snapshotText(snapshot: Snapshot): string[] {
     ...(broker.trouble === null ? [] : [`       ${broker.trouble}`]),
     `store  ${store.pending} messages wait for the head-end${store.failure ? `  FAILED: ${store.failure}` : ''}`,
   ];
+  if (snapshot.time.trouble !== null)
+    lines.push(`time   NOT TRUSTED, no clock is set, rows say TIME_UNTRUSTED: ${snapshot.time.trouble}`);
+  lines.push(...configurationText(snapshot));
   if (store.damage.quarantined + store.damage.missing > 0) {
     lines.push(
       `store  damage found: ${store.damage.quarantined} quarantined, ${store.damage.missing} missing; read again from the meters`,

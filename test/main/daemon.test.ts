@@ -3,6 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
+import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 import { newIngest } from '../../src/central/ingest.ts';
 import { subscribe } from '../../src/central/subscriber.ts';
@@ -355,6 +356,105 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     await it.close();
   });
 
+  test('incident: a file that config check called good stopped the gateway at the next reload, for ever', async () => {
+    const it = await daemonWorld('proven');
+    const headEnd = await connectAsync(it.broker.url);
+    const told: string[] = [];
+    headEnd.on('message', (_topic, payload) => told.push((JSON.parse(payload.toString()) as { name: string }).name));
+    await headEnd.subscribeAsync('amr/v1/t/g/up/_/event', { qos: 1 });
+    const good = readFileSync(it.path, 'utf8');
+    const child = it.start();
+    await until(async () => (await it.status())?.broker.connected === true, 'running');
+    const boot = (await it.status())?.boot;
+    const reload = () => run(gateway, ['reload', '--socket', it.socket]);
+    const no = join(folder, 'nowhere');
+    const tls = `url = "mqtts://localhost:1"`;
+    for (const [file, why] of [
+      [good.replace(/url = "mqtt:[^"]*"/, `${tls}\nca_file = "${no}/ca.pem"`), 'mqtt.ca_file'],
+      [good.replace(/url = "mqtt:[^"]*"/, `${tls}\npassword = "file:${no}/pw"`), 'mqtt.password'],
+      [good.replace(it.socket, `${no}/s.sock`), 'gateway.status_socket'],
+      [good.replace(it.state, `${it.state}-2`), 'gateway.state_directory'],
+      ['[gateway', 'Invalid TOML'],
+    ] as const) {
+      writeFileSync(it.path, file);
+      if (why !== 'gateway.state_directory')
+        expect(await run(gateway, ['config', 'check', it.path]), why).toMatchObject({ code: 2 });
+      const refused = await reload();
+      expect(refused.code, why).toBe(2);
+      expect(refused.err).toContain(why);
+      expect(refused.err).toMatch(/the configuration of \S+Z stays in force/);
+      const shown = await run(gateway, ['status', '--socket', it.socket]);
+      expect(shown.out).toContain('THE FILE WAS REFUSED');
+      expect(shown.out).toContain(why);
+      expect(shown.out).toMatch(/broker connected/);
+    }
+    await until(() => told.filter((name) => name === 'CONFIG_REFUSED').length === 5, 'the head-end is told');
+    await headEnd.endAsync(true);
+    // One meter's secret is missing: that meter stops, by name, and the other one goes on.
+    writeFileSync(it.path, good.replace(/(id = "m60120002"[\s\S]*?)file:[^"]*/, `$1file:${no}/secret`));
+    const check = await run(gateway, ['config', 'check', it.path]);
+    expect(check.code).toBe(2);
+    expect(check.out).toContain(
+      `port[0].meter[1].secret: this meter is not polled: m60120002: ${no}/secret does not exist`,
+    );
+    const taken = await reload();
+    expect(taken.code, taken.err).toBe(0);
+    expect(taken.err).toContain('m60120002');
+    expect(await run(gateway, ['poll', 'm60120001', '--socket', it.socket])).toMatchObject({ code: 0 });
+    const unread = await run(gateway, ['poll', 'm60120002', '--socket', it.socket]);
+    expect(unread.code).toBe(2);
+    expect(unread.err).toContain('secret-missing');
+    const verdicts = (await it.status())?.ports[0]?.meters.map(({ verdict }) => verdict);
+    expect(verdicts).toEqual(['REACHABLE', 'CONFIG_FAULT']);
+    writeFileSync(it.path, good);
+    expect((await reload()).code).toBe(0);
+    await until(() => it.complete(), 'all delivered', 60_000);
+    const after = (await it.status()) as Snapshot;
+    expect(after.boot).toBe(boot);
+    expect(after.configuration?.refused).toBeNull();
+    const end = ended(child);
+    child.kill('SIGTERM');
+    expect(await end).toMatchObject({ code: 0 });
+    await it.close();
+  });
+
+  test('a reload moves the local door; whoever asked for it is answered', async () => {
+    const it = await daemonWorld('door');
+    it.start();
+    await until(async () => (await it.status())?.broker.connected === true, 'running');
+    const elsewhere = join(folder, 'elsewhere.sock');
+    writeFileSync(it.path, readFileSync(it.path, 'utf8').replace(it.socket, elsewhere));
+    expect(await run(gateway, ['reload', '--socket', it.socket])).toMatchObject({ code: 0 });
+    expect((await run(gateway, ['status', '--socket', elsewhere])).code).toBe(0);
+    await until(() => !existsSync(it.socket), 'the door before is closed');
+    await it.close();
+  });
+
+  test('incident: SIGTERM early in a start killed it, and was counted as an end that nobody asked for', async () => {
+    const it = await daemonWorld('early');
+    const first = it.start();
+    await until(async () => (await it.status())?.broker.connected === true, 'running');
+    const end = ended(first);
+    first.kill('SIGKILL');
+    await end;
+    // The store is in doubt: a process of its own reads it through before it is opened.
+    writeFileSync(join(it.state, 'unclean'), '2');
+    for (const wait of [300, 360, 420, 500, 600, 800]) {
+      const child = it.start();
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      const stopped = ended(child);
+      child.kill('SIGTERM');
+      const { code, signal } = await stopped;
+      // Before the program runs, the signal ends it; then it has touched nothing.
+      expect(signal === 'SIGTERM' ? 0 : code, `${wait} ms`).toBe(0);
+      const unclean = existsSync(join(it.state, 'unclean')) ? readFileSync(join(it.state, 'unclean'), 'utf8') : 'none';
+      expect(['2', 'none']).toContain(unclean);
+      if (unclean === 'none') break;
+    }
+    expect(it.log()).not.toContain('damaged');
+    await it.close();
+  });
+
   test('killed ten times at random moments, the broker away in between: every interval once, no key with two values', async () => {
     const it = await daemonWorld('kill');
     for (let kill = 0; kill < 10; kill++) {
@@ -395,6 +495,8 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     const second = await run(gateway, ['run', '--config', it.path]);
     expect(second.code).toBe(6);
     expect(second.err).toContain('store-locked');
+    // Incident: the refused start counted as an end that nobody asked for.
+    expect(readFileSync(join(it.state, 'unclean'), 'utf8')).toBe('1');
     const port = it.bus.device.split(':').at(-1) as string;
     await simulate(['--meters', '2', '--tcp', port, '--password', password]);
     await until(() => it.complete(), `all delivered ${it.log()}`, 60_000);

@@ -79,11 +79,15 @@ describe('the gateway’s own clock', () => {
   const day = 24 * hour;
   test('known while the kernel says so; a boot in 1970 or before the floor is not', () => {
     let now = Date.UTC(2026, 10, 24);
-    let synchronised: boolean | undefined = true;
+    let synchronised = true;
+    const ask = () =>
+      synchronised ? ({ known: true } as const) : ({ known: false, why: 'the kernel says so' } as const);
+    const told: string[] = [];
     const time = kernelTime(
       folder,
       () => now,
-      () => synchronised,
+      (trouble) => told.push(trouble),
+      ask,
     );
     expect(time.timeIsKnown()).toBe(true);
     time.remember();
@@ -91,33 +95,46 @@ describe('the gateway’s own clock', () => {
     synchronised = false;
     now += day;
     expect(time.timeIsKnown()).toBe(false);
-    synchronised = undefined;
-    now += day;
-    expect(time.timeIsKnown()).toBe(false);
+    expect(time.trouble()).toBe('the kernel says so');
     // The next boot, without a battery-backed clock: the kernel may even believe itself.
     synchronised = true;
     now = 5000;
     const booted = kernelTime(
       folder,
       () => now,
-      () => synchronised,
+      (trouble) => told.push(trouble),
+      ask,
     );
     expect(booted.timeIsKnown()).toBe(false);
+    expect(booted.trouble()).toContain('before 2026-11-24T00:00:00.000Z');
     now = Date.UTC(2026, 10, 23);
     expect(booted.timeIsKnown()).toBe(false);
     now = Date.UTC(2026, 10, 25);
     expect(booted.timeIsKnown()).toBe(true);
+    expect(told).toEqual([]);
   });
   test('this machine’s kernel can be asked', () => {
-    expect(typeof kernelTime(folder, () => Date.now()).timeIsKnown()).toBe('boolean');
+    const time = kernelTime(
+      folder,
+      () => Date.now(),
+      () => {},
+    );
+    // Known, or the kernel's own answer; not a call that is forbidden or was not found.
+    expect(time.timeIsKnown() ? undefined : time.trouble()).toSatisfy(
+      (why?: string) =>
+        why === undefined || why.includes('not synchronised') || why.includes('when the time was known'),
+    );
   });
-  test('a folder that does not take the floor does not stop anything', () => {
+  test('a folder that does not take the floor does not stop anything, and is told once', () => {
+    const told: string[] = [];
     const time = kernelTime(
       '/proc/nowhere',
       () => Date.UTC(2026, 10, 24),
-      () => true,
+      (trouble) => told.push(trouble),
+      () => ({ known: true }),
     );
-    expect(() => time.remember()).not.toThrow();
+    for (let i = 0; i < 3; i++) expect(() => time.remember()).not.toThrow();
     expect(time.timeIsKnown()).toBe(true);
+    expect(told).toEqual([expect.stringContaining('the last known time is not kept: ENOENT')]);
   });
 });

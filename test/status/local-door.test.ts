@@ -40,6 +40,7 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     snapshot: () => Promise.resolve(snapshot),
     gaps: () => Promise.resolve([]),
     quarantine: () => Promise.resolve([]),
+    reload: () => Promise.resolve({ hash: 'h', since: '2026-11-24T00:00:00Z', warnings: [] }),
     acceptCounter: (meter) => Promise.resolve({ meter, raisedTo: null, forgotten: null }),
     leaseCounters: () => Promise.resolve({ title: '4d47570000000001', first: 0, count: 1 }),
     readNow: (meter) => Promise.reject(new Failure('bad-argument', `no meter '${meter}' in the configuration`)),

@@ -1,0 +1,139 @@
+/**
+ * Another configuration for a running gateway. The house in force is stopped only for a plan that is complete and for
+ * which the local door is open; if the new house does not stand all the same, the old plan is built again. Whatever comes
+ * of it is the answer to whoever asked, and is told.
+ */
+import { Failure, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { iso, type Millis } from '../base/time.ts';
+import type { House } from '../compose.ts';
+import type { GatewayPlan } from '../config/resolve.ts';
+import type { ReloadAnswer } from '../status/routes.ts';
+import type { Doors } from './doors.ts';
+
+export interface ReadPlan {
+  readonly plan: GatewayPlan;
+  readonly warnings: readonly string[];
+}
+export interface ReloadSettings {
+  readonly log: Log;
+  readonly wall: () => Millis;
+  /** Reads and judges the file. */
+  readonly read: () => ReadPlan;
+  readonly build: (plan: GatewayPlan) => House;
+  readonly doors: Pick<Doors, 'move'>;
+  /** So long a new house is watched before it counts as standing. */
+  readonly probationMs: number;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** The head-end is told, too. */
+  readonly refused: (why: string) => Promise<void>;
+  /** To be called with each house that stands. */
+  readonly watch: (house: House) => void;
+  /** Neither the new nor the old house stands. */
+  readonly fallen: (error: unknown) => void;
+  /** Begins, and ends, whatever comes of it. */
+  readonly state: (reloading: boolean) => void;
+}
+export interface InForce {
+  readonly house: House;
+  readonly plan: GatewayPlan;
+  readonly since: Millis;
+  readonly warnings: readonly string[];
+  /** The file as it is now was not taken. */
+  readonly refused: { readonly at: Millis; readonly why: string } | undefined;
+}
+export interface Reloader {
+  inForce(): InForce;
+  /** One after another: whoever asks while one is under way gets the outcome of the next, which sees the file as it is then. */
+  reload(): Promise<ReloadAnswer>;
+  /** Nothing is reloaded any more. */
+  close(): Promise<void>;
+}
+
+const asFailure = (error: unknown): Failure =>
+  error instanceof Failure ? error : new Failure('config-invalid', messageOf(error));
+
+export function newReloader(first: ReadPlan, house: House, settings: ReloadSettings): Reloader {
+  const { log, wall } = settings;
+  let now: InForce = { house, plan: first.plan, since: wall(), warnings: first.warnings, refused: undefined };
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<ReloadAnswer> | undefined;
+  let closed = false;
+
+  /** Throws what crashed within the probation, when that house has let go of everything. */
+  const standing = async (plan: GatewayPlan): Promise<House> => {
+    const built = settings.build(plan);
+    const crashed = built.stopped.then(() => undefined);
+    crashed.catch(() => {});
+    try {
+      await Promise.race([settings.sleep(settings.probationMs), crashed]);
+    } catch (error) {
+      await built.stop();
+      throw error;
+    }
+    settings.watch(built);
+    return built;
+  };
+
+  const replace = async ({ plan, warnings }: ReadPlan): Promise<void> => {
+    const before = now;
+    const { state_directory: folder } = before.plan.config.gateway;
+    if (plan.config.gateway.state_directory !== folder)
+      throw new Failure('config-invalid', `gateway.state_directory is ${folder} while the gateway runs: restart it`);
+    const door = await settings.doors.move(plan);
+    await before.house.stop();
+    try {
+      now = { house: await standing(plan), plan, since: wall(), warnings, refused: undefined };
+      door.keep();
+    } catch (error) {
+      await door.undo();
+      now = {
+        ...before,
+        house: await standing(before.plan).catch((fatal: unknown) => {
+          settings.fallen(fatal);
+          return before.house;
+        }),
+      };
+      throw error;
+    }
+  };
+
+  const once = async (): Promise<ReloadAnswer> => {
+    if (closed) throw new Failure('busy', 'the gateway is stopping');
+    settings.state(true);
+    try {
+      const read = settings.read();
+      for (const warning of read.warnings) log.warn({}, warning);
+      await replace(read);
+      log.info({ hash: now.plan.hash }, 'configuration reloaded');
+      return { hash: now.plan.hash, since: iso(now.since), warnings: now.warnings };
+    } catch (error) {
+      const failure = asFailure(error);
+      now = { ...now, refused: { at: wall(), why: failure.message } };
+      log.error({ error: failure.message }, 'configuration not reloaded; the old one stays in force');
+      await settings.refused(failure.message);
+      const since = `the configuration of ${iso(now.since)} stays in force`;
+      throw new Failure(failure.code, `${failure.message}\n${since}`);
+    } finally {
+      settings.state(false);
+    }
+  };
+
+  const start = (): Promise<ReloadAnswer> => {
+    next = undefined;
+    const outcome = once();
+    running = outcome.catch(() => {});
+    return outcome;
+  };
+  return {
+    inForce: () => now,
+    reload() {
+      next ??= running.then(start);
+      return next;
+    },
+    async close() {
+      closed = true;
+      await running;
+    },
+  };
+}
