@@ -1066,8 +1066,8 @@ test('incident: a meter whose clock is two hours behind was asked for its newest
   await it.run(5 * minute);
   const octets = it.simulated.bus.octetsIn;
   await it.run(60 * minute);
-  // A session is some 300 octets to the meter; every ten minutes is enough.
-  expect(it.simulated.bus.octetsIn - octets).toBeLessThan(8 * 400);
+  // A session is some 430 octets to the meter; every ten minutes is enough.
+  expect(it.simulated.bus.octetsIn - octets).toBeLessThan(8 * 500);
   const { ports } = await it.house.snapshot();
   expect(ports[0]?.meters[0]).toMatchObject({
     verdict: 'REACHABLE',

@@ -1,7 +1,7 @@
 /** What the gateway does with a meter once the session stands: identify, learn the profile's layout, read rows. */
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { type Clock, later, type Millis } from '../base/time.ts';
-import { type Data, integerOf } from '../dlms/axdr/data.ts';
+import { type Data, integerOf, nullData } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
@@ -16,7 +16,7 @@ import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { hashOf } from '../reading/ledger.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
-import { type LogEntry, logEntries } from '../reading/meter-event.ts';
+import type { LogReader } from '../reading/log-reader.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
@@ -316,23 +316,41 @@ export async function readRegisters(session: Session, layout: ProfileLayout): Pr
   return registers;
 }
 
-/** The logs of one request, from an instant on; undefined where the meter does not have one. */
-export async function readLogs(
+/** How a log is asked for. */
+export type LogWay = 'range' | 'entries' | 'whole';
+/** Which entries of a log are asked for: by stamps, or by numbers counted from 1. */
+export type LogSelection =
+  | { readonly from: Millis; readonly to: Millis }
+  | { readonly first: number; readonly last: number };
+
+/** Entries of a log as they arrive, in a request of its own: a log of any length is never held. */
+export async function readLog(
   session: Session,
   model: MeterModel,
-  logs: readonly { readonly log: LogicalName; readonly from: Millis }[],
-  to: Millis,
-): Promise<({ entries: LogEntry[]; unreadable: number } | undefined)[]> {
+  log: LogicalName,
+  selection: LogSelection | undefined,
+  reader: LogReader,
+): Promise<void> {
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
-  const results = await session.get(logs.map(({ log, from }) => attribute(7, log, 2, byRange(from, to, deviation))));
-  const refused = results.flatMap((result, i) => ('data' in result ? [] : [i]));
-  // A log that does not select is read whole; one that is not there is refused again.
-  const whole =
-    refused.length > 0 ? await session.get(refused.map((i) => attribute(7, (logs[i] as { log: string }).log, 2))) : [];
-  return results.map((result, i) => {
-    const data = dataOf(result) ?? dataOf(whole[refused.indexOf(i)]);
-    return data && logEntries(data, stampReading(model));
-  });
+  const selected =
+    selection &&
+    ('from' in selection ? byRange(selection.from, selection.to, deviation) : byEntry(selection.first, selection.last));
+  await session.stream(attribute(7, log, 2, selected), (octets) => reader.push(octets));
+}
+
+/** Entries in use and their order; undefined where the meter does not tell. */
+export async function countLog(
+  session: Session,
+  log: LogicalName,
+): Promise<{ readonly count: number | undefined; readonly descending: boolean }> {
+  const [inUse] = await session.get([attribute(7, log, 7)]);
+  const [sort] = await session.get([attribute(7, log, 5)]);
+  const count = integerOf(dataOf(inUse) ?? nullData);
+  const order = dataOf(sort);
+  return {
+    count: count === undefined ? undefined : Number(count),
+    descending: order?.type === 'enum' && order.value === sortMethodLifo,
+  };
 }
 
 /** The invocation counter that the meter heard last, from its object 0.0.43.1.x.255; for the public client. */

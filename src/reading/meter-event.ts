@@ -1,6 +1,4 @@
 /** Entries of a meter's event logs: codes as data, by companion specification, and the spans without power they prove. */
-import { type Data, integerOf } from '../dlms/axdr/data.ts';
-import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
 
 /** Codes that IDIS and DSMR share. */
 const common: Readonly<Record<number, string>> = {
@@ -79,59 +77,13 @@ export interface LogEntry {
   readonly occurrence: number;
 }
 
-/** Entries with a stamp and a code, oldest first; what has neither is counted. */
-export function logEntries(buffer: Data, reading: StampReading): { entries: LogEntry[]; unreadable: number } {
-  const counts = new Map<string, number>();
-  const entries: LogEntry[] = [];
-  let unreadable = 0;
-  for (const row of buffer.type === 'array' ? buffer.value : []) {
-    const cells = row.type === 'structure' ? row.value : [];
-    const stamp = cells.find(
-      (cell) => (cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === 12,
-    );
-    const at = stamp && 'value' in stamp ? utcOf(stamp.value as Uint8Array, reading) : undefined;
-    const code = cells.map(integerOf).find((value) => value !== undefined);
-    if (at === undefined || code === undefined) {
-      unreadable++;
-      continue;
-    }
-    const key = `${at}/${code}`;
-    const occurrence = counts.get(key) ?? 0;
-    counts.set(key, occurrence + 1);
-    entries.push({ at, code: Number(code), occurrence });
-  }
-  return { entries: entries.toSorted((a, b) => a.at - b.at), unreadable };
-}
-
-/** How far a log was forwarded, and what of its last days: an entry is forwarded once, whatever the clock did since. */
-export interface LogCursor {
-  readonly upTo: number;
-  /** `stamp/code/occurrence` of entries that may come again. */
-  readonly seen: readonly string[];
-}
-const rememberMs = 10 * 86_400_000;
-const rememberMost = 2000;
-
-/** Entries that were not forwarded, and the cursor after them. */
-export function newEntries(
-  entries: readonly LogEntry[],
-  cursor: LogCursor | undefined,
-): { fresh: LogEntry[]; cursor: LogCursor } {
-  const seen = new Set(cursor?.seen);
-  const key = ({ at, code, occurrence }: LogEntry) => `${at}/${code}/${occurrence}`;
-  const fresh = entries.filter((entry) => !seen.has(key(entry)));
-  const upTo = Math.max(cursor?.upTo ?? 0, ...fresh.map(({ at }) => at));
-  const kept = [...(cursor?.seen ?? []), ...fresh.map(key)]
-    .filter((one) => Number(one.split('/')[0]) > upTo - rememberMs)
-    .slice(-rememberMost);
-  return { fresh, cursor: { upTo, seen: kept } };
-}
-
 const powerDown = 1;
 const powerUp = 2;
+/** A power-down or a power-up. */
+export const isPowerEvent = (code: number): boolean => code === powerDown || code === powerUp;
 /** What the newest power event among these was. */
 export function lastPowerOf(entries: readonly LogEntry[]): 'down' | 'up' | undefined {
-  const last = entries.findLast(({ code }) => code === powerDown || code === powerUp);
+  const last = entries.findLast(({ code }) => isPowerEvent(code));
   return last && (last.code === powerDown ? 'down' : 'up');
 }
 /** A span without power, as the meter logged it: [down, up). */

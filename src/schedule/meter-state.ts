@@ -6,7 +6,7 @@ import { type Clock, type Millis, millis } from '../base/time.ts';
 import type { PortOwner } from '../line/port-owner.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import type { Identity, ProfileLayout } from '../meter/jobs.ts';
+import type { Identity, LogWay, ProfileLayout } from '../meter/jobs.ts';
 import type { MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/session.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
@@ -122,6 +122,10 @@ export interface MeterState {
   clockTold: { readonly alarm: string | undefined; readonly at: Millis } | undefined;
   /** Logs that the meter does not have. */
   lacks: Set<string>;
+  /** How a log is asked for where the meter does not select by stamps. */
+  logWays: Map<string, LogWay>;
+  /** Logs of which something was said today that need not be said again. */
+  logsTold: Set<string>;
   hasDisconnector: boolean;
   /** The logs are read some days back once a day: a clock that was set back writes before the cursor. */
   logsDeepAt: Millis;
@@ -159,6 +163,8 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   clockTold: undefined,
   lastSuccessBefore: undefined,
   lacks: new Set(),
+  logWays: new Map(),
+  logsTold: new Set(),
   hasDisconnector: true,
   logsDeepAt: millis(0),
   quarantine: undefined,

@@ -2,18 +2,17 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import { requireIdentity, sameSerial } from '../meter/identity.ts';
-import { identify, readLogs } from '../meter/jobs.ts';
+import { identify } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
-import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
+import type { Origin, ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
 import { marksOf } from '../reading/interval-hash.ts';
-import { darkSpans, eventName, lastPowerOf, newEntries } from '../reading/meter-event.ts';
 import type { ExceptionState } from '../reading/ledger.ts';
-import type { MeterLogs, SeriesState } from '../store/store.ts';
+import type { SeriesState } from '../store/store.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
@@ -21,6 +20,7 @@ import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { rememberPeer } from './meter-memory.ts';
 import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { forwardLogs, logsOf } from './event-logs.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
 import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
@@ -60,17 +60,8 @@ const memory = 20;
 const calmSessions = 5;
 const storePauseMs = 5000;
 const fullPauseMs = 10_000;
-/** Of a log that was never read, and of one that may have been written before its cursor. */
-const firstLogDays = 60;
-const logDays = 9;
-const logOverlapMs = 2 * 3_600_000;
-/** Adjustments of the clock that wait for their rows, at most. */
-const adjustedMost = 100;
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
-/** Codes of the standard event log. */
-const clockAdjustedOld = 4;
-const clockAdjustedNew = 5;
 /** Who waits for a meter waits so long at most. */
 const readNowLimitMs = 120_000;
 /** Slices of another meter that are read in one session. */
@@ -336,7 +327,7 @@ export class PortRunner {
       }
       this.detect(state);
       if (state.identity.disconnector === undefined) state.hasDisconnector = false;
-      await this.forwardLogs(state, session);
+      await forwardLogs(this.settings, state, session);
       await changePeriods(this.settings, state, session);
       for (const slice of slices) {
         // Back-fill makes way for somebody who waits.
@@ -443,7 +434,7 @@ export class PortRunner {
     const { origin, profiles } = state.polled;
     const deviationMs = state.identity?.clockDeviationMs;
     if (deviationMs === undefined) return;
-    const before = this.logsOf(state);
+    const before = logsOf(this.settings, state);
     const wall = clock.wall();
     const decision = decideClock(
       {
@@ -481,89 +472,6 @@ export class PortRunner {
       ...before,
       clockSets: [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-50),
     };
-  }
-
-  /** New entries of the event logs become facts; each is forwarded once (R27). */
-  private async forwardLogs(state: MeterState, session: Session): Promise<void> {
-    const { clock, store } = this.settings;
-    const { origin } = state.polled;
-    const { model } = state;
-    const before = this.logsOf(state);
-    const deep = clock.now() >= state.logsDeepAt;
-    const readAt = clock.wall();
-    const asked = model.event_logs
-      .map(parseLogicalName)
-      .filter((log) => !state.lacks.has(log))
-      .map((log) => {
-        const { upTo = 0 } = before.cursors[log] ?? {};
-        const since = upTo === 0 ? readAt - firstLogDays * dayMs : upTo - (deep ? logDays * dayMs : logOverlapMs);
-        return { log, from: millis(since) };
-      });
-    if (asked.length === 0) return;
-    const read = await readLogs(session, model, asked, later(readAt, dayMs));
-    const cursors = { ...before.cursors };
-    let { dark, lastPower } = before;
-    const said: EventFact[] = [];
-    const adjusted: number[] = [];
-    read.forEach((result, i) => {
-      const { log } = asked[i] as { log: LogicalName };
-      if (!result) {
-        state.lacks.add(log);
-        return;
-      }
-      // On the shelf and in the workshop it was without power as well: that is nothing of this point.
-      const here = result.entries.filter(({ at }) => at >= (before.hungSince ?? 0));
-      const { fresh, cursor } = newEntries(here, cursors[log]);
-      dark = darkSpans(dark, here);
-      lastPower = lastPowerOf(fresh) ?? lastPower;
-      if (fresh.length === 0) return;
-      cursors[log] = cursor;
-      for (const { at, code, occurrence } of fresh) {
-        // A clock that was set back writes rows again under stamps that were read already (R05, R11).
-        if (code === clockAdjustedOld || code === clockAdjustedNew) adjusted.push(at);
-        said.push({
-          kind: 'event',
-          ...origin,
-          source: 'meter',
-          log: obis(log),
-          code,
-          name: eventName(model.companion, code),
-          at: iso(millis(at)),
-          occurrence,
-          detail: null,
-          readAt: iso(readAt),
-        });
-      }
-    });
-    if (deep) state.logsDeepAt = later(clock.now(), dayMs);
-    const changed = said.length > 0 || dark.length !== before.dark.length;
-    if (changed || before.serial !== store.meterLogs(origin.meter).serial)
-      state.logs = {
-        ...before,
-        cursors,
-        dark,
-        lastPower,
-        adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
-      };
-    state.saying.push(...said);
-  }
-
-  /** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */
-  private logsOf(state: MeterState): MeterLogs {
-    const { clock, store } = this.settings;
-    const { origin, swap, profiles } = state.polled;
-    const known = state.logs ?? store.meterLogs(origin.meter);
-    const series = profiles.map(({ key }) => store.seriesState(origin.meter, key));
-    const before = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? swap?.from;
-    const serial = before ?? origin.serial;
-    if (sameSerial(serial, origin.serial)) {
-      // Where nothing is known of its logs any more, the series or the configuration knows since when it hangs here.
-      const change = known.serial === undefined ? (series.find((one) => one?.swap)?.swap ?? swap) : undefined;
-      return { ...known, serial, ...(change && { hungSince: change.at }) };
-    }
-    const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
-    const hungSince = swap && sameSerial(swap.from, serial) ? swap.at : newest || clock.wall();
-    return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, hungSince };
   }
 
   /** Another meter answers: its rows are read and held back, until somebody says that it hangs here now (R32). */

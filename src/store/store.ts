@@ -13,7 +13,8 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, dayMs, hourMs, later, type Millis, millis } from '../base/time.ts';
 import { type Coverage, withoutRange } from '../reading/coverage.ts';
 import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading/facts.ts';
-import type { DarkSpan, LogCursor } from '../reading/meter-event.ts';
+import type { StoredLogCursor } from '../reading/log-ledger.ts';
+import type { DarkSpan } from '../reading/meter-event.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { decodePage, encodePage, type Exceptions, type Mark, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
@@ -90,7 +91,7 @@ export interface Quarantined {
   readonly fact: Fact;
 }
 export interface MeterLogs {
-  readonly cursors: Readonly<Record<string, LogCursor>>;
+  readonly cursors: Readonly<Record<string, StoredLogCursor>>;
   readonly dark: readonly DarkSpan[];
   /** What the last power event of the log was. */
   readonly lastPower?: 'down' | 'up' | undefined;

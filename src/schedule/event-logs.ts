@@ -1,0 +1,223 @@
+/** The event logs of a meter: new entries become facts, each once, whatever the meter can select (R27). */
+import { CodecError, Failure, messageOf } from '../base/errors.ts';
+import { dayMs, iso, later, millis } from '../base/time.ts';
+import { obis, type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { sameSerial } from '../meter/identity.ts';
+import { countLog, type LogWay, readLog, stampReading } from '../meter/jobs.ts';
+import type { Session } from '../meter/session.ts';
+import type { EventFact } from '../reading/facts.ts';
+import { aheadMs, cursorOf, logIntake, type LogOutcome } from '../reading/log-ledger.ts';
+import { type LogReader, logReader } from '../reading/log-reader.ts';
+import { darkSpans, eventName, isPowerEvent, lastPowerOf, type LogEntry } from '../reading/meter-event.ts';
+import type { MeterLogs } from '../store/store.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { gatewayEvent } from './series.ts';
+
+/** Of a log that was never read, and of one that may have been written before its cursor. */
+const firstLogDays = 60;
+const logDays = 9;
+const logOverlapMs = 2 * 3_600_000;
+/** Adjustments of the clock that wait for their rows, at most. */
+const adjustedMost = 100;
+/** Codes of the standard event log. */
+const clockAdjustedOld = 4;
+const clockAdjustedNew = 5;
+/** A log that cannot select by stamps and has more entries than this is read from its newest entry back, so many at a time. */
+const entriesStep = 200;
+/** Power events that spans without power are looked for in. */
+const powerMost = 1000;
+/** A far bound for a reading that also looks for entries of the future. */
+const farAhead = millis(Date.UTC(2199, 11, 31));
+
+/** The first that the meter does not refuse. */
+const ways: readonly LogWay[] = ['range', 'entries', 'whole'];
+
+interface LogRead {
+  readonly outcome: LogOutcome;
+  readonly power: readonly LogEntry[];
+  readonly complete: boolean;
+}
+
+const refusal = (error: unknown): boolean =>
+  error instanceof Failure && (error.code === 'access-refused' || error.code === 'service-exception');
+
+/** One reading of one log; undefined where the meter does not have it. */
+async function read(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  log: LogicalName,
+  before: MeterLogs,
+  deep: boolean,
+): Promise<LogRead | undefined> {
+  const { clock } = house;
+  const { model } = state;
+  const wall = clock.wall();
+  const cursor = cursorOf(before.cursors[log], wall);
+  const { upTo } = cursor;
+  const known = upTo > 0;
+  const from = millis(known ? upTo - (deep ? logDays * dayMs : logOverlapMs) : wall - firstLogDays * dayMs);
+  const first = state.logWays.get(log) ?? 'range';
+  for (const way of ways.slice(ways.indexOf(first))) {
+    // All that there is: nothing would be left out by asking for the newest entries only.
+    if (way === 'entries' && (!known || deep)) continue;
+    const intake = logIntake(cursor, wall);
+    let power: LogEntry[] = [];
+    let refused = 0;
+    const take = (at: number, code: number): void => {
+      // On the shelf and in the workshop it was without power as well: that is nothing of this point.
+      if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
+      if (isPowerEvent(code) && at > cursor.floor && at <= wall + aheadMs) {
+        power.push({ at, code, occurrence: 0 });
+        if (power.length >= 2 * powerMost) power = power.toSorted((a, b) => a.at - b.at).slice(-powerMost);
+      }
+      intake.take(at, code);
+    };
+    const readings: LogReader[] = [];
+    const reader = (): LogReader => {
+      const one = logReader(stampReading(model), take);
+      readings.push(one);
+      return one;
+    };
+    try {
+      if (way === 'range') {
+        try {
+          await readLog(session, model, log, { from, to: deep ? farAhead : later(wall, dayMs) }, reader());
+        } catch (error) {
+          if (!refusal(error)) throw error;
+          // It may be the far bound that it does not take.
+          if (deep) await readLog(session, model, log, { from, to: later(wall, dayMs) }, reader());
+          else throw error;
+        }
+      } else if (way === 'entries') await readBack(session, state, log, reader, () => intake.progress);
+      else await readLog(session, model, log, undefined, reader());
+    } catch (error) {
+      const empty = model.refusal_when_empty;
+      const said = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
+      if (way === 'range' && empty !== undefined && said === empty && !deep) refused = empty;
+      else if (refusal(error)) continue;
+      else if (!(error instanceof CodecError)) throw error;
+      else
+        house.log.info(
+          { meter: state.polled.origin.meter, log, error: messageOf(error) },
+          'a log does not read to its end',
+        );
+    }
+    if (way !== first) state.logWays.set(log, way);
+    const outcome = intake.finish(way === 'range');
+    return {
+      outcome,
+      power: power.toSorted((a, b) => a.at - b.at),
+      complete: refused !== 0 || readings.every(({ complete }) => complete),
+    };
+  }
+  return undefined;
+}
+
+/** From the newest entry back, until a step has nothing new. */
+async function readBack(
+  session: Session,
+  state: MeterState,
+  log: LogicalName,
+  reader: () => LogReader,
+  progress: () => { readonly fresh: number; readonly full: boolean },
+): Promise<void> {
+  const { count, descending } = await countLog(session, log);
+  if (count === undefined || count <= entriesStep) {
+    await readLog(session, state.model, log, undefined, reader());
+    return;
+  }
+  for (let near = 1; near <= count; near += entriesStep) {
+    const far = Math.min(count, near + entriesStep - 1);
+    const [first, last] = descending ? [near, far] : [count + 1 - far, count + 1 - near];
+    const before = progress().fresh;
+    await readLog(session, state.model, log, { first, last }, reader());
+    const { fresh, full } = progress();
+    if (fresh === before || full) return;
+  }
+}
+
+/** New entries of the logs are to be said with the next commit, and the cursors are stored with them. */
+export async function forwardLogs(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const { clock, store } = house;
+  const { origin } = state.polled;
+  const { model } = state;
+  const before = logsOf(house, state);
+  const deep = clock.now() >= state.logsDeepAt;
+  // What was refused a day ago is asked for once more.
+  if (deep) state.logWays.clear();
+  const readAt = clock.wall();
+  const cursors = { ...before.cursors };
+  let { dark, lastPower } = before;
+  const said: EventFact[] = [];
+  const adjusted: number[] = [];
+  let more = false;
+  for (const log of model.event_logs.map(parseLogicalName)) {
+    if (state.lacks.has(log)) continue;
+    const result = await read(house, state, session, log, before, deep);
+    if (!result) {
+      state.lacks.add(log);
+      continue;
+    }
+    const { fresh, cursor, ignored } = result.outcome;
+    more ||= result.outcome.more;
+    if (ignored > 0 && !state.logsTold.has(log)) {
+      state.logsTold.add(log);
+      said.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
+    }
+    dark = darkSpans(dark, result.power);
+    if (fresh.length === 0) continue;
+    lastPower = lastPowerOf(fresh.filter(({ at }) => at <= readAt + aheadMs)) ?? lastPower;
+    cursors[log] = cursor;
+    for (const { at, code, occurrence } of fresh) {
+      // A clock that was set back writes rows again under stamps that were read already (R05, R11).
+      if (code === clockAdjustedOld || code === clockAdjustedNew) adjusted.push(at);
+      said.push({
+        kind: 'event',
+        ...origin,
+        source: 'meter',
+        log: obis(log),
+        code,
+        name: eventName(model.companion, code),
+        at: iso(millis(at)),
+        occurrence,
+        detail: null,
+        readAt: iso(readAt),
+      });
+    }
+  }
+  // What is left is found by another reading far back.
+  if (more) state.logsDeepAt = clock.now();
+  else if (deep) {
+    state.logsDeepAt = later(clock.now(), dayMs);
+    state.logsTold.clear();
+  }
+  const changed = said.length > 0 || dark.length !== before.dark.length;
+  if (changed || before.serial !== store.meterLogs(origin.meter).serial)
+    state.logs = {
+      ...before,
+      cursors,
+      dark,
+      lastPower,
+      adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
+    };
+  for (const fact of said) state.saying.push(fact);
+}
+
+/** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */
+export function logsOf(house: Pick<RunnerSettings, 'clock' | 'store'>, state: MeterState): MeterLogs {
+  const { clock, store } = house;
+  const { origin, swap, profiles } = state.polled;
+  const known = state.logs ?? store.meterLogs(origin.meter);
+  const series = profiles.map(({ key }) => store.seriesState(origin.meter, key));
+  const before = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? swap?.from;
+  const serial = before ?? origin.serial;
+  if (sameSerial(serial, origin.serial)) {
+    // Where nothing is known of its logs any more, the series or the configuration knows since when it hangs here.
+    const change = known.serial === undefined ? (series.find((one) => one?.swap)?.swap ?? swap) : undefined;
+    return { ...known, serial, ...(change && { hungSince: change.at }) };
+  }
+  const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
+  const hungSince = swap && sameSerial(swap.from, serial) ? swap.at : newest || clock.wall();
+  return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, hungSince };
+}
