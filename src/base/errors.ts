@@ -202,7 +202,7 @@ export const errorTable = {
     'local',
     'operator',
     2,
-    'Use sudo, or become a member of the group that status_group names (log in again afterwards).',
+    'Use sudo. For the status socket alone: become a member of the group that status_group names, and log in again.',
   ),
   'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
   'store-damaged': entry(

@@ -1,88 +1,229 @@
 /** `meter-gateway meter swap`: writes the change of a meter into the configuration file; the file stays the one truth. */
-import { renameSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { Failure, messageOf } from '../base/errors.ts';
+import { dayMs, iso, type Millis, millis } from '../base/time.ts';
 import { parseConfig } from '../config/load.ts';
-import { sameSerial } from '../meter/identity.ts';
+import { meterModels } from '../config/meter-models.ts';
+import type { Config } from '../config/schema.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import type { MeterModel } from '../meter/model.ts';
+import { changeFile } from './replace-file.ts';
 
 export interface SwapOptions {
-  readonly config: string;
-  readonly serial: string;
-  readonly at: string;
+  readonly serial?: string;
+  readonly at?: string;
   readonly final?: readonly string[];
   readonly first?: readonly string[];
+  /** False with --no-registers. */
+  readonly registers?: boolean;
   readonly physical?: string;
+  /** Corrects the last swap instead of telling another one. */
+  readonly amend?: boolean;
 }
+type Meter = Config['port'][number]['meter'][number];
+type Swap = NonNullable<Meter['swap']>;
+type Registers = Swap['final'];
+
 const bad = (message: string): never => {
   throw new Failure('bad-argument', message);
 };
+/** What a register of long64-unsigned can hold. */
+const largestRegister = 2n ** 64n - 1n;
+/** A swap that is told later than this is a slip of the year. */
+const oldestMs = 400 * dayMs;
 
-/** `1-0:1.8.0=12345678`, several times, as an inline table. */
-function registers(name: string, given: readonly string[] = []): string {
-  const entries = given.map((text) => {
+/** `1-0:1.8.0=12345678`, several times, by the one spelling of the OBIS code. */
+function registersOf(name: string, given: readonly string[], modulus: number | undefined): Registers {
+  const registers: Record<string, number | string> = {};
+  for (const text of given) {
     const [code = '', value = '', ...more] = text.split('=');
     if (more.length > 0 || !/^\d+$/.test(value))
-      return bad(`${name} takes OBIS=REGISTER in whole units of the register, not '${text}'`);
-    return `"${obis(parseLogicalName(code))}" = ${BigInt(value) > BigInt(Number.MAX_SAFE_INTEGER) ? `"${value}"` : BigInt(value)}`;
-  });
-  return entries.length > 0 ? `{ ${entries.join(', ')} }` : '{}';
+      bad(`${name} takes OBIS=REGISTER in whole units of the register, not '${text}'`);
+    const key = obis(parseLogicalName(code));
+    if (Object.hasOwn(registers, key)) bad(`${name} gives ${key} twice`);
+    const register = BigInt(value);
+    const limit = modulus === undefined ? largestRegister : BigInt(modulus) - 1n;
+    if (register > limit) bad(`${name} ${key}: the register goes up to ${limit}, not to ${register}`);
+    registers[key] = register > BigInt(Number.MAX_SAFE_INTEGER) ? String(register) : Number(register);
+  }
+  return registers;
 }
 
+/** Each register of the old meter with that of the new one; without them the energy across the change is not known. */
+function requirePairs(final: Registers, first: Registers, without: boolean): void {
+  const finals = Object.keys(final);
+  const firsts = Object.keys(first);
+  if (without) {
+    if (finals.length + firsts.length > 0) bad('--no-registers goes without --final and --first');
+    return;
+  }
+  if (finals.length + firsts.length === 0)
+    bad(
+      '--final and --first are missing: what the old meter and the new one showed, e.g. --final 1-0:1.8.0=12345678 --first 1-0:1.8.0=0; with --no-registers the energy of the interval across the change is lost',
+    );
+  for (const code of finals)
+    if (!Object.hasOwn(first, code)) bad(`--first ${code} is missing: what the new meter showed`);
+  for (const code of firsts)
+    if (!Object.hasOwn(final, code)) bad(`--final ${code} is missing: what the old meter showed`);
+}
+
+/** An instant that can be true: not to come, not before the change before it, not before the series, not long ago. */
+function instantOf(text: string, now: Millis, known: Meter, before: Swap | undefined): Millis {
+  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at)) bad(`--at takes an instant such as 2026-11-24T10:37:00Z, not '${text}'`);
+  const told = `--at ${iso(millis(at))}`;
+  if (at > now) bad(`${told} is still to come (it is ${iso(now)}): tell it when the meter has been replaced`);
+  if (at < now - oldestMs) bad(`${told} is more than 400 days ago: is the year right?`);
+  if (before && at <= Date.parse(before.at))
+    bad(`${told} is not after the swap before it (${before.at}); to correct that one: --amend`);
+  if (known.since !== undefined && at < Date.parse(known.since))
+    bad(`${told} is before the series of ${known.id} begins (since = "${known.since}")`);
+  return millis(at);
+}
+
+/** The meter as it is to stand in the file. */
+function changed(
+  known: Meter,
+  options: SwapOptions,
+  now: Millis,
+  modulus: number | undefined,
+): Pick<Meter, 'serial' | 'physical'> & { swap: Swap } {
+  const { amend = false } = options;
+  const last = known.swap;
+  if (amend && !last) return bad(`${known.id} has no swap to amend`);
+  const correcting = amend ? last : undefined;
+  const serial = options.serial ?? (correcting ? known.serial : '');
+  if (!/^[\x21-\x7e]+$/.test(serial)) return bad('--serial takes the serial number of the new meter, without blanks');
+  const from = correcting?.from ?? known.serial;
+  if (serial === from)
+    return bad(`${known.id} has the serial number ${serial} already: a meter is not its own successor`);
+  const given = (name: '--final' | '--first', texts: readonly string[] = [], before: Registers = {}): Registers =>
+    texts.length === 0 && options.registers !== false ? before : registersOf(name, texts, modulus);
+  const final = given('--final', options.final, correcting?.final);
+  const first = given('--first', options.first, correcting?.first);
+  requirePairs(final, first, options.registers === false);
+  const at =
+    options.at === undefined && correcting
+      ? correcting.at
+      : new Date(instantOf(options.at ?? '', now, known, correcting ? undefined : last)).toISOString();
+  const physical = options.physical === undefined ? known.physical : Number(options.physical);
+  if (options.physical !== undefined && !(/^\d{1,5}$/.test(options.physical) && Number(options.physical) <= 16_383))
+    return bad(`--physical takes a whole number from 0 to 16383, not '${options.physical}'`);
+  return { serial, ...(physical !== undefined && { physical }), swap: { from, at, final, first } };
+}
+
+/** A TOML basic string is a JSON string, for what may stand in a serial number. */
+const quote = (text: string): string => JSON.stringify(text);
+const table = (registers: Registers): string => {
+  const entries = Object.entries(registers).map(
+    ([code, value]) => `${quote(code)} = ${typeof value === 'string' ? quote(value) : value}`,
+  );
+  return entries.length > 0 ? `{ ${entries.join(', ')} }` : '{}';
+};
+const swapText = ({ from, at, final, first }: Swap): string =>
+  `{ from = ${quote(from)}, at = ${quote(at)}, final = ${table(final)}, first = ${table(first)} }`;
+
+/** The end of a value: a comment is what follows it, and no sign within a string begins one. */
+const valuePattern = /(?:"(?:\\.|[^"\\])*"|'[^']*'|[^"'#])*/;
+
+/** Puts a value in the place of another one: indentation, comment and line end stay. */
+function withValue(line: string, key: string, value: string): string {
+  const [, head = '', rest = ''] = /^(\s*[A-Za-z_]+\s*=\s*)(.*)$/s.exec(line) ?? [];
+  const old = valuePattern.exec(rest)?.[0] ?? '';
+  return head === ''
+    ? `${key} = ${value}`
+    : `${head}${value}${old.slice(old.trimEnd().length)}${rest.slice(old.length)}`;
+}
+
+const head = /^\s*\[\[\s*port\s*\.\s*meter\s*\]\]\s*(#.*)?$/s;
+const isKey = (key: string, line: string): boolean => new RegExp(`^\\s*${key}\\s*=`).test(line);
+
+/** Lines of the [[port.meter]] block with this id: its first and the one after its last. */
+function blockOf(lines: readonly string[], meter: string): readonly [number, number] | undefined {
+  const escaped = meter.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+  const id = new RegExp(`^\\s*id\\s*=\\s*["']${escaped}["']\\s*(#.*)?$`, 's');
+  for (let start = 0; start < lines.length; start++) {
+    if (!head.test(lines[start] as string)) continue;
+    const after = lines.findIndex((line, i) => i > start && /^\s*\[/.test(line));
+    const end = after < 0 ? lines.length : after;
+    if (lines.slice(start, end).some((line) => id.test(line))) return [start, end];
+  }
+  return undefined;
+}
+
+const byHand = (meter: string): never =>
+  bad(`${meter} is not written as a [[port.meter]] block with lines of its own for id and serial: edit it by hand`);
+
 /** The text with the meter replaced; everything else stays as it is. Failure where the file has no such meter. */
-export function withSwap(text: string, meter: string, options: Omit<SwapOptions, 'config'>): string {
-  const at = Date.parse(options.at);
-  if (!/^\d{4}-\d\d-\d\dT/.test(options.at) || Number.isNaN(at))
-    bad(`--at takes an instant such as 2026-11-24T10:37:00Z, not '${options.at}'`);
+export function withSwap(
+  text: string,
+  meter: string,
+  options: SwapOptions,
+  now: Millis,
+  models: ReadonlyMap<string, MeterModel> = meterModels(),
+): string {
   const { config } = parseConfig(text, 'configuration');
   const known = config.port.flatMap(({ meter: meters }) => meters).find(({ id }) => id === meter);
   if (!known) return bad(`the configuration has no meter '${meter}'`);
-  if (sameSerial(known.serial, options.serial)) bad(`${meter} has the serial number ${options.serial} already`);
+  const next = changed(known, options, now, models.get(known.model)?.register_modulus);
   const lines = text.split('\n');
-  const head = /^\s*\[\[port\.meter\]\]\s*(#.*)?$/;
-  const quoted = (key: string, value: string) => {
-    const escaped = value.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
-    return new RegExp(`^\\s*${key}\\s*=\\s*["']${escaped}["']`);
+  const block = blockOf(lines, meter);
+  if (!block) return byHand(meter);
+  const within = (key: string) => {
+    const at = lines.findIndex((line, i) => i >= block[0] && i < block[1] && isKey(key, line));
+    return at < 0 ? undefined : at;
   };
-  for (let start = lines.findIndex((line) => head.test(line)); start >= 0; ) {
-    const after = lines.findIndex((line, i) => i > start && /^\s*\[/.test(line));
-    const end = after < 0 ? lines.length : after;
-    const block = lines.slice(start, end);
-    const serialAt = block.findIndex((line) => quoted('serial', known.serial).test(line));
-    if (block.some((line) => quoted('id', meter).test(line)) && serialAt >= 0) {
-      const kept = block
-        .filter((line, i) => i !== serialAt && !/^\s*swap\s*=/.test(line))
-        .map((line) =>
-          options.physical !== undefined && /^\s*physical\s*=/.test(line) ? `physical = ${options.physical}` : line,
-        );
-      const swap = `swap = { from = "${known.serial}", at = "${new Date(at).toISOString()}", final = ${registers('--final', options.final)}, first = ${registers('--first', options.first)} }`;
-      kept.splice(1, 0, `serial = "${options.serial}"`, swap);
-      const written = [...lines.slice(0, start), ...kept, ...lines.slice(end)].join('\n');
-      parseConfig(written, 'the new configuration');
-      return written;
-    }
-    start = lines.findIndex((line, i) => i >= end && head.test(line));
+  const serialAt = within('serial');
+  if (serialAt === undefined) return byHand(meter);
+  const serialLine = lines[serialAt] as string;
+  const indent = /^\s*/.exec(serialLine)?.[0] ?? '';
+  const lineEnd = serialLine.endsWith('\r') ? '\r' : '';
+  const added: string[] = [];
+  for (const [key, value] of [
+    ['physical', next.physical === known.physical ? undefined : String(next.physical)],
+    ['swap', swapText(next.swap)],
+  ] as const) {
+    if (value === undefined) continue;
+    const at = within(key);
+    if (at === undefined) added.push(`${indent}${key} = ${value}${lineEnd}`);
+    else lines[at] = withValue(lines[at] as string, key, value);
   }
-  return bad(
-    `${meter} is not written as a [[port.meter]] block with lines of its own for id and serial: edit it by hand`,
-  );
+  lines[serialAt] = withValue(serialLine, 'serial', quote(next.serial));
+  lines.splice(serialAt + 1, 0, ...added);
+  const written = lines.join('\n');
+  let proven: Config;
+  try {
+    proven = parseConfig(written, 'the new configuration').config;
+  } catch (error) {
+    return bad(`with this change the file would not be good, and it is left as it was: ${messageOf(error)}`);
+  }
+  // The lines were found by their looks: this is the proof that the right ones were changed, and no other.
+  const expected: Config = {
+    ...config,
+    port: config.port.map((port) => ({
+      ...port,
+      meter: port.meter.map((one) => (one.id === meter ? { ...one, ...next } : one)),
+    })),
+  };
+  return isDeepStrictEqual(proven, expected) ? written : byHand(meter);
 }
 
-export function swapMeter(meter: string, options: SwapOptions, print: (line: string) => void): void {
-  let text: string;
-  try {
-    text = readFileSync(options.config, 'utf8');
-  } catch (error) {
-    throw new Failure('config-invalid', messageOf(error));
-  }
-  const written = withSwap(text, meter, options);
-  try {
-    const { mode } = statSync(options.config);
-    writeFileSync(`${options.config}.before-swap`, text, { mode });
-    writeFileSync(`${options.config}.new`, written, { mode });
-    renameSync(`${options.config}.new`, options.config);
-  } catch (error) {
-    throw new Failure('config-invalid', messageOf(error));
-  }
-  print(`${meter} is ${options.serial} now; the file as it was: ${options.config}.before-swap`);
+export function swapMeter(
+  meter: string,
+  options: SwapOptions & { readonly config: string },
+  now: Millis,
+  print: (line: string) => void,
+): void {
+  let serial = '';
+  let physical: number | undefined;
+  const backup = changeFile(options.config, 'before-swap', (text) => {
+    const written = withSwap(text, meter, options, now);
+    const next = parseConfig(written, options.config).config.port.flatMap((port) => port.meter);
+    ({ serial = '', physical } = next.find(({ id }) => id === meter) ?? {});
+    return written;
+  });
+  print(`${meter} is ${serial} now; the file as it was: ${backup}`);
+  if (physical !== undefined && options.physical === undefined)
+    print(`its HDLC address is still ${physical}; where the new meter has another one: --amend --physical N`);
   print('next: systemctl reload meter-gateway');
 }

@@ -64,7 +64,10 @@ const profile = v.strictObject({
 const registers = v.record(
   obisCode,
   v.union(
-    [v.pipe(v.number(), v.integer()), v.pipe(v.string(), v.regex(/^\d+$/))],
+    [
+      v.pipe(v.number(), v.integer('a whole number'), v.minValue(0, 'a register is not negative')),
+      v.pipe(v.string(), v.regex(/^\d{1,20}$/, 'a whole number')),
+    ],
     'a whole number, in the unit of the register',
   ),
 );
@@ -222,6 +225,8 @@ export function crossCheck(
           : undefined;
       const address = aMeter.physical ?? byFormula ?? '-';
       unique(`address on ${aPort.name}`, `${aMeter.server}/${address}`, `${here}.server`);
+      if (aMeter.swap?.from === aMeter.serial)
+        errors.push({ path: `${here}.swap.from`, message: `a meter is not its own successor (${aMeter.serial})` });
       if (aMeter.id === '_')
         errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
       const byEcdsa = aMeter.auth === 'hls-ecdsa';

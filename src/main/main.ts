@@ -277,8 +277,8 @@ meter
   .description('a meter was replaced: writes its serial number and both registers into the configuration file')
   .argument('<meter>', 'id of the meter in the configuration; the point keeps it')
   .requiredOption('--config <file>', 'the configuration file')
-  .requiredOption('--serial <serial>', 'serial number of the new meter')
-  .requiredOption('--at <utc>', 'when it was replaced, e.g. 2026-11-24T10:37:00Z')
+  .option('--serial <serial>', 'serial number of the new meter')
+  .option('--at <utc>', 'when it was replaced, e.g. 2026-11-24T10:37:00Z')
   .option(
     '--final <obis=register>',
     'register of the old meter when it was taken down; may stand several times',
@@ -286,10 +286,12 @@ meter
     [],
   )
   .option('--first <obis=register>', 'register of the new meter when it began; may stand several times', collect, [])
-  .option('--physical <n>', 'HDLC physical address of the new meter, where it is configured')
-  .action((id: string, options: SwapOptions) =>
+  .option('--no-registers', 'nobody noted the registers: the energy of the interval across the change is lost')
+  .option('--physical <n>', 'HDLC physical address of the new meter')
+  .option('--amend', 'correct the last swap of this meter; what is not given stays as it was told')
+  .action((id: string, options: SwapOptions & { readonly config: string }) =>
     runCommand(() => {
-      swapMeter(id, options, print);
+      swapMeter(id, options, systemClock.wall(), print);
       return 0;
     }),
   );
