@@ -11,6 +11,7 @@ import { silentLog } from '../src/base/log.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { meterModels } from '../src/config/meter-models.ts';
 import { seeded } from '../src/simulator/random.ts';
+import type { Port } from '../src/line/port.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
 import { Counters } from '../src/store/counters.ts';
@@ -94,6 +95,8 @@ export async function virtualHouse(
     configured?: number;
     /** So many buses, each with the meters of the scenario under serials of its own. */
     buses?: number;
+    /** Between the gateway and a bus: a line or an adapter that misbehaves. */
+    port?: (port: VirtualPort, clock: VirtualClock, bus: number) => Port;
     /** Of the store; few, so that packs come and go in a short test. */
     packSize?: number;
     /** A real disk and a real broker; time stands still while they work. */
@@ -219,7 +222,8 @@ export async function virtualHouse(
       openPort: (device) => {
         const { bus } = buses[Number(device.replace('/dev/virtual', '') || '0')] as SimulatedHouse;
         it.port = virtualPort(bus, clock);
-        return Promise.resolve(it.port);
+        const between = options.port?.(it.port, clock, Number(device.replace('/dev/virtual', '') || '0'));
+        return Promise.resolve(between ?? it.port);
       },
       disk: () => it.disk,
       relieve: () => Promise.resolve(it.relieved.splice(0, 1)),

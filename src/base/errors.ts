@@ -180,6 +180,12 @@ export const errorTable = {
     3,
     'The meter or converter closed the connection in the middle of a session: try again; if it repeats, see whether another master uses it.',
   ),
+  'turn-stuck': entry(
+    'line',
+    'gateway',
+    3,
+    'The port was closed and is opened anew; if it comes again, change the adapter or its driver and keep the log.',
+  ),
   busy: entry('local', 'gateway', 2, 'One request at a time: wait for the answer.'),
   'not-associated': entry('local', 'gateway', 2, 'Open the association first.'),
   'not-negotiated': entry('local', 'meter', 2, 'The meter does not offer this service: use another way.'),

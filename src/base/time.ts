@@ -3,6 +3,9 @@ export type Millis = number & { readonly __brand: 'Millis' };
 export const millis = (value: number): Millis => value as Millis;
 export const later = (now: Millis, durationMs: number): Millis => (now + durationMs) as Millis;
 
+/** Before every instant of either clock: what has not happened yet may have happened then. */
+export const longAgo: Millis = millis(-8.64e15);
+
 export const minuteMs = 60_000;
 export const hourMs = 3_600_000;
 export const dayMs = 86_400_000;

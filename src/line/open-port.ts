@@ -7,11 +7,13 @@ import { SerialPort } from 'serialport';
 import { concat } from '../base/cursor.ts';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Clock, Millis } from '../base/time.ts';
+import { inTime, leased } from './lease.ts';
 import type { Port } from './port.ts';
 
 /** Received octets that nobody has read; a meter's longest answer is far below. */
 const receiveLimit = 1 << 20;
-const writeTimeoutMs = 30_000;
+/** Opening a serial device; some drivers wait for a carrier. */
+const openTimeoutMs = 10_000;
 const connectTimeoutMs = 10_000;
 
 export type Selector =
@@ -72,19 +74,6 @@ function receiver(device: string, clock: Clock, code: 'port-lost' | 'connection-
   };
 }
 
-/** A write after an unplug never calls back (serialport 13): bound it. */
-async function bounded(device: string, work: Promise<void>, code: 'port-lost' | 'connection-lost'): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Failure(code, `${device}: the write does not end`)), writeTimeoutMs);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 const done = (resolve: () => void, reject: (error: Error) => void) => (error?: Error | null) =>
   error ? reject(error) : resolve();
 
@@ -100,7 +89,9 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
     autoOpen: false,
   });
   try {
-    await new Promise<void>((resolve, reject) => port.open(done(resolve, reject)));
+    const opening = new Promise<void>((resolve, reject) => port.open(done(resolve, reject)));
+    const why = () => new Failure('port-missing', `the device does not open within ${openTimeoutMs / 1000} s`);
+    await inTime(clock, openTimeoutMs, opening, why, () => port.close());
   } catch (error) {
     const message = messageOf(error);
     if (/lock|EBUSY|busy/i.test(message)) throw new Failure('port-busy', `${path} is in use by another program`);
@@ -129,7 +120,7 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
         () => new Promise<void>((resolve, reject) => port.drain(done(resolve, reject))),
       );
       try {
-        await bounded(path, work, 'port-lost');
+        await work;
       } catch (error) {
         throw error instanceof Failure ? error : new Failure('port-lost', `${path}: ${messageOf(error)}`);
       }
@@ -156,13 +147,11 @@ function socketPort(socket: Socket, device: string, clock: Clock): Port {
     read: (until) => received.read(until),
     async write(octets) {
       if (received.lost) throw received.lost;
-      await bounded(
-        device,
-        new Promise<void>((resolve, reject) => socket.write(octets, done(resolve, reject))).catch((error: unknown) => {
-          throw new Failure('connection-lost', `${device}: ${messageOf(error)}`);
-        }),
-        'connection-lost',
-      );
+      try {
+        await new Promise<void>((resolve, reject) => socket.write(octets, done(resolve, reject)));
+      } catch (error) {
+        throw new Failure('connection-lost', `${device}: ${messageOf(error)}`);
+      }
     },
     setBaud: () => Promise.resolve(),
     close: () =>
@@ -197,9 +186,11 @@ async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Por
   return socketPort(socket, device, clock);
 }
 
-export function openPort(selector: string, baud: number, clock: Clock): Promise<Port> {
+export async function openPort(selector: string, baud: number, clock: Clock): Promise<Port> {
   const parsed = parseSelector(selector);
-  return parsed.kind === 'serial' ? openSerial(parsed.path, baud, clock) : openTcp(parsed.host, parsed.port, clock);
+  const open =
+    parsed.kind === 'serial' ? openSerial(parsed.path, baud, clock) : openTcp(parsed.host, parsed.port, clock);
+  return leased(await open, clock);
 }
 
 /** Connections that meters and converters make to us. */
@@ -221,7 +212,7 @@ export async function listenTcp(host: string, port: number, clock: Clock): Promi
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    waiting.push(socketPort(socket, `tcp://${socket.remoteAddress}:${socket.remotePort}`, clock));
+    waiting.push(leased(socketPort(socket, `tcp://${socket.remoteAddress}:${socket.remotePort}`, clock), clock));
     arrived?.();
   });
   server.maxConnections = connectionLimit;

@@ -1,6 +1,7 @@
 /** Owns one line for good: opens it, opens it again after a loss with growing pauses, and distrusts a line that is mute. */
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Clock, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, later, longAgo, type Millis } from '../base/time.ts';
+import { inTime, type Lease, leased } from './lease.ts';
 import type { Port } from './port.ts';
 
 export interface PortOwnerSettings {
@@ -20,12 +21,14 @@ export interface PortState {
 }
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
+/** Opening has time-outs of its own; this is for what forgets them. */
+const openLimitMs = 60_000;
 
 export class PortOwner {
   private readonly settings: PortOwnerSettings;
-  private port: Port | undefined;
+  private port: Lease | undefined;
   private failures = 0;
-  private retryAt: Millis = millis(0);
+  private retryAt: Millis = longAgo;
   private mute = 0;
   private opened = 0;
   private lastError: string | undefined;
@@ -77,7 +80,14 @@ export class PortOwner {
     }
     try {
       this.resting = false;
-      this.port = await this.settings.open();
+      const slow = () =>
+        new Failure(
+          device.startsWith('tcp:') ? 'host-missing' : 'port-missing',
+          `${device} does not open within ${openLimitMs / 1000} s`,
+        );
+      // A device that opens after all belongs to nobody.
+      const late = (port: Port) => void port.close().catch(() => {});
+      this.port = leased(await inTime(clock, openLimitMs, this.settings.open(), slow, late), clock);
       this.failures = 0;
       this.mute = 0;
       this.uses = 0;
@@ -161,9 +171,21 @@ export class PortOwner {
     }
   }
 
+  /** Takes the port from whoever waits for it: that fails with `why`. The device is closed without waiting for it. */
+  takeBack(why: Failure): void {
+    const { port } = this;
+    this.port = undefined;
+    this.lastError = why.message;
+    this.retryAt = later(this.settings.clock.now(), firstPauseMs);
+    if (!port) return;
+    port.revoke(why);
+    port.close().catch(() => {});
+  }
+
   async close(): Promise<void> {
     const { port } = this;
     this.port = undefined;
+    port?.revoke(new Failure('port-lost', `${port.device}: closed`));
     await port?.close();
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../base/time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { readInvocationCounter } from './jobs.ts';
+import { askingLimitMs } from './patience.ts';
 import { type MeterAccess, Session } from './session.ts';
 
 /** Client SAP of the public client (Green Book 9.1.4). */
@@ -85,7 +86,7 @@ export async function askCounter(
   const session = new Session(
     port,
     clock,
-    { ...plain, secret: undefined, client: publicClient, auth: 'none' },
+    { ...plain, secret: undefined, client: publicClient, auth: 'none', sessionMs: askingLimitMs },
     { trace },
   );
   try {

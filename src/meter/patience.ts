@@ -47,3 +47,11 @@ const unknownOctets = 16 * 1024;
 /** The total of one request whose answer should have so many octets. */
 export const requestMs = (access: Pace, octets = unknownOctets): number =>
   Math.max(leastRequestMs, octets * (octetMsOf(access) || slowestOctetMs) * 2) + stepPatience(access).stepMs;
+
+/** The end of a session is short, and a meter that does not play along is left as it is. */
+const endOctets = 512;
+export const closeMs = (access: Pace): number =>
+  (access.retries + 1) * access.answerTimeoutMs * 2 + endOctets * (octetMsOf(access) || slowestOctetMs);
+
+/** The total of the question for the meter's invocation counter, in a session of its own before the other. */
+export const askingLimitMs = 120_000;

@@ -19,7 +19,7 @@ import { ClientStack, type ClientStackSettings, type StackEvent, type StackReque
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
 import type { MeterModel } from './model.ts';
-import { octetMsOf, requestMs, stepPatience } from './patience.ts';
+import { closeMs, octetMsOf, requestMs, stepPatience } from './patience.ts';
 
 /** How to reach and enter one meter. */
 export interface MeterAccess {
@@ -276,8 +276,11 @@ export class Session {
     expected?: number,
   ): Promise<Answer<K>> {
     const { stack, clock } = this;
-    const limit = later(clock.now(), requestMs(this.access, expected));
-    stack.endsAt = request.kind === 'close' ? limit : millis(Math.min(limit, this.endsAt));
+    const now = clock.now();
+    stack.endsAt =
+      request.kind === 'close'
+        ? later(now, closeMs(this.access))
+        : millis(Math.min(later(now, requestMs(this.access, expected)), this.endsAt));
     stack.request(request, clock.now());
     for (;;) {
       for (let octets = stack.pollTransmit(); octets; octets = stack.pollTransmit()) await this.send(octets);

@@ -67,6 +67,7 @@ function alone(observation: Observation): Verdict {
     case 'host-missing':
     case 'port-busy':
     case 'port-lost':
+    case 'turn-stuck':
       return 'BUS_FAULT';
     default:
       return rough ? 'LINE_QUALITY' : 'METER_FAULT';

@@ -26,6 +26,8 @@ import type { Verdict } from './reachability.ts';
 import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
+import { turnLimitMs } from './turn-time.ts';
+import { watchTurn } from './turn-watch.ts';
 
 export interface MeterStatus {
   readonly meter: string;
@@ -64,6 +66,8 @@ const fullPauseMs = 10_000;
 const visitAfterMs = 200_000;
 /** Who waits for a meter waits so long at most. */
 const readNowLimitMs = 120_000;
+/** A port that was taken back lets its turn end within this. */
+const takenBackMs = 30_000;
 /** Slices of another meter that are read in one session. */
 const heldSlices = 3;
 const firstRecheckMs = 3_600_000;
@@ -215,18 +219,20 @@ export class PortRunner {
         await this.pause(millis(Math.min(job.until, now + 60_000)), signal);
         continue;
       }
-      // One session takes minutes at most, on a slow and noisy line.
-      this.stepDue = later(now, 600_000);
-      let port: Port;
+      const state = this.states.get(job.meter) as MeterState;
+      this.stepDue = later(now, turnLimitMs(state.polled.access) + takenBackMs);
+      const end = watchTurn(this.settings, state);
       try {
-        port = await owner.acquire();
+        const port = await owner.acquire();
+        await this.turn(state, port, job.slices, signal);
       } catch (error) {
-        for (const state of this.states.values()) state.lastError = asFailure(error);
+        for (const each of this.states.values()) each.lastError = asFailure(error);
         log.warn({ port: this.name, error: messageOf(error) }, 'port is not open');
         await this.pause(owner.state.retryAt ?? later(clock.now(), 1000), signal);
         continue;
+      } finally {
+        end();
       }
-      await this.turn(this.states.get(job.meter) as MeterState, port, job.slices, signal);
       if (!signal.aborted) await tellReachability(this.settings, this.line);
     }
   }
@@ -395,7 +401,9 @@ export class PortRunner {
     const slow = ['identity-mismatch', 'counter-implausible', 'counter-used-up'].includes(failure.code);
     const pauseMs = soon ? 1000 : (refusalMs ?? backOffMs(state.failures, slow));
     state.notBefore = later(now, pauseMs);
-    this.line.silentNotBefore = later(now, silentPauseMs(now - started, session.heard));
+    // What the line or its adapter took is not the meter's to pay for.
+    const ofTheLine = failure.code === 'turn-stuck' || failure.code === 'port-lost';
+    if (!ofTheLine) this.line.silentNotBefore = later(now, silentPauseMs(now - started, session.heard));
     if (state.failures === 1 || state.failures % 20 === 0) {
       log.warn(
         {

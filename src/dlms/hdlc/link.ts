@@ -66,6 +66,8 @@ const none = new Uint8Array(0);
 /** A meter that answers without bringing us further is asked again after this pause; each pause is twice the one before. */
 const firstPauseMs = 100;
 const longestPauseMs = 1000;
+/** Octets outside of frames that a bus makes by itself when its drivers take turns. */
+const noiseOctets = 3;
 /** Frames in a row that bring us no further; a whole window that comes again at each of our tries is below this. */
 const fruitlessLimit = 64;
 
@@ -109,6 +111,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private heardAt: Millis | undefined;
   private damagedAtSend = 0;
   private damagedAtFirst = 0;
+  private droppedAtFirst = 0;
   private octetMs: number;
 
   constructor(settings: LinkSettings) {
@@ -379,7 +382,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.turn = 'awaiting';
     this.gainedSinceSend = this.heardSinceSend = false;
     this.damagedAtSend = this.deframer.damaged;
-    if (this.tries === 0) this.damagedAtFirst = this.damagedAtSend;
+    if (this.tries === 0) {
+      this.damagedAtFirst = this.damagedAtSend;
+      this.droppedAtFirst = this.deframer.dropped;
+    }
     this.quietAt = this.pollAt = undefined;
     this.timer = later(now, this.settings.answerTimeoutMs + this.octetMs * sentOctets);
   }
@@ -389,8 +395,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (this.tries >= this.settings.retries) {
       // DISC into silence: the meter is as good as disconnected (meter-quirks 23).
       if (this.state === 'disconnecting') return this.apply('UA', now);
-      // Of any try: what comes in bits and pieces may leave the last one without a flag.
-      const damaged = this.deframer.damaged > this.damagedAtFirst;
+      const damaged = this.garbled();
       const doing = this.state === 'connecting' ? 'SNRM' : 'the request';
       const times = `${this.tries + 1} time${this.tries > 0 ? 's' : ''}`;
       if (!damaged && this.heardSinceSend) {
@@ -399,7 +404,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       return this.fail(
         damaged ? 'damaged-answer' : 'no-answer',
         damaged
-          ? `the answer to ${doing} came damaged (${this.deframer.lastDamage}), asked ${times}`
+          ? `the answer to ${doing} came damaged (${this.deframer.lastDamage || 'not whole in time'}), asked ${times}`
           : `no answer to ${doing}, asked ${times}`,
       );
     }
@@ -408,6 +413,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (this.state !== 'connected') return this.ask(now);
     this.resend = this.unacknowledged.length > 0;
     this.poll(now);
+  }
+  /** Something was said in any of the tries: what comes in bits and pieces may leave the last one without a flag. */
+  private garbled(): boolean {
+    const { damaged, dropped, pending } = this.deframer;
+    return pending || damaged > this.damagedAtFirst || dropped - this.droppedAtFirst > noiseOctets * (this.tries + 1);
   }
   private poll(now: Millis): void {
     if (this.resend && this.unacknowledged.length > 0) this.sendAgain(now);
