@@ -61,7 +61,7 @@ export function leased(port: Port, clock: Clock): Lease {
         },
         (error: unknown) => {
           end();
-          reject(error as Error);
+          reject(error);
         },
       );
     });
