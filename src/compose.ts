@@ -44,6 +44,8 @@ export interface World {
   timeTrouble(): string | undefined;
   /** Why the configuration file as it is now was not taken. */
   configurationRefused(): string | undefined;
+  /** Why the time of day cannot be right; undefined where it can. */
+  timeImpossible(): string | undefined;
   readonly openBroker?: ForwarderSettings['open'];
 }
 export interface House {
@@ -76,6 +78,8 @@ const storageEveryMs = 5000;
 const manifestAfterMs = 6 * 3_600_000;
 const manifestFirstMs = 3_600_000;
 const manifestEveryMs = 10 * 60_000;
+/** Of days that passed while nobody could tell their account: no more are told. */
+const missedDaysMost = 62;
 
 const freshOctets = (length: number, random: () => number): Uint8Array =>
   Uint8Array.from({ length }, () => Math.floor(random() * 256));
@@ -114,8 +118,13 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
     config.gateway.clock_trust === 'assume' ? 'system' : world.timeIsKnown() ? 'kernel' : 'untrusted';
 
   const timeTrouble = (): string | null =>
-    clockTrust() === 'untrusted' ? (world.timeTrouble() ?? 'nobody says why') : null;
+    world.timeImpossible() ?? (clockTrust() === 'untrusted' ? (world.timeTrouble() ?? 'nobody says why') : null);
 
+  const standstill = (): Failure | undefined => {
+    if (storage === 'full') return new Failure('store-failed', 'the disk is full: nothing is read until there is room');
+    const impossible = world.timeImpossible();
+    return impossible === undefined ? undefined : new Failure('time-unknown', impossible);
+  };
   const ports = gatewayPlan.ports.map((port) => {
     const owner = new PortOwner({
       device: port.device,
@@ -135,7 +144,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
       clockTrust,
       clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
       timeZone: config.gateway.time_zone,
-      intake: () => storage !== 'full',
+      standstill,
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
     return { port, owner, runner, meters };
@@ -221,13 +230,14 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
       const wall = clock.wall();
       const day = Math.floor((wall - manifestAfterMs) / dayMs) * dayMs - dayMs;
       const logs = store.meterLogs('_');
-      if (clockTrust() !== 'untrusted' && (logs.manifestDay ?? 0) < day) {
+      if (clockTrust() !== 'untrusted' && world.timeImpossible() === undefined && (logs.manifestDay ?? 0) < day) {
         try {
           const afterMarks = store.marksVersion;
           const facts: ManifestFact[] = [];
           const series = ports.flatMap(({ runner }) => runner.series());
           // Days that passed while nobody could tell them, and days that changed since they were told.
-          for (let missed = (logs.manifestDay ?? day - dayMs) + dayMs; missed < day; missed += dayMs)
+          const lastTold = Math.max(logs.manifestDay ?? day - dayMs, day - missedDaysMost * dayMs);
+          for (let missed = lastTold + dayMs; missed < day; missed += dayMs)
             facts.push(...(await manifestOf(store, series, missed, wall)));
           for (const one of [...(logs.staleDays ?? []), day])
             facts.push(...(await manifestOf(store, series, one, wall)));
@@ -262,7 +272,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
         for (const { what, bytes } of freed) waiting.push({ name: 'STORAGE_FREED', detail: { what, bytes } });
       }
       try {
-        while (waiting[0]) {
+        while (waiting[0] && world.timeImpossible() === undefined) {
           await store.commit({
             meter: '_',
             entryClass: 0,

@@ -638,6 +638,62 @@ describe('R29 to R31: clocks', () => {
   });
 });
 
+describe('incident: a first start in 1970 planned half a million intervals and told 658 gaps a minute', () => {
+  const nothingIsSaid = async (it: VirtualHouse, step: number, trusted: boolean, code = 'time-unknown') => {
+    it.clock.wallOffsetMs = step;
+    it.timeIsKnown = trusted;
+    it.broker.connect();
+    await it.run(3 * 60 * minute);
+    expect(it.broker.published.filter(({ topic }) => topic.includes('/up/'))).toEqual([]);
+    expect((await it.house.snapshot()).store.nextSequence).toBe(1);
+    expect(await it.house.stuck()).toBeUndefined();
+    const asked = it.house.readNow('m60120001').catch((error: unknown) => error);
+    await it.run(minute);
+    expect(await asked).toMatchObject({ code });
+  };
+  const everythingIsRead = async (it: VirtualHouse) => {
+    it.clock.wallOffsetMs = 0;
+    it.timeIsKnown = true;
+    await it.run(8 * minute);
+    complete(it, [0, 1]);
+    expect(factsOf(it, 'gap')).toEqual([]);
+    expect(Math.min(...factsOf(it, 'profile').map(({ start }) => Date.parse(start)))).toBe(it.since);
+  };
+  test('nothing is planned, numbered or told before the clock is set; then all is read, and no gap was told', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } });
+    await nothingIsSaid(it, -56 * 365 * dayMs, false);
+    await everythingIsRead(it);
+  });
+  test('sibling: a kernel that believes itself in 2099, and a disk that fills up meanwhile', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } });
+    it.disk = { freeBytes: 1, totalBytes: 1e9 };
+    await nothingIsSaid(it, 73 * 365 * dayMs, true, 'store-failed');
+    it.disk = { freeBytes: 1e9, totalBytes: 1e9 };
+    await everythingIsRead(it);
+  });
+  test('sibling: a day ahead, and the meter’s clock names no instant: what has not happened there yet is not missing', async () => {
+    const it = await virtualHouse({ meters: { count: 2, quirks: ['clock-without-deviation'] } });
+    it.broker.connect();
+    it.clock.wallOffsetMs = dayMs;
+    it.timeIsKnown = false;
+    await it.run(3 * 60 * minute);
+    expect(factsOf(it, 'gap')).toEqual([]);
+    it.clock.wallOffsetMs = 0;
+    it.timeIsKnown = true;
+    await it.run(2 * 60 * minute);
+    complete(it, [0, 1]);
+    expect(factsOf(it, 'gap')).toEqual([]);
+  });
+  test('a series that begins before any meter’s buffer begins where a buffer may reach back to', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } });
+    it.configText = it.configText.replace(/since = "[^"]*"/, 'since = "2000-01-01T00:00:00Z"');
+    await it.clock.complete(it.house.stop());
+    await it.restart();
+    const [open] = await it.house.gaps();
+    expect(it.clock.wall() - Date.parse(open?.from ?? '')).toBeLessThan(1102 * dayMs);
+  });
+});
+
 describe('the manifest', () => {
   test('one a day; the central system recomputes its digests, and sees one lost message', async () => {
     const it = await virtualHouse(

@@ -20,6 +20,7 @@ import { type Checkpoint, Store, type StoreSettings } from '../src/store/store.t
 import { MemoryDatabase } from './memory-database.ts';
 import { TwinBroker } from './twin-broker.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import { timeImpossible } from '../src/schedule/possible-time.ts';
 import { type VirtualPort, virtualPort } from './virtual-port.ts';
 
 export interface VirtualHouse {
@@ -231,6 +232,7 @@ export async function virtualHouse(
       timeIsKnown: () => it.timeIsKnown,
       timeTrouble: () => (it.timeIsKnown ? undefined : 'the kernel says so'),
       configurationRefused: () => undefined,
+      timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       openBroker: real ? real.openBroker(clock) : broker.open,
     };
     it.house = compose(plan, world);

@@ -210,6 +210,12 @@ export const errorTable = {
     2,
     'Use sudo. For the status socket alone: become a member of the group that status_group names, and log in again.',
   ),
+  'time-unknown': entry(
+    'local',
+    'gateway',
+    6,
+    'Set the clock (timedatectl set-time) or let a time server set it (timedatectl timesync-status); reading begins by itself.',
+  ),
   'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
   'store-damaged': entry(
     'local',

@@ -52,6 +52,19 @@ const mechanisms = [
 ] as const;
 const policies = ['authenticated', 'encrypted', 'authenticated-encrypted'] as const;
 
+const dayExists = (given: string): boolean => {
+  const at = Date.parse(given);
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(given.slice(0, 10));
+};
+/** An ISO 8601 instant that exists, of a time in which meters of this kind hang: 1800 is a slip of the pen. */
+const instant = (hint: string) =>
+  v.pipe(
+    text,
+    v.isoTimestamp(hint),
+    v.check((given) => dayExists(given), 'this day does not exist'),
+    v.check((given) => given >= '2000' && given < '2100', 'not before the year 2000, and before 2100'),
+  );
+
 const profile = v.strictObject({
   obis: obisCode,
   period_s: v.optional(v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'), 3600),
@@ -59,7 +72,7 @@ const profile = v.strictObject({
    * The meter is told another capture period at this local midnight, after its profile was read: the same profile stands
    * once more with the new period.
    */
-  until: v.optional(v.pipe(text, v.isoTimestamp('a local midnight, in UTC, e.g. 2026-12-01T22:00:00Z'))),
+  until: v.optional(instant('a local midnight, in UTC, e.g. 2026-12-01T22:00:00Z')),
 });
 const registers = v.record(
   obisCode,
@@ -74,7 +87,7 @@ const registers = v.record(
 /** The meter replaced another one: `meter-gateway meter swap` writes this. */
 const swap = v.strictObject({
   from: text,
-  at: v.pipe(text, v.isoTimestamp('UTC, e.g. 2026-11-24T10:37:00Z')),
+  at: instant('UTC, e.g. 2026-11-24T10:37:00Z'),
   final: v.optional(registers, {}),
   first: v.optional(registers, {}),
 });
@@ -110,7 +123,7 @@ const meter = v.strictObject({
   /** Main fuses, A, and phases: more energy than they let through is flagged (R12). */
   fuse_a: v.optional(whole(1, 10_000)),
   phases: v.optional(v.picklist([1, 3], '1 or 3'), 3),
-  since: v.optional(v.pipe(text, v.isoTimestamp('UTC, e.g. 2026-10-01T00:00:00Z'))),
+  since: v.optional(instant('UTC, e.g. 2026-10-01T00:00:00Z')),
 });
 const port = v.strictObject({
   name: topicPart,

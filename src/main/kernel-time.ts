@@ -8,6 +8,7 @@ import { join } from 'node:path';
 // the clock is synchronised, which no base system has (adjtimex(8) is a package, timedatectl wants D-Bus and systemd-timed).
 import koffi from 'koffi';
 import { messageOf } from '../base/errors.ts';
+import { thisVersionMadeAt } from '../schedule/possible-time.ts';
 
 /** struct timex of Linux (adjtimex(2)); only `status` is read. 64-bit, and 32-bit with its shorter longs. */
 const timexOctets = 256;
@@ -53,17 +54,22 @@ export interface KernelTime {
   timeIsKnown(): boolean;
   /** Why the time is not known. */
   trouble(): string | undefined;
+  /** The last time that was known, ms; 0 where none was. */
+  floor(): number;
   /** Keeps the floor; called now and then. */
   remember(): void;
 }
 const askEveryMs = 10_000;
 const hourMs = 3_600_000;
+/** So long the kernel must say that it is synchronised below the floor, before the floor is given up: it may have been a lie. */
+const lowerAfterMs = hourMs;
 
 export function kernelTime(
   directory: string,
   wall: () => number,
   tell: (trouble: string) => void,
   ask: () => Synchronised = askKernel,
+  evenly: () => number = () => performance.now(),
 ): KernelTime {
   const path = join(directory, 'last-known-time');
   let floor = 0;
@@ -85,6 +91,20 @@ export function kernelTime(
     }
     return last;
   };
+  /** Since when the kernel is synchronised below the floor (evenly running ms). */
+  let belowSince: number | undefined;
+  const lower = (now: number): void => {
+    if (now >= floor || now < thisVersionMadeAt || !ask().known) belowSince = undefined;
+    else if (belowSince === undefined) belowSince = evenly();
+    else if (evenly() - belowSince >= lowerAfterMs) {
+      // A time server told a time to come, and the floor was kept of it: it must not stop the gateway for ever.
+      tell(
+        `the last known time ${new Date(floor).toISOString()} is given up: the kernel has told an earlier one for an hour`,
+      );
+      belowSince = undefined;
+      floor = 0;
+    }
+  };
   let notKept = '';
   return {
     timeIsKnown: () => judge().known,
@@ -92,8 +112,10 @@ export function kernelTime(
       const judged = judge();
       return judged.known ? undefined : judged.why;
     },
+    floor: () => floor,
     remember() {
       const now = wall();
+      lower(now);
       if (!judge().known || now - floor < hourMs) return;
       try {
         writeFileSync(`${path}.new`, String(now));

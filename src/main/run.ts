@@ -12,6 +12,7 @@ import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { gatewayFact } from '../reading/facts.ts';
+import { timeImpossible } from '../schedule/possible-time.ts';
 import { answers } from '../schedule/reachability.ts';
 import type { LocalAnswers } from '../status/routes.ts';
 import { configurationStatus } from './configuration-status.ts';
@@ -82,6 +83,7 @@ const worldOf = (
   rssBytes: () => process.memoryUsage.rss(),
   timeIsKnown: () => time.timeIsKnown(),
   timeTrouble: () => time.trouble(),
+  timeImpossible: () => timeImpossible(systemClock.wall(), millis(time.floor())),
   configurationRefused: refused,
 });
 

@@ -31,8 +31,8 @@ export interface RunnerSettings {
   /** Whether the gateway knows the time: trusted, floor or untrusted. */
   readonly clockTrust: () => ClockTrust;
   readonly clockPolicy: ClockPolicy;
-  /** Whether there is room for what is read. */
-  readonly intake: () => boolean;
+  /** Why nothing may be read now: no room for it, or a time of day that cannot be. */
+  readonly standstill: () => Failure | undefined;
   /** Of the days of the utility: periods change at its midnight. */
   readonly timeZone: string;
 }

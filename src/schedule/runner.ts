@@ -61,7 +61,7 @@ const memory = 20;
 /** After so many sessions without damage long frames are tried again. */
 const calmSessions = 5;
 const storePauseMs = 5000;
-const fullPauseMs = 10_000;
+const standstillPauseMs = 10_000;
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
 /** Who waits for a meter waits so long at most. */
@@ -190,11 +190,8 @@ export class PortRunner {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, owner } = this.settings;
-    await this.releaseHeld().catch((error: unknown) =>
-      log.error({ error: messageOf(error) }, 'held rows not released'),
-    );
     const usable = [...this.states.values()].filter(({ polled }) => polled.unusable === undefined);
-    if (usable.length < this.states.size) await tellReachability(this.settings, this.line);
+    let begun = false;
     while (!signal.aborted) {
       for (const work of this.betweenSessions.splice(0)) await work();
       const now = clock.now();
@@ -205,12 +202,19 @@ export class PortRunner {
         await this.pause(later(now, storePauseMs), signal);
         continue;
       }
-      if (!this.settings.intake()) {
-        // The meters keep their rows; what is stored is delivered meanwhile, and makes room.
-        const full = new Failure('store-failed', 'the disk is full: nothing is read until there is room');
-        for (const state of this.states.values()) for (const { reject } of state.wanted.splice(0)) reject(full);
-        await this.pause(later(now, fullPauseMs), signal);
+      const standstill = this.settings.standstill();
+      if (standstill) {
+        // The meters keep their rows. Nothing gets a number; what is stored is delivered meanwhile.
+        for (const state of this.states.values()) for (const { reject } of state.wanted.splice(0)) reject(standstill);
+        await this.pause(later(now, standstillPauseMs), signal);
         continue;
+      }
+      if (!begun) {
+        begun = true;
+        await this.releaseHeld().catch((error: unknown) =>
+          log.error({ error: messageOf(error) }, 'held rows not released'),
+        );
+        if (usable.length < this.states.size) await tellReachability(this.settings, this.line);
       }
       const meters = usable.map((state) => this.planned(state));
       const job = plan({ meters, silentNotBefore: this.line.silentNotBefore }, now, clock.wall(), this.settings.plan);

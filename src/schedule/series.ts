@@ -20,6 +20,8 @@ import { newestEnd, type PlannedSlice } from './plan.ts';
 const layoutLifeMs = dayMs;
 /** A row may be written this long after its stamp. */
 const graceMs = 60_000;
+/** How far the clock of a meter that could not be asked may be behind ours. */
+const unaskedMarginMs = 15 * 60_000;
 /** Before a newest row that was not there yet is asked for again. */
 const shortestRowWaitMs = 20_000;
 const longestRowWaitMs = 10 * 60_000;
@@ -31,6 +33,8 @@ const longestStepMs = 16 * dayMs;
 const adjustmentsMost = 20;
 /** Days whose sums are told in one session. */
 const summedDaysMost = 3;
+/** Longer than the buffer of any meter reaches back. */
+const longestMemoryMs = 1100 * dayMs;
 /** Registers are delivered with the first poll of each day. */
 const readingEveryMs = dayMs;
 
@@ -65,14 +69,17 @@ export async function layoutOf(
 
 /** What the store knows of a series, and where it begins and ends. */
 export function boundsOf(
-  { store }: Pick<RunnerSettings, 'store'>,
+  { store, clock }: Pick<RunnerSettings, 'store' | 'clock'>,
   { polled }: Pick<MeterState, 'polled'>,
   settings: PolledProfile,
 ): { readonly stored: SeriesState | undefined; readonly since: Millis; readonly until: Millis | undefined } {
   const { meter } = polled.origin;
   const stored = store.seriesState(meter, settings.key);
   const before = settings.after === undefined ? undefined : store.seriesState(meter, settings.after)?.until;
-  const since = before ?? settings.since ?? stored?.since ?? settings.sinceByDefault;
+  const wanted = before ?? settings.since ?? stored?.since ?? settings.sinceByDefault;
+  // No meter keeps rows for so long: what would be said of the time before is nothing that was read.
+  const earliest = Math.floor((clock.wall() - longestMemoryMs) / dayMs) * dayMs;
+  const since = Math.max(wanted, Math.min(earliest, stored?.since ?? earliest));
   const until = stored?.until ?? settings.until;
   return { stored, since: millis(since), until: until === undefined ? undefined : millis(until) };
 }
@@ -289,6 +296,16 @@ function withBoundary(
   return [boundary, ...rows];
 }
 
+/**
+ * What the meter's clock shows at least, where it could not be asked: its newest row is written. What comes after that may
+ * not have happened there yet, whatever the gateway's clock says; it stays open.
+ */
+function unaskedNow({ house, state, settings }: SeriesPoll, rows: readonly LoadProfileRow[], readAt: Millis): Millis {
+  const { stored } = boundsOf(house, state, settings);
+  const newest = rows.reduce((last, { end }) => Math.max(last, end ?? 0), stored?.newest?.end ?? 0);
+  return millis(Math.min(readAt - unaskedMarginMs, newest + graceMs));
+}
+
 /** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
 async function settle(
   poll: SeriesPoll,
@@ -302,7 +319,7 @@ async function settle(
   const { periodMs } = settings;
   const readAt = clock.wall();
   const deviation = state.identity?.clockDeviationMs;
-  const meterNow = deviation === undefined ? later(readAt, -15 * 60_000) : later(readAt, deviation);
+  const meterNow = deviation === undefined ? unaskedNow(poll, rows, readAt) : later(readAt, deviation);
   const { epoch } = store;
   const { stored, since } = boundsOf(house, state, settings);
   const swap = changeOfMeter(house, state, stored, periodMs);

@@ -113,6 +113,39 @@ describe('the gateway’s own clock', () => {
     expect(booted.timeIsKnown()).toBe(true);
     expect(told).toEqual([]);
   });
+  test('sibling: a time server told a time to come; after an hour of another one that is believed the floor is given up', () => {
+    const lied = mkdtempSync(join(tmpdir(), 'kernel-time-'));
+    let now = Date.UTC(2090, 0, 1);
+    let evenly = 0;
+    let synchronised = true;
+    const time = kernelTime(
+      lied,
+      () => now,
+      () => {},
+      () => (synchronised ? { known: true } : { known: false, why: 'no' }),
+      () => evenly,
+    );
+    time.remember();
+    expect(time.floor()).toBe(now);
+    now = Date.UTC(2027, 0, 1);
+    const minutes = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        now += 60_000;
+        evenly += 60_000;
+        time.remember();
+      }
+    };
+    minutes(50);
+    synchronised = false;
+    minutes(5);
+    synchronised = true;
+    minutes(55);
+    expect(time.timeIsKnown()).toBe(false);
+    minutes(10);
+    expect(time.timeIsKnown()).toBe(true);
+    expect(time.floor()).toBeLessThanOrEqual(now);
+    rmSync(lied, { recursive: true });
+  });
   test('this machine’s kernel can be asked', () => {
     const time = kernelTime(
       folder,
