@@ -223,6 +223,8 @@ export async function readRange(
   from: Millis,
   to: Millis,
   columns?: readonly CaptureObject[],
+  /** Hears of the rows that were not asked for. */
+  outside: (row: LoadProfileRow) => void = () => {},
 ): Promise<LoadProfileRow[]> {
   if (model.selection === 'entry') return readRangeByEntry(session, layout, model, from, to);
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
@@ -230,7 +232,12 @@ export async function readRange(
   const asked = columns ? { ...layout, columns } : layout;
   try {
     const intervals = Math.ceil((to - from) / Math.max(layout.capturePeriodMs, shortestPeriodMs)) + 1;
-    const within = ({ end }: LoadProfileRow) => end === null || (end >= from && end <= to);
+    const within = (row: LoadProfileRow) => {
+      const { end } = row;
+      const asked = end === null || (end >= from && end <= to);
+      if (!asked) outside(row);
+      return asked;
+    };
     return await readRows(session, asked, model, selection, intervals, within);
   } catch (error) {
     const empty = model.refusal_when_empty;

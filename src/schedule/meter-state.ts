@@ -18,6 +18,7 @@ import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
 import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
+import type { RowAlarm } from './unusable-rows.ts';
 
 export interface RunnerSettings {
   readonly name: string;
@@ -100,6 +101,8 @@ export interface MeterState {
   /** The meter may have heard a higher counter than ours: ask before the next association. */
   askCounter: boolean;
   counterAlarmed: boolean;
+  /** Series whose rows belong to no interval. */
+  rowAlarms: Map<string, RowAlarm>;
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<string>;
   /** Who waits for this meter to be read now. */
@@ -151,6 +154,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   intervalsRead: 0,
   askCounter: false,
   counterAlarmed: false,
+  rowAlarms: new Map(),
   atRisk: new Set(),
   recheckAt: new Map(),
   wanted: [],

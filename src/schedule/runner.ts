@@ -43,10 +43,8 @@ export interface MeterStatus {
   readonly damagedFrames: number;
   readonly repeatedFrames: number;
   /** What somebody should see to although the meter answers. */
-  readonly alarms: readonly Alarm[];
+  readonly alarms: readonly string[];
 }
-/** INVOCATION_COUNTER_HIGH: change the key before the counter is used up (R37). */
-export type Alarm = 'INVOCATION_COUNTER_HIGH';
 /** A run of intervals of one series that are not plainly measured. */
 export interface SeriesGap extends Origin {
   readonly series: string;
@@ -628,7 +626,11 @@ export class PortRunner {
         intervalsMissing: absent,
         damagedFrames: sum(state, 'damaged'),
         repeatedFrames: sum(state, 'repeated'),
-        alarms: state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : [],
+        alarms: [
+          // Change the key before the counter is used up (R37).
+          ...(state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : []),
+          ...[...state.rowAlarms.values()].map(({ text }) => text),
+        ],
       };
     });
   }

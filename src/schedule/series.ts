@@ -15,6 +15,7 @@ import { unitName } from '../reading/unit.ts';
 import type { SeriesState } from '../store/store.ts';
 import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
 import { newestEnd, type PlannedSlice } from './plan.ts';
+import { judgeLayout, judgeRows, rowCensus } from './unusable-rows.ts';
 
 /** Layout of a profile is read again after a day: ratios and capture objects may have changed. */
 const layoutLifeMs = dayMs;
@@ -143,6 +144,9 @@ export async function readSlice(
   const { periodMs } = settings;
   const layout = await layoutOf(house, state, session, settings.profile);
   const poll: SeriesPoll = { house, state, session, settings, layout };
+  const { readable, detail } = judgeLayout(state.rowAlarms, slice.key, layout, clock.wall());
+  if (detail) state.saying.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
+  if (!readable) return;
   if (layout.capturePeriodMs !== periodMs) {
     const { stored: known, until: ended } = boundsOf(house, state, settings);
     // It is not told its new period yet.
@@ -155,12 +159,19 @@ export async function readSlice(
     }
     throw new Failure(
       'period-mismatch',
-      `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${periodMs / 1000} s`,
+      layout.capturePeriodMs === 0
+        ? `${origin.meter} captures ${obis(settings.profile)} at no period (capture_period 0), the configuration says ${periodMs / 1000} s`
+        : `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${periodMs / 1000} s`,
     );
   }
+  const census = rowCensus(clock.wall());
   const read = async (from: number, to: number): Promise<LoadProfileRow[]> => {
     try {
-      return await readRange(session, layout, model, millis(from), millis(to));
+      const found = await readRange(session, layout, model, millis(from), millis(to), undefined, (row) =>
+        census.outside(row),
+      );
+      for (const row of found) census.add(row);
+      return found;
     } catch (error) {
       // The columns may have changed under a cached layout.
       if (error instanceof Failure && error.code === 'malformed-octets') state.layouts.delete(settings.profile);
@@ -198,6 +209,8 @@ export async function readSlice(
     rows = [...rows, ...(await read(high + periodMs, next))];
     high = next;
   }
+  const unusable = judgeRows(state.rowAlarms, slice, settings.profile, census, clock.wall());
+  if (unusable) state.saying.push(gatewayEvent(house, state, 'ROWS_WITHOUT_STAMP', unusable));
   await settle(poll, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
 }
 

@@ -1,0 +1,104 @@
+/**
+ * Rows that a meter sends and that belong to no interval: without a stamp that names an instant, or of a time that cannot
+ * be. The intervals are then missing although the meter has them, which nobody would find out from the gaps alone.
+ */
+import { toHex } from '../base/hex.ts';
+import { dayMs, iso, type Millis } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { isClockColumn } from '../dlms/cosem/profile-generic.ts';
+import type { ProfileLayout } from '../meter/jobs.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import type { EventFact } from '../reading/facts.ts';
+import type { PlannedSlice } from './plan.ts';
+
+/** What is wrong with the rows of a series, as long as it is so. */
+export interface RowAlarm {
+  readonly text: string;
+  /** When it was told to the head-end. */
+  readonly toldAt: Millis;
+}
+/** No buffer reaches back so far, and no clock that is nearly right is so far ahead. */
+const longAgoMs = 10 * 366 * dayMs;
+const farAheadMs = dayMs;
+const toldEveryMs = dayMs;
+
+/** Counts the rows of the answers for one slice. */
+export function rowCensus(now: Millis) {
+  let rows = 0;
+  let withoutStamp = 0;
+  let ofTheFuture = 0;
+  let ofThePast = 0;
+  let sample: string | null = null;
+  const odd = (row: LoadProfileRow) => {
+    sample ??= row.clock ? toHex(row.clock) : null;
+  };
+  return {
+    /** A row that is within what was asked for, or has no stamp. */
+    add(row: LoadProfileRow): void {
+      rows++;
+      if (row.end !== null) return;
+      withoutStamp++;
+      odd(row);
+    },
+    /** A row that was not asked for. Meters that do not select send many: only an impossible time is odd. */
+    outside(row: LoadProfileRow): void {
+      const { end } = row;
+      if (end === null || (end <= now + farAheadMs && end >= now - longAgoMs)) return;
+      rows++;
+      if (end > now) ofTheFuture++;
+      else ofThePast++;
+      odd(row);
+    },
+    found: () => ({ rows, withoutStamp, ofTheFuture, ofThePast, sample }),
+  };
+}
+export type RowCensus = ReturnType<typeof rowCensus>;
+
+/**
+ * Keeps the alarm of a series up to date; gives what is to be told: the first time, and once a day while it goes on. An
+ * answer without rows proves nothing.
+ */
+export function judgeRows(
+  alarms: Map<string, RowAlarm>,
+  { key, from, to }: PlannedSlice,
+  profile: string,
+  census: RowCensus,
+  now: Millis,
+): EventFact['detail'] | undefined {
+  const found = census.found();
+  const { rows, withoutStamp, ofTheFuture, ofThePast } = found;
+  if (rows === 0) return undefined;
+  const unusable = withoutStamp + ofTheFuture + ofThePast;
+  if (unusable === 0) {
+    alarms.delete(key);
+    return undefined;
+  }
+  const kinds = [
+    withoutStamp > 0 ? `${withoutStamp} without a usable stamp` : '',
+    ofTheFuture > 0 ? `${ofTheFuture} of the future` : '',
+    ofThePast > 0 ? `${ofThePast} of long ago` : '',
+  ].filter((kind) => kind !== '');
+  const series = obis(profile);
+  const text = `ROWS_WITHOUT_STAMP: ${series} sent ${rows} rows, ${kinds.join(', ')}; next: compare the meter's clock, and stamp_deviation_min of its model, with decode --rows of a --trace`;
+  const before = alarms.get(key);
+  const due = !before || now - before.toldAt >= toldEveryMs;
+  alarms.set(key, { text, toldAt: due ? now : before.toldAt });
+  return due ? { series, from: iso(from), to: iso(to), ...found } : undefined;
+}
+
+/** A profile that captures no clock has rows of no time at all: nothing is asked for, and its intervals stay pending. */
+export function judgeLayout(
+  alarms: Map<string, RowAlarm>,
+  key: string,
+  layout: ProfileLayout,
+  now: Millis,
+): { readonly readable: boolean; readonly detail?: EventFact['detail'] } {
+  if (layout.columns.some(isClockColumn)) return { readable: true };
+  const series = obis(layout.profile);
+  const text = `PROFILE_WITHOUT_CLOCK: ${series} captures no clock, its rows belong to no time; next: configure another profile, or have the clock (class 8, attribute 2) captured`;
+  const before = alarms.get(key);
+  const due = !before || now - before.toldAt >= toldEveryMs;
+  alarms.set(key, { text, toldAt: due ? now : before.toldAt });
+  const columns = layout.columns.map(({ logicalName }) => obis(logicalName)).join(' ');
+  return { readable: false, ...(due && { detail: { series, columns } }) };
+}
