@@ -20,6 +20,7 @@ import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status
 import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
 import { acceptedText } from '../schedule/counter-accept.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
+import { backUp, restoreBackup } from './backup.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
@@ -267,6 +268,36 @@ withSocket(
       const answer = await askReload(socketOf(options));
       for (const warning of answer.warnings) process.stderr.write(`${warning}\n`);
       print(options.json ? JSON.stringify(answer) : `configuration ${answer.hash} in force since ${answer.since}`);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program
+    .command('backup')
+    .description(
+      'write the whole state, as it is now, to a file; the gateway goes on. With --config also while it is stopped',
+    )
+    .argument('<file>', 'a new file; readings of homes are in it, secrets are not'),
+).action((file: string, options: AskOptions) =>
+  runCommand(async () => {
+    const octets = await backUp(file, socketOf(options), options.config && loadConfig(options.config).config, version);
+    print(`${file}: ${octets} octets. The configuration and the secrets are not in it: keep them as well.`);
+    return 0;
+  }),
+);
+
+program
+  .command('restore')
+  .description('put the state of a backup in the place of the present one, while the gateway is stopped')
+  .argument('<file>', 'what meter-gateway backup wrote')
+  .requiredOption('--config <file>', 'the configuration, which names the state directory')
+  .action((file: string, options: { readonly config: string }) =>
+    runCommand(async () => {
+      const directory = loadConfig(options.config).config.gateway.state_directory;
+      const { madeAt, records } = await restoreBackup(file, directory);
+      print(`${directory}: state of ${madeAt}, ${records} records; what was there is kept as *.replaced-N.`);
+      print('The next start begins a new epoch: what the meters still have is read and said anew.');
       return 0;
     }),
   );

@@ -2,7 +2,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../base/errors.ts';
-import { millis } from '../base/time.ts';
+import { iso, millis } from '../base/time.ts';
 import type { Log } from '../base/log.ts';
 import { compose, type House, type World } from '../compose.ts';
 import { loadConfig } from '../config/load.ts';
@@ -15,6 +15,7 @@ import { gatewayFact } from '../reading/facts.ts';
 import { timeImpossible } from '../schedule/possible-time.ts';
 import { answers } from '../schedule/reachability.ts';
 import type { LocalAnswers } from '../status/routes.ts';
+import { backupOf } from './backup.ts';
 import { configurationStatus } from './configuration-status.ts';
 import { defaultDoor, newDoors } from './doors.ts';
 import { type KernelTime, kernelTime } from './kernel-time.ts';
@@ -157,12 +158,13 @@ const tellRefusal =
   };
 
 /** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
-function answersOf(reloader: Reloader): LocalAnswers {
+function answersOf(reloader: Reloader, state: OpenState): LocalAnswers {
   const force = reloader.inForce();
   return {
     ...force.house,
     snapshot: async () => ({ ...(await force.house.snapshot()), configuration: configurationStatus(force) }),
     reload: () => reloader.reload(),
+    backup: () => backupOf(state.store, state.counters, iso(millis(Date.now())), version),
   };
 }
 
@@ -191,7 +193,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
   const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
-  const doors = newDoors(() => answersOf(reloader), log);
+  const doors = newDoors(() => answersOf(reloader, state), log);
   const house = compose(first.plan, world);
   const reloader = newReloader(first, house, {
     log,

@@ -3,7 +3,7 @@
  *   provisioned.json   written once and synced: the databases were created; from then on a missing one is a loss
  *   checkpoint*        what the store stored last, and the counters, told outside of them: one that fell behind is noticed
  *   store, counters    LevelDB
- *   *.damaged-N        what a repair started from, the newest two of each
+ *   *.damaged-N        what a repair started from, *.replaced-N what a backup was put in the place of; the newest two of each
  *   ballast            room that is given up when the disk is full
  *   unclean            how often in a row the gateway ended without having been asked to
  * A database that does not open is repaired on a copy; where that does not help either it is put aside and a new one
@@ -76,7 +76,7 @@ function diskOf(directory: string): Disk {
   return { freeBytes, totalBytes };
 }
 
-function syncFile(path: string): void {
+export function syncFile(path: string): void {
   const file = openSync(path, 'r');
   try {
     fsyncSync(file);
@@ -86,9 +86,20 @@ function syncFile(path: string): void {
 }
 
 /** LevelDB does not sync its first MANIFEST: a power cut would leave a database that seems damaged. */
-function syncDatabase(path: string): void {
+export function syncDatabase(path: string): void {
   for (const file of readdirSync(path)) syncFile(join(path, file));
   syncFile(path);
+}
+
+/** Failure `store-locked` where another process has the database at this path, if there is one. */
+export async function notAnother(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  try {
+    await (await openLevel(path, false)).close();
+  } catch (error) {
+    // Whatever else is wrong with it, it is being replaced.
+    if (error instanceof Failure && error.code === 'store-locked') throw error;
+  }
 }
 
 /** What a database consists of besides its tables; LevelDB opens without a log and says nothing. */
@@ -103,7 +114,7 @@ function missingPart(path: string): string | undefined {
 function damagedCopies(directory: string, name: string): string[] {
   const number = (one: string) => Number(one.split('-').at(-1));
   return readdirSync(directory)
-    .filter((one) => one.startsWith(`${name}.damaged-`))
+    .filter((one) => one.startsWith(`${name}.damaged-`) || one.startsWith(`${name}.replaced-`))
     .toSorted((a, b) => number(a) - number(b))
     .map((one) => join(directory, one));
 }
@@ -120,10 +131,10 @@ function droppedBy(path: string): string[] {
 }
 
 /** Puts the database aside under the next number; the oldest ones go. */
-function putAside(directory: string, name: string): void {
+export function putAside(directory: string, name: string, why: 'damaged' | 'replaced' = 'damaged'): void {
   const before = damagedCopies(directory, name);
   const next = Number(before.at(-1)?.split('-').at(-1) ?? 0) + 1;
-  renameSync(join(directory, name), join(directory, `${name}.damaged-${next}`));
+  renameSync(join(directory, name), join(directory, `${name}.${why}-${next}`));
   for (const old of before.slice(0, Math.max(0, before.length + 1 - damagedMost)))
     rmSync(old, { recursive: true, force: true });
 }

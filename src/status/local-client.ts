@@ -43,6 +43,20 @@ function answerOf<T>(path: string, status: number | undefined, text: string): T 
   throw known ? new Failure(known, why) : new Error(why);
 }
 
+/** The state of the running gateway, as octets of a backup. Rejects before the first where it refuses. */
+export const askBackup = (path: string): Promise<AsyncIterable<Uint8Array>> =>
+  new Promise((resolve, reject) => {
+    const asked = request({ socketPath: path, path: '/backup', method: 'GET', agent: false }, (response) => {
+      if (response.statusCode === 200) return resolve(response);
+      response.resume();
+      return reject(
+        new Failure('no-gateway', `the gateway at ${path} gives no backup (status ${response.statusCode})`),
+      );
+    });
+    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.end();
+  });
+
 function ask<T>(path: string, method: string, what: string, timeout: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath: path, path: what, method, agent: false }, (response) => {

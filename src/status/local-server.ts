@@ -1,5 +1,6 @@
 /** The local door: HTTP on a unix socket. Whatever comes in, it is answered or cut; it never ends the process. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { claimSocketPath, openToGroup } from './local-socket.ts';
@@ -21,6 +22,8 @@ const maxHeaderBytes = 4096;
 const requestMs = 5000;
 /** For the whole answer to be taken, once it is there. */
 const takeMs = 30_000;
+/** For the whole of an answer that comes part by part. */
+const streamMs = 10 * 60_000;
 
 type Answer = { readonly status: number; readonly allow?: string | undefined; readonly body: unknown };
 
@@ -63,6 +66,20 @@ async function answerOf(
   } catch (error) {
     const code = error instanceof Failure ? error.code : undefined;
     return { status: code ? 409 : 500, body: { code, message: messageOf(error) } };
+  }
+}
+
+/** An answer of any length. Where it breaks off the connection does: what came has no end. */
+async function stream(response: ServerResponse, octets: AsyncIterable<Uint8Array>): Promise<void> {
+  const { socket } = response;
+  const late = setTimeout(() => socket?.destroy(), streamMs).unref();
+  try {
+    response.writeHead(200, { 'content-type': 'application/octet-stream', connection: 'close' });
+    await pipeline(octets, response);
+  } catch {
+    socket?.destroy();
+  } finally {
+    clearTimeout(late);
   }
 }
 
@@ -125,6 +142,7 @@ export async function serveStatus(
     }
     if (route.permission === 'act') log?.info({ asked: `${route.method} ${route.path}`, ...given }, 'local door');
     void answerOf(route, given, house).then((answer) => {
+      if (route.streamed && answer.status === 200) return stream(response, answer.body as AsyncIterable<Uint8Array>);
       connections.answered(socket);
       send(response, answer);
     });

@@ -19,6 +19,8 @@ export interface LocalAnswers {
   reload(): Promise<ReloadAnswer>;
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
+  /** The whole state, as it is now. */
+  backup(): AsyncIterable<Uint8Array>;
 }
 
 export interface ReloadAnswer {
@@ -38,6 +40,8 @@ export interface Route {
   readonly parameters: readonly string[];
   /** `given` holds exactly the parameters of the row. */
   handle(house: LocalAnswers, given: Readonly<Record<string, string>>): Promise<unknown>;
+  /** What handle gives are octets, part by part, not a value for JSON. */
+  readonly streamed?: true;
 }
 
 export const routes: readonly Route[] = [
@@ -50,6 +54,14 @@ export const routes: readonly Route[] = [
     permission: 'act',
     parameters: ['meter'],
     handle: (house, { meter = '' }) => house.readNow(meter),
+  },
+  {
+    method: 'GET',
+    path: '/backup',
+    permission: 'act',
+    parameters: [],
+    streamed: true,
+    handle: (house) => Promise.resolve(house.backup()),
   },
   { method: 'POST', path: '/reload', permission: 'act', parameters: [], handle: (house) => house.reload() },
   {

@@ -127,6 +127,11 @@ export class Counters {
     return counters;
   }
 
+  /** Every record as it is at this instant, for a backup. */
+  async *records(): AsyncGenerator<[string, Uint8Array][]> {
+    yield* await this.using((database) => Promise.resolve(database.all()));
+  }
+
   async close(): Promise<void> {
     await this.working.catch(() => {});
     await this.database?.close();

@@ -164,9 +164,9 @@ interface Meta {
  * like and written anew when it changes; the envelope of the state record never changes, so that every later program can
  * read from it what it has before it.
  */
-const storeFormat = 3;
+export const storeFormat = 3;
 /** A state of a later program is neither damage nor to be understood. */
-function refuseNewer(format = storeFormat): void {
+export function refuseNewer(format = storeFormat): void {
   if (format > storeFormat)
     throw new Failure(
       'store-too-new',
@@ -177,6 +177,12 @@ function refuseNewer(format = storeFormat): void {
 const metaKey = 'm/state';
 const pageKey = (meter: string, profile: string, day: number): string =>
   `d/${meter}/${profile}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
+/** A record of a backup as it is put back: the state record says that this state was restored, so that an epoch begins. */
+export function restoredState(key: string, value: Uint8Array): Uint8Array {
+  const record = key === metaKey ? decodeRecord(key, value) : undefined;
+  if (!record) return value;
+  return encodeRecord(key, { ...record, body: { ...(record.body as Meta), restored: true } satisfies Meta });
+}
 const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
 /** LevelDB read something that cannot be right: opening once more does not mend it. */
 const isCorruption = (error: unknown): boolean =>

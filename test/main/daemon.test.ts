@@ -299,6 +299,31 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
       child.once('exit', (code, signal) => resolve({ code, signal, ms: Date.now() - from }));
     });
 
+  test('a backup of the running gateway, put back while it is stopped: a new epoch that says so, and nothing lost', async () => {
+    const it = await daemonWorld('restored');
+    const child = it.start();
+    await until(() => it.complete(), `all delivered ${it.log()}`);
+    const file = join(folder, 'restored.backup');
+    const made = await run(gateway, ['backup', file, '--config', it.path]);
+    expect(made, made.err).toMatchObject({ code: 0 });
+    const running = await run(gateway, ['restore', file, '--config', it.path]);
+    expect(running.code).toBe(6);
+    expect(running.err).toContain('open in another process');
+    const before = (await it.status())?.store.epoch ?? 0;
+    const end = ended(child);
+    child.kill('SIGTERM');
+    await end;
+    const put = await run(gateway, ['restore', file, '--config', it.path]);
+    expect(put, put.err).toMatchObject({ code: 0 });
+    expect(put.out).toContain('begins a new epoch');
+    it.ingest.values.clear();
+    it.start();
+    await until(() => it.complete(), `all delivered again ${it.log()}`);
+    expect((await it.status())?.store.epoch).toBeGreaterThan(before);
+    expect(it.ingest.counters.conflicts).toBe(0);
+    await it.close();
+  });
+
   test('tells systemd READY, STATUS, WATCHDOG and STOPPING; SIGTERM stops it, exit code 0; secrets are nowhere in the log', async () => {
     const it = await daemonWorld('notify');
     const path = join(folder, 'notify.socket');

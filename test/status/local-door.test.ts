@@ -15,6 +15,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { askGaps, askQuarantine, askRead, askStatus } from '../../src/status/local-client.ts';
 import { type DoorSettings, serveStatus } from '../../src/status/local-server.ts';
@@ -42,6 +43,7 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     quarantine: () => Promise.resolve([]),
     reload: () => Promise.resolve({ hash: 'h', since: '2026-11-24T00:00:00Z', warnings: [] }),
     acceptCounter: (meter) => Promise.resolve({ meter, raisedTo: null, forgotten: null }),
+    backup: () => Readable.from([]),
     leaseCounters: () => Promise.resolve({ title: '4d47570000000001', first: 0, count: 1 }),
     readNow: (meter) => Promise.reject(new Failure('bad-argument', `no meter '${meter}' in the configuration`)),
     ...more,
