@@ -203,7 +203,7 @@ export function world(options: Options) {
             : keys,
           nextCounter: () => clientCounter.value++,
           publicKeys: publicKeys(curve, 'client'),
-          ...(options.dedicated && { dedicated: key(length, 0x40) }),
+          ...(options.dedicated && { dedicated: () => key(length, 0x40) }),
         },
       }),
       signing: { suite: curve, keys: publicKeys(curve, 'client').signing },

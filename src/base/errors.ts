@@ -133,7 +133,7 @@ export const errorTable = {
     'refusal',
     'operator',
     5,
-    'Mend key, password or client address first, then once: `meter-gateway poll METER --force`. Every try counts towards the meter’s lock.',
+    'Mend key, password or client address first, then try once with --force (`meter-gateway poll METER --force`). Every try counts towards the meter’s lock.',
   ),
   'access-refused': entry(
     'refusal',

@@ -8,15 +8,17 @@ import type { Clock } from '../base/time.ts';
 import { secretFromFile } from '../config/secrets.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
-import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { signingOf } from '../dlms/security/certificate.ts';
 import type { Suite } from '../dlms/security/protection.ts';
 import { openPort, parseSelector } from '../line/open-port.ts';
-import type { Port, Trace } from '../line/port.ts';
-import { readInvocationCounter } from '../meter/jobs.ts';
+import { askCounter } from '../meter/invocation-counter.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
+import { sessionCounters, stateDirectory } from './nonces.ts';
+import { entryCount } from './refused-entries.ts';
 import { askSecret, decodeKeys } from './secret.ts';
+import { note } from './terminal.ts';
 import { traceTo } from './trace-file.ts';
 
 export interface ConnectionOptions {
@@ -34,7 +36,9 @@ export interface ConnectionOptions {
   readonly dedicated?: boolean;
   readonly signingKey?: string;
   readonly meterCertificate?: string;
-  readonly systemTitle: string;
+  readonly systemTitle?: string;
+  readonly socket: string;
+  readonly force?: boolean;
   readonly counterObject: string;
   readonly invocationCounter?: string;
   readonly secretFile?: string;
@@ -46,9 +50,6 @@ export interface ConnectionOptions {
   readonly standardOffset?: string;
   readonly trace?: string;
 }
-
-/** Client SAP of the public client (Green Book 9.1.4). */
-const publicClient = 16;
 
 /** A technician's session may bring an image over a slow line; it does not outlive the day. */
 const sessionLimitMs = 24 * 3_600_000;
@@ -105,8 +106,8 @@ function accessOf(device: string, options: ConnectionOptions): MeterAccess {
 function checkedOptions(device: string, options: ConnectionOptions) {
   const access = accessOf(device, options);
   const ciphered = options.auth === 'hls-gmac' || options.security !== undefined;
-  const systemTitle = fromHex(options.systemTitle);
-  if (systemTitle.length !== 8) bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
+  const systemTitle = options.systemTitle === undefined ? undefined : fromHex(options.systemTitle);
+  if (systemTitle && systemTitle.length !== 8) bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
   const suite = whole('--suite', options.suite, 0, 2) as Suite;
   const counterObject = parseLogicalName(options.counterObject);
   const given =
@@ -147,61 +148,57 @@ export async function withSession(
     secret: password ? (keys.secret ?? new Secret(await askSecret(options.secretFile))) : undefined,
     // A signature over a challenge wants 32 octets of it (Green Book 9.2.7.4).
     challenge: () => randomBytes(byEcdsa ? 32 : 16),
-    systemTitle,
+    // Without keys a title is only a name: HLS by SHA-256 and by ECDSA hash it.
+    systemTitle: systemTitle ?? Buffer.from('MGW\0\0\0\0\x01', 'latin1'),
     ...(byEcdsa && { signing: signingFrom(options) }),
   };
   const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
   // The password of low level security goes over the line, not into the file; a key has no business there either.
   const trace = traceTo(options.trace, device, clock, [plain.secret, ...Object.values(keys)]);
+  const state = stateDirectory(process.env);
+  const who = [device, options.client, options.server, options.auth];
+  const entries = ciphered || checked.auth !== 'none' ? entryCount(state, who, () => clock.wall(), note) : undefined;
+  entries?.check(options.force === true);
   const port = await openPort(device, plain.baud, clock);
   try {
     let access = plain;
     if (ciphered) {
-      // Behind by one, and the meter drops us: what it heard last is in an object that the public client may read.
-      let counter = given ?? (await counterOf(port, clock, plain, counterObject, trace)) + 1;
+      const { title, next } = await sessionCounters({
+        key: keys.encryption as Secret,
+        pinned: systemTitle,
+        given,
+        ask: () => askCounter(port, clock, plain, counterObject, trace),
+        socket: options.socket,
+        directory: state,
+        note,
+      });
       access = {
         ...plain,
+        systemTitle: title,
         ciphering: {
           suite,
-          ownTitle: systemTitle,
+          ownTitle: title,
           keys: { encryption: keys.encryption as Secret, authentication: keys.authentication as Secret },
           policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
           wrapping: options.wrapping as CipheringSettings['wrapping'],
-          nextCounter: () => counter++,
-          ...(options.dedicated && { dedicated: new Secret(randomBytes(suite === 2 ? 32 : 16)) }),
+          nextCounter: next,
+          ...(options.dedicated && { dedicated: () => new Secret(randomBytes(suite === 2 ? 32 : 16)) }),
         },
       };
     }
     const session = new Session(port, clock, access, { trace, onBlock: progress });
     try {
       await session.connect();
+      entries?.entered();
       await work(session, access);
+    } catch (error) {
+      if (!session.entered && session.stack.asked) entries?.failed(error);
+      throw error;
     } finally {
       if (progress) process.stderr.write('\r\x1b[K');
       await session.close();
     }
   } finally {
     await port.close();
-  }
-}
-
-async function counterOf(
-  port: Port,
-  clock: Clock,
-  access: MeterAccess,
-  object: LogicalName,
-  trace: Trace | undefined,
-): Promise<number> {
-  const session = new Session(
-    port,
-    clock,
-    { ...access, client: publicClient, auth: 'none', secret: undefined },
-    { trace },
-  );
-  try {
-    await session.connect();
-    return await readInvocationCounter(session, object);
-  } finally {
-    await session.close();
   }
 }

@@ -106,7 +106,12 @@ const withConnection = (command: Command): Command =>
         .default('service'),
     )
     .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
-    .option('--system-title <hex>', 'our system title, 8 octets', '4d47570000000001')
+    .option(
+      '--system-title <hex>',
+      'our system title, 8 octets, where the meter wants a certain one; left out: a fresh one for each session',
+    )
+    .option('--socket <path>', 'status socket of a gateway that may use the same key', serviceSocket)
+    .option('--force', 'although the meter refused us again and again: every try counts towards its lock')
     .option('--counter-object <obis>', 'where the meter keeps what it heard last', '0-0:43.1.0*255')
     .option('--invocation-counter <n>', 'begin with this counter instead of asking the meter')
     .option('--secret-file <file>', 'file with the password, mode 0600')

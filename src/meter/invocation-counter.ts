@@ -82,13 +82,9 @@ export async function askCounter(
   object: LogicalName,
   trace?: Trace,
 ): Promise<number> {
-  const { ciphering: _, secret: __, ...plain } = access;
-  const session = new Session(
-    port,
-    clock,
-    { ...plain, secret: undefined, client: publicClient, auth: 'none', sessionMs: askingLimitMs },
-    { trace },
-  );
+  const { ciphering: _, secret: __, signing: ___, systemTitle: ____, ...plain } = access;
+  const asPublic: MeterAccess = { ...plain, secret: undefined, client: publicClient, auth: 'none', sessionMs: askingLimitMs };
+  const session = new Session(port, clock, asPublic, { trace });
   try {
     await session.connect();
     return await readInvocationCounter(session, object);

@@ -57,7 +57,7 @@ export async function cipheredEntry(
     ciphering: {
       ...security.settings,
       peer,
-      ...(security.freshKey && { dedicated: security.freshKey() }),
+      ...(security.freshKey && { dedicated: security.freshKey }),
       nextCounter: next,
     },
     peer,

@@ -59,8 +59,8 @@ export interface CipheringSettings {
   readonly publicKeys?: PublicKeys;
   /** Every protected APDU is signed as well (general-signing), and every answer must be. */
   readonly signed?: boolean;
-  /** Used instead of the global key once the association stands. */
-  readonly dedicated?: Secret;
+  /** Used instead of the global key once the association stands: a fresh key for each, for its counter begins at 0. */
+  readonly dedicated?: () => Secret;
   /** The next invocation counter of the encryption key; never the same twice (R37). */
   readonly nextCounter: () => number;
 }
@@ -151,7 +151,7 @@ export class Ciphering {
 
   constructor(settings: CipheringSettings) {
     this.settings = settings;
-    this.dedicated = settings.dedicated;
+    this.dedicated = settings.dedicated?.();
   }
 
   /** Octets that protection adds to an APDU, at most: tags, lengths, titles, control, counter, key, authentication tag. */

@@ -189,7 +189,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   private aarq(): Uint8Array {
     const { settings, ciphering } = this;
-    const dedicated = settings.ciphering?.dedicated;
+    const dedicated = ciphering?.dedicated;
     const initiate = encodeApdu({
       kind: 'initiate-request',
       ...(dedicated && { dedicatedKey: dedicated.reveal() }),
