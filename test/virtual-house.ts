@@ -170,6 +170,8 @@ export async function virtualHouse(
   } as VirtualHouse;
   it.configText = text;
   const issued = new Set<string>();
+  // One for all starts: keys for an association are made of it.
+  const random = seeded(1);
   const countersOf = async () => {
     const opened = await Counters.open({
       open: () => Promise.resolve({ database: real ? held(real.counters, clock) : counters }),
@@ -219,7 +221,7 @@ export async function virtualHouse(
       counters: await countersOf(),
       version: '0',
       boot: 'b',
-      random: seeded(1),
+      random,
       openPort: (device) => {
         const { bus } = buses[Number(device.replace('/dev/virtual', '') || '0')] as SimulatedHouse;
         it.port = virtualPort(bus, clock);

@@ -107,7 +107,8 @@ function checkedOptions(device: string, options: ConnectionOptions) {
   const access = accessOf(device, options);
   const ciphered = options.auth === 'hls-gmac' || options.security !== undefined;
   const systemTitle = options.systemTitle === undefined ? undefined : fromHex(options.systemTitle);
-  if (systemTitle && systemTitle.length !== 8) bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
+  if (systemTitle && systemTitle.length !== 8)
+    bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
   const suite = whole('--suite', options.suite, 0, 2) as Suite;
   const counterObject = parseLogicalName(options.counterObject);
   const given =

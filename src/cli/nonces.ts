@@ -74,7 +74,10 @@ export async function sessionCounters(wishes: CounterWishes): Promise<SessionCou
   const name = createHash('sha256').update('counter').update(key.reveal()).update(pinned).digest('hex').slice(0, 24);
   const first = await reserve(join(wishes.directory, 'counters', name), from, countersPerSession);
   if (given !== undefined && first > given)
-    throw new Failure('bad-argument', `counters below ${first} were used with this key and title; --invocation-counter ${first} or more`);
+    throw new Failure(
+      'bad-argument',
+      `counters below ${first} were used with this key and title; --invocation-counter ${first} or more`,
+    );
   return run(pinned, first, countersPerSession);
 }
 

@@ -89,6 +89,7 @@ const systemTitle = (serial: number): Uint8Array => {
   return title;
 };
 const gmacClient = 5;
+const counterOrigin = Date.UTC(2020, 0, 1);
 const invocationCounterName = '0.0.43.1.0.255';
 export const loadProfileName = '1.0.99.1.0.255';
 const import18 = '1.0.1.8.0.255';
@@ -181,7 +182,8 @@ export class VirtualMeter {
   private readonly unfed: Dark[];
   /** Counters survive power cuts. */
   private readonly heard = new Map<number, number>();
-  private ownCounter = 0;
+  /** A meter that is begun again never counts below what it counted: with the seconds since 2020, as it sends fewer. */
+  private ownCounter: number;
   private readonly random: Random;
   private readonly quirks: readonly Quirk[];
   private readonly memories: readonly Memory[];
@@ -194,6 +196,7 @@ export class VirtualMeter {
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
+    this.ownCounter = Math.max(0, Math.floor((settings.start - counterOrigin) / 1000));
     this.capturePeriodS = settings.periodS;
     const key = (hex: string) => new Secret(fromHex(hex));
     this.security = {
