@@ -204,7 +204,7 @@ describe('through the gateway', () => {
     const meter = await simulate();
     const own = await counters.lease('k', 100, 1000);
     const first = own();
-    await Promise.all([identity(meter.device, { socket, dedicated: true })]);
+    await identity(meter.device, { socket, dedicated: true });
     expect(titles()).toEqual(['4d47571122334455']);
     const used = [...seen.keys()].filter(
       (name) => name.includes(' 4d47571122334455 ') && name.startsWith(ek.toLowerCase()),

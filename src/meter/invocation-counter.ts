@@ -83,7 +83,13 @@ export async function askCounter(
   trace?: Trace,
 ): Promise<number> {
   const { ciphering: _, secret: __, signing: ___, systemTitle: ____, ...plain } = access;
-  const asPublic: MeterAccess = { ...plain, secret: undefined, client: publicClient, auth: 'none', sessionMs: askingLimitMs };
+  const asPublic: MeterAccess = {
+    ...plain,
+    secret: undefined,
+    client: publicClient,
+    auth: 'none',
+    sessionMs: askingLimitMs,
+  };
   const session = new Session(port, clock, asPublic, { trace });
   try {
     await session.connect();
