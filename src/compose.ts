@@ -15,6 +15,7 @@ import { polledProfiles } from './schedule/profiles.ts';
 import { answers } from './schedule/reachability.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
 import { PortRunner } from './schedule/runner.ts';
+import type { TurnRecord } from './schedule/turn-record.ts';
 import { type CounterLease, technicianLease } from './schedule/technician-lease.ts';
 import { gatewayFact, type ManifestFact, type ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
@@ -47,6 +48,8 @@ export interface World {
   /** Why the time of day cannot be right; undefined where it can. */
   timeImpossible(): string | undefined;
   readonly openBroker?: ForwarderSettings['open'];
+  /** Which meter is on turn, noted where it outlives the process. */
+  readonly turns?: TurnRecord;
 }
 export interface House {
   /** Resolves when the house has stopped; rejects when a part of it crashed. */
@@ -145,6 +148,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
       clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
       timeZone: config.gateway.time_zone,
       standstill,
+      ...(world.turns && { turns: world.turns }),
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
     return { port, owner, runner, meters };

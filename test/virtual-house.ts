@@ -14,6 +14,7 @@ import { seeded } from '../src/simulator/random.ts';
 import type { Port } from '../src/line/port.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import type { TurnRecord } from '../src/schedule/turn-record.ts';
 import { Counters } from '../src/store/counters.ts';
 import type { Database } from '../src/store/database.ts';
 import { type Checkpoint, Store, type StoreSettings } from '../src/store/store.ts';
@@ -100,6 +101,8 @@ export async function virtualHouse(
     port?: (port: VirtualPort, clock: VirtualClock, bus: number) => Port;
     /** Of the store; few, so that packs come and go in a short test. */
     packSize?: number;
+    /** Which meter is on turn, noted outside of the process; opened at each start. */
+    turns?: () => TurnRecord;
     /** A real disk and a real broker; time stands still while they work. */
     real?: {
       readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
@@ -236,6 +239,7 @@ export async function virtualHouse(
       configurationRefused: () => undefined,
       timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       openBroker: real ? real.openBroker(clock) : broker.open,
+      ...(options.turns && { turns: options.turns() }),
     };
     it.house = compose(plan, world);
     it.house.stopped.catch(() => {});

@@ -69,6 +69,12 @@ export const errorTable = {
     4,
     'Octets come, but no answer within its total: check what else sends on this line, the speed, and the meter.',
   ),
+  'meter-set-aside': entry(
+    'local',
+    'meter',
+    4,
+    'The others are read meanwhile; it is tried again by itself. Save a session with `meter-gateway read --trace` and report it.',
+  ),
   'too-many-elements': entry(
     'remote',
     'meter',

@@ -6,12 +6,16 @@ import { systemClock } from '../line/system-clock.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
 import type { ServiceNotifier } from './notifier.ts';
+import type { TurnRecord } from '../schedule/turn-record.ts';
 import { type StateFolder, stateFolder } from './state-folder.ts';
+import { turnFile } from './turn-file.ts';
 
 export interface OpenState {
   readonly folder: StateFolder;
   readonly store: Store;
   readonly counters: Counters;
+  /** Who is on turn; what ended the process unasked is known by it. */
+  readonly turns: TurnRecord;
 }
 const startExtensionMs = 5 * 60_000;
 
@@ -70,7 +74,7 @@ export async function openState(
     });
     if (stop.aborted) return await given();
     const counters = await Counters.open(folder.counters);
-    const state = { folder, store, counters };
+    const state = { folder, store, counters, turns: turnFile(directory, log) };
     if (stop.aborted) {
       await counters.close();
       return await given();

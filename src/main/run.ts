@@ -63,7 +63,7 @@ function firstPlan(configPath: string, notifier: ServiceNotifier): ReadPlan {
 }
 
 const worldOf = (
-  { folder, store, counters }: OpenState,
+  { folder, store, counters, turns }: OpenState,
   time: KernelTime,
   log: Log,
   refused: World['configurationRefused'],
@@ -86,6 +86,7 @@ const worldOf = (
   timeTrouble: () => time.trouble(),
   timeImpossible: () => timeImpossible(systemClock.wall(), millis(time.floor())),
   configurationRefused: refused,
+  turns,
 });
 
 /** What the disk has left; why it cannot be told is told once for each reason. */

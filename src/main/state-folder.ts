@@ -5,6 +5,7 @@
  *   store, counters    LevelDB
  *   *.damaged-N        what a repair started from, *.replaced-N what a backup was put in the place of; the newest two of each
  *   ballast            room that is given up when the disk is full
+ *   on-turn, set-aside.json  which meter is on turn (not synced), and which were at unasked ends: they wait
  *   unclean            how often in a row the gateway ended without having been asked to
  * A database that does not open is repaired on a copy; where that does not help either it is put aside and a new one
  * begins, filled from the meters. The gateway starts unattended in every case but three: another process has the database,

@@ -18,6 +18,7 @@ import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
 import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
+import type { TurnRecord } from './turn-record.ts';
 import type { RowAlarm } from './unusable-rows.ts';
 
 export interface RunnerSettings {
@@ -36,6 +37,8 @@ export interface RunnerSettings {
   readonly standstill: () => Failure | undefined;
   /** Of the days of the utility: periods change at its midnight. */
   readonly timeZone: string;
+  /** Which meter is on turn, noted outside of the process; left out where nothing outlives it. */
+  readonly turns?: TurnRecord;
 }
 /** kernel: synchronised; system: assumed right; untrusted: tags what is read, sets no clock (R29). */
 export type ClockTrust = 'kernel' | 'system' | 'untrusted';

@@ -24,6 +24,7 @@ import { forwardLogs, logsOf } from './event-logs.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
 import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
+import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
 import { turnLimitMs } from './turn-time.ts';
@@ -91,6 +92,7 @@ export class PortRunner {
     this.stepDue = settings.clock.now();
     this.states = new Map(settings.meters.map((polled) => [polled.origin.meter, freshState(polled)]));
     this.line = { states: this.states, silentNotBefore: millis(0), busFaultTold: false };
+    for (const state of this.states.values()) setAside(settings, state);
   }
 
   /**
@@ -212,6 +214,7 @@ export class PortRunner {
         await this.releaseHeld().catch((error: unknown) =>
           log.error({ error: messageOf(error) }, 'held rows not released'),
         );
+        for (const state of this.states.values()) await tellSetAside(this.settings, state);
         if (usable.length < this.states.size) await tellReachability(this.settings, this.line);
       }
       const meters = usable.map((state) => this.planned(state));
@@ -226,7 +229,7 @@ export class PortRunner {
       const end = watchTurn(this.settings, state);
       try {
         const port = await owner.acquire();
-        await this.turn(state, port, job.slices, signal);
+        await onRecord(this.settings, state, () => this.turn(state, port, job.slices, signal));
       } catch (error) {
         for (const each of this.states.values()) each.lastError = asFailure(error);
         log.warn({ port: this.name, error: messageOf(error) }, 'port is not open');
@@ -630,6 +633,8 @@ export class PortRunner {
           // Change the key before the counter is used up (R37).
           ...(state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : []),
           ...[...state.rowAlarms.values()].map(({ text }) => text),
+          // The gateway ended unasked while it read this meter; it is read seldom until that does not happen again.
+          ...(this.settings.turns?.suspects.has(meter) ? ['SET_ASIDE'] : []),
         ],
       };
     });

@@ -1,0 +1,57 @@
+/**
+ * The blast radius of one meter: which meter was on turn when the process ended unasked is known at the next start, because
+ * each turn is noted outside of the process. That meter waits, longer each time, while the others are read.
+ */
+import { Failure, messageOf } from '../base/errors.ts';
+import { iso, later } from '../base/time.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { gatewayEvent } from './series.ts';
+
+const shortestMs = 60_000;
+const nextMs = 15 * 60_000;
+const longestMs = 24 * 3_600_000;
+/** After the first end the meter comes last, for it may have been chance; from the second on it waits for long. */
+export const setAsideMs = (ends: number): number =>
+  ends <= 1 ? shortestMs : Math.min(longestMs, nextMs * 2 ** Math.min(16, ends - 2));
+
+/** A meter that is suspected waits from now on. */
+export function setAside({ turns, clock }: RunnerSettings, state: MeterState): void {
+  const suspect = turns?.suspects.get(state.polled.origin.meter);
+  if (!suspect) return;
+  state.notBefore = later(clock.now(), setAsideMs(suspect.ends));
+  state.lastError = new Failure(
+    'meter-set-aside',
+    `the gateway ended unasked ${suspect.ends === 1 ? 'once' : `${suspect.ends} times`} while it read this meter; it waits for ${setAsideMs(suspect.ends) / 60_000} min`,
+  );
+}
+
+/** Once for each start that sets a meter aside. */
+export async function tellSetAside(house: RunnerSettings, state: MeterState): Promise<void> {
+  const { turns, clock, store, log } = house;
+  const { meter } = state.polled.origin;
+  const suspect = turns?.suspects.get(meter);
+  if (!suspect || suspect.told) return;
+  suspect.told = true;
+  const pauseMs = setAsideMs(suspect.ends);
+  log.error(
+    { meter, ends: suspect.ends, pauseS: pauseMs / 1000 },
+    'meter set aside: the gateway ended while it read it',
+  );
+  const detail = { ends: suspect.ends, until: iso(later(clock.wall(), pauseMs)) };
+  await store
+    .commit({ meter, entryClass: 0, facts: [gatewayEvent(house, state, 'METER_SET_ASIDE', detail)] })
+    .catch((error: unknown) => log.warn({ meter, error: messageOf(error) }, 'METER_SET_ASIDE not stored'));
+}
+
+/** A turn in the record. A crash of the house leaves it open. */
+export async function onRecord(
+  { turns, name, log }: RunnerSettings,
+  state: MeterState,
+  turn: () => Promise<void>,
+): Promise<void> {
+  const { meter } = state.polled.origin;
+  turns?.begin(name, meter);
+  await turn();
+  turns?.end(name);
+  if (turns?.suspects.has(meter) && turns.behaved(meter)) log.info({ meter }, 'meter is no longer set aside');
+}
