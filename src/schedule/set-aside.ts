@@ -7,21 +7,22 @@ import { iso, later } from '../base/time.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './series.ts';
 
-const shortestMs = 60_000;
+/** After the first ends the meter only comes last: whoever kills a process hits some meter's turn. Then it waits for long. */
+const firstMs = [5000, 60_000];
 const nextMs = 15 * 60_000;
 const longestMs = 24 * 3_600_000;
-/** After the first end the meter comes last, for it may have been chance; from the second on it waits for long. */
 export const setAsideMs = (ends: number): number =>
-  ends <= 1 ? shortestMs : Math.min(longestMs, nextMs * 2 ** Math.min(16, ends - 2));
+  firstMs[ends - 1] ?? Math.min(longestMs, nextMs * 2 ** Math.min(16, ends - 1 - firstMs.length));
 
 /** A meter that is suspected waits from now on. */
 export function setAside({ turns, clock }: RunnerSettings, state: MeterState): void {
   const suspect = turns?.suspects.get(state.polled.origin.meter);
   if (!suspect) return;
   state.notBefore = later(clock.now(), setAsideMs(suspect.ends));
+  state.lastTurn = clock.now();
   state.lastError = new Failure(
     'meter-set-aside',
-    `the gateway ended unasked ${suspect.ends === 1 ? 'once' : `${suspect.ends} times`} while it read this meter; it waits for ${setAsideMs(suspect.ends) / 60_000} min`,
+    `the gateway ended unasked ${suspect.ends === 1 ? 'once' : `${suspect.ends} times`} while it read this meter; it waits for ${setAsideMs(suspect.ends) / 1000} s`,
   );
 }
 

@@ -31,7 +31,7 @@ takeOver(it.simulated.meters[0] as (typeof it.simulated.meters)[0], (request, ho
   return honest();
 });
 it.broker.connect();
-for (let minute = 0; minute < Number(minutes); minute++) {
-  await it.run(60_000);
+for (let step = 0; step < Number(minutes) * 15; step++) {
+  await it.run(4000);
   await print();
 }
