@@ -5,7 +5,7 @@
 import { iso, later, type Millis } from '../base/time.ts';
 import type { DarkSpan } from './meter-event.ts';
 import { gapHash, intervalHash } from './interval-hash.ts';
-import type { Exception, Exceptions, Mark, Swap } from './ledger.ts';
+import type { AccountedSwap, Exception, Exceptions, Mark } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
 import { channelKind, type LoadProfileRow } from './load-profile-row.ts';
@@ -39,7 +39,7 @@ export interface Slice {
   /** Instants at which the meter's clock was set by more than a few seconds: the intervals around are uncertain (R30). */
   readonly clockSets?: readonly number[];
   /** The meter was replaced: what the old one counted last at a boundary, and both registers of the change. */
-  readonly swap?: Swap & { readonly before: Readonly<Record<string, Integer>> | undefined };
+  readonly swap?: AccountedSwap;
   /** The register before the first row belongs to another layout: no energy across it (R13). */
   readonly newSegment?: boolean;
 }
@@ -99,9 +99,14 @@ export function accountFor(slice: Slice): Accounted {
   /** A value was said of it, and has not been lost since. */
   const wasMeasured = (start: number): boolean => {
     const mark = known(start);
-    return mark !== undefined && !mark.gap && mark.hash !== 0;
+    const [from, to] = slice.swap?.revoked ?? [0, 0];
+    return mark !== undefined && !mark.gap && mark.hash !== 0 && !(start >= from && start < to);
   };
   const limit = slice.powerLimitW;
+  const swappedIn = (start: number, rows: readonly { readonly end: number }[]): AccountedSwap | undefined =>
+    slice.swap && rows.some(({ end }) => (slice.swap?.at ?? 0) >= start && (slice.swap?.at ?? 0) < end)
+      ? slice.swap
+      : undefined;
 
   /** Takes the rows that end together; several, where the clock was set back (R11). Says them unless the same was said. */
   const add = (
@@ -116,7 +121,7 @@ export function accountFor(slice: Slice): Accounted {
       if (wrapped) flags.push('WRAP');
       if (limit !== undefined && impossible(row, energy, row.end - start, limit)) flags.push('IMPOSSIBLE');
       if (row.cells.includes(null)) flags.push('PARTIAL');
-      const swapped = slice.swap && slice.swap.at >= start && slice.swap.at < row.end ? slice.swap : undefined;
+      const swapped = swappedIn(start, [row]);
       if (swapped) flags.push('SWAP');
       if (slice.clockTrust === 'untrusted') flags.push('TIME_UNTRUSTED');
       const stepped = (slice.clockSets ?? []).some((at) => at >= start && at < row.end + clockSetReachMs);
@@ -129,7 +134,8 @@ export function accountFor(slice: Slice): Accounted {
     const mark = known(start);
     const same = mark !== undefined && mark.hash === hash && !mark.gap;
     // Without the row before it nothing better can be said than what was said when that row was still there.
-    if (!same && !mark?.again && before === undefined && wasMeasured(start)) {
+    // Across a change of the meter its registers count, not the row before.
+    if (!same && !mark?.again && before === undefined && !swappedIn(start, rows) && wasMeasured(start)) {
       kept.push([start, start + last.periodMs]);
       return;
     }

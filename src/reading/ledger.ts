@@ -48,6 +48,13 @@ export interface Swap {
   readonly final: Readonly<Record<string, Integer>>;
   readonly first: Readonly<Record<string, Integer>>;
 }
+/** The change as a series goes across it. */
+export interface AccountedSwap extends Swap {
+  /** Registers of the old meter at the boundary before the change. */
+  readonly before: Readonly<Record<string, Integer>> | undefined;
+  /** Told otherwise afterwards: what was said of these intervals was counted elsewhere. */
+  readonly revoked?: readonly [from: number, to: number];
+}
 
 /** What was said last of an interval. */
 export interface Mark {

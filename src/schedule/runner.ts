@@ -28,6 +28,7 @@ import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
 import { turnLimitMs } from './turn-time.ts';
+import { amendSwap } from './swap-amendment.ts';
 import { watchTurn } from './turn-watch.ts';
 
 export interface MeterStatus {
@@ -338,6 +339,7 @@ export class PortRunner {
       }
       this.detect(state);
       if (state.identity.disconnector === undefined) state.hasDisconnector = false;
+      await amendSwap(this.settings, state);
       await forwardLogs(this.settings, state, session);
       await changePeriods(this.settings, state, session);
       for (const slice of slices) {

@@ -267,7 +267,8 @@ export function changeOfMeter(
   const from = stored?.serial ?? told?.from;
   const fresh = from !== undefined && !sameSerial(from, origin.serial);
   if (!fresh) return stored?.swap && { swap: stored.swap, fresh: false };
-  const known = told && sameSerial(told.from, from) ? told : undefined;
+  // One that is still to come is not this one.
+  const known = told && sameSerial(told.from, from) && told.at <= house.clock.wall() ? told : undefined;
   // Not told: it was at some time after the last row of the old one.
   const at = known?.at ?? stored?.newest?.end ?? house.clock.wall();
   const boundary = Math.floor(at / periodMs) * periodMs;

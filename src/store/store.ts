@@ -16,7 +16,14 @@ import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading
 import type { StoredLogCursor } from '../reading/log-ledger.ts';
 import type { DarkSpan } from '../reading/meter-event.ts';
 import { marksOf } from '../reading/interval-hash.ts';
-import { decodePage, encodePage, type Exceptions, type Mark, type Swap, withExceptions } from '../reading/ledger.ts';
+import {
+  decodePage,
+  encodePage,
+  type AccountedSwap,
+  type Exceptions,
+  type Mark,
+  withExceptions,
+} from '../reading/ledger.ts';
 import type { Database, Operation } from './database.ts';
 import { hasSuccessor } from './epoch.ts';
 import {
@@ -44,7 +51,7 @@ export interface SeriesState {
   readonly serial?: string;
   readonly newest?: { readonly end: number; readonly registers: Readonly<Record<string, Integer>> };
   /** The change of the meter that the series goes across. */
-  readonly swap?: Swap & { readonly before: Readonly<Record<string, Integer>> | undefined };
+  readonly swap?: AccountedSwap;
   /** Fingerprint of capture objects, scalers and period that the series was commissioned with (R13). */
   readonly layout?: string;
 }

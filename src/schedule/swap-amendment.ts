@@ -1,0 +1,79 @@
+/**
+ * The operator told another instant or other registers of the last change of the meter than those that the series was
+ * accounted for with: the intervals that this touches are read and said again.
+ */
+import { iso, millis } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { withoutRange } from '../reading/coverage.ts';
+import type { Swap } from '../reading/ledger.ts';
+import { sameSerial } from '../meter/identity.ts';
+import type { SeriesState } from '../store/store.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { gatewayEvent } from './series.ts';
+
+const registersText = (registers: Swap['final']): string =>
+  Object.entries(registers)
+    .map(([code, value]) => `${code} ${value}`)
+    .toSorted()
+    .join(' ');
+const same = (a: Swap, b: Swap): boolean =>
+  a.at === b.at &&
+  registersText(a.final) === registersText(b.final) &&
+  registersText(a.first) === registersText(b.first);
+
+/** The state of the series with the change as it is told now; undefined where it is told as it is known. */
+export function amendedState(
+  stored: SeriesState,
+  told: Swap,
+  serial: string,
+  periodMs: number,
+): SeriesState | undefined {
+  const { swap } = stored;
+  // Another change than the one that is known is not an amendment of it.
+  if (!swap || stored.serial === undefined || !sameSerial(stored.serial, serial) || !sameSerial(swap.from, told.from))
+    return undefined;
+  if (same(swap, told)) return undefined;
+  const boundary = (at: number) => Math.floor(at / periodMs) * periodMs;
+  const [first, last] = [Math.min(swap.at, told.at), Math.max(swap.at, told.at)];
+  return {
+    ...stored,
+    coverage: withoutRange(stored.coverage, boundary(first), boundary(last) + periodMs),
+    swap: {
+      ...told,
+      // Read at the boundary before the change; of another boundary it is not known.
+      before: boundary(swap.at) === boundary(told.at) ? swap.before : undefined,
+      // What the new meter was taken to have counted here, it counted before it hung here.
+      ...(told.at > swap.at && { revoked: [boundary(swap.at), boundary(told.at)] as const }),
+    },
+  };
+}
+
+/** Before anything is planned for the meter: one commit for each series that the amendment touches. */
+export async function amendSwap(house: RunnerSettings, state: MeterState): Promise<void> {
+  const { clock, store } = house;
+  const { origin, swap: told, profiles } = state.polled;
+  // A change that is still to come has not happened.
+  if (!told || told.at > clock.wall()) return;
+  for (const { key, profile, periodMs } of profiles) {
+    const stored = store.seriesState(origin.meter, key);
+    const amended = stored && amendedState(stored, told, origin.serial, periodMs);
+    if (!amended) continue;
+    const event = gatewayEvent(house, state, 'SWAP', {
+      from: told.from,
+      to: origin.serial,
+      at: iso(millis(told.at)),
+      final: registersText(told.final) || null,
+      first: registersText(told.first) || null,
+      series: obis(profile),
+      amends: iso(millis(stored.swap?.at ?? told.at)),
+    });
+    await store.commit({
+      epoch: store.epoch,
+      meter: origin.meter,
+      profile: key,
+      state: amended,
+      entryClass: 1,
+      facts: [event],
+    });
+  }
+}
