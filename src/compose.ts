@@ -372,6 +372,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
           open: owner.state.open,
           error: owner.state.lastError ?? null,
           activity: runner.activity ?? null,
+          trouble: runner.trouble() ?? null,
           meters: runner.status(),
         })),
         rssBytes: world.rssBytes(),

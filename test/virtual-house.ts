@@ -97,6 +97,8 @@ export async function virtualHouse(
     configured?: number;
     /** So many buses, each with the meters of the scenario under serials of its own. */
     buses?: number;
+    /** More of each port in the configuration: its speed, mode E. */
+    line?: string;
     /** Between the gateway and a bus: a line or an adapter that misbehaves. */
     port?: (port: VirtualPort, clock: VirtualClock, bus: number) => Port;
     /** Of the store; few, so that packs come and go in a short test. */
@@ -141,7 +143,7 @@ export async function virtualHouse(
     '[mqtt]\nurl = "mqtt://localhost"',
     options.config ?? '',
     ...buses.flatMap(({ meters }, bus) => [
-      `[[port]]\nname = "bus${bus === 0 ? '' : bus}"\ndevice = "/dev/virtual${bus === 0 ? '' : bus}"`,
+      `[[port]]\nname = "bus${bus === 0 ? '' : bus}"\ndevice = "/dev/virtual${bus === 0 ? '' : bus}"\n${options.line ?? ''}`,
       ...meters
         .slice(0, options.configured)
         .map(

@@ -5,6 +5,7 @@ import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { normalSerial } from '../meter/identity.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
+import { expectedTrouble } from '../schedule/line-load.ts';
 import { dayMs, isMidnight, millis } from '../base/time.ts';
 
 const whole = (low: number, high: number) =>
@@ -196,6 +197,9 @@ export const configSchema = v.strictObject({
 });
 export type Config = v.InferOutput<typeof configSchema>;
 
+/** Not followed by the same profile with another period. */
+const isLast = ({ until }: { readonly until?: string | undefined }): boolean => until === undefined;
+
 interface Problem {
   readonly path: string;
   readonly message: string;
@@ -225,6 +229,11 @@ export function crossCheck(
         path: `${at}.mode_e`,
         message: 'an optical head sees one meter; several need their device addresses',
       });
+    const speed = { baud: aPort.baud, timed: parseSelector(aPort.device).kind === 'serial' };
+    const periods = aPort.meter.map(({ profiles }) => profiles.filter(isLast).map(({ period_s }) => period_s * 1000));
+    const trouble = expectedTrouble(speed, periods);
+    if (trouble !== undefined)
+      warnings.push({ path: `${at}.baud`, message: `${aPort.name} at ${aPort.baud} Bd: ${trouble}` });
     aPort.meter.forEach((aMeter, j) => {
       const here = `${at}.meter[${j}]`;
       unique('meter id', aMeter.id, `${here}.id`);

@@ -85,6 +85,14 @@ const textOf = (data: Data | undefined): string | undefined => {
 const clockOctets = (data: Data | undefined): Uint8Array | undefined =>
   data?.type === 'octet-string' || data?.type === 'date-time' ? data.value : undefined;
 
+/** How far from the middle of a quick exchange an answer is made. */
+const quickMs = 1000;
+/** The least deviation that an answer proves which took long: on a slow line, or asked for again, it was made at any time of it. */
+function certainly(deviationMs: number, uncertainMs: number): number {
+  const doubt = Math.max(0, uncertainMs - quickMs);
+  return Math.round(deviationMs - Math.min(doubt, Math.max(-doubt, deviationMs)));
+}
+
 /** Logical device name, serial number, clock and change counter, in one request where lists are allowed. */
 export async function identify(
   session: Session,
@@ -92,7 +100,7 @@ export async function identify(
   model: MeterModel,
   askDisconnector = false,
 ): Promise<Identity> {
-  const before = clock.wall();
+  const [before, asked] = [clock.wall(), clock.now()];
   const counter = model.change_counter === undefined ? undefined : parseLogicalName(model.change_counter);
   const [name, serial, time, ...more] = await session.get([
     attribute(1, '0.0.42.0.0.255', 2),
@@ -104,12 +112,13 @@ export async function identify(
   const counted = counter === undefined ? undefined : dataOf(more.at(-1));
   const octets = clockOctets(dataOf(time));
   const meterClock = octets && utcOf(octets, stampReading(model));
+  const spentMs = clock.now() - asked;
   // The answer was made between the request and now: the middle is the fairest guess.
-  const gatewayClock = (before + clock.wall()) / 2;
+  const gatewayClock = before + spentMs / 2;
   return {
     logicalDeviceName: textOf(dataOf(name)),
     serial: textOf(dataOf(serial)),
-    clockDeviationMs: meterClock === undefined ? undefined : Math.round(meterClock - gatewayClock),
+    clockDeviationMs: meterClock === undefined ? undefined : certainly(meterClock - gatewayClock, spentMs / 2),
     changes: counted && integerOf(counted),
     disconnector: askDisconnector ? disconnectorOf(more.slice(0, 3)) : undefined,
   };
@@ -168,13 +177,16 @@ export async function streamRows(
   model: MeterModel,
   selection: Selection | undefined,
   take: (rows: readonly LoadProfileRow[]) => void,
+  most?: number,
 ): Promise<void> {
   const reader = new ProfileReader(layout, rowReading(model));
   try {
-    await session.stream(attribute(7, layout.profile, 2, selection), (octets) => {
+    const push = (octets: Uint8Array) => {
       // A piece at a time: rows of small elements take a hundred times their octets, and most are not kept.
       for (let at = 0; at < octets.length; at += pieceOctets) take(reader.push(octets.subarray(at, at + pieceOctets)));
-    });
+    };
+    const expected = most === undefined ? undefined : most * (rowOctets + layout.columns.length * cellOctets);
+    await session.stream(attribute(7, layout.profile, 2, selection), push, expected);
     reader.end();
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
@@ -183,6 +195,9 @@ export async function streamRows(
 }
 
 const pieceOctets = 4096;
+/** A row at its longest, framing included, for the total of the request. */
+const rowOctets = 16;
+const cellOctets = 16;
 
 /** `most`: rows that what was asked for can have; rows that `keep` does not want are none of them. */
 async function readRows(
@@ -196,14 +211,15 @@ async function readRows(
   // A clock that was set back writes intervals again, and some meters write a row at each power failure.
   const limit = 2 * most + 100;
   const all: LoadProfileRow[] = [];
-  await streamRows(session, layout, model, selection, (rows) => {
+  const take = (rows: readonly LoadProfileRow[]) => {
     for (const row of rows) if (keep(row)) all.push(row);
     if (all.length > limit)
       throw new Failure(
         'answer-too-long',
         `profile ${layout.profile}: more than ${limit} rows where ${most} were asked for`,
       );
-  });
+  };
+  await streamRows(session, layout, model, selection, take, limit);
   return all;
 }
 /** A capture period that nobody configures must not raise what may be held. */

@@ -29,7 +29,7 @@ export const octetMsOf = ({ timed, baud }: LineSpeed): number => (timed ? 10_000
 export function stepPatience(access: Pace): Patience {
   const { answerTimeoutMs, retries, model, link } = access;
   const octetMs = octetMsOf(access);
-  const longest = link === 'hdlc' ? model.max_info + frameOctets : Math.min(model.max_pdu, 2048);
+  const longest = link === 'hdlc' ? model.max_info + frameOctets : 0;
   // Behind the wrapper there is one try, and its time-out is five times as long.
   const tries = Math.max(retries + 1, link === 'hdlc' ? 1 : 6);
   return {

@@ -18,6 +18,7 @@ import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
 import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
+import type { SliceSizes } from './slice-size.ts';
 import type { TurnRecord } from './turn-record.ts';
 import type { RowAlarm } from './unusable-rows.ts';
 
@@ -97,6 +98,8 @@ export interface MeterState {
   lastSuccess: Millis | undefined;
   lastError: Failure | undefined;
   identity: Identity | undefined;
+  /** Rows that one request may ask for, by series, as they were learned. */
+  sliceRows: SliceSizes;
   layouts: Map<string, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
   readingAt: Millis | undefined;
   recent: { damaged: number; repeated: number }[];
@@ -151,6 +154,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   lastSuccess: undefined,
   lastError: undefined,
   identity: undefined,
+  sliceRows: new Map(),
   layouts: new Map(),
   readingAt: undefined,
   recent: [],

@@ -13,6 +13,8 @@ export interface PlannedProfile {
   /** The series ends here: the meter captures with another period from then on (R35). */
   readonly until?: Millis | undefined;
   readonly coverage: Coverage;
+  /** Rows that one slice may have at most, on a line that brings no more in its time. */
+  readonly sliceRows?: number | undefined;
   /** Gaps that are looked at once more: rows may have come late. */
   readonly recheck?: readonly Range[];
 }
@@ -54,6 +56,8 @@ export type Job =
   | { readonly kind: 'wait'; readonly until: Millis };
 
 const fragileRows = 4;
+/** How long a failing meter lets the live rows of the others go first. */
+const longestWaitMs = 15 * 60_000;
 
 /** End of the newest interval that is to be read by now. */
 export const newestEnd = (wall: Millis, periodMs: number, offsetMs: number, until?: Millis): Millis =>
@@ -67,12 +71,19 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
   const newestDay: PlannedSlice[] = [];
   const older: PlannedSlice[] = [];
   const again: PlannedSlice[] = [];
-  for (const { key, periodMs, since, until, coverage, recheck = [] } of meter.profiles) {
+  for (const { key, periodMs, since, until, coverage, sliceRows, recheck = [] } of meter.profiles) {
     const end = newestEnd(wall, periodMs, settings.offsetMs, until);
+    const rows = Math.min(
+      sliceRows ?? Number.POSITIVE_INFINITY,
+      meter.fragile ? fragileRows : Number.POSITIVE_INFINITY,
+    );
+    const longest = Math.min(dayMs, rows * periodMs);
+    // A gap is asked for whole where the line can bring it: mostly nothing is there.
+    const longestGap = longest < dayMs && !meter.fragile ? longest : Number.POSITIVE_INFINITY;
     for (const [from, to] of recheck)
-      again.push({ key, from: millis(from), to: millis(Math.min(to, end)), live: false });
+      for (let at = from; at < Math.min(to, end); at += longestGap)
+        again.push({ key, from: millis(at), to: millis(Math.min(to, end, at + longestGap)), live: false });
     const today = startOfDay(end - 1);
-    const longest = meter.fragile ? fragileRows * periodMs : dayMs;
     for (const [holeFrom, holeTo] of missing(coverage, since, end)) {
       for (const [from, to] of chop(holeFrom, holeTo, longest)) {
         const slice = (isLive: boolean): PlannedSlice => ({
@@ -131,7 +142,9 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
     const live = slices[0]?.live === true;
     if (live && meter.failures === 0) liveWaiting++;
     // Live rows of healthy meters, then the silent ones (their share is bounded), then back-fill.
-    const rank = wanted ? -1 : meter.failures > 0 ? 1 : live ? 0 : 2;
+    // On a line that is never idle a failing meter would wait for ever: after a while it comes in its turn.
+    const failing = meter.failures > 0 && now - notBefore < longestWaitMs;
+    const rank = wanted ? -1 : failing ? 1 : live ? 0 : 2;
     const better = !chosen || rank < chosen.rank || (rank === chosen.rank && meter.lastTurn < chosen.meter.lastTurn);
     if (better) chosen = { meter, slices, rank };
   }

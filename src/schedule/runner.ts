@@ -14,6 +14,7 @@ import { marksOf } from '../reading/interval-hash.ts';
 import type { ExceptionState } from '../reading/ledger.ts';
 import type { SeriesState } from '../store/store.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
+import { cannotCarry, estimatedRowMs, turnShareMs } from './line-load.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
@@ -27,6 +28,7 @@ import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.t
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
+import { sliceRowsOf } from './slice-size.ts';
 import { turnLimitMs } from './turn-time.ts';
 import { amendSwap } from './swap-amendment.ts';
 import { watchTurn } from './turn-watch.ts';
@@ -269,6 +271,7 @@ export class PortRunner {
           since,
           until,
           coverage: stored?.coverage ?? [],
+          sliceRows: sliceRowsOf(state.sliceRows, key, state.polled.access),
         };
       }),
       failures: state.failures,
@@ -342,10 +345,12 @@ export class PortRunner {
       await amendSwap(this.settings, state);
       await forwardLogs(this.settings, state, session);
       await changePeriods(this.settings, state, session);
+      const readingSince = clock.now();
       for (const slice of slices) {
-        // Back-fill makes way for somebody who waits.
+        // Back-fill makes way for somebody who waits; on a slow line the others get their turn.
         const others = [...this.states.values()].some((other) => other !== state && other.wanted.length > 0);
-        if (signal.aborted || (others && !slice.live)) break;
+        const spent = clock.now() - readingSince > turnShareMs;
+        if (signal.aborted || spent || (others && !slice.live)) break;
         await readSlice(this.settings, state, session, slice);
       }
       if (state.wanted.length > 0) await this.give(state, session);
@@ -576,6 +581,17 @@ export class PortRunner {
         const { since, until } = boundsOf(this.settings, { polled }, settings);
         return { origin: polled.origin, key, profile, periodMs, since, until };
       }),
+    );
+  }
+
+  /** That this line cannot carry what it has to, by the time that rows took. */
+  trouble(): string | undefined {
+    return cannotCarry(
+      [...this.states.values()].flatMap(({ polled: { access, profiles }, sliceRows }) =>
+        profiles
+          .filter(({ until }) => until === undefined || until > this.settings.clock.wall())
+          .map(({ key, periodMs }) => ({ periodMs, rowMs: sliceRows.get(key)?.rowMs ?? estimatedRowMs(access) })),
+      ),
     );
   }
 

@@ -13,6 +13,7 @@ import { daySums } from '../reading/day-sum.ts';
 import { channelKind, columnKey, type LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import type { SeriesState } from '../store/store.ts';
+import { learning, sliceRowsOf } from './slice-size.ts';
 import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
 import { newestEnd, type PlannedSlice } from './plan.ts';
 import { judgeLayout, judgeRows, rowCensus } from './unusable-rows.ts';
@@ -166,9 +167,15 @@ export async function readSlice(
   }
   const census = rowCensus(clock.wall());
   const read = async (from: number, to: number): Promise<LoadProfileRow[]> => {
+    const range = { from: millis(from), to: millis(to) };
     try {
-      const found = await readRange(session, layout, model, millis(from), millis(to), undefined, (row) =>
-        census.outside(row),
+      const found = await learning(
+        state.sliceRows,
+        settings,
+        state.polled.access,
+        range,
+        () => clock.now(),
+        () => readRange(session, layout, model, range.from, range.to, undefined, (row) => census.outside(row)),
       );
       for (const row of found) census.add(row);
       return found;
@@ -199,12 +206,17 @@ export async function readSlice(
   const lowest = Math.min(begin, Math.max(runFrom, Math.floor(hungFrom / periodMs) * periodMs));
   const has = (stamp: number) => rows.some((row) => row.end === stamp);
   let [low, high] = [from, slice.to as number];
-  for (let step = dayMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {
+  // On a line with small slices the edge is looked for in small steps.
+  const firstStepMs = Math.min(
+    dayMs,
+    Math.max(periodMs, sliceRowsOf(state.sliceRows, slice.key, state.polled.access) * periodMs),
+  );
+  for (let step = firstStepMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {
     const next = Math.max(lowest, low - step);
     rows = [...(await read(next, low - periodMs)), ...rows];
     low = next;
   }
-  for (let step = dayMs; high < highest && !has(high) && step <= longestStepMs; step *= 2) {
+  for (let step = firstStepMs; high < highest && !has(high) && step <= longestStepMs; step *= 2) {
     const next = Math.min(highest, high + step);
     rows = [...rows, ...(await read(high + periodMs, next))];
     high = next;

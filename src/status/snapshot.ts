@@ -11,6 +11,8 @@ export interface PortStatus {
   readonly open: boolean;
   readonly error: string | null;
   readonly activity: string | null;
+  /** What this line cannot do, as far as it was seen. */
+  readonly trouble: string | null;
   readonly meters: readonly MeterStatus[];
 }
 export interface Snapshot {
@@ -78,6 +80,7 @@ export function snapshotText(snapshot: Snapshot): string[] {
       '',
       `${port.name}  ${port.device}  ${port.open ? 'open' : `CLOSED${port.error ? `: ${port.error}` : ''}`}`,
     );
+    if (port.trouble !== null) lines.push(`  ${port.trouble}`);
     lines.push('  meter            verdict                 read  missing  damaged  again  last success          clock');
     for (const meter of port.meters) {
       const numbers = [meter.intervalsRead, meter.intervalsMissing, meter.damagedFrames, meter.repeatedFrames];

@@ -62,6 +62,32 @@ test('newest rows of every meter before anybody’s back-fill; then back-fill in
   expect(turns).toMatchObject({ meter: 'b' });
 });
 
+test('slices are as large as the line brings in its time; the newest come first', () => {
+  const slow = meter('a', []);
+  const profiles = slow.profiles.map((one) => ({
+    ...one,
+    sliceRows: 5,
+    recheck: [[day(21), day(21) + 12 * hour]] as const,
+  }));
+  const slices = slicesOf({ ...slow, profiles }, wall, settings);
+  expect(slices.slice(0, 4).map(({ from, to }) => name(from, to))).toEqual([
+    '24T10-24T12',
+    '24T05-24T10',
+    '24T00-24T05',
+    '23T20-24T00',
+  ]);
+  expect(Math.max(...slices.map(({ from, to }) => to - from))).toBe(5 * hour);
+  expect(slices.slice(-3).map(({ from, to }) => name(from, to))).toEqual(['21T00-21T05', '21T05-21T10', '21T10-21T12']);
+});
+
+test('incident: on a line that was never idle a meter that had failed once was never asked again', () => {
+  const failed = meter('f', [], { failures: 1, notBefore: millis(1000), lastTurn: millis(0) });
+  const busy = meter('a', [], { lastTurn: millis(500_000) });
+  const next = (now: number) => plan(state(failed, busy), millis(now), wall, settings);
+  expect(next(600_000)).toMatchObject({ meter: 'a' });
+  expect(next(16 * 60_000 + 1000)).toMatchObject({ meter: 'f' });
+});
+
 describe('meters that do not answer', () => {
   const dead = (id: string, lastTurn = 0) => meter(id, [], { failures: 3, lastTurn: millis(lastTurn) });
   test('come after newest rows and before back-fill, no sooner than their share allows', () => {

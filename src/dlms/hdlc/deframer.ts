@@ -58,6 +58,11 @@ export class Deframer {
     return this.rest.length > 1;
   }
 
+  /** Octets of a frame that is not whole yet. */
+  get pendingOctets(): number {
+    return this.pending ? this.rest.length : 0;
+  }
+
   /**
    * The line fell silent: what is left is no frame. Whole frames may hide behind a damaged length field, so the octets
    * after its flag are searched again.

@@ -131,6 +131,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   get pendingOctets(): number {
     return this.partsLength;
   }
+  /** Octets of the frame that is arriving. */
+  get arrivingOctets(): number {
+    return this.deframer.pendingOctets;
+  }
   /** The caller's total is over: what is under way is dropped, and nothing more is sent for it. */
   giveUp(): void {
     this.reset('disconnected');

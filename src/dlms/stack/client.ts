@@ -151,7 +151,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   }
   /** Octets of the meter's answers so far. */
   private get gained(): number {
-    return this.hdlc ? this.hdlc.gained : this.unwrapped + this.unwrapper.pendingOctets;
+    return this.hdlc ? this.hdlc.gained + this.hdlc.arrivingOctets : this.unwrapped + this.unwrapper.pendingOctets;
   }
   private begin(what: string, now: Millis): void {
     this.total.begin(what, this.gained, now);

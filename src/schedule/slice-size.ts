@@ -1,0 +1,53 @@
+/**
+ * How many rows one request asks for: as many as the line brings in a minute, so that every meter of a slow line gets its
+ * turn. Begun by the speed of the line, learned from the time that requests took.
+ */
+import { Failure } from '../base/errors.ts';
+import { dayMs, type Millis } from '../base/time.ts';
+import type { LineSpeed } from '../meter/patience.ts';
+import { estimatedRowMs } from './line-load.ts';
+
+const sliceMs = 60_000;
+/** From so many rows on, the time that they took tells the time of one. */
+const tellingRows = 8;
+/** Rows that one slice may have at most, and the time of one row, where they were learned. */
+export type SliceSizes = Map<string, { readonly rows?: number; readonly rowMs?: number }>;
+/** By the line's speed; behind TCP that is not known. */
+const firstSliceRows = (line: LineSpeed): number => Math.max(1, Math.floor(sliceMs / estimatedRowMs(line)));
+export const sliceRowsOf = (sizes: SliceSizes, key: string, line: LineSpeed): number =>
+  sizes.get(key)?.rows ?? firstSliceRows(line);
+
+const rowsBetween = (from: number, to: number, periodMs: number): number =>
+  Math.max(1, Math.round((to - from) / periodMs));
+
+/** Reads a range and learns from it. A range that was no smaller than allowed and came soon lets the next one be larger. */
+export async function learning<T>(
+  sizes: SliceSizes,
+  series: { readonly key: string; readonly periodMs: number },
+  line: LineSpeed,
+  range: { readonly from: Millis; readonly to: Millis },
+  now: () => Millis,
+  read: () => Promise<T[]>,
+): Promise<T[]> {
+  const { key, periodMs } = series;
+  const limit = sliceRowsOf(sizes, key, line);
+  const asked = rowsBetween(range.from, range.to, periodMs);
+  const most = Math.round(dayMs / periodMs);
+  const learn = (rows: number) => sizes.set(key, { ...sizes.get(key), rows: Math.max(1, Math.floor(rows)) });
+  const began = now();
+  try {
+    const rows = await read();
+    const spentMs = Math.max(1, now() - began);
+    const share = Math.min(2, sliceMs / spentMs);
+    if (rows.length >= tellingRows) sizes.set(key, { ...sizes.get(key), rowMs: spentMs / rows.length });
+    if (share < 1) learn(Math.min(asked, Math.max(1, rows.length)) * share);
+    else if (asked >= limit && limit < most) learn(Math.min(most, Math.max(limit, asked * share)));
+    return rows;
+  } catch (error) {
+    if (!(error instanceof Failure) || error.family === 'local') throw error;
+    // What broke off late, for whatever reason, may come through in smaller pieces.
+    const tooLarge = error.code === 'answer-too-slow' || error.code === 'answer-too-long';
+    if (tooLarge || now() - began > sliceMs) learn(Math.min(limit, asked) / 2);
+    throw error;
+  }
+}

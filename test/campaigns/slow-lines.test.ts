@@ -1,0 +1,87 @@
+/** A small dose of `scripts/slow-lines`: slow lines deliver, in turn, and what a line cannot carry is said. */
+import { describe, expect, test } from 'vitest';
+import { millis } from '../../src/base/time.ts';
+import { expectedTrouble } from '../../src/schedule/line-load.ts';
+import { learning, type SliceSizes } from '../../src/schedule/slice-size.ts';
+import { Failure } from '../../src/base/errors.ts';
+import { slowLine, type SlowLine } from './slow-lines.ts';
+
+describe('incident: at 300 Bd with 15-minute rows, at 600 and 1200 Bd with 5-minute rows, nothing was ever delivered', () => {
+  const lines: SlowLine[] = [
+    { baud: 300, periodS: 900, meters: 3, behind: 2, hours: 6 },
+    { baud: 300, periodS: 300, meters: 3, behind: 2, hours: 6 },
+    { baud: 600, periodS: 300, meters: 3, behind: 1, hours: 4 },
+    { baud: 1200, periodS: 300, meters: 4, behind: 1, hours: 4 },
+    { baud: 300, periodS: 900, meters: 1, modeE: true, behind: 2, hours: 4 },
+    { baud: 300, periodS: 3600, meters: 1, modeE: true, behind: 20, hours: 6 },
+  ];
+  for (const line of lines)
+    test(JSON.stringify(line), async () => {
+      const { right, expected, wrong, stuck, latestS, verdicts } = await slowLine(line);
+      expect(wrong).toEqual([]);
+      expect(right).toBe(expected);
+      expect(expected).toBeGreaterThan(10);
+      expect(stuck).toEqual([]);
+      expect(latestS).toBeLessThan(300);
+      expect(new Set(verdicts)).toEqual(new Set(['REACHABLE']));
+    });
+});
+
+test('a line that cannot carry its rows is named; the newest come first, and every meter gets its turn', async () => {
+  // Six octets a second: with the sessions that they need, the rows of fifty meters take more.
+  const line = await slowLine({ baud: 300, periodS: 300, meters: 50, behind: 0, hours: 12, octetMs: 170 });
+  expect(line.wrong).toEqual([]);
+  expect(line.stuck).toEqual([]);
+  expect(line.trouble).toContain('cannot carry');
+  expect(line.right).toBeLessThan(line.expected);
+  expect(line.right).toBeGreaterThan(line.expected / 3);
+  // Nobody starves: the newest row of each is at most a round old.
+  expect(line.latestS).toBeLessThan(4 * 3600);
+}, 120_000);
+
+test('the configuration alone shows a line whose rows come late, or never', () => {
+  const speed = { baud: 300, timed: true };
+  const meters = (count: number, periodMs: number) => Array.from({ length: count }, () => [periodMs]);
+  expect(expectedTrouble(speed, meters(4, 900_000))).toBeUndefined();
+  expect(expectedTrouble(speed, meters(31, 300_000))).toContain('a round of its 31 meters takes about 7 min');
+  expect(expectedTrouble(speed, meters(200, 300_000))).toContain('cannot carry its rows');
+  expect(expectedTrouble({ baud: 300, timed: false }, meters(200, 300_000))).toBeUndefined();
+});
+
+describe('the size of a slice is learned', () => {
+  const series = { key: 'p', periodMs: 300_000 };
+  const speed = { baud: 300, timed: true };
+  const once = async (sizes: SliceSizes, rows: number, spentMs: number, came = rows) => {
+    let now = 0;
+    const range = { from: millis(0), to: millis(rows * 300_000) };
+    await learning(
+      sizes,
+      series,
+      speed,
+      range,
+      () => millis(now),
+      () => {
+        now += spentMs;
+        return Promise.resolve(Array.from({ length: came }, () => 0));
+      },
+    );
+    return sizes.get('p')?.rows;
+  };
+  test('a slow one shrinks, a quick one of full size grows, a small one says nothing', async () => {
+    const sizes: SliceSizes = new Map();
+    expect(await once(sizes, 36, 120_000)).toBe(18);
+    expect(await once(sizes, 1, 30_000)).toBe(18);
+    expect(await once(sizes, 18, 40_000)).toBe(27);
+    expect(await once(sizes, 27, 1000)).toBe(54);
+    expect(await once(sizes, 54, 600_000, 0)).toBe(1);
+  });
+  test('one that came too slowly is halved, and never below a row', async () => {
+    const sizes: SliceSizes = new Map([['p', { rows: 3 }]]);
+    const fails = () => Promise.reject(new Failure('answer-too-slow', 'slow'));
+    for (let i = 0; i < 3; i++)
+      await learning(sizes, series, speed, { from: millis(0), to: millis(900_000) }, () => millis(0), fails).catch(
+        () => {},
+      );
+    expect(sizes.get('p')?.rows).toBe(1);
+  });
+});
