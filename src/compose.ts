@@ -6,6 +6,7 @@ import { type Clock, dayMs, iso, later, type Millis, millis } from './base/time.
 import type { GatewayPlan } from './config/resolve.ts';
 import type { MeterPlan } from './config/resolve-meter.ts';
 import { obis } from './dlms/cosem/logical-name.ts';
+import { sayAgain } from './forward/say-again.ts';
 import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
 import type { Port } from './line/port.ts';
@@ -163,7 +164,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
     acknowledged: store.acknowledged,
     clockTrust: clockTrust(),
     configHash: gatewayPlan.hash,
-    capabilities: ['profile', 'gap', 'reading'],
+    capabilities: ['profile', 'gap', 'reading', 'event', 'manifest', 'again'],
     meters: ports.flatMap(({ meters }) =>
       meters.map(({ origin, profiles }) => ({
         ...origin,
@@ -223,6 +224,12 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
     birth,
     health,
     random: world.random,
+    again: (request) =>
+      sayAgain(
+        store,
+        ports.flatMap(({ runner }) => runner.series()),
+        request,
+      ),
     ...(world.openBroker && { open: world.openBroker }),
   });
 
@@ -363,6 +370,9 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
           sent: outbox.sentCount,
           acknowledged: outbox.acknowledgedCount,
           sentAgain: outbox.resendCount,
+          split: outbox.splitCount,
+          refused: outbox.refusedCount,
+          unfit: forwarder.unfitCount,
         },
         time: { trust: clockTrust(), trouble: timeTrouble() },
         store: await store.status(),

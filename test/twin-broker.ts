@@ -41,6 +41,8 @@ export class TwinBroker {
       connected: () => this.up,
       trouble: () => undefined,
       window: () => settings.window,
+      packetLimit: () => Number.POSITIVE_INFINITY,
+      reconnect: () => this.disconnect(),
       stop: () => Promise.resolve(),
     };
   };

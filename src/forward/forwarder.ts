@@ -1,19 +1,24 @@
-/** Joins outbox and broker: birth, state, health, acknowledgements. */
+/** Joins outbox and broker: birth, state, health, acknowledgements, what the head-end asks for again. */
 import { messageOf } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import { type Clock, iso, later } from '../base/time.ts';
+import { cut, type Log } from '../base/log.ts';
+import { type Clock, iso, later, type Millis } from '../base/time.ts';
 import type { Store } from '../store/store.ts';
+import { fitBirth, fitHealth } from './fit.ts';
 import { type Broker, type BrokerListener, type BrokerSettings, openBroker } from './mqtt-client.ts';
 import { Outbox } from './outbox.ts';
 import {
   ackPayload,
+  type AgainPayload,
+  againPayload,
   type BirthPayload,
   contractVersion,
   type HealthPayload,
   isUnfit,
   parsePayload,
+  payloadLimit,
   type Topics,
 } from './payload.ts';
+import { reasonOf } from './refusal.ts';
 
 export interface ForwarderSettings {
   readonly store: Store;
@@ -27,11 +32,26 @@ export interface ForwarderSettings {
   readonly birth: () => BirthPayload;
   readonly health: () => Promise<HealthPayload>;
   readonly random: () => number;
+  /** What the head-end lost is said again. Returns how many intervals; throws Failure where there is no such series. */
+  readonly again?: (request: AgainPayload) => Promise<number>;
+  /** The state fell back: what else it counts is in doubt. */
+  readonly onFellBack?: () => Promise<void>;
   /** Another broker than mqtt.js, for the simulation. */
   readonly open?: (settings: BrokerSettings, listener: BrokerListener) => Broker;
 }
 const healthEveryMs = 60_000;
 const healthExpiryS = 300;
+/** A step towards the broker that failed is tried again after a pause that doubles. */
+const firstRetryMs = 2000;
+const longestRetryMs = 60_000;
+/** Subscriptions refused so often on one connection: perhaps another connection fares better. */
+const refusalsBeforeReconnect = 5;
+/** Kinds of misfit that are told apart and logged. */
+const misfitKinds = 100;
+/** One request at a time, and so many wait. */
+const againLimit = 16;
+/** Days that one request may ask for. */
+const againDays = 400;
 
 export class Forwarder {
   readonly outbox: Outbox;
@@ -39,30 +59,41 @@ export class Forwarder {
   private readonly broker: Broker;
   /** Payloads that do not fit their schema, by kind of misfit; each kind is logged once. */
   readonly unfit = new Map<string, number>();
-  /** Why the last acknowledgement was not stored. */
-  private notStored = '';
+  unfitCount = 0;
+  private unfitAt: Millis | undefined;
+  /** Why a step failed, as long as it has not been done. */
+  private readonly troubles = new Map<'subscribe' | 'birth' | 'again', string>();
+  private connection = 0;
+  private stopping: AbortSignal | undefined;
+  private readonly requests: AgainPayload[] = [];
+  private answering = false;
+  private greetings = 0;
 
   constructor(settings: ForwarderSettings) {
     this.settings = settings;
+    const { topics } = settings;
     this.outbox = new Outbox({
       store: settings.store,
       clock: settings.clock,
       log: settings.log,
       gateway: settings.gateway,
-      topics: settings.topics,
+      topics,
       publish: (topic, payload) => this.broker.publish(topic, payload, { qos: 1 }),
-      greet: () => this.greet(),
+      greet: () => void this.greet(),
       window: () => this.broker.window(),
+      packetLimit: () => this.broker.packetLimit(),
       rateLimit: settings.rateLimit,
+      ...(settings.onFellBack && { onFellBack: settings.onFellBack }),
     });
-    const broker: BrokerSettings = {
-      ...settings.broker,
-      will: { topic: settings.topics.state, payload: this.state(false) },
-    };
+    const broker: BrokerSettings = { ...settings.broker, will: { topic: topics.state, payload: this.state(false) } };
     const listener: BrokerListener = {
       onConnected: () => void this.connected(),
-      onDisconnected: () => this.outbox.onDisconnected(),
-      onMessage: (topic, payload) => void this.message(topic, payload),
+      onDisconnected: () => {
+        this.connection++;
+        this.troubles.delete('birth');
+        this.outbox.onDisconnected();
+      },
+      onMessage: (topic, payload) => this.message(topic, payload),
     };
     this.broker = settings.open
       ? settings.open(broker, listener)
@@ -73,9 +104,22 @@ export class Forwarder {
     return this.broker.connected();
   }
 
-  /** Why it is not, where that is known. */
+  /** What stands between this gateway and its head-end, where that is known. */
   get trouble(): string | undefined {
-    return this.broker.trouble();
+    const { troubles } = this;
+    return (
+      this.broker.trouble() ??
+      troubles.get('subscribe') ??
+      troubles.get('birth') ??
+      this.outbox.trouble ??
+      this.misfits()
+    );
+  }
+  private misfits(): string | undefined {
+    const recent = this.unfitAt !== undefined && this.settings.clock.now() - this.unfitAt < 3_600_000;
+    if (!recent) return this.troubles.get('again');
+    const [last] = [...this.unfit.keys()].slice(-1);
+    return `${this.unfitCount} payloads of the head-end did not fit the contract and were ignored, among them: ${last} (head-end)`;
   }
 
   private state(online: boolean): string {
@@ -85,63 +129,156 @@ export class Forwarder {
 
   private async connected(): Promise<void> {
     const { topics, log } = this.settings;
-    try {
-      // Acknowledgements first: rows may flow only when their answer can be heard.
-      await this.broker.subscribe(topics.ack);
-      this.outbox.onConnected();
-      await this.sendHealth();
-    } catch (error) {
-      log.warn({ error: messageOf(error) }, 'subscribing to acknowledgements failed');
+    const connection = ++this.connection;
+    // Acknowledgements first: rows may flow only when their answer can be heard.
+    for (const filter of [topics.ack, topics.again])
+      if (!(await this.subscribed(filter, connection, filter === topics.ack))) return;
+    this.outbox.onConnected();
+    await this.sendHealth().catch((error: unknown) => log.warn({ error: cut(messageOf(error)) }, 'health not sent'));
+  }
+  /** Subscribes, as often as it takes while this connection lasts. What may be refused and is optional is not waited for. */
+  private async subscribed(filter: string, connection: number, needed: boolean): Promise<boolean> {
+    const { log, clock } = this.settings;
+    const step = needed ? 'subscribe' : 'again';
+    for (let refusals = 1; connection === this.connection; refusals++) {
+      try {
+        await this.broker.subscribe(filter);
+        this.troubles.delete(step);
+        return connection === this.connection;
+      } catch (error) {
+        // Without an answer the connection is dropped by the broker's side of this house, and says so.
+        if (connection !== this.connection) return false;
+        const why = reasonOf(error) ?? messageOf(error);
+        const trouble = `the broker refuses the subscription of ${filter}: ${cut(why)}`;
+        if (this.troubles.get(step) !== trouble)
+          log.warn({ filter, error: cut(why) }, 'subscription refused by the broker');
+        this.troubles.set(step, trouble);
+        if (!needed) return true;
+        if (refusals % refusalsBeforeReconnect === 0) return this.broker.reconnect(trouble), false;
+        await clock.sleepUntil(
+          later(clock.now(), Math.min(longestRetryMs, firstRetryMs * 2 ** (refusals - 1))),
+          this.stopping,
+        );
+        if (this.stopping?.aborted) return false;
+      }
     }
+    return false;
   }
 
   /** MQTT keeps the order: birth arrives before rows without waiting for its PUBACK, which a sick broker may never send. */
-  private greet(): void {
-    const { topics, birth, log } = this.settings;
-    const greetings = [
-      this.broker.publish(topics.birth, JSON.stringify(birth()), { qos: 1, retain: true }),
-      this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true }),
-    ];
-    for (const greeting of greetings)
-      greeting.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'greeting the broker failed'));
+  private async greet(): Promise<void> {
+    const { topics, birth, clock, store } = this.settings;
+    const { connection } = this;
+    const { epoch } = store;
+    const greeting = ++this.greetings;
+    const current = () => connection === this.connection && greeting === this.greetings && epoch === store.epoch;
+    for (let tries = 0; current(); tries++) {
+      const limit = Math.min(payloadLimit, this.broker.packetLimit() - topics.birth.length - 96);
+      const greetings = [
+        this.broker.publish(topics.birth, JSON.stringify(fitBirth(birth(), limit)), { qos: 1, retain: true }),
+        this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true }),
+      ];
+      const failed = (await Promise.allSettled(greetings)).find(({ status }) => status === 'rejected');
+      if (!current()) return;
+      if (!failed) {
+        this.troubles.delete('birth');
+        return;
+      }
+      this.birthFailed((failed as PromiseRejectedResult).reason);
+      await clock.sleepUntil(later(clock.now(), Math.min(longestRetryMs, firstRetryMs * 2 ** tries)), this.stopping);
+      if (this.stopping?.aborted) return;
+    }
+  }
+  private birthFailed(error: unknown): void {
+    const why = cut(reasonOf(error) ?? messageOf(error));
+    const trouble = `the broker refuses our birth: ${why}`;
+    if (this.troubles.get('birth') !== trouble) this.settings.log.warn({ error: why }, 'birth refused by the broker');
+    this.troubles.set('birth', trouble);
   }
 
   private async sendHealth(): Promise<void> {
-    if (!this.broker.connected()) return;
+    const { broker, outbox } = this;
+    if (!broker.connected()) return;
     const health = await this.settings.health();
-    await this.broker.publish(this.settings.topics.health, JSON.stringify(health), { qos: 0, expiryS: healthExpiryS });
+    const uplink = { trouble: this.trouble ?? null, unfit: this.unfitCount, refused: outbox.refusedCount };
+    const { topics } = this.settings;
+    const limit = Math.min(payloadLimit, broker.packetLimit() - topics.health.length - 96);
+    const payload = JSON.stringify(fitHealth({ ...health, uplink }, limit));
+    await broker.publish(topics.health, payload, { qos: 0, expiryS: healthExpiryS });
   }
 
-  private async message(topic: string, payload: Uint8Array): Promise<void> {
-    const { topics, log } = this.settings;
-    if (topic !== topics.ack) return;
-    const ack = parsePayload(ackPayload, payload);
-    if (isUnfit(ack)) {
-      const seen = this.unfit.get(ack.unfit) ?? 0;
-      if (this.unfit.size < 100 || seen > 0) this.unfit.set(ack.unfit, seen + 1);
-      if (seen === 0 && this.unfit.size < 100)
-        log.warn({ topic, unfit: ack.unfit }, 'payload ignored: it does not fit the contract (head-end)');
+  private message(topic: string, payload: Uint8Array): void {
+    const { topics, clock, log } = this.settings;
+    const parsed =
+      topic === topics.ack
+        ? parsePayload(ackPayload, payload)
+        : topic === topics.again
+          ? parsePayload(againPayload, payload)
+          : { unfit: 'a topic that was not subscribed' };
+    if (!isUnfit(parsed)) {
+      if ('upTo' in parsed) this.outbox.onAck(parsed);
+      else this.ask(parsed);
       return;
     }
-    try {
-      await this.outbox.onAck(ack);
-      this.notStored = '';
-    } catch (error) {
-      // A disk that fails for a day is one line, not one for each acknowledgement.
-      const message = messageOf(error);
-      if (message !== this.notStored)
-        log.warn({ error: message }, 'acknowledgements not stored; the head-end will be asked again');
-      this.notStored = message;
+    this.unfitCount++;
+    this.unfitAt = clock.now();
+    const seen = this.unfit.get(parsed.unfit) ?? 0;
+    if (this.unfit.size >= misfitKinds && seen === 0) return;
+    this.unfit.set(parsed.unfit, seen + 1);
+    if (seen === 0)
+      log.warn(
+        { topic: cut(topic, 100), unfit: parsed.unfit },
+        'payload ignored: it does not fit the contract (head-end)',
+      );
+  }
+
+  /** What the head-end asks for again is done in turn; more than a few at once are refused, and asked for again by it. */
+  private ask(request: AgainPayload): void {
+    const spanMs = Date.parse(request.to) - Date.parse(request.from);
+    if (!(spanMs > 0 && spanMs <= againDays * 86_400_000))
+      this.againRefused(request, `from and to: at most ${againDays} days`);
+    else if (this.requests.length >= againLimit)
+      this.againRefused(request, `${againLimit} requests are waiting already`);
+    else this.requests.push(request);
+    void this.answerRequests();
+  }
+  private async answerRequests(): Promise<void> {
+    if (this.answering) return;
+    this.answering = true;
+    const { again, log } = this.settings;
+    for (let request = this.requests.shift(); request; request = this.requests.shift()) {
+      try {
+        const intervals = again ? await again(request) : 0;
+        this.troubles.delete('again');
+        log.info({ ...request, intervals }, 'said again for the head-end');
+      } catch (error) {
+        this.againRefused(request, messageOf(error));
+      }
     }
+    this.answering = false;
+  }
+  private againRefused(request: AgainPayload, why: string): void {
+    const trouble = `the head-end asked for something again that cannot be said: meter ${request.meter}, ${cut(why, 100)} (head-end)`;
+    if (this.troubles.get('again') !== trouble)
+      this.settings.log.warn({ ...request, why: cut(why) }, 'not said again (head-end)');
+    this.troubles.set('again', trouble);
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.settings;
+    this.stopping = signal;
+    let logged = '';
     const health = (async () => {
       while (!signal.aborted) {
         await clock.sleepUntil(later(clock.now(), healthEveryMs), signal);
-        if (!signal.aborted)
-          await this.sendHealth().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'health not sent'));
+        if (signal.aborted) return;
+        const failed = await this.sendHealth().then(
+          () => '',
+          (error: unknown) => cut(messageOf(error)),
+        );
+        // The same failure each minute is one line.
+        if (failed !== '' && failed !== logged) log.warn({ error: failed }, 'health not sent');
+        logged = failed;
       }
     })();
     await Promise.all([this.outbox.run(signal), health]);

@@ -1,7 +1,11 @@
 /** The only door to MQTT. Version 5 by default, 3.1.1 on request; nothing is published while offline. */
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import type { Duplex } from 'node:stream';
+import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import { Failure, messageOf } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
+import { cut, type Log } from '../base/log.ts';
+import { guarded } from './packet-guard.ts';
+import { payloadLimit } from './payload.ts';
+import { reasonText } from './refusal.ts';
 
 export interface BrokerSettings {
   readonly url: string;
@@ -15,6 +19,18 @@ export interface BrokerSettings {
   readonly keepaliveS: number;
   readonly will: { readonly topic: string; readonly payload: string };
   readonly window: number;
+  /** Shorter than on a concentrator, for tests. */
+  readonly timing?: Partial<Timing>;
+}
+export interface Timing {
+  /** From the connection to CONNACK. */
+  readonly connectMs: number;
+  /** From SUBSCRIBE to SUBACK, and from PUBLISH to PUBACK besides the time that its octets take. */
+  readonly stepMs: number;
+  readonly firstPauseMs: number;
+  readonly longestPauseMs: number;
+  /** A connection that lasts so long is no attempt any more. */
+  readonly lastingMs: number;
 }
 export interface BrokerListener {
   onConnected(): void;
@@ -30,17 +46,31 @@ export interface Broker {
   publish(topic: string, payload: string, options: PublishOptions): Promise<void>;
   subscribe(filter: string): Promise<void>;
   connected(): boolean;
-  /** Why there is no connection, where that is known. */
+  /** Why there is no connection, or what is wrong with it, where that is known. */
   trouble(): string | undefined;
+  /** Octets of a packet that the broker takes. */
+  packetLimit(): number;
+  /** Ends this connection and begins another. */
+  reconnect(why: string): void;
   /** min(configured, the broker's Receive Maximum): mqtt.js ignores the latter. */
   window(): number;
   stop(finalMessage?: { readonly topic: string; readonly payload: string }): Promise<void>;
 }
-const firstPauseMs = 500;
-const longestPauseMs = 60_000;
+const usualTiming: Timing = {
+  connectMs: 15_000,
+  stepMs: 20_000,
+  firstPauseMs: 500,
+  longestPauseMs: 60_000,
+  lastingMs: 30_000,
+};
+/** The slowest line that counts as working, octets a second. */
+const slowestLine = 500;
+/** No packet to us is longer. */
+const inboundLimit = payloadLimit + 1024;
 const sessionExpiryS = 7 * 86_400;
 const stopTimeoutMs = 1500;
-const lastingMs = 30_000;
+/** Different failures that are logged once each until a connection lasts. */
+const failuresLogged = 20;
 /** So many connections in a row that did not last. */
 const shortMost = 3;
 /** Reason code of MQTT 5, 3.14.2.1. */
@@ -69,8 +99,16 @@ const certificateTroubles: readonly (readonly [code: RegExp, what: string])[] = 
     'the broker does not answer in TLS (operator): does it speak TLS on the port of mqtt.url?',
   ],
 ];
-function troubleOf(error: Error & { readonly code?: string }, beforeTls: boolean): string {
-  const { code = '' } = error;
+const stepTroubles: readonly (readonly [message: RegExp, what: string])[] = [
+  [/connack timeout/i, 'the broker takes the connection and does not answer CONNECT (head-end)'],
+  [/keepalive timeout/i, 'the broker answers no PINGREQ any more (head-end, or the line)'],
+];
+function troubleOf(error: Error & { readonly code?: unknown }, beforeTls: boolean): string {
+  const { code: raw } = error;
+  if (typeof raw === 'number' && raw >= 0x80) return `the broker refuses the connection: ${reasonText(raw)}`;
+  const code = typeof raw === 'string' ? raw : '';
+  const step = stepTroubles.find(([one]) => one.test(error.message));
+  if (step) return step[1];
   const message = messageOf(error) || code || 'no connection';
   const known = certificateTroubles.find(([one]) => one.test(code))?.[1];
   if (known !== undefined) return `${known}: ${message}`;
@@ -80,22 +118,24 @@ function troubleOf(error: Error & { readonly code?: string }, beforeTls: boolean
 }
 
 /** Pause before the n-th attempt: doubling, with a quarter of jitter so that a fleet does not return as one. */
-const pauseMs = (attempt: number, random: () => number): number =>
+const pauseMs = (attempt: number, random: () => number, { firstPauseMs, longestPauseMs }: Timing): number =>
   Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10)) * (0.75 + random() * 0.5);
 
-export function openBroker(settings: BrokerSettings, listener: BrokerListener, log: Log, random: () => number): Broker {
-  const five = settings.protocol === 5;
-  const options: IClientOptions = {
+function optionsOf(settings: BrokerSettings, timing: Timing, random: () => number): IClientOptions {
+  return {
     protocolVersion: settings.protocol,
     clientId: settings.clientId,
     clean: false,
     keepalive: settings.keepaliveS,
-    connectTimeout: 15_000,
-    reconnectPeriod: pauseMs(0, random),
+    connectTimeout: timing.connectMs,
+    reconnectPeriod: pauseMs(0, random, timing),
     reconnectOnConnackError: true,
     resubscribe: false,
     queueQoSZero: false,
-    ...(five && { properties: { sessionExpiryInterval: sessionExpiryS, receiveMaximum: 100 } }),
+    manualConnect: true,
+    ...(settings.protocol === 5 && {
+      properties: { sessionExpiryInterval: sessionExpiryS, receiveMaximum: 100, maximumPacketSize: inboundLimit },
+    }),
     ...(settings.username !== undefined && { username: settings.username }),
     ...(settings.password && { password: Buffer.from(settings.password) }),
     ...(settings.ca && { ca: Buffer.from(settings.ca) }),
@@ -103,127 +143,336 @@ export function openBroker(settings: BrokerSettings, listener: BrokerListener, l
     ...(settings.key && { key: Buffer.from(settings.key) }),
     will: { topic: settings.will.topic, payload: Buffer.from(settings.will.payload), qos: 1, retain: true },
   };
-  const client: MqttClient = connect(settings.url, options);
-  let receiveMaximum = 65_535;
-  let maximumPacketSize = Number.POSITIVE_INFINITY;
-  let attempts = 0;
-  let lastError = '';
-  let up = false;
-  let connections = 0;
-  let forgetWaiting = () => {};
-  // Two gateways with one client id throw each other out: a connection that does not last counts as another attempt.
-  let lasting: NodeJS.Timeout | undefined;
-  const takenOver = `connections do not last: does another client use the id ${settings.clientId}? each gateway needs an id of its own`;
-  const down = () => {
-    clearTimeout(lasting);
-    if (!up) return;
-    up = false;
-    connections++;
-    forgetWaiting();
-    log.warn({}, 'broker connection lost');
-    listener.onDisconnected();
-  };
-  client.on('connect', (connack) => {
-    lasting = setTimeout(() => {
-      attempts = 0;
-      lastError = '';
-      client.options.reconnectPeriod = pauseMs(0, random);
-    }, lastingMs);
-    lasting.unref();
-    // Some brokers only close the connection.
-    if (attempts === shortMost && lastError !== takenOver) {
-      lastError = takenOver;
-      log.warn({ connections }, takenOver);
-    }
-    receiveMaximum = connack.properties?.receiveMaximum ?? 65_535;
-    maximumPacketSize = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
-    // An answer to each message is waited for: it must not wait for the kernel to collect more.
-    (client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
-    up = true;
-    log.info({ receiveMaximum }, 'broker connected');
-    listener.onConnected();
-  });
-  client.on('reconnect', () => {
-    attempts++;
-    client.options.reconnectPeriod = pauseMs(attempts, random);
-  });
-  client.on('disconnect', ({ reasonCode = 0 }) => {
-    const message =
-      reasonCode === sessionTakenOver ? takenOver : `the broker ends the connection: reason ${reasonCode}`;
-    if (message !== lastError) log.warn({ reasonCode }, message);
-    lastError = message;
-  });
-  client.on('close', down);
-  client.on('offline', down);
-  client.on('error', (error) => {
-    const message = troubleOf(error as Error & { code?: string }, !up && /^(mqtts|wss):/.test(settings.url));
-    // The same refusal each minute is one line in the log, not a thousand.
-    if (message !== lastError) log.warn({ error: message }, 'broker');
-    lastError = message;
-  });
-  client.on('message', (topic, payload) => listener.onMessage(topic, payload));
+}
 
-  /** QoS 1 on the way, and what waits for room: the broker's Receive Maximum counts everything, greetings too. */
-  let inFlight = 0;
-  let waiting: (() => void)[] = [];
-  const full = () => up && inFlight >= receiveMaximum;
-  const room = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
-  forgetWaiting = () => {
-    inFlight = 0;
-    const woken = waiting;
-    waiting = [];
-    for (const wake of woken) wake();
+/** What the broker says of itself in CONNACK, and what of it is a mistake. */
+interface Terms {
+  readonly receiveMaximum: number;
+  readonly packetLimit: number;
+  readonly retain: boolean;
+  readonly complaint: string | undefined;
+}
+const noTerms: Terms = {
+  receiveMaximum: 65_535,
+  packetLimit: Number.POSITIVE_INFINITY,
+  retain: true,
+  complaint: undefined,
+};
+function termsOf({ properties = {} }: IConnackPacket): Terms {
+  const { receiveMaximum = 65_535, maximumPacketSize, retainAvailable, maximumQoS } = properties;
+  const complaints = [
+    // It would be mute for ever; one at a time is what every broker takes.
+    ...(receiveMaximum === 0 ? ['Receive Maximum 0, which the standard forbids: sending one message at a time'] : []),
+    ...(maximumPacketSize === 0 ? ['Maximum Packet Size 0, which the standard forbids'] : []),
+    ...((retainAvailable as boolean | undefined) === false
+      ? ['it retains nothing: nobody sees our state and birth later']
+      : []),
+    ...(maximumQoS === 0 ? ['Maximum QoS 0: it acknowledges nothing, so nothing counts as delivered'] : []),
+  ];
+  return {
+    receiveMaximum: Math.max(1, receiveMaximum),
+    packetLimit:
+      maximumPacketSize === undefined || maximumPacketSize === 0 ? Number.POSITIVE_INFINITY : maximumPacketSize,
+    retain: (retainAvailable as boolean | undefined) !== false,
+    complaint: complaints.length > 0 ? `the broker says: ${complaints.join('; ')} (head-end)` : undefined,
   };
-  const send = (
-    topic: string,
-    payload: string,
-    { qos, retain, expiryS }: PublishOptions,
-    settled: () => void,
-  ): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const done = (error?: Error | null) => {
-        settled();
+}
+
+/** QoS 1 on the way: the broker's Receive Maximum counts everything, greetings too, and each has its deadline. */
+class InFlight {
+  private readonly all = new Map<object, { readonly octets: number; readonly deadline: number }>();
+  private octets = 0;
+  private waiting: (() => void)[] = [];
+  private readonly stepMs: number;
+  constructor(stepMs: number) {
+    this.stepMs = stepMs;
+  }
+  get count(): number {
+    return this.all.size;
+  }
+  /** Room that another one took first is waited for again. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+  add(octets: number): { readonly done: () => void } {
+    this.octets += octets;
+    const one = { octets, deadline: performance.now() + this.stepMs + (1000 * this.octets) / slowestLine };
+    this.all.set(one, one);
+    return {
+      done: () => {
+        if (!this.all.delete(one)) return;
+        this.octets -= octets;
+        this.waiting.shift()?.();
+      },
+    };
+  }
+  overdue(): boolean {
+    const [oldest] = this.all.values();
+    return oldest !== undefined && performance.now() > oldest.deadline;
+  }
+  forget(): void {
+    this.all.clear();
+    this.octets = 0;
+    const woken = this.waiting;
+    this.waiting = [];
+    for (const wake of woken) wake();
+  }
+}
+
+export function openBroker(settings: BrokerSettings, listener: BrokerListener, log: Log, random: () => number): Broker {
+  const timing: Timing = { ...usualTiming, ...settings.timing };
+  const client: MqttClient = connect(settings.url, optionsOf(settings, timing, random));
+  const connection = new Connection(client, settings, { timing, listener, log, random });
+  connection.begin();
+  return {
+    publish: (topic, payload, options) => connection.publish(topic, payload, options),
+    connected: () => connection.up,
+    trouble: () => connection.trouble(),
+    window: () => Math.min(settings.window, connection.terms.receiveMaximum),
+    packetLimit: () => connection.terms.packetLimit,
+    reconnect: (why) => connection.drop(why),
+    subscribe: (filter) => connection.subscribe(filter),
+    stop: (final) => connection.stop(final),
+  };
+}
+
+/** One client of mqtt.js and what we add to it: deadlines for each step, limits for what comes, words for what is wrong. */
+class Connection {
+  private readonly client: MqttClient;
+  private readonly settings: BrokerSettings;
+  private readonly timing: Timing;
+  private readonly listener: BrokerListener;
+  private readonly log: Log;
+  private readonly random: () => number;
+  private readonly inFlight: InFlight;
+  /** Message ids that mqtt.js would send again by itself: the outbox does that, and knows what is still wanted. */
+  private readonly ids = new Set<number>();
+  private readonly takenOver: string;
+  private readonly logged = new Set<string>();
+  private attempts = 0;
+  private connections = 0;
+  private lastError = '';
+  /** Why this connection ends is known. */
+  private explained = false;
+  /** Connections in a row that ended without a reason. */
+  private unexplained = 0;
+  /** A step that was not done; said until it is done, on whatever connection. */
+  private readonly stalled = new Map<'SUBACK' | 'PUBACK', string>();
+  private lasting: NodeJS.Timeout | undefined;
+  private opening: NodeJS.Timeout | undefined;
+  private readonly watch: NodeJS.Timeout;
+  terms: Terms = noTerms;
+  up = false;
+
+  constructor(
+    client: MqttClient,
+    settings: BrokerSettings,
+    {
+      timing,
+      listener,
+      log,
+      random,
+    }: {
+      readonly timing: Timing;
+      readonly listener: BrokerListener;
+      readonly log: Log;
+      readonly random: () => number;
+    },
+  ) {
+    this.client = client;
+    this.settings = settings;
+    this.timing = timing;
+    this.listener = listener;
+    this.log = log;
+    this.random = random;
+    this.inFlight = new InFlight(timing.stepMs);
+    // Two gateways with one client id throw each other out: a connection that does not last counts as another attempt.
+    this.takenOver = `connections do not last: does another client use the id ${settings.clientId}? each gateway needs an id of its own`;
+    this.watch = setInterval(() => this.lookAfter(), Math.max(20, timing.stepMs / 8));
+    this.watch.unref();
+  }
+
+  begin(): void {
+    const { client } = this;
+    // mqtt.js has no other place where the octets of a connection can be looked at before they are parsed.
+    const inner = client as unknown as { streamBuilder: (client: MqttClient) => Duplex };
+    const build = inner.streamBuilder.bind(client);
+    inner.streamBuilder = (of) => {
+      this.explained = false;
+      this.expectConnack();
+      return guarded(build(of), inboundLimit, (why) => this.failed(`the broker sends ${why} (head-end)`));
+    };
+    client.on('connect', (connack) => this.connected(connack));
+    client.on('reconnect', () => {
+      this.attempts++;
+      client.options.reconnectPeriod = pauseMs(this.attempts, this.random, this.timing);
+    });
+    client.on('disconnect', ({ reasonCode = 0 }) => {
+      this.drop(
+        reasonCode === sessionTakenOver
+          ? this.takenOver
+          : `the broker ends the connection: ${reasonCode === 0 ? 'without a reason' : reasonText(reasonCode)}`,
+      );
+    });
+    client.on('close', () => this.down());
+    client.on('offline', () => this.down());
+    client.on('error', (error) => {
+      const tls = !this.up && /^(mqtts|wss):/.test(this.settings.url);
+      // mqtt.js goes on after a packet that it could not read: whatever follows means something else.
+      this.drop(cut(troubleOf(error as Error & { code?: unknown }, tls)));
+    });
+    client.on('message', (topic, payload) => this.listener.onMessage(topic, payload));
+    client.connect();
+  }
+
+  /** mqtt.js's own deadline ends with CONNACK; this one when the connection can be used. */
+  private expectConnack(): void {
+    clearTimeout(this.opening);
+    const limit = this.timing.connectMs + this.timing.stepMs;
+    this.opening = setTimeout(() => this.drop('the broker does not let the connection begin (head-end)'), limit);
+    this.opening.unref();
+  }
+
+  private connected(connack: IConnackPacket): void {
+    clearTimeout(this.opening);
+    this.lasting = setTimeout(() => {
+      this.attempts = 0;
+      this.lastError = '';
+      this.unexplained = 0;
+      this.logged.clear();
+      this.client.options.reconnectPeriod = pauseMs(0, this.random, this.timing);
+    }, this.timing.lastingMs);
+    this.lasting.unref();
+    // Some brokers only close the connection.
+    if (this.unexplained === shortMost) this.failed(this.takenOver);
+    this.explained = false;
+    this.terms = termsOf(connack);
+    const { receiveMaximum, complaint } = this.terms;
+    if (complaint !== undefined) this.warnOnce(complaint);
+    // An answer to each message is waited for: it must not wait for the kernel to collect more.
+    (this.client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
+    this.up = true;
+    this.log.info({ receiveMaximum }, 'broker connected');
+    this.listener.onConnected();
+  }
+
+  private down(): void {
+    clearTimeout(this.lasting);
+    clearTimeout(this.opening);
+    if (!this.up) {
+      if (!this.explained && !this.client.disconnecting)
+        this.failed('the broker closes the connection before CONNACK (head-end)');
+      return;
+    }
+    this.up = false;
+    this.connections++;
+    this.unexplained = this.explained && this.lastError !== this.takenOver ? 0 : this.unexplained + 1;
+    if (!this.explained && this.lastError !== this.takenOver)
+      this.lastError = 'the broker closed the connection, or the line was lost';
+    this.inFlight.forget();
+    for (const id of this.ids) this.client.removeOutgoingMessage(id);
+    this.ids.clear();
+    this.log.warn({}, 'broker connection lost');
+    this.listener.onDisconnected();
+  }
+
+  /** The same failure each minute is one line in the log, not a thousand. */
+  private warnOnce(message: string): void {
+    if (this.logged.has(message) || this.logged.size >= failuresLogged) return;
+    this.logged.add(message);
+    this.log.warn({}, message);
+  }
+  private failed(message: string): void {
+    this.lastError = message;
+    this.explained = true;
+    this.warnOnce(message);
+  }
+  /** Ends the connection; mqtt.js begins another one after the pause. */
+  drop(why: string): void {
+    this.failed(why);
+    this.client.stream?.destroy();
+  }
+
+  private lookAfter(): void {
+    if (!this.up || !this.inFlight.overdue()) return;
+    this.stalled.set('PUBACK', 'the broker acknowledges no message (PUBACK) (head-end): connecting anew');
+    this.drop(this.stalled.get('PUBACK') as string);
+  }
+
+  trouble(): string | undefined {
+    if (!this.up) return this.lastError === '' ? undefined : this.lastError;
+    return this.stalled.get('SUBACK') ?? this.stalled.get('PUBACK') ?? this.terms.complaint;
+  }
+
+  publish(topic: string, payload: string, options: PublishOptions): Promise<void> {
+    if (options.qos === 0) return this.send(topic, payload, options);
+    if (this.up && this.inFlight.count >= this.terms.receiveMaximum)
+      return this.inFlight.room().then(() => this.publish(topic, payload, options));
+    const { done } = this.inFlight.add(payload.length);
+    const connection = this.connections;
+    return this.send(topic, payload, options).then(
+      () => {
+        if (connection === this.connections) {
+          done();
+          this.stalled.delete('PUBACK');
+        }
+      },
+      (error: unknown) => {
+        if (connection === this.connections) done();
+        throw error;
+      },
+    );
+  }
+
+  private send(topic: string, payload: string, { qos, retain = false, expiryS }: PublishOptions): Promise<void> {
+    const { client, terms } = this;
+    return new Promise((resolve, reject) => {
+      if (!this.up) return reject(new Failure('port-lost', 'the broker is not connected'));
+      const octets = Buffer.byteLength(payload) + topic.length + 64;
+      if (octets > terms.packetLimit)
+        return reject(new Failure('request-too-long', `${octets} octets, the broker takes ${terms.packetLimit}`));
+      const properties =
+        this.settings.protocol === 5
+          ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } }
+          : {};
+      let id: number | undefined;
+      const settled = (error?: Error | null) => {
+        if (id !== undefined) this.ids.delete(id);
         if (error) reject(error);
         else resolve();
       };
-      if (!up) return done(new Failure('port-lost', 'the broker is not connected'));
-      if (payload.length + topic.length + 64 > maximumPacketSize)
-        return done(new Failure('request-too-long', `${payload.length} octets, the broker takes ${maximumPacketSize}`));
-      const properties = five
-        ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } }
-        : {};
-      client.publish(topic, payload, { qos, retain: retain ?? false, ...properties }, done);
+      client.publish(topic, payload, { qos, retain: retain && terms.retain, ...properties }, settled);
+      if (qos > 0) this.ids.add((id = client.getLastMessageId()));
     });
-  const publish = (topic: string, payload: string, options: PublishOptions): Promise<void> => {
-    if (options.qos === 0) return send(topic, payload, options, () => {});
-    // Room that another one took first is waited for again.
-    if (full()) return room().then(() => publish(topic, payload, options));
-    inFlight++;
-    const connection = connections;
-    return send(topic, payload, options, () => {
-      if (connection !== connections || inFlight === 0) return;
-      inFlight--;
-      waiting.shift()?.();
-    });
-  };
-  return {
-    publish,
-    connected: () => up,
-    trouble: () => (up || lastError === '' ? undefined : lastError),
-    window: () => Math.min(settings.window, receiveMaximum),
-    async subscribe(filter) {
-      await client.subscribeAsync(filter, { qos: 1 });
-    },
-    async stop(final) {
-      if (up && final) {
-        await Promise.race([
-          publish(final.topic, final.payload, { qos: 1, retain: true }).catch(() => {}),
-          new Promise((resolve) => setTimeout(resolve, stopTimeoutMs)),
-        ]);
-      }
-      up = false;
-      // end(false) waits for ever while something is unacknowledged.
-      await new Promise<void>((resolve) => client.end(true, () => resolve()));
-    },
-  };
+  }
+
+  async subscribe(filter: string): Promise<void> {
+    const { stepMs } = this.timing;
+    const late = setTimeout(() => {
+      const why = 'the broker does not answer SUBSCRIBE (head-end): connecting anew';
+      this.stalled.set('SUBACK', why);
+      this.drop(why);
+    }, stepMs);
+    try {
+      await this.client.subscribeAsync(filter, { qos: 1 });
+    } finally {
+      clearTimeout(late);
+    }
+    this.stalled.delete('SUBACK');
+  }
+
+  async stop(final?: { readonly topic: string; readonly payload: string }): Promise<void> {
+    if (this.up && final) {
+      await Promise.race([
+        this.publish(final.topic, final.payload, { qos: 1, retain: true }).catch(() => {}),
+        new Promise((resolve) => setTimeout(resolve, stopTimeoutMs)),
+      ]);
+    }
+    this.up = false;
+    clearInterval(this.watch);
+    clearTimeout(this.opening);
+    clearTimeout(this.lasting);
+    // end(false) waits for ever while something is unacknowledged.
+    await new Promise<void>((resolve) => this.client.end(true, () => resolve()));
+  }
 }

@@ -1,14 +1,16 @@
 /**
  * The outbox: sends what the store holds, live rows before back-fill, within a window; an entry goes only when the
- * head-end itself acknowledges it. PUBACK moves the window and nothing else. What stays unacknowledged is sent again
- * after a silence and after every reconnect.
+ * head-end itself acknowledges it, and only where the broker has taken it. PUBACK moves the window and is evidence. What
+ * stays unacknowledged is sent again after a silence and after every reconnect; silence is the lack of progress.
  */
-import { messageOf } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
+import { Failure, messageOf } from '../base/errors.ts';
+import { cut, type Log } from '../base/log.ts';
 import { type Clock, later, type Millis, millis } from '../base/time.ts';
-import type { EntryClass } from '../store/outbox-record.ts';
-import type { OutboxEntry, Store } from '../store/store.ts';
+import { factOf, type OutboxEntry, type Store } from '../store/store.ts';
+import { applied, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
+import { newLanes, type Lanes, nextEntry } from './lanes.ts';
 import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
+import { isPacketTooLarge, leastPacket, partsFor, reasonOf } from './refusal.ts';
 
 export interface OutboxSettings {
   readonly store: Store;
@@ -22,55 +24,97 @@ export interface OutboxSettings {
   readonly greet: () => void;
   /** Published and not yet PUBACKed, at most. */
   readonly window: () => number;
+  /** Octets of a packet that the broker takes; undefined = as many as there are. */
+  readonly packetLimit?: () => number;
   /** Messages per second; undefined = no cap. */
   readonly rateLimit: number | undefined;
+  /** The head-end proved that this state fell back: what else it counts is in doubt, before another epoch begins. */
+  readonly onFellBack?: () => Promise<void>;
 }
 /** Sent and not acknowledged by the head-end, at most: beyond it we wait for the acknowledgement or the silence. */
 const unacknowledgedLimit = 2000;
 /** A broker drops what it keeps for a slow subscriber beyond its limit: each silence halves ours, down to this. */
 const leastUnacknowledged = 20;
-/** Silence of the head-end after which everything unacknowledged is sent again; doubles until it answers. */
+/** Without progress of the head-end for so long, everything unacknowledged is sent again; doubles until it progresses. */
 const firstSilenceMs = 20_000;
-const longestSilenceMs = 15 * 60_000;
-const readAhead = 500;
+/** With the fewest messages at a time it costs little, and whoever is well again has everything soon. */
+const longestSilenceMs = 60_000;
 /** A rate above what a timer can do is kept on average: this much of it may be made up for at once. */
 const catchUpMs = 100;
+/** Rows wait so long for the head-end's answer to a birth; less where it left one unanswered. */
+const answerWaitMs = 10_000;
+const shortAnswerWaitMs = 1000;
+/** What was refused is sent again after a pause that doubles. */
+const firstAgainMs = 5000;
+const longestAgainMs = 30_000;
+/** So many refusals in a row, and everything pauses. */
+const refusalsInARow = 16;
+const longestPauseMs = 15_000;
+/** A claim that the evidence does not cover for so long is told. */
+const claimPatienceMs = 10_000;
+/** A state that falls back again and again is somebody's mischief: the pause between two doubles. */
+const fellBackPauseMs = 10 * 60_000;
+const fellBackAgain =
+  'the head-end says again that this state fell back: not believed so soon after the last time (head-end)';
+/** Connections that were lost, or silences, in a row with the same large message on its way: is it too large? */
+const suspicionLimit = 3;
 
-/** Entries of a class that were read from the store and not sent yet. */
-interface Lane {
-  entries: OutboxEntry[];
-  /** The last number that was read. */
-  after: number;
-  /** There was nothing after it; a commit may have added something since. */
-  dry: boolean;
-  fetching: Promise<void> | undefined;
+interface Again {
+  at: Millis;
+  tries: number;
+  sending: boolean;
 }
-const newLane = (): Lane => ({ entries: [], after: 0, dry: false, fetching: undefined });
 
 export class Outbox {
   private readonly settings: OutboxSettings;
   private connected = false;
   /** The epoch that the head-end was told with this connection. */
-  private told: number | undefined;
+  private announced: number | undefined;
   /** Counts connections: answers that belong to an earlier one change nothing. */
   private generation = 0;
-  private lanes: Record<EntryClass, Lane> = { 0: newLane(), 1: newLane() };
-  private inFlight = 0;
-  private unacknowledged = 0;
+  private lanes: Lanes = newLanes();
+  private readonly inFlight = new Map<number, number>();
+  /** Sent with this connection or since the last silence, and not acknowledged. */
+  private readonly sent = new Set<number>();
   private most = unacknowledgedLimit;
   private silenceMs = firstSilenceMs;
   private resendAt: Millis | undefined;
   private wake: AbortController | undefined;
   private nextSendAt: Millis = millis(0);
+  private evidence: Evidence;
+  /** Numbers that were refused, by the broker or the head-end. */
+  private readonly again = new Map<number, Again>();
+  /** Acknowledgements of our epoch that wait: the newest word counts. */
+  private newest: AckPayload | undefined;
+  private claimSince: Millis | undefined;
+  private claimLogged = false;
+  private foreignLogged: number | undefined;
+  private fallen: { readonly epoch: number; readonly upTo: number } | undefined;
+  private fallBackFrom: Millis = millis(0);
+  private fallBacks = 0;
+  private fallBackIgnored = false;
+  /** Rows wait until then for the answer to the birth. */
+  private answerUntil: Millis | undefined;
+  private unanswered = 0;
+  private refusal: { readonly reason: string; inARow: number; logged: boolean } | undefined;
+  /** How often in a row a number was on its way when the connection was lost; or was the first in a silence. */
+  private readonly suspects = new Map<number, number>();
+  private stuck = { sequence: 0, times: 0 };
+  private readonly tooLarge = new Set<number>();
+  private silences = 0;
   /** For the watchdog and the status. */
   sentCount = 0;
   acknowledgedCount = 0;
   resendCount = 0;
+  refusedCount = 0;
+  splitCount = 0;
   lastAckAt: Millis | undefined;
 
   constructor(settings: OutboxSettings) {
     this.settings = settings;
-    settings.store.onCommit(() => {
+    const { store } = settings;
+    this.evidence = newEvidence(store.epoch, store.acknowledged);
+    store.onCommit(() => {
       for (const lane of Object.values(this.lanes)) lane.dry = false;
       this.stir();
     });
@@ -83,46 +127,65 @@ export class Outbox {
 
   onConnected(): void {
     this.connected = true;
-    this.told = undefined;
-    this.generation++;
+    this.announced = undefined;
     this.fromTheStart();
     this.stir();
   }
   onDisconnected(): void {
     this.connected = false;
-    this.generation++;
-    this.resendAt = undefined;
+    // The largest on its way may be why.
+    const [largest] = [...this.inFlight].toSorted(([, a], [, b]) => b - a);
+    if (largest) this.suspect(...largest);
+    this.fromTheStart();
     this.stir();
   }
 
   private fromTheStart(): void {
-    this.lanes = { 0: newLane(), 1: newLane() };
-    this.inFlight = 0;
-    this.unacknowledged = 0;
+    this.generation++;
+    this.lanes = newLanes();
+    this.inFlight.clear();
+    this.again.clear();
+    this.sent.clear();
     this.resendAt = undefined;
+    this.answerUntil = undefined;
   }
 
-  async onAck(ack: AckPayload): Promise<void> {
+  private suspect(sequence: number, octets: number): void {
+    const times = (this.suspects.get(sequence) ?? 0) + 1;
+    this.suspects.clear();
+    if (octets < 2 * leastPacket) return;
+    this.suspects.set(sequence, times);
+    if (times >= suspicionLimit) this.tooLarge.add(sequence);
+  }
+
+  /** What the head-end says; it is applied soon. Of several only the newest counts. */
+  onAck(ack: AckPayload): void {
     const { store, clock, log } = this.settings;
-    if (ack.epoch !== store.epoch) {
-      log.warn({ epoch: ack.epoch, own: store.epoch }, 'acknowledgement of another epoch ignored');
-      return;
-    }
-    const deleted = await store.acknowledge(ack.upTo, new Set(ack.nack));
     this.lastAckAt = clock.now();
-    if (deleted === 0) return;
-    this.acknowledgedCount += deleted;
-    this.unacknowledged = Math.max(0, this.unacknowledged - deleted);
-    this.most = Math.min(unacknowledgedLimit, this.most + Math.ceil(deleted / 20));
-    this.silenceMs = firstSilenceMs;
-    this.resendAt = this.unacknowledged > 0 ? later(clock.now(), this.silenceMs) : undefined;
+    const fallen = provesFallBack(ack, store);
+    if (fallen) {
+      this.fallen = fallen;
+      this.answered();
+    } else if (ack.epoch === store.epoch) {
+      this.newest = ack;
+      this.answered();
+    } else if (ack.epoch !== this.foreignLogged) {
+      this.foreignLogged = ack.epoch;
+      log.info({ epoch: ack.epoch, own: store.epoch }, 'acknowledgement of an earlier epoch ignored');
+    }
     this.stir();
+  }
+  private answered(): void {
+    // What came before the birth was sent is no answer to it.
+    if (this.announced === undefined) return;
+    this.answerUntil = undefined;
+    this.unanswered = 0;
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.settings;
     signal.addEventListener('abort', () => this.stir());
-    let told = '';
+    let logged = '';
     while (!signal.aborted) {
       // Made before the work, so that nothing that happens meanwhile is missed.
       const waiting = new AbortController();
@@ -130,12 +193,12 @@ export class Outbox {
       let until = later(clock.now(), 60_000);
       try {
         until = millis(Math.min(until, await this.step()));
-        told = '';
+        logged = '';
       } catch (error) {
         // The store is closed or failed: it says so itself; try again shortly.
         const message = messageOf(error);
-        if (message !== told) log.warn({ error: message }, 'outbox waits for the store');
-        told = message;
+        if (message !== logged) log.warn({ error: cut(message) }, 'outbox waits for the store');
+        logged = message;
         until = later(clock.now(), 1000);
       }
       if (!signal.aborted) await clock.sleepUntil(until, waiting.signal);
@@ -144,108 +207,277 @@ export class Outbox {
 
   /** Sends what may be sent now; returns when to look again. */
   private async step(): Promise<number> {
-    const { clock, log } = this.settings;
+    const { clock, store } = this.settings;
     for (;;) {
+      await this.believe();
       if (!this.connected) return Number.POSITIVE_INFINITY;
-      const { epoch } = this.settings.store;
-      if (epoch !== this.told) {
-        // Connected, or a store that turned out to be damaged.
-        this.told = epoch;
-        this.generation++;
-        this.fromTheStart();
-        this.settings.greet();
-      }
+      if (store.epoch !== this.announced) this.announce();
+      for (const sequence of this.tooLarge) await this.split(sequence);
       const now = clock.now();
+      if (this.answerUntil !== undefined) {
+        if (now < this.answerUntil) return this.answerUntil;
+        this.answerUntil = undefined;
+        this.unanswered++;
+      }
       if (this.resendAt !== undefined && now >= this.resendAt) {
-        log.warn(
-          { unacknowledged: this.unacknowledged, silenceS: this.silenceMs / 1000 },
-          'the head-end is silent: sending again',
-        );
-        this.silenceMs = Math.min(longestSilenceMs, this.silenceMs * 2);
-        this.resendCount += this.unacknowledged;
-        this.most = Math.max(leastUnacknowledged, Math.floor(this.most / 2));
-        // Perhaps it never heard of our epoch.
-        this.told = undefined;
+        await this.silent();
         continue;
       }
-      const idleUntil = this.resendAt ?? Number.POSITIVE_INFINITY;
-      if (this.inFlight >= this.settings.window() || this.unacknowledged >= this.most) return idleUntil;
+      const idleUntil = Math.min(this.resendAt ?? Number.POSITIVE_INFINITY, this.claimDeadline());
+      if (this.inFlight.size >= this.settings.window()) return idleUntil;
       if (now < this.nextSendAt) return Math.min(idleUntil, this.nextSendAt);
-      const entry = await this.next();
-      if (this.settings.store.epoch !== this.told) continue;
-      if (!entry) return idleUntil;
-      if (!this.connected) return Number.POSITIVE_INFINITY;
-      this.send(entry, now);
+      const repeat = await this.dueAgain(now);
+      if (!repeat && this.sent.size >= this.most) return Math.min(idleUntil, this.nextAgain());
+      const { generation } = this;
+      const entry = repeat ?? (await this.next());
+      // Acknowledged since it was read.
+      if (entry && !this.awaited(entry.sequence)) continue;
+      // Nothing is said under numbers that the head-end has just proved to be given already.
+      if (this.fallen) this.announced = undefined;
+      if (generation !== this.generation || store.epoch !== this.announced) continue;
+      if (!entry) return Math.min(idleUntil, this.nextAgain());
+      this.send(entry, now, repeat !== undefined);
     }
   }
 
-  /**
-   * The next entry: live before back-fill. The head-end acknowledges without holes, though: where much waits for that, in
-   * the order of the numbers, so that none is missing before those that were sent.
-   */
-  private async next(): Promise<OutboxEntry | undefined> {
-    const { generation } = this;
-    for (const entryClass of [0, 1] as const)
-      if (this.lanes[entryClass].entries.length === 0) await this.fetch(entryClass);
-    if (generation !== this.generation) return undefined;
-    const [live, backFill] = [this.lanes[0].entries[0], this.lanes[1].entries[0]];
-    const inOrder = this.unacknowledged >= this.most / 2;
-    const entryClass = live && (!backFill || !inOrder || live.sequence < backFill.sequence) ? 0 : 1;
-    const entry = this.lanes[entryClass].entries.shift();
-    // While entries are being sent, those after them are read. Where that fails, it fails again where it is waited for.
-    if (this.lanes[entryClass].entries.length <= readAhead / 2) this.fetch(entryClass).catch(() => {});
-    return entry;
+  /** Connected, or an epoch has begun. */
+  private announce(): void {
+    const { store, clock, greet } = this.settings;
+    this.fromTheStart();
+    if (this.evidence.epoch !== store.epoch) {
+      this.evidence = newEvidence(store.epoch, store.acknowledged);
+      this.claimSince = undefined;
+      this.suspects.clear();
+      this.tooLarge.clear();
+    }
+    this.announced = store.epoch;
+    this.answerUntil = later(clock.now(), this.unanswered > 0 ? shortAnswerWaitMs : answerWaitMs);
+    greet();
   }
 
-  /** Reads more of a class from the store, once at a time. */
-  private fetch(entryClass: EntryClass): Promise<void> {
-    const lane = this.lanes[entryClass];
-    if (lane.dry) return Promise.resolve();
-    lane.fetching ??= (async () => {
-      try {
-        lane.dry = true;
-        const more = await this.settings.store.outbox(entryClass, lane.after, readAhead);
-        lane.entries.push(...more);
-        lane.after = more.at(-1)?.sequence ?? lane.after;
-        if (more.length > 0) lane.dry = false;
-      } catch (error) {
-        lane.dry = false;
-        throw error;
-      } finally {
-        lane.fetching = undefined;
+  /** No progress, though the head-end could have acknowledged more. */
+  private async silent(): Promise<void> {
+    const { log, store } = this.settings;
+    const { silenceMs } = this;
+    const unacknowledged = this.sent.size;
+    if (this.silences++ === 0)
+      log.warn({ unacknowledged, silenceS: silenceMs / 1000 }, 'the head-end is silent: sending again');
+    this.silenceMs = Math.min(longestSilenceMs, silenceMs * 2);
+    this.resendCount += unacknowledged;
+    this.most = Math.max(leastUnacknowledged, Math.floor(this.most / 2));
+    // It speaks, but one message does not reach it: a broker may drop without a word what it finds too large.
+    const first = this.unanswered === 0 ? await store.entry(store.acknowledged + 1) : undefined;
+    const times = first && this.stuck.sequence === first.sequence ? this.stuck.times + 1 : 1;
+    this.stuck = { sequence: first?.sequence ?? 0, times };
+    if (first && times >= suspicionLimit && first.text.length >= 2 * leastPacket) this.tooLarge.add(first.sequence);
+    // Perhaps it never heard of our epoch.
+    this.announced = undefined;
+  }
+
+  /** Applies what the head-end said, as far as there is evidence. */
+  private async believe(): Promise<void> {
+    await this.fallBack();
+    const { store, clock } = this.settings;
+    if (this.evidence.epoch !== store.epoch) return;
+    if (this.newest) {
+      if (this.newest.epoch === store.epoch) this.evidence.claim = this.newest;
+      this.newest = undefined;
+    }
+    const { acknowledged: before } = store;
+    const belief = believable(this.evidence, store);
+    if (belief) {
+      const deleted = await store.acknowledge(belief.upTo, new Set([...belief.nack, ...belief.unproven]));
+      applied(this.evidence, before, belief);
+      for (const sequence of belief.nack) this.sendAgain(sequence);
+      if (deleted > 0) this.progressed(deleted, clock.now());
+    }
+    const covered = (this.evidence.claim?.upTo ?? 0) <= this.evidence.upTo;
+    this.claimSince = covered ? undefined : (this.claimSince ?? clock.now());
+  }
+  private progressed(deleted: number, now: Millis): void {
+    this.acknowledgedCount += deleted;
+    for (const sequence of this.sent) if (!this.awaited(sequence)) this.sent.delete(sequence);
+    this.most = Math.min(unacknowledgedLimit, this.most + Math.ceil(deleted / 20));
+    this.silenceMs = firstSilenceMs;
+    this.silences = 0;
+    this.resendAt = undefined;
+    this.expectProgress(now);
+  }
+  /** The head-end does not have it. */
+  private awaited(sequence: number): boolean {
+    const { store } = this.settings;
+    return sequence > store.acknowledged || store.refused.includes(sequence);
+  }
+  /** From when on the head-end could acknowledge more than it has. */
+  private expectProgress(now: Millis): void {
+    const { store } = this.settings;
+    const could = this.evidence.upTo > store.acknowledged;
+    if (this.resendAt === undefined && could && this.sent.size > 0) this.resendAt = later(now, this.silenceMs);
+  }
+
+  /** When a claim that nothing covers is told. */
+  private claimDeadline(): number {
+    if (this.claimSince === undefined || this.claimLogged) return Number.POSITIVE_INFINITY;
+    const { clock, log } = this.settings;
+    const at = later(this.claimSince, claimPatienceMs);
+    if (clock.now() < at) return at;
+    this.claimLogged = true;
+    log.warn(
+      { claimed: this.evidence.claim?.upTo, taken: this.evidence.upTo },
+      'the head-end acknowledges what the broker has not taken yet: believed as far as it has (head-end)',
+    );
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The head-end has numbers or an epoch that this state never gave. */
+  private async fallBack(): Promise<void> {
+    const { fallen } = this;
+    const { clock, store, log, onFellBack } = this.settings;
+    if (!fallen) return;
+    const { epoch, nextSequence } = store;
+    try {
+      if (clock.now() < this.fallBackFrom) {
+        if (!this.fallBackIgnored) log.warn({ ...fallen }, fellBackAgain);
+        this.fallBackIgnored = true;
+        this.fallen = undefined;
+        return;
       }
-    })();
-    return lane.fetching;
+      this.fallBackIgnored = false;
+      if (provesFallBack({ ...fallen, nack: [] }, store)) {
+        log.error(
+          { ...fallen, own: epoch, nextSequence },
+          'the head-end holds more than this state ever numbered: it fell back (a copied or restored card?); a new epoch begins',
+        );
+        await onFellBack?.();
+        await store.fellBack(fallen);
+        this.fallBackFrom = later(clock.now(), fellBackPauseMs * 2 ** Math.min(this.fallBacks++, 8));
+      }
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'bad-argument') throw error;
+      log.warn({ error: messageOf(error) }, 'acknowledgement ignored (head-end)');
+    }
+    this.fallen = undefined;
   }
 
-  private send(entry: OutboxEntry, now: Millis): void {
-    const { gateway, topics, publish, store, log, rateLimit, clock } = this.settings;
-    const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: entry.sequence, gateway }, topics);
-    const { generation } = this;
-    this.inFlight++;
-    this.unacknowledged++;
+  private next(): Promise<OutboxEntry | undefined> {
+    // The head-end acknowledges without holes: where much waits for that, in the order of the numbers.
+    return nextEntry(this.lanes, this.settings.store, this.sent.size >= this.most / 2);
+  }
+
+  private sendAgain(sequence: number): void {
+    const { clock } = this.settings;
+    const one = this.again.get(sequence) ?? { at: millis(0), tries: 0, sending: false };
+    one.at = later(clock.now(), Math.min(longestAgainMs, firstAgainMs * 2 ** Math.min(one.tries++, 10)));
+    one.sending = false;
+    this.again.set(sequence, one);
+  }
+  private nextAgain(): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const one of this.again.values()) if (!one.sending) at = Math.min(at, one.at);
+    return at;
+  }
+  /** A refused entry whose time has come. */
+  private async dueAgain(now: Millis): Promise<OutboxEntry | undefined> {
+    for (const [sequence, one] of this.again) {
+      if (one.sending || one.at > now) continue;
+      const entry = await this.settings.store.entry(sequence);
+      if (entry && this.again.get(sequence) === one) {
+        one.sending = true;
+        return entry;
+      }
+      this.again.delete(sequence);
+    }
+    return undefined;
+  }
+
+  private send(entry: OutboxEntry, now: Millis, repeated: boolean): void {
+    const { gateway, topics, publish, store, rateLimit, clock } = this.settings;
+    const { sequence } = entry;
+    const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: sequence, gateway }, topics);
+    const { generation, evidence } = this;
+    this.inFlight.set(sequence, payload.length);
+    this.sent.add(sequence);
+    if (repeated) this.resendCount++;
     this.sentCount++;
     if (rateLimit !== undefined)
       this.nextSendAt = later(millis(Math.max(this.nextSendAt, now - catchUpMs)), 1000 / rateLimit);
-    this.resendAt = later(now, this.silenceMs);
     publish(topic, payload).then(
       () => {
+        // It is evidence also where everything is being sent again meanwhile.
+        if (this.awaited(sequence)) brokerTook(evidence, sequence);
         if (generation !== this.generation) return;
-        this.inFlight--;
-        this.resendAt = later(clock.now(), this.silenceMs);
+        this.inFlight.delete(sequence);
+        this.again.delete(sequence);
+        if (this.refusal) this.takesAgain(clock.now());
+        if (this.suspects.has(sequence)) this.suspects.clear();
+        this.expectProgress(clock.now());
         this.stir();
       },
       (error: unknown) => {
         if (generation !== this.generation) return;
-        // Refused by the broker (quota, not authorised): the entry stays, the silence sends it again.
-        log.warn({ seq: entry.sequence, error: messageOf(error) }, 'publish failed');
-        this.inFlight--;
+        this.inFlight.delete(sequence);
+        this.refused(sequence, error);
         this.stir();
       },
     );
   }
+  /** What was refused before may be taken now as well. */
+  private takesAgain(now: Millis): void {
+    const { inARow = 0 } = this.refusal ?? {};
+    this.refusal = undefined;
+    if (inARow >= refusalsInARow) for (const one of this.again.values()) one.at = now;
+  }
+  /** By the broker (quota, not authorised, too large): the entry stays, and is sent again after a pause. */
+  private refused(sequence: number, error: unknown): void {
+    const { log, clock } = this.settings;
+    const reason = reasonOf(error);
+    // A connection that is lost sends everything again by itself.
+    if (reason === undefined) return;
+    this.refusedCount++;
+    const inARow = (this.refusal?.inARow ?? 0) + 1;
+    if (this.refusal?.reason !== reason) log.warn({ seq: sequence, reason }, 'the broker refuses a message');
+    this.refusal = { reason, inARow, logged: true };
+    if (isPacketTooLarge(error)) this.tooLarge.add(sequence);
+    this.sendAgain(sequence);
+    if (inARow >= refusalsInARow)
+      this.nextSendAt = later(clock.now(), Math.min(longestPauseMs, 1000 * 2 ** Math.min(inARow - refusalsInARow, 6)));
+  }
+
+  /** Into parts that the broker takes, under numbers of their own; where that is not possible it waits as it is. */
+  private async split(sequence: number): Promise<void> {
+    const { store, log, gateway, topics, clock, packetLimit } = this.settings;
+    this.tooLarge.delete(sequence);
+    this.suspects.delete(sequence);
+    const entry = await store.entry(sequence);
+    if (!entry) return;
+    const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: sequence, gateway }, topics);
+    const overhead = topic.length + Buffer.byteLength(payload) - Buffer.byteLength(entry.text);
+    const parts = partsFor(factOf(entry), clock.wall(), { overhead, limit: packetLimit?.() });
+    if (!parts) return;
+    if (!(await store.replace(sequence, parts.facts, parts.cause))) return;
+    this.splitCount++;
+    log.warn(
+      { seq: sequence, octets: payload.length, parts: parts.facts.length, cause: parts.cause },
+      'a message was too large for the broker: what it said is said in parts',
+    );
+    this.again.set(sequence, { at: clock.now(), tries: 0, sending: false });
+  }
+
+  /** What stands in the way between the broker's door and the head-end; undefined when all is well. */
+  get trouble(): string | undefined {
+    const { store } = this.settings;
+    const { evidence, refusal } = this;
+    if (this.fallBackIgnored) return fellBackAgain;
+    if (refusal)
+      return `the broker refuses messages: ${refusal.reason}; ${this.again.size} of them wait and are sent again (head-end)`;
+    if (this.claimLogged && this.claimSince !== undefined)
+      return `the head-end acknowledges up to ${evidence.claim?.upTo}, the broker has taken up to ${evidence.upTo}: believed as far as that (head-end)`;
+    if (this.silences > 0)
+      return `the head-end acknowledges nothing after ${store.acknowledged}: is it running, and does it subscribe? (head-end)`;
+    return undefined;
+  }
 
   get status(): { connected: boolean; inFlight: number; unacknowledged: number } {
-    return { connected: this.connected, inFlight: this.inFlight, unacknowledged: this.unacknowledged };
+    return { connected: this.connected, inFlight: this.inFlight.size, unacknowledged: this.sent.size };
   }
 }

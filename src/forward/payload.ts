@@ -267,17 +267,23 @@ export const healthPayload = v.object({
 });
 export type HealthPayload = v.InferOutput<typeof healthPayload>;
 
+/** Epochs begin with the minutes since 1970: one of the year 2097 is nobody's. */
+const epochLimit = 2 ** 52;
 /**
  * central → gateway. Everything up to `upTo` is the head-end's, except the sequences in `nack`. `seen` is the highest
  * number of the epoch that ever came: numbers beyond a hole. Said after each birth, and when it moves.
  */
 export const ackPayload = v.object({
-  epoch: count,
+  epoch: v.pipe(count, v.maxValue(epochLimit)),
   upTo: count,
   seen: v.optional(count),
   nack: v.optional(v.pipe(v.array(v.pipe(count, v.minValue(1))), v.maxLength(1000)), []),
 });
 export type AckPayload = v.InferOutput<typeof ackPayload>;
+
+/** central → gateway: what the head-end lost after it had acknowledged it. Said again from the ledger, or read again. */
+export const againPayload = v.object({ meter: topicPart, series: word, from: instant, to: instant });
+export type AgainPayload = v.InferOutput<typeof againPayload>;
 
 /** No payload of ours or theirs is longer. */
 export const payloadLimit = 256 * 1024;

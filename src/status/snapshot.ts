@@ -23,11 +23,15 @@ export interface Snapshot {
   readonly uptimeS: number;
   readonly broker: {
     readonly connected: boolean;
-    /** Why not, where that is known. */
+    /** What stands between the gateway and its head-end, where that is known. */
     readonly trouble: string | null;
     readonly sent: number;
     readonly acknowledged: number;
     readonly sentAgain: number;
+    /** Messages that were too large for the broker and were split; refusals by the broker; payloads of the head-end that did not fit. */
+    readonly split: number;
+    readonly refused: number;
+    readonly unfit: number;
   };
   /** Which configuration is in force since when; a file that was refused since then. */
   readonly configuration?: {
@@ -58,12 +62,13 @@ function configurationText({ configuration }: Snapshot): string[] {
   return [...lines, ...warnings.map((warning) => `       ${warning}`)];
 }
 
+const counted = (what: string, count: number): string => (count > 0 ? `  ${what} ${count}` : '');
 /** The snapshot as a table. */
 export function snapshotText(snapshot: Snapshot): string[] {
   const { broker, store } = snapshot;
   const lines = [
     `${snapshot.gateway}  version ${snapshot.version}  up ${Math.floor(snapshot.uptimeS)} s  ${Math.round(snapshot.rssBytes / 2 ** 20)} MiB`,
-    `broker ${broker.connected ? 'connected' : 'NOT connected'}  sent ${broker.sent}  acknowledged ${broker.acknowledged}  sent again ${broker.sentAgain}`,
+    `broker ${broker.connected ? 'connected' : 'NOT connected'}  sent ${broker.sent}  acknowledged ${broker.acknowledged}  sent again ${broker.sentAgain}${counted('split', broker.split)}${counted('refused', broker.refused)}${counted('unfit', broker.unfit)}`,
     ...(broker.trouble === null ? [] : [`       ${broker.trouble}`]),
     `store  ${store.pending} messages wait for the head-end${store.failure ? `  FAILED: ${store.failure}` : ''}`,
   ];

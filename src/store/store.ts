@@ -15,6 +15,7 @@ import { type Coverage, withoutRange } from '../reading/coverage.ts';
 import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading/facts.ts';
 import type { StoredLogCursor } from '../reading/log-ledger.ts';
 import type { DarkSpan } from '../reading/meter-event.ts';
+import type { VoidCause } from '../reading/quality.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import {
   decodePage,
@@ -278,6 +279,14 @@ export class Store {
   }
   get acknowledged(): number {
     return this.meta.acknowledged;
+  }
+  /** No entry has this number, or a later one. */
+  get nextSequence(): number {
+    return this.meta.nextSequence;
+  }
+  /** Entries up to the acknowledged number that the head-end refused: they are sent again. */
+  get refused(): readonly number[] {
+    return this.meta.kept.filter((sequence) => sequence <= this.meta.acknowledged);
   }
   /** Entries that the head-end does not have: no number between is missing, or a void one has its place. */
   private get pending(): number {
@@ -709,6 +718,58 @@ export class Store {
         if (entry) operations.push(putEntry(entryClass, entry));
       }
     return operations;
+  }
+
+  /** An entry that waits; undefined where none has this number. */
+  async entry(sequence: number): Promise<OutboxEntry | undefined> {
+    for (const entryClass of [0, 1] as const) {
+      const [found] = await this.outbox(entryClass, sequence - 1, 1);
+      if (found?.sequence === sequence) return found;
+    }
+    return undefined;
+  }
+
+  /**
+   * An entry that cannot be sent as it is becomes void; what is said instead gets numbers of its own, at once. False where
+   * none has this number.
+   */
+  async replace(sequence: number, facts: readonly Fact[], cause: VoidCause): Promise<boolean> {
+    const replaced = await this.exclusive(async (database) => {
+      for (const entryClass of [0, 1] as const) {
+        const [pair] = await database.range(outboxKey(entryClass, sequence), outboxEnd(entryClass), 1);
+        const record = pair && decodeOutbox(...pair);
+        const entry = record?.entries.find((one) => one.sequence === sequence);
+        if (!record || !entry) continue;
+        const { acknowledged, nextSequence: first } = this.meta;
+        const { storedAt, profile } = entry.head;
+        // A number of its own has no place within a pack: the others of it get theirs back, the last under the pack's key.
+        const operations = record.entries
+          .filter((one) => one.sequence === sequence || one.sequence > acknowledged)
+          .map((one) =>
+            putEntry(entryClass, one === entry ? entryOf(sequence, storedAt, { kind: 'void', cause }) : one),
+          );
+        const said = this.fitted(facts);
+        operations.push(...this.entries(said, entryClass, first, storedAt, profile));
+        const periodMs = (profile === undefined ? undefined : this.series.get(seriesKey(entry.head.meter, profile)))
+          ?.periodMs;
+        // A manifest that was said before these numbers does not account for them.
+        const marks = said.flatMap((fact) =>
+          fact.kind === 'profile' || fact.kind === 'gap' ? marksOf(fact, periodMs ?? hourMs) : [],
+        );
+        const stale = this.stale(marks);
+        const meta: Meta = { ...this.meta, nextSequence: first + said.length };
+        if (stale) operations.push(this.put('e/_', meta.nextSequence, stale));
+        operations.push(this.put(metaKey, meta.nextSequence, meta));
+        await database.batch(operations, { sync: true });
+        if (stale) this.logs.set('_', stale);
+        this.meta = meta;
+        this.tellCheckpoint();
+        return true;
+      }
+      return false;
+    });
+    if (replaced) this.committed?.();
+    return replaced;
   }
 
   private async removeAcknowledged(database: Database): Promise<void> {
