@@ -164,16 +164,14 @@ function termsOf({ properties = {} }: IConnackPacket): Terms {
     // It would be mute for ever; one at a time is what every broker takes.
     ...(receiveMaximum === 0 ? ['Receive Maximum 0, which the standard forbids: sending one message at a time'] : []),
     ...(maximumPacketSize === 0 ? ['Maximum Packet Size 0, which the standard forbids'] : []),
-    ...((retainAvailable as boolean | undefined) === false
-      ? ['it retains nothing: nobody sees our state and birth later']
-      : []),
+    ...(retainAvailable === false ? ['it retains nothing: nobody sees our state and birth later'] : []),
     ...(maximumQoS === 0 ? ['Maximum QoS 0: it acknowledges nothing, so nothing counts as delivered'] : []),
   ];
   return {
     receiveMaximum: Math.max(1, receiveMaximum),
     packetLimit:
       maximumPacketSize === undefined || maximumPacketSize === 0 ? Number.POSITIVE_INFINITY : maximumPacketSize,
-    retain: (retainAvailable as boolean | undefined) !== false,
+    retain: retainAvailable !== false,
     complaint: complaints.length > 0 ? `the broker says: ${complaints.join('; ')} (head-end)` : undefined,
   };
 }
@@ -319,7 +317,7 @@ class Connection {
     client.on('error', (error) => {
       const tls = !this.up && /^(mqtts|wss):/.test(this.settings.url);
       // mqtt.js goes on after a packet that it could not read: whatever follows means something else.
-      this.drop(cut(troubleOf(error as Error & { code?: unknown }, tls)));
+      this.drop(cut(troubleOf(error, tls)));
     });
     client.on('message', (topic, payload) => this.listener.onMessage(topic, payload));
     client.connect();

@@ -47,7 +47,7 @@ async function deliver(
     while (!stopping.signal.aborted) {
       await clock.sleepUntil(later(clock.now(), headEnd.everyMs));
       upTo = headEnd.upTo();
-      await outbox.onAck({ epoch: 1, upTo, nack: [] });
+      outbox.onAck({ epoch: 1, upTo, nack: [] });
     }
   })();
   await clock.run(clock.now() + headEnd.limitMs, () => upTo === headEnd.all);
