@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { expect } from 'vitest';
 import { Secret } from '../src/base/secret.ts';
 import { later, type Millis, millis } from '../src/base/time.ts';
-import type { CipheringSettings, PublicKeys } from '../src/dlms/association/ciphering.ts';
+import type { CipheringSettings, PeerMemory, PublicKeys } from '../src/dlms/association/ciphering.ts';
 import { type AssociationSettings, proposedByDefault, proposedWithShortNames } from '../src/dlms/association/client.ts';
 import { type ServerClient, serverConformance } from '../src/dlms/association/server.ts';
 import type { Data } from '../src/dlms/axdr/data.ts';
@@ -85,6 +85,8 @@ export interface Options {
   access?: boolean;
   keyInfo?: CipheringSettings['keyInfo'];
   signed?: boolean;
+  /** What the client knows of the meter from one association to the next. */
+  peer?: PeerMemory;
   association?: Partial<AssociationSettings>;
 }
 /** Signing and agreement keys of both sides, for suites 1 and 2. */
@@ -203,6 +205,7 @@ export function world(options: Options) {
             : keys,
           nextCounter: () => clientCounter.value++,
           publicKeys: publicKeys(curve, 'client'),
+          ...(options.peer && { peer: options.peer }),
           ...(options.dedicated && { dedicated: () => key(length, 0x40) }),
         },
       }),

@@ -87,6 +87,7 @@ export async function listen(
     senderLimit: 64,
     ...(ciphering && { ciphering: () => ciphering }),
     ...(systemTitle && { systemTitle }),
+    senders: new Map(),
     swappedObis: model.push_swapped_obis,
   };
   const trace = traceTo(options.trace, line, clock);

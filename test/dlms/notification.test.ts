@@ -354,3 +354,11 @@ describe('pushes of the simulator', () => {
     expect(codes(events)).not.toContain('data-notification');
   });
 });
+
+test('21: a ciphered push that is played again over another connection is refused; what was never met is not', () => {
+  const senders: NonNullable<NotificationSettings['senders']> = new Map();
+  // A listener has a receiver for each connection.
+  expect(codes(heard(recorded, { senders }))).toEqual(['data-notification']);
+  expect(codes(heard(recorded, { senders }))).toEqual(['replayed-counter']);
+  expect(codes(heard(recorded, { senders: new Map() }))).toEqual(['data-notification']);
+});

@@ -29,6 +29,8 @@ export interface NotificationSettings {
   readonly ciphering?: (systemTitle: Uint8Array) => Omit<CipheringSettings, 'nextCounter' | 'wrapping'> | undefined;
   /** The sender of APDUs that carry no system title. */
   readonly systemTitle?: Uint8Array;
+  /** What is known of the counters of senders, kept by the caller: over connections that come and go, a push comes once. */
+  readonly senders?: Map<string, Ciphering>;
   /** `06 09` for `09 06` before an OBIS code (meter-quirks 62). */
   readonly swappedObis?: boolean;
 }
@@ -65,11 +67,12 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   private readonly segments = new Map<string, Pending>();
   private readonly blocks = new Map<string, Pending>();
   /** What is known of each sender's counter. Only an authentic APDU makes an entry. */
-  private readonly senders = new Map<string, Ciphering>();
+  private readonly senders: Map<string, Ciphering>;
   private quietAt: Millis | undefined;
 
   constructor(settings: NotificationSettings) {
     this.settings = settings;
+    this.senders = settings.senders ?? new Map();
   }
   get damaged(): number {
     return this.deframer.damaged;
