@@ -1,5 +1,5 @@
 /** The whole house in virtual time: real rooms, a simulated bus, a store that can lose power, a broker twin. */
-import { dayMs, type Millis, millis } from '../src/base/time.ts';
+import { type Clock, dayMs, type Millis, millis } from '../src/base/time.ts';
 import { type Ingest, newIngest, valueKey } from '../src/central/ingest.ts';
 import { compose, type House, type World } from '../src/compose.ts';
 import type { Sources } from '../src/config/findings.ts';
@@ -97,6 +97,10 @@ export async function virtualHouse(
     configured?: number;
     /** So many buses, each with the meters of the scenario under serials of its own. */
     buses?: number;
+    /** The gateway's even time is so much behind: a machine that woke up long ago. */
+    evenShiftMs?: number;
+    /** The gateway's time of day at the start is so much off. */
+    wallOffsetMs?: number;
     /** More of each port in the configuration: its speed, mode E. */
     line?: string;
     /** Between the gateway and a bus: a line or an adapter that misbehaves. */
@@ -203,12 +207,20 @@ export async function virtualHouse(
     };
     return opened;
   };
+  clock.wallOffsetMs = options.wallOffsetMs ?? 0;
+  const shift = options.evenShiftMs ?? 0;
+  /** The clock as the gateway has it. */
+  const own: Clock = {
+    now: () => millis(clock.now() - shift),
+    wall: () => clock.wall(),
+    sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
+  };
   const begin = async () => {
     const { config } = parseConfig(it.configText, 'virtual.toml');
     const plan = requirePlan(resolve(config, meterModels(), virtualSources), 'virtual.toml');
     const store = (it.store = await Store.open({
       open: () => Promise.resolve(database),
-      clock,
+      clock: own,
       newEpoch: (after) => {
         // As the random part does: no state begins an epoch that another one had.
         it.newEpoch = Math.max(it.newEpoch, after) + 1;
@@ -220,7 +232,7 @@ export async function virtualHouse(
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),
     }));
     const world: World = {
-      clock,
+      clock: own,
       log: silentLog,
       store,
       counters: await countersOf(),
@@ -231,7 +243,10 @@ export async function virtualHouse(
         const { bus } = buses[Number(device.replace('/dev/virtual', '') || '0')] as SimulatedHouse;
         it.port = virtualPort(bus, clock);
         const between = options.port?.(it.port, clock, Number(device.replace('/dev/virtual', '') || '0'));
-        return Promise.resolve(between ?? it.port);
+        const port: Port = between ?? it.port;
+        if (shift === 0) return Promise.resolve(port);
+        const read: Port['read'] = (until) => port.read(until === undefined ? undefined : millis(until + shift));
+        return Promise.resolve({ ...port, read });
       },
       disk: () => it.disk,
       relieve: () => Promise.resolve(it.relieved.splice(0, 1)),

@@ -5,7 +5,7 @@
  */
 import { Failure, messageOf } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
-import { type Clock, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { factOf, type OutboxEntry, type Store } from '../store/store.ts';
 import { applied, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
@@ -80,7 +80,7 @@ export class Outbox {
   private silenceMs = firstSilenceMs;
   private resendAt: Millis | undefined;
   private wake: AbortController | undefined;
-  private nextSendAt: Millis = millis(0);
+  private nextSendAt: Millis = longAgo;
   private evidence: Evidence;
   /** Numbers that were refused, by the broker or the head-end. */
   private readonly again = new Map<number, Again>();

@@ -2,7 +2,7 @@
 import type { Failure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
-import { type Clock, type Millis, millis } from '../base/time.ts';
+import { type Clock, longAgo, type Millis } from '../base/time.ts';
 import type { PortOwner } from '../line/port-owner.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
@@ -148,8 +148,8 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   failures: 0,
   memory: undefined,
   securityTold: undefined,
-  notBefore: millis(0),
-  lastTurn: millis(0),
+  notBefore: longAgo,
+  lastTurn: longAgo,
   fragile: false,
   lastSuccess: undefined,
   lastError: undefined,
@@ -177,7 +177,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   logWays: new Map(),
   logsTold: new Set(),
   hasDisconnector: true,
-  logsDeepAt: millis(0),
+  logsDeepAt: longAgo,
   quarantine: undefined,
 });
 

@@ -1,6 +1,6 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
 import { Failure, messageOf } from '../base/errors.ts';
-import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import { dayMs, iso, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { requireIdentity, sameSerial } from '../meter/identity.ts';
 import { identify } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
@@ -94,7 +94,7 @@ export class PortRunner {
     this.settings = settings;
     this.stepDue = settings.clock.now();
     this.states = new Map(settings.meters.map((polled) => [polled.origin.meter, freshState(polled)]));
-    this.line = { states: this.states, silentNotBefore: millis(0), busFaultTold: false };
+    this.line = { states: this.states, silentNotBefore: longAgo, busFaultTold: false };
     for (const state of this.states.values()) setAside(settings, state);
   }
 
@@ -467,7 +467,7 @@ export class PortRunner {
       clockPolicy,
     );
     const alarm = clockAlarm(deviationMs);
-    if (alarm !== state.clockTold?.alarm || wall - (state.clockTold?.at ?? 0) >= dayMs) {
+    if (alarm !== state.clockTold?.alarm || wall - (state.clockTold?.at ?? longAgo) >= dayMs) {
       if (alarm)
         state.saying.push(
           gatewayEvent(this.settings, state, alarm, {

@@ -1,6 +1,6 @@
 /** What the gateway says of the meters of a line that answer or do not (R23 to R26). */
 import { messageOf } from '../base/errors.ts';
-import { iso, type Millis, millis } from '../base/time.ts';
+import { iso, longAgo, type Millis, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
@@ -61,13 +61,13 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
     state.told = 'CONFIG_FAULT';
   }
   // Whose fault it is shows only when the neighbours have been asked as well.
-  const newestSuccess = Math.max(0, ...all.map(({ lastSuccess }) => lastSuccess ?? 0));
+  const newestSuccess = Math.max(longAgo, ...all.map(({ lastSuccess }) => lastSuccess ?? longAgo));
   for (const state of all) {
     const { meter } = state.polled.origin;
     const verdict = verdictOf(state);
     if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || verdict === state.told) continue;
     if (!answers(verdict)) {
-      const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? 0);
+      const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? longAgo);
       if (isSilent(verdict) && (state.failures < 2 || !neighbourAnswers)) continue;
       state.toldSilent = isSilent(verdict);
       await commit(

@@ -10,7 +10,7 @@
  *   q/<key>                    damaged records, kept for inspection
  */
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Clock, dayMs, hourMs, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, dayMs, hourMs, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { type Coverage, withoutRange } from '../reading/coverage.ts';
 import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading/facts.ts';
 import type { StoredLogCursor } from '../reading/log-ledger.ts';
@@ -239,7 +239,7 @@ export class Store {
   private broken: string | undefined;
   /** A page of marks that is damaged or has vanished. */
   private lostPage: string | undefined;
-  private reopenAt: Millis = millis(0);
+  private reopenAt: Millis = longAgo;
   private damage: Damage = { quarantined: 0, missing: 0, log: [] };
   private committed: (() => void) | undefined;
   /** Counts commits with marks: what is computed from marks must know whether they are still the same. */
