@@ -17,6 +17,7 @@ import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf }
 import { hashOf } from '../reading/ledger.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
 import type { LogReader } from '../reading/log-reader.ts';
+import { fallBack, misanswer, suspect } from './fallbacks.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
@@ -92,6 +93,7 @@ function certainly(deviationMs: number, uncertainMs: number): number {
   const doubt = Math.max(0, uncertainMs - quickMs);
   return Math.round(deviationMs - Math.min(doubt, Math.max(-doubt, deviationMs)));
 }
+const clockLength = 12;
 
 /** Logical device name, serial number, clock and change counter, in one request where lists are allowed. */
 export async function identify(
@@ -110,7 +112,12 @@ export async function identify(
     ...(counter === undefined ? [] : [attribute(1, counter, 2)]),
   ]);
   const counted = counter === undefined ? undefined : dataOf(more.at(-1));
-  const octets = clockOctets(dataOf(time));
+  let octets = clockOctets(dataOf(time));
+  // A clock that is none, in a list only (meter-quirks 86).
+  if (octets && octets.length !== clockLength) {
+    const alone = await session.alone(attribute(8, '0.0.1.0.0.255', 2), 'list wraps the clock twice');
+    octets = clockOctets(dataOf(alone)) ?? octets;
+  }
   const meterClock = octets && utcOf(octets, stampReading(model));
   const spentMs = clock.now() - asked;
   // The answer was made between the request and now: the middle is the fairest guess.
@@ -204,7 +211,7 @@ async function readRows(
   session: Session,
   layout: ProfileLayout,
   model: MeterModel,
-  selection: Selection,
+  selection: Selection | undefined,
   most: number,
   keep: (row: LoadProfileRow) => boolean = () => true,
 ): Promise<LoadProfileRow[]> {
@@ -242,7 +249,9 @@ export async function readRange(
   /** Hears of the rows that were not asked for. */
   outside: (row: LoadProfileRow) => void = () => {},
 ): Promise<LoadProfileRow[]> {
-  if (model.selection === 'entry') return readRangeByEntry(session, layout, model, from, to);
+  const { held } = session.fallbacks;
+  if (model.selection === 'whole' || held.has('whole-profile')) return readWhole(session, layout, model, from, to);
+  if (model.selection === 'entry' || held.has('by-entry')) return readRangeByEntry(session, layout, model, from, to);
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
   const selection = byRange(later(from, -boundMs), later(to, boundMs), deviation, columns);
   const asked = columns ? { ...layout, columns } : layout;
@@ -254,13 +263,66 @@ export async function readRange(
       if (!asked) outside(row);
       return asked;
     };
-    return await readRows(session, asked, model, selection, intervals, within);
+    const rows = await readRows(session, asked, model, selection, intervals, within);
+    session.fallbacks.suspected.delete('by-entry');
+    return rows;
   } catch (error) {
     const empty = model.refusal_when_empty;
     const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
     if (empty !== undefined && refused === empty) return [];
-    throw error;
+    // Fewer columns are the caller's wish; he knows what to do without.
+    if (columns || !refusesSelection(session, error)) throw error;
+    return readOtherwise(session, layout, model, from, to, error);
   }
+}
+
+const refusesSelection = (session: Session, error: unknown): boolean =>
+  session.stack.associated &&
+  error instanceof Failure &&
+  (error.code === 'access-refused' || misanswer(error) !== undefined);
+
+/** A range was refused: by numbers, and where these are refused as well, whole. What works is remembered. */
+async function readOtherwise(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  from: Millis,
+  to: Millis,
+  refusal: unknown,
+): Promise<LoadProfileRow[]> {
+  const refused = misanswer(refusal) === undefined;
+  // An answer that cannot be read may be that of these rows only (meter-quirks 56): the second one in a row counts.
+  const reason = `range ${misanswer(refusal) ?? 'refused'}`;
+  for (const [name, read] of [
+    ['by-entry', readRangeByEntry],
+    ['whole-profile', readWhole],
+  ] as const) {
+    try {
+      const rows = await read(session, layout, model, from, to);
+      // Nothing in this range: the refusal may have meant just that (meter-quirks 72).
+      if (rows.length > 0 && refused) fallBack(session.fallbacks, name, reason, session.wall());
+      else if (rows.length > 0) suspect(session.fallbacks, name, reason, session.wall());
+      return rows;
+    } catch (error) {
+      if (!refusesSelection(session, error)) throw error;
+    }
+  }
+  throw refusal;
+}
+
+/** Rows of a buffer that are kept of one reading of the whole of it, at most. */
+const wholeMost = 20_000;
+/** All of the buffer, without a selection; what is outside of the range is let go as it comes. */
+function readWhole(
+  session: Session,
+  layout: ProfileLayout,
+  model: MeterModel,
+  from: Millis,
+  to: Millis,
+): Promise<LoadProfileRow[]> {
+  const intervals = Math.ceil((to - from) / Math.max(layout.capturePeriodMs, shortestPeriodMs)) + 1;
+  const within = ({ end }: LoadProfileRow) => end === null || (end >= from && end <= to);
+  return readRows(session, layout, model, undefined, Math.min(intervals, wholeMost), within);
 }
 
 /**

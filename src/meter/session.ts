@@ -14,10 +14,11 @@ import {
 import { type HdlcAddress, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';
-import { type Conformance, conformance } from '../dlms/xdlms/conformance.ts';
+import { type Conformance, conformance, has } from '../dlms/xdlms/conformance.ts';
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
+import { type Fallbacks, fallBack, freshFallbacks, misanswer, nonAnswer, suspect } from './fallbacks.ts';
 import type { MeterModel } from './model.ts';
 import { closeMs, octetMsOf, requestMs, stepPatience } from './patience.ts';
 
@@ -41,6 +42,8 @@ export interface MeterAccess {
   /** Short-name referencing: base names, learned from the object list. */
   readonly shortNames?: Map<LogicalName, number>;
   readonly model: MeterModel;
+  /** What the meter mishandles, as far as it is known; what is found out is noted there. */
+  readonly fallbacks?: Fallbacks;
   readonly baud: number;
   /** The line is serial: octets take the time of its speed. Behind TCP nobody knows. */
   readonly timed: boolean;
@@ -130,6 +133,9 @@ const drainsMost = 64;
 const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | undefined): Failure =>
   new Failure('access-refused', `${logicalName}:${attribute} refused: ${refusalName(refused ?? 250)}`, { refused });
 
+/** data-access-result: other-reason. */
+const otherReason = 250;
+
 type Answer<K extends StackEvent['kind']> = Extract<StackEvent, { kind: K }>;
 
 export class Session {
@@ -139,6 +145,9 @@ export class Session {
   lost = false;
   /** The meter let us in. */
   entered = false;
+  readonly fallbacks: Fallbacks;
+  /** Lists were agreed. */
+  private lists = false;
   private readonly port: Port;
   private readonly clock: Clock;
   private readonly access: MeterAccess;
@@ -161,6 +170,7 @@ export class Session {
     this.access = shortNamed
       ? { ...access, shortNames: access.shortNames ?? new Map([[associationShortNameObject, associationBaseName]]) }
       : access;
+    this.fallbacks = access.fallbacks ?? freshFallbacks();
     this.trace = options.trace;
     this.onBlock = options.onBlock;
     this.stack = new ClientStack(stackSettings(this.access));
@@ -174,6 +184,7 @@ export class Session {
     for (let drains = 0; drains < drainsMost; drains++)
       if ((await this.guarded(() => this.port.read(this.clock.now()))) === undefined) break;
     const connected = await this.exchange({ kind: 'connect' }, 'connected');
+    this.lists = has(connected.conformance, 'multiple-references');
     this.entered = true;
     await this.learnShortNames();
     return connected;
@@ -190,16 +201,78 @@ export class Session {
     }
   }
 
+  wall(): Millis {
+    return this.clock.wall();
+  }
+
   /** Results in the order of the attributes; a refused one says so in its place. */
   async get(attributes: readonly Attribute[]): Promise<readonly GetResult[]> {
+    const list = attributes.length > 1;
+    if (list && (!this.lists || this.fallbacks.held.has('single-gets'))) return this.getSingly(attributes);
     const ask = async () => (await this.exchange({ kind: 'get', attributes }, 'got')).results;
+    let failure: unknown;
     try {
       return await ask();
     } catch (error) {
-      if (!this.mayReopen(error)) throw error;
-      await this.reopen();
-      return ask();
+      failure = error;
     }
+    if (this.mayReopen(failure)) {
+      await this.reopen();
+      try {
+        return await ask();
+      } catch (error) {
+        failure = error;
+      }
+    }
+    // A frame that was rejected says nothing of what was in it.
+    if (!list || (failure instanceof Failure && failure.code === 'frame-rejected')) throw failure;
+    return this.withoutLists(attributes, failure);
+  }
+
+  /** One by one; what the meter answers with nonsense counts as refused, as long as the association stands. */
+  private async getSingly(attributes: readonly Attribute[]): Promise<readonly GetResult[]> {
+    const results: GetResult[] = [];
+    for (const attribute of attributes) {
+      try {
+        const [result] = await this.get([attribute]);
+        results.push(result ?? { refused: otherReason });
+      } catch (error) {
+        const absent = error instanceof Failure && error.code === 'access-refused';
+        if ((misanswer(error) === undefined && !absent) || !this.stack.associated) throw error;
+        results.push({ refused: otherReason });
+      }
+    }
+    return results;
+  }
+
+  /** A list that the meter mishandled (meter-quirks 86): the same one by one, in this session where it can go on. */
+  private async withoutLists(attributes: readonly Attribute[], failure: unknown): Promise<readonly GetResult[]> {
+    const bad = misanswer(failure);
+    const reason = bad ?? nonAnswer(failure);
+    if (reason === undefined) throw failure;
+    const at = this.clock.wall();
+    if (!this.stack.associated) {
+      try {
+        if (this.lost || this.reopened) throw failure;
+        await this.reopen();
+      } catch {
+        // Whether the list did it, or the line, the next session tells.
+        if (bad === undefined) suspect(this.fallbacks, 'single-gets', `list ${reason}`, at);
+        else fallBack(this.fallbacks, 'single-gets', `list ${reason}`, at);
+        throw failure;
+      }
+    }
+    const results = await this.getSingly(attributes);
+    fallBack(this.fallbacks, 'single-gets', `list ${reason}`, at);
+    return results;
+  }
+
+  /** What came in a list is not what comes alone: asks alone, and takes no list of this meter any more. */
+  async alone(attribute: Attribute, reason: string): Promise<GetResult | undefined> {
+    if (!this.lists || this.fallbacks.held.has('single-gets')) return undefined;
+    const [result] = await this.get([attribute]);
+    if (result && 'data' in result) fallBack(this.fallbacks, 'single-gets', reason, this.clock.wall());
+    return result;
   }
 
   /** Some meters lose their association now and then: "service not allowed" opens it anew, once (meter-quirks 47). */
@@ -208,13 +281,13 @@ export class Session {
     const { apdu } = error.detail as { apdu?: { kind: string; stateError?: number } };
     return apdu?.kind === 'exception-response' && apdu.stateError === 1;
   }
-  private async reopen(): Promise<void> {
+  async reopen(): Promise<void> {
     this.reopened = true;
     await this.close();
     this.stack = new ClientStack(stackSettings(this.access));
     await this.connect();
   }
-  private reopened = false;
+  reopened = false;
 
   /** The octets of one value as they arrive, or Failure `access-refused`. `expected`: octets that it should have. */
   async stream(attribute: Attribute, take: (octets: Uint8Array) => void, expected?: number): Promise<void> {

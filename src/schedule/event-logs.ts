@@ -152,9 +152,21 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
   const said: EventFact[] = [];
   const adjusted: number[] = [];
   let more = false;
+  let broken: Failure | undefined;
   for (const log of model.event_logs.map(parseLogicalName)) {
     if (state.lacks.has(log)) continue;
-    const result = await read(house, state, session, log, before, deep);
+    let result: LogRead | undefined;
+    try {
+      result = await read(house, state, session, log, before, deep);
+      state.troubles.delete(`log ${obis(log)}`);
+    } catch (error) {
+      // A log that cannot be read is its own trouble: the others are read, and what was read of them is kept.
+      if (!(error instanceof Failure)) throw error;
+      state.troubles.set(`log ${obis(log)}`, error);
+      if (session.stack.associated) continue;
+      broken = error;
+      break;
+    }
     if (!result) {
       state.lacks.add(log);
       continue;
@@ -202,6 +214,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
       adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
     };
   for (const fact of said) state.saying.push(fact);
+  if (broken) throw broken;
 }
 
 /** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */

@@ -7,6 +7,7 @@ import type { PortOwner } from '../line/port-owner.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Identity, LogWay, ProfileLayout } from '../meter/jobs.ts';
+import { type Fallbacks, freshFallbacks } from '../meter/fallbacks.ts';
 import type { MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/session.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
@@ -131,6 +132,10 @@ export interface MeterState {
   clockTold: { readonly alarm: string | undefined; readonly at: Millis } | undefined;
   /** Logs that the meter does not have. */
   lacks: Set<string>;
+  /** What is not the main job and was not done last time, and why. */
+  troubles: Map<string, Failure>;
+  /** What the meter mishandles. */
+  fallbacks: Fallbacks;
   /** How a log is asked for where the meter does not select by stamps. */
   logWays: Map<string, LogWay>;
   /** Logs of which something was said today that need not be said again. */
@@ -174,6 +179,8 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   clockTold: undefined,
   lastSuccessBefore: undefined,
   lacks: new Set(),
+  troubles: new Map(),
+  fallbacks: freshFallbacks(),
   logWays: new Map(),
   logsTold: new Set(),
   hasDisconnector: true,

@@ -4,6 +4,8 @@
  */
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { dayMs, iso, later, millis } from '../base/time.ts';
+import { freshFallbacks } from '../meter/fallbacks.ts';
+import { sameSerial } from '../meter/identity.ts';
 import type { Session } from '../meter/session.ts';
 import type { MeterMemory } from '../store/counters.ts';
 import { remember } from './meter-memory.ts';
@@ -79,6 +81,8 @@ export async function letIn(settings: RunnerSettings, state: MeterState): Promis
  */
 export function recall(settings: RunnerSettings, state: MeterState, memory: MeterMemory | undefined): void {
   state.memory = memory;
+  if (memory?.fallbacks && sameSerial(memory.serial, state.polled.origin.serial))
+    state.fallbacks = freshFallbacks(memory.fallbacks);
   const refusal = memory?.refusal;
   if (!refusal || standing(refusal) === 0) return;
   const { clock } = settings;

@@ -2,7 +2,8 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { requireIdentity, sameSerial } from '../meter/identity.ts';
-import { identify } from '../meter/jobs.ts';
+import { forgetOld, withFallbacks } from '../meter/fallbacks.ts';
+import { type Identity, identify } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
@@ -21,7 +22,8 @@ import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { rememberPeer } from './meter-memory.ts';
 import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
-import { forwardLogs, logsOf } from './event-logs.ts';
+import { logsOf } from './event-logs.ts';
+import { optional } from './optional.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
 import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
@@ -32,6 +34,7 @@ import { sliceRowsOf } from './slice-size.ts';
 import { turnLimitMs } from './turn-time.ts';
 import { amendSwap } from './swap-amendment.ts';
 import { watchTurn } from './turn-watch.ts';
+import { learned, learnFromIdentity, logsComeLast, readLogs, waysAround } from './ways-around.ts';
 
 export interface MeterStatus {
   readonly meter: string;
@@ -46,6 +49,8 @@ export interface MeterStatus {
   readonly intervalsMissing: number;
   readonly damagedFrames: number;
   readonly repeatedFrames: number;
+  /** What is done in another way for this meter because it mishandles the usual one, and what is not done, with the reason. */
+  readonly ways: readonly string[];
   /** What somebody should see to although the meter answers. */
   readonly alarms: readonly string[];
 }
@@ -310,7 +315,8 @@ export class PortRunner {
   ): Promise<void> {
     const { clock, owner, log } = this.settings;
     const { origin } = state.polled;
-    const access = { ...state.polled.access, model: state.model };
+    forgetOld(state.fallbacks, clock.wall());
+    const access = { ...state.polled.access, model: withFallbacks(state.model, state.fallbacks) };
     const started = clock.now();
     state.lastTurn = started;
     state.visitAt = undefined;
@@ -320,8 +326,10 @@ export class PortRunner {
       ...access,
       retries: state.failures > 0 && !state.fragile ? 0 : state.fragile ? access.retries + 6 : access.retries,
       model: state.fragile ? { ...access.model, max_info: 64, window: 1 } : access.model,
+      fallbacks: state.fallbacks,
     };
     let session = new Session(port, clock, adapted);
+    const suspected = new Set(state.fallbacks.suspected.keys());
     let failure: Failure | undefined;
     const { security } = state.polled;
     let entry: CipheredEntry | undefined;
@@ -333,7 +341,7 @@ export class PortRunner {
       await session.connect();
       await entry?.authenticated();
       await letIn(this.settings, state);
-      state.identity = await identify(session, clock, state.model, state.hasDisconnector);
+      state.identity = await this.identified(state, session);
       try {
         requireIdentity(state.identity, origin.serial, this.namedModel(state) ?? state.model);
       } catch (error) {
@@ -341,31 +349,38 @@ export class PortRunner {
         throw error;
       }
       this.detect(state);
-      if (state.identity.disconnector === undefined) state.hasDisconnector = false;
+      if (state.identity.disconnector === undefined && !state.fallbacks.held.has('bare-identity'))
+        state.hasDisconnector = false;
       await amendSwap(this.settings, state);
-      await forwardLogs(this.settings, state, session);
-      await changePeriods(this.settings, state, session);
+      const logsLast = logsComeLast(state);
+      if (!logsLast) await readLogs(this.settings, state, session);
+      const also = (what: string, work: () => Promise<void>) => optional(this.settings, state, session, what, work);
+      await also('change of the capture period', () => changePeriods(this.settings, state, session));
       const readingSince = clock.now();
       for (const slice of slices) {
         // Back-fill makes way for somebody who waits; on a slow line the others get their turn.
         const others = [...this.states.values()].some((other) => other !== state && other.wanted.length > 0);
         const spent = clock.now() - readingSince > turnShareMs;
         if (signal.aborted || spent || (others && !slice.live)) break;
+        // Something beside the rows ended the association: what was read is stored, the rest is for the next session.
+        if (!session.stack.associated) break;
         await readSlice(this.settings, state, session, slice);
       }
       if (state.wanted.length > 0) await this.give(state, session);
-      await readAdjusted(this.settings, state, session);
-      if (!signal.aborted) await sumDays(this.settings, state, session);
+      await also('rows around adjustments of the clock', () => readAdjusted(this.settings, state, session));
+      if (!signal.aborted) await also('sums of days', () => sumDays(this.settings, state, session));
       for (const { key } of state.polled.profiles) {
         const due = state.recheckAt.get(key);
         if (due !== undefined && due <= started) state.recheckAt.set(key, later(clock.now(), dayMs));
       }
-      if (!signal.aborted) await this.keepClock(state, session);
+      if (!signal.aborted) await also('clock', () => this.keepClock(state, session));
+      if (logsLast && !signal.aborted) await readLogs(this.settings, state, session);
       await this.say(state);
     } catch (error) {
       failure = asFailure(error);
     }
     if (failure) for (const { reject } of state.wanted.splice(0)) reject(failure);
+    const overBefore = !session.stack.associated;
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
     if (security && entry) await rememberPeer(this.settings, state, security, entry.peer);
@@ -375,7 +390,8 @@ export class PortRunner {
     if (signal.aborted && failure && shown !== 'refused') return;
     const { damaged, repeated } = session.stack.counters;
     state.recent = [...state.recent.slice(1 - memory), { damaged, repeated }];
-    await owner.report({ heard: session.heard, lost: session.lost, failed: failure !== undefined });
+    await owner.report({ heard: session.heard, lost: session.lost, failed: failure !== undefined || overBefore });
+    const anotherWay = await learned(this.settings, state, session, failure, suspected);
     if (!failure) {
       if (state.failures > 0) log.info({ port: this.name, meter: origin.meter }, 'meter answers again');
       if (state.failures > 0) state.lastSuccessBefore = state.lastSuccess;
@@ -409,7 +425,7 @@ export class PortRunner {
     await tellSecurity(this.settings, state, failure);
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
-    const soon = counterSuspect || (state.fragile && session.heard && refusalMs === undefined);
+    const soon = counterSuspect || anotherWay || (state.fragile && session.heard && refusalMs === undefined);
     const slow = ['identity-mismatch', 'counter-implausible', 'counter-used-up'].includes(failure.code);
     const pauseMs = soon ? 1000 : (refusalMs ?? backOffMs(state.failures, slow));
     state.notBefore = later(now, pauseMs);
@@ -428,6 +444,17 @@ export class PortRunner {
         },
         failure.message,
       );
+    }
+  }
+
+  private async identified(state: MeterState, session: Session): Promise<Identity> {
+    const bare = state.fallbacks.held.has('bare-identity');
+    const model = bare ? { ...state.model, change_counter: undefined } : state.model;
+    try {
+      return await identify(session, this.settings.clock, model, state.hasDisconnector && !bare);
+    } catch (error) {
+      if (error instanceof Failure) learnFromIdentity(state, error, this.settings.clock.wall());
+      throw error;
     }
   }
 
@@ -567,10 +594,20 @@ export class PortRunner {
   private async give(state: MeterState, session: Session): Promise<void> {
     const [profile] = state.polled.profiles;
     if (!profile) return;
-    const layout = await layoutOf(this.settings, state, session, profile.profile);
-    const fact = await readingNow({ house: this.settings, state, session, layout }, this.settings.clock.wall());
-    await this.settings.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [fact] });
-    for (const { resolve } of state.wanted.splice(0)) resolve(fact);
+    const what = 'registers';
+    let fact: ReadingFact | undefined;
+    await optional(this.settings, state, session, what, async () => {
+      const layout = await layoutOf(this.settings, state, session, profile.profile);
+      fact = await readingNow({ house: this.settings, state, session, layout }, this.settings.clock.wall());
+    });
+    if (!fact) {
+      const why = state.troubles.get(what) ?? new Failure('link-disconnected', 'the session ended before');
+      for (const { reject } of state.wanted.splice(0)) reject(why);
+      return;
+    }
+    const given = fact;
+    await this.settings.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [given] });
+    for (const { resolve } of state.wanted.splice(0)) resolve(given);
   }
 
   /** The series of this port, for the account of a day. */
@@ -647,6 +684,7 @@ export class PortRunner {
         intervalsMissing: absent,
         damagedFrames: sum(state, 'damaged'),
         repeatedFrames: sum(state, 'repeated'),
+        ways: waysAround(state),
         alarms: [
           // Change the key before the counter is used up (R37).
           ...(state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : []),

@@ -15,6 +15,7 @@ import { unitName } from '../reading/unit.ts';
 import type { SeriesState } from '../store/store.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
+import { optional } from './optional.ts';
 import { newestEnd, type PlannedSlice } from './plan.ts';
 import { judgeLayout, judgeRows, rowCensus } from './unusable-rows.ts';
 
@@ -103,7 +104,10 @@ async function horizon(poll: SeriesPoll): Promise<Millis | undefined> {
     state.atRisk.delete(key);
     return undefined;
   }
-  const kept = await readOldestStamp(session, layout, state.model);
+  let kept: Millis | undefined;
+  await optional(house, state, session, `oldest row of ${obis(profile)}`, async () => {
+    kept = await readOldestStamp(session, layout, state.model);
+  });
   if (!state.atRisk.has(key)) {
     state.atRisk.add(key);
     state.saying.push(
@@ -438,7 +442,13 @@ async function settle(
 async function dailyReading(poll: SeriesPoll, readAt: Millis): Promise<Fact | undefined> {
   const { readingAt } = poll.state;
   if (readingAt !== undefined && poll.house.clock.now() - readingAt < readingEveryMs) return undefined;
-  return readingNow(poll, readAt);
+  let reading: Fact | undefined;
+  await optional(poll.house, poll.state, poll.session, 'registers', async () => {
+    // Tomorrow again, where they cannot be read.
+    poll.state.readingAt = poll.house.clock.now();
+    reading = await readingNow(poll, readAt);
+  });
+  return reading;
 }
 
 export async function readingNow(

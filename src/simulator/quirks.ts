@@ -80,6 +80,27 @@ const count = (memory: Memory, name: string): number => {
   memory[name] = (memory[name] ?? 0) + 1;
   return memory[name];
 };
+const isListRequest = (apdu: Uint8Array): boolean => apdu[0] === 0xc0 && apdu[1] === 3;
+/** Silence from a request on, until the link is opened anew. */
+const hangsAt = (wanted: (request: Uint8Array) => boolean): Pick<Quirk, 'answer' | 'heeds'> => ({
+  answer: (apdu, request, memory) => {
+    if (!wanted(request)) return apdu;
+    memory['hung'] = 1;
+    return undefined;
+  },
+  heeds: (octets, memory) => {
+    const kind = frameOf(octets)?.control.kind;
+    if (kind === 'SNRM' || octets[8] === 0x60) memory['hung'] = 0;
+    return memory['hung'] !== 1;
+  },
+});
+/** Within the octets of an answer. */
+function replaced(octets: Uint8Array, before: readonly number[], after: readonly number[]): Uint8Array {
+  const at = Buffer.from(octets).indexOf(Uint8Array.from(before));
+  return at < 0
+    ? octets
+    : concat([octets.subarray(0, at), Uint8Array.from(after), octets.subarray(at + before.length)]);
+}
 const noise = Uint8Array.of(0x55, 0xaa, 0x7e, 0xa0, 0x13, 0x01, 0xff, 0x00, 0x99);
 const isBlock = (apdu: Uint8Array): boolean => apdu[0] === 0xc4 && apdu[1] === 2;
 const isValue = (apdu: Uint8Array): boolean => apdu[0] === 0xc4 && apdu[1] === 1 && apdu[3] === 0;
@@ -539,7 +560,7 @@ export const quirks = {
   'broken-last-block': {
     number: 56,
     what: 'a last block of 5 octets, for certain row counts',
-    client: 'malformed-octets; the rows are asked for again',
+    client: 'the rows are asked for again, by number',
     answer: (apdu, _, memory) =>
       isBlock(apdu) && apdu[3] !== 0 && count(memory, 'last') === 1 ? withRaw(apdu, (raw) => raw.subarray(0, 5)) : apdu,
   },
@@ -785,7 +806,7 @@ export const quirks = {
   'error-when-empty': {
     number: 72,
     what: 'an error instead of an empty array',
-    client: 'model field refusal_when_empty: no rows; without it access-refused',
+    client: 'model field refusal_when_empty: no rows; without it the numbers of entries tell',
     buffer: (buffer) => (buffer.type === 'array' && buffer.value.length === 0 ? { refused: 250 } : buffer),
   },
   'no-column-selection': {
@@ -802,6 +823,92 @@ export const quirks = {
     what: 'the same registers in consecutive hours',
     client: 'zero consumption, measured',
     rows: (rows) => rows.map((row) => ({ ...row, registers: [4711, 0] })),
+  },
+  'list-malformed': {
+    number: 86,
+    what: 'a list is answered C4 03 C3 01 03',
+    client: 'single GETs in the same session, and remembered',
+    answer: (apdu, request) =>
+      isListRequest(request) ? Uint8Array.of(0xc4, 0x03, request[2] as number, 0x01, 0x03) : apdu,
+  },
+  'list-answered-as-one': {
+    number: 86,
+    what: 'a list is answered as a single GET, with a refusal',
+    client: 'single GETs in the same session, and remembered',
+    answer: (apdu, request) =>
+      isListRequest(request) ? Uint8Array.of(0xc4, 0x01, request[2] as number, 0x01, 0x03) : apdu,
+  },
+  'list-without-choice': {
+    number: 86,
+    what: 'results of a list without their choice octet',
+    client: 'single GETs in the same session, and remembered',
+    answer: (apdu, request) =>
+      isListRequest(request) && apdu[0] === 0xc4 ? replaced(apdu, [0x00, 0x09], [0x09]) : apdu,
+  },
+  'list-wraps-clock': {
+    number: 86,
+    what: 'the clock is wrapped twice in a list (09 0E 09 0C)',
+    client: 'the clock alone, and single GETs from then on',
+    answer: (apdu, request) =>
+      isListRequest(request) ? replaced(apdu, [0x09, 0x0c, 0x07], [0x09, 0x0e, 0x09, 0x0c, 0x07]) : apdu,
+  },
+  'list-exception': {
+    number: 86,
+    what: 'a list is answered by an exception',
+    client: 'single GETs in the same session, and remembered',
+    answer: (apdu, request) => (isListRequest(request) ? Uint8Array.of(0xd8, 2, 2) : apdu),
+  },
+  'list-ignored': {
+    number: 86,
+    what: 'a list is not answered; the link stands',
+    client: 'the session opens anew once, single GETs, remembered',
+    answer: (apdu, request) => (isListRequest(request) ? undefined : apdu),
+  },
+  'list-hangs-up': {
+    number: 86,
+    what: 'a list ends the connection: nothing is answered until it is opened anew',
+    client: 'the session opens anew once, single GETs, remembered',
+    ...hangsAt(isListRequest),
+  },
+  'one-frame-requests': {
+    number: 87,
+    what: 'requests that go over several frames are ignored, although a window is announced',
+    client: 'a list is never longer than a frame, and requests go with window 1',
+    heeds: (octets) => frameOf(octets)?.segmented !== true,
+  },
+  'numbers-jump': {
+    number: 88,
+    what: 'N(S) of a second segment jumps ahead, and RR is answered by RR without end',
+    client: 'answer-stalled, a fault of the meter, after a few polls with pauses',
+    transmit: onFrame((frame) => {
+      const { control } = frame;
+      if (control.kind !== 'I' || frame.segmented || frame.information[0] === 0xe6) return one(encodeFrame(frame));
+      return one(encodeFrame({ ...frame, control: { ...control, ns: (control.ns + 1) & 7 } }));
+    }, 'I'),
+  },
+  'range-refused': {
+    number: 95,
+    what: 'a selection by range is refused',
+    client: 'by number, and remembered',
+    select: (selection) => (selection.selector === 1 ? { refused: 13 } : selection),
+  },
+  'selection-refused': {
+    number: 95,
+    what: 'every selection is refused',
+    client: 'the buffer is read whole, and remembered',
+    select: () => ({ refused: 250 }),
+  },
+  'log-hangs-up': {
+    number: 95,
+    what: 'asking for an event log ends the connection',
+    client: 'rows first, in another association; logs last from then on',
+    ...hangsAt((request) => Buffer.from(request).includes(Buffer.of(0, 7, 0, 0, 99, 98))),
+  },
+  'switch-hangs-up': {
+    number: 95,
+    what: 'asking for the switch ends the connection',
+    client: 'identity alone, and remembered',
+    ...hangsAt((request) => Buffer.from(request).includes(Buffer.of(0, 70, 0, 0, 96, 3, 10))),
   },
 } as const satisfies Record<string, Quirk>;
 

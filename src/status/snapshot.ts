@@ -98,6 +98,7 @@ export function snapshotText(snapshot: Snapshot): string[] {
       lines.push(
         `${here} ${meter.meter.padEnd(16)} ${meter.verdict.padEnd(22)} ${columns}  ${(meter.lastSuccess ?? 'never').padEnd(20)}  ${clock}`,
       );
+      for (const way of meter.ways) lines.push(`      ${way}`);
       for (const alarm of meter.alarms) lines.push(`      ${alarm}`);
       if (meter.lastError) lines.push(`      ${meter.lastError}; next: ${meter.nextStep ?? ''}`);
     }

@@ -68,6 +68,8 @@ export interface MeterMemory {
   readonly accepted?: number;
   /** It authenticated itself as somebody else, or with a counter that was heard before: refused until the operator's word. */
   readonly strange?: 'title-changed' | 'replayed-counter';
+  /** What it mishandles and is not asked for any more, why, and since when. */
+  readonly fallbacks?: Readonly<Record<string, { readonly reason: string; readonly at: number }>>;
   /** Entries that were refused in a row, those that ended in silence or a hang-up, and until when it is left alone. */
   readonly refusal?: {
     readonly count: number;

@@ -8,6 +8,7 @@ import { accessRightsOf } from '../../src/dlms/cosem/object-list.ts';
 import { byRange, clockColumn } from '../../src/dlms/cosem/profile-generic.ts';
 import { identify, readInvocationCounter, readLayout, readRange, streamRows } from '../../src/meter/jobs.ts';
 import { requireIdentity } from '../../src/meter/identity.ts';
+import { fallbackTexts } from '../../src/meter/fallbacks.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
 import type { MeterAccess, Session } from '../../src/meter/session.ts';
 import { type QuirkName, quirkNames, quirkOf, quirks } from '../../src/simulator/quirks.ts';
@@ -17,7 +18,7 @@ import { meterWorld, profile, start } from '../meter-world.ts';
 /** Lines of the field list that are marked as switches of the simulator. */
 const marked = [
   1, 2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 17, 19, 21, 22, 23, 24, 25, 26, 27, 29, 32, 33, 34, 35, 40, 41, 45, 46, 47, 48,
-  49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 64, 65, 67, 68, 69, 70, 71, 72, 73, 76,
+  49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 64, 65, 67, 68, 69, 70, 71, 72, 73, 76, 86, 87, 88, 95,
 ];
 /** A fault of the line: a switch of the bus, tested below. */
 const elsewhere = [5];
@@ -113,7 +114,7 @@ const cases: Partial<Record<QuirkName, Case>> = {
     stays: true,
   },
   'stale-block': { model: { max_pdu: 100 }, fails: 'no-answer' },
-  'broken-last-block': { model: { max_pdu: 512 }, fails: 'malformed-octets' },
+  'broken-last-block': { model: { max_pdu: 512 } },
   'blocks-from-zero': { model: { max_pdu: 200 } },
   'blocks-go-on': { model: { max_pdu: 64 } },
   'empty-block': { model: { max_pdu: 200 } },
@@ -124,6 +125,7 @@ const cases: Partial<Record<QuirkName, Case>> = {
   'deviation-zero': { model: { stamp_deviation_min: -120, stamp_deviation_overridden: true } },
   'deviation-inverted': { model: { deviation_inverted: true } },
   'deviation-unspecified': { model: { stamp_deviation_min: -120 } },
+  'numbers-jump': { fails: 'answer-stalled', stays: true },
   'range-without-deviation': { model: { range_deviation_min: -120, range_deviation_written: false } },
 };
 
@@ -137,6 +139,10 @@ const unmet: readonly QuirkName[] = [
   'no-column-selection',
   'range-with-deviation',
   'association-stays',
+  // A day has neither logs nor the switch, and no request of it is longer than a frame: test/foreign-meters.test.ts.
+  'one-frame-requests',
+  'log-hangs-up',
+  'switch-hangs-up',
   'counter-behind-drops',
   'gmac-counter-advances',
   'missing-row',
@@ -233,9 +239,8 @@ describe('quirks whose test needs more than a day', () => {
     expect(await world.clock.complete(world.session.get(attributes))).toHaveLength(25);
     const greedy = worldOf('list-limit', { model: { list_limit: 30 } });
     await greedy.clock.complete(greedy.session.connect());
-    await expect(greedy.clock.complete(greedy.session.get(attributes))).rejects.toMatchObject({
-      code: 'service-exception',
-    });
+    expect(await greedy.clock.complete(greedy.session.get(attributes))).toHaveLength(25);
+    expect(fallbackTexts(greedy.session.fallbacks)).toEqual(['single GETs (list answered by an exception)']);
   });
   test('54: a SET in blocks stops at the first block', async () => {
     const world = worldOf('aborts-set', { scenario: { meters: { max_pdu: 128 } } });
@@ -281,7 +286,8 @@ describe('quirks whose test needs more than a day', () => {
       }
     };
     expect(await empty({ ...genericModel, refusal_when_empty: 250 })).toBe(0);
-    await expect(empty(genericModel)).rejects.toMatchObject({ code: 'access-refused' });
+    // Without the field the entries tell that there is nothing.
+    expect(await empty(genericModel)).toBe(0);
   });
   test('70: a request for exactly the range loses its edges where bounds are exclusive', async () => {
     const exactly = async (...odd: QuirkName[]): Promise<number> => {

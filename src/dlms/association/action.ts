@@ -44,7 +44,11 @@ export function actionExchange(invocations: readonly Invocation[], context: Exch
     invokeId = context.nextInvokeId();
     outgoing = undefined;
     incoming = new IncomingBlocks(context);
-    asked = takeList(rest, limit, (list) => sizeOf(actionRequest(list, invokeId)) <= context.maxRequest);
+    asked = takeList(
+      rest,
+      limit,
+      (list) => sizeOf(actionRequest(list, invokeId)) <= Math.min(context.maxRequest, context.maxList),
+    );
     rest = rest.slice(asked.length);
     const whole = actionRequest(asked, invokeId);
     const [first] = asked as [Invocation];

@@ -106,6 +106,12 @@ export type AssociationEvent =
   | { readonly kind: 'notified'; readonly apdu: Apdu }
   | { readonly kind: 'failed'; readonly error: Failure };
 
+const requestFailures: ReadonlySet<string> = new Set([
+  'malformed-octets',
+  'unexpected-apdu',
+  'block-out-of-order',
+  'answer-too-long',
+]);
 /** APDUs in a row that answer nothing: late answers and those of others are a few. */
 const ignoredLimit = 16;
 /** Blocks that gain nothing are asked about again after this pause. */
@@ -136,6 +142,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private fruitless = 0;
   /** The request went out in general blocks, or its answer comes so. */
   private transferring = false;
+  /** Octets of an APDU that fit one frame: no list is made longer than that. */
+  private frameRoom = 0xffff;
 
   constructor(settings: AssociationSettings) {
     this.settings = settings;
@@ -154,6 +162,10 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
   deadline(): Millis | undefined {
     return this.timer;
+  }
+  /** Requests that go over several frames are mishandled by some meters (meter-quirks 87). */
+  fitLists(octets: number): void {
+    this.frameRoom = octets;
   }
   /** The caller no longer waits for the answer; a late one is ignored. */
   abandon(): void {
@@ -268,6 +280,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       negotiated: this.negotiated,
       maxRequest: general ? 0xffff : Math.max(12, this.serverMaxPdu - (this.ciphering?.overhead ?? 0)),
       listLimit: settings.listLimit ?? 10,
+      maxList: this.frameRoom - (this.ciphering?.overhead ?? 0),
       valueLimit: settings.valueLimit,
       budget,
       shortNames: settings.shortNames,
@@ -304,7 +317,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       // A malformed answer to our RLRQ ends the association all the same (meter-quirks 46).
       if (this.state === 'releasing') return this.apply('timeout', now);
       if (this.state === 'idle') return;
-      return this.fail(error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error)));
+      return this.failRequest(error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error)));
     }
     switch (apdu.kind) {
       case 'aare':
@@ -439,6 +452,18 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     }
   }
 
+  /**
+   * What cannot be read, or is not what was asked for, fails the request; the association stands, for the next request may
+   * be one that the meter handles.
+   */
+  private failRequest(error: Failure): void {
+    const stands = this.state === 'associated' && this.pending !== undefined && requestFailures.has(error.code);
+    if (!stands) return this.fail(error);
+    this.abandon();
+    this.transferring = false;
+    this.transfer.restart();
+    this.events.push({ kind: 'failed', error });
+  }
   private fail(error: Failure): void {
     this.reset();
     this.events.push({ kind: 'failed', error });
@@ -566,7 +591,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       else this.send(encodeApdu(step.send), now);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      this.fail(error);
+      this.failRequest(error);
     }
   }
 

@@ -53,6 +53,8 @@ export interface ExchangeContext {
   readonly negotiated: Conformance;
   /** Octets that a request APDU may have before protection. */
   readonly maxRequest: number;
+  /** Octets that a request for a list should not exceed. */
+  readonly maxList: number;
   /** Most items in one list. */
   readonly listLimit: number;
   /** The longest value that comes as a stream of blocks, octets. */

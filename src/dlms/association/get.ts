@@ -34,7 +34,11 @@ export function getExchange(attributes: readonly Attribute[], context: ExchangeC
 
   const ask = (): Apdu => {
     invokeId = context.nextInvokeId();
-    asked = takeList(rest, limit, (list) => sizeOf(getRequest(list, invokeId)) <= context.maxRequest);
+    asked = takeList(
+      rest,
+      limit,
+      (list) => sizeOf(getRequest(list, invokeId)) <= Math.min(context.maxRequest, context.maxList),
+    );
     rest = rest.slice(asked.length);
     blocks = new IncomingBlocks(context, stream);
     return getRequest(asked, invokeId);

@@ -62,7 +62,9 @@ function readExchange(request: ServiceRequest & { kind: 'get' }, context: Exchan
       kind: 'read-request',
       variables: list.map(({ variable }) => variable),
     });
-    asked = [...takeList(rest, limit, (list) => sizeOf(requestOf([...list])) <= context.maxRequest)];
+    asked = [
+      ...takeList(rest, limit, (list) => sizeOf(requestOf([...list])) <= Math.min(context.maxRequest, context.maxList)),
+    ];
     rest = rest.slice(asked.length);
     blocks = new IncomingBlocks(context);
     return requestOf(asked);

@@ -37,7 +37,11 @@ export function setExchange(assignments: readonly Assignment[], context: Exchang
   const ask = (): Apdu => {
     invokeId = context.nextInvokeId();
     outgoing = undefined;
-    asked = takeList(rest, limit, (list) => sizeOf(setRequest(list, invokeId)) <= context.maxRequest);
+    asked = takeList(
+      rest,
+      limit,
+      (list) => sizeOf(setRequest(list, invokeId)) <= Math.min(context.maxRequest, context.maxList),
+    );
     rest = rest.slice(asked.length);
     const whole = setRequest(asked, invokeId);
     if (sizeOf(whole) <= context.maxRequest || !has(context.negotiated, 'block-transfer-with-set-or-write')) {

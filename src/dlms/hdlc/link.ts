@@ -440,7 +440,9 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   }
 
   private sendWindow(now: Millis): void {
-    const room = this.parameters.windowTransmit - this.unacknowledged.length;
+    // Requests go one frame at a time: some meters announce a window and ignore what comes in one (meter-quirks 87).
+    const window = this.settings.role === 'client' ? 1 : this.parameters.windowTransmit;
+    const room = window - this.unacknowledged.length;
     const burst = this.waiting.splice(0, room);
     const first = this.vs;
     this.vs = (this.vs + burst.length) & 7;

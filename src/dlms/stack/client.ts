@@ -251,6 +251,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
         switch (event.kind) {
           case 'connected':
             this.events.push({ kind: 'link-connected', parameters: event.parameters });
+            this.association.fitLists(event.parameters.maxInfoTransmit - llcCommand.length);
             this.begin('the association', now);
             this.association.request({ kind: 'associate' }, now);
             break;
