@@ -58,7 +58,10 @@ function credential(name: string, directory: string): Uint8Array {
         `credential:${name}: systemd passed no such credential; add LoadCredential=${name}:/path to the unit and restart ` +
           'the service (a reload does not pass new credentials)',
       );
-    throw new Failure('secret-missing', unreadable(path, error));
+    throw new Failure(
+      'secret-missing',
+      `credential:${name}: ${path} cannot be read by uid ${uid()}: ${messageOf(error)}`,
+    );
   }
   return oneLine(octets, `credential:${name}`);
 }

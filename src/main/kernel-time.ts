@@ -4,51 +4,9 @@
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-// koffi stays: node:ffi comes with Node 26, and a child process for each question would need a program that says whether
-// the clock is synchronised, which no base system has (adjtimex(8) is a package, timedatectl wants D-Bus and systemd-timed).
-import koffi from 'koffi';
 import { messageOf } from '../base/errors.ts';
 import { thisVersionMadeAt } from '../schedule/possible-time.ts';
-
-/** struct timex of Linux (adjtimex(2)); only `status` is read. 64-bit, and 32-bit with its shorter longs. */
-const timexOctets = 256;
-const statusOffset = process.arch === 'arm' ? 20 : 40;
-/** STA_UNSYNC. */
-const unsynchronised = 0x40;
-/** TIME_ERROR. */
-const timeError = 5;
-
-/** Whether the kernel's clock is synchronised, and, where it is not or cannot be asked, why. */
-export type Synchronised = { readonly known: true } | { readonly known: false; readonly why: string };
-const no = (why: string): Synchronised => ({ known: false, why });
-
-/** adjtimex(2) with modes 0 only asks, and needs no right but the system call itself. */
-function askKernel(): Synchronised {
-  let state: number;
-  const timex = new Uint8Array(timexOctets);
-  try {
-    const adjtimex = koffi.load('libc.so.6').func('int adjtimex(_Inout_ uint8_t *)');
-    state = adjtimex(timex) as number;
-  } catch (error) {
-    return no(`the kernel cannot be asked whether its clock is synchronised: ${messageOf(error)}`);
-  }
-  if (state < 0) {
-    const errno = koffi.errno();
-    const name = Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
-    return no(
-      `the kernel cannot be asked whether its clock is synchronised: adjtimex ${name}` +
-        (name === 'EPERM'
-          ? ' (a sandbox forbids it: the unit needs SystemCallFilter=adjtimex, and ProtectClock= off)'
-          : ''),
-    );
-  }
-  const status = new DataView(timex.buffer).getInt32(statusOffset, true);
-  return state !== timeError && (status & unsynchronised) === 0
-    ? { known: true }
-    : no(
-        'the kernel says that its clock is not synchronised: does a time service run, and reach its server? timedatectl',
-      );
-}
+import { no, type Synchronised } from './synchronised.ts';
 
 export interface KernelTime {
   timeIsKnown(): boolean;
@@ -68,7 +26,7 @@ export function kernelTime(
   directory: string,
   wall: () => number,
   tell: (trouble: string) => void,
-  ask: () => Synchronised = askKernel,
+  ask: () => Synchronised,
   evenly: () => number = () => performance.now(),
 ): KernelTime {
   const path = join(directory, 'last-known-time');

@@ -24,13 +24,14 @@ import { openNotifier, type ServiceNotifier } from './notifier.ts';
 import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
 import { listenToSignals, type Signals } from './signals.ts';
+import { synchronisedTeller } from './synchronised.ts';
 
 const packageRoot = new URL('../../', import.meta.url);
 export const version: string = (
   JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }
 ).version;
-/** SIGTERM to exit, at most; the house drains in less. */
-const stopLimitMs = 4700;
+/** SIGTERM to exit, at most: less than TimeoutStopSec= of the unit. The house drains in less. */
+const stopLimitMs = 8000;
 const settledAfterMs = 24 * 3_600_000;
 /** A new configuration that crashes the house within this was not taken. */
 const probationMs = 300;
@@ -190,6 +191,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     config.gateway.state_directory,
     () => Date.now(),
     (trouble) => log.error({}, trouble),
+    synchronisedTeller(),
   );
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);

@@ -55,4 +55,4 @@ mkdir -p "$R/.old"; cd "$R"; pivot_root . .old; umount -l /.old
 # As on a machine: credentials come to a service by a mount that spreads. In a container systemd leaves that to whoever made it.
 mount --make-rshared /
 export container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin
-exec /lib/systemd/systemd --log-target=console --show-status=no </dev/null'
+exec /lib/systemd/systemd --log-target=journal --show-status=no </dev/null'
