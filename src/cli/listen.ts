@@ -97,7 +97,15 @@ export async function listen(
 
   const serve = async (port: Port, each: Trace | undefined): Promise<void> => {
     const receiver = new NotificationReceiver(settings);
-    ending.signal.addEventListener('abort', () => void port.close());
+    const close = () => void port.close().catch(() => {});
+    ending.signal.addEventListener('abort', close);
+    try {
+      await received(port, receiver, each);
+    } finally {
+      ending.signal.removeEventListener('abort', close);
+    }
+  };
+  const received = async (port: Port, receiver: NotificationReceiver, each: Trace | undefined): Promise<void> => {
     while (!ending.signal.aborted) {
       const octets = await port.read(receiver.deadline());
       if (octets) {
@@ -126,13 +134,15 @@ export async function listen(
   const listening = await listenTcp(selector.host, selector.port, clock);
   note(`listening on tcp://${selector.host}:${listening.port}`);
   ending.signal.addEventListener('abort', () => void listening.close());
-  const serving: Promise<void>[] = [];
+  const serving = new Set<Promise<void>>();
   for (let port = await listening.accept(); port; port = await listening.accept()) {
-    const connection = serve(port, trace).catch((error: unknown) => {
-      // A meter that hangs up has said what it had to say.
-      if (!(error instanceof Failure) || error.code !== 'connection-lost') throw error;
-    });
-    serving.push(connection);
+    const connection = serve(port, trace)
+      .catch((error: unknown) => {
+        // A meter that hangs up has said what it had to say.
+        if (!(error instanceof Failure) || error.code !== 'connection-lost') throw error;
+      })
+      .finally(() => serving.delete(connection));
+    serving.add(connection);
   }
   await Promise.all(serving);
 }

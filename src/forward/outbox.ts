@@ -90,7 +90,7 @@ export class Outbox {
   private claimLogged = false;
   private foreignLogged: number | undefined;
   private fallen: { readonly epoch: number; readonly upTo: number } | undefined;
-  private fallBackFrom: Millis = millis(0);
+  private fallBackFrom: Millis = longAgo;
   private fallBacks = 0;
   private fallBackIgnored = false;
   /** Rows wait until then for the answer to the birth. */
@@ -366,7 +366,7 @@ export class Outbox {
 
   private sendAgain(sequence: number): void {
     const { clock } = this.settings;
-    const one = this.again.get(sequence) ?? { at: millis(0), tries: 0, sending: false };
+    const one = this.again.get(sequence) ?? { at: longAgo, tries: 0, sending: false };
     one.at = later(clock.now(), Math.min(longestAgainMs, firstAgainMs * 2 ** Math.min(one.tries++, 10)));
     one.sending = false;
     this.again.set(sequence, one);

@@ -201,21 +201,27 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** More connections than this at one time are turned away: a concentrator has 32 meters on a bus. */
+/** Connections at one time; a concentrator has 32 meters on a bus. Who said nothing for longest makes room for a new one. */
 const connectionLimit = 256;
 
-export async function listenTcp(host: string, port: number, clock: Clock): Promise<Listening> {
+export async function listenTcp(host: string, port: number, clock: Clock, limit = connectionLimit): Promise<Listening> {
   const waiting: Port[] = [];
-  const sockets = new Set<Socket>();
+  /** When each was heard last. */
+  const sockets = new Map<Socket, Millis>();
   const closing = new AbortController();
   let arrived: (() => void) | undefined;
   const server = createServer((socket) => {
-    sockets.add(socket);
+    if (sockets.size >= limit) {
+      const [silent] = [...sockets].reduce((oldest, one) => (one[1] < oldest[1] ? one : oldest));
+      sockets.delete(silent);
+      silent.destroy();
+    }
+    sockets.set(socket, clock.now());
+    socket.on('data', () => sockets.has(socket) && sockets.set(socket, clock.now()));
     socket.on('close', () => sockets.delete(socket));
     waiting.push(leased(socketPort(socket, `tcp://${socket.remoteAddress}:${socket.remotePort}`, clock), clock));
     arrived?.();
   });
-  server.maxConnections = connectionLimit;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new Failure('port-missing', `tcp://${host}:${port}: ${messageOf(error)}`)));
     server.listen(port, host, resolve);
@@ -234,7 +240,7 @@ export async function listenTcp(host: string, port: number, clock: Clock): Promi
     close() {
       closing.abort();
       arrived?.();
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.keys()) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };

@@ -10,6 +10,7 @@ import type { HeldRows, Snapshot } from './snapshot.ts';
 
 /** Larger than the gaps of a year of a full bus. */
 const maxAnswerBytes = 64 << 20;
+const backupMs = 11 * 60_000;
 
 export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, 'GET', '/status', 5000);
 export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, 'GET', '/gaps', 30_000);
@@ -53,6 +54,9 @@ export const askBackup = (path: string): Promise<AsyncIterable<Uint8Array>> =>
         new Failure('no-gateway', `the gateway at ${path} gives no backup (status ${response.statusCode})`),
       );
     });
+    // As long as the gateway gives itself for the whole of it, and a little more.
+    const late = setTimeout(() => asked.destroy(new Error(`no end within ${backupMs / 1000} s`)), backupMs);
+    asked.on('close', () => clearTimeout(late));
     asked.on('error', (error) => reject(unreachable(path, error)));
     asked.end();
   });
