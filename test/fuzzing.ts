@@ -142,7 +142,7 @@ export function anyData(random: Random, depth = 4): Data {
   }
   return leaf(random, pick(random, leaves));
 }
-function leaf(random: Random, type: DataType): Data {
+export function leaf(random: Random, type: DataType): Data {
   const range = bounds[type];
   if (range) {
     const [low, high] = range;

@@ -151,13 +151,21 @@ export function accountFor(slice: Slice): Accounted {
 
   // Rows off the grid (asynchronous captures at power-up or after a set of the clock) keep their own bounds.
   let last: (LoadProfileRow & { end: Millis }) | undefined;
+  const irregular = new Map<
+    Millis,
+    { rows: (LoadProfileRow & { end: Millis })[]; before: LoadProfileRow | undefined }
+  >();
   for (const row of stamped) {
     if (row.end % periodMs !== 0 && row.end > from && row.end < to) {
       const start = last && last.end < row.end && row.end - last.end < periodMs ? last.end : later(row.end, -periodMs);
-      add([row], start === last?.end ? last : undefined, start, true);
+      const together = irregular.get(start);
+      if (together) together.rows.push(row);
+      else irregular.set(start, { rows: [row], before: start === last?.end ? last : undefined });
     }
     last = row;
   }
+  // A clock that was set back begins several of them together: each is said at a revision of its own.
+  for (const [start, { rows, before }] of irregular) add(rows, before, start, true);
 
   const gaps: GapFact[] = [];
   let coveredTo: Millis = from;

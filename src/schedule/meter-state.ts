@@ -89,6 +89,8 @@ export interface MeterState {
   /** As configured, or as the meter's name told. */
   model: MeterModel;
   failures: number;
+  /** Sessions in a row that ended well and accounted for nothing. */
+  fruitless: number;
   /** What is remembered of it from one start to the next. */
   memory: MeterMemory | undefined;
   /** The security alarm that was told last. */
@@ -151,6 +153,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   polled,
   model: polled.access.model,
   failures: 0,
+  fruitless: 0,
   memory: undefined,
   securityTold: undefined,
   notBefore: longAgo,

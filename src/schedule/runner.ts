@@ -24,6 +24,7 @@ import { rememberPeer } from './meter-memory.ts';
 import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { logsOf } from './event-logs.ts';
 import { optional } from './optional.ts';
+import { withProgress } from './fruitless.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
 import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
@@ -237,7 +238,8 @@ export class PortRunner {
       const end = watchTurn(this.settings, state);
       try {
         const port = await owner.acquire();
-        await onRecord(this.settings, state, () => this.turn(state, port, job.slices, signal));
+        const turn = () => this.turn(state, port, job.slices, signal);
+        await onRecord(this.settings, state, () => withProgress(this.settings, state, job.slices, turn));
       } catch (error) {
         for (const each of this.states.values()) each.lastError = asFailure(error);
         log.warn({ port: this.name, error: messageOf(error) }, 'port is not open');

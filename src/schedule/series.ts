@@ -377,7 +377,8 @@ async function settle(
     readAt,
     clockDeviationMs: deviation,
     clockTrust: house.clockTrust(),
-    known: await store.marks(origin.meter, slice.key, slice.from, slice.to),
+    // A row off the grid may begin before the slice.
+    known: await store.marks(origin.meter, slice.key, slice.from - periodMs, slice.to),
     oldestKept,
     ...modulusOf(state),
     powerLimitW,

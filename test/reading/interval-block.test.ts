@@ -199,7 +199,7 @@ test('R14: a row without one of its channels is partial', () => {
 
 describe('R17, R18: what was said is not said again', () => {
   const rows = [row(0, 1000), row(1, 1100), row(2, 1200), row(3, 1300), row(4, 1400)];
-  const known = (marks: readonly Mark[]) => new Map(marks.map((mark) => [mark.start, mark]));
+  const known = (marks: readonly Mark[]) => new Map<number, Mark>(marks.map((mark) => [mark.start, mark]));
   test('the same rows: nothing', () => {
     const { marks } = account(rows);
     const again = accountFor({ ...sliceOf(rows), known: known(marks) });
@@ -288,4 +288,20 @@ describe('coverage', () => {
     expect(withRange(coverage, 5, 5)).toBe(coverage);
     expect(missing(coverage, millis(10), millis(40))).toEqual([]);
   });
+});
+
+test('incident (fuzzed sessions): rows off the grid that begin together said two values at one revision', () => {
+  const stray = (end: number, register: number): LoadProfileRow => ({ ...row(1, register), end: at(end), start: null });
+  // The clock was set back between them: both begin an hour before the same end.
+  const rows = [row(0, 1000), stray(1.5, 1150), row(2, 1200), stray(1.5, 1160), row(2, 1200)];
+  const { blocks, marks } = account(rows, { to: 2 });
+  const said = blocks.flatMap(({ start, rev, channels }) =>
+    rev.map((one, i) => `${Date.parse(start)} ${one} ${String(channels[0]?.register?.[i])}`),
+  );
+  const numbered = said.map((one) => one.split(' ').slice(0, 2).join(' '));
+  expect(new Set(numbered).size).toBe(numbered.length);
+  // Read again they are the same, and nothing is said.
+  const known = new Map<number, Mark>(marks.map((mark) => [mark.start, mark]));
+  const again = accountFor({ ...sliceOf(rows, { to: 2 }), known });
+  expect(again.blocks).toEqual([]);
 });

@@ -1,0 +1,37 @@
+/**
+ * A session that succeeds and accounts for nothing is not held again at once: a meter whose answers make no progress, by its
+ * stamps or the depth that it claims, would have the line for itself.
+ */
+import { later } from '../base/time.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { PlannedSlice } from './plan.ts';
+
+const firstPauseMs = 20_000;
+const longestPauseMs = 10 * 60_000;
+
+/** How much of the meter's series is accounted for. */
+function coveredMs({ store }: RunnerSettings, { polled }: MeterState): number {
+  let sum = 0;
+  for (const { key } of polled.profiles)
+    for (const [from, to] of store.seriesState(polled.origin.meter, key)?.coverage ?? []) sum += to - from;
+  return sum;
+}
+
+/** Runs a turn; where it was to read rows, ended well and accounted for none of them, the next one waits. */
+export async function withProgress(
+  house: RunnerSettings,
+  state: MeterState,
+  slices: readonly PlannedSlice[],
+  turn: () => Promise<void>,
+): Promise<void> {
+  const { clock } = house;
+  const before = coveredMs(house, state);
+  await turn();
+  if (slices.length === 0 || state.failures > 0 || coveredMs(house, state) !== before) {
+    state.fruitless = 0;
+    return;
+  }
+  const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(10, state.fruitless++));
+  const until = later(clock.now(), pauseMs);
+  if (until > state.notBefore) state.notBefore = until;
+}
