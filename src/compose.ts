@@ -230,6 +230,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
         ports.flatMap(({ runner }) => runner.series()),
         request,
       ),
+    onFellBack: () => world.counters.doubt(),
     ...(world.openBroker && { open: world.openBroker }),
   });
 

@@ -24,6 +24,7 @@ import { serveTcp, type ServedBus } from '../src/simulator/serve.ts';
 import { serveStatus } from '../src/status/local-server.ts';
 import type { LocalAnswers } from '../src/status/routes.ts';
 import { Counters } from '../src/store/counters.ts';
+import { decodeRecord } from '../src/store/record.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
 
@@ -300,5 +301,32 @@ describe('the daemon', () => {
       await it.clock.complete(it.house.readNow('m60120001', true).catch(() => {}));
     }
     expect(uses).toBeGreaterThan(50);
+  });
+  test('sibling: counters that are lost, of a meter that keeps its own to itself: a title that nobody used', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(20 * minute);
+    const meter = it.simulated.meters[0] as unknown as { quirks: unknown[] };
+    // A plain GET is the public client's.
+    meter.quirks.push({
+      answer: (apdu: Uint8Array, request: Uint8Array) =>
+        request[0] === 0xc0 ? Uint8Array.of(0xc4, 1, request[2] as number, 1, 3) : apdu,
+    });
+    await again(it, () => it.counters.replace(new Map()));
+    await it.run(90 * minute);
+    expect((await it.house.snapshot()).ports[0]?.meters[0]?.verdict).toBe('REACHABLE');
+    expect(titles()).toHaveLength(2);
+    expect(it.reused).toEqual([]);
+  });
+  test('sibling: the head-end proves that the state fell back: no counter counts before its meter was asked', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(20 * minute);
+    it.broker.send(it.broker.ackTopic, JSON.stringify({ v: 1, epoch: it.store.epoch + 2 ** 26, upTo: 3 }));
+    await it.run(90 * minute);
+    const [key, value] = [...it.counters.data].find(([name]) => name.startsWith('c/')) as [string, Uint8Array];
+    // Above what anybody may have used meanwhile.
+    expect((decodeRecord(key, value)?.body as { reserved: number } | undefined)?.reserved).toBeGreaterThan(2_000_000);
+    expect((await it.house.snapshot()).ports[0]?.meters[0]?.verdict).toBe('REACHABLE');
   });
 });

@@ -3,14 +3,14 @@
  * counters of its own where it runs and uses the key; else the session has a system title of its own, made at random; and
  * where the meter wants a certain title, what was used with it is kept on disk.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
 import type { Secret } from '../base/secret.ts';
-import { counterAlarm, implausible, keyPrint } from '../meter/invocation-counter.ts';
+import { counterAlarm, freshTitle, implausible, keyPrint } from '../meter/invocation-counter.ts';
 import { askCounterLease } from '../status/local-client.ts';
 
 /** Browsing a large meter sends some thousand requests. */
@@ -70,7 +70,7 @@ export async function sessionCounters(wishes: CounterWishes): Promise<SessionCou
     if ((heard ?? 0) > counterAlarm) throw implausible(heard as number, counterAlarm, 0);
   }
   const from = given ?? (heard ?? 0) + 1;
-  if (!pinned) return run(Buffer.concat([Buffer.from('MGW'), randomBytes(5)]), from, counterEnd - from + 1);
+  if (!pinned) return run(freshTitle(), from, counterEnd - from + 1);
   const name = createHash('sha256').update('counter').update(key.reveal()).update(pinned).digest('hex').slice(0, 24);
   const first = await reserve(join(wishes.directory, 'counters', name), from, countersPerSession);
   if (given !== undefined && first > given)

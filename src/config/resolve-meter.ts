@@ -41,6 +41,7 @@ export interface MeterContext {
   readonly path: string;
   readonly models: ReadonlyMap<string, MeterModel>;
   readonly systemTitle: Uint8Array;
+  readonly titlePinned: boolean;
   readonly sources: Sources;
   readonly findings: Findings;
 }
@@ -76,7 +77,7 @@ function stepsOf({ findings, path, meter }: MeterContext) {
 }
 type Step = ReturnType<typeof stepsOf>['step'];
 
-function securityPlan({ meter, systemTitle, sources }: MeterContext, step: Step): MeterPlan['security'] {
+function securityPlan({ meter, systemTitle, titlePinned, sources }: MeterContext, step: Step): MeterPlan['security'] {
   const { encryption_key, authentication_key, suite } = meter;
   if (encryption_key === undefined || authentication_key === undefined) return undefined;
   const encryption = step('encryption_key', () => keyOf(sources.secret(encryption_key), encryption_key, suite));
@@ -93,6 +94,7 @@ function securityPlan({ meter, systemTitle, sources }: MeterContext, step: Step)
     .slice(0, 24);
   return {
     counterName,
+    titlePinned,
     counterObject: parseLogicalName(meter.counter_object),
     settings: {
       suite,

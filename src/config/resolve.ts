@@ -90,6 +90,7 @@ export function resolve(
     );
   judgeDevices(config, sources, findings);
   judgePoints(config, findings);
+  const titlePinned = gateway.system_title !== undefined;
   const systemTitle =
     gateway.system_title === undefined ? defaultSystemTitle(gateway.tenant, gateway.id) : fromHex(gateway.system_title);
   const ports = config.port.map(
@@ -98,7 +99,10 @@ export function resolve(
       device: port.device,
       baud: port.mode_e ? 300 : port.baud,
       meters: port.meter.map((meter, j) =>
-        meterPlan({ port, meter, path: `port[${i}].meter[${j}]`, models, systemTitle, sources, findings }),
+        meterPlan({
+          ...{ port, meter, path: `port[${i}].meter[${j}]`, models },
+          ...{ systemTitle, titlePinned, sources, findings },
+        }),
       ),
     }),
   );

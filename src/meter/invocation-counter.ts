@@ -2,7 +2,7 @@
  * The meter's word about our invocation counter: what it heard last, asked by the public client, who proves nothing. Asked
  * by the daemon and by the command line; both believe it only up to a plausible step above what they know themselves.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Failure } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Clock } from '../base/time.ts';
@@ -28,6 +28,9 @@ const doubtfulStep = 20 * plausibleStep;
  * with one key share its counters: as many as a bus uses in half a year, and as far as a meter's word may have led us.
  */
 export const unheardMargin = 2 * plausibleStep;
+
+/** A system title that nobody used before: with it no counter was used either. Three letters of ours, 40 random bits. */
+export const freshTitle = (): Uint8Array => Buffer.concat([Buffer.from('MGW'), randomBytes(5)]);
 
 /** Names a key without telling it: between the command line and the gateway, which both have it. */
 export const keyPrint = (key: Secret): string =>

@@ -6,6 +6,7 @@ import {
   askCounter,
   counterAlarm,
   counterLimit,
+  freshTitle,
   implausible,
   raisedBy,
   unheardMargin,
@@ -37,7 +38,15 @@ export async function cipheredEntry(
   const { counterName } = security;
   const standing = await counters.standing(counterName);
   let from = 0;
-  if (state.askCounter || standing.doubtful) from = await toldBy(settings, state, security, standing, port, access);
+  let { ownTitle } = security.settings;
+  try {
+    if (state.askCounter || standing.doubtful) from = await toldBy(settings, state, security, standing, port, access);
+  } catch (error) {
+    if (!standing.doubtful || security.titlePinned || !keepsItsCounter(error)) throw error;
+    // Nobody knows which counters were used with our title: none was with a title of this session's own.
+    ownTitle = freshTitle();
+    from = standing.reserved + unheardMargin;
+  }
   const ours = counters.next(counterName) ?? standing.reserved;
   const claim = standing.doubtful || from > ours;
   // The meter refused us, and heard less than we would send: the counter is not the reason, and another try is one too many.
@@ -56,6 +65,7 @@ export async function cipheredEntry(
   return {
     ciphering: {
       ...security.settings,
+      ownTitle,
       peer,
       ...(security.freshKey && { dedicated: security.freshKey }),
       nextCounter: next,
@@ -66,6 +76,13 @@ export async function cipheredEntry(
     },
   };
 }
+
+/** The meter answers, and does not tell its counter to the public client. */
+const keepsItsCounter = (error: unknown): boolean =>
+  error instanceof Failure &&
+  ['access-refused', 'association-refused', 'authentication-refused', 'service-exception', 'unexpected-apdu'].includes(
+    error.code,
+  );
 
 /** Where the meter says that our counter must begin, as far as that can be believed. */
 async function toldBy(

@@ -49,6 +49,8 @@ export interface MeterSecurity {
   readonly settings: Omit<CipheringSettings, 'nextCounter'>;
   /** Names the key whose counter is counted; never the key itself. */
   readonly counterName: string;
+  /** Our system title is the operator's choice, for the meter wants that one. */
+  readonly titlePinned: boolean;
   readonly counterObject: LogicalName;
   /** A dedicated key for each association. */
   readonly freshKey?: () => Secret;
