@@ -93,17 +93,13 @@ export function resolve(
   const titlePinned = gateway.system_title !== undefined;
   const systemTitle =
     gateway.system_title === undefined ? defaultSystemTitle(gateway.tenant, gateway.id) : fromHex(gateway.system_title);
+  const shared = { models, systemTitle, titlePinned, sources, findings };
   const ports = config.port.map(
     (port, i): PortPlan => ({
       name: port.name,
       device: port.device,
       baud: port.mode_e ? 300 : port.baud,
-      meters: port.meter.map((meter, j) =>
-        meterPlan({
-          ...{ port, meter, path: `port[${i}].meter[${j}]`, models },
-          ...{ systemTitle, titlePinned, sources, findings },
-        }),
-      ),
+      meters: port.meter.map((meter, j) => meterPlan({ ...shared, port, meter, path: `port[${i}].meter[${j}]` })),
     }),
   );
   const broker = brokerPlan(config, sources, findings);
