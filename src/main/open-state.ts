@@ -5,6 +5,7 @@ import { fitFact } from '../forward/fit.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
+import { doubtIfCopied } from './counters-home.ts';
 import type { ServiceNotifier } from './notifier.ts';
 import type { TurnRecord } from '../schedule/turn-record.ts';
 import { type StateFolder, stateFolder } from './state-folder.ts';
@@ -80,6 +81,7 @@ export async function openState(
       return await given();
     }
     await tellDamage(state, directory, log);
+    await doubtIfCopied(directory, counters, log);
     return state;
   } catch (error) {
     if (stop.aborted) return await given();
