@@ -1,6 +1,6 @@
 /** The server's stack: sign-on (optional) → HDLC or wrapper → association. One per meter. */
 import { concat } from '../../base/cursor.ts';
-import type { Millis } from '../../base/time.ts';
+import { later, type Millis } from '../../base/time.ts';
 import { ServerAssociation, type ServerSettings } from '../association/server.ts';
 import { encodeFrame } from '../hdlc/frame.ts';
 import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
@@ -42,14 +42,33 @@ export class ServerStack {
     return this.out.shift();
   }
   deadline(): Millis | undefined {
-    return this.hdlc?.deadline();
+    const link = this.hdlc?.deadline();
+    const given = this.signedOffAt();
+    return given === undefined || (link !== undefined && link < given) ? link : given;
+  }
+
+  /** Signed on, and no link was set up: after its time-out the meter waits for a sign-on again. */
+  private signedOffAt(): Millis | undefined {
+    const { link } = this.settings;
+    if (this.handedOverAt === undefined || this.hdlc?.state !== 'disconnected' || link.kind !== 'hdlc')
+      return undefined;
+    return later(this.handedOverAt, link.settings.inactivityMs);
+  }
+  private handedOverAt: Millis | undefined;
+  private signOff(): void {
+    this.handedOverAt = undefined;
+    this.signOn?.restart();
+    this.baud = 300;
   }
 
   receive(octets: Uint8Array, now: Millis): void {
     if (this.signOn && !this.signOn.handedOver) {
       this.signOn.receive(octets);
       for (let sent = this.signOn.pollTransmit(); sent; sent = this.signOn.pollTransmit()) this.out.push(sent);
-      for (let event = this.signOn.pollEvent(); event; event = this.signOn.pollEvent()) this.baud = event.baud;
+      for (let event = this.signOn.pollEvent(); event; event = this.signOn.pollEvent()) {
+        this.baud = event.baud;
+        if (event.kind === 'handed-over') this.handedOverAt = now;
+      }
       return;
     }
     if (this.hdlc) {
@@ -82,6 +101,8 @@ export class ServerStack {
   wake(now: Millis): void {
     this.hdlc?.wake(now);
     this.pump(now);
+    const given = this.signedOffAt();
+    if (given !== undefined && now >= given) this.signOff();
   }
 
   private receiveWrapped(octets: Uint8Array): void {
@@ -113,8 +134,7 @@ export class ServerStack {
         this.association.reset();
         // A second SNRM ends one connection and opens the next: that is no return to sign-on.
         if (this.signOn && hdlc.state === 'disconnected') {
-          this.signOn.restart();
-          this.baud = 300;
+          this.signOff();
         }
       } else if (event.kind === 'information' && event.information[0] === 0xe6 && event.information.length > 3) {
         for (const answer of this.association.answer(event.information.subarray(3), this.clientSap)) {
