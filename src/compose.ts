@@ -328,7 +328,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
 
   const runnerOf = (meter: string): PortRunner => {
     const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
-    if (!port) throw new Failure('bad-argument', `no meter '${meter}' in the configuration`);
+    if (!port) throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
     return port.runner;
   };
 

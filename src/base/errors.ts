@@ -105,6 +105,12 @@ export const errorTable = {
     5,
     'Check the password. Do not try many times: meters lock for up to 24 hours.',
   ),
+  'authentication-required': entry(
+    'refusal',
+    'operator',
+    5,
+    'This client must authenticate itself: --auth lls, or the hls-… that the meter has, with its password; in the configuration auth and secret. Without a password only client 16 is let in, and sees little.',
+  ),
   'deciphering-failed': entry(
     'remote',
     'operator',
@@ -155,6 +161,12 @@ export const errorTable = {
   ),
   'period-mismatch': entry('refusal', 'operator', 5, 'Set period_s of this profile to what the meter captures.'),
   'no-answer': entry('line', 'line', 3, 'Check power, A/B polarity, the address and the speed.'),
+  'echo-only': entry(
+    'line',
+    'line',
+    3,
+    'Only our own octets come back, so adapter and our side work: check that the meter has power, A/B polarity, the cable beyond the adapter, the address and the speed.',
+  ),
   'damaged-answer': entry(
     'line',
     'line',
@@ -166,6 +178,12 @@ export const errorTable = {
     'line',
     3,
     'Check the cable of the adapter and the device name: ls -l /dev/serial/by-id',
+  ),
+  'port-denied': entry(
+    'line',
+    'operator',
+    3,
+    'Give the user this port: usermod -aG dialout USER, then log in again; in the unit SupplementaryGroups=dialout and DeviceAllow=. TCP ports below 1024 want another number.',
   ),
   'port-busy': entry(
     'line',
@@ -203,6 +221,24 @@ export const errorTable = {
     2,
     'Gateway: correct the reference or what it names, then reload. Command line: METER_SECRET, --secret-file or the prompt.',
   ),
+  'key-unfit': entry(
+    'local',
+    'operator',
+    2,
+    'Write keys in hex, 32 digits (suite 2: 64); a private key in PEM, P-256 or P-384 (mqtt: what the broker takes), without a passphrase.',
+  ),
+  'file-unusable': entry(
+    'local',
+    'operator',
+    2,
+    'Check the path and your rights to it. A file that exists is never overwritten: name another.',
+  ),
+  'unknown-meter': entry(
+    'local',
+    'operator',
+    2,
+    'meter-gateway status lists the meters. One that was just configured comes with systemctl reload meter-gateway.',
+  ),
   'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
   'no-gateway': entry(
     'local',
@@ -221,6 +257,12 @@ export const errorTable = {
     'gateway',
     6,
     'Set the clock (timedatectl set-time) or let a time server set it (timedatectl timesync-status); reading begins by itself.',
+  ),
+  'socket-taken': entry(
+    'local',
+    'operator',
+    2,
+    'Another process serves this socket: stop it (is it this gateway already?), or name another status_socket.',
   ),
   'store-locked': entry('local', 'operator', 6, 'Another gateway process owns this store: stop it first.'),
   'store-damaged': entry(

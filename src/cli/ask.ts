@@ -1,7 +1,9 @@
 /** Where the running gateway is asked. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Failure } from '../base/errors.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Snapshot } from '../status/snapshot.ts';
 
 export interface AskOptions {
   readonly socket?: string;
@@ -21,4 +23,9 @@ export function socketOf({ socket, config: file }: AskOptions): string {
   const { gateway } = loadConfig(file).config;
   const byHand = join(gateway.state_directory, 'status.sock');
   return gateway.status_socket ?? (!existsSync(byHand) && existsSync(serviceSocket) ? serviceSocket : byHand);
+}
+
+export function requireMeter({ ports }: Pick<Snapshot, 'ports'>, meter: string): void {
+  const known = ports.flatMap(({ meters }) => meters.map((one) => one.meter));
+  if (!known.includes(meter)) throw new Failure('unknown-meter', `no meter '${meter}'; there are ${known.join(', ')}`);
 }

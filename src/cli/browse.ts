@@ -62,7 +62,7 @@ export async function browse(
     try {
       writeFileSync(options.save, `${JSON.stringify(snapshot, undefined, 1)}\n`, { flag: 'wx', mode: 0o600 });
     } catch (error) {
-      throw new Failure('bad-argument', `--save ${options.save}: ${messageOf(error)}`);
+      throw new Failure('file-unusable', `--save ${options.save}: ${messageOf(error)}`);
     }
     note(`${read.length} objects saved in ${options.save}`);
   });

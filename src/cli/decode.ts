@@ -20,9 +20,9 @@ export function decodeInput(
   try {
     octets = readFileSync(file === '-' ? 0 : file);
   } catch (error) {
-    throw new Failure('bad-argument', messageOf(error));
+    throw new Failure('file-unusable', messageOf(error));
   }
-  if (octets.length > inputLimit) throw new Failure('bad-argument', `${file}: more than ${inputLimit} octets`);
+  if (octets.length > inputLimit) throw new Failure('file-unusable', `${file}: more than ${inputLimit} octets`);
   const explanation = explain(parseExchange(octets.toString('latin1')), decodeKeys(options.keys, process.env));
   requireReadable(explanation);
   if (options.rows) for (const row of explanation.rows) print(JSON.stringify(rowJson(row)));

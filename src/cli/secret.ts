@@ -35,10 +35,10 @@ function keyOf(name: string, hex: string | undefined): Secret | undefined {
     octets = fromHex(hex);
   } catch {
     // Not the codec's message: it would repeat a character of the key.
-    throw new Failure('secret-missing', `${name} is not hex`);
+    throw new Failure('key-unfit', `${name} is not hex`);
   }
   if (octets.length !== 16 && octets.length !== 32) {
-    throw new Failure('secret-missing', `${name} has ${octets.length} octets; 16 or 32 are needed`);
+    throw new Failure('key-unfit', `${name} has ${octets.length} octets; 16 or 32 are needed`);
   }
   return new Secret(octets);
 }
@@ -53,7 +53,7 @@ export function decodeKeys(path: string | undefined, environment: NodeJS.Process
     } catch (error) {
       if (error instanceof Failure) throw error;
       // TOML's message shows the line, and the line holds a key.
-      throw new Failure('bad-argument', `${path} is no TOML`);
+      throw new Failure('file-unusable', `${path} is no TOML`);
     }
     const unknown = Object.keys(table).find((key) => !['ek', 'ak', 'secret'].includes(key));
     if (unknown !== undefined) {

@@ -71,7 +71,7 @@ function privateKey(octets: Uint8Array, reference: string) {
   try {
     return createPrivateKey(Buffer.from(octets));
   } catch {
-    throw new Failure('secret-missing', `${reference} is no private key in PEM without a passphrase`);
+    throw new Failure('key-unfit', `${reference} is no private key in PEM without a passphrase`);
   }
 }
 

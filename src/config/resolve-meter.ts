@@ -1,6 +1,6 @@
 /** What is to be known of one meter before it can be polled. Whatever is wrong with it stops this meter alone. */
 import { createHash } from 'node:crypto';
-import { Failure } from '../base/errors.ts';
+import { type ErrorCode, Failure } from '../base/errors.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { type Millis, millis } from '../base/time.ts';
@@ -56,9 +56,12 @@ function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
   const text = Buffer.from(octets).toString('latin1').trim();
   const key = text.length === length * 2 && /^[0-9a-f]+$/i.test(text) ? fromHex(text) : octets;
   if (key.length !== length)
-    throw new Failure('secret-missing', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
+    throw new Failure('key-unfit', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
   return new Secret(key);
 }
+
+/** Codes whose next step says more than to correct the file. */
+const tells: ReadonlySet<ErrorCode> = new Set(['secret-missing', 'key-unfit']);
 
 /** Runs a step of a meter's plan; what fails is a finding, and the first one stops the meter. */
 function stepsOf({ findings, path, meter }: MeterContext) {
@@ -69,7 +72,7 @@ function stepsOf({ findings, path, meter }: MeterContext) {
         return source();
       } catch (error) {
         if (!(error instanceof Failure) || error.detail['unjudged'] === true) throw error;
-        unusable ??= new Failure(error.code === 'secret-missing' ? 'secret-missing' : 'config-invalid', error.message);
+        unusable ??= new Failure(tells.has(error.code) ? error.code : 'config-invalid', error.message);
         throw new Failure(unusable.code, `${meter.id}: ${error.message}`);
       }
     });

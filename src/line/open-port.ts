@@ -94,6 +94,8 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
     await inTime(clock, openTimeoutMs, opening, why, () => port.close());
   } catch (error) {
     const message = messageOf(error);
+    if (/EACCES|EPERM|permission denied|not permitted/i.test(message))
+      throw new Failure('port-denied', `${path} may not be opened by this user: ${message.replace(/^Error: /, '')}`);
     if (/lock|EBUSY|busy/i.test(message)) throw new Failure('port-busy', `${path} is in use by another program`);
     throw new Failure('port-missing', `${path}: ${message.replace(/^Error: /, '')}`);
   }
@@ -201,6 +203,12 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** Why we cannot listen: another program, our rights, or an address that this machine does not have. */
+function listenCode({ code }: NodeJS.ErrnoException): 'port-busy' | 'port-denied' | 'bad-argument' {
+  if (code === 'EADDRINUSE') return 'port-busy';
+  return code === 'EACCES' || code === 'EPERM' ? 'port-denied' : 'bad-argument';
+}
+
 /** Connections at one time; a concentrator has 32 meters on a bus. Who said nothing for longest makes room for a new one. */
 const connectionLimit = 256;
 
@@ -223,7 +231,9 @@ export async function listenTcp(host: string, port: number, clock: Clock, limit 
     arrived?.();
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new Failure('port-missing', `tcp://${host}:${port}: ${messageOf(error)}`)));
+    server.once('error', (error) =>
+      reject(new Failure(listenCode(error), `tcp://${host}:${port}: ${messageOf(error)}`)),
+    );
     server.listen(port, host, resolve);
   });
   const address = server.address();

@@ -17,7 +17,7 @@ export async function acceptMeterCounter(
     if (!(error instanceof Failure) || error.code !== 'no-gateway' || !config) throw error;
   }
   if (!config.port.some((port) => port.meter.some(({ id }) => id === meter)))
-    throw new Failure('bad-argument', `no meter '${meter}' in the configuration`);
+    throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
   return withStoppedState(config.gateway.state_directory, async (folder) => {
     const counters = await Counters.open(folder.counters);
     try {

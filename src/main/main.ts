@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `meter-gateway`: the command line. */
 import { Command, Option } from 'commander';
-import { type AskOptions, serviceSocket, socketOf } from '../cli/ask.ts';
+import { type AskOptions, requireMeter, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
 import { decodeInput } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
@@ -226,6 +226,9 @@ withSocket(
     runCommand(async () => {
       const all = await askGaps(socketOf(options));
       const gaps = options.meter === undefined ? all : all.filter(({ meter }) => meter === options.meter);
+      // Of a meter that nobody knows, nothing is missing: that is no all-clear.
+      if (options.meter !== undefined && gaps.length === 0)
+        requireMeter(await askStatus(socketOf(options)), options.meter);
       if (options.json) for (const gap of gaps) print(JSON.stringify(gap));
       else for (const line of gapsText(gaps)) print(line);
       return 0;

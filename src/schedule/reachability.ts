@@ -49,6 +49,7 @@ function alone(observation: Observation): Verdict {
   }
   switch (lastError) {
     case 'authentication-refused':
+    case 'authentication-required':
     case 'association-refused':
     case 'deciphering-failed':
     case 'replayed-counter':
@@ -61,10 +62,12 @@ function alone(observation: Observation): Verdict {
     case 'damaged-answer':
       return 'LINE_QUALITY';
     case 'no-answer':
+    case 'echo-only':
       if (rough) return 'LINE_QUALITY';
       return observation.powerDown === true ? 'POWER_LOST' : 'SUSPECT_MAINS_OR_METER';
     case 'port-missing':
     case 'host-missing':
+    case 'port-denied':
     case 'port-busy':
     case 'port-lost':
     case 'turn-stuck':

@@ -16,6 +16,7 @@ export type Refusal = NonNullable<MeterMemory['refusal']>;
 const refusals: readonly ErrorCode[] = ['authentication-refused', 'association-refused', 'deciphering-failed'];
 const hangUps: readonly ErrorCode[] = [
   'no-answer',
+  'echo-only',
   'link-disconnected',
   'port-lost',
   'connection-lost',

@@ -66,7 +66,7 @@ export async function claimSocketPath(path: string): Promise<void> {
       `status_socket ${path}: ${kindOf(found)} of that name is there and is left alone; move it or name another path`,
     );
   if (await isServed(path))
-    throw new Failure('store-locked', `status_socket ${path}: another process answers there already`);
+    throw new Failure('socket-taken', `status_socket ${path}: another process answers there already`);
   // What was looked at is what is removed: somebody may have put another socket there meanwhile.
   if (lookAt(path)?.ino === found.ino) rmSync(path);
 }

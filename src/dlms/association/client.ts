@@ -478,7 +478,12 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       // An authentication failure is never repeated by itself: meters lock for up to 24 h (R26).
       const authentication =
         diagnostic.source === 'acse-service-user' && diagnostic.code >= 11 && diagnostic.code <= 14;
-      const code = authentication ? 'authentication-refused' : 'association-refused';
+      const anonymous = this.settings.mechanism === 'none';
+      const code = !authentication
+        ? 'association-refused'
+        : anonymous
+          ? 'authentication-required'
+          : 'authentication-refused';
       return this.fail(
         new Failure(code, `association refused: ${name} (${diagnostic.code}), result ${aare.result}`, { diagnostic }),
       );

@@ -109,6 +109,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private pollAt: Millis | undefined;
   private quietAt: Millis | undefined;
   private heardAt: Millis | undefined;
+  /** Our own frames that came back since the first try. */
+  private echoes = 0;
   private damagedAtSend = 0;
   private damagedAtFirst = 0;
   private droppedAtFirst = 0;
@@ -217,7 +219,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private frame(frame: Frame, now: Millis): void {
     const { settings } = this;
     const forUs = settings.accepts ? settings.accepts(frame.destination) : sameAddress(frame.destination, settings.own);
-    if (!forUs) return;
+    if (!forUs) {
+      // An adapter that hears itself: our own frame comes back.
+      if (settings.role === 'client' && this.peer && sameAddress(frame.source, settings.own)) this.echoes++;
+      return;
+    }
     if (settings.role === 'client') {
       if (!this.peer || !sameAddress(frame.source, this.peer)) return;
     } else if (frame.control.kind !== 'SNRM' && this.peer && frame.source.logical !== this.peer.logical) {
@@ -354,6 +360,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       | 'link-disconnected'
       | 'frame-rejected'
       | 'no-answer'
+      | 'echo-only'
       | 'damaged-answer'
       | 'answer-stalled'
       | 'answer-too-long',
@@ -389,6 +396,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (this.tries === 0) {
       this.damagedAtFirst = this.damagedAtSend;
       this.droppedAtFirst = this.deframer.dropped;
+      this.echoes = 0;
     }
     this.quietAt = this.pollAt = undefined;
     this.timer = later(now, this.settings.answerTimeoutMs + this.octetMs * sentOctets);
@@ -404,6 +412,9 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       const times = `${this.tries + 1} time${this.tries > 0 ? 's' : ''}`;
       if (!damaged && this.heardSinceSend) {
         return this.fail('answer-stalled', `the meter answers and does not go on with ${doing}, asked ${times}`);
+      }
+      if (!damaged && this.echoes > 0) {
+        return this.fail('echo-only', `only our own octets came back for ${doing}, asked ${times}`);
       }
       return this.fail(
         damaged ? 'damaged-answer' : 'no-answer',

@@ -64,6 +64,8 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
   private until: Millis | undefined;
   /** Characters of all tries that were neither an identification nor the echo of our own octets. */
   private stray = 0;
+  /** Our own question came back: the optical head, or its adapter, hears itself. */
+  private echoed = false;
   private tries = 0;
   private parityErrors = 0;
   private identification = '';
@@ -176,6 +178,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
       return;
     }
     if (this.state === 'waking') return this.ask(now);
+    if (this.state === 'identifying' && this.text.includes(this.question)) this.echoed = true;
     if (this.state === 'identifying') this.stray += this.text.split(this.question).join('').replaceAll('\0', '').length;
     if (this.state === 'identifying' && this.tries < this.settings.retries) {
       this.tries++;
@@ -193,15 +196,17 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.parityErrors > 0) return this.fail('damaged-answer', `no answer to sign-on, ${asked}`);
     if (this.stray > 0)
       return this.fail('sign-on-malformed', `${this.stray} octets came, and no identification: ${asked}`);
+    if (this.echoed) return this.fail('echo-only', `only our own octets came back for the sign-on, ${asked}`);
     this.fail('no-answer', `no answer to sign-on, ${asked}`);
   }
 
   private fail(
-    code: 'sign-on-malformed' | 'answer-too-long' | 'answer-too-slow' | 'damaged-answer' | 'no-answer',
+    code: 'sign-on-malformed' | 'answer-too-long' | 'answer-too-slow' | 'damaged-answer' | 'echo-only' | 'no-answer',
     message: string,
   ): void {
     this.state = 'idle';
     this.tries = this.stray = 0;
+    this.echoed = false;
     this.until = undefined;
     this.timer = undefined;
     this.events.push({ kind: 'failed', error: new Failure(code, message) });

@@ -25,7 +25,7 @@ export function parseSigningKey(pem: Secret): { readonly key: KeyObject; readonl
   } catch {
     // Said below.
   }
-  throw new Failure('secret-missing', 'the signing key is no EC private key on P-256 or P-384 in PEM');
+  throw new Failure('key-unfit', 'the signing key is no EC private key on P-256 or P-384 in PEM');
 }
 
 /** What HLS by ECDSA takes: our key and the meter's certificate, on one curve. */
@@ -36,7 +36,7 @@ export function signingOf(
   const { key, suite } = parseSigningKey(pem);
   const { publicKey, publicOctets } = parseCertificate(meterCertificate);
   if (suiteOf(publicOctets) !== suite)
-    throw new Failure('bad-argument', 'our signing key and the meter’s certificate are on different curves');
+    throw new Failure('key-unfit', 'our signing key and the meter’s certificate are on different curves');
   return { suite, keys: { own: key, peer: publicKey } };
 }
 
@@ -56,7 +56,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     throw new Failure('bad-argument', 'these octets are no X.509 certificate');
   }
   if (publicOctets.length !== 64 && publicOctets.length !== 96)
-    throw new Failure('bad-argument', 'the certificate holds no key on P-256 or P-384');
+    throw new Failure('key-unfit', 'the certificate holds no key on P-256 or P-384');
   const { issuer, subject } = certificate;
   return { serialNumber, issuer, subject, publicKey, publicOctets };
 }
