@@ -66,7 +66,7 @@ describe('7: what a meter says before it proved itself', () => {
     it.broker.connect();
     await it.run(60 * minute);
     expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    await expect(it.house.acceptCounter('m1')).rejects.toMatchObject({ code: 'bad-argument' });
+    await expect(it.house.acceptCounter('m1')).rejects.toMatchObject({ code: 'unknown-meter' });
     expect(await it.clock.complete(it.house.acceptCounter('m60120001'))).toMatchObject({ raisedTo: 2_000_000_001 });
     await it.run(5 * minute);
     expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', alarms: ['INVOCATION_COUNTER_HIGH'] });

@@ -851,7 +851,7 @@ describe('R39: a meter is read on demand', () => {
     it.broker.connect();
     await it.run(30 * minute);
     await expect(it.clock.complete(it.house.readNow('m60120002'))).rejects.toMatchObject({ code: 'no-answer' });
-    await expect(it.house.readNow('nobody')).rejects.toMatchObject({ code: 'bad-argument' });
+    await expect(it.house.readNow('nobody')).rejects.toMatchObject({ code: 'unknown-meter' });
     const reading = await it.clock.complete(it.house.readNow('m60120001'));
     expect(factsOf(it, 'reading').length).toBeGreaterThan(0);
     expect(reading.meter).toBe('m60120001');

@@ -274,7 +274,7 @@ withSocket(
   .action((options: AskOptions) =>
     runCommand(async () => {
       const answer = await askReload(socketOf(options));
-      for (const warning of answer.warnings) process.stderr.write(`${warning}\n`);
+      for (const warning of answer.warnings) note(warning);
       print(options.json ? JSON.stringify(answer) : `configuration ${answer.hash} in force since ${answer.since}`);
       return 0;
     }),

@@ -149,6 +149,8 @@ describe('the gateway', () => {
         uptimeS: 1,
         rssBytes: 1,
         broker: { connected: false, trouble: nasty, sent: 0, acknowledged: 0, sentAgain: 0 },
+        configuration: { hash: nasty, since: nasty, warnings: [nasty], refused: { at: nasty, why: nasty } },
+        time: { trust: 'untrusted', trouble: nasty },
         store: { pending: 0, failure: nasty, damage: { quarantined: 0, missing: 0, log: [] } },
         ports: [
           {
@@ -157,6 +159,7 @@ describe('the gateway', () => {
             open: false,
             error: nasty,
             activity: nasty,
+            trouble: nasty,
             meters: [
               {
                 meter: nasty,

@@ -239,7 +239,7 @@ describe('refused, and said so', () => {
       'authentication-refused',
     );
     expect(code(world({ mechanism: 'none', serverMechanism: 'lls' }).ask({ kind: 'connect' }, 'connected'))).toBe(
-      'authentication-refused',
+      'authentication-required',
     );
   });
   test('HLS without challenge or secret is our own mistake, before anything is sent', () => {

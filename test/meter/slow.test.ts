@@ -62,10 +62,10 @@ describe('incident: a meter that trickles held its line until the watchdog ended
     expect(message).toContain('no identification');
     expect(seconds).toBeLessThan(30);
   });
-  test('an echo of our own sign-on is nobody: no-answer', async () => {
+  test('an echo of our own sign-on is nobody: echo-only', async () => {
     const clock = new VirtualClock(1000);
     const port = scripted(clock, (sent) => [{ afterMs: 5, octets: sent }]);
-    expect((await tried(clock, port, lineAccess({ modeE: true }))).code).toBe('no-answer');
+    expect((await tried(clock, port, lineAccess({ modeE: true }))).code).toBe('echo-only');
   });
   test('signed on in mode E, and then garbage without end', async () => {
     for (const garbage of [0x55, 0x7e, 0xa0]) {
