@@ -57,6 +57,8 @@ test('nobody else writes to the screen', () => {
     'src/cli/secret.ts',
     // A child whose standard error the daemon reads.
     'src/main/salvage.ts',
+    // A service of its own, whose one line the gateway reads.
+    'src/main/kernel-clock.ts',
     // Another program, with the same function around what is not its own.
     'src/simulator/main.ts',
   ]);
@@ -171,6 +173,7 @@ describe('the gateway', () => {
                 lastSuccess: nasty,
                 clockDeviationS: 1,
                 alarms: [nasty],
+                ways: [nasty],
                 lastError: nasty,
                 nextStep: nasty,
               },
