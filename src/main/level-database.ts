@@ -80,7 +80,7 @@ export const keyRanges: readonly Range[] = ['', 'c/', 'd/', 'e/', 'k/', 'm/', 'o
 );
 const step = 500;
 
-/** Hands over what reads, from one end up to what does not. Returns whether that was all. */
+/** Hands over what reads, from one end up to what does not. Returns whether that was all. Failure `store-failed`: the disk. */
 async function walk(
   level: Level<string, Uint8Array>,
   range: Range,
@@ -92,7 +92,10 @@ async function walk(
     for (let pairs = await iterator.nextv(step); pairs.length > 0; pairs = await iterator.nextv(step))
       await take(pairs);
     return true;
-  } catch {
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    // A disk that fails or is full says nothing of the files: what it does not take or give is not lost.
+    if (notTheFiles.test(messageOf(error))) throw new Failure('store-failed', messageOf(error));
     return false;
   } finally {
     await iterator.close();
@@ -128,25 +131,32 @@ export async function salvage(
   directions: readonly ('forward' | 'reverse')[],
 ): Promise<boolean> {
   // Level's types leave it out.
-  await (Level as unknown as { repair(location: string): Promise<void> }).repair(from);
+  const repairing = (Level as unknown as { repair(location: string): Promise<void> }).repair(from);
+  await repairing.catch((error: unknown) => {
+    throw notTheFiles.test(messageOf(error)) ? new Failure('store-failed', messageOf(error)) : error;
+  });
   const source = new Level<string, Uint8Array>(from, { createIfMissing: false, ...options });
   const target = new Level<string, Uint8Array>(to, options);
+  const write = (work: Promise<void>): Promise<void> =>
+    work.catch((error: unknown) => {
+      throw new Failure('store-failed', `${to} does not take what was read: ${messageOf(error)}`);
+    });
   let whole = true;
   await source.open();
   try {
-    await target.open();
+    await write(target.open());
     for (const range of ranges) {
       let read = false;
       for (const direction of directions) {
         if (read) break;
         read = await walk(source, range, direction, (pairs) =>
-          target.batch(pairs.map(([key, value]) => ({ type: 'put', key, value }))),
+          write(target.batch(pairs.map(([key, value]) => ({ type: 'put', key, value })))),
         );
         if (!read) whole = false;
       }
     }
     // The last write brings all before it to the disk.
-    await target.batch([{ type: 'del', key: ' ' }], { sync: true });
+    await write(target.batch([{ type: 'del', key: ' ' }], { sync: true }));
   } finally {
     await source.close();
     await target.close();

@@ -67,7 +67,7 @@ export async function openState(
   };
   try {
     stop.throwIfAborted();
-    folder = await stateFolder(directory, Date.now(), stop);
+    folder = await stateFolder(directory, Date.now(), stop, (trouble) => log.error({}, trouble));
     store = await Store.open({
       ...folder.store,
       clock: systemClock,

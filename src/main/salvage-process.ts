@@ -10,6 +10,8 @@ export interface Salvaged {
   readonly whole: boolean;
   /** Why it does not all read. */
   readonly broken: string | undefined;
+  /** Why nothing can be said of the files: the disk, or another process has them. */
+  readonly hindered: string | undefined;
 }
 /** Of what the process says. */
 const wordsMost = 300;
@@ -40,7 +42,8 @@ export async function runSalvage(args: readonly string[], stop: AbortSignal): Pr
       status === 0 || status === notTheFilesCode
         ? undefined
         : `it does not read (${status ?? signal}): ${words.trim()}`;
-    return { ended: status !== null, whole: status === 0, broken };
+    const hindered = status === notTheFilesCode ? words.trim() : undefined;
+    return { ended: status !== null, whole: status === 0, broken, hindered };
   } finally {
     stop.removeEventListener('abort', kill);
   }

@@ -125,9 +125,9 @@ function droppedBy(path: string): string[] {
   try {
     const lines = readFileSync(join(path, 'LOG'), 'utf8').split('\n');
     return lines.filter((line) => /dropping|Corruption|ignoring error/.test(line)).slice(0, 20);
-  } catch {
-    // Without its LOG LevelDB works as well.
-    return [];
+  } catch (error) {
+    // Without its LOG LevelDB works as well; one that is there and does not read may have told of a loss.
+    return codeOf(error) === 'ENOENT' ? [] : [`LOG does not read: ${messageOf(error)}`];
   }
 }
 
@@ -142,13 +142,25 @@ export function putAside(directory: string, name: string, why: 'damaged' | 'repl
 
 /** Copies what reads of the damaged database `from`, which is spoilt by it, to `to`; false where it was not all. */
 async function salvaged(from: string, to: string, stop: AbortSignal): Promise<boolean> {
-  const all = await runSalvage(['copy', from, to], stop);
+  const copy = async (...part: string[]) => {
+    const done = await runSalvage(['copy', from, to, ...part], stop);
+    // The damaged one stays where it is, and is mended when the disk takes it.
+    if (done.hindered !== undefined) throw new Failure('store-failed', `${from} cannot be mended: ${done.hindered}`);
+    return done;
+  };
+  const all = await copy();
   if (all.ended) return all.whole;
   // Something in it ends the process: everything else is read around it.
   for (const range of keyRanges.keys())
-    for (const direction of ['forward', 'reverse'])
-      if ((await runSalvage(['copy', from, to, String(range), direction], stop)).whole) break;
+    for (const direction of ['forward', 'reverse']) if ((await copy(String(range), direction)).whole) break;
   return false;
+}
+
+/** Whether all of it reads. Failure `store-failed` where the disk does not tell. */
+async function checked(path: string, stop: AbortSignal): Promise<boolean> {
+  const { whole, hindered } = await runSalvage(['check', path], stop);
+  if (hindered !== undefined) throw new Failure('store-failed', `${path} cannot be read: ${hindered}`);
+  return whole;
 }
 
 /** How a database is opened. */
@@ -179,7 +191,7 @@ async function recover({ directory, name, found, stop }: Opening, why: string): 
       cpSync(source, work, { recursive: true });
       whole = await salvaged(work, fresh, stop);
     }
-    const usable = existsSync(join(fresh, 'CURRENT')) && (await runSalvage(['check', fresh], stop)).whole;
+    const usable = existsSync(join(fresh, 'CURRENT')) && (await checked(fresh, stop));
     if (!usable) rmSync(fresh, { recursive: true, force: true });
     await (await openLevel(fresh, !usable)).close();
     syncDatabase(fresh);
@@ -188,6 +200,8 @@ async function recover({ directory, name, found, stop }: Opening, why: string): 
     clear();
     found(`${name}: ${why}; ${usable ? (whole ? 'repaired' : 'repaired in part') : 'lost, a new one begins'}`);
   } catch (error) {
+    // The room is needed to open what there is.
+    clear();
     if (stop.aborted) throw error;
     throw error instanceof Failure
       ? error
@@ -221,14 +235,21 @@ async function openOrRecover(opening: Opening, broken: string | undefined): Prom
 }
 
 /** A record of its own file, overwritten in place; what is half written is no record. */
-function checkpointFile<T>(path: string): { read(): T | undefined; write(checkpoint: T): void; close(): void } {
+function checkpointFile<T>(
+  path: string,
+  tell: (trouble: string) => void,
+): { read(): T | undefined; write(checkpoint: T): void; close(): void } {
   let file: number | undefined;
+  let troubled = false;
   return {
     read() {
       try {
         const record = decodeRecord('checkpoint', Buffer.from(readFileSync(path, 'latin1').trimEnd(), 'latin1'));
         return record?.body as T | undefined;
-      } catch {
+      } catch (error) {
+        // At the first start there is none.
+        if (codeOf(error) !== 'ENOENT')
+          tell(`${path} is not read, a store that fell behind it would not be noticed: ${messageOf(error)}`);
         return undefined;
       }
     },
@@ -240,8 +261,12 @@ function checkpointFile<T>(path: string): { read(): T | undefined; write(checkpo
         const octets = Buffer.alloc(checkpointOctets, ' ');
         record.copy(octets);
         writeSync(file, octets, 0, checkpointOctets, 0);
-      } catch {
-        // It only tells more; the store is complete without it.
+        troubled = false;
+      } catch (error) {
+        // It only tells more; the store is complete without it. Said once.
+        if (!troubled)
+          tell(`${path} is not kept, a store that falls behind it will not be noticed: ${messageOf(error)}`);
+        troubled = true;
         this.close();
       }
     },
@@ -253,9 +278,15 @@ function checkpointFile<T>(path: string): { read(): T | undefined; write(checkpo
 }
 
 const never = new AbortController().signal;
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
 
-/** `stop`: mending may be given up, which rejects with its reason. */
-export async function stateFolder(directory: string, now: number, stop: AbortSignal = never): Promise<StateFolder> {
+/** `stop`: mending may be given up, which rejects with its reason. `tell`: what works without, but should not have to. */
+export async function stateFolder(
+  directory: string,
+  now: number,
+  stop: AbortSignal = never,
+  tell: (trouble: string) => void = () => {},
+): Promise<StateFolder> {
   const marker = join(directory, 'provisioned.json');
   let created = false;
   try {
@@ -287,8 +318,11 @@ export async function stateFolder(directory: string, now: number, stop: AbortSig
     diskOf(directory);
     unclean = existsSync(uncleanPath) ? Number(readFileSync(uncleanPath, 'utf8')) || uncleanMost : 0;
     writeFileSync(uncleanPath, String(unclean + 1));
-  } catch {
-    // A disk that takes nothing is told when the database is opened.
+  } catch (error) {
+    // A disk that takes nothing is told once more when the database is opened.
+    tell(
+      `${uncleanPath} or the ballast is not kept, a store that ends the gateway is not noticed: ${messageOf(error)}`,
+    );
   }
   const damage: string[] = [];
   return {
@@ -303,7 +337,7 @@ export async function stateFolder(directory: string, now: number, stop: AbortSig
       damageFound: () => {
         return [...damage.splice(0), ...droppedBy(join(directory, 'store'))];
       },
-      checkpoint: checkpointFile<Checkpoint>(join(directory, 'checkpoint')),
+      checkpoint: checkpointFile<Checkpoint>(join(directory, 'checkpoint'), tell),
     },
     disk: () => diskOf(directory),
     relieve: () => {
@@ -329,7 +363,7 @@ export async function stateFolder(directory: string, now: number, stop: AbortSig
         }
         return { database, doubtful: lost.length + droppedBy(join(directory, 'counters')).length > 0 };
       },
-      checkpoint: checkpointFile<number>(join(directory, 'checkpoint-counters')),
+      checkpoint: checkpointFile<number>(join(directory, 'checkpoint-counters'), tell),
     },
   };
 }
