@@ -111,6 +111,35 @@ describe('7: what a meter says before it proved itself', () => {
     expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
     expect(it.reused).toEqual([]);
   });
+  test('sibling: of two meters with one key one lies: the other is read on time, and the key is theirs as before', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(30 * minute);
+    const before = reserved(it);
+    insides(it, 0).heard.set(5, 4_000_000_000);
+    await it.run(6 * 60 * minute);
+    expect(await status(it, 0)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect(await status(it, 1)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
+    expect(reserved(it)).toBeLessThan(before + 10_000);
+    expect(it.reused).toEqual([]);
+  });
+  test('sibling: what is remembered does not read: nobody is tried before it does, and then all goes on', async () => {
+    const it = await virtualHouse({ meters: { count: 1, password: 'other' } });
+    const sent = sentTags(it);
+    it.broker.connect();
+    await it.run(minute);
+    await it.clock.complete(it.house.stop());
+    const { range } = it.counters;
+    await it.restart();
+    it.counters.range = () => Promise.reject(new Error('Input/output error'));
+    await it.run(10 * minute);
+    await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toMatchObject({ code: 'store-failed' });
+    expect(aarqs(sent)).toBe(1);
+    it.counters.range = range;
+    await it.run(10 * minute);
+    await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toMatchObject({ code: 'backed-off' });
+    expect(aarqs(sent)).toBe(1);
+  });
   test('sibling: counters that are lost are asked for with a margin, and what was used is not used again', async () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
     it.broker.connect();
