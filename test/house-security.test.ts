@@ -129,7 +129,7 @@ describe('7: what a meter says before it proved itself', () => {
     it.broker.connect();
     await it.run(minute);
     await it.clock.complete(it.house.stop());
-    const { range } = it.counters;
+    const range = it.counters.range.bind(it.counters);
     await it.restart();
     it.counters.range = () => Promise.reject(new Error('Input/output error'));
     await it.run(10 * minute);
