@@ -44,7 +44,11 @@ function contentOf(path: string): { readonly text: string; readonly stats: Stats
   return withDescriptor(path, O_RDONLY | O_NOFOLLOW, (descriptor) => {
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) throw new Failure('config-invalid', `${path} is no regular file`);
-    return { text: readFileSync(descriptor, 'utf8'), stats };
+    const octets = readFileSync(descriptor);
+    const text = octets.toString('utf8');
+    // Written back, octets that are no UTF-8 would be others.
+    if (!Buffer.from(text).equals(octets)) throw new Failure('config-invalid', `${path} is not UTF-8`);
+    return { text, stats };
   });
 }
 

@@ -1,5 +1,5 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
-import { Failure, messageOf } from '../base/errors.ts';
+import { type ErrorCode, Failure, type Fault, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { requireIdentity, sameSerial } from '../meter/identity.ts';
 import { forgetOld, withFallbacks } from '../meter/fallbacks.ts';
@@ -44,6 +44,9 @@ export interface MeterStatus {
   readonly lastSuccess: string | null;
   readonly failures: number;
   readonly lastError: string | null;
+  /** Code and fault of the error table. */
+  readonly lastCode: ErrorCode | null;
+  readonly fault: Fault | null;
   readonly nextStep: string | null;
   readonly clockDeviationS: number | null;
   readonly intervalsRead: number;
@@ -680,6 +683,8 @@ export class PortRunner {
         lastSuccess: state.lastSuccess === undefined ? null : iso(state.lastSuccess),
         failures: state.failures,
         lastError: (unusable ?? state.lastError)?.message ?? null,
+        lastCode: (unusable ?? state.lastError)?.code ?? null,
+        fault: (unusable ?? state.lastError)?.fault ?? null,
         nextStep: (unusable ?? state.lastError)?.nextStep ?? null,
         clockDeviationS: state.identity?.clockDeviationMs === undefined ? null : state.identity.clockDeviationMs / 1000,
         intervalsRead: state.intervalsRead,

@@ -100,7 +100,11 @@ export function snapshotText(snapshot: Snapshot): string[] {
       );
       for (const way of meter.ways) lines.push(`      ${way}`);
       for (const alarm of meter.alarms) lines.push(`      ${alarm}`);
-      if (meter.lastError) lines.push(`      ${meter.lastError}; next: ${meter.nextStep ?? ''}`);
+      if (meter.lastError)
+        lines.push(
+          `      ${meter.lastCode} (${meter.fault}): ${meter.lastError}`,
+          `      next: ${meter.nextStep ?? ''}`,
+        );
     }
   }
   return lines;

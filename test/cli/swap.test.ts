@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -240,6 +241,10 @@ describe('incident: the file lost its owner, its link and its copy', () => {
     const file = join(directory, 'g.toml');
     expect(() => changeFile(directory, 'x', (text) => text)).toThrow(/is as it was|no regular file/);
     expect(() => changeFile(join(directory, 'none'), 'x', (text) => text)).toThrow('ENOENT');
+    const latin = join(directory, 'latin.toml');
+    writeFileSync(latin, Buffer.from('# Z\u00e4hler\n', 'latin1'));
+    expect(() => changeFile(latin, 'x', (text) => text)).toThrow('is not UTF-8');
+    rmSync(latin);
     const meanwhile = () =>
       changeFile(file, 'x', (text) => {
         writeFileSync(file, `${text}# by another hand\n`);

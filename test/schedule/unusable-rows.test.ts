@@ -111,7 +111,10 @@ describe('profiles whose rows can have none', () => {
     });
     it.broker.connect();
     await it.run(10 * minute);
-    expect((await seen(it)).meter?.lastError).toContain('at no period (capture_period 0)');
+    const { meter: shown, text } = await seen(it);
+    expect(shown?.lastError).toContain('at no period (capture_period 0)');
+    // Status says code and fault, and the next step on a line of its own.
+    expect(text).toMatch(/^ +period-mismatch \(operator\): .*\n +next: Set period_s/m);
   });
 });
 
