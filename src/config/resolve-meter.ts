@@ -54,10 +54,18 @@ const keyed = (registers: Readonly<Record<string, number | string>>): Record<str
 function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
   const length = suite === 2 ? 32 : 16;
   const text = Buffer.from(octets).toString('latin1').trim();
-  const key = text.length === length * 2 && /^[0-9a-f]+$/i.test(text) ? fromHex(text) : octets;
+  const isHex = text.length === length * 2 && /^[0-9a-f]+$/i.test(text);
+  const key = isHex ? fromHex(text) : octets;
   if (key.length !== length)
     throw new Failure('key-unfit', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
-  return new Secret(key);
+  return kept(key);
+}
+
+/** What a source gave is overwritten as soon as the secret has it. */
+function kept(octets: Uint8Array): Secret {
+  const secret = new Secret(octets);
+  octets.fill(0);
+  return secret;
 }
 
 /** Codes whose next step says more than to correct the file. */
@@ -113,10 +121,10 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
   const { port, meter, systemTitle, sources } = context;
   const { secret, signing_key, meter_certificate } = meter;
   const signed = meter.auth === 'hls-ecdsa' && signing_key !== undefined && meter_certificate !== undefined;
-  const key = signed ? step('signing_key', () => new Secret(sources.secret(signing_key))) : undefined;
+  const key = signed ? step('signing_key', () => kept(sources.secret(signing_key))) : undefined;
   const certificate = signed ? step('meter_certificate', () => sources.file(meter_certificate)) : undefined;
   const signing = key && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
-  const password = secret === undefined ? undefined : step('secret', () => new Secret(sources.secret(secret)));
+  const password = secret === undefined ? undefined : step('secret', () => kept(sources.secret(secret)));
   const speed = { baud: port.baud, timed: parseSelector(port.device).kind === 'serial' };
   return {
     link: port.link,

@@ -21,12 +21,12 @@ const wrapName = (key: Secret) => (key.length === 32 ? 'id-aes256-wrap' : 'id-ae
 
 /** RFC 3394 with the key encryption key (master key). */
 export function wrapKey(key: Secret, master: Secret): Uint8Array {
-  const cipher = createCipheriv(wrapName(master), master.reveal(), wrapIv);
+  const cipher = createCipheriv(wrapName(master), master.key, wrapIv);
   return concat([cipher.update(key.reveal()), cipher.final()]);
 }
 export function unwrapKey(wrapped: Uint8Array, master: Secret): Secret {
   try {
-    const decipher = createDecipheriv(wrapName(master), master.reveal(), wrapIv);
+    const decipher = createDecipheriv(wrapName(master), master.key, wrapIv);
     return new Secret(concat([decipher.update(wrapped), decipher.final()]));
   } catch {
     throw new Failure('deciphering-failed', 'the wrapped key does not fit the master key');

@@ -3,7 +3,7 @@
  * APDU, 12 octets of tag. Suites 0 and 1 use AES-128, suite 2 AES-256. The only door to node:crypto beside hls.ts and
  * keys.ts in this folder.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { concat, Reader } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
@@ -17,17 +17,6 @@ export interface ProtectionKeys {
   /** Block cipher key: global unicast, global broadcast or dedicated encryption key. */
   readonly encryption: Secret;
   readonly authentication: Secret;
-}
-
-/** A key given as octets is prepared anew for every APDU, which costs three times the deciphering itself. */
-const prepared = new WeakMap<Secret, KeyObject>();
-function keyObject(secret: Secret): KeyObject {
-  let key = prepared.get(secret);
-  if (!key) {
-    key = createSecretKey(secret.reveal());
-    prepared.set(secret, key);
-  }
-  return key;
 }
 
 const cipherName = (key: Secret): 'aes-128-gcm' | 'aes-256-gcm' => (key.length === 32 ? 'aes-256-gcm' : 'aes-128-gcm');
@@ -79,7 +68,7 @@ export function protect(
   if (!authenticated && !encrypted) return concat([head, text]);
   const cipher = createCipheriv(
     cipherName(keys.encryption),
-    keyObject(keys.encryption),
+    keys.encryption.key,
     nonce(systemTitle, counter),
     gcmOptions,
   );
@@ -116,7 +105,7 @@ export function unprotect(
   if (systemTitle.length !== 8) throw new Failure('deciphering-failed', 'the system title of the sender is not known');
   const decipher = createDecipheriv(
     cipherName(keys.encryption),
-    keyObject(keys.encryption),
+    keys.encryption.key,
     nonce(systemTitle, counter),
     gcmOptions,
   );
