@@ -80,6 +80,7 @@ const virtualSources: Sources = {
         : Buffer.from('meter'),
   file: () => new Uint8Array(0),
   socket: () => {},
+  group: () => {},
   device: (path) => path,
 };
 

@@ -8,6 +8,8 @@ export interface Sources {
   file(path: string): Uint8Array;
   /** Throws where no socket can be made. `ours`: its folder is the state directory, which the start makes. */
   socket(path: string, ours: boolean): void;
+  /** Throws where this group cannot be given the socket. */
+  group(group: string): void;
   /** The device that a path stands for, through its links; the path itself where nothing is there. */
   device(path: string): string;
 }

@@ -55,7 +55,8 @@ function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
   const length = suite === 2 ? 32 : 16;
   const text = Buffer.from(octets).toString('latin1').trim();
   const isHex = text.length === length * 2 && /^[0-9a-f]+$/i.test(text);
-  const key = isHex ? fromHex(text) : octets;
+  const key = isHex ? fromHex(text) : Uint8Array.from(octets);
+  octets.fill(0);
   if (key.length !== length)
     throw new Failure('key-unfit', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
   return kept(key);

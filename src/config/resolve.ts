@@ -88,6 +88,8 @@ export function resolve(
     findings.attempt('error', 'gateway.status_socket', () =>
       sources.socket(statusSocket, dirname(statusSocket) === gateway.state_directory),
     );
+  const { status_group } = gateway;
+  if (status_group !== undefined) findings.attempt('error', 'gateway.status_group', () => sources.group(status_group));
   judgeDevices(config, sources, findings);
   judgePoints(config, findings);
   const titlePinned = gateway.system_title !== undefined;

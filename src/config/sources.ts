@@ -3,6 +3,7 @@ import { accessSync, constants, lstatSync, readFileSync, realpathSync } from 'no
 import { dirname } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Sources } from './findings.ts';
+import { groupNumber } from '../status/local-socket.ts';
 import { secretOf, unreadable } from './secrets.ts';
 
 /** systemd makes these for the service; whoever checks a file may see neither. */
@@ -28,6 +29,17 @@ function socket(path: string, ours: boolean): void {
   }
 }
 
+/** Root may give a file to any group, everybody else to the own ones. */
+function group(name: string): void {
+  const number = groupNumber(name);
+  const own = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
+  if (process.getuid?.() !== 0 && !own.includes(number))
+    throw new Failure(
+      'config-invalid',
+      `the service is not in ${name}: Group=${name} or SupplementaryGroups=${name} in the unit`,
+    );
+}
+
 function device(path: string): string {
   try {
     return realpathSync(path);
@@ -38,7 +50,7 @@ function device(path: string): string {
 }
 
 /** As the service sees them. */
-export const serviceSources: Sources = { secret: secretOf, file, socket, device };
+export const serviceSources: Sources = { secret: secretOf, file, socket, group, device };
 
 const unjudged = (message: string) => new Failure('config-invalid', message, { unjudged: true });
 /** As somebody sees them who checks a file: what only the service can see is not judged. */
@@ -57,5 +69,6 @@ export const checkSources: Sources = {
       throw error;
     }
   },
+  group: (name) => void groupNumber(name),
   device,
 };

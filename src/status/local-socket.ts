@@ -72,7 +72,7 @@ export async function claimSocketPath(path: string): Promise<void> {
 }
 
 /** The number of a group of /etc/group, or the number itself. */
-function groupNumber(group: string): number {
+export function groupNumber(group: string): number {
   if (/^\d{1,9}$/.test(group)) return Number(group);
   const line = readFileSync('/etc/group', 'utf8')
     .split('\n')

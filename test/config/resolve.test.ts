@@ -161,6 +161,7 @@ describe('what concerns the gateway leaves no plan', () => {
       { gateway: `status_socket = "${path('secret')}"` },
       'something else than a socket',
     ],
+    ['a group that does not exist', { gateway: 'status_group = "no-such-group"' }, "/etc/group has no 'no-such-group'"],
     ['a path too long for a socket', { gateway: `status_socket = "${path('x'.repeat(120))}"` }, 'at most 107 octets'],
   ])('%s', (_, given, what) => {
     const { plan, findings } = judge(given);
