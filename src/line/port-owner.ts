@@ -34,9 +34,8 @@ export class PortOwner {
   private lastError: string | undefined;
   /** Sessions over this connection, with the one under way. */
   private uses = 0;
-  /** A session over a used connection heard nothing: whether it is the connection, the next one over a new one tells. */
-  private suspect = false;
-  private oneSession = false;
+  /** Whether a second session over one connection was heard; where none ever was, each gets a connection of its own. */
+  private reuse: 'unknown' | 'works' | 'fails' = 'unknown';
   /** Closed by us between two sessions, and nothing wrong with it. */
   private resting = false;
 
@@ -45,7 +44,8 @@ export class PortOwner {
   }
 
   get state(): PortState {
-    const { port, lastError, opened, oneSession } = this;
+    const { port, lastError, opened } = this;
+    const oneSession = this.reuse === 'fails';
     const open = port === undefined ? this.resting : !port.closed;
     return { open, lastError, opened, retryAt: port ? undefined : this.retryAt, oneSession };
   }
@@ -67,7 +67,7 @@ export class PortOwner {
   /** For a second association in one session (the public client was asked first): another connection where it must be. */
   async again(port: Port): Promise<Port> {
     if (!port.connection || !this.written) return port;
-    if (this.oneSession) await this.close();
+    if (this.reuse === 'fails') await this.close();
     return this.acquire();
   }
   private written = false;
@@ -113,16 +113,22 @@ export class PortOwner {
       if (!this.port) throw new Failure('connection-lost', `${this.settings.device}: closed`);
       return this.port;
     };
+    let firstSentAt: Millis | undefined;
+    const renew = async (): Promise<void> => {
+      renewable = false;
+      await this.close();
+      await this.open();
+      this.uses = 1;
+      for (const octets of sent) await now().write(octets);
+    };
     const orRenewed = async <T>(work: () => Promise<T>): Promise<T> => {
       try {
         return await work();
       } catch (error) {
-        if (!renewable || !(error instanceof Failure) || error.code !== 'connection-lost') throw error;
-        renewable = false;
-        await this.close();
-        await this.open();
-        this.uses = 1;
-        for (const octets of sent) await now().write(octets);
+        // Where somebody closed the port it stays closed.
+        const broken = error instanceof Failure && error.code === 'connection-lost' && this.port !== undefined;
+        if (!renewable || !broken) throw error;
+        await renew();
         return await work();
       }
     };
@@ -132,17 +138,29 @@ export class PortOwner {
       get closed() {
         return now().closed;
       },
-      async read(until) {
+      read: async (until) => {
         const octets = await orRenewed(() => now().read(until));
         // What comes before we said anything is of the session before.
-        if (octets && sent.length > 0) renewable = false;
-        return octets;
+        if (octets && sent.length > 0) {
+          renewable = false;
+          if (this.reuse === 'unknown') this.reuse = 'works';
+        }
+        const silent = octets === undefined && renewable && firstSentAt !== undefined && until !== undefined;
+        if (!silent || this.reuse !== 'unknown') return octets;
+        // A meter that takes one association over each connection never answers the second: once more, over a new one.
+        const patienceMs = until - (firstSentAt as Millis);
+        await renew();
+        const late = await now().read(later(this.settings.clock.now(), patienceMs));
+        if (late) this.reuse = 'fails';
+        return late;
       },
       write: async (octets) => {
         this.written = true;
         const copy = octets.slice();
         await orRenewed(() => now().write(copy));
-        if (renewable) sent.push(copy);
+        if (!renewable) return;
+        sent.push(copy);
+        firstSentAt ??= this.settings.clock.now();
       },
       setBaud: (baud) => now().setBaud(baud),
       close: () => this.close(),
@@ -154,10 +172,8 @@ export class PortOwner {
     const { heard, lost, failed } = outcome;
     // A connection of which nothing was heard is closed with its session.
     if (this.port?.connection === true) {
-      if (heard && this.suspect && this.uses === 1) this.oneSession = true;
-      this.suspect = this.uses > 1 && !heard && failed;
       // A meter that was left in the middle of something often never answers the next AARQ of that connection.
-      if (failed || lost || this.oneSession) {
+      if (failed || lost || this.reuse === 'fails') {
         await this.close();
         this.resting = !lost;
       }

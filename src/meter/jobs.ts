@@ -277,9 +277,7 @@ export async function readRange(
 }
 
 const refusesSelection = (session: Session, error: unknown): boolean =>
-  session.stack.associated &&
-  error instanceof Failure &&
-  (error.code === 'access-refused' || misanswer(error) !== undefined);
+  session.associated && error instanceof Failure && (error.code === 'access-refused' || misanswer(error) !== undefined);
 
 /** A range was refused: by numbers, and where these are refused as well, whole. What works is remembered. */
 async function readOtherwise(

@@ -201,6 +201,11 @@ export class Session {
     }
   }
 
+  /** Another request can be answered. */
+  get associated(): boolean {
+    return !this.lost && this.stack.associated;
+  }
+
   wall(): Millis {
     return this.clock.wall();
   }
@@ -212,7 +217,9 @@ export class Session {
     const ask = async () => (await this.exchange({ kind: 'get', attributes }, 'got')).results;
     let failure: unknown;
     try {
-      return await ask();
+      const results = await ask();
+      if (list) this.fallbacks.suspected.delete('single-gets');
+      return results;
     } catch (error) {
       failure = error;
     }
@@ -238,7 +245,7 @@ export class Session {
         results.push(result ?? { refused: otherReason });
       } catch (error) {
         const absent = error instanceof Failure && error.code === 'access-refused';
-        if ((misanswer(error) === undefined && !absent) || !this.stack.associated) throw error;
+        if ((misanswer(error) === undefined && !absent) || !this.associated) throw error;
         results.push({ refused: otherReason });
       }
     }
@@ -251,7 +258,7 @@ export class Session {
     const reason = bad ?? nonAnswer(failure);
     if (reason === undefined) throw failure;
     const at = this.clock.wall();
-    if (!this.stack.associated) {
+    if (!this.associated) {
       try {
         if (this.lost || this.reopened) throw failure;
         await this.reopen();

@@ -163,7 +163,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
       // A log that cannot be read is its own trouble: the others are read, and what was read of them is kept.
       if (!(error instanceof Failure)) throw error;
       state.troubles.set(`log ${obis(log)}`, error);
-      if (session.stack.associated) continue;
+      if (session.associated) continue;
       broken = error;
       break;
     }

@@ -14,7 +14,7 @@ export async function optional(
   what: string,
   work: () => Promise<void>,
 ): Promise<void> {
-  if (!session.stack.associated) return;
+  if (!session.associated) return;
   try {
     await work();
     state.troubles.delete(what);

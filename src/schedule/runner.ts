@@ -368,7 +368,7 @@ export class PortRunner {
         const spent = clock.now() - readingSince > turnShareMs;
         if (signal.aborted || spent || (others && !slice.live)) break;
         // Something beside the rows ended the association: what was read is stored, the rest is for the next session.
-        if (!session.stack.associated) break;
+        if (!session.associated) break;
         await readSlice(this.settings, state, session, slice);
       }
       if (state.wanted.length > 0) await this.give(state, session);
@@ -385,7 +385,7 @@ export class PortRunner {
       failure = asFailure(error);
     }
     if (failure) for (const { reject } of state.wanted.splice(0)) reject(failure);
-    const overBefore = !session.stack.associated;
+    const overBefore = !session.associated;
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
     if (security && entry) await rememberPeer(this.settings, state, security, entry.peer);
@@ -428,6 +428,8 @@ export class PortRunner {
       return shown === 'refused' ? backOffMs(state.failures, true) : undefined;
     });
     await tellSecurity(this.settings, state, failure);
+    // Very short frames are for lines that damage long ones; some meters lose count of them (meter-quirks 88).
+    if (failure.code === 'answer-stalled' && damaged === 0) state.fragile = false;
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
     const soon = counterSuspect || anotherWay || (state.fragile && session.heard && refusalMs === undefined);

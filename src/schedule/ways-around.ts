@@ -29,7 +29,7 @@ export async function readLogs(house: RunnerSettings, state: MeterState, session
   const last = logsComeLast(state);
   await optional(house, state, session, logs, () => forwardLogs(house, state, session));
   const trouble = state.troubles.get(logs);
-  if (session.stack.associated) {
+  if (session.associated) {
     if (!trouble) fallbacks.suspected.delete('logs-last');
     return;
   }
@@ -69,8 +69,8 @@ export async function learned(
     if (!newly)
       learnFromFailure(fallbacks, state.model, state.polled.access.link === 'hdlc', failure, house.clock.wall());
   }
-  // A suspicion of logs changes their place in the next session already.
-  const soon = fallbacks.changed || (fallbacks.suspected.has('logs-last') && !suspectedBefore.has('logs-last'));
+  // Whether a suspicion is right the next session tells: it is not waited for.
+  const soon = fallbacks.changed || [...fallbacks.suspected.keys()].some((name) => !suspectedBefore.has(name));
   if (fallbacks.changed) {
     try {
       await remember(house, state, { fallbacks: storedFallbacks(fallbacks) });

@@ -1,0 +1,130 @@
+/** Foreign meters behind TCP that close the connection at a list, or never answer it: read all the same, on real sockets. */
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { later } from '../../src/base/time.ts';
+import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
+import { serverConformance } from '../../src/dlms/association/server.ts';
+import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
+import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { openPort } from '../../src/line/open-port.ts';
+import { PortOwner } from '../../src/line/port-owner.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import { type Fallbacks, fallbackTexts, freshFallbacks, storedFallbacks } from '../../src/meter/fallbacks.ts';
+import { identify } from '../../src/meter/jobs.ts';
+import { genericModel } from '../../src/meter/model.ts';
+import { Session } from '../../src/meter/session.ts';
+
+const servers: { server: Server; sockets: Set<Socket> }[] = [];
+afterEach(async () => {
+  for (const { server, sockets } of servers.splice(0)) {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+const aare = encodeAcse({
+  kind: 'aare',
+  applicationContext: 1,
+  result: 0,
+  diagnostic: { source: 'acse-service-user', code: 0 },
+  userInformation: encodeApdu({
+    kind: 'initiate-response',
+    version: 6,
+    conformance: serverConformance,
+    maxPdu: 1000,
+    vaaName: 7,
+  }),
+});
+
+/** `one`: a connection carries one association. */
+async function meter(list: 'closes' | 'ignores', one: boolean): Promise<{ device: string; lists: () => number }> {
+  let lists = 0;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    const unwrapper = new Unwrapper();
+    let associations = 0;
+    const say = (apdu: Uint8Array) => socket.write(encodeWrapper({ source: 1, destination: 16, apdu }));
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('data', (octets) => {
+      for (const { apdu } of unwrapper.push(octets)) {
+        if (apdu[0] === 0x60) {
+          if (++associations === 1 || !one) say(aare);
+        } else if (apdu[0] === 0x62) say(encodeAcse({ kind: 'rlre', reason: 0 }));
+        else if (apdu[1] === 3) {
+          lists++;
+          if (list === 'closes') socket.destroy();
+        } else {
+          const value = Buffer.from('60120001');
+          const data = { type: 'octet-string', value } as const;
+          say(encodeApdu({ kind: 'get-response-normal', invokeId: apdu[2] as number, result: { data } }));
+        }
+      }
+    });
+  });
+  servers.push({ server, sockets });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  return { device: `tcp://127.0.0.1:${port}`, lists: () => lists };
+}
+
+async function visit(owner: PortOwner, fallbacks: Fallbacks): Promise<string> {
+  const session = new Session(await owner.acquire(), systemClock, {
+    link: 'wrapper',
+    modeE: false,
+    signOnAddress: '',
+    client: 16,
+    logical: 1,
+    physical: undefined,
+    auth: 'none',
+    secret: undefined,
+    model: genericModel,
+    fallbacks,
+    baud: 9600,
+    timed: false,
+    answerTimeoutMs: 60,
+    retries: 0,
+    guardMs: 0,
+    sessionMs: 60_000,
+  });
+  let outcome: string;
+  try {
+    await session.connect();
+    outcome = (await identify(session, systemClock, genericModel, true)).serial ?? '';
+  } catch (error) {
+    outcome = (error as { code: string }).code;
+  }
+  await session.close();
+  await owner.report({ heard: session.heard, lost: session.lost, failed: outcome !== '60120001' });
+  return outcome;
+}
+
+test.each([
+  ['closes', false, ['connection-lost', 'connection-lost'], 'connection closed at it', 2],
+  ['closes', true, ['connection-lost', 'connection-lost'], 'connection closed at it', 2],
+  ['ignores', false, [], 'not answered', 1],
+  ['ignores', true, ['no-answer', 'no-answer'], 'not answered', 2],
+] as const)(
+  'a meter that %s a list (one association for a connection: %s)',
+  async (how, one, failures, reason, asked) => {
+    const { device, lists } = await meter(how, one);
+    const owner = new PortOwner({
+      device,
+      open: () => openPort(device, 9600, systemClock),
+      clock: systemClock,
+      muteLimit: 3,
+    });
+    const fallbacks = freshFallbacks();
+    const outcomes = [];
+    const end = later(systemClock.now(), 20_000);
+    do outcomes.push(await visit(owner, fallbacks));
+    while (outcomes.at(-1) !== '60120001' && systemClock.now() < end);
+    expect(outcomes).toEqual([...failures, '60120001']);
+    expect(fallbackTexts(fallbacks)).toEqual([`single GETs (list ${reason})`]);
+    // Remembered, also by whoever reads what was stored.
+    expect(await visit(owner, freshFallbacks(storedFallbacks(fallbacks)))).toBe('60120001');
+    expect(lists()).toBe(asked);
+    await owner.close();
+  },
+);
