@@ -33,6 +33,8 @@ export interface Observation {
   readonly powerDown?: boolean;
   /** It is not polled. */
   readonly unusable?: boolean;
+  /** It let us in, in the session that failed. */
+  readonly entered?: boolean;
 }
 
 /** More damaged frames than this in each session, on the average, is a line that needs a visit. */
@@ -64,6 +66,8 @@ function alone(observation: Observation): Verdict {
     case 'no-answer':
     case 'echo-only':
       if (rough) return 'LINE_QUALITY';
+      // A meter that let us in and then says nothing has mains, and a line.
+      if (observation.entered === true) return 'METER_FAULT';
       return observation.powerDown === true ? 'POWER_LOST' : 'SUSPECT_MAINS_OR_METER';
     case 'port-missing':
     case 'host-missing':

@@ -388,6 +388,7 @@ export class PortRunner {
     const overBefore = !session.associated;
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
+    state.entered = session.entered;
     if (security && entry) await rememberPeer(this.settings, state, security, entry.peer);
     const secured = security !== undefined;
     const shown = failure ? entryOf(failure, session, { auth: access.auth, secured, serial: access.timed }) : 'none';

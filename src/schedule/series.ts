@@ -162,6 +162,8 @@ export async function readSlice(
         await settle(poll, { ...slice, from: millis(from), to: millis(to) }, [], ended);
       return;
     }
+    // It may have been told wrongly once: the next session asks again.
+    state.layouts.delete(settings.profile);
     throw new Failure(
       'period-mismatch',
       layout.capturePeriodMs === 0

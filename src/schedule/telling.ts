@@ -130,6 +130,7 @@ export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> 
           supplyOff: state.identity?.disconnector && !state.identity.disconnector.output,
           powerDown: store.meterLogs(meter).lastPower === 'down',
           unusable: state.polled.unusable !== undefined,
+          entered: state.entered,
         },
       ]),
     ),
