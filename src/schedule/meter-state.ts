@@ -107,6 +107,11 @@ export interface MeterState {
   identity: Identity | undefined;
   /** Rows that one request may ask for, by series, as they were learned. */
   sliceRows: SliceSizes;
+  /** A day whose sum is being made, as far as its rows were read, by series. */
+  dayRows: Map<
+    string,
+    { readonly from: Millis; readonly layout: string; next: Millis; readonly rows: LoadProfileRow[] }
+  >;
   layouts: Map<string, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
   readingAt: Millis | undefined;
   recent: { damaged: number; repeated: number }[];
@@ -168,6 +173,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   lastError: undefined,
   identity: undefined,
   sliceRows: new Map(),
+  dayRows: new Map(),
   layouts: new Map(),
   readingAt: undefined,
   recent: [],

@@ -6,6 +6,7 @@ import { forgetOld, withFallbacks } from '../meter/fallbacks.ts';
 import { type Identity, identify } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
+import { octetMsOf } from '../meter/patience.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
@@ -75,8 +76,11 @@ const storePauseMs = 5000;
 const standstillPauseMs = 10_000;
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
-/** Who waits for a meter waits so long at most. */
+/** Who waits for a meter waits so long at most; and so many octets longer, on a slow line, for the turn that is under way. */
 const readNowLimitMs = 120_000;
+const readNowOctets = 8000;
+/** Rows are read for so long in a turn where somebody waits. */
+const wantedShareMs = 20_000;
 /** A port that was taken back lets its turn end within this. */
 const takenBackMs = 30_000;
 /** Slices of another meter that are read in one session. */
@@ -133,8 +137,10 @@ export class PortRunner {
       });
     });
     this.stirred.abort();
-    const late = clock.sleepUntil(later(clock.now(), readNowLimitMs), given.signal).then((): never => {
-      throw new Failure('busy', `${meter} could not be read within ${readNowLimitMs / 1000} s: the line is at work`);
+    const limitMs = readNowLimitMs + Math.round(readNowOctets * octetMsOf(state.polled.access));
+    const late = clock.sleepUntil(later(clock.now(), limitMs), given.signal).then((): never => {
+      const seconds = Math.round(limitMs / 1000);
+      throw new Failure('busy', `${meter} could not be read within ${seconds} s: the line is at work`);
     });
     late.catch(() => {});
     return Promise.race([waiting, late]);
@@ -365,7 +371,8 @@ export class PortRunner {
       for (const slice of slices) {
         // Back-fill makes way for somebody who waits; on a slow line the others get their turn.
         const others = [...this.states.values()].some((other) => other !== state && other.wanted.length > 0);
-        const spent = clock.now() - readingSince > turnShareMs;
+        const shareMs = others || state.wanted.length > 0 ? wantedShareMs : turnShareMs;
+        const spent = clock.now() - readingSince > shareMs;
         if (signal.aborted || spent || (others && !slice.live)) break;
         // Something beside the rows ended the association: what was read is stored, the rest is for the next session.
         if (!session.associated) break;

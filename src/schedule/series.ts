@@ -13,6 +13,7 @@ import { daySums } from '../reading/day-sum.ts';
 import { channelKind, columnKey, type LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import type { SeriesState } from '../store/store.ts';
+import { turnShareMs } from './line-load.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
 import { optional } from './optional.ts';
@@ -243,7 +244,8 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
     const { key, profile, periodMs } = settings;
     const layout = state.layouts.get(profile)?.layout;
     if (!layout?.columns.some((column) => channelKind(columnKey(column)) === 'interval')) continue;
-    for (let done = 0; done < summedDaysMost; done++) {
+    const began = clock.now();
+    for (let done = 0; done < summedDaysMost && clock.now() - began < turnShareMs; done++) {
       const { epoch } = store;
       const { stored, since, until } = boundsOf(house, state, settings);
       const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));
@@ -251,7 +253,9 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
       if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
       // What left the buffer was told by its rows; a sum of them is no longer to be had.
       const kept = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
-      const rows = kept ? await readRange(session, layout, state.model, from, to) : [];
+      const rows = kept ? await rowsOfDay(house, state, session, settings, layout, from) : [];
+      // Too much for this turn: the next one goes on with it.
+      if (!rows) return;
       const facts = daySums(rows, from, to, periodMs, modulusOf(state).modulus).map((sum) =>
         gatewayEvent(house, state, sum.agrees === false ? 'SUM_CHECK' : 'DAY_SUM', {
           series: obis(profile),
@@ -269,6 +273,42 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
       });
     }
   }
+}
+/** The rows of a day, in pieces that the line brings; undefined where they are not all there within a turn's share. */
+async function rowsOfDay(
+  { clock }: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  { key, periodMs }: PolledProfile,
+  layout: ProfileLayout,
+  from: Millis,
+): Promise<LoadProfileRow[] | undefined> {
+  const line = state.polled.access;
+  const to = later(from, dayMs);
+  const begun = state.dayRows.get(key);
+  const day =
+    begun?.from === from && begun.layout === layout.fingerprint
+      ? begun
+      : { from, layout: layout.fingerprint, next: from, rows: [] as LoadProfileRow[] };
+  state.dayRows.set(key, day);
+  const since = clock.now();
+  while (day.next <= to) {
+    const end = millis(Math.min(to, day.next + sliceRowsOf(state.sliceRows, key, line) * periodMs));
+    const range = { from: day.next, to: end };
+    const rows = await learning(
+      state.sliceRows,
+      { key, periodMs },
+      line,
+      range,
+      () => clock.now(),
+      () => readRange(session, layout, state.model, range.from, range.to),
+    );
+    day.rows.push(...rows);
+    day.next = later(end, 1);
+    if (day.next <= to && clock.now() - since > turnShareMs) return undefined;
+  }
+  state.dayRows.delete(key);
+  return day.rows;
 }
 const modulusOf = ({ model }: MeterState): { readonly modulus?: bigint } =>
   model.register_modulus === undefined ? {} : { modulus: BigInt(model.register_modulus) };

@@ -4,6 +4,7 @@ import { millis } from '../../src/base/time.ts';
 import { expectedTrouble } from '../../src/schedule/line-load.ts';
 import { learning, type SliceSizes } from '../../src/schedule/slice-size.ts';
 import { Failure } from '../../src/base/errors.ts';
+import { virtualHouse } from '../virtual-house.ts';
 import { slowLine, type SlowLine } from './slow-lines.ts';
 
 describe('incident: at 300 Bd with 15-minute rows, at 600 and 1200 Bd with 5-minute rows, nothing was ever delivered', () => {
@@ -25,6 +26,28 @@ describe('incident: at 300 Bd with 15-minute rows, at 600 and 1200 Bd with 5-min
       expect(latestS).toBeLessThan(300);
       expect(new Set(verdicts)).toEqual(new Set(['REACHABLE']));
     });
+});
+
+test('energies on a slow line: each day is read once more in pieces, over several turns, and its sum is told', async () => {
+  const line = await slowLine({ baud: 300, periodS: 300, meters: 2, energies: true, behind: 2, hours: 8 });
+  expect(line.wrong).toEqual([]);
+  expect(line.right).toBe(line.expected);
+  expect(line.sums).toBe(4);
+  expect(line.latestS).toBeLessThan(600);
+});
+
+test('who asks for a meter of a slow line is answered, although everything is far behind', async () => {
+  const it = await virtualHouse(
+    { bus: { baud: 300 }, meters: { count: 3, period_s: 300 } },
+    { start: Date.UTC(2026, 10, 24, 20, 10), days: 2, line: 'baud = 300' },
+  );
+  it.broker.connect();
+  for (let time = 0; time < 3; time++) {
+    await it.run(100_000);
+    const fact = await it.clock.complete(it.house.readNow('m60120003'));
+    expect(fact.meter).toBe('m60120003');
+  }
+  await it.clock.complete(it.house.stop());
 });
 
 test('a line that cannot carry its rows is named; the newest come first, and every meter gets its turn', async () => {
