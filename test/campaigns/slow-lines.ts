@@ -96,7 +96,7 @@ export async function slowLine(line: SlowLine): Promise<SlowLineResult> {
           sum((one) => one.right),
         ),
     ),
-    sums: it.broker.published.filter(({ payload }) => String(payload).includes('DAY_SUM')).length,
+    sums: it.broker.published.filter(({ payload }) => payload.includes('DAY_SUM')).length,
     stuck,
     verdicts: (ports[0]?.meters ?? []).map(({ verdict, lastError }) =>
       lastError ? `${verdict}: ${lastError}` : verdict,
