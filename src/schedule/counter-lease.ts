@@ -103,7 +103,10 @@ async function toldBy(
     throw failure;
   }
   const from = told + 1 + (standing.doubtful ? unheardMargin : 0);
-  if (from > standing.reserved) log.info({ meter, told, from }, 'invocation counter of the meter read');
+  if (from > standing.reserved && told !== state.counterLogged) {
+    log.info({ meter, told, from }, 'invocation counter of the meter read');
+    state.counterLogged = told;
+  }
   return from;
 }
 

@@ -97,6 +97,8 @@ export interface MeterState {
   fruitless: number;
   /** What is remembered of it from one start to the next. */
   memory: MeterMemory | undefined;
+  /** What the meter said of our counter, as it was logged last. */
+  counterLogged: number | undefined;
   /** The security alarm that was told last. */
   securityTold: string | undefined;
   notBefore: Millis;
@@ -165,6 +167,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   entered: false,
   fruitless: 0,
   memory: undefined,
+  counterLogged: undefined,
   securityTold: undefined,
   notBefore: longAgo,
   lastTurn: longAgo,

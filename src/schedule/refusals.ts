@@ -64,7 +64,17 @@ export async function refused(
   const times = standing(counted);
   const whole = times === 0 ? 0 : backOffMs(times, true);
   const pauseMs = entry === 'silent' && !heard ? Math.min(whole, muteMostMs) : whole;
-  const { code, message } = failure;
+  // It is there, and will not have us: that is what somebody must see to, not the line that it hung up on.
+  const there = entry === 'silent' && (heard || failure.code === 'port-lost');
+  const told =
+    there && times > 0
+      ? new Failure(
+          'association-refused',
+          `${counted.silent} entries in a row ended without a word: ${failure.message}`,
+        )
+      : failure;
+  state.lastError = told;
+  const { code, message } = told;
   await remember(settings, state, {
     refusal: { ...counted, until: settings.clock.wall() + pauseMs, code, message: message.slice(0, 200) },
   });
