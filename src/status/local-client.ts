@@ -10,11 +10,14 @@ import type { HeldRows, Snapshot } from './snapshot.ts';
 
 /** Larger than the gaps of a year of a full bus. */
 const maxAnswerBytes = 64 << 20;
+/** Together less than anybody waits for an answer. */
+const triesToLook = 10;
+const pauseMs = 200;
 const backupMs = 11 * 60_000;
 
-export const askStatus = (path: string): Promise<Snapshot> => ask<Snapshot>(path, 'GET', '/status', 5000);
-export const askGaps = (path: string): Promise<SeriesGap[]> => ask<SeriesGap[]>(path, 'GET', '/gaps', 30_000);
-export const askQuarantine = (path: string): Promise<HeldRows[]> => ask<HeldRows[]>(path, 'GET', '/quarantine', 30_000);
+export const askStatus = (path: string): Promise<Snapshot> => look<Snapshot>(path, '/status', 5000);
+export const askGaps = (path: string): Promise<SeriesGap[]> => look<SeriesGap[]>(path, '/gaps', 30_000);
+export const askQuarantine = (path: string): Promise<HeldRows[]> => look<HeldRows[]>(path, '/quarantine', 30_000);
 export const askRead = (path: string, meter: string, force = false): Promise<ReadingFact> =>
   ask<ReadingFact>(path, 'POST', `/read${force ? '/forced' : ''}?meter=${encodeURIComponent(meter)}`, 150_000);
 export const askCounterAccept = (path: string, meter: string): Promise<CounterAccepted> =>
@@ -27,7 +30,8 @@ export const askReload = (path: string): Promise<ReloadAnswer> => ask<ReloadAnsw
 function unreachable(path: string, error: NodeJS.ErrnoException): Failure {
   if (error.code === 'EACCES' || error.code === 'EPERM')
     return new Failure('not-permitted', `${path} may not be opened by this user (${error.code})`);
-  return new Failure('no-gateway', `no gateway answers at ${path} (${messageOf(error)})`);
+  const hungUp = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+  return new Failure('no-gateway', `no gateway answers at ${path} (${messageOf(error)})`, { hungUp });
 }
 
 function answerOf<T>(path: string, status: number | undefined, text: string): T {
@@ -60,6 +64,19 @@ export const askBackup = (path: string): Promise<AsyncIterable<Uint8Array>> =>
     asked.on('error', (error) => reject(unreachable(path, error)));
     asked.end();
   });
+
+/** What only looks may be asked again: at a crowded door the place may be taken, or lost to somebody else. */
+async function look<T>(path: string, what: string, timeout: number): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask<T>(path, 'GET', what, timeout);
+    } catch (error) {
+      const crowded = error instanceof Failure && (error.code === 'busy' || error.detail['hungUp'] === true);
+      if (!crowded || tries === triesToLook) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
 
 function ask<T>(path: string, method: string, what: string, timeout: number): Promise<T> {
   return new Promise((resolve, reject) => {
