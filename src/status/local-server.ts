@@ -12,6 +12,8 @@ export interface DoorSettings {
   /** The group whose members may connect; without it the group of the process. */
   readonly group?: string | undefined;
   readonly log?: Log | undefined;
+  /** How long who is answered may take nothing of it, ms. */
+  readonly takeMs?: number;
 }
 
 const maxConnections = 16;
@@ -20,8 +22,8 @@ const maxAtWork: Readonly<Record<Route['permission'], number>> = { look: 6, act:
 const maxHeaderBytes = 4096;
 /** From the connection to the last octet of the request. */
 const requestMs = 5000;
-/** For the whole answer to be taken, once it is there. */
-const takeMs = 30_000;
+/** For the whole answer to be taken, once it is there; of a long one, for the next part of it. */
+const defaultTakeMs = 30_000;
 /** For the whole of an answer that comes part by part. */
 const streamMs = 10 * 60_000;
 
@@ -33,7 +35,7 @@ const refusal = (status: number, message: string, allow?: string): Answer => ({
   body: { code: 'bad-argument', message },
 });
 
-function send(response: ServerResponse, { status, allow, body }: Answer): void {
+function send(response: ServerResponse, { status, allow, body }: Answer, takeMs = defaultTakeMs): void {
   if (response.destroyed) return;
   let text: string;
   try {
@@ -70,8 +72,14 @@ async function answerOf(
 }
 
 /** An answer of any length. Where it breaks off the connection does: what came has no end. */
-async function stream(response: ServerResponse, octets: AsyncIterable<Uint8Array>): Promise<void> {
+async function stream(
+  response: ServerResponse,
+  octets: AsyncIterable<Uint8Array>,
+  takeMs = defaultTakeMs,
+): Promise<void> {
   const { socket } = response;
+  // Who takes nothing must not keep the place of an act for as long as a whole backup may last.
+  socket?.setTimeout(takeMs, () => socket.destroy());
   const late = setTimeout(() => socket?.destroy(), streamMs).unref();
   try {
     response.writeHead(200, { 'content-type': 'application/octet-stream', connection: 'close' });
@@ -125,7 +133,7 @@ function connectionTable() {
 export async function serveStatus(
   path: string,
   house: () => LocalAnswers,
-  { group, log }: DoorSettings = {},
+  { group, log, takeMs }: DoorSettings = {},
 ): Promise<() => Promise<void>> {
   await claimSocketPath(path);
   const connections = connectionTable();
@@ -142,9 +150,10 @@ export async function serveStatus(
     }
     if (route.permission === 'act') log?.info({ asked: `${route.method} ${route.path}`, ...given }, 'local door');
     void answerOf(route, given, house).then((answer) => {
-      if (route.streamed && answer.status === 200) return stream(response, answer.body as AsyncIterable<Uint8Array>);
+      if (route.streamed && answer.status === 200)
+        return stream(response, answer.body as AsyncIterable<Uint8Array>, takeMs);
       connections.answered(socket);
-      send(response, answer);
+      send(response, answer, takeMs);
     });
   };
   const server = createServer(

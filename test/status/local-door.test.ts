@@ -221,6 +221,26 @@ describe('incident: sixteen silent connections kept everybody out', () => {
   });
 });
 
+test('sibling: who takes nothing of a backup loses the place, and acts are free again', async () => {
+  const endless = async function* () {
+    for (;;) {
+      await Promise.resolve();
+      yield new Uint8Array(1 << 16);
+    }
+  };
+  const readNow = () => Promise.resolve({ meter: 'm' } as never);
+  const path = await open({ backup: endless, readNow }, { takeMs: 300 });
+  for (let i = 0; i < 6; i++) {
+    const deaf = await idle(path);
+    deaf.pause();
+    deaf.write('GET /backup HTTP/1.1\r\nhost: x\r\n\r\n');
+  }
+  await expect.poll(() => askRead(path, 'm').catch((error: Failure) => error.code)).toBe('busy');
+  await expect
+    .poll(() => askRead(path, 'm').catch((error: Failure) => error.code), { timeout: 10_000 })
+    .toEqual({ meter: 'm' });
+}, 20_000);
+
 describe('incident: only root could use the socket', () => {
   const groups = readFileSync('/etc/group', 'utf8')
     .split('\n')
