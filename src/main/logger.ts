@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import { destination, pino } from 'pino';
-import type { Log } from '../base/log.ts';
+import { destination, type LoggerOptions, pino } from 'pino';
+import { cut, cutFields, type Log } from '../base/log.ts';
 import { visible } from '../base/visible.ts';
 
 /** Priorities of journald (syslog) by pino's levels. */
@@ -10,13 +10,30 @@ export interface DaemonLog extends Log {
   /** A reload may change it. */
   level: string;
 }
+/** Octets of a message; fields have limits of their own. */
+const messageLimit = 1000;
+/** Lines are cut where they are made: whatever a broker, a head-end or a meter says, no line is longer. */
+const limits: LoggerOptions = {
+  formatters: { log: (fields) => cutFields(fields) as Record<string, unknown> },
+  hooks: {
+    logMethod(given, method) {
+      const [fields, message, ...more] = given as [object, unknown, ...unknown[]];
+      method.apply(this, [
+        fields,
+        typeof message === 'string' ? cut(message, messageLimit) : message,
+        ...more,
+      ] as never);
+    },
+  },
+};
+
 /** Writes synchronously: what was logged before a crash is there after it. Under journald, lines carry a priority. */
 export function openLog(level: string): DaemonLog {
   const file = destination({ fd: 1, sync: true });
   // pino escapes C0 only; the journal and terminals obey more, and a line ends where we end it.
   const out = { write: (line: string) => file.write(`${visible(line.trimEnd())}\n`) };
   const redact = { paths: ['secret', 'password', 'key', '*.secret', '*.password', '*.key'], censor: '[redacted]' };
-  if (process.env['JOURNAL_STREAM'] === undefined) return pino({ level, base: null, redact }, out);
+  if (process.env['JOURNAL_STREAM'] === undefined) return pino({ level, base: null, redact, ...limits }, out);
   const journal = Object.assign(
     new Writable({
       write(chunk: Buffer, _encoding, callback) {
@@ -28,5 +45,5 @@ export function openLog(level: string): DaemonLog {
     }),
     { [Symbol.for('pino.metadata')]: true, lastLevel: 30 },
   );
-  return pino({ level, base: null, timestamp: false, redact }, journal);
+  return pino({ level, base: null, timestamp: false, redact, ...limits }, journal);
 }
