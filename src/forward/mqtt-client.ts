@@ -60,7 +60,7 @@ const usualTiming: Timing = {
   connectMs: 15_000,
   stepMs: 20_000,
   firstPauseMs: 500,
-  longestPauseMs: 60_000,
+  longestPauseMs: 20_000,
   lastingMs: 30_000,
 };
 /** The slowest line that counts as working, octets a second. */
@@ -103,12 +103,16 @@ const stepTroubles: readonly (readonly [message: RegExp, what: string])[] = [
   [/connack timeout/i, 'the broker takes the connection and does not answer CONNECT (head-end)'],
   [/keepalive timeout/i, 'the broker answers no PINGREQ any more (head-end, or the line)'],
 ];
+/** Return codes of CONNACK in MQTT 3.1.1, as reasons of MQTT 5. */
+const oldReasons: Readonly<Record<number, number>> = { 1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87 };
 function troubleOf(error: Error & { readonly code?: unknown }, beforeTls: boolean): string {
   const { code: raw } = error;
-  if (typeof raw === 'number' && raw >= 0x80) return `the broker refuses the connection: ${reasonText(raw)}`;
+  if (typeof raw === 'number') return `the broker refuses the connection: ${reasonText(oldReasons[raw] ?? raw)}`;
   const code = typeof raw === 'string' ? raw : '';
   const step = stepTroubles.find(([one]) => one.test(error.message));
   if (step) return step[1];
+  // Whatever has no code comes from reading packets.
+  if (code === '' && !beforeTls) return `the broker does not keep to MQTT: ${messageOf(error)} (head-end)`;
   const message = messageOf(error) || code || 'no connection';
   const known = certificateTroubles.find(([one]) => one.test(code))?.[1];
   if (known !== undefined) return `${known}: ${message}`;

@@ -1,0 +1,57 @@
+/** A forwarder in a process with the daemon's heap, for what a broker or head-end does to its memory: reports it ten times a second. */
+import { openLog } from '../../src/main/logger.ts';
+import { fitFact } from '../../src/forward/fit.ts';
+import { Forwarder } from '../../src/forward/forwarder.ts';
+import { contractVersion, topics } from '../../src/forward/payload.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import { gatewayFact } from '../../src/reading/facts.ts';
+import { Store } from '../../src/store/store.ts';
+import { MemoryDatabase } from '../memory-database.ts';
+
+const [url = '', protocol = '5'] = process.argv.slice(2);
+const clock = systemClock;
+const database = new MemoryDatabase();
+const store = await Store.open({
+  open: () => Promise.resolve(database),
+  clock,
+  fit: (fact) => fitFact(fact, clock.wall()),
+  newEpoch: (after) => after + 1,
+});
+await store.commit({
+  meter: '_',
+  entryClass: 0,
+  facts: Array.from({ length: 1000 }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n })),
+});
+const forwarder = new Forwarder({
+  store,
+  clock,
+  log: openLog('info'),
+  gateway: 'g',
+  boot: 'b',
+  topics: topics('t', 'g'),
+  broker: { url, protocol: protocol === '5' ? 5 : 4, clientId: 'g', keepaliveS: 30, window: 16 },
+  rateLimit: undefined,
+  birth: () => ({
+    v: contractVersion,
+    gateway: 'g',
+    version: '0',
+    boot: 'b',
+    epoch: store.epoch,
+    acknowledged: store.acknowledged,
+    clockTrust: 'kernel',
+    configHash: '0',
+    capabilities: [],
+    meters: [],
+    at: new Date(clock.wall()).toISOString(),
+  }),
+  health: () => Promise.reject(new Error('not asked')),
+  random: () => 0,
+});
+let most = 0;
+setInterval(async () => {
+  most = Math.max(most, process.memoryUsage.rss());
+  const { pending } = await store.status();
+  process.send?.({ mostMiB: most / 2 ** 20, pending, trouble: forwarder.trouble ?? null, unfit: forwarder.unfitCount });
+}, 100);
+process.on('disconnect', () => process.exit());
+await forwarder.run(new AbortController().signal);
