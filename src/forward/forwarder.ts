@@ -44,7 +44,7 @@ const healthExpiryS = 300;
 /** A step towards the broker that failed is tried again after a pause that doubles. */
 const firstRetryMs = 2000;
 const longestRetryMs = 60_000;
-/** Subscriptions refused so often on one connection: perhaps another connection fares better. */
+/** A subscription or birth refused so often on one connection: perhaps another connection fares better. */
 const refusalsBeforeReconnect = 5;
 /** Kinds of misfit that are told apart and logged. */
 const misfitKinds = 100;
@@ -184,16 +184,18 @@ export class Forwarder {
         this.troubles.delete('birth');
         return;
       }
-      this.birthFailed((failed as PromiseRejectedResult).reason);
+      const trouble = this.birthFailed((failed as PromiseRejectedResult).reason);
+      if (tries + 1 >= refusalsBeforeReconnect) return this.broker.reconnect(trouble);
       await clock.sleepUntil(later(clock.now(), Math.min(longestRetryMs, firstRetryMs * 2 ** tries)), this.stopping);
       if (this.stopping?.aborted) return;
     }
   }
-  private birthFailed(error: unknown): void {
+  private birthFailed(error: unknown): string {
     const why = cut(reasonOf(error) ?? messageOf(error));
     const trouble = `the broker refuses our birth: ${why}`;
     if (this.troubles.get('birth') !== trouble) this.settings.log.warn({ error: why }, 'birth refused by the broker');
     this.troubles.set('birth', trouble);
+    return trouble;
   }
 
   private async sendHealth(): Promise<void> {

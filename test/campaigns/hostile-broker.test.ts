@@ -20,11 +20,7 @@ const incidents: readonly (readonly [what: string, harm: Omit<Harm, 'protocol'>,
     { step: 'birth', packet: 'puback', act: 'drop' },
     /acknowledges no message \(PUBACK\)|acknowledges up to/,
   ],
-  [
-    'PINGRESP never comes, and rows are refused',
-    { step: 'ping', packet: 'puback', act: 'drop' },
-    /acknowledges no message \(PUBACK\)|acknowledges up to/,
-  ],
+  ['PINGRESP never comes', { step: 'ping', packet: 'pingresp', act: 'drop' }, /answers no PINGREQ/],
   ['the head-end is not heard', { step: 'connect', packet: 'publish', act: 'drop' }, /acknowledges nothing after 0/],
   ['a packet of 200 MB', { step: 'row', packet: 'publish', act: 'enlarge' }, /a packet of more than \d+ octets/],
 ];
@@ -35,7 +31,8 @@ test.each(twice)(
   async (protocol, _, harm, trouble) => {
     const outcome = await suffer({ protocol, ...harm }, 1);
     expect(outcome.problems).toEqual([]);
-    expect(outcome.trouble).toMatch(trouble);
+    // A connection that is dropped and made anew at once is said in the log; status has no time to.
+    expect([outcome.trouble ?? '', ...outcome.said].join('\n')).toMatch(trouble);
     expect(outcome.logLines).toBeLessThan(60);
   },
 );

@@ -87,6 +87,8 @@ export interface Outcome {
   readonly unharmed: boolean;
   /** From well again to all delivered, in the outbox's time. */
   readonly recoveredMs: number;
+  /** Messages of the log, each once. */
+  readonly said: readonly string[];
   readonly logLines: number;
   readonly longestLine: number;
   readonly logOctets: number;
@@ -224,6 +226,8 @@ class HostileBroker {
   /** From here on it does everything as it should. */
   recover(): void {
     this.bad = false;
+    // What it says of itself it says anew.
+    if (this.harm.terms) for (const socket of this.sockets) socket.destroy();
   }
   async close(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
@@ -374,7 +378,9 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
     newEpoch: (after) => after + 1,
   });
   let [logLines, logOctets, longestLine] = [0, 0, 0];
+  const messages = new Set<string>();
   const line = (fields: object, message: string) => {
+    messages.add(message);
     const { length } = JSON.stringify(fields) + message;
     [logLines, logOctets, longestLine] = [logLines + 1, logOctets + length, Math.max(longestLine, length)];
   };
@@ -487,6 +493,7 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
     trouble,
     unharmed,
     recoveredMs,
+    said: [...messages],
     logLines,
     logOctets,
     longestLine,
