@@ -157,7 +157,7 @@ function packetOf(type: PacketType, id: number): Packet {
     case 'pingresp':
       return { cmd: type };
     default:
-      return { cmd: type, messageId: id, reasonCode: 0 } as Packet;
+      return { cmd: type, messageId: id, reasonCode: 0 };
   }
 }
 const typeCodes: Readonly<Record<PacketType, number>> = Object.fromEntries(
@@ -254,7 +254,7 @@ class HostileBroker {
         this.answer(socket, {
           ...packetOf('connack', 0),
           ...(this.harm.terms && this.bad && { properties: this.harm.terms }),
-        } as Packet);
+        });
       } else if (packet.cmd === 'subscribe') {
         const [filter] = packet.subscriptions;
         this.step(socket, filter?.topic.endsWith('again') ? 'again' : 'subscribe');
@@ -318,7 +318,7 @@ class HostileBroker {
       return mqttPacket.generate(packet, { protocolVersion: protocol });
     } catch {
       // A type that this version does not have.
-      return Buffer.of((typeCodes[packet.cmd as PacketType] << 4) | 0, 2, 0, 1);
+      return Buffer.of(typeCodes[packet.cmd] << 4, 2, 0, 1);
     }
   }
   private write(socket: Socket, octets: Buffer): void {

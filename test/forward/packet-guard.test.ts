@@ -1,6 +1,6 @@
 /** What stands between a broker and the parser: memory and time of a hostile one are bounded. */
 import { PassThrough } from 'node:stream';
-import fc from 'fast-check';
+import { array, assert, integer, property } from 'fast-check';
 import mqttPacket from 'mqtt-packet';
 import { expect, test } from 'vitest';
 import { guarded, packetGuard } from '../../src/forward/packet-guard.ts';
@@ -20,8 +20,8 @@ const ok = [
 
 test('whatever the octets are cut into, what is allowed passes', () => {
   const all = Buffer.concat(ok);
-  fc.assert(
-    fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (steps) => {
+  assert(
+    property(array(integer({ min: 1, max: 40 }), { minLength: 1 }), (steps) => {
       const guard = packetGuard(1000);
       for (let at = 0, n = 0; at < all.length; n++) {
         const step = steps[n % steps.length] as number;

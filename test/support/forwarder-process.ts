@@ -48,10 +48,11 @@ const forwarder = new Forwarder({
   random: () => 0,
 });
 let most = 0;
-setInterval(async () => {
+const report = async () => {
   most = Math.max(most, process.memoryUsage.rss());
   const { pending } = await store.status();
   process.send?.({ mostMiB: most / 2 ** 20, pending, trouble: forwarder.trouble ?? null, unfit: forwarder.unfitCount });
-}, 100);
+};
+setInterval(() => void report(), 100);
 process.on('disconnect', () => process.exit());
 await forwarder.run(new AbortController().signal);
