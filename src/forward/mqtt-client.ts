@@ -249,11 +249,15 @@ class Connection {
   private readonly inFlight: InFlight;
   /** Message ids that mqtt.js would send again by itself: the outbox does that, and knows what is still wanted. */
   private readonly ids = new Set<number>();
+  /** What is told when the connection is lost before it was sent. */
+  private readonly sending = new Set<() => void>();
   private readonly takenOver: string;
   private readonly logged = new Set<string>();
   private attempts = 0;
   private connections = 0;
   private lastError = '';
+  /** A connection was begun and has not ended. */
+  private open = false;
   /** Why this connection ends is known. */
   private explained = false;
   /** Connections in a row that ended without a reason. */
@@ -301,6 +305,7 @@ class Connection {
     const build = inner.streamBuilder.bind(client);
     inner.streamBuilder = (of) => {
       this.explained = false;
+      this.open = true;
       this.expectConnack();
       return guarded(build(of), inboundLimit, (why) => this.failed(`the broker sends ${why} (head-end)`));
     };
@@ -361,6 +366,9 @@ class Connection {
   private down(): void {
     clearTimeout(this.lasting);
     clearTimeout(this.opening);
+    // Both events of mqtt.js tell of it.
+    if (!this.open) return;
+    this.open = false;
     if (!this.up) {
       if (!this.explained && !this.client.disconnecting)
         this.failed('the broker closes the connection before CONNACK (head-end)');
@@ -374,6 +382,8 @@ class Connection {
     this.inFlight.forget();
     for (const id of this.ids) this.client.removeOutgoingMessage(id);
     this.ids.clear();
+    // mqtt.js forgets those of QoS 0 that wait for room in a line that ends.
+    for (const lost of this.sending) lost();
     this.log.warn({}, 'broker connection lost');
     this.listener.onDisconnected();
   }
@@ -438,11 +448,14 @@ class Connection {
           ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } }
           : {};
       let id: number | undefined;
+      const lost = () => settled(new Failure('port-lost', 'the connection to the broker was lost'));
       const settled = (error?: Error | null) => {
+        this.sending.delete(lost);
         if (id !== undefined) this.ids.delete(id);
         if (error) reject(error);
         else resolve();
       };
+      this.sending.add(lost);
       client.publish(topic, payload, { qos, retain: retain && terms.retain, ...properties }, settled);
       if (qos > 0) this.ids.add((id = client.getLastMessageId()));
     });
@@ -474,7 +487,14 @@ class Connection {
     clearInterval(this.watch);
     clearTimeout(this.opening);
     clearTimeout(this.lasting);
-    // end(false) waits for ever while something is unacknowledged.
-    await new Promise<void>((resolve) => this.client.end(true, () => resolve()));
+    // end(false) waits for ever while something is unacknowledged; end(true) where its connection is just being made.
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, stopTimeoutMs);
+      this.client.end(true, () => {
+        clearTimeout(late);
+        resolve();
+      });
+    });
+    for (const lost of this.sending) lost();
   }
 }

@@ -381,7 +381,7 @@ export class Outbox {
     for (const [sequence, one] of this.again) {
       if (one.sending || one.at > now) continue;
       const entry = await this.settings.store.entry(sequence);
-      if (entry && this.again.get(sequence) === one) {
+      if (entry && this.awaited(sequence) && this.again.get(sequence) === one) {
         one.sending = true;
         return entry;
       }

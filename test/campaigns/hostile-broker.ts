@@ -484,8 +484,10 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
   if (received?.epoch !== store.epoch || received.upTo < store.acknowledged)
     problems.push(`the head-end has ${received?.upTo}, acknowledged is ${store.acknowledged}`);
   stopping.abort();
-  await running;
-  await broker.close();
+  // A part of the house that cannot be stopped holds up the stop of the whole.
+  const ended = (task: Promise<unknown>) => Promise.race([task.then(() => true), sleep(20_000).then(() => false)]);
+  if (!(await ended(running))) problems.push('the forwarder does not stop');
+  if (!(await ended(broker.close()))) problems.push('the connection is still open after the stop');
   await store.close();
   return {
     harm,

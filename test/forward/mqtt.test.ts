@@ -239,4 +239,31 @@ describe('a scripted broker', () => {
     await broker.stop({ topic: 'state', payload: '{}' });
     fake.close();
   });
+
+  test('incident: a message of QoS 0 that waits for room when the connection ends held up the stop of the house', async () => {
+    let socketOf: Socket | undefined;
+    const fake = await scripted(
+      () => ({ reasonCode: 0 }),
+      () => {},
+      (socket) => {
+        // It reads no more: what we send fills the line.
+        socketOf = socket;
+        socket.pause();
+      },
+    );
+    const { seen, of } = listener();
+    const broker = openBroker(settings(fake.url, 5, 'x'), of, silentLog, () => 0.5);
+    await until(() => seen.connected === 1, 'connected');
+    const sent = Array.from({ length: 60 }, () =>
+      broker.publish('t', 'x'.repeat(200_000), { qos: 0 }).then(
+        () => 'sent',
+        () => 'lost',
+      ),
+    );
+    await sleep(100);
+    socketOf?.destroy();
+    expect(await Promise.all(sent)).toContain('lost');
+    await broker.stop();
+    fake.close();
+  });
 });
