@@ -8,6 +8,9 @@ import { seeded, type Random } from '../src/simulator/random.ts';
 import { registerModulus } from '../src/simulator/load-curve.ts';
 import { physicalAddress, type ScenarioInput } from '../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
+import { topics } from '../src/forward/payload.ts';
+import { Counters } from '../src/store/counters.ts';
+import { restoredState } from '../src/store/store.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const hour = 3_600_000;
@@ -166,6 +169,96 @@ function wounds(random: Random, end: number, count: (what: string) => void): Pla
         }),
     });
     count(what);
+  }
+  return planned;
+}
+
+/** The whole card, as it was. */
+interface Card {
+  readonly store: ReadonlyMap<string, Uint8Array>;
+  readonly counters: ReadonlyMap<string, Uint8Array>;
+  readonly checkpoint: VirtualHouse['checkpoint'];
+  readonly countersCheckpoint: VirtualHouse['countersCheckpoint'];
+}
+/**
+ * An image of the card is put back, of which the gateway knows nothing, or a backup, which says what it is; and the head-end
+ * loses what it had acknowledged, and asks for it again.
+ */
+function restores(
+  random: Random,
+  end: number,
+  meters: number,
+  excused: Map<number, Set<number>>,
+  count: (what: string) => void,
+): Planned[] {
+  const planned: Planned[] = [];
+  for (const at of times(random, 6 * hour, end, 5 * dayMs)) {
+    const kind = random();
+    const what = kind < 0.6 ? 'image of the card put back' : 'backup put back';
+    let card: Card | undefined;
+    planned.push({
+      at: Math.max(0, at - random() * 30 * hour),
+      what: 'the card is copied',
+      act: (it) =>
+        void (card = {
+          store: new Map(it.database.data),
+          counters: new Map(it.counters.data),
+          checkpoint: it.checkpoint,
+          countersCheckpoint: it.countersCheckpoint,
+        }),
+    });
+    planned.push({
+      at,
+      what,
+      act: async (it) => {
+        const { up } = it.broker;
+        it.broker.disconnect();
+        await it.clock.complete(it.house.stop());
+        if (!card) return;
+        const image = kind < 0.6;
+        it.database.replace(
+          image ? card.store : new Map([...card.store].map(([key, value]) => [key, restoredState(key, value)])),
+        );
+        it.counters.replace(card.counters);
+        it.checkpoint = image ? card.checkpoint : undefined;
+        it.countersCheckpoint = image ? card.countersCheckpoint : undefined;
+        if (!image) {
+          const open = () => Promise.resolve({ database: it.counters, doubtful: true });
+          await (await Counters.open({ open })).close();
+        }
+        await it.restart();
+        if (up) it.broker.connect();
+      },
+    });
+    count(what);
+  }
+  for (const at of times(random, dayMs, end, 4 * dayMs)) {
+    const [index, back, length] = [Math.floor(random() * meters), random() * 3 * dayMs, 1 + Math.floor(random() * 30)];
+    planned.push({
+      at,
+      what: 'the head-end loses what it had, and asks again',
+      act: (it) => {
+        const id = `m${it.simulated.meters[index]?.settings.serial}`;
+        const to = it.clock.now() - back;
+        const from = to - length * hour;
+        for (const key of it.ingest.values.keys()) {
+          const [meter, , , start] = key.split('|');
+          if (meter === id && Number(start) >= from && Number(start) < to) it.ingest.values.delete(key);
+        }
+        // What went with the meter that hung there, or with its buffer, it cannot say again.
+        const own = excused.get(index) ?? new Set();
+        excused.set(index, own);
+        const { settings, wipedAt } = it.simulated.meters[index] as VirtualMeter;
+        const period = settings.periodS * 1000;
+        if (wipedAt > 0 || it.configText.includes(`swap = { from = "${settings.serial}"`))
+          for (let start = Math.floor(from / period) * period; start < to; start += period) own.add(start);
+        it.broker.send(
+          topics('t1', 'g1').again,
+          JSON.stringify({ meter: id, series, from: iso(millis(from)), to: iso(millis(to)) }),
+        );
+      },
+    });
+    count('head-end asks again');
   }
   return planned;
 }
@@ -363,6 +456,7 @@ function fate(random: Random, days: number, meters: number, harsh: boolean) {
       act: (it) => void (it.broker.lies = { random, lost: 0.02, twice: 0.03, lateMs: 4000 }),
     });
     planned.push(...wounds(random, end, count), ...steps(random, end, count));
+    planned.push(...restores(random, end, meters, excused, count));
     planned.push({ at: end, what: 'the broker lies no more', act: (it) => void (it.broker.lies = undefined) });
   }
   for (const at of times(random, hour, end, 8 * dayMs)) {
@@ -483,6 +577,7 @@ async function broken(it: VirtualHouse, thorough: boolean): Promise<string[]> {
   if (received?.epoch === store.epoch && store.acknowledged > received.upTo)
     found.push(`acknowledged up to ${store.acknowledged}, the head-end has ${received.upTo}`);
   if (it.reused[0] !== undefined) found.push(it.reused[0]);
+  if (broker.twoMeanings[0] !== undefined) found.push(`number ${broker.twoMeanings[0]} came with two meanings`);
   if (broker.mostInFlight > windowMost) found.push(`${broker.mostInFlight} messages without PUBACK`);
   if (!broker.lies && clock.sleeping > sleepersMost) found.push(`${clock.sleeping} wait for the clock`);
   if (!thorough) return found;

@@ -1,4 +1,5 @@
 /** A broker and a central system in virtual time: connections that come and go, a head-end that acknowledges or not. */
+import { crc32 } from 'node:zlib';
 import { Failure } from '../src/base/errors.ts';
 import { type Clock, later } from '../src/base/time.ts';
 import { ackOf, greet, type Ingest, take } from '../src/central/ingest.ts';
@@ -85,13 +86,25 @@ export class TwinBroker {
     });
   }
 
+  /** Numbers that came with two meanings. */
+  readonly twoMeanings: string[] = [];
+  private readonly meanings = new Map<string, number>();
+  private watchMeaning(octets: Uint8Array): void {
+    const { epoch, seq } = JSON.parse(Buffer.from(octets).toString()) as { epoch: number; seq: number };
+    const [number, meaning] = [`${epoch}/${seq}`, crc32(octets)];
+    if ((this.meanings.get(number) ?? meaning) !== meaning) this.twoMeanings.push(number);
+    this.meanings.set(number, meaning);
+  }
+
   private arrive(topic: string, octets: Uint8Array): void {
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
       if (isUnfit(birth)) return;
+      // Whoever does not acknowledge what comes still says what is there.
       const answer = greet(this.ingest, birth);
-      if (this.acknowledging) this.send(this.ackTopic, JSON.stringify(answer));
+      this.send(this.ackTopic, JSON.stringify(answer));
     } else if (topic.includes('/up/')) {
+      this.watchMeaning(octets);
       const gateway = take(this.ingest, topic, octets);
       const received = gateway === undefined ? undefined : this.ingest.received.get(gateway);
       if (received && this.acknowledging) this.send(this.ackTopic, JSON.stringify(ackOf(received)));
