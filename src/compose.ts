@@ -6,7 +6,6 @@ import { type Clock, dayMs, iso, later, type Millis, millis } from './base/time.
 import type { GatewayPlan } from './config/resolve.ts';
 import type { MeterPlan } from './config/resolve-meter.ts';
 import { obis } from './dlms/cosem/logical-name.ts';
-import { sayAgain } from './forward/say-again.ts';
 import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
 import type { Port } from './line/port.ts';
@@ -224,13 +223,10 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
     birth,
     health,
     random: world.random,
-    again: (request) =>
-      sayAgain(
-        store,
-        ports.flatMap(({ runner }) => runner.series()),
-        request,
-      ),
+    // What was used meanwhile of invocation counters is not known either.
     onFellBack: () => world.counters.doubt(),
+    again: async ({ meter, series, from, to }) =>
+      runnerOf(meter).sayAgain(meter, series, Date.parse(from), Date.parse(to)),
     ...(world.openBroker && { open: world.openBroker }),
   });
 

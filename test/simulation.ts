@@ -516,6 +516,7 @@ export async function simulate({
       meter: (index) => (index % cipheredEvery === cipheredEvery - 1 ? ciphered : plain),
     },
   );
+  it.broker.answering = true;
   it.broker.connect();
   const violations: string[] = [];
   const events: string[] = [];

@@ -14,6 +14,8 @@ export class TwinBroker {
   private listener: BrokerListener | undefined;
   up = false;
   acknowledging = true;
+  /** Births are answered although nothing is acknowledged. */
+  answering = false;
   /** Messages that reached the broker, in order. */
   readonly published: { topic: string; payload: string; options: PublishOptions }[] = [];
   /** Publishes since the connection that were given neither PUBACK nor error. */
@@ -100,9 +102,8 @@ export class TwinBroker {
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
       if (isUnfit(birth)) return;
-      // Whoever does not acknowledge what comes still says what is there.
       const answer = greet(this.ingest, birth);
-      this.send(this.ackTopic, JSON.stringify(answer));
+      if (this.acknowledging || this.answering) this.send(this.ackTopic, JSON.stringify(answer));
     } else if (topic.includes('/up/')) {
       this.watchMeaning(octets);
       const gateway = take(this.ingest, topic, octets);

@@ -71,7 +71,7 @@ const held = (database: Database, clock: VirtualClock): Database => ({
   close: () => clock.hold(database.close(), diskMs),
 });
 
-const virtualSources: Sources = {
+const virtualSources: Omit<Sources, 'lifeTitle'> = {
   secret: (reference) =>
     reference === 'file:/ek'
       ? fromHex('000102030405060708090a0b0c0d0e0f')
@@ -180,6 +180,8 @@ export async function virtualHouse(
   } as VirtualHouse;
   it.configText = text;
   const issued = new Set<string>();
+  let lives = 0;
+  const lifeTitle = (): Uint8Array => Buffer.from(`MGW${String(lives).padStart(5, '0')}`);
   // One for all starts: keys for an association are made of it.
   const random = seeded(1);
   const countersOf = async () => {
@@ -192,11 +194,13 @@ export async function virtualHouse(
         close: () => {},
       },
     });
-    // No value of a key is used twice, whatever happened to the gateway.
+    // No value of a key is used twice with one title, whatever happened to the gateway.
+    const title = it.configText.includes('system_title') ? 'pinned' : Buffer.from(lifeTitle()).toString();
     const watched = (key: string, next: () => number) => () => {
       const value = next();
-      if (issued.has(`${key} ${value}`)) it.reused.push(`counter ${value} of ${key}`);
-      issued.add(`${key} ${value}`);
+      const nonce = `${title} ${key} ${value}`;
+      if (issued.has(nonce)) it.reused.push(`counter ${value} of ${key}`);
+      issued.add(nonce);
       return value;
     };
     const lease = opened.lease.bind(opened);
@@ -217,8 +221,12 @@ export async function virtualHouse(
     sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
   };
   const begin = async () => {
+    lives++;
     const { config } = parseConfig(it.configText, 'virtual.toml');
-    const plan = requirePlan(resolve(config, meterModels(), virtualSources), 'virtual.toml');
+    const plan = requirePlan(
+      resolve(config, meterModels(), { ...virtualSources, lifeTitle: lifeTitle() }),
+      'virtual.toml',
+    );
     const store = (it.store = await Store.open({
       open: () => Promise.resolve(database),
       clock: own,

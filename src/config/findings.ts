@@ -10,6 +10,11 @@ export interface Sources {
   socket(path: string, ours: boolean): void;
   /** Throws where this group cannot be given the socket. */
   group(group: string): void;
+  /**
+   * Our system title in this life of the process, where the configuration pins none. It is another one in each: whatever
+   * happened to the state directory, no key, title and counter come together twice.
+   */
+  readonly lifeTitle: Uint8Array;
   /** The device that a path stands for, through its links; the path itself where nothing is there. */
   device(path: string): string;
 }

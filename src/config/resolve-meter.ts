@@ -40,7 +40,9 @@ export interface MeterContext {
   readonly meter: ConfiguredMeter;
   readonly path: string;
   readonly models: ReadonlyMap<string, MeterModel>;
+  /** Ours in ciphered associations, the one under which counters are kept, and whether the configuration pins it. */
   readonly systemTitle: Uint8Array;
+  readonly countedAs: Uint8Array;
   readonly titlePinned: boolean;
   readonly sources: Sources;
   readonly findings: Findings;
@@ -89,7 +91,10 @@ function stepsOf({ findings, path, meter }: MeterContext) {
 }
 type Step = ReturnType<typeof stepsOf>['step'];
 
-function securityPlan({ meter, systemTitle, titlePinned, sources }: MeterContext, step: Step): MeterPlan['security'] {
+function securityPlan(
+  { meter, systemTitle, countedAs, titlePinned, sources }: MeterContext,
+  step: Step,
+): MeterPlan['security'] {
   const { encryption_key, authentication_key, suite } = meter;
   if (encryption_key === undefined || authentication_key === undefined) return undefined;
   const encryption = step('encryption_key', () => keyOf(sources.secret(encryption_key), encryption_key, suite));
@@ -97,11 +102,11 @@ function securityPlan({ meter, systemTitle, titlePinned, sources }: MeterContext
     keyOf(sources.secret(authentication_key), authentication_key, suite),
   );
   if (!encryption || !authentication) return undefined;
-  // Counters belong to a key and a title: whoever configures the same key again goes on where it stood.
+  // Whoever configures the same key again goes on where its counter stood.
   const counterName = createHash('sha256')
     .update('counter')
     .update(encryption.reveal())
-    .update(systemTitle)
+    .update(countedAs)
     .digest('hex')
     .slice(0, 24);
   return {

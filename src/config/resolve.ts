@@ -38,7 +38,7 @@ export interface Resolution {
 
 /** Linux keeps 108 octets for the path of a socket, with its end. */
 const socketPathMost = 107;
-/** 'MGW' and five octets that only this gateway has. */
+/** Under which counters are kept where no title is pinned: 'MGW' and five octets that only this gateway has. */
 const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
   Buffer.concat([Buffer.from('MGW'), createHash('sha256').update(`${tenant}/${gateway}`).digest().subarray(0, 5)]);
 
@@ -92,10 +92,11 @@ export function resolve(
   if (status_group !== undefined) findings.attempt('error', 'gateway.status_group', () => sources.group(status_group));
   judgeDevices(config, sources, findings);
   judgePoints(config, findings);
-  const titlePinned = gateway.system_title !== undefined;
-  const systemTitle =
-    gateway.system_title === undefined ? defaultSystemTitle(gateway.tenant, gateway.id) : fromHex(gateway.system_title);
-  const shared = { models, systemTitle, titlePinned, sources, findings };
+  const pinned = gateway.system_title === undefined ? undefined : fromHex(gateway.system_title);
+  // Counters go on where they stood, whatever the title of this life is.
+  const countedAs = pinned ?? defaultSystemTitle(gateway.tenant, gateway.id);
+  const titles = { systemTitle: pinned ?? sources.lifeTitle, countedAs, titlePinned: pinned !== undefined };
+  const shared = { models, ...titles, sources, findings };
   const ports = config.port.map(
     (port, i): PortPlan => ({
       name: port.name,

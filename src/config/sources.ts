@@ -1,4 +1,5 @@
 /** What the configuration refers to, on this machine: files, secrets, the folder of the socket, devices. */
+import { randomBytes } from 'node:crypto';
 import { accessSync, constants, lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
@@ -49,8 +50,11 @@ function device(path: string): string {
   }
 }
 
+/** 'MGW' as the maker, and five octets that no other life has. */
+const lifeTitle = Buffer.concat([Buffer.from('MGW'), randomBytes(5)]);
+
 /** As the service sees them. */
-export const serviceSources: Sources = { secret: secretOf, file, socket, group, device };
+export const serviceSources: Sources = { secret: secretOf, file, socket, group, device, lifeTitle };
 
 const unjudged = (message: string) => new Failure('config-invalid', message, { unjudged: true });
 /** As somebody sees them who checks a file: what only the service can see is not judged. */
@@ -71,4 +75,5 @@ export const checkSources: Sources = {
   },
   group: (name) => void groupNumber(name),
   device,
+  lifeTitle,
 };

@@ -134,7 +134,6 @@ export class Forwarder {
     for (const filter of [topics.ack, topics.again])
       if (!(await this.subscribed(filter, connection, filter === topics.ack))) return;
     this.outbox.onConnected();
-    await this.sendHealth().catch((error: unknown) => log.warn({ error: cut(messageOf(error)) }, 'health not sent'));
   }
   /** Subscribes, as often as it takes while this connection lasts. What may be refused and is optional is not waited for. */
   private async subscribed(filter: string, connection: number, needed: boolean): Promise<boolean> {
@@ -167,7 +166,7 @@ export class Forwarder {
 
   /** MQTT keeps the order: birth arrives before rows without waiting for its PUBACK, which a sick broker may never send. */
   private async greet(): Promise<void> {
-    const { topics, birth, clock, store } = this.settings;
+    const { topics, birth, clock, store, log } = this.settings;
     const { connection } = this;
     const { epoch } = store;
     const greeting = ++this.greetings;
@@ -178,6 +177,9 @@ export class Forwarder {
         this.broker.publish(topics.birth, JSON.stringify(fitBirth(birth(), limit)), { qos: 1, retain: true }),
         this.broker.publish(topics.state, this.state(true), { qos: 1, retain: true }),
       ];
+      // After the birth, which says whose health it is.
+      if (tries === 0)
+        void this.sendHealth().catch((error: unknown) => log.warn({ error: cut(messageOf(error)) }, 'health not sent'));
       const failed = (await Promise.allSettled(greetings)).find(({ status }) => status === 'rejected');
       if (!current()) return;
       if (!failed) {

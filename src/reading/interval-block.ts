@@ -202,7 +202,7 @@ export function accountFor(slice: Slice): Accounted {
 
   /**
    * Rows that are not there. A row that was read once and is gone from the buffer since stays what it was: nothing that was
-   * measured becomes missing.
+   * measured becomes missing, unless the head-end asked for it again.
    */
   function gap(
     start: Millis,
@@ -213,12 +213,16 @@ export function accountFor(slice: Slice): Accounted {
     let proven = true;
     for (let at: number = start; at < end; ) {
       const measuredBefore = wasMeasured(at);
+      const asked = measuredBefore && known(at)?.again === true;
+      const alike = (other: number) =>
+        wasMeasured(other) === measuredBefore && (measuredBefore && known(other)?.again === true) === asked;
       let until = at + periodMs;
-      while (until < end && wasMeasured(until) === measuredBefore) until += periodMs;
-      if (measuredBefore) {
-        kept.push([at, until]);
-        proven = false;
-      } else {
+      while (until < end && alike(until)) until += periodMs;
+      // The head-end lost it, and so has the meter: that is an answer, too.
+      if (asked) sayGap(at as Millis, until as Millis, 'LOST', undefined, undefined);
+      else if (measuredBefore) kept.push([at, until]);
+      if (measuredBefore) proven = false;
+      else {
         const edges = [at === start ? first : undefined, until === end ? second : undefined] as const;
         proven = absent(at as Millis, until as Millis, ...edges) && proven;
       }

@@ -40,13 +40,18 @@ export async function cipheredEntry(
   let from = 0;
   let { ownTitle } = security.settings;
   try {
-    if (state.askCounter || standing.doubtful) from = await toldBy(settings, state, security, standing, port, access);
+    if (state.askCounter || standing.doubtful || state.counterUnconfirmed)
+      from = await toldBy(settings, state, security, standing, port, access);
   } catch (error) {
-    if (!standing.doubtful || security.titlePinned || !keepsItsCounter(error)) throw error;
-    // Nobody knows which counters were used with our title: none was with a title of this session's own.
-    ownTitle = freshTitle();
-    from = standing.reserved + unheardMargin;
+    if (!keepsItsCounter(error) || (standing.doubtful && security.titlePinned)) throw error;
+    if (!standing.doubtful && state.askCounter) throw error;
+    if (standing.doubtful) {
+      // Nobody knows which counters were used with our title: none was with a title of this session's own.
+      ownTitle = freshTitle();
+      from = standing.reserved + unheardMargin;
+    }
   }
+  state.counterUnconfirmed = false;
   const ours = counters.next(counterName) ?? standing.reserved;
   const claim = standing.doubtful || from > ours;
   // The meter refused us, and heard less than we would send: the counter is not the reason, and another try is one too many.

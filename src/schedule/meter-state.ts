@@ -121,6 +121,8 @@ export interface MeterState {
   /** The meter may have heard a higher counter than ours: ask before the next association. */
   askCounter: boolean;
   counterAlarmed: boolean;
+  /** Nobody said in this life that our counter is not behind what was used with our pinned title: the meter is asked first. */
+  counterUnconfirmed: boolean;
   /** Series whose rows belong to no interval. */
   rowAlarms: Map<string, RowAlarm>;
   /** Series whose oldest unread row will soon be overwritten. */
@@ -183,6 +185,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   intervalsRead: 0,
   askCounter: false,
   counterAlarmed: false,
+  counterUnconfirmed: polled.security?.titlePinned === true,
   rowAlarms: new Map(),
   atRisk: new Set(),
   recheckAt: new Map(),

@@ -8,7 +8,7 @@ import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { octetMsOf } from '../meter/patience.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
 import type { Origin, ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
@@ -180,8 +180,9 @@ export class PortRunner {
    * between two sessions: what a session computes rests on what it found accounted for. Resolves to how many intervals.
    */
   sayAgain(meter: string, series: string, from: number, to: number): Promise<number> {
-    const polled = this.states.get(meter)?.polled;
-    const known = polled?.profiles.filter(({ profile }) => obis(profile) === series) ?? [];
+    const name = parsedName(series);
+    // A series whose period changed has several keys.
+    const known = this.states.get(meter)?.polled.profiles.filter(({ profile }) => profile === name) ?? [];
     if (known.length === 0)
       return Promise.reject(new Failure('bad-argument', `no series ${series} of a meter ${meter} on ${this.name}`));
     return new Promise((resolve, reject) => {
@@ -711,6 +712,15 @@ export class PortRunner {
         ],
       };
     });
+  }
+}
+
+/** undefined where it is no OBIS code. */
+function parsedName(code: string): LogicalName | undefined {
+  try {
+    return parseLogicalName(code);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { meterModels } from '../../src/config/meter-models.ts';
+import { requirePlan, resolve } from '../../src/config/resolve.ts';
+import type { Sources } from '../../src/config/findings.ts';
+
+const text = (gateway: string) =>
+  `[gateway]\nid = "g"\ntenant = "t"\n${gateway}\n[mqtt]\nurl = "mqtt://localhost"\n[[port]]\nname = "b"\ndevice = "tcp://127.0.0.1:1"\n[[port.meter]]\nid = "m1"\npoint = "p1"\nserial = "1"\nclient = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"\n`;
+const securityOf = (life: string, gateway = '') => {
+  const sources: Sources = {
+    secret: () => new Uint8Array(16),
+    file: () => new Uint8Array(0),
+    socket: () => {},
+    group: () => {},
+    device: (path) => path,
+    lifeTitle: Buffer.from(life),
+  };
+  const plan = requirePlan(resolve(parseConfig(text(gateway), 'c').config, meterModels(), sources), 'c');
+  const [meter] = plan.ports[0]?.meters ?? [];
+  return {
+    title: Buffer.from(meter?.security?.settings.ownTitle ?? []).toString(),
+    access: Buffer.from(meter?.access.systemTitle ?? []).toString(),
+    counter: meter?.security?.counterName,
+    pinned: meter?.security?.titlePinned,
+  };
+};
+
+describe('incident: an image of the card was put back, and the counters that it had went out once more under the same title', () => {
+  test('each life of the process has a title of its own; its counter goes on where the state says', () => {
+    const [one, two] = [securityOf('MGW00001'), securityOf('MGW00002')];
+    expect([one.title, two.title]).toEqual(['MGW00001', 'MGW00002']);
+    expect(one.access).toBe(one.title);
+    expect(two.counter).toBe(one.counter);
+    // As versions before kept it: an upgrade loses no counter.
+    expect(one.counter).toBe('2887d9586b6db22905f728d9');
+  });
+  test('sibling: a title that the configuration pins is the same in each life, and then the meter is asked first', () => {
+    const pinned = 'system_title = "4d47570000000042"';
+    const [one, two] = [securityOf('MGW00001', pinned), securityOf('MGW00002', pinned)];
+    expect(one).toEqual(two);
+    expect([one.title, one.pinned]).toEqual(['MGW\0\0\0\0B', true]);
+  });
+});
