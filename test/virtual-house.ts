@@ -48,6 +48,8 @@ export interface VirtualHouse {
   timeIsKnown: boolean;
   /** What the invocation counters told last, outside of their database. */
   countersCheckpoint: number | undefined;
+  /** The next life goes on with the system title of this one, which no real one does. */
+  keepsTitle: boolean;
   /** Invocation counters that were used twice. */
   readonly reused: string[];
   house: House;
@@ -173,6 +175,7 @@ export async function virtualHouse(
     configured: options.configured ?? simulated.meters.length,
     timeIsKnown: true,
     countersCheckpoint: undefined,
+    keepsTitle: false,
     reused: [] as string[],
     newEpoch: 0,
     disk: null,
@@ -221,7 +224,7 @@ export async function virtualHouse(
     sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
   };
   const begin = async () => {
-    lives++;
+    if (!it.keepsTitle) lives++;
     const { config } = parseConfig(it.configText, 'virtual.toml');
     const plan = requirePlan(
       resolve(config, meterModels(), { ...virtualSources, lifeTitle: lifeTitle() }),
