@@ -32,8 +32,8 @@ const disturbances: readonly (readonly [found: RegExp, act: (it: VirtualHouse) =
     /counter \d+ of [0-9a-f]+$/,
     async (it) => {
       await it.clock.complete(it.house.stop());
-      // New ones, as if no counter had ever been used, and the same title.
-      it.keepsTitle = true;
+      // New ones, as if no counter had ever been used, and the title of then.
+      it.firstTitle = true;
       const database = new MemoryDatabase();
       await Counters.open({ open: () => Promise.resolve({ database }), fresh: true });
       it.counters.replace(database.data);

@@ -48,8 +48,8 @@ export interface VirtualHouse {
   timeIsKnown: boolean;
   /** What the invocation counters told last, outside of their database. */
   countersCheckpoint: number | undefined;
-  /** The next life goes on with the system title of this one, which no real one does. */
-  keepsTitle: boolean;
+  /** The next life has the system title of the first one, which no real one has. */
+  firstTitle: boolean;
   /** Invocation counters that were used twice. */
   readonly reused: string[];
   house: House;
@@ -175,7 +175,7 @@ export async function virtualHouse(
     configured: options.configured ?? simulated.meters.length,
     timeIsKnown: true,
     countersCheckpoint: undefined,
-    keepsTitle: false,
+    firstTitle: false,
     reused: [] as string[],
     newEpoch: 0,
     disk: null,
@@ -184,7 +184,7 @@ export async function virtualHouse(
   it.configText = text;
   const issued = new Set<string>();
   let lives = 0;
-  const lifeTitle = (): Uint8Array => Buffer.from(`MGW${String(lives).padStart(5, '0')}`);
+  const lifeTitle = (): Uint8Array => Buffer.from(`MGW${String(it.firstTitle ? 1 : lives).padStart(5, '0')}`);
   // One for all starts: keys for an association are made of it.
   const random = seeded(1);
   const countersOf = async () => {
@@ -224,7 +224,7 @@ export async function virtualHouse(
     sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
   };
   const begin = async () => {
-    if (!it.keepsTitle) lives++;
+    lives++;
     const { config } = parseConfig(it.configText, 'virtual.toml');
     const plan = requirePlan(
       resolve(config, meterModels(), { ...virtualSources, lifeTitle: lifeTitle() }),

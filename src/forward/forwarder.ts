@@ -128,7 +128,7 @@ export class Forwarder {
   }
 
   private async connected(): Promise<void> {
-    const { topics, log } = this.settings;
+    const { topics } = this.settings;
     const connection = ++this.connection;
     // Acknowledgements first: rows may flow only when their answer can be heard.
     for (const filter of [topics.ack, topics.again])
