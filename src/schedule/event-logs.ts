@@ -103,7 +103,8 @@ async function read(
           'a log does not read to its end',
         );
     }
-    if (way !== first) state.logWays.set(log, way);
+    // A reading far back goes past a way that the others take.
+    if (way !== first && !deep) state.logWays.set(log, way);
     const outcome = intake.finish(way === 'range');
     return {
       outcome,
