@@ -37,6 +37,8 @@ const foreign: Partial<Record<QuirkName, Case>> = {
   'list-ignored': { ways: ['single GETs (list answer does not go on)'] },
   'list-hangs-up': { ways: ['single GETs (list not answered)'] },
   'one-frame-requests': { ways: [], meters: { window: 7, max_info: 128 } },
+  'window-lost': { ways: ['window 1 (answer does not go on)'], meters: { window: 7, max_info: 128 } },
+  'long-frames-lost': { ways: ['frames of 128 (not answered)'], meters: { max_info: 1024 } },
   'range-refused': { ways: ['rows by entry (range refused)'] },
   'selection-refused': { ways: ['profile read whole (range refused)'] },
   'log-hangs-up': {

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { dayMs } from '../base/time.ts';
+import type { LinkParameters } from '../dlms/hdlc/frame.ts';
 import type { MeterModel } from './model.ts';
 
 const words = {
@@ -101,7 +102,7 @@ export const nonAnswer = (error: unknown): string | undefined =>
 export function learnFromFailure(
   fallbacks: Fallbacks,
   model: MeterModel,
-  hdlc: boolean,
+  link: Pick<LinkParameters, 'windowReceive' | 'maxInfoReceive'> | undefined,
   failure: Failure,
   at: number,
 ): boolean {
@@ -111,8 +112,8 @@ export function learnFromFailure(
   const now = withFallbacks(model, fallbacks);
   const next = [
     ...(now.transfer_window > 0 ? (['ordinary-blocks'] as const) : []),
-    ...(hdlc && now.window > 1 ? (['window-1'] as const) : []),
-    ...(hdlc && now.max_info > shortInfo ? (['short-frames'] as const) : []),
+    ...(link && link.windowReceive > 1 ? (['window-1'] as const) : []),
+    ...(link && link.maxInfoReceive > shortInfo ? (['short-frames'] as const) : []),
     ...(now.multiple_references ? (['single-gets'] as const) : []),
   ][0];
   if (next === undefined) return false;

@@ -11,7 +11,7 @@ import {
   proposedWithShortNames,
   refusalName,
 } from '../dlms/association/client.ts';
-import { type HdlcAddress, serverAddress } from '../dlms/hdlc/frame.ts';
+import { type HdlcAddress, type LinkParameters, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';
 import { type Conformance, conformance, has } from '../dlms/xdlms/conformance.ts';
@@ -146,6 +146,8 @@ export class Session {
   /** The meter let us in. */
   entered = false;
   readonly fallbacks: Fallbacks;
+  /** As it was agreed with the meter; undefined before, and where there is no link. */
+  parameters: LinkParameters | undefined;
   /** Lists were agreed. */
   private lists = false;
   private readonly port: Port;
@@ -368,6 +370,7 @@ export class Session {
         if (event.kind === awaited) return event as Answer<K>;
         if (event.kind === 'failed') throw event.error;
         if (event.kind === 'set-baud') await this.switchTo(event.baud);
+        if (event.kind === 'link-connected') this.parameters = event.parameters;
         if (event.kind === 'block') this.onBlock?.(event.octets);
         if (event.kind === 'value-octets') this.onValue?.(event.octets);
         // The peer or a DISC of ours ended the link while something else was awaited.

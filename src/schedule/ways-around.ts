@@ -66,8 +66,7 @@ export async function learned(
       fallbacks.suspected.delete(name);
   } else if (session.entered && session.stack.counters.damaged === 0 && !fallbacks.changed) {
     const newly = [...fallbacks.suspected.keys()].some((name) => !suspectedBefore.has(name));
-    if (!newly)
-      learnFromFailure(fallbacks, state.model, state.polled.access.link === 'hdlc', failure, house.clock.wall());
+    if (!newly) learnFromFailure(fallbacks, state.model, session.parameters, failure, house.clock.wall());
   }
   // Whether a suspicion is right the next session tells: it is not waited for.
   const soon = fallbacks.changed || [...fallbacks.suspected.keys()].some((name) => !suspectedBefore.has(name));

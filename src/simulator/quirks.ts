@@ -876,6 +876,18 @@ export const quirks = {
     client: 'a list is never longer than a frame, and requests go with window 1',
     heeds: (octets) => frameOf(octets)?.segmented !== true,
   },
+  'window-lost': {
+    number: 87,
+    what: 'of several frames in one window only the last one arrives',
+    client: 'answer-stalled; the daemon goes on with window 1, and remembers it',
+    transmit: onFrame((frame, octets) => (frame.control.pollFinal ? one(octets) : []), 'I'),
+  },
+  'long-frames-lost': {
+    number: 87,
+    what: 'frames of more than 128 octets of information never arrive, although 1024 are announced',
+    client: 'no-answer; the daemon goes on with frames of 128, and remembers it',
+    transmit: onFrame((frame, octets) => (frame.information.length > 128 ? [] : one(octets)), 'I'),
+  },
   'numbers-jump': {
     number: 88,
     what: 'N(S) of a second segment jumps ahead, and RR is answered by RR without end',

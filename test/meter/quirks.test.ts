@@ -125,6 +125,18 @@ const cases: Partial<Record<QuirkName, Case>> = {
   'deviation-zero': { model: { stamp_deviation_min: -120, stamp_deviation_overridden: true } },
   'deviation-inverted': { model: { deviation_inverted: true } },
   'deviation-unspecified': { model: { stamp_deviation_min: -120 } },
+  'window-lost': {
+    scenario: { meters: { window: 7 } },
+    model: { window: 7 },
+    fails: 'answer-stalled',
+    stays: true,
+  },
+  'long-frames-lost': {
+    scenario: { meters: { max_info: 1024 } },
+    model: { max_info: 1024 },
+    fails: 'no-answer',
+    stays: true,
+  },
   'numbers-jump': { fails: 'answer-stalled', stays: true },
   'range-without-deviation': { model: { range_deviation_min: -120, range_deviation_written: false } },
 };
