@@ -1,5 +1,6 @@
 /** A trace file, as `decode` reads it: written as things happen, readable by its owner alone, without the secrets. */
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { Failure, messageOf } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
 import type { Secret } from '../base/secret.ts';
 import { type Clock, iso } from '../base/time.ts';
@@ -14,6 +15,19 @@ interface Line {
   readonly position: number;
 }
 
+function openTrace(file: string): { readonly descriptor: number; readonly regular: boolean } {
+  try {
+    const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o600);
+    const before = fstatSync(descriptor);
+    const regular = before.isFile();
+    // A file that was there before: what comes now is for its owner alone.
+    if (regular && (before.mode & 0o077) !== 0) fchmodSync(descriptor, 0o600);
+    return { descriptor, regular };
+  } catch (error) {
+    throw new Failure('file-unusable', `--trace ${file}: ${messageOf(error)}`);
+  }
+}
+
 /**
  * What goes over the line, copied. A secret of which only a part has come yet is struck out as well; where what follows
  * shows that it was none, the octets are put in their place again, and the other way round.
@@ -26,8 +40,7 @@ export function traceTo(
 ): Trace | undefined {
   if (file === undefined) return undefined;
   const started = clock.now();
-  const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o600);
-  const regular = fstatSync(descriptor).isFile();
+  const { descriptor, regular } = openTrace(file);
   const append = (text: string): number => {
     writeSync(descriptor, text);
     return regular ? fstatSync(descriptor).size - text.length : -1;

@@ -268,6 +268,8 @@ describe('browse, read and their files', () => {
     const { device } = await simulate(['--snapshot', file, '--tcp', '0']);
     const save = join(folder, 'saved.json');
     const trace = join(folder, 'browse.trace');
+    // Sibling: a trace that is gone on with, and that everybody could read.
+    writeFileSync(trace, '', { mode: 0o644 });
     const more = ['--client', '16'];
     const text = await run(gateway, ['browse', device, ...more, '--save', save, '--trace', trace]);
     expect(text.err).toContain('objects saved');

@@ -74,6 +74,8 @@ describe('the command line', () => {
   test('a file that is not there, or is there already', async () => {
     expectWords(await run(gateway, ['decode', join(folder, 'none')]), 'file-unusable', /Check the path/);
     expectWords(await run(gateway, ['decode', folder]), 'file-unusable', /Check the path/);
+    const trace = ['read', 'tcp://127.0.0.1:1', '--trace', folder];
+    expectWords(await run(gateway, trace, { env }), 'file-unusable', /Check the path/);
   });
   test('a TCP port to listen on that somebody has: not the cable', async () => {
     const server = createServer();
