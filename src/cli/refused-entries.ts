@@ -39,7 +39,10 @@ export function entryCount(
       // What a clock that was set says of the future is no older than a day.
       const known = Number.isSafeInteger(count) && Number.isSafeInteger(at) && Math.abs(wall() - Number(at)) < dayMs;
       return known ? { count: Number(count), at: Number(at) } : undefined;
-    } catch {
+    } catch (error) {
+      // Nothing was refused yet; anything else leaves this meter without the protection.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        note(`earlier refusals of this meter cannot be read: ${messageOf(error)}`);
       return undefined;
     }
   };

@@ -44,8 +44,10 @@ function openTurns(path: string): readonly Turn[] {
 
 function readSuspects(path: string): Map<string, number> {
   if (!existsSync(path)) return new Map();
+  // Where it cannot be read, that is told.
+  const text = readFileSync(path, 'utf8');
   try {
-    const all = Object.entries(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>);
+    const all = Object.entries(JSON.parse(text) as Record<string, unknown>);
     return new Map(all.filter((one): one is [string, number] => Number.isSafeInteger(one[1]) && Number(one[1]) > 0));
   } catch {
     // It was not written whole: who is to blame shows again.

@@ -75,6 +75,7 @@ async function answerOf(
 async function stream(
   response: ServerResponse,
   octets: AsyncIterable<Uint8Array>,
+  log: Log | undefined,
   takeMs = defaultTakeMs,
 ): Promise<void> {
   const { socket } = response;
@@ -84,7 +85,8 @@ async function stream(
   try {
     response.writeHead(200, { 'content-type': 'application/octet-stream', connection: 'close' });
     await pipeline(octets, response);
-  } catch {
+  } catch (error) {
+    log?.warn({ error: messageOf(error) }, 'an answer broke off');
     socket?.destroy();
   } finally {
     clearTimeout(late);
@@ -151,7 +153,7 @@ export async function serveStatus(
     if (route.permission === 'act') log?.info({ asked: `${route.method} ${route.path}`, ...given }, 'local door');
     void answerOf(route, given, house).then((answer) => {
       if (route.streamed && answer.status === 200)
-        return stream(response, answer.body as AsyncIterable<Uint8Array>, takeMs);
+        return stream(response, answer.body as AsyncIterable<Uint8Array>, log, takeMs);
       connections.answered(socket);
       send(response, answer, takeMs);
     });

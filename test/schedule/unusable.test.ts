@@ -14,7 +14,7 @@ test('incident: one meter that could not be resolved kept the other ones from be
     {
       days: 1,
       meter: (index) =>
-        index === 1 ? 'model = "nobody-knows-it"' : 'client = 17\nauth = "lls"\nsecret = "file:/secret"',
+        `${index === 1 ? 'model = "nobody-knows-it"\n' : ''}client = 17\nauth = "lls"\nsecret = "file:/secret"`,
     },
   );
   it.broker.connect();
