@@ -10,7 +10,7 @@ import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
 import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
-import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
+import type { ClockTrust, MeterState, PolledMeter } from './schedule/meter-state.ts';
 import { polledProfiles } from './schedule/profiles.ts';
 import { answers } from './schedule/reachability.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
@@ -66,6 +66,8 @@ export interface House {
   sayAgain(meter: string, series: string, from: number, to: number): Promise<number>;
   /** Every interval that is not delivered and plainly measured, and why. */
   gaps(): Promise<SeriesGap[]>;
+  /** What is known of the meters, for the house that takes this one's place. */
+  known(): ReadonlyMap<string, MeterState>;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
   stuck(): Promise<string | undefined>;
 }
@@ -104,11 +106,15 @@ function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): Pol
     ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
     profiles: polledProfiles(world.store, origin.meter, plan, sinceByDefault),
     ...(plan.unusable && { unusable: plan.unusable }),
+    fingerprint: plan.fingerprint,
   };
 }
 
-/** Wiring only: whatever could be wrong with the configuration was found when the plan was made. */
-export function compose(gatewayPlan: GatewayPlan, world: World): House {
+/**
+ * Wiring only: whatever could be wrong with the configuration was found when the plan was made. `before`: the house whose
+ * place this one takes; it has stopped.
+ */
+export function compose(gatewayPlan: GatewayPlan, world: World, before?: House): House {
   const { clock, log, store } = world;
   const { config } = gatewayPlan;
   const startedAt = clock.now();
@@ -148,6 +154,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
       clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
       timeZone: config.gateway.time_zone,
       standstill,
+      ...(before && { known: before.known() }),
       ...(world.turns && { turns: world.turns }),
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
@@ -353,6 +360,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World): House {
       });
       return [...ports.flatMap(({ runner }) => runner.gaps()), ...waiting];
     },
+    known: () => new Map(ports.flatMap(({ runner }) => [...runner.known])),
     async snapshot() {
       const { outbox } = forwarder;
       return {

@@ -34,6 +34,8 @@ export interface MeterPlan {
   readonly since: Millis | undefined;
   /** Why it cannot be polled. */
   readonly unusable: Failure | undefined;
+  /** Changes with everything that is configured of it and of its port, its model and its secrets. */
+  readonly fingerprint: string;
 }
 export interface MeterContext {
   readonly port: ConfiguredPort;
@@ -155,6 +157,15 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
   };
 }
 
+function fingerprintOf({ port, meter, models }: MeterContext, access: MeterAccess, security: MeterPlan['security']) {
+  const { meter: _, ...line } = port;
+  const hash = createHash('sha256').update(JSON.stringify([line, meter, port.meter.length, access.model]));
+  if (meter.model === 'auto') hash.update(JSON.stringify([...models.values()]));
+  for (const secret of [access.secret, security?.settings.keys.encryption, security?.settings.keys.authentication])
+    hash.update(secret?.reveal() ?? 'none').update('/');
+  return hash.digest('hex');
+}
+
 export function meterPlan(context: MeterContext): MeterPlan {
   const { meter, models } = context;
   const { step, unusable } = stepsOf(context);
@@ -188,5 +199,6 @@ export function meterPlan(context: MeterContext): MeterPlan {
     })),
     since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
     unusable: unusable(),
+    fingerprint: fingerprintOf(context, access, security),
   };
 }

@@ -20,7 +20,8 @@ export interface ReloadSettings {
   readonly wall: () => Millis;
   /** Reads and judges the file. */
   readonly read: () => ReadPlan;
-  readonly build: (plan: GatewayPlan) => House;
+  /** `before`: the house that has stopped for it. */
+  readonly build: (plan: GatewayPlan, before: House) => House;
   readonly doors: Pick<Doors, 'move'>;
   /** So long a new house is watched before it counts as standing. */
   readonly probationMs: number;
@@ -61,8 +62,8 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
   let closed = false;
 
   /** Throws what crashed within the probation, when that house has let go of everything. */
-  const standing = async (plan: GatewayPlan): Promise<House> => {
-    const built = settings.build(plan);
+  const standing = async (plan: GatewayPlan, before: House): Promise<House> => {
+    const built = settings.build(plan, before);
     const crashed = built.stopped.then(() => undefined);
     crashed.catch(() => {});
     try {
@@ -83,13 +84,13 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
     const door = await settings.doors.move(plan);
     await before.house.stop();
     try {
-      now = { house: await standing(plan), plan, since: wall(), warnings, refused: undefined };
+      now = { house: await standing(plan, before.house), plan, since: wall(), warnings, refused: undefined };
       door.keep();
     } catch (error) {
       await door.undo();
       now = {
         ...before,
-        house: await standing(before.plan).catch((fatal: unknown) => {
+        house: await standing(before.plan, before.house).catch((fatal: unknown) => {
           settings.fallen(fatal);
           return before.house;
         }),

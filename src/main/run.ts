@@ -202,9 +202,9 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     log,
     wall: () => millis(Date.now()),
     read: () => readPlan(configPath),
-    build: (plan) => {
+    build: (plan, before) => {
       log.level = plan.config.log.level;
-      return compose(plan, world);
+      return compose(plan, world, before);
     },
     doors,
     watch,

@@ -37,6 +37,8 @@ export interface RunnerSettings {
   readonly clockPolicy: ClockPolicy;
   /** Why nothing may be read now: no room for it, or a time of day that cannot be. */
   readonly standstill: () => Failure | undefined;
+  /** What was known of the meters before a reload, by id. */
+  readonly known?: ReadonlyMap<string, MeterState>;
   /** Of the days of the utility: periods change at its midnight. */
   readonly timeZone: string;
   /** Which meter is on turn, noted outside of the process; left out where nothing outlives it. */
@@ -69,6 +71,8 @@ export interface PolledMeter {
   readonly profiles: readonly PolledProfile[];
   /** Why it cannot be polled as it is configured: it is shown and told, and the other meters go on. */
   readonly unusable?: Failure;
+  /** Changes with everything that is configured of it and of its port. */
+  readonly fingerprint?: string;
 }
 /** A series of a meter: a profile with one capture period. */
 export interface PolledProfile {
@@ -161,6 +165,19 @@ export interface MeterState {
   /** This is another meter than the configured one: what it says is held back. */
   quarantine: { readonly meter: string; readonly serial: string } | undefined;
 }
+
+/**
+ * A meter that goes on as it was through a reload keeps what is known of it. One that failed begins anew: the reload may be
+ * meant for it. (What a refusal forbids is remembered elsewhere, and stays.)
+ */
+export const keptState = (polled: PolledMeter, before: MeterState | undefined): MeterState =>
+  before !== undefined &&
+  before.failures === 0 &&
+  before.polled.unusable === undefined &&
+  before.polled.fingerprint !== undefined &&
+  before.polled.fingerprint === polled.fingerprint
+    ? { ...before, polled, wanted: [] }
+    : freshState(polled);
 
 export const freshState = (polled: PolledMeter): MeterState => ({
   polled,

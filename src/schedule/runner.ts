@@ -22,7 +22,7 @@ import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { rememberPeer } from './meter-memory.ts';
-import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { freshState, keptState, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { logsOf } from './event-logs.ts';
 import { optional } from './optional.ts';
 import { withProgress } from './fruitless.ts';
@@ -106,7 +106,12 @@ export class PortRunner {
     this.name = settings.name;
     this.settings = settings;
     this.stepDue = settings.clock.now();
-    this.states = new Map(settings.meters.map((polled) => [polled.origin.meter, freshState(polled)]));
+    this.states = new Map(
+      settings.meters.map((polled) => {
+        const { meter } = polled.origin;
+        return [meter, keptState(polled, settings.known?.get(meter))];
+      }),
+    );
     this.line = { states: this.states, silentNotBefore: longAgo, busFaultTold: false };
     for (const state of this.states.values()) setAside(settings, state);
   }
@@ -202,6 +207,10 @@ export class PortRunner {
   /** How late the next step is; grows when the runner hangs. For the watchdog. */
   overdueMs(now: Millis): number {
     return Math.max(0, now - this.stepDue);
+  }
+  /** For the runner that takes its place. */
+  get known(): ReadonlyMap<string, MeterState> {
+    return this.states;
   }
   get activity(): string | undefined {
     return this.busyWith;

@@ -452,6 +452,23 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     expect(await run(gateway, ['reload', '--socket', it.socket])).toMatchObject({ code: 0 });
     expect((await run(gateway, ['status', '--socket', elsewhere])).code).toBe(0);
     await until(() => !existsSync(it.socket), 'the door before is closed');
+    // Meters that go on as they were are known as they were; one whose secret is another begins anew.
+    const meters = async () => {
+      const told = await run(gateway, ['status', '--json', '--socket', elsewhere]);
+      return (JSON.parse(told.out) as Snapshot).ports[0]?.meters.map(({ verdict, intervalsRead }) => [
+        verdict,
+        intervalsRead,
+      ]);
+    };
+    await until(() => it.complete(), 'all delivered');
+    const before = await meters();
+    expect(before?.map(([verdict]) => verdict)).toEqual(['REACHABLE', 'REACHABLE']);
+    const text = readFileSync(it.path, 'utf8');
+    const more = join(folder, 'another.secret');
+    writeFileSync(more, 'another\n', { mode: 0o600 });
+    writeFileSync(it.path, text.replace(/(id = "m60120002"[\s\S]*?)file:[^"]*/, `$1file:${more}`));
+    expect(await run(gateway, ['reload', '--socket', elsewhere])).toMatchObject({ code: 0 });
+    expect(await meters()).toEqual([before?.[0], ['UNKNOWN', 0]]);
     await it.close();
   });
 
