@@ -1,6 +1,7 @@
 /** The whole house against meters, and those who answer in their place, that lie, refuse, or are played again. */
 import { describe, expect, test } from 'vitest';
 import type { MeterStatus } from '../src/schedule/runner.ts';
+import { Counters, type MeterMemory } from '../src/store/counters.ts';
 import { decodeRecord } from '../src/store/record.ts';
 import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
 
@@ -160,19 +161,62 @@ describe('7: what a meter says before it proved itself', () => {
 });
 
 describe('21: played again', () => {
-  const open = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
-  test('incident: the meter’s counter began again (or its association was played again): refused, until the operator’s word', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: open });
+  const low =
+    'client = 8\nauth = "lls"\nsecret = "file:/secret"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
+  const restarted = async (meter: string) => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter });
     it.broker.connect();
     await it.run(30 * minute);
     expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
     insides(it).ownCounter = 0;
     await again(it);
     await it.run(60 * minute);
+    return it;
+  };
+  test('incident: LLS: the meter’s counter began again (or its association was played again): refused, until the operator’s word', async () => {
+    const it = await restarted(low);
     expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
     expect((await status(it)).nextStep).toContain('meter counter accept');
     expect(events(it, 'REPLAYED_COUNTER')).toHaveLength(1);
     await it.clock.complete(it.house.acceptCounter('m60120001'));
+    await it.run(20 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+  });
+  test('sibling: with HLS its proof shows that it is there: a counter that began again is no replay', async () => {
+    const it = await restarted(gmac);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
+    expect(events(it, 'REPLAYED_COUNTER')).toEqual([]);
+  });
+  test('sibling: another device with the keys of the meter, its proof right: refused until the operator’s word', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(30 * minute);
+    const counters = await Counters.open({ open: () => Promise.resolve({ database: it.counters }) });
+    await it.clock.complete(it.house.stop());
+    const memory = (await counters.remembered()).get('m60120001') as MeterMemory;
+    await counters.remember('m60120001', { ...memory, title: '4f54480000000001' });
+    await it.restart();
+    it.broker.connect();
+    await it.run(60 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await status(it)).lastError).toMatch(/53494d.* answers with the keys of 4f5448/);
+    expect(events(it, 'TITLE_CHANGED')).toHaveLength(1);
+    expect(await it.clock.complete(it.house.acceptCounter('m60120001'))).toMatchObject({
+      forgotten: { title: '4f54480000000001' },
+    });
+    await it.run(20 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+  });
+  test('sibling: a meter that was replaced is another one: its swap is the operator’s word', async () => {
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    it.broker.connect();
+    await it.run(30 * minute);
+    const counters = await Counters.open({ open: () => Promise.resolve({ database: it.counters }) });
+    await it.clock.complete(it.house.stop());
+    const memory = (await counters.remembered()).get('m60120001') as MeterMemory;
+    await counters.remember('m60120001', { ...memory, serial: '60119999', title: '4f54480000000001' });
+    await it.restart();
+    it.broker.connect();
     await it.run(20 * minute);
     expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
   });

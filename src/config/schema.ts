@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { topicPart } from '../forward/payload.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
-import { normalSerial } from '../meter/identity.ts';
+import { normalSerial, sameSerial } from '../meter/identity.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { expectedTrouble } from '../schedule/line-load.ts';
 import { dayMs, isMidnight, millis } from '../base/time.ts';
@@ -247,7 +247,7 @@ export function crossCheck(
           : undefined;
       const address = aMeter.physical ?? byFormula ?? '-';
       unique(`address on ${aPort.name}`, `${aMeter.server}/${address}`, `${here}.server`);
-      if (aMeter.swap?.from === aMeter.serial)
+      if (aMeter.swap && sameSerial(aMeter.swap.from, aMeter.serial))
         errors.push({ path: `${here}.swap.from`, message: `a meter is not its own successor (${aMeter.serial})` });
       if (aMeter.id === '_')
         errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });

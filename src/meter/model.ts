@@ -43,6 +43,11 @@ export const meterModelSchema = v.strictObject({
   association_object: v.optional(v.pipe(v.string(), v.regex(/^\d+(\.\d+){5}$/)), '0.0.40.0.0.255'),
   /** The meter never returns its own proof: its identity is then not shown (meter-quirks 36). */
   one_sided_proof: v.optional(v.boolean(), false),
+  /**
+   * The meter's own invocation counter begins anew with each association or power-up. Without high level security a
+   * recording of it can then be played again, and nothing tells.
+   */
+  counter_restarts: v.optional(v.boolean(), false),
   /** How rows are asked for: by range of stamps, or by number where ranges are not supported, or the whole buffer (71). */
   selection: v.optional(v.picklist(['range', 'entry', 'whole']), 'range'),
   /** A data-access-result that means "no rows in this range" (meter-quirks 72). */

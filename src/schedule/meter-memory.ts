@@ -31,9 +31,11 @@ export async function remember(
 /** What the next association must fit to. The counter belongs to the key: with another key it begins anew. */
 export function peerOf(state: MeterState, security: MeterSecurity): PeerMemory {
   const { title, heard = -1, keyName } = ofThisMeter(state);
+  const { counter_restarts, one_sided_proof } = state.model;
   return {
     title: title === undefined ? undefined : fromHex(title),
-    heard: keyName === security.counterName ? heard : -1,
+    heard: keyName === security.counterName && !counter_restarts ? heard : -1,
+    challenged: state.polled.access.auth.startsWith('hls') && !one_sided_proof,
   };
 }
 export const wasMet = (state: MeterState): boolean => ofThisMeter(state).title !== undefined;
@@ -51,11 +53,16 @@ export async function rememberPeer(
   const title = toHex(peer.title);
   const keyName = security.counterName;
   if (before.title === title && before.heard === peer.heard && before.keyName === keyName) return;
+  const { meter } = state.polled.origin;
+  if (peer.restarted && !state.restartLogged) {
+    settings.log.warn({ meter }, 'the counter of the meter began anew; its proof shows that it is no recording');
+    state.restartLogged = true;
+  }
   try {
     const settled = { claimed: undefined, accepted: undefined, strange: undefined };
     await remember(settings, state, { title, heard: peer.heard, keyName, ...settled });
   } catch (error) {
     // It is heard again in the next session.
-    settings.log.warn({ meter: state.polled.origin.meter, error: messageOf(error) }, 'counter of the meter not stored');
+    settings.log.warn({ meter, error: messageOf(error) }, 'counter of the meter not stored');
   }
 }

@@ -103,6 +103,8 @@ export interface MeterState {
   memory: MeterMemory | undefined;
   /** What the meter said of our counter, as it was logged last. */
   counterLogged: number | undefined;
+  /** It was logged that the meter's own counter began anew. */
+  restartLogged: boolean;
   /** The security alarm that was told last. */
   securityTold: string | undefined;
   notBefore: Millis;
@@ -187,6 +189,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   fruitless: 0,
   memory: undefined,
   counterLogged: undefined,
+  restartLogged: false,
   securityTold: undefined,
   notBefore: longAgo,
   lastTurn: longAgo,

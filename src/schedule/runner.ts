@@ -406,7 +406,7 @@ export class PortRunner {
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
     state.entered = session.entered;
-    if (security && entry) await rememberPeer(this.settings, state, security, entry.peer);
+    if (security && entry && session.entered) await rememberPeer(this.settings, state, security, entry.peer);
     const secured = security !== undefined;
     const shown = failure ? entryOf(failure, session, { auth: access.auth, secured, serial: access.timed }) : 'none';
     // A refusal counts although the house is being stopped: a reload is no further try.

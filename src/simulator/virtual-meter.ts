@@ -89,7 +89,8 @@ const systemTitle = (serial: number): Uint8Array => {
   return title;
 };
 const gmacClient = 5;
-const counterOrigin = Date.UTC(2020, 0, 1);
+const lowCipheredClient = 8;
+const counterOrigin = Date.UTC(2026, 0, 1);
 const invocationCounterName = '0.0.43.1.0.255';
 export const loadProfileName = '1.0.99.1.0.255';
 const import18 = '1.0.1.8.0.255';
@@ -182,7 +183,7 @@ export class VirtualMeter {
   private readonly unfed: Dark[];
   /** Counters survive power cuts. */
   private readonly heard = new Map<number, number>();
-  /** A meter that is begun again never counts below what it counted: with the seconds since 2020, as it sends fewer. */
+  /** A meter that is begun again never counts below what it counted: 20 a second since 2026, as it sends fewer. */
   private ownCounter: number;
   private readonly random: Random;
   private readonly quirks: readonly Quirk[];
@@ -196,7 +197,7 @@ export class VirtualMeter {
 
   constructor(settings: VirtualMeterSettings) {
     this.settings = settings;
-    this.ownCounter = Math.max(0, Math.floor((settings.start - counterOrigin) / 1000));
+    this.ownCounter = Math.min(Math.max(0, Math.floor((settings.start - counterOrigin) / 50)), 3_000_000_000);
     this.capturePeriodS = settings.periodS;
     const key = (hex: string) => new Secret(fromHex(hex));
     this.security = {
@@ -444,6 +445,8 @@ export class VirtualMeter {
           [4, { mechanism: 'hls-sha1', secret }],
           [gmacClient, gmac],
           [6, { mechanism: 'hls-sha256', secret }],
+          // Low level security with the keys of 5.
+          [lowCipheredClient, { ...gmac, mechanism: 'lls', secret }],
           ...(signing ? [[7, { mechanism: 'hls-ecdsa', signing }] as [number, ServerClient]] : []),
         ]),
         objects,
@@ -674,7 +677,9 @@ export class VirtualMeter {
       // Changes of the configuration so far.
       data('0.0.96.2.0.255', () => u32(this.changes)),
       // What the meter heard last from the client by GMAC: whoever is behind reads it with the public client.
-      data(invocationCounterName, () => u32(Math.max(0, this.heard.get(gmacClient) ?? 0))),
+      data(invocationCounterName, () =>
+        u32(Math.max(0, this.heard.get(gmacClient) ?? 0, this.heard.get(lowCipheredClient) ?? 0)),
+      ),
       {
         classId: 8,
         version: 0,

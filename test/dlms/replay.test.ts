@@ -62,6 +62,13 @@ describe('21: a whole ciphered association is played again', () => {
   test('sibling: HLS by GMAC refuses it already by its challenge', () => {
     const peer = fresh();
     const { answers } = recorded({ mechanism: 'hls-gmac' }, peer);
+    // Another challenge than the recorded one, as for every association.
+    const fresher: Options = {
+      mechanism: 'hls-gmac',
+      association: { challenge: Buffer.from('another-challenge') },
+    };
+    // Its counter may have begun anew: without the challenge nothing tells, and the challenge does.
+    expect(played(fresher, { ...peer, challenged: true }, answers)).toBe('authentication-refused');
     expect(played({ mechanism: 'hls-gmac' }, peer, answers)).toBe('replayed-counter');
   });
   test('sibling: another device with the same keys: its system title is not the one that was met', () => {

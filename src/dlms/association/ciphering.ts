@@ -40,6 +40,13 @@ export interface PeerMemory {
   title: Uint8Array | undefined;
   /** The highest counter that came authenticated with the global key; -1 before the first. */
   heard: number;
+  /**
+   * The peer proves over a fresh challenge of ours that it is there (HLS): nothing of it can be played again from the
+   * beginning, and a counter that begins anew is odd and no replay.
+   */
+  readonly challenged?: boolean;
+  /** Its counter began anew. */
+  restarted?: boolean;
 }
 export interface CipheringSettings {
   readonly peer?: PeerMemory;
@@ -396,7 +403,8 @@ export class Ciphering {
       const [was, is] = [toHex(peer.title), toHex(title)];
       throw new Failure('title-changed', `system title ${is} answers with the keys of ${was}`, { title: is });
     }
-    if (counter <= peer.heard) {
+    if (counter <= peer.heard && peer.challenged === true) peer.restarted = true;
+    else if (counter <= peer.heard) {
       throw new Failure(
         'replayed-counter',
         `the meter's counter ${counter} came after ${peer.heard}, which was heard in an earlier association`,
