@@ -315,7 +315,8 @@ describe('the daemon', () => {
     await again(it, () => it.counters.replace(new Map()));
     await it.run(90 * minute);
     expect((await it.house.snapshot()).ports[0]?.meters[0]?.verdict).toBe('REACHABLE');
-    expect(titles()).toHaveLength(2);
+    // Of two lives, and of the session after the loss.
+    expect(titles()).toHaveLength(3);
     expect(it.reused).toEqual([]);
   });
   test('sibling: the head-end proves that the state fell back: no counter counts before its meter was asked', async () => {
