@@ -43,6 +43,9 @@ export function misfit(fact: Fact): string | undefined {
   return isUnfit(result) ? result.unfit : inconsistent(result);
 }
 
+/** Whether an entry that was stored before facts were checked may be one that does not fit: a year of six digits, or too long. */
+export const isSuspicious = (text: string): boolean => text.length > factLimit || /"[+-]\d{6}-/.test(text);
+
 /** The fact, or what is said instead of it: never nothing. Each fits the contract and has `limit` octets at most. */
 export function fitFact(fact: Fact, wall: Millis, limit = factLimit): readonly Fact[] {
   if (misfit(fact) === undefined) return sized(fact, wall, limit);

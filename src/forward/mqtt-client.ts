@@ -1,8 +1,9 @@
 /** The only door to MQTT. Version 5 by default, 3.1.1 on request; nothing is published while offline. */
 import type { Duplex } from 'node:stream';
 import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
-import { Failure, messageOf } from '../base/errors.ts';
+import { Failure } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
+import { troubleOf } from './connection-trouble.ts';
 import { guarded } from './packet-guard.ts';
 import { payloadLimit } from './payload.ts';
 import { reasonText } from './refusal.ts';
@@ -75,51 +76,6 @@ const failuresLogged = 20;
 const shortMost = 3;
 /** Reason code of MQTT 5, 3.14.2.1. */
 const sessionTakenOver = 0x8e;
-
-/** What TLS says, whose fault it is, and the next step; codes of node:tls and of OpenSSL. */
-const certificateTroubles: readonly (readonly [code: RegExp, what: string])[] = [
-  [
-    /ALTNAME_INVALID/,
-    'the broker’s certificate is for another name than mqtt.url (operator): use the name that it was made for',
-  ],
-  [
-    /NOT_YET_VALID|(?<!ALERT_CERTIFICATE)_EXPIRED/,
-    'the broker’s certificate has expired or is not valid yet (head-end): look at the gateway’s clock first (timedatectl)',
-  ],
-  [
-    /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/,
-    'the broker’s certificate is not signed by an authority of mqtt.ca_file (operator): is that the head-end’s, and is this its broker?',
-  ],
-  [
-    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE|UNSUPPORTED_CERTIFICATE|HANDSHAKE_FAILURE|DECRYPT_ERROR|ACCESS_DENIED)/,
-    'the broker refuses our certificate (operator): mqtt.cert_file and mqtt.key must be those the head-end signed, and not expired',
-  ],
-  [
-    /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/,
-    'the broker does not answer in TLS (operator): does it speak TLS on the port of mqtt.url?',
-  ],
-];
-const stepTroubles: readonly (readonly [message: RegExp, what: string])[] = [
-  [/connack timeout/i, 'the broker takes the connection and does not answer CONNECT (head-end)'],
-  [/keepalive timeout/i, 'the broker answers no PINGREQ any more (head-end, or the line)'],
-];
-/** Return codes of CONNACK in MQTT 3.1.1, as reasons of MQTT 5. */
-const oldReasons: Readonly<Record<number, number>> = { 1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87 };
-function troubleOf(error: Error & { readonly code?: unknown }, beforeTls: boolean): string {
-  const { code: raw } = error;
-  if (typeof raw === 'number') return `the broker refuses the connection: ${reasonText(oldReasons[raw] ?? raw)}`;
-  const code = typeof raw === 'string' ? raw : '';
-  const step = stepTroubles.find(([one]) => one.test(error.message));
-  if (step) return step[1];
-  // Whatever has no code comes from reading packets.
-  if (code === '' && !beforeTls) return `the broker does not keep to MQTT: ${messageOf(error)} (head-end)`;
-  const message = messageOf(error) || code || 'no connection';
-  const known = certificateTroubles.find(([one]) => one.test(code))?.[1];
-  if (known !== undefined) return `${known}: ${message}`;
-  return beforeTls && code === 'ECONNRESET'
-    ? `the broker hangs up before TLS is agreed (operator): does it speak TLS on the port of mqtt.url? ${message}`
-    : message;
-}
 
 /** Pause before the n-th attempt: doubling, with a quarter of jitter so that a fleet does not return as one. */
 const pauseMs = (attempt: number, random: () => number, { firstPauseMs, longestPauseMs }: Timing): number =>
@@ -256,6 +212,8 @@ class Connection {
   private attempts = 0;
   private connections = 0;
   private lastError = '';
+  /** Somebody answered at the broker's address. */
+  private reached = false;
   /** A connection was begun and has not ended. */
   private open = false;
   /** Why this connection ends is known. */
@@ -307,7 +265,13 @@ class Connection {
       this.explained = false;
       this.open = true;
       this.expectConnack();
-      return guarded(build(of), inboundLimit, (why) => this.failed(`the broker sends ${why} (head-end)`));
+      const stream = build(of);
+      // A web socket does not tell.
+      this.reached = /^wss?:/.test(this.settings.url);
+      stream.once('connect', () => {
+        this.reached = true;
+      });
+      return guarded(stream, inboundLimit, (why) => this.failed(`the broker sends ${why} (head-end)`));
     };
     client.on('connect', (connack) => this.connected(connack));
     client.on('reconnect', () => {
@@ -326,7 +290,7 @@ class Connection {
     client.on('error', (error) => {
       const tls = !this.up && /^(mqtts|wss):/.test(this.settings.url);
       // mqtt.js goes on after a packet that it could not read: whatever follows means something else.
-      this.drop(cut(troubleOf(error, tls)));
+      this.drop(cut(troubleOf(error, { beforeTls: tls, reached: this.reached })));
     });
     client.on('message', (topic, payload) => this.listener.onMessage(topic, payload));
     client.connect();

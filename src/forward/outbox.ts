@@ -8,8 +8,9 @@ import { cut, type Log } from '../base/log.ts';
 import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { factOf, type OutboxEntry, type Store } from '../store/store.ts';
 import { applied, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
+import { fitFact, isSuspicious, misfit } from './fit.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
-import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
+import { type AckPayload, factLimit, messageOfFact, type Topics } from './payload.ts';
 import { isPacketTooLarge, leastPacket, partsFor, reasonOf } from './refusal.ts';
 
 export interface OutboxSettings {
@@ -96,7 +97,7 @@ export class Outbox {
   /** Rows wait until then for the answer to the birth. */
   private answerUntil: Millis | undefined;
   private unanswered = 0;
-  private refusal: { readonly reason: string; inARow: number; logged: boolean } | undefined;
+  private refusal: { readonly reason: string; inARow: number } | undefined;
   /** How often in a row a number was on its way when the connection was lost; or was the first in a silence. */
   private readonly suspects = new Map<number, number>();
   private stuck = { sequence: 0, times: 0 };
@@ -229,9 +230,11 @@ export class Outbox {
       const repeat = await this.dueAgain(now);
       if (!repeat && this.sent.size >= this.most) return Math.min(idleUntil, this.nextAgain());
       const { generation } = this;
-      const entry = repeat ?? (await this.next());
+      // The head-end acknowledges without holes: where much waits for that, in the order of the numbers.
+      const entry = repeat ?? (await nextEntry(this.lanes, store, this.sent.size >= this.most / 2));
       // Acknowledged since it was read.
       if (entry && !this.awaited(entry.sequence)) continue;
+      if (entry && (await this.reworded(entry))) continue;
       // Nothing is said under numbers that the head-end has just proved to be given already.
       if (this.fallen) this.announced = undefined;
       if (generation !== this.generation || store.epoch !== this.announced) continue;
@@ -359,11 +362,6 @@ export class Outbox {
     this.fallen = undefined;
   }
 
-  private next(): Promise<OutboxEntry | undefined> {
-    // The head-end acknowledges without holes: where much waits for that, in the order of the numbers.
-    return nextEntry(this.lanes, this.settings.store, this.sent.size >= this.most / 2);
-  }
-
   private sendAgain(sequence: number): void {
     const { clock } = this.settings;
     const one = this.again.get(sequence) ?? { at: longAgo, tries: 0, sending: false };
@@ -436,11 +434,27 @@ export class Outbox {
     this.refusedCount++;
     const inARow = (this.refusal?.inARow ?? 0) + 1;
     if (this.refusal?.reason !== reason) log.warn({ seq: sequence, reason }, 'the broker refuses a message');
-    this.refusal = { reason, inARow, logged: true };
+    this.refusal = { reason, inARow };
     if (isPacketTooLarge(error)) this.tooLarge.add(sequence);
     this.sendAgain(sequence);
     if (inARow >= refusalsInARow)
       this.nextSendAt = later(clock.now(), Math.min(longestPauseMs, 1000 * 2 ** Math.min(inARow - refusalsInARow, 6)));
+  }
+
+  /** Stored before facts were checked: what the head-end would have to refuse is said in other words. */
+  private async reworded(entry: OutboxEntry): Promise<boolean> {
+    if (!isSuspicious(entry.text)) return false;
+    const { store, log, clock } = this.settings;
+    const fact = factOf(entry);
+    const why = entry.text.length > factLimit ? 'too long' : misfit(fact);
+    if (why === undefined) return false;
+    log.warn(
+      { seq: entry.sequence, why },
+      'a message of an earlier version does not fit the contract: said in other words',
+    );
+    await store.replace(entry.sequence, fitFact(fact, clock.wall()), 'SPLIT');
+    this.again.set(entry.sequence, { at: clock.now(), tries: 0, sending: false });
+    return true;
   }
 
   /** Into parts that the broker takes, under numbers of their own; where that is not possible it waits as it is. */

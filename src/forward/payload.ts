@@ -159,7 +159,8 @@ export const manifestPayload = v.object({
   readAt: instant,
 });
 /**
- * A number under which nothing is said. SPLIT: too large for the broker, said again in parts under later numbers.
+ * A number under which nothing is said. SPLIT: too large for the broker, or stored by a version that did not check it; said
+ * in parts, or in other words, under later numbers.
  * TOO_LARGE: it has no parts; an event UNSAYABLE_FACT tells what it was.
  */
 export const voidPayload = v.object({ ...numbering, kind: v.literal('void'), cause: v.picklist(voidCauses) });

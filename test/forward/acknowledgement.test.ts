@@ -478,3 +478,33 @@ test('one message alone is refused: the others go on, and it is delivered when i
   expect((await it.store.status()).pending).toBe(0);
   await end();
 });
+
+test('sibling: a poison message that an earlier version stored is said in other words; what only looks like one is sent', async () => {
+  const it = await world(0);
+  const unchecked = await Store.open({
+    open: () => Promise.resolve(it.database),
+    clock: it.clock,
+    newEpoch: (after) => after + 1,
+  });
+  const stamp = '+010000-01-01T00:00:00.000Z';
+  const event = gatewayFact(it.clock.wall(), 'HAPPENED', null);
+  const poison = [{ ...event, at: stamp }, { ...event, detail: { rawAt: stamp } }, block(it.clock, 288, 130)];
+  await unchecked.commit({ meter: '_', entryClass: 0, facts: [...poison, ...facts(it.clock, 5)] });
+  const store = await it.open();
+  const central = headEnd(() => outbox);
+  const { outbox, end } = it.begin(store, {
+    publish: (_, payload) => {
+      central.take(payload);
+      return Promise.resolve();
+    },
+  });
+  await it.run(60_000);
+  expect((await store.status()).pending).toBe(0);
+  const said = central.texts.map(({ seq, text }) => ({ seq, fact: JSON.parse(text) as Record<string, unknown> }));
+  expect(said.find(({ seq }) => seq === 1)?.fact).toMatchObject({ kind: 'void', cause: 'SPLIT' });
+  expect(said.find(({ seq }) => seq === 2)?.fact).toMatchObject({ name: 'HAPPENED', detail: { rawAt: stamp } });
+  expect(said.find(({ seq }) => seq === 3)?.fact).toMatchObject({ kind: 'void' });
+  expect(said.filter(({ fact }) => fact['name'] === 'HAPPENED')).toHaveLength(2);
+  expect(rowsOf(central.texts).size).toBe(288);
+  await end();
+});

@@ -266,4 +266,31 @@ describe('a scripted broker', () => {
     await broker.stop();
     fake.close();
   });
+
+  test('a broker that nobody reaches is not one that does not answer CONNECT: status tells them apart', async () => {
+    const deaf = createServer();
+    await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+    const { port } = deaf.address() as { port: number };
+    const fast = { timing: { connectMs: 300, stepMs: 300, firstPauseMs: 50, longestPauseMs: 50, lastingMs: 1000 } };
+    const mute = openBroker(
+      { ...settings(`mqtt://127.0.0.1:${port}`, 5, 'x'), ...fast },
+      listener().of,
+      silentLog,
+      () => 0.5,
+    );
+    await until(() => mute.trouble() !== undefined, 'trouble');
+    expect(mute.trouble()).toMatch(/takes the connection and does not answer CONNECT/);
+    await mute.stop();
+    deaf.close();
+    // Of the documentation (RFC 5737): no machine has it.
+    const away = openBroker(
+      { ...settings('mqtt://192.0.2.1:1883', 5, 'x'), ...fast },
+      listener().of,
+      silentLog,
+      () => 0.5,
+    );
+    await until(() => away.trouble() !== undefined, 'trouble');
+    expect(away.trouble()).toMatch(/nobody answers at mqtt.url|ENETUNREACH|EHOSTUNREACH|ECONNREFUSED|ETIMEDOUT/);
+    await away.stop();
+  });
 });
