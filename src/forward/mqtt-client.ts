@@ -377,7 +377,9 @@ class Connection {
 
   trouble(): string | undefined {
     if (!this.up) return this.lastError === '' ? undefined : this.lastError;
-    return this.stalled.get('SUBACK') ?? this.stalled.get('PUBACK') ?? this.terms.complaint;
+    // A connection that comes and goes is none before it lasts.
+    const flapping = this.attempts > 1 && this.lastError !== '' ? this.lastError : undefined;
+    return this.stalled.get('SUBACK') ?? this.stalled.get('PUBACK') ?? this.terms.complaint ?? flapping;
   }
 
   publish(topic: string, payload: string, options: PublishOptions): Promise<void> {

@@ -37,9 +37,9 @@ test('down/again for what there is not, without end, or wrong in itself: named, 
   const [from, to] = ['2026-11-20T00:00:00Z', '2026-11-21T00:00:00Z'];
   const meter = `m${it.simulated.meters[0]?.settings.serial}`;
   const wrong: [object | string, RegExp][] = [
-    [{ meter: 'other', series, from, to }, /no such meter/],
-    [{ meter, series: '1-0:99.2.0*255', from, to }, /no such series/],
-    [{ meter, series: 'x'.repeat(100), from, to }, /no OBIS code/],
+    [{ meter: 'other', series, from, to }, /no meter 'other'/],
+    [{ meter, series: '1-0:99.2.0*255', from, to }, /no series 1-0:99.2.0/],
+    [{ meter, series: 'x'.repeat(100), from, to }, /no series xxx/],
     [{ meter, series, from: to, to: from }, /at most 400 days/],
     [{ meter, series, from: '1970-01-01T00:00:00Z', to }, /at most 400 days/],
     [{ meter, series, from, to: '+012026-01-01T00:00:00Z' }, /did not fit the contract/],
