@@ -418,8 +418,10 @@ export async function readLog(
   const selected =
     selection &&
     ('from' in selection ? byRange(selection.from, selection.to, deviation) : byEntry(selection.first, selection.last));
-  await session.stream(attribute(7, log, 2, selected), (octets) => reader.push(octets));
+  await session.stream(attribute(7, log, 2, selected), (octets) => reader.push(octets), logOctets);
 }
+/** A log has no size that could be asked for: it is given the least that any request has. */
+const logOctets = 1;
 
 /** Entries in use and their order; undefined where the meter does not tell. */
 export async function countLog(

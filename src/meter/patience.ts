@@ -55,3 +55,7 @@ export const closeMs = (access: Pace): number =>
 
 /** The total of the question for the meter's invocation counter, in a session of its own before the other. */
 export const askingLimitMs = 120_000;
+
+/** The time of the longest frame that may be under way, at either side of a session. */
+export const longestFrameMs = (access: Pace): number =>
+  2000 + (access.model.max_info + frameOctets) * octetMsOf(access);

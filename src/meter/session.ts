@@ -20,7 +20,7 @@ import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { type Fallbacks, fallBack, freshFallbacks, misanswer, nonAnswer, suspect } from './fallbacks.ts';
 import type { MeterModel } from './model.ts';
-import { closeMs, octetMsOf, requestMs, stepPatience } from './patience.ts';
+import { closeMs, longestFrameMs, octetMsOf, requestMs, stepPatience } from './patience.ts';
 
 /** How to reach and enter one meter. */
 export interface MeterAccess {
@@ -127,8 +127,8 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
   };
 }
 
-/** Octets of before our turn are thrown away so many times: a line that never falls silent is heard as it is. */
-const drainsMost = 64;
+/** Silence after which nobody is talking. */
+const quietMs = 250;
 
 const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | undefined): Failure =>
   new Failure('access-refused', `${logicalName}:${attribute} refused: ${refusalName(refused ?? 250)}`, { refused });
@@ -182,9 +182,7 @@ export class Session {
 
   async connect(): Promise<Answer<'connected'>> {
     await this.guarded(() => this.port.setBaud(this.baud));
-    // What came before our turn belongs to nobody.
-    for (let drains = 0; drains < drainsMost; drains++)
-      if ((await this.guarded(() => this.port.read(this.clock.now()))) === undefined) break;
+    await this.guarded(() => this.drain(0));
     const connected = await this.exchange({ kind: 'connect' }, 'connected');
     this.lists = has(connected.conformance, 'multiple-references');
     this.entered = true;
@@ -336,11 +334,27 @@ export class Session {
   async close(): Promise<void> {
     if (this.lost) return;
     try {
+      // On one pair of wires nobody hears us while the meter still talks.
+      if (this.interrupted) await this.guarded(() => this.drain(quietMs));
+      this.interrupted = false;
       await this.exchange({ kind: 'close' }, 'closed');
     } catch {
       // The line or the meter is gone: nothing is left to close.
     }
   }
+
+  /**
+   * What comes now belongs to nobody: the meter before us or our own may still be talking, and a long frame takes its time on
+   * a slow line. A line that does not fall silent in that time is heard as it is.
+   */
+  private async drain(firstMs: number): Promise<void> {
+    const { clock } = this;
+    const until = later(clock.now(), longestFrameMs(this.access));
+    for (let waitMs = firstMs; clock.now() < until; waitMs = quietMs)
+      if ((await this.port.read(later(clock.now(), waitMs))) === undefined) return;
+  }
+  /** An answer was given up while it came. */
+  private interrupted = false;
 
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -368,7 +382,10 @@ export class Session {
       for (let octets = stack.pollTransmit(); octets; octets = stack.pollTransmit()) await this.send(octets);
       for (let event = stack.pollEvent(); event; event = stack.pollEvent()) {
         if (event.kind === awaited) return event as Answer<K>;
-        if (event.kind === 'failed') throw event.error;
+        if (event.kind === 'failed') {
+          this.interrupted = this.heard && event.error.code !== 'service-exception';
+          throw event.error;
+        }
         if (event.kind === 'set-baud') await this.switchTo(event.baud);
         if (event.kind === 'link-connected') this.parameters = event.parameters;
         if (event.kind === 'block') this.onBlock?.(event.octets);

@@ -1,6 +1,6 @@
 /** The event logs of a meter: new entries become facts, each once, whatever the meter can select (R27). */
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
-import { dayMs, iso, later, millis } from '../base/time.ts';
+import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import { obis, type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { countLog, type LogWay, readLog, stampReading } from '../meter/jobs.ts';
@@ -10,6 +10,7 @@ import { aheadMs, cursorOf, logIntake, type LogOutcome } from '../reading/log-le
 import { type LogReader, logReader } from '../reading/log-reader.ts';
 import { darkSpans, eventName, isPowerEvent, lastPowerOf, type LogEntry } from '../reading/meter-event.ts';
 import type { MeterLogs } from '../store/store.ts';
+import { readWindow } from './log-window.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './series.ts';
 
@@ -64,6 +65,7 @@ async function read(
     const intake = logIntake(cursor, wall);
     let power: LogEntry[] = [];
     let refused = 0;
+    let part = false;
     const take = (at: number, code: number): void => {
       // On the shelf and in the workshop it was without power as well: that is nothing of this point.
       if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
@@ -79,14 +81,19 @@ async function read(
       readings.push(one);
       return one;
     };
+    const window = async (to: Millis): Promise<void> => {
+      const range = { from, to };
+      const one = (part: typeof range) => readLog(session, model, log, part, reader());
+      part = !(await readWindow(state.logWindows, log, range, wall, () => clock.now(), one));
+    };
     try {
       if (way === 'range') {
         try {
-          await readLog(session, model, log, { from, to: deep ? farAhead : later(wall, dayMs) }, reader());
+          await window(deep ? farAhead : later(wall, dayMs));
         } catch (error) {
           if (!refusal(error)) throw error;
           // It may be the far bound that it does not take.
-          if (deep) await readLog(session, model, log, { from, to: later(wall, dayMs) }, reader());
+          if (deep) await window(later(wall, dayMs));
           else throw error;
         }
       } else if (way === 'entries') await readBack(session, state, log, reader, () => intake.progress);
@@ -107,7 +114,7 @@ async function read(
     if (way !== first && !deep) state.logWays.set(log, way);
     const outcome = intake.finish(way === 'range');
     return {
-      outcome,
+      outcome: part ? { ...outcome, more: true } : outcome,
       power: power.toSorted((a, b) => a.at - b.at),
       complete: refused !== 0 || readings.every(({ complete }) => complete),
     };

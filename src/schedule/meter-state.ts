@@ -17,6 +17,7 @@ import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { Counters, MeterMemory } from '../store/counters.ts';
 import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
+import type { LogWindows } from './log-window.ts';
 import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
 import type { SliceSizes } from './slice-size.ts';
@@ -120,6 +121,8 @@ export interface MeterState {
     string,
     { readonly from: Millis; readonly layout: string; next: Millis; readonly rows: LoadProfileRow[] }
   >;
+  /** Logs that are read window by window. */
+  logWindows: LogWindows;
   layouts: Map<string, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
   readingAt: Millis | undefined;
   recent: { damaged: number; repeated: number }[];
@@ -199,6 +202,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   identity: undefined,
   sliceRows: new Map(),
   dayRows: new Map(),
+  logWindows: new Map(),
   layouts: new Map(),
   readingAt: undefined,
   recent: [],

@@ -1,9 +1,10 @@
 /** A small dose of `scripts/slow-lines`: slow lines deliver, in turn, and what a line cannot carry is said. */
 import { describe, expect, test } from 'vitest';
-import { millis } from '../../src/base/time.ts';
+import { dayMs, millis } from '../../src/base/time.ts';
 import { expectedTrouble } from '../../src/schedule/line-load.ts';
 import { learning, type SliceSizes } from '../../src/schedule/slice-size.ts';
 import { Failure } from '../../src/base/errors.ts';
+import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { virtualHouse } from '../virtual-house.ts';
 import { slowLine, type SlowLine } from './slow-lines.ts';
 
@@ -47,6 +48,33 @@ test('who asks for a meter of a slow line is answered, although everything is fa
     const fact = await it.clock.complete(it.house.readNow('m60120003'));
     expect(fact.meter).toBe('m60120003');
   }
+  await it.clock.complete(it.house.stop());
+});
+
+test('incident: a log of 40 days held a line of 300 Bd a quarter of an hour in each session, and was never told', async () => {
+  const it = await virtualHouse(
+    { bus: { baud: 300 }, meters: { count: 3, period_s: 900, history_days: 60 } },
+    { start: Date.UTC(2026, 10, 24, 6, 10), days: 0, line: 'baud = 300' },
+  );
+  const meter = it.simulated.meters[0] as VirtualMeter;
+  for (let i = 0; i < 1000; i++) meter.moveClock(millis(it.clock.now() - 40 * dayMs + i * 3_000_000), 0);
+  it.broker.connect();
+  let inTurn = 0;
+  let longestMs = 0;
+  for (let at = 0; at < 4 * 3_600_000; at += 10_000) {
+    await it.run(10_000);
+    const { ports } = await it.clock.complete(it.house.snapshot());
+    inTurn = ports[0]?.activity === 'm60120001' ? inTurn + 10_000 : 0;
+    longestMs = Math.max(longestMs, inTurn);
+  }
+  expect(longestMs).toBeLessThan(500_000);
+  for (const one of it.compare(20 * 60_000).values()) expect(one.right).toBe(one.expected);
+  // Two entries for each time that the clock was set, each told once.
+  const told = it.broker.published
+    .filter(({ payload }) => payload.includes('"source":"meter"'))
+    .map(({ payload }) => JSON.parse(payload) as { log: string; code: number; at: string; occurrence: number });
+  expect(told).toHaveLength(2000);
+  expect(new Set(told.map(({ log, code, at, occurrence }) => [log, code, at, occurrence].join())).size).toBe(2000);
   await it.clock.complete(it.house.stop());
 });
 
