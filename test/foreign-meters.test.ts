@@ -42,7 +42,7 @@ const foreign: Partial<Record<QuirkName, Case>> = {
   'range-refused': { ways: ['rows by entry (range refused)'] },
   'selection-refused': { ways: ['profile read whole (range refused)'] },
   'log-hangs-up': {
-    ways: ['event logs last (not answered)', /^event logs not read: /, /^log 0-0:99\.98\.0\*255 not read: /],
+    ways: ['event logs last (not answered)', /^event logs not done: /, /^log 0-0:99\.98\.0\*255 not done: /],
   },
   'switch-hangs-up': { ways: ['identity without switch and counters (not answered)'] },
 };
@@ -78,11 +78,35 @@ describe.each(Object.keys(foreign) as QuirkName[])('%s', (name) => {
     complete(it, [0, 1]);
     const again = await statusOf(it);
     expect(again.verdict).toBe('REACHABLE');
-    expect(again.ways.filter((way) => !way.includes('not read'))).toEqual(
-      shown.ways.filter((way) => !way.includes('not read')),
+    expect(again.ways.filter((way) => !way.includes('not done'))).toEqual(
+      shown.ways.filter((way) => !way.includes('not done')),
     );
     expect(again.failures).toBe(0);
   });
+});
+
+test('incident x2-c-rr-livelock: a meter that answers RR by RR is at fault, not the mains; the line is left to its neighbour', async () => {
+  const it = await virtualHouse({
+    meters: { count: 2, max_info: 128 },
+    meter: [{ index: 0, quirks: ['numbers-jump'] }],
+  });
+  it.broker.connect();
+  await it.run(1 * minute);
+  let written = 0;
+  const port = it.port as NonNullable<typeof it.port>;
+  const write = port.write.bind(port);
+  port.write = (octets) => {
+    written++;
+    return write(octets);
+  };
+  await it.run(4 * 60 * minute);
+  complete(it, [1]);
+  const shown = await statusOf(it);
+  expect(shown.verdict).toBe('METER_FAULT');
+  expect(shown.lastError).toMatch(/does not go on|RR/);
+  expect(shown.nextStep).toMatch(/window = 1/);
+  // 69 207 in 20 s it was.
+  expect(written).toBeLessThan(4 * 400);
 });
 
 test('a line that fails in the middle of a list is not taken for a meter that mishandles lists', async () => {

@@ -88,5 +88,5 @@ export async function learned(
 /** For `status`: what is done in another way for this meter, and what is not done. */
 export const waysAround = (state: MeterState): string[] => [
   ...fallbackTexts(state.fallbacks),
-  ...[...state.troubles].map(([what, failure]) => `${what} not read: ${failure.message}`),
+  ...[...state.troubles].map(([what, failure]) => `${what} not done: ${failure.message}`),
 ];
