@@ -102,7 +102,9 @@ export function loadConfig(path: string): Loaded {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Failure('config-invalid', messageOf(error));
+    const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
+    const why = denied ? `; it holds no secrets: chmod 644 ${path}, and 755 for its folder` : '';
+    throw new Failure('config-invalid', `${messageOf(error)} (uid ${process.getuid?.() ?? '?'})${why}`);
   }
   return parseConfig(text, path);
 }

@@ -7,7 +7,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -17,10 +16,8 @@ import { dirname, join } from 'node:path';
 import { until } from '../broker.ts';
 import { type Result, root } from '../programs.ts';
 
-const cache = process.env['METER_GATEWAY_UNIT_CACHE'] ?? '/var/cache/meter-gateway-unit';
-/** What the tree is made of; another list is another tree. */
-const packages = ['systemd', 'systemd-sysv', 'libstdc++6', 'ca-certificates', 'procps'];
-const tree = join(cache, 'bookworm-1');
+/** Made by scripts/unit. */
+const tree = join(process.env['METER_GATEWAY_UNIT_CACHE'] ?? '/var/cache/meter-gateway-unit', 'bookworm-1');
 const controllers = '/sys/fs/cgroup';
 
 const has = (program: string): boolean => {
@@ -39,29 +36,8 @@ export function unavailable(): string | undefined {
   if (!existsSync(join(controllers, 'systemd')) || !existsSync(join(controllers, 'devices')))
     return 'it needs the controllers of cgroup v1, by which DeviceAllow= is enforced in it';
   for (const program of ['unshare', 'nsenter', 'pivot_root']) if (!has(program)) return `there is no ${program}`;
-  if (!existsSync(tree) && !has('debootstrap')) return 'there is no debootstrap: scripts/unit installs it';
+  if (!existsSync(tree)) return `there is no Debian in ${tree}: scripts/unit makes it, with debootstrap and a mirror`;
   return undefined;
-}
-
-/** Makes the tree once; about 40 s. */
-export function makeTree(): void {
-  if (existsSync(tree)) return;
-  mkdirSync(cache, { recursive: true });
-  const fresh = mkdtempSync(`${tree}.new-`);
-  try {
-    const include = `--include=${packages.join(',')}`;
-    execFileSync('debootstrap', ['--variant=minbase', include, 'bookworm', fresh], { stdio: 'pipe' });
-    execFileSync('chroot', [fresh, 'groupadd', '--system', 'meter-operators']);
-    for (const [user, groups] of [
-      ['olli', 'meter-operators'],
-      ['sven', 'users'],
-    ] as const)
-      execFileSync('chroot', [fresh, 'useradd', '--no-create-home', '--groups', groups, user]);
-    execFileSync('chmod', ['755', fresh]);
-    renameSync(fresh, tree);
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
 }
 
 export interface Machine {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { realBroker, until } from '../broker.ts';
 import { folder, node, simulator } from '../programs.ts';
-import { bootMachine, type Machine, makeTree, unavailable } from './machine.ts';
+import { bootMachine, type Machine, unavailable } from './machine.ts';
 
 const reason = unavailable();
 const gateway = '/opt/meter-gateway/node/bin/node /opt/meter-gateway/dist/main/main.js';
@@ -69,7 +69,6 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
   };
 
   beforeAll(async () => {
-    makeTree();
     broker = await realBroker();
     url = broker.url.replace('127.0.0.1', 'localhost');
     const device = await pseudoTerminal();
@@ -86,7 +85,7 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     );
     await machine.run(`chmod 700 /etc/meter-gateway/secrets; chmod 600 ${secretPath}`);
     await started();
-  }, 240_000);
+  }, 60_000);
   afterAll(async () => {
     await machine?.stop();
     await broker?.remove();
@@ -243,6 +242,13 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     expect(shown).toContain('status=2');
     await machine.write(configPath, configText(url));
     await started();
+  });
+
+  test('the operators’ group need not exist', async () => {
+    expect((await machine.run('groupdel meter-operators')).code).toBe(0);
+    await started();
+    expect((await status())?.gateway).toBe('g');
+    expect((await machine.run(`${gateway} status`, 'sven')).err).toContain('EACCES');
   });
 
   test('stop: within its time, with 0, and the end is no unclean one', async () => {
