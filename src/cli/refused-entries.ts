@@ -5,11 +5,11 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, millis } from '../base/time.ts';
 import { backOffMs } from '../schedule/plan.ts';
+import { refusalCodes } from '../schedule/refusals.ts';
 
-const refusals: readonly ErrorCode[] = ['authentication-refused', 'association-refused', 'deciphering-failed'];
 /** From here on another try needs --force. */
 const warned = 2;
 
@@ -57,7 +57,7 @@ export function entryCount(
       note(`this meter refused us ${times}: many lock for a day after three to five`);
     },
     failed(error) {
-      if (!(error instanceof Failure) || !refusals.includes(error.code)) return;
+      if (!(error instanceof Failure) || !refusalCodes.includes(error.code)) return;
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
         const count = (before()?.count ?? 0) + 1;

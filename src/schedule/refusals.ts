@@ -13,7 +13,12 @@ import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { backOffMs } from './plan.ts';
 
 export type Refusal = NonNullable<MeterMemory['refusal']>;
-const refusals: readonly ErrorCode[] = ['authentication-refused', 'association-refused', 'deciphering-failed'];
+export const refusalCodes: readonly ErrorCode[] = [
+  'authentication-refused',
+  'authentication-required',
+  'association-refused',
+  'deciphering-failed',
+];
 const hangUps: readonly ErrorCode[] = [
   'no-answer',
   'echo-only',
@@ -41,7 +46,7 @@ export function entryOf(
   access: { readonly auth: string; readonly secured: boolean; readonly serial: boolean },
 ): 'refused' | 'silent' | 'none' {
   if (!session.stack.asked || (access.auth === 'none' && !access.secured)) return 'none';
-  if (refusals.includes(failure.code)) return 'refused';
+  if (refusalCodes.includes(failure.code)) return 'refused';
   // An adapter that was unplugged is no hang-up, and neither is a damaged answer.
   if (session.entered || session.stack.counters.damaged > 0 || (access.serial && session.lost)) return 'none';
   return hangUps.includes(failure.code) ? 'silent' : 'none';
@@ -65,7 +70,7 @@ export async function refused(
   const whole = times === 0 ? 0 : backOffMs(times, true);
   const pauseMs = entry === 'silent' && !heard ? Math.min(whole, muteMostMs) : whole;
   // It is there, and will not have us: that is what somebody must see to, not the line that it hung up on.
-  const there = entry === 'silent' && (heard || failure.code === 'port-lost');
+  const there = entry === 'silent' && (heard || failure.code === 'connection-lost');
   const told =
     there && times > 0
       ? new Failure(
@@ -101,6 +106,14 @@ export function recall(settings: RunnerSettings, state: MeterState, memory: Mete
   state.failures = Math.max(1, state.failures);
   state.lastError = new Failure(refusal.code as ErrorCode, refusal.message);
   state.notBefore = later(clock.now(), left);
+}
+
+/** For a person who looks at `status`. */
+export function leftAlone(settings: Pick<RunnerSettings, 'clock'>, state: MeterState): string[] {
+  const left = state.notBefore - settings.clock.now();
+  if (!isRefused(state) || left <= 0) return [];
+  const until = iso(millis(settings.clock.wall() + Math.min(left, dayMs)));
+  return [`left alone until ${until}, for it refused us; once before: poll ${state.polled.origin.meter} --force`];
 }
 
 /** Whoever asks for a meter that refused us is told why it is not tried, and what is to be done. */

@@ -28,7 +28,7 @@ import { optional } from './optional.ts';
 import { withProgress } from './fruitless.ts';
 import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
-import { entryOf, letIn, recall, refused, requireNotRefused } from './refusals.ts';
+import { entryOf, leftAlone, letIn, recall, refused, requireNotRefused } from './refusals.ts';
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
@@ -711,7 +711,7 @@ export class PortRunner {
         intervalsMissing: absent,
         damagedFrames: sum(state, 'damaged'),
         repeatedFrames: sum(state, 'repeated'),
-        ways: waysAround(state),
+        ways: [...waysAround(state), ...leftAlone(this.settings, state)],
         alarms: [
           // Change the key before the counter is used up (R37).
           ...(state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : []),

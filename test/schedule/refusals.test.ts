@@ -12,10 +12,11 @@ test.each([
   ['the password is wrong', entry('authentication-refused'), 'refused'],
   ['a key is wrong', entry('deciphering-failed', {}, { auth: 'none', secured: true }), 'refused'],
   ['refused, and the line is being closed', entry('association-refused', { lost: true }), 'refused'],
+  ['it wants another mechanism', entry('authentication-required'), 'refused'],
   ['silence after AARQ', entry('no-answer'), 'silent'],
   ['DISC or DM after AARQ', entry('link-disconnected'), 'silent'],
   ['FRMR after AARQ', entry('frame-rejected'), 'silent'],
-  ['TCP is closed after AARQ', entry('port-lost', { lost: true }, { serial: false }), 'silent'],
+  ['TCP is closed after AARQ', entry('connection-lost', { lost: true }, { serial: false }), 'silent'],
   ['the adapter was unplugged', entry('port-lost', { lost: true }), 'none'],
   ['the answer came damaged', entry('no-answer', { stack: { asked: true, counters: { damaged: 1 } } }), 'none'],
   [
