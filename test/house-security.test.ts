@@ -255,7 +255,7 @@ describe('24: a meter that refused us is left alone', () => {
     expect(aarqs(sent)).toBe(1);
     expect((await status(it)).nextStep).toContain('password');
     expect((await status(it)).ways).toEqual([
-      expect.stringMatching(/^left alone until 2026-11-24T12:3.*poll m60120001 --force$/) as string,
+      expect.stringMatching(/^left alone until 2026-11-24T12:4.*poll m60120001 --force$/) as string,
     ]);
     await it.run(16 * minute);
     expect(aarqs(sent)).toBe(2);
