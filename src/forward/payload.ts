@@ -88,6 +88,8 @@ export const profilePayload = v.object({
   quality: v.array(v.picklist(qualities)),
   rev: v.array(count),
   reason: v.optional(v.array(v.nullable(v.picklist(reasons)))),
+  /** What the meter's clock said of itself: invalid, doubtful, status-invalid. */
+  clockSays: v.optional(v.array(v.nullable(word))),
   flags: v.optional(v.array(v.array(v.picklist(flags)))),
   readAt: instant,
   clockDeviationS: v.nullable(number),
@@ -199,6 +201,7 @@ export function inconsistent(fact: v.InferOutput<typeof factSchema>): string | u
     fact.rev,
     fact.reason,
     fact.flags,
+    fact.clockSays,
     ...channels.flatMap(({ register, energy, value }) => [register, energy, value]),
   ];
   return columns.every((column) => column === undefined || column.length === rows)

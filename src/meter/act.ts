@@ -7,7 +7,7 @@ import { type Clock, later, type Millis } from '../base/time.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import type { Invocation } from '../dlms/association/exchange.ts';
-import { dateTimeOctets, deviationOf, deviationUnspecified, utcOf } from '../dlms/cosem/date-time.ts';
+import { dateTimeOctets, deviationOf, deviationUnspecified, saysSummer, shiftOf, utcOf } from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { type Disconnector, disconnectorName, disconnectorOf, stampReading } from './jobs.ts';
@@ -41,8 +41,6 @@ export async function invoke(session: Session, invocation: Invocation): Promise<
 
 const clockName: LogicalName = '0.0.1.0.0.255';
 const clockTime: Attribute = { classId: 8, logicalName: clockName, attribute: 2 };
-/** Clock status bit 7: daylight saving is active. */
-const daylightSaving = 0x80;
 
 export interface MeterClock {
   readonly octets: Uint8Array;
@@ -54,11 +52,10 @@ export async function readClock(session: Session, model: MeterModel): Promise<Me
   const data = await session.value(clockTime);
   const octets = data.type === 'octet-string' || data.type === 'date-time' ? data.value : undefined;
   if (octets?.length !== 12) throw new Failure('unexpected-apdu', 'the clock is no date-time');
-  const status = octets[11] as number;
   return {
     octets,
     utc: utcOf(octets, stampReading(model)),
-    daylightSaving: status !== 0xff && (status & daylightSaving) !== 0,
+    daylightSaving: saysSummer(octets[11] as number),
   };
 }
 
@@ -78,8 +75,15 @@ export async function setClock(
   const reading = stampReading(model);
   if (open && reading.deviationMin === undefined)
     throw new Failure('access-refused', 'the clock leaves its deviation open: the model must tell it');
-  const deviation = open || reading.overridden ? (reading.deviationMin ?? told) : reading.inverted ? -told : told;
   const status = before.octets[11] as number;
+  const standard = open || reading.overridden ? reading.deviationMin : undefined;
+  // It is written as the meter tells it: local summer time where its clock status says summer time.
+  const deviation =
+    standard !== undefined
+      ? standard - (before.daylightSaving ? shiftOf(reading) : 0)
+      : reading.inverted
+        ? -told
+        : told;
   const octets = dateTimeOctets(clock.wall(), { min: deviation, written: !open }, status);
   if (!open && reading.inverted) {
     octets[9] = (told >> 8) & 0xff;

@@ -3,7 +3,7 @@ import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { type Clock, later, type Millis } from '../base/time.ts';
 import { type Data, integerOf, nullData } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
-import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
+import { type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import {
   byEntry,
@@ -60,6 +60,7 @@ export const stampReading = (model: MeterModel): StampReading => ({
   ...(model.stamp_deviation_min !== undefined && { deviationMin: model.stamp_deviation_min }),
   inverted: model.deviation_inverted,
   overridden: model.stamp_deviation_overridden,
+  summerShiftMin: model.summer_shift_min,
 });
 
 const rowReading = (model: MeterModel): RowReading => ({

@@ -90,8 +90,10 @@ export const meterModelSchema = v.strictObject({
   range_deviation_min: v.optional(whole(-840, 840), 0),
   /** Whether range bounds say their deviation; some meters refuse one or the other (meter-quirks 71). */
   range_deviation_written: v.optional(v.boolean(), true),
-  /** Taken where row stamps leave their deviation open: meters on standard time all year. */
+  /** Of standard time, taken where stamps leave their deviation open; summer time stands in their clock status (meter-quirks 77). */
   stamp_deviation_min: v.optional(whole(-840, 840)),
+  /** How far summer time is ahead of it where the clock status tells summer time; 0: that bit means nothing. */
+  summer_shift_min: v.optional(whole(0, 120), 60),
   /** The deviation counts from UTC to local time. */
   deviation_inverted: v.optional(v.boolean(), false),
   /** `stamp_deviation_min` holds even where a stamp says otherwise (meter-quirks 69). */

@@ -39,6 +39,8 @@ export interface ProfileFact extends Origin {
   readonly rev: readonly number[];
   /** Left out where every value is said for the first time. */
   readonly reason?: readonly (Reason | null)[];
+  /** What the meter's clock said of itself in the stamp: the interval is UNCERTAIN/clock. Left out where it said nothing. */
+  readonly clockSays?: readonly (string | null)[];
   /** Left out where no interval has a flag. */
   readonly flags?: readonly (readonly Flag[])[];
   readonly readAt: string;

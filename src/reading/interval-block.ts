@@ -125,7 +125,11 @@ export function accountFor(slice: Slice): Accounted {
       if (swapped) flags.push('SWAP');
       if (slice.clockTrust === 'untrusted') flags.push('TIME_UNTRUSTED');
       const stepped = (slice.clockSets ?? []).some((at) => at >= start && at < row.end + clockSetReachMs);
-      const quality = rowQuality(row.status, { irregular: irregular || stepped, backward });
+      const quality = rowQuality(row.status, {
+        irregular: irregular || stepped,
+        backward,
+        clockDoubt: Boolean(row.doubt),
+      });
       return { start, periodMs: row.end - start, row, energy: swapped ? across(swapped, row) : energy, quality, flags };
     });
     const last = items.at(-1) as (typeof items)[0];
@@ -431,6 +435,7 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
       quality: items.map((item) => item.quality),
       rev: items.map((item) => item.rev),
       ...(items.some((item) => item.reason !== null) && { reason: items.map((item) => item.reason) }),
+      ...(items.some((item) => item.row.doubt) && { clockSays: items.map((item) => item.row.doubt ?? null) }),
       ...(items.some((item) => item.flags.length > 0) && { flags: items.map((item) => item.flags) }),
       readAt: iso(slice.readAt),
       clockDeviationS: slice.clockDeviationMs === undefined ? null : Math.round(slice.clockDeviationMs / 100) / 10,

@@ -2,6 +2,7 @@
 import { iso, type Millis } from '../base/time.ts';
 import { toHex } from '../base/hex.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
+import type { StampDoubt } from '../dlms/cosem/date-time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import { unitName } from './unit.ts';
@@ -26,6 +27,8 @@ export interface LoadProfileRow {
   /** The raw stamp; null where the meter left it out. */
   readonly clock: Uint8Array | null;
   readonly status: number | null;
+  /** What the meter's clock said of itself in the stamp; left out or null: nothing against it. */
+  readonly doubt?: StampDoubt | null;
   /** The same array for all rows of one read. */
   readonly channels: readonly ProfileChannel[];
   /** In the order of the channels. */
@@ -64,6 +67,7 @@ export function rowJson(row: LoadProfileRow): Record<string, unknown> {
     start: row.start === null ? null : iso(row.start),
     end: row.end === null ? null : iso(row.end),
     clock: row.clock === null ? null : toHex(row.clock),
+    ...(row.doubt && { clockSays: row.doubt }),
     status: row.status,
     values: Object.fromEntries(
       row.channels.flatMap(({ key, scalerUnit }, i) => {

@@ -4,6 +4,7 @@
  * forwarded; the floor follows only what was forwarded, and never a stamp that lies ahead of the gateway's time.
  */
 import { dayMs } from '../base/time.ts';
+import type { StampDoubt } from '../dlms/cosem/date-time.ts';
 import type { LogEntry } from './meter-event.ts';
 
 export interface LogCursor {
@@ -56,7 +57,7 @@ export function cursorOf(stored: StoredLogCursor | undefined, wall: number): Log
 }
 
 export interface LogIntake {
-  take(at: number, code: number): void;
+  take(at: number, code: number, doubt?: StampDoubt | null): void;
   /** How much is new so far, and whether more would not be forwarded in this session. */
   readonly progress: { readonly fresh: number; readonly full: boolean };
   /** `selected`: the meter was asked for a range of stamps, and will not be asked for much earlier ones again. */
@@ -92,7 +93,7 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
     more = true;
   };
   return {
-    take(at, code) {
+    take(at, code, doubt) {
       if (at <= cursor.floor) return;
       const one = key(at, code);
       const occurrence = counts.get(one) ?? 0;
@@ -103,7 +104,7 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
       }
       counts.set(one, occurrence + 1);
       if (occurrence < before) return;
-      fresh.push({ at, code, occurrence });
+      fresh.push({ at, code, occurrence, ...(doubt && { doubt }) });
       arrived++;
       if (fresh.length >= 2 * forwardedMost) cut();
     },

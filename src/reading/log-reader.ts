@@ -15,7 +15,7 @@ import {
   readDescription,
   type TypeDescription,
 } from '../dlms/axdr/data.ts';
-import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
+import { type Stamp, type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 
 /** Octets and elements of one entry: a stamp, a code and a few registers take less. */
 const rowOctets = 2048;
@@ -28,27 +28,40 @@ export interface LogReader {
   push(octets: Uint8Array): void;
   /** Whether all entries that were announced came. */
   readonly complete: boolean;
-  /** Entries without a stamp or a code. */
+  /** Entries without a stamp that names an instant, or without a code. */
   readonly unreadable: number;
+  /** Why the first of them has none. */
+  readonly why: string | undefined;
 }
 
 /** `take` gets each entry in the order of the log. Throws CodecError or Failure where the octets are no log. */
-export function logReader(reading: StampReading, take: (at: number, code: number) => void): LogReader {
+export function logReader(
+  reading: StampReading,
+  take: (at: number, code: number, doubt: StampDoubt | null) => void,
+): LogReader {
   let carry: Uint8Array = nothing;
   let phase: 'head' | 'rows' | 'compact' | 'done' = 'head';
   let left = 0;
   let described: TypeDescription | undefined;
   let unreadable = 0;
+  let why: string | undefined;
 
   const row = (data: Data): void => {
     const cells = data.type === 'structure' ? data.value : [];
     const stamp = cells.find(
       (cell) => (cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === 12,
     );
-    const at = stamp && 'value' in stamp ? utcOf(stamp.value as Uint8Array, reading) : undefined;
+    const read: Stamp =
+      stamp && 'value' in stamp
+        ? stampOf(stamp.value as Uint8Array, reading)
+        : { instant: undefined, why: 'no stamp of 12 octets' };
     const code = cells.map(integerOf).find((value) => value !== undefined);
-    if (at === undefined || code === undefined || code < 0n || code > 0xffff_ffffn) unreadable++;
-    else take(at, Number(code));
+    const usable = code !== undefined && code >= 0n && code <= 0xffff_ffffn;
+    if (read.instant !== undefined && usable) take(read.instant, Number(code), read.doubt);
+    else {
+      unreadable++;
+      why ??= read.instant === undefined ? read.why : 'no code';
+    }
   };
   const budget = () => ({ elements: rowElements, octets: rowOctets });
 
@@ -128,6 +141,9 @@ export function logReader(reading: StampReading, take: (at: number, code: number
     },
     get unreadable() {
       return unreadable;
+    },
+    get why() {
+      return why;
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Entries of a meter's event logs: codes as data, by companion specification, and the spans without power they prove. */
+import type { StampDoubt } from '../dlms/cosem/date-time.ts';
 
 /** Codes that IDIS and DSMR share. */
 const common: Readonly<Record<number, string>> = {
@@ -75,6 +76,8 @@ export interface LogEntry {
   readonly code: number;
   /** Counts equal entries of one stamp, in the order of the log. */
   readonly occurrence: number;
+  /** What the clock said of itself when it made the stamp. */
+  readonly doubt?: StampDoubt;
 }
 
 const powerDown = 1;

@@ -6,7 +6,7 @@
 import { concat, Reader } from '../base/cursor.ts';
 import { CodecError, Failure } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
-import { later, type Millis } from '../base/time.ts';
+import { later, type Millis, minuteMs } from '../base/time.ts';
 import {
   type Data,
   dataEnd,
@@ -19,7 +19,15 @@ import {
   type TypeDescription,
 } from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
-import { type StampReading, utcAt } from '../dlms/cosem/date-time.ts';
+import {
+  deviationOf,
+  deviationUnspecified,
+  doubtOf,
+  shiftOf,
+  type StampDoubt,
+  type StampReading,
+  utcAt,
+} from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { type CaptureObject, isClockColumn } from '../dlms/cosem/profile-generic.ts';
 import {
@@ -30,6 +38,7 @@ import {
   type ProfileChannel,
   type ScalerUnit,
 } from './load-profile-row.ts';
+import { statusBit } from './quality.ts';
 
 export interface RowLayout {
   /** Columns of a row: the capture objects, or those of them that were asked for. */
@@ -62,6 +71,7 @@ class Row implements LoadProfileRow {
   readonly cells: readonly Cell[];
   private readonly source: Uint8Array;
   private readonly clockAt: number;
+  private readonly clockStatus: number;
   constructor(
     end: Millis | null,
     periodMs: number,
@@ -70,6 +80,7 @@ class Row implements LoadProfileRow {
     cells: readonly Cell[],
     source: Uint8Array,
     clockAt: number,
+    clockStatus: number,
   ) {
     this.start = end !== null && periodMs > 0 ? later(end, -periodMs) : null;
     this.end = end;
@@ -78,6 +89,10 @@ class Row implements LoadProfileRow {
     this.cells = cells;
     this.source = source;
     this.clockAt = clockAt;
+    this.clockStatus = clockStatus;
+  }
+  get doubt(): StampDoubt | null {
+    return doubtOf(this.clockStatus);
   }
   get clock(): Uint8Array | null {
     return this.clockAt < 0 ? null : this.source.slice(this.clockAt, this.clockAt + 12);
@@ -85,6 +100,8 @@ class Row implements LoadProfileRow {
 }
 
 const nothing = new Uint8Array(0);
+/** Clock status of a stamp that says nothing of itself. */
+const unspecified = 0xff;
 const isClock = 0;
 const isStatus = 1;
 const isValue = 2;
@@ -144,6 +161,7 @@ export class ProfileReader {
   private beforeCells: readonly Cell[] = [];
   private beforeEnd: Millis | null = null;
   private beforeStatus: number | null = null;
+  private beforeClockStatus = unspecified;
   /** Octets after the value: padding of some meters (meter-quirks 51). */
   trailing = 0;
 
@@ -308,6 +326,7 @@ export class ProfileReader {
     const cells: Cell[] = [];
     let end: Millis | null = null;
     let clockAt = -1;
+    let clockStatus = unspecified;
     let status: number | null = null;
     for (let i = 0; i < roles.length; i++) {
       const place = at + (places[i] as number);
@@ -315,10 +334,12 @@ export class ProfileReader {
       if (role === isValue) cells.push(integerAt(octets, place, tags[i] as number));
       else if (role === isClock) {
         clockAt = place;
+        clockStatus = octets[place + 11] as number;
         end = utcAt(octets, place, this.reading) ?? null;
       } else if (role === isStatus) status = Number(integerAt(octets, place, tags[i] as number));
     }
-    return this.remember(end, status, cells, octets, clockAt);
+    if (clockStatus === unspecified) end = this.withSummer(end, status, octets, clockAt);
+    return this.remember(end, status, cells, octets, clockAt, clockStatus);
   }
 
   private remember(
@@ -327,11 +348,24 @@ export class ProfileReader {
     cells: readonly Cell[],
     octets: Uint8Array,
     clockAt: number,
+    clockStatus: number,
   ): LoadProfileRow {
     this.beforeEnd = end;
+    this.beforeClockStatus = clockStatus;
     this.beforeStatus = status;
     this.beforeCells = cells;
-    return new Row(end, this.layout.capturePeriodMs, status, this.channels, cells, octets, clockAt);
+    return new Row(end, this.layout.capturePeriodMs, status, this.channels, cells, octets, clockAt, clockStatus);
+  }
+
+  /**
+   * A stamp that leaves both its deviation and its clock status open: the status of the row tells summer time, and so
+   * which of the two hours it is that the change to winter time doubles.
+   */
+  private withSummer(end: Millis | null, status: number | null, octets: Uint8Array, clockAt: number): Millis | null {
+    const { reading } = this;
+    if (end === null || status === null || (status & statusBit.DST) === 0 || clockAt < 0) return end;
+    const open = deviationOf(octets.subarray(clockAt, clockAt + stampOctets)) === deviationUnspecified;
+    return open || reading.overridden === true ? later(end, -shiftOf(reading) * minuteMs) : end;
   }
 
   /** Where the row at `at` ends; -1 where it is not complete. */
@@ -398,18 +432,21 @@ export class ProfileReader {
     let status: number | null = null;
     let source = octets;
     let at = clockAt;
+    let clockStatus = unspecified;
     for (let i = 0; i < data.length; i++) {
       const cell = data[i] as Data;
       const role = this.roles[i];
       if (role === isClock) {
         if ((cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === stampOctets) {
           end = utcAt(cell.value, 0, this.reading) ?? null;
+          clockStatus = cell.value[11] as number;
           if (at < 0) {
             source = cell.value;
             at = 0;
           }
         } else if (cell.type === 'null-data' && this.beforeEnd !== null && capturePeriodMs > 0) {
           end = later(this.beforeEnd, descending === true ? -capturePeriodMs : capturePeriodMs);
+          clockStatus = this.beforeClockStatus;
         } else if (cell.type === 'double-long-unsigned' || cell.type === 'double-long') {
           // Seconds since 1970, as some makers stamp rows.
           end = later(0 as Millis, cell.value * 1000);
@@ -425,7 +462,8 @@ export class ProfileReader {
         cells.push(cellOfData(whole ?? cell, this.beforeCells[cells.length] ?? null));
       }
     }
-    return this.remember(end, status, cells, source, at);
+    if (clockStatus === unspecified) end = this.withSummer(end, status, source, at);
+    return this.remember(end, status, cells, source, at, clockStatus);
   }
 }
 

@@ -30,12 +30,12 @@ export type GapCause = (typeof gapCauses)[number];
 /** Quality of a row that is there. Daylight saving and power down leave the value valid (R03). */
 export function rowQuality(
   status: number | null,
-  evidence: { readonly irregular: boolean; readonly backward: boolean },
+  evidence: { readonly irregular: boolean; readonly backward: boolean; readonly clockDoubt?: boolean },
 ): Quality {
   if (evidence.backward) return 'REGISTER_BACKWARD';
   const bits = status ?? 0;
   if ((bits & (statusBit.ERR | statusBit.CIV | statusBit.DNV)) !== 0) return 'UNCERTAIN/device';
-  if ((bits & statusBit.CAD) !== 0 || evidence.irregular) return 'UNCERTAIN/clock';
+  if ((bits & statusBit.CAD) !== 0 || evidence.irregular || evidence.clockDoubt === true) return 'UNCERTAIN/clock';
   return 'MEASURED';
 }
 

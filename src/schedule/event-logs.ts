@@ -1,6 +1,7 @@
 /** The event logs of a meter: new entries become facts, each once, whatever the meter can select (R27). */
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
+import type { StampDoubt } from '../dlms/cosem/date-time.ts';
 import { obis, type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { countLog, type LogWay, readLog, stampReading } from '../meter/jobs.ts';
@@ -37,6 +38,9 @@ interface LogRead {
   readonly outcome: LogOutcome;
   readonly power: readonly LogEntry[];
   readonly complete: boolean;
+  /** Entries without a stamp that names an instant, or without a code, and why. */
+  readonly unreadable: number;
+  readonly why: string | undefined;
 }
 
 const refusal = (error: unknown): boolean =>
@@ -66,14 +70,15 @@ async function read(
     let power: LogEntry[] = [];
     let refused = 0;
     let part = false;
-    const take = (at: number, code: number): void => {
+    const take = (at: number, code: number, doubt: StampDoubt | null): void => {
       // On the shelf and in the workshop it was without power as well: that is nothing of this point.
       if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
-      if (isPowerEvent(code) && at > cursor.floor && at <= wall + aheadMs) {
+      // What was without power by a clock that was not right proves nothing of an interval.
+      if (isPowerEvent(code) && !doubt && at > cursor.floor && at <= wall + aheadMs) {
         power.push({ at, code, occurrence: 0 });
         if (power.length >= 2 * powerMost) power = power.toSorted((a, b) => a.at - b.at).slice(-powerMost);
       }
-      intake.take(at, code);
+      intake.take(at, code, doubt);
     };
     const readings: LogReader[] = [];
     const reader = (): LogReader => {
@@ -117,6 +122,8 @@ async function read(
       outcome: part ? { ...outcome, more: true } : outcome,
       power: power.toSorted((a, b) => a.at - b.at),
       complete: refused !== 0 || readings.every(({ complete }) => complete),
+      unreadable: readings.reduce((sum, one) => sum + one.unreadable, 0),
+      why: readings.find((one) => one.why !== undefined)?.why,
     };
   }
   return undefined;
@@ -185,11 +192,16 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
       state.logsTold.add(log);
       said.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
     }
+    if (result.unreadable > 0 && !state.logsTold.has(`${log} unreadable`)) {
+      state.logsTold.add(`${log} unreadable`);
+      const detail = { log: obis(log), entries: result.unreadable, why: result.why ?? null };
+      said.push(gatewayEvent(house, state, 'LOG_ENTRIES_WITHOUT_STAMP', detail));
+    }
     dark = darkSpans(dark, result.power);
     if (fresh.length === 0) continue;
     lastPower = lastPowerOf(fresh.filter(({ at }) => at <= readAt + aheadMs)) ?? lastPower;
     cursors[log] = cursor;
-    for (const { at, code, occurrence } of fresh) {
+    for (const { at, code, occurrence, doubt } of fresh) {
       // A clock that was set back writes rows again under stamps that were read already (R05, R11).
       if (code === clockAdjustedOld || code === clockAdjustedNew) adjusted.push(at);
       said.push({
@@ -201,7 +213,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
         name: eventName(model.companion, code),
         at: iso(millis(at)),
         occurrence,
-        detail: null,
+        detail: doubt ? { clockSays: doubt } : null,
         readAt: iso(readAt),
       });
     }
