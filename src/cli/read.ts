@@ -88,7 +88,7 @@ export async function read(
         print(`logical device name  ${identity.logicalDeviceName ?? '(refused)'}`);
         print(`serial number        ${identity.serial ?? '(refused)'}`);
         print(
-          `clock                ${identity.clockDeviationMs === undefined ? '(no instant)' : `${identity.clockDeviationMs / 1000} s from this machine's`}`,
+          `clock                ${identity.clockDeviationMs === undefined ? `(${identity.unreadable.find(({ object }) => object === 'clock')?.why ?? 'no instant'})` : `${identity.clockDeviationMs / 1000} s from this machine's`}`,
         );
       }
     }

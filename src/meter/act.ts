@@ -7,7 +7,14 @@ import { type Clock, later, type Millis } from '../base/time.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import type { Invocation } from '../dlms/association/exchange.ts';
-import { dateTimeOctets, deviationOf, deviationUnspecified, saysSummer, shiftOf, utcOf } from '../dlms/cosem/date-time.ts';
+import {
+  dateTimeOctets,
+  deviationOf,
+  deviationUnspecified,
+  saysSummer,
+  shiftOf,
+  utcOf,
+} from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { type Disconnector, disconnectorName, disconnectorOf, stampReading } from './jobs.ts';
@@ -59,6 +66,10 @@ export async function readClock(session: Session, model: MeterModel): Promise<Me
   };
 }
 
+/** The time that we write is neither invalid nor doubtful, whatever the meter's was. */
+const clearedStatus = (status: number): number => (status === 0xff ? status : status & ~doubtBits);
+const doubtBits = 0x0b;
+
 /**
  * Sets the clock to the gateway's, in the way the meter itself tells the time: its deviation, or none, and whether daylight
  * saving is active. It is read before and after. Returns the deviations (meter − gateway), ms.
@@ -84,7 +95,7 @@ export async function setClock(
       : reading.inverted
         ? -told
         : told;
-  const octets = dateTimeOctets(clock.wall(), { min: deviation, written: !open }, status);
+  const octets = dateTimeOctets(clock.wall(), { min: deviation, written: !open }, clearedStatus(status));
   if (!open && reading.inverted) {
     octets[9] = (told >> 8) & 0xff;
     octets[10] = told & 0xff;

@@ -1,5 +1,6 @@
 /** Whether the meter that answers is the one that is configured: its serial number, exactly (R32). */
 import { Failure } from '../base/errors.ts';
+import { isAbsent } from './asked-again.ts';
 import type { Identity } from './jobs.ts';
 import { genericModel, type MeterModel } from './model.ts';
 
@@ -29,6 +30,15 @@ export function requireIdentity(identity: Identity, serial: string, model: Meter
     (one) => one !== undefined && normalSerial(one) !== undefined,
   ) as string[];
   if (told.length === 0) {
+    // What is refused for now is another meter's name no more than this one's.
+    const refused = identity.unreadable.filter(
+      (one) => one.object !== 'clock' && one.refused !== undefined && !isAbsent(one),
+    );
+    if (refused.length > 0)
+      throw new Failure(
+        'access-refused',
+        `which meter it is could not be read: ${refused.map(({ object, why }) => `${object} ${why}`).join(', ')}; expected ${serial}`,
+      );
     throw new Failure(
       'identity-mismatch',
       `the meter tells neither serial number nor logical device name; expected ${serial}`,

@@ -1,6 +1,7 @@
 /** What the gateway does with a meter once the session stands: identify, learn the profile's layout, read rows. */
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
-import { type Clock, later, type Millis } from '../base/time.ts';
+import { type Clock, later, type Millis, minuteMs } from '../base/time.ts';
+import { refusalName } from '../dlms/association/client.ts';
 import { type Data, integerOf, nullData } from '../dlms/axdr/data.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
@@ -18,6 +19,7 @@ import { hashOf } from '../reading/ledger.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
 import type { LogReader } from '../reading/log-reader.ts';
 import { fallBack, misanswer, suspect } from './fallbacks.ts';
+import { askedAgain, type Unreadable, unreadable } from './asked-again.ts';
 import type { MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
@@ -39,7 +41,7 @@ export interface Disconnector {
   readonly mode: number;
 }
 /** From its attributes 2, 3 and 4; undefined where the meter does not tell them. */
-export function disconnectorOf(results: readonly GetResult[]): Disconnector | undefined {
+export function disconnectorOf(results: readonly (GetResult | undefined)[]): Disconnector | undefined {
   const [output, control, mode] = results.map(dataOf);
   if (output?.type !== 'boolean' || control?.type !== 'enum' || mode?.type !== 'enum') return undefined;
   return { output: output.value, control: control.value, mode: mode.value };
@@ -54,6 +56,10 @@ export interface Identity {
   readonly changes: bigint | undefined;
   /** The meter's own switch; undefined where it has none, or was not asked. */
   readonly disconnector: Disconnector | undefined;
+  /** What the clock says of itself. */
+  readonly clockDoubt: StampDoubt | null;
+  /** What was asked for and did not come, although it was asked for alone once more. */
+  readonly unreadable: readonly Unreadable[];
 }
 
 export const stampReading = (model: MeterModel): StampReading => ({
@@ -103,32 +109,63 @@ export async function identify(
   model: MeterModel,
   askDisconnector = false,
 ): Promise<Identity> {
-  const [before, asked] = [clock.wall(), clock.now()];
+  const [sentAt, sentOn] = [clock.wall(), clock.now()];
   const counter = model.change_counter === undefined ? undefined : parseLogicalName(model.change_counter);
-  const [name, serial, time, ...more] = await session.get([
-    attribute(1, '0.0.42.0.0.255', 2),
-    attribute(1, '0.0.96.1.0.255', 2),
-    attribute(8, '0.0.1.0.0.255', 2),
-    ...(askDisconnector ? [2, 3, 4].map((id) => attribute(70, disconnectorName, id)) : []),
+  const named = [attribute(1, '0.0.42.0.0.255', 2), attribute(1, '0.0.96.1.0.255', 2)];
+  const clockTime = attribute(8, '0.0.1.0.0.255', 2);
+  const switched = askDisconnector ? [2, 3, 4].map((id) => attribute(70, disconnectorName, id)) : [];
+  const [firstName, firstSerial, firstTime, ...more] = await session.get([
+    ...named,
+    clockTime,
+    ...switched,
     ...(counter === undefined ? [] : [attribute(1, counter, 2)]),
   ]);
   const counted = counter === undefined ? undefined : dataOf(more.at(-1));
-  let octets = clockOctets(dataOf(time));
+  let octets = clockOctets(dataOf(firstTime));
+  let time = firstTime;
+  let [before, asked, spentMs] = [sentAt, sentOn, clock.now() - sentOn];
+  if (!octets) {
+    [before, asked] = [clock.wall(), clock.now()];
+    [time] = await askedAgain(session, [clockTime], [firstTime], true);
+    octets = clockOctets(dataOf(time));
+    spentMs = clock.now() - asked;
+  }
   // A clock that is none, in a list only (meter-quirks 86).
   if (octets && octets.length !== clockLength) {
     const alone = await session.alone(attribute(8, '0.0.1.0.0.255', 2), 'list wraps the clock twice');
     octets = clockOctets(dataOf(alone)) ?? octets;
   }
-  const meterClock = octets && utcOf(octets, stampReading(model));
-  const spentMs = clock.now() - asked;
+  const stamp = octets && stampOf(octets, stampReading(model));
+  const meterClock = stamp?.instant;
+  const [name, serial] = await askedAgain(session, named, [firstName, firstSerial]);
+  const states = await askedAgain(session, switched, more.slice(0, switched.length));
+  const disconnector = askDisconnector ? disconnectorOf(states) : undefined;
+  const [logicalDeviceName, serialNumber] = [textOf(dataOf(name)), textOf(dataOf(serial))];
   // The answer was made between the request and now: the middle is the fairest guess.
   const gatewayClock = before + spentMs / 2;
   return {
-    logicalDeviceName: textOf(dataOf(name)),
-    serial: textOf(dataOf(serial)),
+    logicalDeviceName,
+    serial: serialNumber,
     clockDeviationMs: meterClock === undefined ? undefined : certainly(meterClock - gatewayClock, spentMs / 2),
     changes: counted && integerOf(counted),
-    disconnector: askDisconnector ? disconnectorOf(more.slice(0, 3)) : undefined,
+    disconnector,
+    clockDoubt: stamp?.instant === undefined ? null : stamp.doubt,
+    unreadable: [
+      ...(meterClock === undefined
+        ? [unreadable('clock', time, stamp && 'why' in stamp ? stamp.why : 'it is no date-time')]
+        : []),
+      ...(serialNumber === undefined ? [unreadable('serial number', serial, 'it is no text')] : []),
+      ...(logicalDeviceName === undefined ? [unreadable('logical device name', name, 'it is no text')] : []),
+      ...(askDisconnector && !disconnector
+        ? [
+            unreadable(
+              'disconnector',
+              states.find((one) => !one || 'refused' in one),
+              'its states are no states',
+            ),
+          ]
+        : []),
+    ],
   };
 }
 
@@ -136,12 +173,10 @@ export async function identify(
 const sortMethodLifo = 2;
 
 export async function readLayout(session: Session, profile: LogicalName): Promise<ProfileLayout> {
-  const [objects, period, sort, depth] = await session.get([
-    attribute(7, profile, 3),
-    attribute(7, profile, 4),
-    attribute(7, profile, 5),
-    attribute(7, profile, 8),
-  ]);
+  const asked = [3, 4, 5, 8].map((id) => attribute(7, profile, id));
+  const [first, second, sort, depth] = await session.get(asked);
+  // Without these two nothing is read of the series: a refusal is heard twice before it is believed.
+  const [objects, period] = await askedAgain(session, asked.slice(0, 2), [first, second], true);
   const captured = dataOf(objects);
   if (!captured) throw new Failure('access-refused', `capture objects of ${profile} are refused`);
   let columns: CaptureObject[];
@@ -169,6 +204,11 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
     });
   }
   const periodData = dataOf(period);
+  if (!periodData || integerOf(periodData) === undefined)
+    throw new Failure(
+      'access-refused',
+      `capture period of ${profile}: ${period && 'refused' in period ? `refused: ${refusalName(period.refused)}` : 'no number'}`,
+    );
   const sortData = dataOf(sort);
   const descending = sortData?.type === 'enum' && sortData.value === sortMethodLifo;
   const depthData = dataOf(depth);
@@ -254,7 +294,9 @@ export async function readRange(
   if (model.selection === 'whole' || held.has('whole-profile')) return readWhole(session, layout, model, from, to);
   if (model.selection === 'entry' || held.has('by-entry')) return readRangeByEntry(session, layout, model, from, to);
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
-  const selection = byRange(later(from, -boundMs), later(to, boundMs), deviation, columns);
+  // Bounds without a deviation are local standard time; a meter that takes them for summer time looks that much earlier.
+  const summerMs = model.range_deviation_written ? 0 : model.summer_shift_min * minuteMs;
+  const selection = byRange(later(from, -boundMs), later(to, boundMs + summerMs), deviation, columns);
   const asked = columns ? { ...layout, columns } : layout;
   try {
     const intervals = Math.ceil((to - from) / Math.max(layout.capturePeriodMs, shortestPeriodMs)) + 1;

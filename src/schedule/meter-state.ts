@@ -6,7 +6,7 @@ import { type Clock, longAgo, type Millis } from '../base/time.ts';
 import type { PortOwner } from '../line/port-owner.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import type { Identity, LogWay, ProfileLayout } from '../meter/jobs.ts';
+import type { Disconnector, Identity, LogWay, ProfileLayout } from '../meter/jobs.ts';
 import { type Fallbacks, freshFallbacks } from '../meter/fallbacks.ts';
 import type { MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/session.ts';
@@ -165,6 +165,8 @@ export interface MeterState {
   /** Logs of which something was said today that need not be said again. */
   logsTold: Set<string>;
   hasDisconnector: boolean;
+  /** The switch as it was read last: while it cannot be read, nobody says that the supply is on again. */
+  disconnectorSeen: Disconnector | undefined;
   /** The logs are read some days back once a day: a clock that was set back writes before the cursor. */
   logsDeepAt: Millis;
   /** This is another meter than the configured one: what it says is held back. */
@@ -228,6 +230,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   logWays: new Map(),
   logsTold: new Set(),
   hasDisconnector: true,
+  disconnectorSeen: undefined,
   logsDeepAt: longAgo,
   quarantine: undefined,
 });

@@ -30,6 +30,7 @@ import { changePeriods } from './period-change.ts';
 import type { Verdict } from './reachability.ts';
 import { entryOf, leftAlone, letIn, recall, refused, requireNotRefused } from './refusals.ts';
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
+import { tellUnreadable } from './object-alarms.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
 import { judged, type Line, tellReachability } from './telling.ts';
 import { sliceRowsOf } from './slice-size.ts';
@@ -366,12 +367,11 @@ export class PortRunner {
       try {
         requireIdentity(state.identity, origin.serial, this.namedModel(state) ?? state.model);
       } catch (error) {
-        await this.holdBack(state, session);
+        if (error instanceof Failure && error.code === 'identity-mismatch') await this.holdBack(state, session);
         throw error;
       }
       this.detect(state);
-      if (state.identity.disconnector === undefined && !state.fallbacks.held.has('bare-identity'))
-        state.hasDisconnector = false;
+      tellUnreadable(this.settings, state);
       await amendSwap(this.settings, state);
       const logsLast = logsComeLast(state);
       if (!logsLast) await readLogs(this.settings, state, session);

@@ -3,7 +3,14 @@ import { Failure } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
-import { type ProfileLayout, readLayout, readOldestStamp, readRange, readRegisters } from '../meter/jobs.ts';
+import {
+  type ProfileLayout,
+  readLayout,
+  readOldestStamp,
+  readRange,
+  readRegisters,
+  stampReading,
+} from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
 import { missing, withRange } from '../reading/coverage.ts';
 import { type EventFact, type Fact, gatewayFact, integerJson, type ReadingFact } from '../reading/facts.ts';
@@ -172,7 +179,7 @@ export async function readSlice(
         : `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${periodMs / 1000} s`,
     );
   }
-  const census = rowCensus(clock.wall());
+  const census = rowCensus(clock.wall(), stampReading(model));
   const read = async (from: number, to: number): Promise<LoadProfileRow[]> => {
     const range = { from: millis(from), to: millis(to) };
     try {

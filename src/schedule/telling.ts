@@ -114,6 +114,12 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
   }
 }
 
+/** As the switch was read last: one that cannot be read now is no switch that is on. */
+function supplyOff({ identity, hasDisconnector, disconnectorSeen }: MeterState): boolean | undefined {
+  const known = identity?.disconnector ?? (hasDisconnector ? disconnectorSeen : undefined);
+  return known && !known.output;
+}
+
 export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> {
   const { store } = house;
   const sum = (state: MeterState) => state.recent.reduce((total, one) => total + one.damaged, 0);
@@ -127,7 +133,7 @@ export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> 
           lastError: state.lastError?.code,
           damaged: sum(state),
           sessions: state.recent.length,
-          supplyOff: state.identity?.disconnector && !state.identity.disconnector.output,
+          supplyOff: supplyOff(state),
           powerDown: store.meterLogs(meter).lastPower === 'down',
           unusable: state.polled.unusable !== undefined,
           entered: state.entered,

@@ -5,6 +5,7 @@
 import { toHex } from '../base/hex.ts';
 import { dayMs, iso, type Millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
+import { type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { isClockColumn } from '../dlms/cosem/profile-generic.ts';
 import type { ProfileLayout } from '../meter/jobs.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
@@ -23,12 +24,13 @@ const farAheadMs = dayMs;
 const toldEveryMs = dayMs;
 
 /** Counts the rows of the answers for one slice. */
-export function rowCensus(now: Millis) {
+export function rowCensus(now: Millis, reading: StampReading = {}) {
   let rows = 0;
   let withoutStamp = 0;
   let ofTheFuture = 0;
   let ofThePast = 0;
   let sample: string | null = null;
+  let why: string | null = null;
   const odd = (row: LoadProfileRow) => {
     sample ??= row.clock ? toHex(row.clock) : null;
   };
@@ -39,6 +41,8 @@ export function rowCensus(now: Millis) {
       if (row.end !== null) return;
       withoutStamp++;
       odd(row);
+      const stamp = row.clock && stampOf(row.clock, reading);
+      why ??= stamp && 'why' in stamp ? stamp.why : null;
     },
     /** A row that was not asked for. Meters that do not select send many: only an impossible time is odd. */
     outside(row: LoadProfileRow): void {
@@ -49,7 +53,7 @@ export function rowCensus(now: Millis) {
       else ofThePast++;
       odd(row);
     },
-    found: () => ({ rows, withoutStamp, ofTheFuture, ofThePast, sample }),
+    found: () => ({ rows, withoutStamp, ofTheFuture, ofThePast, sample, why }),
   };
 }
 export type RowCensus = ReturnType<typeof rowCensus>;
@@ -74,7 +78,7 @@ export function judgeRows(
     return undefined;
   }
   const kinds = [
-    withoutStamp > 0 ? `${withoutStamp} without a usable stamp` : '',
+    withoutStamp > 0 ? `${withoutStamp} without a usable stamp${found.why === null ? '' : ` (${found.why})`}` : '',
     ofTheFuture > 0 ? `${ofTheFuture} of the future` : '',
     ofThePast > 0 ? `${ofThePast} of long ago` : '',
   ].filter((kind) => kind !== '');

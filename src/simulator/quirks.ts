@@ -42,6 +42,8 @@ export interface Quirk {
   readonly sent?: (rows: VirtualRow[]) => VirtualRow[];
   /** The value of the buffer as it is sent. */
   readonly buffer?: (buffer: Data) => Data | { refused: number };
+  /** What is made of every stamp: of rows, of the clock, of entries of logs, of pushes. */
+  readonly stamp?: (octets: Uint8Array) => Uint8Array;
   /** What is made of the clock's stamp. */
   readonly clock?: (octets: Uint8Array) => Uint8Array;
   /** What is made of a selection. */
@@ -130,6 +132,16 @@ const restamped = (change: (octets: Uint8Array) => Uint8Array) =>
   eachRow(([stamp, ...rest]) =>
     stamp?.type === 'octet-string' ? [{ ...stamp, value: change(stamp.value) }, ...rest] : [stamp as Data, ...rest],
   );
+const withoutDeviation = (octets: Uint8Array): Uint8Array => {
+  const changed = octets.slice();
+  changed.set([0x80, 0x00], 9);
+  return changed;
+};
+const withStatus = (octets: Uint8Array, status: number): Uint8Array => {
+  const changed = octets.slice();
+  changed[11] = status;
+  return changed;
+};
 const bounds = (selection: Selection): Uint8Array[] =>
   selection.selector === 1 && selection.parameters.type === 'structure'
     ? selection.parameters.value.slice(1, 3).flatMap((bound) => (bound.type === 'octet-string' ? [bound.value] : []))
@@ -764,16 +776,51 @@ export const quirks = {
       return at === undefined ? octets : dateTimeOctets(at, { min: -120, written: false });
     }),
   },
+  'summer-in-status': {
+    number: 77,
+    what: 'the deviation is open, and summer time stands only in bit 7 of the clock status',
+    client: 'model field stamp_deviation_min tells standard time, bit 7 is an hour more: the doubled hour is two hours',
+    stamp: withoutDeviation,
+  },
+  'summer-in-row-status': {
+    number: 77,
+    what: 'deviation and clock status are open (8000, FF); summer time stands only in the status of the row',
+    client: 'bit 3 of the row status is an hour more than stamp_deviation_min',
+    buffer: restamped((octets) => withStatus(withoutDeviation(octets), 0xff)),
+  },
+  'doubtful-stamps': {
+    number: 77,
+    what: 'the clock status calls some stamps invalid, doubtful or of an invalid status, others FF',
+    client: 'such rows are UNCERTAIN/clock and say why; FF says nothing; a doubtful clock is an alarm',
+    stamp: (octets) => withStatus(octets, [0, 0x01, 0x02, 0x08, 0xff, 0x04][(octets[5] as number) % 6] as number),
+  },
+  'stamps-of-no-date': {
+    number: 78,
+    what: 'rows stamped 31 February, hour 24 or minute 61 among good ones',
+    client: 'such a stamp names no instant and is never rolled over; the event ROWS_WITHOUT_STAMP says why',
+    buffer: (buffer) => {
+      if (buffer.type !== 'array') return buffer;
+      const bad: readonly ((octets: Uint8Array) => void)[] = [
+        (octets) => void octets.set([2, 31], 2),
+        (octets) => void (octets[5] = 24),
+        (octets) => void (octets[6] = 61),
+        (octets) => void octets.set([0xff, 0xfe]),
+      ];
+      const value = buffer.value.flatMap((row, i) => {
+        const [stamp, ...rest] = cellsOf(row);
+        if (i % 3 !== 1 || stamp?.type !== 'octet-string') return [row];
+        const changed = stamp.value.slice();
+        bad[(i >> 1) % bad.length]?.(changed);
+        return [{ type: 'structure', value: [{ ...stamp, value: changed }, ...rest] } as const, row];
+      });
+      return { ...buffer, value };
+    },
+  },
   'clock-without-deviation': {
     number: 69,
     what: 'the clock leaves its deviation open',
     client: 'model field stamp_deviation_min; without it the clock tells no instant and is not set',
-    clock: (octets) => {
-      const changed = octets.slice();
-      changed[9] = 0x80;
-      changed[10] = 0;
-      return changed;
-    },
+    clock: withoutDeviation,
   },
   'exclusive-bounds': {
     number: 70,

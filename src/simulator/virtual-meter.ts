@@ -480,7 +480,8 @@ export class VirtualMeter {
   }
   /** An instant as the meter writes it. */
   private stamp(at: Millis): Uint8Array {
-    return dateTimeOctets(at, this.deviation(at), this.summer(at) ? 0x80 : 0);
+    const written = dateTimeOctets(at, this.deviation(at), this.summer(at) ? 0x80 : 0);
+    return this.quirks.reduce((octets, { stamp }) => stamp?.(octets) ?? octets, written);
   }
 
   private drift(at: number): number {
@@ -594,8 +595,10 @@ export class VirtualMeter {
     if (!selection) return everything();
     const [first, second, third] = parameters;
     if (selection.selector === 1) {
+      // Bounds that leave their deviation open are the meter's local time.
+      const deviationMin = this.deviation(this.now);
       const instant = (data: Data | undefined) =>
-        data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined;
+        data?.type === 'octet-string' ? utcOf(data.value, { deviationMin }) : undefined;
       const from = instant(second);
       const to = instant(third);
       if (from === undefined || to === undefined) return { refused: accessResult['type-unmatched'] };
@@ -693,7 +696,7 @@ export class VirtualMeter {
               return octets(this.quirks.reduce((octets, { clock }) => clock?.(octets) ?? octets, stamp));
             },
             set: (value) => {
-              const deviationMin = this.deviation(this.now);
+              const { deviationMin } = settings;
               const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin }) : undefined;
               if (to === undefined) return accessResult['type-unmatched'];
               this.events.push({ at: this.now, code: 4, stamp: this.clock(this.now) });

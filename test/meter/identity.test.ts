@@ -13,6 +13,8 @@ const identity = (serial: string | undefined, logicalDeviceName?: string): Ident
   clockDeviationMs: undefined,
   changes: undefined,
   disconnector: undefined,
+  clockDoubt: null,
+  unreadable: [],
 });
 const isConfigured = (told: Identity, serial: string, model: MeterModel = genericModel): boolean => {
   try {

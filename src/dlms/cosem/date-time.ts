@@ -94,7 +94,8 @@ function whyNoInstant(octets: Uint8Array, reading: StampReading): string {
   const open = (value: number | undefined) => value === 0xff;
   if (year === 0xffff || open(month) || open(day) || open(hour)) return 'year, month, day or hour is not specified';
   if (year > lastYear) return `the year ${year}`;
-  if (!month || month > 12 || !day || day > daysIn(year, month)) return `no day of the calendar: ${year}-${month}-${day}`;
+  if (!month || month > 12 || !day || day > daysIn(year, month))
+    return `no day of the calendar: ${year}-${month}-${day}`;
   if ((hour as number) > 23) return `hour ${hour}`;
   if (!open(minute) && (minute as number) > 59) return `minute ${minute}`;
   if (!open(second) && (second as number) > 59) return `second ${second}`;

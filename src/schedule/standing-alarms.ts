@@ -1,0 +1,17 @@
+/** Alarms of a meter that answers: each is told as an event once, and once a day while it stands. */
+import { dayMs, type Millis } from '../base/time.ts';
+import type { RowAlarm } from './unusable-rows.ts';
+
+const toldEveryMs = dayMs;
+
+/** Raises or clears an alarm of the status. Returns whether its event is due. */
+export function stand(alarms: Map<string, RowAlarm>, key: string, text: string | undefined, now: Millis): boolean {
+  if (text === undefined) {
+    alarms.delete(key);
+    return false;
+  }
+  const before = alarms.get(key);
+  const due = !before || now - before.toldAt >= toldEveryMs;
+  alarms.set(key, { text, toldAt: due ? now : before.toldAt });
+  return due;
+}
