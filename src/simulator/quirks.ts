@@ -801,10 +801,10 @@ export const quirks = {
     buffer: (buffer) => {
       if (buffer.type !== 'array') return buffer;
       const bad: readonly ((octets: Uint8Array) => void)[] = [
-        (octets) => void octets.set([2, 31], 2),
-        (octets) => void (octets[5] = 24),
-        (octets) => void (octets[6] = 61),
-        (octets) => void octets.set([0xff, 0xfe]),
+        (octets) => octets.set([2, 31], 2),
+        (octets) => octets.set([24], 5),
+        (octets) => octets.set([61], 6),
+        (octets) => octets.set([0xff, 0xfe]),
       ];
       const value = buffer.value.flatMap((row, i) => {
         const [stamp, ...rest] = cellsOf(row);

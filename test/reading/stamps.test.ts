@@ -1,5 +1,5 @@
 /** Stamps: what they say of themselves is heard, and what names no instant is none. */
-import fc from 'fast-check';
+import { assert, integer, property, uint8Array } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../src/base/codec.ts';
 import { iso, millis } from '../../src/base/time.ts';
@@ -61,8 +61,8 @@ describe('incident: 31 February became 3 March', () => {
     expect(read(stamp(2026, 2, 28, 23, 0xff, 0xff))).toBe('2026-02-28T23:00:00Z');
   });
   test('whatever the octets: an instant that reads back as the same fields, or a reason', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 12, maxLength: 12 }), (octets) => {
+    assert(
+      property(uint8Array({ minLength: 12, maxLength: 12 }), (octets) => {
         octets[0] = 7;
         const at = stampOf(octets, helsinki);
         if (at.instant === undefined) {
@@ -176,8 +176,8 @@ test('an entry of a log that names no instant is counted, with its reason; a dou
 });
 
 test('what is written is read back, in every deviation', () => {
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 4_000_000_000 }), fc.integer({ min: -840, max: 840 }), (s, min) => {
+  assert(
+    property(integer({ min: 0, max: 4_000_000_000 }), integer({ min: -840, max: 840 }), (s, min) => {
       expect(utcOf(dateTimeOctets(millis(s * 1000), min))).toBe(s * 1000);
     }),
   );
