@@ -2,6 +2,7 @@
 import { Failure } from '../base/errors.ts';
 import { type Clock, iso, type Millis, millis } from '../base/time.ts';
 import { attributeName } from '../dlms/cosem/class-table.ts';
+import { whyNoInstant } from '../dlms/cosem/date-time.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { dataJson, dataText } from '../dlms/axdr/print.ts';
 import { refusalName } from '../dlms/association/client.ts';
@@ -125,7 +126,7 @@ export async function read(
       if (refused) throw new Failure('access-refused', refused);
     }
     if (profile !== undefined) {
-      const layout = await readLayout(session, profile);
+      const layout = await readLayout(session, profile, access.model);
       if (holdsSecret(layout.columns)) bad(`${obis(profile)} captures a secret of the meter: its rows are not read`);
       const rows = entries
         ? await readEntries(session, layout, access.model, Number(entries[1]), Number(entries[2]))
@@ -138,5 +139,8 @@ export async function read(
 function rowText(row: LoadProfileRow): string {
   const values = row.channels.flatMap(({ key }, i) => (row.cells[i] === null ? [] : [`${key} ${row.cells[i]}`]));
   const status = row.status === null ? '' : `status 0x${row.status.toString(16).padStart(2, '0')}  `;
-  return `${row.end === null ? '(no instant)' : iso(row.end)}  ${status}${values.join('  ')}`;
+  const beside = row.besideMs === undefined ? '' : `  stamped ${row.besideMs / 1000} s beside it`;
+  const says = row.doubt ? `  clock says ${row.doubt}` : '';
+  const none = row.clock === null ? 'no instant' : whyNoInstant(row.clock);
+  return `${row.end === null ? `(${none})` : iso(row.end)}  ${status}${values.join('  ')}${beside}${says}`;
 }

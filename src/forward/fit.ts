@@ -114,6 +114,7 @@ function rowsOf(fact: ProfileFact, from: number, to: number): ProfileFact {
     quality: some(fact.quality),
     rev: some(fact.rev),
     ...(fact.reason && { reason: some(fact.reason) }),
+    ...(fact.stampedOffS && { stampedOffS: some(fact.stampedOffS) }),
     ...(fact.clockSays && { clockSays: some(fact.clockSays) }),
     ...(fact.flags && { flags: some(fact.flags) }),
   };

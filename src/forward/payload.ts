@@ -79,6 +79,8 @@ export const profilePayload = v.object({
       obis: word,
       unit: v.nullable(word),
       scaler: v.nullable(number),
+      /** SCALER_UNKNOWN: not to be billed before its scaler and unit are known. */
+      note: v.optional(word),
       register: v.optional(v.array(integer)),
       energy: v.optional(v.array(v.nullable(integer))),
       value: v.optional(v.array(integer)),
@@ -88,6 +90,8 @@ export const profilePayload = v.object({
   quality: v.array(v.picklist(qualities)),
   rev: v.array(count),
   reason: v.optional(v.array(v.nullable(v.picklist(reasons)))),
+  /** Seconds that the row was stamped beside the grid of its period. */
+  stampedOffS: v.optional(v.array(v.nullable(number))),
   /** What the meter's clock said of itself: invalid, doubtful, status-invalid. */
   clockSays: v.optional(v.array(v.nullable(word))),
   flags: v.optional(v.array(v.array(v.picklist(flags)))),
@@ -202,6 +206,7 @@ export function inconsistent(fact: v.InferOutput<typeof factSchema>): string | u
     fact.reason,
     fact.flags,
     fact.clockSays,
+    fact.stampedOffS,
     ...channels.flatMap(({ register, energy, value }) => [register, energy, value]),
   ];
   return columns.every((column) => column === undefined || column.length === rows)

@@ -3,6 +3,7 @@ import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { type Clock, later, type Millis, minuteMs } from '../base/time.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { type Data, integerOf, nullData } from '../dlms/axdr/data.ts';
+import { dataText } from '../dlms/axdr/print.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
@@ -16,11 +17,12 @@ import {
 import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { hashOf } from '../reading/ledger.ts';
+import { onGrid } from '../reading/grid.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
 import type { LogReader } from '../reading/log-reader.ts';
 import { fallBack, misanswer, suspect } from './fallbacks.ts';
 import { askedAgain, type Unreadable, unreadable } from './asked-again.ts';
-import type { MeterModel } from './model.ts';
+import { genericModel, type MeterModel } from './model.ts';
 import type { Session } from './session.ts';
 
 export interface ProfileLayout extends RowLayout {
@@ -29,6 +31,10 @@ export interface ProfileLayout extends RowLayout {
   readonly entries: number | undefined;
   /** What rows mean: capture objects, scalers and period. Another one is another segment of the series (R13). */
   readonly fingerprint: string;
+  /** What it may be called in a store although it is the same: scalers that were not known then. */
+  readonly formerFingerprints: readonly string[];
+  /** Objects whose scaler and unit the meter does not tell, with the reason. */
+  readonly unscaled: ReadonlyMap<LogicalName, string>;
 }
 export const disconnectorName: LogicalName = '0.0.96.3.10.255';
 /** Disconnect control, class 70 (Blue Book 4.5.8). */
@@ -172,7 +178,11 @@ export async function identify(
 /** sort_method (Blue Book 4.3.6, attribute 5): 2 = LIFO. */
 const sortMethodLifo = 2;
 
-export async function readLayout(session: Session, profile: LogicalName): Promise<ProfileLayout> {
+export async function readLayout(
+  session: Session,
+  profile: LogicalName,
+  model: MeterModel = genericModel,
+): Promise<ProfileLayout> {
   const asked = [3, 4, 5, 8].map((id) => attribute(7, profile, id));
   const [first, second, sort, depth] = await session.get(asked);
   // Without these two nothing is read of the series: a refusal is heard twice before it is believed.
@@ -186,23 +196,7 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
     if (error instanceof Failure) throw error;
     throw new Failure('malformed-octets', messageOf(error));
   }
-  const registers = columns.filter(
-    (column) => !isClockColumn(column) && scalerUnitAttribute(column.classId) !== undefined,
-  );
-  const unique = [...new Map(registers.map((column) => [column.logicalName, column])).values()];
-  const scalers = new Map<LogicalName, ScalerUnit>();
-  if (unique.length > 0) {
-    const results = await session.get(
-      unique.map((column) =>
-        attribute(column.classId, column.logicalName, scalerUnitAttribute(column.classId) as number),
-      ),
-    );
-    unique.forEach((column, i) => {
-      const data = dataOf(results[i]);
-      const scalerUnit = data && scalerUnitOf(data);
-      if (scalerUnit) scalers.set(column.logicalName, scalerUnit);
-    });
-  }
+  const { scalers, plain, unscaled } = await readScalers(session, columns);
   const periodData = dataOf(period);
   if (!periodData || integerOf(periodData) === undefined)
     throw new Failure(
@@ -214,9 +208,63 @@ export async function readLayout(session: Session, profile: LogicalName): Promis
   const depthData = dataOf(depth);
   const entries = depthData && Number(integerOf(depthData) ?? 0n);
   const capturePeriodMs = periodData ? capturePeriodMsOf(periodData) : 0;
-  const fingerprint = hashOf(columns, [...scalers], capturePeriodMs).toString(16);
-  return { profile, columns, capturePeriodMs, scalers, descending, entries: entries || undefined, fingerprint };
+  const hashed = (known: Iterable<unknown>) => hashOf(columns, [...known], capturePeriodMs).toString(16);
+  return {
+    profile,
+    columns,
+    capturePeriodMs,
+    scalers,
+    unscaled,
+    descending,
+    entries: entries || undefined,
+    fingerprint: hashed(scalers),
+    formerFingerprints: scalers.size === 0 ? [] : [hashed(plain), hashed([])],
+    ...statusOf(model),
+  };
 }
+
+/** Where the status of the rows stands by the model. Of a word of the maker's nothing is known that the model does not say. */
+function statusOf({ status_column: column, status_bits: bits }: MeterModel): Partial<RowLayout> {
+  return {
+    ...(column && { statusColumn: { logicalName: parseLogicalName(column.object), attribute: column.attribute } }),
+    ...((column || bits) && { statusMeaning: bits ?? {} }),
+  };
+}
+
+/** `plain`: those in the types of the Blue Book. Versions before knew only them, and their layouts are no others for that. */
+async function readScalers(session: Session, columns: readonly CaptureObject[]) {
+  const registers = columns.filter(
+    (column) => !isClockColumn(column) && scalerUnitAttribute(column.classId) !== undefined,
+  );
+  const unique = [...new Map(registers.map((column) => [column.logicalName, column])).values()];
+  const scalers = new Map<LogicalName, ScalerUnit>();
+  const plain = new Map<LogicalName, ScalerUnit>();
+  const asked = unique.map(({ classId, logicalName }) =>
+    attribute(classId, logicalName, scalerUnitAttribute(classId) as number),
+  );
+  const results = asked.length > 0 ? await askedAgain(session, asked, await session.get(asked)) : [];
+  unique.forEach(({ logicalName }, i) => {
+    const data = dataOf(results[i]);
+    const scalerUnit = data && scalerUnitOf(data);
+    if (!scalerUnit) return;
+    scalers.set(logicalName, scalerUnit);
+    const [scaler, unit] = data.type === 'structure' ? data.value : [];
+    if (scaler?.type === 'integer' && unit?.type === 'enum') plain.set(logicalName, scalerUnit);
+  });
+  const unscaled = new Map(
+    unique.flatMap(({ logicalName }, i): [LogicalName, string][] => {
+      if (scalers.has(logicalName)) return [];
+      const result = results[i];
+      const why =
+        result && 'data' in result
+          ? `is no scaler and unit: ${dataText(result.data).slice(0, 60)}`
+          : `refused: ${refusalName(result?.refused ?? otherReason)}`;
+      return [[logicalName, why]];
+    }),
+  );
+  return { scalers, plain, unscaled };
+}
+const otherReason = 250;
 
 /** Rows as they arrive; the profile is never held as a whole. */
 export async function streamRows(
@@ -260,7 +308,10 @@ async function readRows(
   const limit = 2 * most + 100;
   const all: LoadProfileRow[] = [];
   const take = (rows: readonly LoadProfileRow[]) => {
-    for (const row of rows) if (keep(row)) all.push(row);
+    for (const read of rows) {
+      const row = onGrid(read, layout.capturePeriodMs, model.stamp_tolerance_s * 1000);
+      if (keep(row)) all.push(row);
+    }
     if (all.length > limit)
       throw new Failure(
         'answer-too-long',
@@ -273,8 +324,11 @@ async function readRows(
 /** A capture period that nobody configures must not raise what may be held. */
 const shortestPeriodMs = 60_000;
 
-/** Whether bounds are inclusive differs: a second more on both sides, and rows outside are left out (meter-quirks 70). */
-const boundMs = 1000;
+/**
+ * Whether bounds are inclusive differs (meter-quirks 70), and rows at the edge may be stamped beside it (81): so much more on
+ * both sides. Rows outside are left out.
+ */
+const boundMsOf = ({ stamp_tolerance_s: tolerance }: MeterModel): number => Math.max(1000, tolerance * 1000);
 
 /**
  * Rows with from ≤ stamp ≤ to, as the meter sends them. `columns`: some of the layout's, where the meter can select
@@ -296,6 +350,7 @@ export async function readRange(
   const deviation = { min: model.range_deviation_min, written: model.range_deviation_written };
   // Bounds without a deviation are local standard time; a meter that takes them for summer time looks that much earlier.
   const summerMs = model.range_deviation_written ? 0 : model.summer_shift_min * minuteMs;
+  const boundMs = boundMsOf(model);
   const selection = byRange(later(from, -boundMs), later(to, boundMs + summerMs), deviation, columns);
   const asked = columns ? { ...layout, columns } : layout;
   try {

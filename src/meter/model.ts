@@ -92,6 +92,21 @@ export const meterModelSchema = v.strictObject({
   range_deviation_written: v.optional(v.boolean(), true),
   /** Of standard time, taken where stamps leave their deviation open; summer time stands in their clock status (meter-quirks 77). */
   stamp_deviation_min: v.optional(whole(-840, 840)),
+  /** The column that holds the status of the rows; left out: the first 0-0:96.10.x (meter-quirks 79). */
+  status_column: v.optional(v.strictObject({ object: obisCode, attribute: v.optional(whole(1, 127), 2) })),
+  /** Which bits of it, from 0, mean what; left out: those of the AMR profile status, and of a status_column none (meter-quirks 79). */
+  status_bits: v.optional(
+    v.strictObject({
+      critical_error: v.optional(v.array(whole(0, 63))),
+      clock_invalid: v.optional(v.array(whole(0, 63))),
+      data_not_valid: v.optional(v.array(whole(0, 63))),
+      daylight_saving: v.optional(v.array(whole(0, 63))),
+      clock_adjusted: v.optional(v.array(whole(0, 63))),
+      power_down: v.optional(v.array(whole(0, 63))),
+    }),
+  ),
+  /** Rows stamped so many seconds beside the grid of their period are the grid's (meter-quirks 81). */
+  stamp_tolerance_s: v.optional(whole(0, 120), 30),
   /** How far summer time is ahead of it where the clock status tells summer time; 0: that bit means nothing. */
   summer_shift_min: v.optional(whole(0, 120), 60),
   /** The deviation counts from UTC to local time. */

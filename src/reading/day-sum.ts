@@ -3,7 +3,7 @@
  * register, and how far the two may lie apart (R02).
  */
 import { type Integer, integerJson } from './facts.ts';
-import { cellOf, channelKind, type LoadProfileRow } from './load-profile-row.ts';
+import { cellOf, type LoadProfileRow } from './load-profile-row.ts';
 
 export interface DaySum {
   /** OBIS codes of the energies and of the register that counts the same. */
@@ -41,8 +41,8 @@ export function daySums(
     return typeof cell === 'bigint' ? cell : undefined;
   };
   const expected = Math.round((to - from) / periodMs);
-  return channels.flatMap(({ key, scalerUnit }): DaySum[] => {
-    if (channelKind(key) !== 'interval') return [];
+  return channels.flatMap(({ key, kind, scalerUnit, unscaled }): DaySum[] => {
+    if (kind !== 'interval') return [];
     let sum = 0n;
     let intervals = 0;
     for (let end = from + periodMs; end <= to; end += periodMs) {
@@ -60,7 +60,8 @@ export function daySums(
     // Twice everything, in units of the finer of the two, so that the half of a quantum is an integer.
     const finest = Math.min(energyScaler, registerScaler);
     const [q, r] = [energyScaler, registerScaler].map((scaler) => 10n ** BigInt(scaler - finest)) as [bigint, bigint];
-    const sameUnit = scalerUnit?.unit === register?.scalerUnit?.unit;
+    const known = !unscaled && !register?.unscaled;
+    const sameUnit = known && scalerUnit?.unit === register?.scalerUnit?.unit;
     return [
       {
         energies: key,

@@ -16,6 +16,8 @@ export interface Channel {
   readonly obis: string;
   readonly unit: string | null;
   readonly scaler: number | null;
+  /** SCALER_UNKNOWN: the meter has a scaler and unit for it and does not tell them; nothing may be billed by it as it is. */
+  readonly note?: string;
   /** Register at the end of each interval, where the meter captures registers. */
   readonly register?: readonly Integer[];
   /**
@@ -39,6 +41,8 @@ export interface ProfileFact extends Origin {
   readonly rev: readonly number[];
   /** Left out where every value is said for the first time. */
   readonly reason?: readonly (Reason | null)[];
+  /** Seconds that the meter stamped the row beside the grid of its period; null where on it. Left out where all are. */
+  readonly stampedOffS?: readonly (number | null)[];
   /** What the meter's clock said of itself in the stamp: the interval is UNCERTAIN/clock. Left out where it said nothing. */
   readonly clockSays?: readonly (string | null)[];
   /** Left out where no interval has a flag. */

@@ -8,7 +8,7 @@ import { gapHash, intervalHash } from './interval-hash.ts';
 import type { AccountedSwap, Exception, Exceptions, Mark } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
-import { channelKind, type LoadProfileRow } from './load-profile-row.ts';
+import type { LoadProfileRow, ProfileChannel } from './load-profile-row.ts';
 import { type Flag, gapCause, type GapCause, type Quality, type Reason, rowQuality, statusBit } from './quality.ts';
 import { unitName } from './unit.ts';
 
@@ -76,9 +76,13 @@ function valuesOf(row: LoadProfileRow): Map<string, bigint> {
   });
   return values;
 }
+const channelsByKey = (row: LoadProfileRow): Map<string, ProfileChannel> =>
+  new Map(row.channels.map((channel) => [channel.key, channel]));
 /** Those of them that are registers: only they have a before and an after. */
-const registersOf = (row: LoadProfileRow): Map<string, bigint> =>
-  new Map([...valuesOf(row)].filter(([key]) => channelKind(key) === 'register'));
+function registersOf(row: LoadProfileRow): Map<string, bigint> {
+  const registers = new Set(row.channels.flatMap(({ key, kind }) => (kind === 'register' ? [key] : [])));
+  return new Map([...valuesOf(row)].filter(([key]) => registers.has(key)));
+}
 /** They as they leave the house. */
 export const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
   row ? Object.fromEntries([...registersOf(row)].map(([key, raw]) => [key, integerJson(raw)])) : null;
@@ -125,10 +129,11 @@ export function accountFor(slice: Slice): Accounted {
       if (swapped) flags.push('SWAP');
       if (slice.clockTrust === 'untrusted') flags.push('TIME_UNTRUSTED');
       const stepped = (slice.clockSets ?? []).some((at) => at >= start && at < row.end + clockSetReachMs);
-      const quality = rowQuality(row.status, {
+      const quality = rowQuality(row.bits ?? row.status, {
         irregular: irregular || stepped,
         backward,
         clockDoubt: Boolean(row.doubt),
+        unscaled: row.channels.some(({ unscaled }) => unscaled?.billable === true),
       });
       return { start, periodMs: row.end - start, row, energy: swapped ? across(swapped, row) : energy, quality, flags };
     });
@@ -317,9 +322,10 @@ export function accountFor(slice: Slice): Accounted {
 
 /** What the old meter counted until the change, and the new one since; null where one of the registers is not known. */
 function across(swap: NonNullable<Slice['swap']>, row: LoadProfileRow): (bigint | null)[] {
+  const channels = channelsByKey(row);
   return [...valuesOf(row)].map(([key, raw]) => {
     // What was counted in the interval was counted by one meter or the other.
-    if (channelKind(key) !== 'register') return null;
+    if (channels.get(key)?.kind !== 'register') return null;
     const known = [swap.before?.[key], swap.final[key], swap.first[key]].map((one) =>
       one === undefined ? undefined : BigInt(one),
     );
@@ -342,10 +348,11 @@ function advance(
   modulus: bigint,
 ): { readonly energy: (bigint | null)[]; readonly backward: boolean; readonly wrapped: boolean } {
   const earlier = before ? registersOf(before) : undefined;
+  const channels = channelsByKey(row);
   let backward = false;
   let wrapped = false;
   const energy = [...valuesOf(row)].map(([key, raw]) => {
-    const kind = channelKind(key);
+    const kind = channels.get(key)?.kind;
     if (kind !== 'register') return kind === 'interval' ? raw : null;
     const previous = earlier?.get(key);
     if (previous === undefined) return null;
@@ -369,18 +376,16 @@ function impossible(
   lengthMs: number,
   limitW: number,
 ): boolean {
-  let channel = -1;
-  return row.channels.some(({ scalerUnit }, i) => {
-    const cell = row.cells[i];
-    if (typeof cell !== 'number' && typeof cell !== 'bigint') return false;
-    channel++;
-    const value = energy[channel];
+  const channels = channelsByKey(row);
+  return [...valuesOf(row).keys()].some((key, i) => {
+    const { scalerUnit } = channels.get(key) as ProfileChannel;
+    const value = energy[i];
     if (value === null || value === undefined || !scalerUnit || !energyUnits.has(scalerUnit.unit)) return false;
     return Number(value) * 10 ** scalerUnit.scaler > (1.2 * limitW * lengthMs) / 3_600_000;
   });
 }
 
-const hasPowerDown = (row: LoadProfileRow): boolean => ((row.status ?? 0) & statusBit.PDN) !== 0;
+const hasPowerDown = (row: LoadProfileRow): boolean => ((row.bits ?? row.status ?? 0) & statusBit.PDN) !== 0;
 const darkEdges = (first: LoadProfileRow, second: LoadProfileRow): boolean =>
   hasPowerDown(first) || hasPowerDown(second);
 /** Without a register nothing proves that nothing was counted. */
@@ -406,14 +411,15 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
     }
     const items = measured.slice(at, next);
     const values = items.map((item) => valuesOf(item.row));
+    const known = channelsByKey(first.row);
     const channels: Channel[] = [...valuesOf(first.row).keys()].map((obis, channel) => {
-      const scalerUnit = first.row.channels.find(({ key }) => key === obis)?.scalerUnit;
-      const kind = channelKind(obis);
+      const { scalerUnit, kind, unscaled } = known.get(obis) as ProfileChannel;
       const raw = kind === 'interval' ? undefined : values.map((one) => integerJson(one.get(obis) as bigint));
       return {
         obis,
         unit: scalerUnit ? unitName(scalerUnit.unit) : null,
         scaler: scalerUnit?.scaler ?? null,
+        ...(unscaled && { note: 'SCALER_UNKNOWN' }),
         ...(raw && (kind === 'register' ? { register: raw } : { value: raw })),
         ...(kind !== 'value' && {
           energy: items.map((item) => {
@@ -435,6 +441,9 @@ function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {
       quality: items.map((item) => item.quality),
       rev: items.map((item) => item.rev),
       ...(items.some((item) => item.reason !== null) && { reason: items.map((item) => item.reason) }),
+      ...(items.some((item) => item.row.besideMs !== undefined) && {
+        stampedOffS: items.map(({ row }) => (row.besideMs === undefined ? null : row.besideMs / 1000)),
+      }),
       ...(items.some((item) => item.row.doubt) && { clockSays: items.map((item) => item.row.doubt ?? null) }),
       ...(items.some((item) => item.flags.length > 0) && { flags: items.map((item) => item.flags) }),
       readAt: iso(slice.readAt),

@@ -2,9 +2,8 @@
 import { iso, type Millis } from '../base/time.ts';
 import { toHex } from '../base/hex.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
-import type { StampDoubt } from '../dlms/cosem/date-time.ts';
-import { obis } from '../dlms/cosem/logical-name.ts';
-import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
+import { type StampDoubt, whyNoInstant } from '../dlms/cosem/date-time.ts';
+import type { ColumnKind } from './column.ts';
 import { unitName } from './unit.ts';
 
 export interface ScalerUnit {
@@ -16,6 +15,9 @@ export interface ScalerUnit {
 export interface ProfileChannel {
   readonly key: string;
   readonly scalerUnit: ScalerUnit | undefined;
+  readonly kind: ColumnKind;
+  /** The object has a scaler and unit, and the meter does not tell them: what a bill may come from is then uncertain. */
+  readonly unscaled?: { readonly billable: boolean };
 }
 /** The register as the meter gave it: a number, a bigint beyond 2^53, text where it is no integer, null where it is absent. */
 export type Cell = number | bigint | string | null;
@@ -27,32 +29,16 @@ export interface LoadProfileRow {
   /** The raw stamp; null where the meter left it out. */
   readonly clock: Uint8Array | null;
   readonly status: number | null;
+  /** The status in the bits of the AMR profile status (statusBit), where the model says what the meter's own mean. */
+  readonly bits?: number | null;
   /** What the meter's clock said of itself in the stamp; left out or null: nothing against it. */
   readonly doubt?: StampDoubt | null;
+  /** How far beside the grid of the period the meter stamped it, where `end` is the grid's. */
+  readonly besideMs?: number;
   /** The same array for all rows of one read. */
   readonly channels: readonly ProfileChannel[];
   /** In the order of the channels. */
   readonly cells: readonly Cell[];
-}
-
-export const isStatusColumn = (column: CaptureObject): boolean =>
-  column.classId === 1 && /^\d+\.\d+\.96\.10\.\d+\.255$/.test(column.logicalName);
-
-/** The key of a column among the values: its OBIS code, and the attribute where it is not the value itself. */
-export const columnKey = (column: CaptureObject): string =>
-  column.attribute === 2 || column.attribute === 0
-    ? obis(column.logicalName)
-    : `${obis(column.logicalName)}:${column.attribute}`;
-
-/**
- * What the values of a column are (Blue Book, value group D of electricity): `register`, counted since the meter began (time
- * integral 1); `interval`, what was counted in the interval of the row (time integrals 5 and 6); `value`, anything else: a
- * demand, a voltage. Other media count with every D.
- */
-export function channelKind(key: string): 'register' | 'interval' | 'value' {
-  const [, medium, d] = /^(\d+)-\d+:\d+\.(\d+)\./.exec(key) ?? [];
-  if (medium !== '1' || d === '8') return 'register';
-  return d === '29' || d === '30' ? 'interval' : 'value';
 }
 
 /** The value of one channel; undefined where the row has none. */
@@ -67,6 +53,8 @@ export function rowJson(row: LoadProfileRow): Record<string, unknown> {
     start: row.start === null ? null : iso(row.start),
     end: row.end === null ? null : iso(row.end),
     clock: row.clock === null ? null : toHex(row.clock),
+    ...(row.end === null && row.clock !== null && { why: whyNoInstant(row.clock) }),
+    ...(row.besideMs !== undefined && { stampedOffS: row.besideMs / 1000 }),
     ...(row.doubt && { clockSays: row.doubt }),
     status: row.status,
     values: Object.fromEntries(
@@ -80,12 +68,25 @@ export function rowJson(row: LoadProfileRow): Record<string, unknown> {
   };
 }
 
-/** Reads scaler_unit of registers (Blue Book 4.3.2): structure {integer, enum}. */
+/**
+ * scaler_unit of registers (Blue Book 4.3.2): structure {integer, enum}. Meters write both in any integer type; a scaler in
+ * an unsigned type that is too large for one is a negative number in the octets of that type.
+ */
 export function scalerUnitOf(data: Data): ScalerUnit | undefined {
-  const [scaler, unit] = data.type === 'structure' ? data.value : [];
-  if (scaler?.type !== 'integer' || unit?.type !== 'enum') return undefined;
-  return { scaler: scaler.value, unit: unit.value };
+  const [first, second] = data.type === 'structure' ? data.value : [];
+  const [scaler, unit] = [first && integerOf(first), second && integerOf(second)];
+  if (scaler === undefined || unit === undefined || unit < 0n || unit > 255n) return undefined;
+  const width = unsignedOctets[(first as Data).type];
+  const signed = width !== undefined && scaler > 127n ? scaler - (1n << BigInt(8 * width)) : scaler;
+  return signed < -128n || signed > 127n ? undefined : { scaler: Number(signed), unit: Number(unit) };
 }
+const unsignedOctets: Partial<Record<Data['type'], number>> = {
+  unsigned: 1,
+  enum: 1,
+  'long-unsigned': 2,
+  'double-long-unsigned': 4,
+  'long64-unsigned': 8,
+};
 
 /** Times the capture period once the meter tells it in seconds (Blue Book 4.3.6, attribute 4). */
 export function capturePeriodMsOf(data: Data): number {

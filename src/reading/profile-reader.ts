@@ -29,16 +29,10 @@ import {
   utcAt,
 } from '../dlms/cosem/date-time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import { type CaptureObject, isClockColumn } from '../dlms/cosem/profile-generic.ts';
-import {
-  type Cell,
-  columnKey,
-  isStatusColumn,
-  type LoadProfileRow,
-  type ProfileChannel,
-  type ScalerUnit,
-} from './load-profile-row.ts';
-import { statusBit } from './quality.ts';
+import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
+import { columnKeys, columnKind, columnRoles, isScaled, mayBeBilled, type StatusColumn } from './column.ts';
+import { type Cell, type LoadProfileRow, type ProfileChannel, type ScalerUnit } from './load-profile-row.ts';
+import { standardBits, statusBit, type StatusMeaning } from './quality.ts';
 
 export interface RowLayout {
   /** Columns of a row: the capture objects, or those of them that were asked for. */
@@ -46,6 +40,11 @@ export interface RowLayout {
   /** 0 where the meter does not tell. */
   readonly capturePeriodMs: number;
   readonly scalers: ReadonlyMap<LogicalName, ScalerUnit>;
+  /** Objects that have a scaler and unit which the meter does not tell. */
+  readonly unscaled?: ReadonlyMap<LogicalName, string>;
+  /** Where the status of the rows stands, and what its bits mean; left out: 0-0:96.10.x, bits of the AMR profile status. */
+  readonly statusColumn?: StatusColumn | undefined;
+  readonly statusMeaning?: StatusMeaning | undefined;
   /** Newest row first: a stamp that is left out lies before the one above. */
   readonly descending?: boolean;
 }
@@ -99,6 +98,8 @@ class Row implements LoadProfileRow {
   }
 }
 
+const withBits = (row: Row, bits: number): LoadProfileRow => Object.assign(row, { bits });
+
 const nothing = new Uint8Array(0);
 /** Clock status of a stamp that says nothing of itself. */
 const unspecified = 0xff;
@@ -106,14 +107,7 @@ const isClock = 0;
 const isStatus = 1;
 const isValue = 2;
 
-/** What a column is for, in the order of the row. The first status column is the status; others are values. */
-function rolesOf(columns: readonly CaptureObject[]): number[] {
-  const clock = columns.findIndex(isClockColumn);
-  const status = columns.findIndex(isStatusColumn);
-  return columns.map((column, i) =>
-    i === clock ? isClock : i === status ? isStatus : isClockColumn(column) ? -1 : isValue,
-  );
-}
+const roleNumber = { clock: isClock, status: isStatus, channel: isValue, 'left out': -1 } as const;
 
 /** What is worked out once for all reads of a layout. */
 interface Compiled {
@@ -126,10 +120,18 @@ const compiled = new WeakMap<RowLayout, Compiled>();
 function compile(layout: RowLayout): Compiled {
   const known = compiled.get(layout);
   if (known) return known;
-  const roles = rolesOf(layout.columns);
-  const channels = layout.columns
-    .filter((_, i) => roles[i] === isValue)
-    .map((column) => ({ key: columnKey(column), scalerUnit: layout.scalers.get(column.logicalName) }));
+  const { columns, statusColumn, scalers, unscaled } = layout;
+  const roles = columnRoles(columns, statusColumn).map((role) => roleNumber[role]);
+  const keys = columnKeys(columns);
+  const channels = columns.flatMap((column, i): ProfileChannel[] => {
+    if (roles[i] !== isValue) return [];
+    const scalerUnit = isScaled(column) ? scalers.get(column.logicalName) : undefined;
+    const unknown = isScaled(column) && unscaled?.has(column.logicalName) === true;
+    const kind = columnKind(column, scalerUnit?.unit);
+    return [
+      { key: keys[i] as string, scalerUnit, kind, ...(unknown && { unscaled: { billable: mayBeBilled(column) } }) },
+    ];
+  });
   const fresh: Compiled = { roles, channels, template: undefined };
   compiled.set(layout, fresh);
   return fresh;
@@ -354,7 +356,9 @@ export class ProfileReader {
     this.beforeClockStatus = clockStatus;
     this.beforeStatus = status;
     this.beforeCells = cells;
-    return new Row(end, this.layout.capturePeriodMs, status, this.channels, cells, octets, clockAt, clockStatus);
+    const { capturePeriodMs, statusMeaning } = this.layout;
+    const row = new Row(end, capturePeriodMs, status, this.channels, cells, octets, clockAt, clockStatus);
+    return statusMeaning && status !== null ? withBits(row, standardBits(status, statusMeaning)) : row;
   }
 
   /**
@@ -363,7 +367,10 @@ export class ProfileReader {
    */
   private withSummer(end: Millis | null, status: number | null, octets: Uint8Array, clockAt: number): Millis | null {
     const { reading } = this;
-    if (end === null || status === null || (status & statusBit.DST) === 0 || clockAt < 0) return end;
+    if (end === null || status === null || clockAt < 0) return end;
+    const { statusMeaning } = this.layout;
+    const bits = statusMeaning ? standardBits(status, statusMeaning) : status;
+    if ((bits & statusBit.DST) === 0) return end;
     const open = deviationOf(octets.subarray(clockAt, clockAt + stampOctets)) === deviationUnspecified;
     return open || reading.overridden === true ? later(end, -shiftOf(reading) * minuteMs) : end;
   }

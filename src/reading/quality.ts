@@ -1,6 +1,29 @@
 /** From evidence to quality: the one table (after the AMR profile status byte and CIM IEC 61968-9 reading qualities). */
 export const statusBit = { ERR: 0x01, CIV: 0x02, DNV: 0x04, DST: 0x08, CAD: 0x20, PDN: 0x80 } as const;
 
+/** Which bits of a meter's own status word mean what; several of them may. A meaning that no bit has is never said. */
+export interface StatusMeaning {
+  readonly critical_error?: readonly number[] | undefined;
+  readonly clock_invalid?: readonly number[] | undefined;
+  readonly data_not_valid?: readonly number[] | undefined;
+  readonly daylight_saving?: readonly number[] | undefined;
+  readonly clock_adjusted?: readonly number[] | undefined;
+  readonly power_down?: readonly number[] | undefined;
+}
+const meanings = [
+  ['critical_error', statusBit.ERR],
+  ['clock_invalid', statusBit.CIV],
+  ['data_not_valid', statusBit.DNV],
+  ['daylight_saving', statusBit.DST],
+  ['clock_adjusted', statusBit.CAD],
+  ['power_down', statusBit.PDN],
+] as const;
+/** A meter's own status word in the bits above. Of words with more than 53 bits the lowest may be wrong. */
+export function standardBits(status: number, meaning: StatusMeaning): number {
+  const has = (bit: number) => Math.floor(status / 2 ** bit) % 2 === 1;
+  return meanings.reduce((bits, [name, one]) => (meaning[name]?.some(has) ? bits | one : bits), 0);
+}
+
 export const qualities = [
   'MEASURED',
   'UNCERTAIN/device',
@@ -30,11 +53,17 @@ export type GapCause = (typeof gapCauses)[number];
 /** Quality of a row that is there. Daylight saving and power down leave the value valid (R03). */
 export function rowQuality(
   status: number | null,
-  evidence: { readonly irregular: boolean; readonly backward: boolean; readonly clockDoubt?: boolean },
+  evidence: {
+    readonly irregular: boolean;
+    readonly backward: boolean;
+    readonly clockDoubt?: boolean;
+    readonly unscaled?: boolean;
+  },
 ): Quality {
   if (evidence.backward) return 'REGISTER_BACKWARD';
   const bits = status ?? 0;
-  if ((bits & (statusBit.ERR | statusBit.CIV | statusBit.DNV)) !== 0) return 'UNCERTAIN/device';
+  if ((bits & (statusBit.ERR | statusBit.CIV | statusBit.DNV)) !== 0 || evidence.unscaled === true)
+    return 'UNCERTAIN/device';
   if ((bits & statusBit.CAD) !== 0 || evidence.irregular || evidence.clockDoubt === true) return 'UNCERTAIN/clock';
   return 'MEASURED';
 }

@@ -134,6 +134,8 @@ export interface MeterState {
   counterUnconfirmed: boolean;
   /** Series whose rows belong to no interval. */
   rowAlarms: Map<string, RowAlarm>;
+  /** Columns of a series that are not delivered, as they were told last. */
+  leftOut: Map<string, string>;
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<string>;
   /** Who waits for this meter to be read now. */
@@ -213,6 +215,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   counterAlarmed: false,
   counterUnconfirmed: polled.security?.titlePinned === true,
   rowAlarms: new Map(),
+  leftOut: new Map(),
   atRisk: new Set(),
   recheckAt: new Map(),
   wanted: [],

@@ -17,11 +17,13 @@ import { type EventFact, type Fact, gatewayFact, integerJson, type ReadingFact }
 import { accountFor } from '../reading/interval-block.ts';
 import { adjoining, type Exception, type Swap, withExceptions } from '../reading/ledger.ts';
 import { daySums } from '../reading/day-sum.ts';
-import { channelKind, columnKey, type LoadProfileRow } from '../reading/load-profile-row.ts';
+import { columnKind } from '../reading/column.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../reading/unit.ts';
 import type { SeriesState } from '../store/store.ts';
 import { turnShareMs } from './line-load.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
+import { tellLeftOut, tellScalers } from './layout-alarms.ts';
 import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
 import { optional } from './optional.ts';
 import { newestEnd, type PlannedSlice } from './plan.ts';
@@ -29,6 +31,8 @@ import { judgeLayout, judgeRows, rowCensus } from './unusable-rows.ts';
 
 /** Layout of a profile is read again after a day: ratios and capture objects may have changed. */
 const layoutLifeMs = dayMs;
+/** A layout with scalers that the meter did not tell. */
+const unknownLifeMs = 3_600_000;
 /** A row may be written this long after its stamp. */
 const graceMs = 60_000;
 /** How far the clock of a meter that could not be asked may be behind ours. */
@@ -71,9 +75,11 @@ export async function layoutOf(
     // A counter of changes that stands still proves the layout; without one its age must do.
     const proven = changes !== undefined && changes === cached.changes;
     const young = changes === undefined && clock.now() - cached.at < layoutLifeMs;
-    if (proven || young) return cached.layout;
+    // What the meter would not tell is asked for again before long.
+    const old = cached.layout.unscaled.size > 0 && clock.now() - cached.at >= unknownLifeMs;
+    if ((proven || young) && !old) return cached.layout;
   }
-  const layout = await readLayout(session, profile);
+  const layout = await readLayout(session, profile, state.model);
   state.layouts.set(profile, { layout, at: clock.now(), changes });
   return layout;
 }
@@ -160,6 +166,7 @@ export async function readSlice(
   const { readable, detail } = judgeLayout(state.rowAlarms, slice.key, layout, clock.wall());
   if (detail) state.saying.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
   if (!readable) return;
+  tellScalers(house, state, slice.key, layout);
   if (layout.capturePeriodMs !== periodMs) {
     const { stored: known, until: ended } = boundsOf(house, state, settings);
     // It is not told its new period yet.
@@ -235,6 +242,7 @@ export async function readSlice(
     rows = [...rows, ...(await read(high + periodMs, next))];
     high = next;
   }
+  tellLeftOut(house, state, slice.key, layout, rows);
   const unusable = judgeRows(state.rowAlarms, slice, settings.profile, census, clock.wall());
   if (unusable) state.saying.push(gatewayEvent(house, state, 'ROWS_WITHOUT_STAMP', unusable));
   await settle(poll, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
@@ -250,7 +258,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
   for (const settings of profiles) {
     const { key, profile, periodMs } = settings;
     const layout = state.layouts.get(profile)?.layout;
-    if (!layout?.columns.some((column) => channelKind(columnKey(column)) === 'interval')) continue;
+    if (!layout?.columns.some((column) => columnKind(column, undefined) === 'interval')) continue;
     const began = clock.now();
     for (let done = 0; done < summedDaysMost && clock.now() - began < turnShareMs; done++) {
       const { epoch } = store;
@@ -369,7 +377,7 @@ function withBoundary(
     end: slice.from,
     clock: null,
     status: null,
-    channels: registers.map(([key]) => ({ key, scalerUnit: undefined })),
+    channels: registers.map(([key]) => ({ key, scalerUnit: undefined, kind: 'register' })),
     cells: registers.map(([, value]) => BigInt(value)),
   };
   return [boundary, ...rows];
@@ -402,7 +410,8 @@ async function settle(
   const { epoch } = store;
   const { stored, since } = boundsOf(house, state, settings);
   const swap = changeOfMeter(house, state, stored, periodMs);
-  const otherLayout = stored?.layout !== undefined && stored.layout !== layout.fingerprint;
+  const sameLayouts = [layout.fingerprint, ...layout.formerFingerprints];
+  const otherLayout = stored?.layout !== undefined && !sameLayouts.includes(stored.layout);
   // Said before any value of the new segment (R13).
   if (otherLayout)
     state.saying.push(

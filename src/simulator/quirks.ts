@@ -10,6 +10,8 @@ import { decodeAcse } from '../dlms/acse/apdu.ts';
 import { type Data, dataCodec, integerOf } from '../dlms/axdr/data.ts';
 import { readLength } from '../dlms/axdr/length.ts';
 import { dateTimeOctets, deviationOf, deviationUnspecified, utcOf } from '../dlms/cosem/date-time.ts';
+import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
+import { octets as octetString, readable, type ServerObject, structure } from '../dlms/cosem/server-object.ts';
 import { cutFrame, encodeFrame, type Frame } from '../dlms/hdlc/frame.ts';
 import type { ServerMischief } from '../dlms/association/server.ts';
 import { decodeApdu, encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
@@ -46,6 +48,15 @@ export interface Quirk {
   readonly stamp?: (octets: Uint8Array) => Uint8Array;
   /** What is made of the clock's stamp. */
   readonly clock?: (octets: Uint8Array) => Uint8Array;
+  /** The columns of the profile, and the cells of a row in their order. */
+  readonly profile?: {
+    readonly columns: (columns: readonly CaptureObject[]) => readonly CaptureObject[];
+    readonly cells: (cells: readonly Data[], row: VirtualRow) => readonly Data[];
+  };
+  /** Objects that the meter has besides. */
+  readonly objects?: readonly ServerObject[];
+  /** scaler_unit of the registers. */
+  readonly scalerUnit?: (value: Data) => Data | { refused: number };
   /** What is made of a selection. */
   readonly select?: (selection: Selection) => Selection | { refused: number };
   /** What is done with a list that the meter sends unasked. */
@@ -168,6 +179,26 @@ function namesOf(described: Data): (readonly [Uint8Array, Data])[] {
     return [[name.value, value] as const];
   });
 }
+/** The status of the rows in another column, as a word of 32 bits: power-down 20, summer time 1, clock adjusted 2. */
+const statusAs = (column: CaptureObject): NonNullable<Quirk['profile']> => ({
+  columns: (columns) => columns.map((one) => (one.logicalName.startsWith('0.0.96.10.') ? column : one)),
+  cells: ([stamp, , ...rest], { status }) => [
+    stamp as Data,
+    {
+      type: 'double-long-unsigned',
+      // Bit 31 is of the maker's own, and always there.
+      value: ((status & 0x80 ? 2 ** 20 : 0) | (status & 0x08 ? 2 : 0) | (status & 0x20 ? 4 : 0)) + 2 ** 31,
+    },
+    ...rest,
+  ],
+});
+const oddColumns: readonly CaptureObject[] = [
+  { classId: 1, logicalName: '0.0.96.7.21.255', attribute: 2, dataIndex: 0 },
+  { classId: 4, logicalName: '1.0.1.6.0.255', attribute: 2, dataIndex: 0 },
+  { classId: 4, logicalName: '1.0.1.6.0.255', attribute: 5, dataIndex: 0 },
+  { classId: 1, logicalName: '0.0.96.8.0.255', attribute: 2, dataIndex: 1 },
+  { classId: 1, logicalName: '0.0.96.8.0.255', attribute: 2, dataIndex: 2 },
+];
 /** Lengths on more octets than they need. */
 function padLength(octets: Uint8Array, at: number): Uint8Array {
   const r = new Reader(octets, at);
@@ -815,6 +846,72 @@ export const quirks = {
       });
       return { ...buffer, value };
     },
+  },
+  'status-elsewhere': {
+    number: 79,
+    what: 'the status stands under 0-0:96.240.12, attribute 18 of a class 3, 32 bits, power-down in bit 20',
+    client: 'model fields status_column and status_bits; without them it is a value, never an energy',
+    profile: statusAs({ classId: 3, logicalName: '0.0.96.240.12.255', attribute: 18, dataIndex: 0 }),
+  },
+  'status-mapping': {
+    number: 79,
+    what: 'the status is the word of a status mapping (class 63) under 0-0:96.5.1',
+    client: 'model fields status_column and status_bits; without them it is a value, never an energy',
+    profile: statusAs({ classId: 63, logicalName: '0.0.96.5.1.255', attribute: 2, dataIndex: 0 }),
+  },
+  'odd-columns': {
+    number: 80,
+    what: 'a counter of power failures, a demand with its capture time, and one object twice, by data_index',
+    client: 'only what counts is a register; times are left out and that is said; data_index tells columns apart',
+    profile: {
+      columns: (columns) => [...columns, ...oddColumns],
+      cells: (cells, { end }) => [
+        ...cells,
+        // It is set to zero every night.
+        { type: 'long-unsigned', value: new Date(end).getUTCHours() },
+        { type: 'double-long-unsigned', value: 3000 },
+        { type: 'octet-string', value: dateTimeOctets(end) },
+        { type: 'unsigned', value: 1 },
+        { type: 'unsigned', value: 2 },
+      ],
+    },
+    objects: [
+      {
+        classId: 4,
+        version: 0,
+        logicalName: '1.0.1.6.0.255',
+        attributes: [
+          readable(2, { type: 'double-long-unsigned', value: 3000 }),
+          readable(3, structure({ type: 'integer', value: 0 }, { type: 'enum', value: 27 })),
+          readable(5, octetString(dateTimeOctets(millis(0)))),
+        ],
+      },
+    ],
+  },
+  'stamps-beside-grid': {
+    number: 81,
+    what: 'rows are stamped a second or two beside the grid of the period',
+    client: 'model field stamp_tolerance_s (30): the row is the grid’s, and says how far beside it was stamped',
+    buffer: restamped((octets) => moved(octets, (octets[5] as number) % 2 === 0 ? 1000 : -2000)),
+    select: (selection) => withBounds(selection, (octets, i) => moved(octets, i === 1 ? 2000 : -2000)),
+  },
+  'scaler-refused': {
+    number: 94,
+    what: 'scaler and unit of the registers are refused',
+    client: 'asked for alone once more; then SCALER_UNKNOWN, and the values are UNCERTAIN/device',
+    scalerUnit: () => ({ refused: 3 }),
+  },
+  'scaler-unsigned': {
+    number: 94,
+    what: 'scaler and unit come as unsigned, −3 as 253',
+    client: 'takes them in every integer type',
+    scalerUnit: () => structure({ type: 'unsigned', value: 253 }, { type: 'unsigned', value: 30 }),
+  },
+  'scaler-long': {
+    number: 94,
+    what: 'scaler and unit come as long',
+    client: 'takes them in every integer type',
+    scalerUnit: () => structure({ type: 'long', value: -3 }, { type: 'long', value: 30 }),
   },
   'clock-without-deviation': {
     number: 69,

@@ -551,17 +551,21 @@ export class VirtualMeter {
     const whole = this.settings.quirks.includes('whole-object-column');
     const registers = this.importOnly ? profileColumns.slice(0, -1) : profileColumns;
     const columns = this.settings.capturesEnergies ? [...registers, energyColumn] : registers;
-    return columns.map((column) => (whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column));
+    const captured = columns.map((column) =>
+      whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column,
+    );
+    return this.quirks.reduce<readonly CaptureObject[]>((all, { profile }) => profile?.columns(all) ?? all, captured);
   }
 
   private rowData(row: VirtualRow): Data {
-    return structure(
+    const cells: readonly Data[] = [
       octets(this.stamp(row.end)),
       u8(row.status),
       u32(row.registers[0]),
       ...(this.importOnly ? [] : [u32(row.registers[1])]),
       ...(this.settings.capturesEnergies ? [u32(this.energyOf(row))] : []),
-    );
+    ];
+    return structure(...this.quirks.reduce((all, { profile }) => profile?.cells(all, row) ?? all, cells));
   }
 
   /** Of its interval, rounded to 10 Wh. */
@@ -651,11 +655,16 @@ export class VirtualMeter {
       logicalName,
       attributes: [readable(2, value)],
     });
+    const scalerUnit = () =>
+      this.quirks.reduce<Data | { refused: number }>((value, quirk) => quirk.scalerUnit?.(wh) ?? value, wh);
     const register = (logicalName: string, channel: 0 | 1): ServerObject => ({
       classId: 3,
       version: 0,
       logicalName,
-      attributes: [readable(2, () => u32(this.curve.register(channel, this.now))), readable(3, wh)],
+      attributes: [
+        readable(2, () => u32(this.curve.register(channel, this.now))),
+        { id: 3, access: 1, get: () => scalerUnit() },
+      ],
     });
     const switchTo = (state: number) => ({
       act: () => {
@@ -751,6 +760,7 @@ export class VirtualMeter {
           readable(8, u32(this.entries())),
         ],
       },
+      ...this.quirks.flatMap(({ objects = [] }) => objects),
       this.eventLog(0),
       this.eventLog(1),
       this.eventLog(2),

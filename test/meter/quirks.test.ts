@@ -18,7 +18,8 @@ import { meterWorld, profile, start } from '../meter-world.ts';
 /** Lines of the field list that are marked as switches of the simulator. */
 const marked = [
   1, 2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 17, 19, 21, 22, 23, 24, 25, 26, 27, 29, 32, 33, 34, 35, 40, 41, 45, 46, 47, 48,
-  49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 64, 65, 67, 68, 69, 70, 71, 72, 73, 76, 77, 78, 86, 87, 88, 95,
+  49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 64, 65, 67, 68, 69, 70, 71, 72, 73, 76, 77, 78, 79, 80, 81, 86,
+  87, 88, 94, 95,
 ];
 /** A fault of the line: a switch of the bus, tested below. */
 const elsewhere = [5];
@@ -49,7 +50,7 @@ async function day({ clock, meter }: World, session: Session, model: MeterModel,
   try {
     await session.connect();
     requireIdentity(await identify(session, clock, model), String(meter.settings.serial));
-    const layout = await readLayout(session, profile);
+    const layout = await readLayout(session, profile, model);
     const rows = await readRange(session, layout, model, from, until);
     return { rows, layout };
   } finally {
@@ -60,7 +61,7 @@ async function day({ clock, meter }: World, session: Session, model: MeterModel,
 function expectTruth({ meter }: World, rows: Awaited<ReturnType<typeof day>>['rows']): void {
   // What names no instant belongs to no interval.
   const stamped = rows.filter(({ end }) => end !== null);
-  const got = new Map(stamped.map((row) => [row.end as number, [row.status, ...row.cells]]));
+  const got = new Map(stamped.map((row) => [row.end as number, [row.bits ?? row.status, ...row.cells.slice(0, 2)]]));
   const truth = meter
     .rows(from, to)
     .map(({ end, status, registers }): [number, number[]] => [end, [status, ...registers]]);
@@ -142,6 +143,18 @@ const cases: Partial<Record<QuirkName, Case>> = {
   'numbers-jump': { fails: 'answer-stalled', stays: true },
   'summer-in-status': { scenario: { meters: { deviation_min: -120 } }, model: { stamp_deviation_min: -120 } },
   'summer-in-row-status': { scenario: { meters: { deviation_min: -120 } }, model: { stamp_deviation_min: -120 } },
+  'status-elsewhere': {
+    model: {
+      status_column: { object: '0-0:96.240.12*255', attribute: 18 },
+      status_bits: { power_down: [20], daylight_saving: [1], clock_adjusted: [2] },
+    },
+  },
+  'status-mapping': {
+    model: {
+      status_column: { object: '0-0:96.5.1*255', attribute: 2 },
+      status_bits: { power_down: [20], daylight_saving: [1], clock_adjusted: [2] },
+    },
+  },
   'range-without-deviation': { model: { range_deviation_min: -120, range_deviation_written: false } },
 };
 

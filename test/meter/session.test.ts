@@ -65,8 +65,8 @@ describe('every way in reads the same day', () => {
     expect(rows.map(({ end }) => end)).toEqual(Array.from({ length: 25 }, (__, i) => from + i * hour));
     for (const row of rows) {
       expect(row.channels).toEqual([
-        { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 } },
-        { key: '1-0:2.8.0*255', scalerUnit: { scaler: 0, unit: 30 } },
+        { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 }, kind: 'register' },
+        { key: '1-0:2.8.0*255', scalerUnit: { scaler: 0, unit: 30 }, kind: 'register' },
       ]);
       expect(row.cells).toEqual([
         it.meter.curve.register(0, row.end as never),

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { later, millis } from '../../src/base/time.ts';
 import { daySums } from '../../src/reading/day-sum.ts';
 import { accountFor } from '../../src/reading/interval-block.ts';
-import { channelKind, type Cell, type LoadProfileRow } from '../../src/reading/load-profile-row.ts';
+import type { Cell, LoadProfileRow, ProfileChannel } from '../../src/reading/load-profile-row.ts';
 
 const hour = 3_600_000;
 const day = millis(Date.UTC(2026, 10, 23));
 const at = (hours: number) => later(day, hours * hour);
 // Energies in 10 Wh, the register in Wh.
-const channels = [
-  { key: '1-0:1.29.0*255', scalerUnit: { scaler: 1, unit: 30 } },
-  { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 } },
+const channels: ProfileChannel[] = [
+  { key: '1-0:1.29.0*255', scalerUnit: { scaler: 1, unit: 30 }, kind: 'interval' },
+  { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 }, kind: 'register' },
 ];
 const row = (hours: number, cells: Cell[], all = channels): LoadProfileRow => ({
   start: at(hours - 1),
@@ -20,19 +20,6 @@ const row = (hours: number, cells: Cell[], all = channels): LoadProfileRow => ({
   channels: all,
   cells,
 });
-
-test.each([
-  ['1-0:1.8.0*255', 'register'],
-  ['1-0:2.8.1*255', 'register'],
-  ['1-1:1.29.0*255', 'interval'],
-  ['1-0:3.30.0*255', 'interval'],
-  ['1-0:1.7.0*255', 'value'],
-  ['1-0:32.24.0*255', 'value'],
-  ['1-0:1.5.0*255', 'value'],
-  // Water and heat count with other values of D.
-  ['8-0:1.0.0*255', 'register'],
-  ['0-1:24.2.1*255', 'register'],
-])('%s is a %s (Blue Book, value group D)', (key, kind) => expect(channelKind(key)).toBe(kind));
 
 describe('R02: energies coarser than the register', () => {
   /** A day at `wh` an hour, each hour rounded to 10 Wh, and the register to the unit. */
@@ -115,7 +102,10 @@ describe('interval blocks of channels that are no registers', () => {
       clockDeviationMs: 0,
       clockTrust: 'system',
     });
-  const mixed = [...channels, { key: '1-0:32.7.0*255', scalerUnit: { scaler: -1, unit: 35 } }];
+  const mixed: ProfileChannel[] = [
+    ...channels,
+    { key: '1-0:32.7.0*255', scalerUnit: { scaler: -1, unit: 35 }, kind: 'value' },
+  ];
   test('the energy is what was captured, a voltage is a value that may fall', () => {
     const { blocks } = account([
       row(0, [1, 100, 2301], mixed),

@@ -14,7 +14,7 @@ const row = (hours: number, register: number, status = 0): LoadProfileRow => ({
   end: at(hours),
   clock: null,
   status,
-  channels: [{ key, scalerUnit: { scaler: 0, unit: 30 } }],
+  channels: [{ key, scalerUnit: { scaler: 0, unit: 30 }, kind: 'register' }],
   cells: [register],
 });
 const account = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) => accountFor(sliceOf(rows, more));
@@ -185,8 +185,8 @@ test('R14: a row without one of its channels is partial', () => {
   const two = (hours: number, cells: (number | null)[]): LoadProfileRow => ({
     ...row(hours, 0),
     channels: [
-      { key, scalerUnit: undefined },
-      { key: '1-0:2.8.0*255', scalerUnit: undefined },
+      { key, scalerUnit: undefined, kind: 'register' },
+      { key: '1-0:2.8.0*255', scalerUnit: undefined, kind: 'register' },
     ],
     cells,
   });
@@ -256,7 +256,7 @@ test('registers beyond 2^53 travel as decimal strings', () => {
   const big = 2n ** 60n;
   const huge = (hours: number, raw: bigint): LoadProfileRow => ({
     ...row(hours, 0),
-    channels: [{ key, scalerUnit: undefined }],
+    channels: [{ key, scalerUnit: undefined, kind: 'register' }],
     cells: [raw],
   });
   const { blocks } = account([huge(0, big), huge(1, big + 5n)], { to: 1 });

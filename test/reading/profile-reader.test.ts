@@ -50,8 +50,8 @@ test('plain rows: stamps, status, cells, channels; the raw stamp is at hand', ()
   );
   expect(rows[2]?.cells).toEqual([1002, 2]);
   expect(rows[2]?.channels).toEqual([
-    { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 } },
-    { key: '1-0:2.8.0*255', scalerUnit: undefined },
+    { key: '1-0:1.8.0*255', scalerUnit: { scaler: 0, unit: 30 }, kind: 'register' },
+    { key: '1-0:2.8.0*255', scalerUnit: undefined, kind: 'register' },
   ]);
   expect(rows[2]?.clock).toEqual(dateTimeOctets(millis(start + 2 * hour)));
 });

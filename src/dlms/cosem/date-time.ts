@@ -87,7 +87,7 @@ const daysIn = (year: number, month: number): number => {
 };
 
 /** Why a stamp names no instant, for people. */
-function whyNoInstant(octets: Uint8Array, reading: StampReading): string {
+export function whyNoInstant(octets: Uint8Array, reading: StampReading = {}): string {
   if (octets.length !== 12) return `${octets.length} octets, where a date-time has 12`;
   const [high, low, month, day, , hour, minute, second] = [...octets] as [number, number, ...number[]];
   const year = (high << 8) | low;

@@ -1,0 +1,45 @@
+/** What a profile captures and nobody gets: scalers that the meter does not tell, columns that are no numbers. */
+import { obis } from '../dlms/cosem/logical-name.ts';
+import type { ProfileLayout } from '../meter/jobs.ts';
+import { columnKeys, columnRoles } from '../reading/column.ts';
+import { type EventFact, gatewayFact } from '../reading/facts.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { stand } from './standing-alarms.ts';
+
+const say = (house: RunnerSettings, state: MeterState, name: string, detail: EventFact['detail']) =>
+  state.saying.push(gatewayFact(house.clock.wall(), name, detail, state.polled.origin));
+
+/** Values without a scaler are delivered as they are, and say so; this says it to people. */
+export function tellScalers(house: RunnerSettings, state: MeterState, key: string, layout: ProfileLayout): void {
+  const series = obis(layout.profile);
+  const unknown = [...layout.unscaled].map(([name, why]) => `${obis(name)} ${why}`).join('; ');
+  const text =
+    unknown === ''
+      ? undefined
+      : `SCALER_UNKNOWN: ${series} captures objects whose scaler and unit the meter does not tell (${unknown}): their values are not to be billed as they are; next: read attribute 3 of one with --trace, or see whether this client may read it`;
+  if (stand(state.rowAlarms, `scaler ${key}`, text, house.clock.wall()))
+    say(house, state, 'SCALER_UNKNOWN', { series, objects: unknown });
+}
+
+/** Columns of times, and of texts: they have no place in a row of numbers. Told once, and when there are others. */
+export function tellLeftOut(
+  house: RunnerSettings,
+  state: MeterState,
+  key: string,
+  layout: ProfileLayout,
+  rows: readonly LoadProfileRow[],
+): void {
+  const [first] = rows;
+  if (!first) return;
+  const roles = columnRoles(layout.columns, layout.statusColumn);
+  const names = columnKeys(layout.columns);
+  const times = names.filter((_, i) => roles[i] === 'left out');
+  const texts = first.channels.flatMap((channel, i) =>
+    rows.every(({ cells }) => typeof cells[i] === 'string') ? [channel.key] : [],
+  );
+  const columns = [...times, ...texts].join(' ');
+  if (columns === (state.leftOut.get(key) ?? '')) return;
+  state.leftOut.set(key, columns);
+  if (columns !== '') say(house, state, 'COLUMNS_LEFT_OUT', { series: obis(layout.profile), columns });
+}
