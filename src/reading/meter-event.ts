@@ -96,8 +96,10 @@ const spansMost = 500;
 export function darkSpans(before: readonly DarkSpan[], entries: readonly LogEntry[]): readonly DarkSpan[] {
   const spans = new Map(before.map((span) => [span[0], span]));
   let down: number | undefined;
-  for (const { at, code } of entries) {
-    if (code === powerDown) down = at;
+  for (const { at, code, doubt } of entries) {
+    // By a clock that was not right nothing is proven of an interval, and what is around it is no pair.
+    if (doubt) down = undefined;
+    else if (code === powerDown) down = at;
     else if (code === powerUp && down !== undefined && at > down) {
       spans.set(down, [down, at]);
       down = undefined;

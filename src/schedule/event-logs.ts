@@ -73,9 +73,8 @@ async function read(
     const take = (at: number, code: number, doubt: StampDoubt | null): void => {
       // On the shelf and in the workshop it was without power as well: that is nothing of this point.
       if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
-      // What was without power by a clock that was not right proves nothing of an interval.
-      if (isPowerEvent(code) && !doubt && at > cursor.floor && at <= wall + aheadMs) {
-        power.push({ at, code, occurrence: 0 });
+      if (isPowerEvent(code) && at > cursor.floor && at <= wall + aheadMs) {
+        power.push({ at, code, occurrence: 0, ...(doubt && { doubt }) });
         if (power.length >= 2 * powerMost) power = power.toSorted((a, b) => a.at - b.at).slice(-powerMost);
       }
       intake.take(at, code, doubt);

@@ -8,6 +8,7 @@ import { dateTimeOctets, stampOf, type StampReading, utcOf } from '../../src/dlm
 import { clockColumn } from '../../src/dlms/cosem/profile-generic.ts';
 import { array, octets, structure } from '../../src/dlms/cosem/server-object.ts';
 import { logReader } from '../../src/reading/log-reader.ts';
+import { darkSpans } from '../../src/reading/meter-event.ts';
 import { ProfileReader } from '../../src/reading/profile-reader.ts';
 
 const stamp = (...fields: number[]) => {
@@ -173,6 +174,22 @@ test('an entry of a log that names no instant is counted, with its reason; a dou
   );
   expect(taken).toEqual([['2026-07-01T09:00:00Z', 1, 'invalid']]);
   expect([reader.unreadable, reader.why]).toEqual([2, 'no day of the calendar: 2026-2-31']);
+});
+
+test('a power failure by a doubtful clock proves no interval dark, and pairs with no other', () => {
+  const entry = (at: number, code: number, doubt?: 'doubtful') => ({
+    at,
+    code,
+    occurrence: 0,
+    ...(doubt && { doubt }),
+  });
+  expect(
+    darkSpans([], [entry(1, 1), entry(2, 2), entry(3, 1), entry(4, 2, 'doubtful'), entry(5, 1), entry(6, 2)]),
+  ).toEqual([
+    [1, 2],
+    [5, 6],
+  ]);
+  expect(darkSpans([], [entry(1, 1), entry(2, 2, 'doubtful'), entry(3, 1, 'doubtful'), entry(4, 2)])).toEqual([]);
 });
 
 test('what is written is read back, in every deviation', () => {
