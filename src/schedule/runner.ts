@@ -343,10 +343,11 @@ export class PortRunner {
     state.lastTurn = started;
     state.visitAt = undefined;
     this.busyWith = origin.meter;
+    const wasSilent = state.failures > 0 && state.lastError?.code === 'no-answer';
     // A meter that was silent last time gets one short probe; a line that damages long frames gets short ones.
     const adapted: MeterAccess = {
       ...access,
-      retries: state.failures > 0 && !state.fragile ? 0 : state.fragile ? access.retries + 6 : access.retries,
+      retries: wasSilent && !state.fragile ? 0 : state.fragile ? access.retries + 6 : access.retries,
       model: state.fragile ? { ...access.model, max_info: 64, window: 1 } : access.model,
       fallbacks: state.fallbacks,
     };
