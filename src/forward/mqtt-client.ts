@@ -136,9 +136,14 @@ function termsOf({ properties = {} }: IConnackPacket): Terms {
   };
 }
 
+interface Sent {
+  readonly octets: number;
+  readonly at: number;
+  readonly deadline: number;
+}
 /** QoS 1 on the way: the broker's Receive Maximum counts everything, greetings too, and each has its deadline. */
 class InFlight {
-  private readonly all = new Map<object, { readonly octets: number; readonly deadline: number }>();
+  private readonly all = new Set<Sent>();
   private octets = 0;
   private waiting: (() => void)[] = [];
   private readonly stepMs: number;
@@ -148,14 +153,18 @@ class InFlight {
   get count(): number {
     return this.all.size;
   }
+  get oldest(): Sent | undefined {
+    return this.all.values().next().value;
+  }
   /** Room that another one took first is waited for again. */
   room(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve));
   }
   add(octets: number): { readonly done: () => void } {
     this.octets += octets;
-    const one = { octets, deadline: performance.now() + this.stepMs + (1000 * this.octets) / slowestLine };
-    this.all.set(one, one);
+    const at = performance.now();
+    const one = { octets, at, deadline: at + this.stepMs + (1000 * this.octets) / slowestLine };
+    this.all.add(one);
     return {
       done: () => {
         if (!this.all.delete(one)) return;
@@ -163,10 +172,6 @@ class InFlight {
         this.waiting.shift()?.();
       },
     };
-  }
-  overdue(): boolean {
-    const [oldest] = this.all.values();
-    return oldest !== undefined && performance.now() > oldest.deadline;
   }
   forget(): void {
     this.all.clear();
@@ -222,6 +227,7 @@ class Connection {
   private unexplained = 0;
   /** A step that was not done; said until it is done, on whatever connection. */
   private readonly stalled = new Map<'SUBACK' | 'PUBACK', string>();
+  private probe: { readonly of: Sent; answeredAt: number | undefined } | undefined;
   private lasting: NodeJS.Timeout | undefined;
   private opening: NodeJS.Timeout | undefined;
   private readonly watch: NodeJS.Timeout;
@@ -284,6 +290,9 @@ class Connection {
           ? this.takenOver
           : `the broker ends the connection: ${reasonCode === 0 ? 'without a reason' : reasonText(reasonCode)}`,
       );
+    });
+    client.on('packetreceive', ({ cmd }) => {
+      if (cmd === 'pingresp' && this.probe) this.probe.answeredAt ??= performance.now();
     });
     client.on('close', () => this.down());
     client.on('offline', () => this.down());
@@ -369,10 +378,26 @@ class Connection {
     this.client.stream?.destroy();
   }
 
+  /**
+   * A slow line may take its time for many octets. A broker that answers a PINGREQ sent after a message has read that message,
+   * though: without PUBACK soon after it, it has lost it.
+   */
   private lookAfter(): void {
-    if (!this.up || !this.inFlight.overdue()) return;
-    this.stalled.set('PUBACK', 'the broker acknowledges no message (PUBACK) (head-end): connecting anew');
-    this.drop(this.stalled.get('PUBACK') as string);
+    const { oldest } = this.inFlight;
+    if (!this.up || !oldest) return;
+    const now = performance.now();
+    const { stepMs } = this.timing;
+    if (this.probe?.of !== oldest) {
+      this.probe = undefined;
+      if (now - oldest.at < stepMs / 2) return;
+      this.probe = { of: oldest, answeredAt: undefined };
+      this.client.sendPing();
+    }
+    const { answeredAt } = this.probe;
+    if (now < oldest.deadline && (answeredAt === undefined || now < answeredAt + stepMs)) return;
+    const why = 'the broker acknowledges no message (PUBACK) (head-end): connecting anew';
+    this.stalled.set('PUBACK', why);
+    this.drop(why);
   }
 
   trouble(): string | undefined {
