@@ -15,6 +15,7 @@ import { explain } from '../src/cli/explain.ts';
 import { messageXml } from '../src/cli/xml.ts';
 import { decodeAcse, encodeAcse } from '../src/dlms/acse/apdu.ts';
 import { type Data, dataCodec, type DataType } from '../src/dlms/axdr/data.ts';
+import { dateTimeOctets, inUtc } from '../src/dlms/cosem/date-time.ts';
 import { accessRightsOf } from '../src/dlms/cosem/object-list.ts';
 import { type CaptureObject, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
 import { Deframer } from '../src/dlms/hdlc/deframer.ts';
@@ -26,6 +27,7 @@ import { decodeApdu, encodeApdu } from '../src/dlms/xdlms/apdu.ts';
 import { parseCertificate } from '../src/dlms/security/certificate.ts';
 import { stackSettings } from '../src/meter/session.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
+import { logReader } from '../src/reading/log-reader.ts';
 import { ProfileReader } from '../src/reading/profile-reader.ts';
 import { pushedList } from '../src/reading/pushed-list.ts';
 import type { Random } from '../src/simulator/random.ts';
@@ -331,6 +333,30 @@ export const targets: Readonly<Record<string, (random: Random) => void>> = {
       one.ended === cut.ended && (!one.ended || sameValue(one.rows, cut.rows)),
       'rows depend on how they were cut',
     );
+  },
+  log(random) {
+    const rows = Array.from(
+      { length: whole(random, 30) },
+      (): Data => ({
+        type: 'structure',
+        value: [
+          { type: 'octet-string', value: dateTimeOctets(later(start, whole(random, 1e9)), inUtc) },
+          leaf(random, 'unsigned'),
+        ],
+      }),
+    );
+    const value = encode(dataCodec, { type: 'array', value: rows });
+    const octets = random() < 0.2 ? encode(dataCodec, anyData(random)) : mutate(value, random);
+    const read = (parts: readonly Uint8Array[]) => {
+      const found: (readonly [number, number])[] = [];
+      const reader = logReader({}, (at, code) => void found.push([at, code]));
+      const ended = attempt(() => {
+        for (const part of parts) reader.push(part);
+        return reader.complete;
+      });
+      return { ended, found };
+    };
+    demand(sameValue(read([octets]), read(chunks(octets, random))), 'entries depend on how they were cut');
   },
   objects(random) {
     const list = pick(

@@ -12,10 +12,11 @@ import { messageXml } from '../../src/cli/xml.ts';
 import { writeLength } from '../../src/dlms/axdr/length.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import { NotificationReceiver } from '../../src/dlms/stack/notification.ts';
+import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
 import { virtualHouse } from '../virtual-house.ts';
-import { valueAttack, takeOver } from './hostile-answers.ts';
+import { type Attack, requestOf, takeOver, valueAttack } from './hostile-answers.ts';
 
 /** Just below what is held of one answer: the elements must be what is refused, not the octets. */
 const octetsMost = 1_000_000;
@@ -114,21 +115,59 @@ export const questions: Readonly<Record<string, (classId: number, attribute: num
     log: (classId, attribute, name) => classId === 7 && attribute === 2 && name !== '1.0.99.1.0.255',
   };
 
+/** Ways to fill memory that are no value: messages of a session, one after the other. */
+export const storms: Readonly<Record<string, () => Attack>> = {
+  'blocks of one octet': () => valueAttack((classId) => (classId === 8 ? bombOf('nulls', 300_000) : undefined), 1),
+  'rows in blocks of one octet': () =>
+    valueAttack((...what) => (questions['buffer']?.(...what) ? bombOf('rows', 100_000) : undefined), 1),
+  'a list of refusals': () => (request, honest) => {
+    const apdu = requestOf(request);
+    if (apdu?.kind !== 'get-request-with-list' && apdu?.kind !== 'get-request-normal') return honest();
+    const w = new Writer(1 << 16);
+    w.put(Uint8Array.of(0xc4, 3, apdu.invokeId));
+    writeLength(w, 30_000);
+    for (let i = 0; i < 30_000; i++) w.put(Uint8Array.of(1, 4));
+    return [w.octets()];
+  },
+  'general blocks that nobody asked for': () => {
+    let number = 0;
+    return (request, honest) => {
+      if (requestOf(request)?.kind !== 'get-request-normal') return honest();
+      return Array.from({ length: 300 }, () =>
+        encodeApdu({
+          kind: 'general-block-transfer',
+          control: 0x40,
+          number: ++number & 0xffff,
+          acknowledged: 0,
+          content: new Uint8Array(100),
+        }),
+      );
+    };
+  },
+  'notifications before every answer': () => (request, honest) => {
+    if (request[0] !== 0xc0) return honest();
+    const body = dataNotification(bombOf('nulls', 30_000));
+    return [...Array.from({ length: 20 }, () => body), ...honest()];
+  },
+  'an AARE of 60 000 octets': () => (request, honest) =>
+    request[0] === 0x60
+      ? [concat([Uint8Array.of(0x61, 0x82, 0xea, 0x60), new Uint8Array(60_000).fill(0xbe)])]
+      : honest(),
+  'a name of 60 000 characters': () =>
+    valueAttack((classId, attribute, name) =>
+      classId === 1 && attribute === 2 && name.startsWith('0.0.') ? sized(10, 60_000, 60_000, 0x1b) : undefined,
+    ),
+};
+const dataNotification = (body: Uint8Array): Uint8Array => concat([fromHex('0f0000000100'), body]);
+
 /** One meter answers the question with the bomb; whether the one beside it has all its rows, and what is said of both. */
 export async function explode(
-  bomb: string,
-  question: string,
-  blockOctets = 1900,
+  attack: Attack,
 ): Promise<{ complete: boolean; verdict: string; error: string | null; neighbour: string; heapMiB: number }> {
   const it = await virtualHouse({ bus: { baud: 0 }, meters: { count: 2 } }, { days: 0 });
-  const octets = bombOf(bomb, octetsMost);
-  const asks = questions[question] as (typeof questions)[string];
   const [hostile, honest] = it.simulated.meters;
   if (!hostile || !honest) throw new Error('two meters are there');
-  takeOver(
-    hostile,
-    valueAttack((...what) => (asks(...what) ? octets : undefined), blockOctets),
-  );
+  takeOver(hostile, attack);
   it.broker.connect();
   await it.run(20 * 60_000);
   const { ports } = await it.house.snapshot();
@@ -233,8 +272,16 @@ if (process.argv[1] === import.meta.filename) {
   for (const [bomb, place] of tried) {
     const before = performance.now();
     print({ bomb, place });
-    const outcome = await explode(bomb, place);
+    const asks = questions[place] as (typeof questions)[string];
+    const octets = bombOf(bomb, octetsMost);
+    const outcome = await explode(valueAttack((...what) => (asks(...what) ? octets : undefined)));
     print({ bomb, place, ...outcome, ms: Math.round(performance.now() - before) });
+  }
+  for (const [storm, attack] of Object.entries(storms)) {
+    if (only !== undefined && only !== 'dose' && only !== storm) continue;
+    const before = performance.now();
+    print({ bomb: storm });
+    print({ bomb: storm, ...(await explode(attack())), ms: Math.round(performance.now() - before) });
   }
   for (const bomb of new Set(tried.map(([name]) => name))) {
     print({ bomb, place: 'push' });
