@@ -35,7 +35,8 @@ export function unavailable(): string | undefined {
   if (process.getuid?.() !== 0) return 'it needs root';
   if (!existsSync(join(controllers, 'systemd')) || !existsSync(join(controllers, 'devices')))
     return 'it needs the controllers of cgroup v1, by which DeviceAllow= is enforced in it';
-  for (const program of ['unshare', 'nsenter', 'pivot_root']) if (!has(program)) return `there is no ${program}`;
+  for (const program of ['unshare', 'nsenter', 'setpriv', 'pivot_root'])
+    if (!has(program)) return `there is no ${program}`;
   if (!existsSync(tree)) return `there is no Debian in ${tree}: scripts/unit makes it, with debootstrap and a mirror`;
   return undefined;
 }
@@ -85,7 +86,9 @@ export async function bootMachine(
     ...Object.entries(binds).map(([to, from]) => `${from} ${to}`),
   ];
   writeFileSync(join(stage, 'binds'), `${lines.join('\n')}\n`);
-  const outer = spawn(join(root, 'test/unit/boot.sh'), [name, tree, stage], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // It ends with us, however we end.
+  const boot = ['--pdeathsig', 'KILL', join(root, 'test/unit/boot.sh'), name, tree, stage];
+  const outer = spawn('setpriv', boot, { stdio: ['ignore', 'pipe', 'pipe'] });
   let words = '';
   for (const out of [outer.stdout, outer.stderr]) out.on('data', (chunk: Buffer) => (words += chunk.toString()));
   const systemd = (): string => readFileSync(`/proc/${outer.pid}/task/${outer.pid}/children`, 'utf8').trim();
@@ -129,7 +132,9 @@ async function stopMachine(name: string, stage: string, outer: ChildProcess, sys
   const ended = new Promise((resolve) => outer.once('exit', resolve));
   // With its first process the others end, and with them its mounts.
   try {
-    process.kill(Number(systemd()), 'SIGKILL');
+    const first = Number(systemd());
+    if (first > 0) process.kill(first, 'SIGKILL');
+    else outer.kill('SIGKILL');
   } catch {
     outer.kill('SIGKILL');
   }
