@@ -45,7 +45,7 @@ function lines(event: NotificationEvent, model: MeterModel, at: string, json: bo
   }
   const sender = title === undefined ? 'not ciphered' : `system title ${title}, authentic`;
   return [
-    `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${iso(list.at)}`}`,
+    `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${iso(list.at)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
     ...list.readings.map(({ key, value, scalerUnit }) => {
       const unit = scalerUnit ? ` ×10^${scalerUnit.scaler} ${unitName(scalerUnit.unit)}` : '';
       return `  ${(key ?? '(no name)').padEnd(20)} ${value ?? '-'}${unit}`;

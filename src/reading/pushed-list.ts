@@ -9,7 +9,7 @@ import { iso, type Millis } from '../base/time.ts';
 import { type Data, dataCodec, integerOf } from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
-import { type StampReading, utcOf } from '../dlms/cosem/date-time.ts';
+import { type Stamp, type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { type CaptureObject, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
@@ -27,6 +27,8 @@ export interface PushedReading {
 export interface PushedList {
   /** The meter's clock, as the notification or a clock in its list tells it. */
   readonly at: Millis | null;
+  /** What that clock says of itself. */
+  readonly clockSays: StampDoubt | null;
   readonly readings: readonly PushedReading[];
   readonly rows: readonly LoadProfileRow[];
   /** What was not understood. */
@@ -41,14 +43,24 @@ interface Item {
   readonly name: LogicalName | undefined;
   readonly classId: number;
   readonly attribute: number;
+  /** The element of the attribute that was pushed; 0 = all of it. */
+  readonly dataIndex: number;
   readonly value: Data;
   readonly scalerUnit?: ScalerUnit | undefined;
 }
+const unnamed = { name: undefined, classId: 0, attribute: 2, dataIndex: 0 } as const;
 const clockName = /^0\.\d+\.1\.0\.0\.255$/;
 const elementsOf = (data: Data | undefined): readonly Data[] =>
   data?.type === 'structure' || data?.type === 'array' ? data.value : [];
+/** Six octets that can be an OBIS code: a medium, and 255 or a billing period at the end. An equipment id is none. */
+const isName = ([medium = 255, , , , , last = 0]: Uint8Array): boolean =>
+  medium === 0 ? last === 255 : (medium <= 9 || medium === 15) && (last === 255 || last <= 126);
 const nameOf = (data: Data | undefined): LogicalName | undefined =>
-  data?.type === 'octet-string' && data.value.length === 6 ? logicalNameOf(data.value) : undefined;
+  data?.type === 'octet-string' && data.value.length === 6 && isName(data.value)
+    ? logicalNameOf(data.value)
+    : undefined;
+/** A push setup says which list it is; it has no value of its own, and what stands beside it is not its. */
+const isPushSetup = (name: LogicalName): boolean => /^0\.\d+\.25\.9\./.test(name);
 
 /** push_object_list: class, logical name, attribute, data index, and from version 1 on restrictions. */
 function objectListOf(data: Data | undefined): CaptureObject[] | undefined {
@@ -65,46 +77,66 @@ function objectListOf(data: Data | undefined): CaptureObject[] | undefined {
   }
 }
 
-/** {OBIS code, value} or {OBIS code, value, scaler_unit}. */
-function namedStructure(data: Data): Item | undefined {
+/** {OBIS code, value} or {OBIS code, value, scaler_unit}; a third that is something else is shown as well. */
+function namedStructure(data: Data): Item[] | undefined {
   if (data.type !== 'structure' || data.value.length < 2 || data.value.length > 3) return undefined;
   const [first, value, third] = data.value;
   const name = nameOf(first);
-  if (name === undefined || !value) return undefined;
-  return { name, classId: 0, attribute: 2, value, scalerUnit: third && scalerUnitOf(third) };
+  if (name === undefined || !value || isPushSetup(name)) return undefined;
+  const scalerUnit = third && scalerUnitOf(third);
+  const item: Item = { ...unnamed, name, value, scalerUnit };
+  return third && !scalerUnit ? [item, { ...unnamed, value: third }] : [item];
 }
 
+/** By the push object list that comes first, whether or not it describes itself; undefined where none does. */
+function describedItems(elements: readonly Data[]): Item[] | undefined {
+  const described = objectListOf(elements[0]);
+  if (!described) return undefined;
+  const values = elements.slice(1);
+  const objects = described.length === elements.length ? described.slice(1) : described;
+  if (objects.length !== values.length) return undefined;
+  return objects.map(({ logicalName, classId, attribute, dataIndex }, i) => ({
+    name: logicalName,
+    classId,
+    attribute,
+    dataIndex,
+    value: values[i] as Data,
+  }));
+}
+
+/** Every element of the list, in its order, under the name that stands before it or in it. */
 function itemsOf(body: Data, orders: readonly ListOrder[], problems: string[]): Item[] {
   const elements = elementsOf(body);
-  if (elements.length === 0) return [{ name: undefined, classId: 0, attribute: 2, value: body }];
-  const described = objectListOf(elements[0]);
-  if (described && described.length === elements.length) {
-    return described.slice(1).map(({ logicalName, classId, attribute }, i) => ({
-      name: logicalName,
-      classId,
-      attribute,
-      value: elements[i + 1] as Data,
-    }));
-  }
+  if (elements.length === 0) return [{ ...unnamed, value: body }];
+  const described = describedItems(elements);
+  if (described) return described;
   const items: Item[] = [];
-  const bare: Data[] = [];
   for (let i = 0; i < elements.length; i++) {
     const element = elements[i] as Data;
     const named = namedStructure(element);
-    const next = elements[i + 1];
-    const name = nameOf(element);
-    if (named) items.push(named);
-    else if (name !== undefined && next) {
-      items.push({ name, classId: 0, attribute: 2, value: next });
+    const [name, next] = [nameOf(element), elements[i + 1]];
+    // A name before another name, which has a value of its own, is a value itself.
+    const alone =
+      name !== undefined && nameOf(next) !== undefined && i + 2 < elements.length && !nameOf(elements[i + 2]);
+    if (named) items.push(...named);
+    else if (name !== undefined && next && !isPushSetup(name) && !alone) {
+      items.push({ ...unnamed, name, value: next });
       i++;
-    } else bare.push(element);
+    } else items.push({ ...unnamed, value: element });
   }
-  // A text before named values says which list it is; values without any name are known by their order.
-  if (items.length > 0 && bare.every(({ type }) => type === 'visible-string' || type === 'octet-string')) return items;
-  const order = items.length > 0 ? undefined : orders.find(({ objects }) => objects.length === bare.length);
-  if (!order) problems.push(`${bare.length} values without a name; no push_lists entry of the meter model has so many`);
-  const nameAt = (i: number) => (order ? parseLogicalName(order.objects[i] as string) : undefined);
-  return [...items, ...bare.map((value, i) => ({ name: nameAt(i), classId: 0, attribute: 2, value }))];
+  const bare = items.filter(({ name }) => name === undefined);
+  if (bare.length === 0) return items;
+  if (bare.length < items.length) {
+    // Texts and the name of the list say whose list it is; a number means something that nobody told.
+    const odd = bare.filter(({ value }) => integerOf(value) !== undefined).length;
+    if (odd > 0) problems.push(`${odd} of the values have no name; they stand where they came`);
+    return items;
+  }
+  // Values without any name are known by their order.
+  const order = orders.find(({ objects }) => objects.length === bare.length);
+  if (order) return items.map((item, i) => ({ ...item, name: parseLogicalName(order.objects[i] as string) }));
+  problems.push(`${bare.length} values without a name; no push_lists entry of the meter model has so many`);
+  return items;
 }
 
 function valueOf(data: Data): PushedReading['value'] {
@@ -112,31 +144,48 @@ function valueOf(data: Data): PushedReading['value'] {
   const integer = integerOf(data);
   if (integer !== undefined) return Number.isSafeInteger(Number(integer)) ? Number(integer) : integer;
   if (data.type === 'visible-string' || data.type === 'utf8-string') return data.value;
+  const name = nameOf(data);
+  if (name !== undefined) return obis(name);
   return dataText(data);
 }
 
-const stampOf = (data: Data, reading: StampReading): Millis | undefined =>
+const stampIn = (data: Data, reading: StampReading): Stamp | undefined =>
   (data.type === 'octet-string' || data.type === 'date-time') && data.value.length === 12
-    ? utcOf(data.value, reading)
+    ? stampOf(data.value, reading)
     : undefined;
 
-function bodyOf(apdu: Notification): { body: Data; time: Uint8Array | undefined } {
+/** What the notification is about: an attribute that it names itself, or a list. */
+function contentsOf(apdu: Notification, orders: readonly ListOrder[], problems: string[]) {
   switch (apdu.kind) {
     case 'data-notification':
-      return { body: apdu.body, time: apdu.dateTime };
+      return { items: itemsOf(apdu.body, orders, problems), time: apdu.dateTime };
     case 'event-notification': {
       const { classId, logicalName, attribute } = apdu.attribute;
-      if (isSecretAttribute(classId, attribute)) return { body: { type: 'null-data' }, time: apdu.time };
-      const name: Data = { type: 'octet-string', value: Uint8Array.from(logicalName.split('.').map(Number)) };
-      const body: Data =
-        attribute === 2 && classId !== 7
-          ? { type: 'array', value: [{ type: 'structure', value: [name, apdu.value] }] }
-          : apdu.value;
-      return { body, time: apdu.time };
+      return { items: [{ name: logicalName, classId, attribute, dataIndex: 0, value: apdu.value }], time: apdu.time };
     }
     case 'information-report-request':
-      return { body: { type: 'array', value: [...apdu.values] }, time: apdu.time };
+      return { items: itemsOf({ type: 'array', value: [...apdu.values] }, orders, problems), time: apdu.time };
   }
+}
+
+/** The clock of the meter, by the notification itself or a clock in its list: the first that names an instant. */
+function clockOf(stamps: readonly Stamp[], problems: string[]): Pick<PushedList, 'at' | 'clockSays'> {
+  for (const stamp of stamps) {
+    if (stamp.instant !== undefined) return { at: stamp.instant, clockSays: stamp.doubt };
+    problems.push(`a stamp of the meter's clock names no instant: ${stamp.why}`);
+  }
+  return { at: null, clockSays: null };
+}
+
+/** The rows of a profile's buffer in the list, by the columns that come with it. */
+function pushedRows(value: Data, columns: Data, period: Data | undefined, reading: StampReading): LoadProfileRow[] {
+  const captured = captureObjectsOf(columns);
+  if (holdsSecret(captured)) throw new CodecError('a column holds a secret of the meter: withheld', 0);
+  const capturePeriodMs = period ? capturePeriodMsOf(period) : 0;
+  const reader = new ProfileReader({ columns: captured, capturePeriodMs, scalers: new Map() }, reading);
+  const rows = reader.push(encode(dataCodec, value));
+  reader.end();
+  return rows;
 }
 
 export function pushedList(
@@ -145,8 +194,7 @@ export function pushedList(
   orders: readonly ListOrder[] = [],
 ): PushedList {
   const problems: string[] = [];
-  const { body, time } = bodyOf(apdu);
-  const items = itemsOf(body, orders, problems);
+  const { items, time } = contentsOf(apdu, orders, problems);
   const byName = new Map<string, Data>();
   for (const { name, attribute, value } of items) {
     const key = `${name}:${attribute}`;
@@ -158,51 +206,43 @@ export function pushedList(
     const data = at === undefined ? undefined : of(name, at);
     return scalerUnit ?? (data && scalerUnitOf(data));
   };
-  let at = time && time.length === 12 ? (utcOf(time, reading) ?? null) : null;
+  const stamps: Stamp[] = time && time.length > 0 ? [stampOf(time, reading)] : [];
   const readings: PushedReading[] = [];
   const rows: LoadProfileRow[] = [];
+  const several = ({ name, attribute, dataIndex }: Item): boolean =>
+    items.some((one) => one.name === name && one.attribute === attribute && one.dataIndex !== dataIndex);
   for (const item of items) {
     const { name, classId, attribute, value } = item;
-    const stamp = name !== undefined && clockName.test(name) ? stampOf(value, reading) : undefined;
-    if (stamp !== undefined) at ??= stamp;
+    const stamp = name !== undefined && clockName.test(name) ? stampIn(value, reading) : undefined;
+    if (stamp) stamps.push(stamp);
     if (isSecretAttribute(classId, attribute)) {
       problems.push(`${obis(name as LogicalName)}:${attribute} is a secret of the meter: withheld`);
       continue;
     }
     const columns = classId === 7 && attribute === 2 ? of(name, 3) : undefined;
     if (columns) {
-      const period = of(name, 4);
       try {
-        const captured = captureObjectsOf(columns);
-        if (holdsSecret(captured)) throw new CodecError('a column holds a secret of the meter: withheld', 0);
-        const reader = new ProfileReader(
-          {
-            columns: captured,
-            capturePeriodMs: period ? capturePeriodMsOf(period) : 0,
-            scalers: new Map(),
-          },
-          reading,
-        );
-        reader.push(encode(dataCodec, value), rows);
-        reader.end();
+        rows.push(...pushedRows(value, columns, of(name, 4), reading));
       } catch (error) {
         problems.push(`${obis(name as LogicalName)}: ${String(error)}`);
       }
       continue;
     }
     // What only describes other items is said with them.
-    if (attribute === scalerUnitAttribute(classId) && of(name, 2)) continue;
-    const suffix = attribute === 2 ? '' : `:${attribute}`;
+    if (attribute === scalerUnitAttribute(classId) && of(name, 2) && scalerUnitOf(value)) continue;
+    const suffix = `${attribute === 2 ? '' : `:${attribute}`}${several(item) ? `#${item.dataIndex}` : ''}`;
     const key = name === undefined ? undefined : `${obis(name)}${suffix}`;
-    readings.push({ key, value: stamp === undefined ? valueOf(value) : iso(stamp), scalerUnit: scalerOf(item) });
+    const shown = stamp?.instant === undefined ? valueOf(value) : iso(stamp.instant);
+    readings.push({ key, value: shown, scalerUnit: scalerOf(item) });
   }
-  return { at, readings, rows, problems };
+  return { ...clockOf(stamps, problems), readings, rows, problems };
 }
 
 /** For people and tools: one JSON object for each list. */
-export function pushedListJson({ at, readings, rows, problems }: PushedList): Record<string, unknown> {
+export function pushedListJson({ at, clockSays, readings, rows, problems }: PushedList): Record<string, unknown> {
   return {
     at: at === null ? null : iso(at),
+    ...(clockSays && { clockSays }),
     readings: readings.map(({ key, value, scalerUnit }) => ({
       object: key ?? null,
       value: typeof value === 'bigint' ? String(value) : value,

@@ -690,6 +690,33 @@ export const quirks = {
       list: (described) => ({ type: 'structure', value: namesOf(described).map(([, value]) => value) }),
     },
   },
+  'alarm-push': {
+    number: 96,
+    what: 'a pushed list of push setup, equipment id and alarm word, without OBIS codes for the two',
+    client: 'every element is shown in its order; the push setup names nothing but the list',
+    push: {
+      list: () =>
+        structure(
+          { type: 'octet-string', value: Uint8Array.of(0, 0, 25, 9, 0, 255) },
+          { type: 'octet-string', value: Buffer.from('SIM10200') },
+          { type: 'double-long-unsigned', value: 0x400 },
+        ),
+    },
+  },
+  'tagged-push-time': {
+    number: 96,
+    what: 'the date-time of a push carries its tag (09 0C)',
+    client: 'reads it',
+    push: {
+      apdu: (apdu) =>
+        concat([
+          apdu.subarray(0, 5),
+          Uint8Array.of(0x09, 0x0c),
+          dateTimeOctets(millis(Date.UTC(2026, 10, 24))),
+          apdu.subarray(6),
+        ]),
+    },
+  },
   'untagged-stamps': {
     number: 62,
     what: 'stamps without their tag',

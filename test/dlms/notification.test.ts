@@ -157,6 +157,8 @@ describe('shapes of lists, by hand', () => {
     const list = listOf(heard(ui(concat([llc, namedList]))));
     expect(iso(list.at as never)).toBe('2026-11-24T12:00:00Z');
     expect(values(list)).toEqual([
+      // Whose list it is.
+      [undefined, 'V0001'],
       ['1-1:0.0.5*255', '8901'],
       ['1-1:1.7.0*255', 0x420],
       ['1-1:1.8.0*255', 0x12345],
@@ -181,6 +183,101 @@ describe('shapes of lists, by hand', () => {
     const unnamed = listOf(events);
     expect(unnamed.readings.map(({ key }) => key)).toEqual([undefined, undefined, undefined]);
     expect(unnamed.problems).toEqual(['3 values without a name; no push_lists entry of the meter model has so many']);
+  });
+  describe('incident: elements of a list vanished without a word', () => {
+    const head = '0f 00000001 00';
+    const shown = (body: string, more = head) => {
+      const list = listOf(heard(ui(concat([llc, fromHex(more + body)]))));
+      return [...values(list), ...list.problems];
+    };
+    const setup = '0906 0000190900ff';
+    const equipment = '0908 4b464d3130323030';
+    const alarm = '06 00000400';
+    const named = '0906 0100010800ff 06 00012345';
+    test('an equipment id beside an alarm; the alarm was named after the push setup', () => {
+      expect(shown(`0203 ${setup} ${equipment} ${alarm}`)).toEqual([
+        [undefined, '0-0:25.9.0*255'],
+        [undefined, "'KFM10200'"],
+        [undefined, 0x400],
+        '3 values without a name; no push_lists entry of the meter model has so many',
+      ]);
+      expect(shown(`0202 ${setup} ${alarm}`)).toEqual([
+        [undefined, '0-0:25.9.0*255'],
+        [undefined, 0x400],
+        '2 values without a name; no push_lists entry of the meter model has so many',
+      ]);
+    });
+    test('beside named values, in their order', () => {
+      expect(shown(`0204 ${setup} ${equipment} ${named}`)).toEqual([
+        [undefined, '0-0:25.9.0*255'],
+        [undefined, "'KFM10200'"],
+        ['1-0:1.8.0*255', 0x12345],
+      ]);
+      expect(shown(`0204 ${named} ${alarm} ${equipment}`)).toEqual([
+        ['1-0:1.8.0*255', 0x12345],
+        [undefined, 0x400],
+        [undefined, "'KFM10200'"],
+        '1 of the values have no name; they stand where they came',
+      ]);
+    });
+    test('an equipment id of six characters is no OBIS code, and a code before a code is a value', () => {
+      expect(shown(`0202 0906 313233343536 ${alarm}`).slice(0, 2)).toEqual([
+        [undefined, "'123456'"],
+        [undefined, 0x400],
+      ]);
+      expect(shown(`0203 0906 0000600100ff ${named}`)).toEqual([
+        [undefined, '0-0:96.1.0*255'],
+        ['1-0:1.8.0*255', 0x12345],
+      ]);
+    });
+    test('a third part of a structure that is no scaler and unit, and one that is, in any integer type', () => {
+      expect(shown(`0101 0203 ${named} ${equipment}`)).toEqual([
+        ['1-0:1.8.0*255', 0x12345],
+        [undefined, "'KFM10200'"],
+      ]);
+      const list = listOf(heard(ui(concat([llc, fromHex(`${head} 0101 0203 ${named} 0202 11fd 111e`)]))));
+      expect(list.readings).toEqual([{ key: '1-0:1.8.0*255', value: 0x12345, scalerUnit: { scaler: -3, unit: 30 } }]);
+    });
+    const definition = (classId: string, name: string, attribute: string, index = '0000') =>
+      `0204 12${classId} 0906${name} 0f${attribute} 12${index}`;
+    test('a description that leaves itself out; two elements of one object; a scaler that is none', () => {
+      const described = `0103 ${definition('0003', '0100010800ff', '02')} ${definition('0003', '0100010800ff', '03')}${definition('0001', '0000600800ff', '02')}`;
+      expect(shown(`0204 ${described} 06 00012345 00 1105`)).toEqual([
+        ['1-0:1.8.0*255', 0x12345],
+        ['1-0:1.8.0*255:3', null],
+        ['0-0:96.8.0*255', 5],
+      ]);
+      const twice = `0103 ${definition('0028', '0000190900ff', '02')}${definition('0001', '0000600800ff', '02', '0001')}${definition('0001', '0000600800ff', '02', '0002')}`;
+      expect(shown(`0203 ${twice} 1105 1106`)).toEqual([
+        ['0-0:96.8.0*255#1', 5],
+        ['0-0:96.8.0*255#2', 6],
+      ]);
+    });
+    test('an event of another attribute keeps its name', () => {
+      expect(shown('', 'c2 00 0001 0000616200ff 05 06 0000002a')).toEqual([['0-0:97.98.0*255:5', 42]]);
+    });
+    test('quirk 96: a date-time with its tag, in the notification and in its list; what the clock says of itself', () => {
+      const tagged = '0f 00000001 09 0c 07ea0b18020e000000ff8801 0101 06 00000400';
+      const list = listOf(heard(ui(concat([llc, fromHex(tagged)]))));
+      expect([list.at && iso(list.at), list.clockSays, list.readings.length]).toEqual([
+        '2026-11-24T12:00:00Z',
+        'invalid',
+        1,
+      ]);
+      expect(pushedListJson(list)).toMatchObject({ at: '2026-11-24T12:00:00Z', clockSays: 'invalid' });
+      const event = 'c2 01 09 0c 07ea0b18020e000000ff8800 0001 0000616200ff 02 06 0000002a';
+      expect(iso(listOf(heard(ui(concat([llc, fromHex(event)])))).at as never)).toBe('2026-11-24T12:00:00Z');
+    });
+    test('a clock that names no instant is said, and shown as it came', () => {
+      const list = listOf(
+        heard(ui(concat([llc, fromHex(`${head} 0202 0906 0000010000ff 090c 07ea021f020e000000ff8800`)]))),
+      );
+      expect(list.at).toBeNull();
+      expect(list.problems).toEqual([
+        "a stamp of the meter's clock names no instant: no day of the calendar: 2026-2-31",
+      ]);
+      expect(values(list)).toEqual([['0-0:1.0.0*255', '0x07ea021f020e000000ff8800']]);
+    });
   });
   test('event-notification: the attribute is the name', () => {
     const apdu = fromHex('c2 00 0003 0100010800ff 02 06 0000002a');
@@ -312,6 +409,27 @@ describe('pushes of the simulator', () => {
     return { events, meters };
   }
   const names = ['0-0:1.0.0*255', '1-0:1.8.0*255', '1-0:2.8.0*255'];
+  test('alarm-push: the id and the alarm are shown, and neither is named after the push setup', async () => {
+    const { events } = await pushes(['alarm-push']);
+    expect(events).toHaveLength(6);
+    for (const event of events) {
+      expect(values(listOf([event]))).toEqual([
+        [undefined, '0-0:25.9.0*255'],
+        [undefined, "'SIM10200'"],
+        [undefined, 0x400],
+      ]);
+      const orders = [{ objects: ['0-0:25.9.0*255', '0-0:96.1.0*255', '0-0:97.98.20*255'] }];
+      expect(values(listOf([event], orders)).at(-1)).toEqual(['0-0:97.98.20*255', 0x400]);
+    }
+  });
+  test('tagged-push-time: the time and the list are read', async () => {
+    const { events } = await pushes(['tagged-push-time']);
+    expect(events).toHaveLength(6);
+    for (const event of events) {
+      const { at: told, readings, problems } = listOf([event]);
+      expect([told, readings.length, problems]).toEqual([Date.UTC(2026, 10, 24), 3, []]);
+    }
+  });
   const bare: readonly ListOrder[] = [{ objects: names }];
   const cases: [string, QuirkName[], Partial<NotificationSettings>, boolean][] = [
     ['as the standard says', [], {}, false],

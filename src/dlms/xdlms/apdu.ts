@@ -157,6 +157,16 @@ const generalHeader = {
   otherInformation: octetString,
 };
 
+/** Octets of a date-time. Some meters write its tag before its length (`09 0C`), where no tag belongs (meter-quirks 96). */
+const dateTimeField: Codec<Uint8Array> = {
+  read: (r) => {
+    const tagged = r.offset + 1 < r.end && r.octets[r.offset] === 0x09 && r.octets[r.offset + 1] === 0x0c;
+    if (tagged) r.offset++;
+    return octetString.read(r);
+  },
+  write: octetString.write,
+};
+
 const rows = {
   'initiate-request': [
     0x01,
@@ -194,9 +204,9 @@ const rows = {
   'information-report-request': [
     0x18,
     null,
-    sequence({ time: optional(octetString), variables: sequenceOf(variable), values: sequenceOf(dataCodec) }),
+    sequence({ time: optional(dateTimeField), variables: sequenceOf(variable), values: sequenceOf(dataCodec) }),
   ],
-  'data-notification': [0x0f, null, sequence({ longInvokeId: u32, dateTime: octetString, body: dataCodec })],
+  'data-notification': [0x0f, null, sequence({ longInvokeId: u32, dateTime: dateTimeField, body: dataCodec })],
   'get-request-normal': [
     0xc0,
     1,
@@ -223,7 +233,7 @@ const rows = {
   'event-notification': [
     0xc2,
     null,
-    sequence({ time: optional(octetString), attribute: attributeDescriptor, value: dataCodec }),
+    sequence({ time: optional(dateTimeField), attribute: attributeDescriptor, value: dataCodec }),
   ],
   'action-request-normal': [
     0xc3,
