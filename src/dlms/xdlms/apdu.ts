@@ -164,7 +164,7 @@ const dateTimeField: Codec<Uint8Array> = {
     if (tagged) r.offset++;
     return octetString.read(r);
   },
-  write: octetString.write,
+  write: (w, value) => octetString.write(w, value),
 };
 
 const rows = {
