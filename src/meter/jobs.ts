@@ -2,7 +2,7 @@
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { type Clock, later, type Millis, minuteMs } from '../base/time.ts';
 import { refusalName } from '../dlms/association/client.ts';
-import { type Data, integerOf, nullData } from '../dlms/axdr/data.ts';
+import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
@@ -95,6 +95,11 @@ const textOf = (data: Data | undefined): string | undefined => {
   return data?.type === 'visible-string' || data?.type === 'utf8-string'
     ? data.value.slice(0, nameOctets).trim()
     : undefined;
+};
+/** A number of entries as it can be asked for; undefined where it is 0, negative or larger than any selection can say. */
+const entriesOf = (data: Data | undefined): number | undefined => {
+  const count = data && integerOf(data);
+  return count !== undefined && count > 0n && count <= 0xffff_ffffn ? Number(count) : undefined;
 };
 const clockOctets = (data: Data | undefined): Uint8Array | undefined =>
   data?.type === 'octet-string' || data?.type === 'date-time' ? data.value : undefined;
@@ -206,7 +211,7 @@ export async function readLayout(
   const sortData = dataOf(sort);
   const descending = sortData?.type === 'enum' && sortData.value === sortMethodLifo;
   const depthData = dataOf(depth);
-  const entries = depthData && Number(integerOf(depthData) ?? 0n);
+  const entries = entriesOf(depthData);
   const capturePeriodMs = periodData ? capturePeriodMsOf(periodData) : 0;
   const hashed = (known: Iterable<unknown>) => hashOf(columns, [...known], capturePeriodMs).toString(16);
   return {
@@ -432,8 +437,8 @@ async function readRangeByEntry(
   from: Millis,
   to: Millis,
 ): Promise<LoadProfileRow[]> {
-  const count = Number(integerOf(await session.value(attribute(7, layout.profile, 7))) ?? 0n);
-  if (count === 0) return [];
+  const count = entriesOf(await session.value(attribute(7, layout.profile, 7)));
+  if (count === undefined) return [];
   const newest = layout.descending ? 1 : count;
   const [row] = await readEntries(session, layout, model, newest, newest);
   const end = row?.end ?? null;
@@ -476,8 +481,8 @@ export async function readOldestStamp(
 ): Promise<Millis | undefined> {
   const [inUse] = await session.get([attribute(7, layout.profile, 7)]);
   const data = dataOf(inUse);
-  const count = data && Number(integerOf(data) ?? 0n);
-  if (!count || layout.entries === undefined || count < layout.entries) return undefined;
+  const count = entriesOf(data);
+  if (count === undefined || layout.entries === undefined || count < layout.entries) return undefined;
   const oldest = layout.descending ? count : 1;
   const [row] = await readEntries(session, layout, model, oldest, oldest);
   return row?.end ?? undefined;
@@ -528,10 +533,10 @@ export async function countLog(
 ): Promise<{ readonly count: number | undefined; readonly descending: boolean }> {
   const [inUse] = await session.get([attribute(7, log, 7)]);
   const [sort] = await session.get([attribute(7, log, 5)]);
-  const count = integerOf(dataOf(inUse) ?? nullData);
+  const count = entriesOf(dataOf(inUse));
   const order = dataOf(sort);
   return {
-    count: count === undefined ? undefined : Number(count),
+    count,
     descending: order?.type === 'enum' && order.value === sortMethodLifo,
   };
 }

@@ -11,6 +11,7 @@ test.each([1, 2, 3, 4, 5, 6])('house %i: nothing found', async (seed) => {
 test.each([
   ['incident: a session that made no progress was held again at once, 4 500 times in some minutes', 1_000_002],
   ['incident: rows off the grid said two values at one revision', 3_000_054],
+  ['incident: a negative number of entries in use was asked for as it is, and the process ended', 7_000_036],
 ])('%s', async (_, seed) => {
   expect((await fuzzHouse(seed)).findings).toEqual([]);
 });

@@ -192,7 +192,7 @@ export async function fuzzHouse(
   const findings: string[] = [];
   it.house.stopped.catch((error: unknown) =>
     findings.push(
-      `crash: ${error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join(' | ') : String(error)}`,
+      `crash: ${error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 14).join(' | ') : String(error)}`,
     ),
   );
   const [hostile] = it.simulated.meters;
