@@ -51,6 +51,8 @@ const longestAgainMs = 30_000;
 /** So many refusals in a row, and everything pauses. */
 const refusalsInARow = 16;
 const longestPauseMs = 15_000;
+/** A claim that the evidence covers in part is applied in part so often. */
+const partialEveryMs = 250;
 /** A claim that the evidence does not cover for so long is told. */
 const claimPatienceMs = 10_000;
 /** A state that falls back again and again is somebody's mischief: the pause between two doubles. */
@@ -88,6 +90,7 @@ export class Outbox {
   /** Acknowledgements of our epoch that wait: the newest word counts. */
   private newest: AckPayload | undefined;
   private claimSince: Millis | undefined;
+  private partialFrom: Millis = millis(0);
   private claimLogged = false;
   private foreignLogged: number | undefined;
   private fallen: { readonly epoch: number; readonly upTo: number } | undefined;
@@ -287,7 +290,11 @@ export class Outbox {
       this.newest = undefined;
     }
     const { acknowledged: before } = store;
-    const belief = believable(this.evidence, store);
+    // Not one write to the disk for each PUBACK that a claim was waiting for.
+    const { claim, upTo } = this.evidence;
+    const partial = claim !== undefined && claim.upTo > upTo;
+    const belief = partial && clock.now() < this.partialFrom ? undefined : believable(this.evidence, store);
+    if (partial && belief) this.partialFrom = later(clock.now(), partialEveryMs);
     if (belief) {
       const deleted = await store.acknowledge(belief.upTo, new Set([...belief.nack, ...belief.unproven]));
       applied(this.evidence, before, belief);
@@ -320,10 +327,11 @@ export class Outbox {
 
   /** When a claim that nothing covers is told. */
   private claimDeadline(): number {
-    if (this.claimSince === undefined || this.claimLogged) return Number.POSITIVE_INFINITY;
+    if (this.claimSince === undefined) return Number.POSITIVE_INFINITY;
+    if (this.claimLogged) return Math.max(this.partialFrom, this.settings.clock.now() + partialEveryMs);
     const { clock, log } = this.settings;
     const at = later(this.claimSince, claimPatienceMs);
-    if (clock.now() < at) return at;
+    if (clock.now() < at) return Math.min(at, Math.max(this.partialFrom, clock.now() + partialEveryMs));
     this.claimLogged = true;
     log.warn(
       { claimed: this.evidence.claim?.upTo, taken: this.evidence.upTo },
@@ -489,9 +497,5 @@ export class Outbox {
     if (this.silences > 0)
       return `the head-end acknowledges nothing after ${store.acknowledged}: is it running, and does it subscribe? (head-end)`;
     return undefined;
-  }
-
-  get status(): { connected: boolean; inFlight: number; unacknowledged: number } {
-    return { connected: this.connected, inFlight: this.inFlight.size, unacknowledged: this.sent.size };
   }
 }
