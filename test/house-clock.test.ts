@@ -85,3 +85,27 @@ test('incident: a row of 31 February filled an interval of March; it is said why
   expect((await firstMeter(it)).alarms.join()).toContain('(no day of the calendar: 2026-2-31)');
   await it.house.stop();
 });
+
+test('entries of a log that name no instant are told, and those by a doubtful clock say so', async () => {
+  const it = await virtualHouse(
+    {
+      meters: { count: 1, quirks: ['entries-of-no-date', 'doubtful-stamps'] },
+      // Off at 01:20, when the clock calls itself invalid, and on again at 04:20, when it does not.
+      fault: [{ kind: 'power-cut', meter: 0, from_s: -11 * 3600, to_s: -8 * 3600 }],
+    },
+    { days: 1 },
+  );
+  it.broker.connect();
+  await it.run(3 * hourMs);
+  const told = eventsOf(it, 'LOG_ENTRIES_UNUSABLE').map(({ detail }) => detail);
+  expect(told[0]).toEqual({ log: '0-0:99.98.0*255', entries: 2, why: 'the year 65534' });
+  expect(new Set(told.map((detail) => detail?.['log'])).size).toBe(told.length);
+  const power = factsOf(it, 'event').filter(({ source, code }) => source === 'meter' && (code === 1 || code === 2));
+  expect(power.map(({ code, detail }) => [code, detail])).toEqual([
+    [1, { clockSays: 'invalid' }],
+    [2, null],
+  ]);
+  // What its clock said when the power went is not sure: nothing is proven dark by it alone.
+  expect(it.store.meterLogs('m60120001').dark).toEqual([]);
+  await it.house.stop();
+});

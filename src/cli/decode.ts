@@ -1,7 +1,10 @@
 /** `meter-gateway decode`: explains hex and recorded exchanges. */
 import { readFileSync } from 'node:fs';
 import { Failure, messageOf } from '../base/errors.ts';
+import { meterModels } from '../config/meter-models.ts';
+import { genericModel } from '../meter/model.ts';
 import { rowJson } from '../reading/load-profile-row.ts';
+import { bad } from './connection.ts';
 import { parseExchange } from './exchange-file.ts';
 import { explain, explainedJson, requireReadable } from './explain.ts';
 import { decodeKeys } from './secret.ts';
@@ -11,11 +14,14 @@ import { messageXml, xmlEnd, xmlHead } from './xml.ts';
 /** Larger than any recording of a session. */
 const inputLimit = 64 << 20;
 
-export function decodeInput(
-  file: string,
-  options: { json?: boolean; rows?: boolean; xml?: boolean; keys?: string },
-  print: (line: string) => void,
-): number {
+export interface DecodeOptions {
+  readonly json?: boolean;
+  readonly rows?: boolean;
+  readonly xml?: boolean;
+  readonly keys?: string;
+  readonly model?: string;
+}
+export function decodeInput(file: string, options: DecodeOptions, print: (line: string) => void): number {
   let octets: Buffer;
   try {
     octets = readFileSync(file === '-' ? 0 : file);
@@ -23,7 +29,11 @@ export function decodeInput(
     throw new Failure('file-unusable', messageOf(error));
   }
   if (octets.length > inputLimit) throw new Failure('file-unusable', `${file}: more than ${inputLimit} octets`);
-  const explanation = explain(parseExchange(octets.toString('latin1')), decodeKeys(options.keys, process.env));
+  const models = meterModels();
+  const model = options.model === undefined ? genericModel : models.get(options.model);
+  if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);
+  const exchange = parseExchange(octets.toString('latin1'));
+  const explanation = explain(exchange, decodeKeys(options.keys, process.env), model);
   requireReadable(explanation);
   if (options.rows) for (const row of explanation.rows) print(JSON.stringify(rowJson(row)));
   else if (options.xml) {

@@ -20,6 +20,8 @@ import { type ProtectionKeys, unprotect } from '../dlms/security/protection.ts';
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { type Apdu, type Attribute, decodeApdu, type GetResult, getResults } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
+import { rowReading, statusOf } from '../meter/jobs.ts';
+import { genericModel, type MeterModel } from '../meter/model.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { ProfileReader } from '../reading/profile-reader.ts';
 import type { Recorded, RecordedLine } from './exchange-file.ts';
@@ -184,7 +186,12 @@ const hlsByNumber: Readonly<Record<number, HlsMechanism>> = {
   6: 'hls-sha256',
 };
 
-export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): Explanation {
+/** `model`: how the meter stamps its rows, and where their status stands. */
+export function explain(
+  recorded: readonly Recorded[],
+  keys: DecodeKeys = {},
+  model: MeterModel = genericModel,
+): Explanation {
   const { encryption, authentication, secret } = keys;
   const protection: ProtectionKeys | undefined = encryption && {
     encryption,
@@ -469,7 +476,10 @@ export function explain(recorded: readonly Recorded[], keys: DecodeKeys = {}): E
     }
     const period = (name === undefined ? undefined : periods.get(name)) ?? 0;
     try {
-      const reader = new ProfileReader({ columns: layout, capturePeriodMs: period, scalers });
+      const reader = new ProfileReader(
+        { columns: layout, capturePeriodMs: period, scalers, ...statusOf(model) },
+        rowReading(model),
+      );
       reader.push(encode(dataCodec, data), rows);
       reader.end();
     } catch (error) {

@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 import { type AskOptions, requireMeter, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
-import { decodeInput } from '../cli/decode.ts';
+import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
@@ -153,9 +153,8 @@ program
   .option('--rows', 'only the load profile rows found in it, one JSON line each')
   .option('--xml', 'one XML document in the style of DLMS tools')
   .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
-  .action((file: string, options: { json?: boolean; rows?: boolean; xml?: boolean; keys?: string }) =>
-    runCommand(() => decodeInput(file, options, print)),
-  );
+  .option('--model <name>', 'meter model of hardware/meters: deviation of stamps, status of rows')
+  .action((file: string, options: DecodeOptions) => runCommand(() => decodeInput(file, options, print)));
 
 withConnection(
   program

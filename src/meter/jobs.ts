@@ -17,6 +17,7 @@ import {
 import type { Attribute, GetResult, Selection } from '../dlms/xdlms/apdu.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { hashOf } from '../reading/ledger.ts';
+import { isScaled } from '../reading/column.ts';
 import { onGrid } from '../reading/grid.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../reading/profile-reader.ts';
 import type { LogReader } from '../reading/log-reader.ts';
@@ -75,7 +76,7 @@ export const stampReading = (model: MeterModel): StampReading => ({
   summerShiftMin: model.summer_shift_min,
 });
 
-const rowReading = (model: MeterModel): RowReading => ({
+export const rowReading = (model: MeterModel): RowReading => ({
   ...stampReading(model),
   untaggedStamps: model.untagged_stamps,
 });
@@ -229,7 +230,7 @@ export async function readLayout(
 }
 
 /** Where the status of the rows stands by the model. Of a word of the maker's nothing is known that the model does not say. */
-function statusOf({ status_column: column, status_bits: bits }: MeterModel): Partial<RowLayout> {
+export function statusOf({ status_column: column, status_bits: bits }: MeterModel): Partial<RowLayout> {
   return {
     ...(column && { statusColumn: { logicalName: parseLogicalName(column.object), attribute: column.attribute } }),
     ...((column || bits) && { statusMeaning: bits ?? {} }),
@@ -256,9 +257,11 @@ async function readScalers(session: Session, columns: readonly CaptureObject[]) 
     const [scaler, unit] = data.type === 'structure' ? data.value : [];
     if (scaler?.type === 'integer' && unit?.type === 'enum') plain.set(logicalName, scalerUnit);
   });
+  // The scaler of an object says nothing of its status or of a time.
+  const wanted = new Set(columns.filter(isScaled).map(({ logicalName }) => logicalName));
   const unscaled = new Map(
     unique.flatMap(({ logicalName }, i): [LogicalName, string][] => {
-      if (scalers.has(logicalName)) return [];
+      if (scalers.has(logicalName) || !wanted.has(logicalName)) return [];
       const result = results[i];
       const why =
         result && 'data' in result

@@ -14,6 +14,7 @@ import type { MeterLogs } from '../store/store.ts';
 import { readWindow } from './log-window.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './series.ts';
+import { stand } from './standing-alarms.ts';
 
 /** Of a log that was never read, and of one that may have been written before its cursor. */
 const firstLogDays = 60;
@@ -151,6 +152,14 @@ async function readBack(
   }
 }
 
+/** Entries that name no instant are an alarm until the log was read far back without one. Whether it is to be told. */
+function withoutStamp(state: MeterState, log: LogicalName, read: LogRead, deep: boolean, now: Millis): boolean {
+  const { unreadable, why } = read;
+  if (unreadable === 0 && !deep) return false;
+  const text = `LOG_ENTRIES_UNUSABLE: ${obis(log)} has ${unreadable} entries that cannot be forwarded (${why}); next: look at the meter's clock and the entries with read`;
+  return stand(state.rowAlarms, `log ${log}`, unreadable === 0 ? undefined : text, now);
+}
+
 /** New entries of the logs are to be said with the next commit, and the cursors are stored with them. */
 export async function forwardLogs(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
   const { clock, store } = house;
@@ -191,10 +200,9 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
       state.logsTold.add(log);
       said.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
     }
-    if (result.unreadable > 0 && !state.logsTold.has(`${log} unreadable`)) {
-      state.logsTold.add(`${log} unreadable`);
+    if (withoutStamp(state, log, result, deep, readAt)) {
       const detail = { log: obis(log), entries: result.unreadable, why: result.why ?? null };
-      said.push(gatewayEvent(house, state, 'LOG_ENTRIES_WITHOUT_STAMP', detail));
+      said.push(gatewayEvent(house, state, 'LOG_ENTRIES_UNUSABLE', detail));
     }
     dark = darkSpans(dark, result.power);
     if (fresh.length === 0) continue;

@@ -83,7 +83,7 @@ export function judgeRows(
     ofThePast > 0 ? `${ofThePast} of long ago` : '',
   ].filter((kind) => kind !== '');
   const series = obis(profile);
-  const text = `ROWS_WITHOUT_STAMP: ${series} sent ${rows} rows, ${kinds.join(', ')}; next: compare the meter's clock, and stamp_deviation_min of its model, with decode --rows of a --trace`;
+  const text = `ROWS_WITHOUT_STAMP: ${series} sent ${rows} rows, ${kinds.join(', ')}; next: compare the meter's clock, and stamp_deviation_min of its model, with decode --rows --model of a --trace`;
   const before = alarms.get(key);
   const due = !before || now - before.toldAt >= toldEveryMs;
   alarms.set(key, { text, toldAt: due ? now : before.toldAt });

@@ -53,6 +53,8 @@ export interface Quirk {
     readonly columns: (columns: readonly CaptureObject[]) => readonly CaptureObject[];
     readonly cells: (cells: readonly Data[], row: VirtualRow) => readonly Data[];
   };
+  /** The entries of an event log as they are sent. */
+  readonly log?: (entries: Data) => Data;
   /** Objects that the meter has besides. */
   readonly objects?: readonly ServerObject[];
   /** scaler_unit of the registers. */
@@ -872,6 +874,20 @@ export const quirks = {
         return [{ type: 'structure', value: [{ ...stamp, value: changed }, ...rest] } as const, row];
       });
       return { ...buffer, value };
+    },
+  },
+  'entries-of-no-date': {
+    number: 78,
+    what: 'entries of the years 2099 and 65534, and of 31 February, in the event logs',
+    client: 'those that name no instant are told as LOG_ENTRIES_UNUSABLE, and move no cursor',
+    log: (entries) => {
+      const at = (fields: readonly number[]) => octetString(Uint8Array.of(...fields, 0xff, 12, 0, 0, 0, 0, 0, 0));
+      const odd = [
+        [0x08, 0x33, 1, 1],
+        [0xff, 0xfe, 1, 1],
+        [0x07, 0xea, 2, 31],
+      ].map((fields) => structure(at(fields), { type: 'unsigned', value: 9 }));
+      return entries.type === 'array' ? { ...entries, value: [...odd, ...entries.value] } : entries;
     },
   },
   'status-elsewhere': {

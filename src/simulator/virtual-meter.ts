@@ -623,13 +623,14 @@ export class VirtualMeter {
       data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined;
     const from = selection?.selector === 1 ? bound(parameters[1]) : undefined;
     const to = selection?.selector === 1 ? bound(parameters[2]) : undefined;
-    return array(
+    const entries = array(
       ...this.events
         .filter(({ at, code }) => at <= this.now && logOf(code) === log)
         .map(({ at, code, stamp = this.clock(at) }) => ({ stamp, code }))
         .filter(({ stamp }) => (from === undefined || stamp >= from) && (to === undefined || stamp <= to))
         .map(({ stamp, code }) => structure(octets(this.stamp(stamp)), u8(code))),
     );
+    return this.quirks.reduce((all, quirk) => quirk.log?.(all) ?? all, entries);
   }
   private eventLog(log: number): ServerObject {
     const code = { classId: 1, logicalName: `0.0.96.11.${log}.255`, attribute: 2, dataIndex: 0 };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { meterModels } from '../../src/config/meter-models.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { fromHex } from '../../src/base/hex.ts';
@@ -14,6 +15,17 @@ test.each(traceNames)('%s: every frame is explained, nothing is unreadable', (na
   const { frames, problems } = explainTrace(name);
   expect(problems).toEqual([]);
   expect(frames).toHaveLength(linesOf(name).length);
+});
+
+test('incident: stamps that leave their deviation open had no instant; with the model of the meter they have, else it is said why', () => {
+  const nordic = meterModels().get('nordic');
+  const ends = (model?: typeof nordic) =>
+    explain(parseExchange(traceText('models/nordic.tap')), {}, model).rows.map(rowJson);
+  expect(ends()[0]).toMatchObject({
+    end: null,
+    why: 'the deviation is left open, and the model has no stamp_deviation_min',
+  });
+  expect(ends(nordic)[0]).toMatchObject({ end: expect.stringMatching(/^2026-11-2\dT\d\d:00:00Z$/) });
 });
 
 describe('rows of the first meter follow the formula', () => {

@@ -186,6 +186,7 @@ const unmet: readonly QuirkName[] = [
   'swapped-obis',
   'list-without-obis',
   'alarm-push',
+  'entries-of-no-date',
   'tagged-push-time',
 ];
 
