@@ -4,7 +4,7 @@
  * messages and ten times a second, says `all` when it has MOST, and answers `report`.
  */
 import { connectAsync } from 'mqtt';
-import { birthFilter, topics, upFilter } from '../src/forward/payload.ts';
+import { topics, upFilter } from '../src/forward/payload.ts';
 
 export interface HeadEndReport {
   readonly upTo: number;
@@ -32,7 +32,7 @@ const acknowledge = () => {
 client.on('message', (topic, payload) => {
   if (topic.endsWith('/birth')) {
     // The gateway waits for the answer: what is held of it.
-    epoch ||= (JSON.parse(payload.toString()) as { epoch: number }).epoch;
+    epoch = (JSON.parse(payload.toString()) as { epoch: number }).epoch;
     say();
     return;
   }
@@ -54,5 +54,5 @@ process.on('message', (word) => {
   if (word === 'report') process.send?.({ upTo, intervals, again } satisfies HeadEndReport);
 });
 process.on('disconnect', () => process.exit());
-await client.subscribeAsync([birthFilter(tenant), upFilter(tenant)], { qos: 1 });
+await client.subscribeAsync([topics(tenant, gateway).birth, upFilter(tenant)], { qos: 1 });
 process.send?.('ready');
