@@ -225,6 +225,8 @@ class Connection {
   private explained = false;
   /** Connections in a row that ended without a reason. */
   private unexplained = 0;
+  /** A connection that stood has ended since one lasted. */
+  private shortLived = false;
   /** A step that was not done; said until it is done, on whatever connection. */
   private readonly stalled = new Map<'SUBACK' | 'PUBACK', string>();
   private probe: { readonly of: Sent; answeredAt: number | undefined } | undefined;
@@ -319,6 +321,7 @@ class Connection {
       this.attempts = 0;
       this.lastError = '';
       this.unexplained = 0;
+      this.shortLived = false;
       this.logged.clear();
       this.client.options.reconnectPeriod = pauseMs(0, this.random, this.timing);
     }, this.timing.lastingMs);
@@ -348,6 +351,7 @@ class Connection {
       return;
     }
     this.up = false;
+    this.shortLived = true;
     this.connections++;
     this.unexplained = this.explained && this.lastError !== this.takenOver ? 0 : this.unexplained + 1;
     if (!this.explained && this.lastError !== this.takenOver)
@@ -403,7 +407,7 @@ class Connection {
   trouble(): string | undefined {
     if (!this.up) return this.lastError === '' ? undefined : this.lastError;
     // A connection that comes and goes is none before it lasts.
-    const flapping = this.attempts > 1 && this.lastError !== '' ? this.lastError : undefined;
+    const flapping = this.shortLived && this.attempts > 1 && this.lastError !== '' ? this.lastError : undefined;
     return this.stalled.get('SUBACK') ?? this.stalled.get('PUBACK') ?? this.terms.complaint ?? flapping;
   }
 
