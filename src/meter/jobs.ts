@@ -34,6 +34,8 @@ export interface ProfileLayout extends RowLayout {
   readonly fingerprint: string;
   /** What it may be called in a store although it is the same: scalers that were not known then. */
   readonly formerFingerprints: readonly string[];
+  /** Why the capture period is not known, where the meter does not tell it. */
+  readonly periodUnknown?: string;
   /** Objects whose scaler and unit the meter does not tell, with the reason. */
   readonly unscaled: ReadonlyMap<LogicalName, string>;
 }
@@ -190,9 +192,10 @@ export async function readLayout(
   model: MeterModel = genericModel,
 ): Promise<ProfileLayout> {
   const asked = [3, 4, 5, 8].map((id) => attribute(7, profile, id));
-  const [first, second, sort, depth] = await session.get(asked);
+  const [first, second, ...others] = await session.get(asked);
   // Without these two nothing is read of the series: a refusal is heard twice before it is believed.
   const [objects, period] = await askedAgain(session, asked.slice(0, 2), [first, second], true);
+  const [sort, depth] = await askedAgain(session, asked.slice(2), others);
   const captured = dataOf(objects);
   if (!captured) throw new Failure('access-refused', `capture objects of ${profile} are refused`);
   let columns: CaptureObject[];
@@ -204,11 +207,12 @@ export async function readLayout(
   }
   const { scalers, plain, unscaled } = await readScalers(session, columns);
   const periodData = dataOf(period);
-  if (!periodData || integerOf(periodData) === undefined)
-    throw new Failure(
-      'access-refused',
-      `capture period of ${profile}: ${period && 'refused' in period ? `refused: ${refusalName(period.refused)}` : 'no number'}`,
-    );
+  const periodUnknown =
+    periodData && integerOf(periodData) !== undefined
+      ? undefined
+      : period && 'refused' in period
+        ? `refused: ${refusalName(period.refused)}`
+        : 'no number';
   const sortData = dataOf(sort);
   const descending = sortData?.type === 'enum' && sortData.value === sortMethodLifo;
   const depthData = dataOf(depth);
@@ -219,6 +223,7 @@ export async function readLayout(
     profile,
     columns,
     capturePeriodMs,
+    ...(periodUnknown !== undefined && { periodUnknown }),
     scalers,
     unscaled,
     descending,
@@ -227,6 +232,12 @@ export async function readLayout(
     formerFingerprints: scalers.size === 0 ? [] : [hashed(plain), hashed([])],
     ...statusOf(model),
   };
+}
+
+/** What is read or written by a period must know it: one that is refused is no period of 0. */
+export function requirePeriod({ profile, periodUnknown }: ProfileLayout): void {
+  if (periodUnknown !== undefined)
+    throw new Failure('access-refused', `capture period of ${profile}: ${periodUnknown}`);
 }
 
 /** Where the status of the rows stands by the model. Of a word of the maker's nothing is known that the model does not say. */

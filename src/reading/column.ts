@@ -21,6 +21,8 @@ const mbusGroup = 24;
 /** Value group C of electricity: 1 to 91 are quantities, from 128 on the maker's own. */
 const lastQuantity = 91;
 const firstOfMaker = 128;
+/** Import less export, of all phases and of each: such a count may fall. */
+const netQuantities: ReadonlySet<number> = new Set([16, 36, 56, 76]);
 const timeIntegral = { sinceBegin: 8, interval: [29, 30] } as const;
 
 /** The value of an object that counts: Data, Register, Extended register, or the whole of one. */
@@ -37,7 +39,7 @@ export function columnKind(column: CaptureObject, unit: number | undefined): Col
   const counts = unit !== undefined && countedUnits.has(unit);
   if (medium === electricity) {
     if (!(c >= 1 && c <= lastQuantity) && !(c >= firstOfMaker && counts)) return 'value';
-    if (d === timeIntegral.sinceBegin) return 'register';
+    if (d === timeIntegral.sinceBegin) return netQuantities.has(c) ? 'value' : 'register';
     return d === timeIntegral.interval[0] || d === timeIntegral.interval[1] ? 'interval' : 'value';
   }
   if (column.classId === 1) return 'value';

@@ -3,6 +3,7 @@ import { Failure } from '../base/errors.ts';
 import { iso, nextMidnight } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { write } from '../meter/act.ts';
+import { requirePeriod } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
 import { missing } from '../reading/coverage.ts';
 import type { MeterState, PolledProfile, RunnerSettings } from './meter-state.ts';
@@ -25,6 +26,7 @@ export async function changePeriods(house: RunnerSettings, state: MeterState, se
     const { until } = boundsOf(house, state, old);
     if (until === undefined || clock.wall() < until || boundsOf(house, state, next).stored) continue;
     const layout = await layoutOf(house, state, session, old.profile);
+    requirePeriod(layout);
     if (layout.capturePeriodMs !== old.periodMs) continue;
     const late = () => clock.wall() >= until + next.periodMs - marginMs;
     if (late() || !(await readWhole(house, state, session, old)) || late()) {
@@ -37,7 +39,9 @@ export async function changePeriods(house: RunnerSettings, state: MeterState, se
       { type: 'double-long-unsigned', value: next.periodMs / 1000 },
     );
     state.layouts.delete(old.profile);
-    const { capturePeriodMs } = await layoutOf(house, state, session, old.profile);
+    const written = await layoutOf(house, state, session, old.profile);
+    requirePeriod(written);
+    const { capturePeriodMs } = written;
     if (capturePeriodMs !== next.periodMs)
       throw new Failure(
         'period-mismatch',

@@ -9,6 +9,7 @@ import {
   readOldestStamp,
   readRange,
   readRegisters,
+  requirePeriod,
   stampReading,
 } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
@@ -76,7 +77,8 @@ export async function layoutOf(
     const proven = changes !== undefined && changes === cached.changes;
     const young = changes === undefined && clock.now() - cached.at < layoutLifeMs;
     // What the meter would not tell is asked for again before long.
-    const old = cached.layout.unscaled.size > 0 && clock.now() - cached.at >= unknownLifeMs;
+    const { unscaled, periodUnknown } = cached.layout;
+    const old = periodUnknown !== undefined || (unscaled.size > 0 && clock.now() - cached.at >= unknownLifeMs);
     if ((proven || young) && !old) return cached.layout;
   }
   const layout = await readLayout(session, profile, state.model);
@@ -167,6 +169,7 @@ export async function readSlice(
   if (detail) state.saying.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
   if (!readable) return;
   tellScalers(house, state, slice.key, layout);
+  requirePeriod(layout);
   if (layout.capturePeriodMs !== periodMs) {
     const { stored: known, until: ended } = boundsOf(house, state, settings);
     // It is not told its new period yet.

@@ -43,6 +43,9 @@ describe('kinds', () => {
     [3, '1-0:32.24.0*255', 2, V, 'value'],
     [5, '1-0:1.4.0*255', 3, W, 'value'],
     [4, '1-0:1.6.0*255', 2, W, 'value'],
+    // Import less export may fall.
+    [3, '1-0:16.8.0*255', 2, Wh, 'value'],
+    [3, '1-0:15.8.0*255', 2, Wh, 'register'],
     // Incident: a power-failure counter was an energy, and its neighbours fell back when it was set to zero.
     [1, '0-0:96.7.21*255', 2, undefined, 'value'],
     [3, '0-0:96.7.9*255', 2, 255, 'value'],

@@ -1,5 +1,5 @@
 /** Stamps: what they say of themselves is heard, and what names no instant is none. */
-import { assert, integer, property, uint8Array } from 'fast-check';
+import { assert, constantFrom, integer, property, uint8Array } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../src/base/codec.ts';
 import { iso, millis } from '../../src/base/time.ts';
@@ -147,6 +147,27 @@ describe('rows', () => {
     expect(
       rows([doubtful, 0], [unsure, 0], [other, 0], [stamp(2026, 7, 1, 12, 0, 0, open, 0xff), 0]).map(([, d]) => d),
     ).toEqual(['doubtful', 'status-invalid', null, null]);
+  });
+  test('whatever a stamp and a status say: the short way over the places gives what the full one gives', () => {
+    assert(
+      property(
+        uint8Array({ minLength: 12, maxLength: 12 }),
+        integer({ min: 0, max: 255 }),
+        constantFrom(null, 0x80, 0xff, 0x08),
+        (octets, status, clockStatus) => {
+          octets.set([0x07, 0xea], 0);
+          octets[2] = 1 + ((octets[2] as number) % 13);
+          octets[5] = (octets[5] as number) % 25;
+          octets[6] = (octets[6] as number) % 61;
+          octets[7] = (octets[7] as number) % 61;
+          octets.set([0x80, 0x00], 9);
+          if (clockStatus !== null) octets[11] = clockStatus;
+          const [full, fast] = rows([octets, status], [octets, status]);
+          expect(fast).toEqual(full);
+        },
+      ),
+      { numRuns: 3000 },
+    );
   });
   test('deviation and clock status are open: the status of the row tells which hour of the two it is', () => {
     const third = stamp(2026, 10, 25, 3, 0, 0, open, 0xff);
