@@ -70,7 +70,6 @@ class Row implements LoadProfileRow {
   readonly cells: readonly Cell[];
   private readonly source: Uint8Array;
   private readonly clockAt: number;
-  private readonly clockStatus: number;
   constructor(
     end: Millis | null,
     periodMs: number,
@@ -79,7 +78,6 @@ class Row implements LoadProfileRow {
     cells: readonly Cell[],
     source: Uint8Array,
     clockAt: number,
-    clockStatus: number,
   ) {
     this.start = end !== null && periodMs > 0 ? later(end, -periodMs) : null;
     this.end = end;
@@ -88,17 +86,19 @@ class Row implements LoadProfileRow {
     this.cells = cells;
     this.source = source;
     this.clockAt = clockAt;
-    this.clockStatus = clockStatus;
   }
   get doubt(): StampDoubt | null {
-    return doubtOf(this.clockStatus);
+    return this.clockAt < 0 ? null : doubtOf(this.source[this.clockAt + 11] as number);
   }
   get clock(): Uint8Array | null {
     return this.clockAt < 0 ? null : this.source.slice(this.clockAt, this.clockAt + 12);
   }
 }
 
-const withBits = (row: Row, bits: number): LoadProfileRow => Object.assign(row, { bits });
+const withBits = (row: LoadProfileRow, bits: number): LoadProfileRow => Object.assign(row, { bits });
+/** A row whose stamp was left out counts on from a stamp, and from what was said of that. */
+const withDoubt = (row: LoadProfileRow, doubt: StampDoubt): LoadProfileRow =>
+  Object.defineProperty(row, 'doubt', { value: doubt, enumerable: true });
 
 const nothing = new Uint8Array(0);
 /** Clock status of a stamp that says nothing of itself. */
@@ -160,10 +160,9 @@ export class ProfileReader {
   private compactLeft = 0;
   private announced = 0;
   private came = 0;
-  private beforeCells: readonly Cell[] = [];
-  private beforeEnd: Millis | null = null;
-  private beforeStatus: number | null = null;
-  private beforeClockStatus = unspecified;
+  private before: LoadProfileRow | undefined;
+  /** Stamps that leave their deviation open are of a standard time: summer time may stand in the status of the row. */
+  private readonly standardTime: boolean;
   /** Octets after the value: padding of some meters (meter-quirks 51). */
   trailing = 0;
 
@@ -171,6 +170,7 @@ export class ProfileReader {
     this.layout = layout;
     this.reading = reading;
     this.rowLimit = reading.rowLimit ?? rowLimitByDefault;
+    this.standardTime = reading.deviationMin !== undefined;
     this.compiled = compile(layout);
     this.roles = this.compiled.roles;
     this.channels = this.compiled.channels;
@@ -328,7 +328,6 @@ export class ProfileReader {
     const cells: Cell[] = [];
     let end: Millis | null = null;
     let clockAt = -1;
-    let clockStatus = unspecified;
     let status: number | null = null;
     for (let i = 0; i < roles.length; i++) {
       const place = at + (places[i] as number);
@@ -336,12 +335,11 @@ export class ProfileReader {
       if (role === isValue) cells.push(integerAt(octets, place, tags[i] as number));
       else if (role === isClock) {
         clockAt = place;
-        clockStatus = octets[place + 11] as number;
         end = utcAt(octets, place, this.reading) ?? null;
       } else if (role === isStatus) status = Number(integerAt(octets, place, tags[i] as number));
     }
-    if (clockStatus === unspecified) end = this.withSummer(end, status, octets, clockAt);
-    return this.remember(end, status, cells, octets, clockAt, clockStatus);
+    if (this.standardTime) end = this.withSummer(end, status, octets, clockAt);
+    return this.remember(end, status, cells, octets, clockAt);
   }
 
   private remember(
@@ -350,14 +348,10 @@ export class ProfileReader {
     cells: readonly Cell[],
     octets: Uint8Array,
     clockAt: number,
-    clockStatus: number,
   ): LoadProfileRow {
-    this.beforeEnd = end;
-    this.beforeClockStatus = clockStatus;
-    this.beforeStatus = status;
-    this.beforeCells = cells;
     const { capturePeriodMs, statusMeaning } = this.layout;
-    const row = new Row(end, capturePeriodMs, status, this.channels, cells, octets, clockAt, clockStatus);
+    const row = new Row(end, capturePeriodMs, status, this.channels, cells, octets, clockAt);
+    this.before = row;
     return statusMeaning && status !== null ? withBits(row, standardBits(status, statusMeaning)) : row;
   }
 
@@ -367,7 +361,7 @@ export class ProfileReader {
    */
   private withSummer(end: Millis | null, status: number | null, octets: Uint8Array, clockAt: number): Millis | null {
     const { reading } = this;
-    if (end === null || status === null || clockAt < 0) return end;
+    if (end === null || status === null || clockAt < 0 || octets[clockAt + 11] !== unspecified) return end;
     const { statusMeaning } = this.layout;
     const bits = statusMeaning ? standardBits(status, statusMeaning) : status;
     if ((bits & statusBit.DST) === 0) return end;
@@ -439,21 +433,21 @@ export class ProfileReader {
     let status: number | null = null;
     let source = octets;
     let at = clockAt;
-    let clockStatus = unspecified;
+    const { before } = this;
+    let doubt: StampDoubt | null = null;
     for (let i = 0; i < data.length; i++) {
       const cell = data[i] as Data;
       const role = this.roles[i];
       if (role === isClock) {
         if ((cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === stampOctets) {
           end = utcAt(cell.value, 0, this.reading) ?? null;
-          clockStatus = cell.value[11] as number;
           if (at < 0) {
             source = cell.value;
             at = 0;
           }
-        } else if (cell.type === 'null-data' && this.beforeEnd !== null && capturePeriodMs > 0) {
-          end = later(this.beforeEnd, descending === true ? -capturePeriodMs : capturePeriodMs);
-          clockStatus = this.beforeClockStatus;
+        } else if (cell.type === 'null-data' && before && before.end !== null && capturePeriodMs > 0) {
+          end = later(before.end, descending === true ? -capturePeriodMs : capturePeriodMs);
+          doubt = before.doubt ?? null;
         } else if (cell.type === 'double-long-unsigned' || cell.type === 'double-long') {
           // Seconds since 1970, as some makers stamp rows.
           end = later(0 as Millis, cell.value * 1000);
@@ -461,16 +455,17 @@ export class ProfileReader {
       } else if (role === isStatus) {
         const integer = integerOf(cell);
         if (integer !== undefined) status = Number(integer);
-        else if (cell.type === 'null-data') status = this.beforeStatus;
+        else if (cell.type === 'null-data') status = before?.status ?? null;
         else if (cell.type === 'bit-string') status = Number.parseInt(cell.value || '0', 2);
       } else if (role === isValue) {
         // Attribute 0 captures the whole object: its value is attribute 2 (meter-quirks 59).
         const whole = this.layout.columns[i]?.attribute === 0 && cell.type === 'structure' ? cell.value[1] : undefined;
-        cells.push(cellOfData(whole ?? cell, this.beforeCells[cells.length] ?? null));
+        cells.push(cellOfData(whole ?? cell, before?.cells[cells.length] ?? null));
       }
     }
-    if (clockStatus === unspecified) end = this.withSummer(end, status, source, at);
-    return this.remember(end, status, cells, source, at, clockStatus);
+    if (this.standardTime) end = this.withSummer(end, status, source, at);
+    const row = this.remember(end, status, cells, source, at);
+    return doubt === null ? row : withDoubt(row, doubt);
   }
 }
 
