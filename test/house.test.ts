@@ -1079,6 +1079,33 @@ describe('R17, R18: revisions', () => {
   });
 });
 
+test('incident: an image of the card, put back while the broker was away, had passed the numbers of the other life when it came back (harsh simulation, seed 1010)', async () => {
+  const it = await virtualHouse({ meters: { count: 2 } });
+  it.broker.connect();
+  await it.run(10 * minute);
+  const [store, checkpoint] = [new Map(it.database.data), it.checkpoint];
+  await it.run(2 * 60 * minute);
+  it.broker.disconnect();
+  const [heard] = it.ingest.received.values();
+  await it.clock.complete(it.house.stop());
+  it.database.replace(store);
+  it.checkpoint = checkpoint;
+  await it.restart();
+  await it.run(6 * 60 * minute);
+  expect((await it.house.snapshot()).store.nextSequence).toBeGreaterThan((heard?.seen ?? 0) + 1);
+  it.broker.connect();
+  await it.run(10 * minute);
+  expect(it.broker.twoMeanings).toEqual([]);
+  expect(factsOf(it, 'event').map(({ name }) => name)).toContain('STATE_FELL_BACK');
+  complete(it, [0, 1]);
+  // Once: the next connection of the same life is as any other.
+  it.broker.disconnect();
+  await it.run(60 * minute);
+  it.broker.connect();
+  await it.run(10 * minute);
+  expect(factsOf(it, 'event').filter(({ name }) => name === 'STATE_FELL_BACK').length).toBe(1);
+});
+
 describe('what the head-end lost is said again', () => {
   const profile = '1-0:99.1.0*255';
   test('ten hours that it had acknowledged: the same values at the same revisions, and nothing else', async () => {

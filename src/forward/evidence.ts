@@ -66,12 +66,20 @@ export function applied(evidence: Evidence, before: number, { upTo, nack, unprov
   evidence.claim = claim.upTo <= upTo && unproven.length === 0 ? undefined : { ...claim, nack: rest };
 }
 
-/** Of an answer that is no claim but a proof: numbers or an epoch that this state never gave. */
+/**
+ * Of an answer that is no claim but a proof: numbers or an epoch that this state never gave. As long as nothing was sent in
+ * this life, numbers that it gave since its start cannot have been heard of either: whoever knows them knows them of another
+ * life, which was copied before.
+ */
 export function provesFallBack(
   ack: AckPayload,
-  { epoch, nextSequence }: { readonly epoch: number; readonly nextSequence: number },
+  {
+    epoch,
+    nextSequence,
+    unheardFrom,
+  }: { readonly epoch: number; readonly nextSequence: number; readonly unheardFrom: number | undefined },
 ): { readonly epoch: number; readonly upTo: number } | undefined {
   const highest = Math.max(ack.upTo, ack.seen ?? 0);
-  const beyond = ack.epoch > epoch || (ack.epoch === epoch && highest >= nextSequence);
+  const beyond = ack.epoch > epoch || (ack.epoch === epoch && highest >= (unheardFrom ?? nextSequence));
   return beyond ? { epoch: ack.epoch, upTo: highest } : undefined;
 }

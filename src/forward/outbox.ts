@@ -401,6 +401,7 @@ export class Outbox {
     const { sequence } = entry;
     const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: sequence, gateway }, topics);
     const { generation, evidence } = this;
+    store.heard();
     this.inFlight.set(sequence, payload.length);
     this.sent.add(sequence);
     if (repeated) this.resendCount++;

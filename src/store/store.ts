@@ -257,6 +257,7 @@ export class Store {
       store.database = await settings.open(broken);
       try {
         await store.begin();
+        store.unheardFrom = store.nextSequence;
         return store;
       } catch (error) {
         await store.database.close().catch(() => {});
@@ -276,6 +277,12 @@ export class Store {
 
   get epoch(): number {
     return this.meta.epoch;
+  }
+  /** As long as nothing was sent in this life of the process: nobody has heard of this number and those after it. */
+  unheardFrom: number | undefined;
+  /** Something is being sent. */
+  heard(): void {
+    this.unheardFrom = undefined;
   }
   get acknowledged(): number {
     return this.meta.acknowledged;
