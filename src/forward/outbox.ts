@@ -495,6 +495,8 @@ export class Outbox {
       return `the broker refuses messages: ${refusal.reason}; ${this.again.size} of them wait and are sent again (head-end)`;
     if (this.claimLogged && this.claimSince !== undefined)
       return `the head-end acknowledges up to ${evidence.claim?.upTo}, the broker has taken up to ${evidence.upTo}: believed as far as that (head-end)`;
+    if (store.refused.length > 0)
+      return `the head-end refuses ${store.refused.length} messages (nack), the first of them number ${Math.min(...store.refused)}: they stay and are sent again; its log says why (head-end)`;
     if (this.silences > 0)
       return `the head-end acknowledges nothing after ${store.acknowledged}: is it running, and does it subscribe? (head-end)`;
     return undefined;

@@ -171,6 +171,21 @@ test('a nacked message under a steady flow is sent again without waiting for a s
   await end();
 });
 
+test('incident: a head-end that refuses what it gets (nack) kept messages waiting, and status said nothing', async () => {
+  const it = await world(20);
+  const { outbox, end } = it.begin(it.store);
+  await it.run(500);
+  outbox.onAck(ack(20, { nack: [7, 9] }));
+  await it.run(500);
+  expect(outbox.trouble).toMatch(/refuses 2 messages \(nack\), the first of them number 7.*\(head-end\)/);
+  outbox.onAck(ack(20));
+  await it.run(10_000);
+  outbox.onAck(ack(20));
+  await it.run(500);
+  expect([await numbers(it.store), outbox.trouble]).toEqual([[], undefined]);
+  await end();
+});
+
 test('an answer beyond our numbers, in `upTo`, in `seen` or in the epoch: the state fell back, and nothing is said under numbers given before', async () => {
   for (const answer of [
     ack(20),
