@@ -7,8 +7,11 @@ import { iso, later } from '../base/time.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './series.ts';
 
-/** After the first ends the meter only comes last: whoever kills a process hits some meter's turn. Then it waits for long. */
-const firstMs = [5000, 60_000];
+/**
+ * After the first ends the meter only comes last: whoever kills a process hits some meter's turn, and on a short bus the
+ * same one more than once. Then it waits for long. The others are read before it at each start.
+ */
+const firstMs = [1000, 1000, 5000, 60_000];
 const nextMs = 15 * 60_000;
 const longestMs = 24 * 3_600_000;
 export const setAsideMs = (ends: number): number =>
