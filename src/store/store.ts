@@ -237,8 +237,6 @@ export class Store {
   private failure: string | undefined;
   /** The files themselves are broken: the next opening repairs them. */
   private broken: string | undefined;
-  /** A page of marks that is damaged or has vanished. */
-  private lostPage: string | undefined;
   private reopenAt: Millis = longAgo;
   private damage: Damage = { quarantined: 0, missing: 0, log: [] };
   private committed: (() => void) | undefined;
@@ -386,12 +384,16 @@ export class Store {
     return fresh.length > 0 ? { ...own, staleDays: [...(own.staleDays ?? []), ...fresh] } : undefined;
   }
 
-  /** The pages that these marks change, with what else stands in them. */
+  /**
+   * The pages that these marks change, with what else stands in them. Where one of them is damaged the store is mended and
+   * `store-failed` thrown; while it is being mended, such a page counts as empty.
+   */
   private async pages(
     database: Database,
     meter: string,
     profile: string,
     marks: readonly Mark[],
+    isMending = false,
   ): Promise<Operation[]> {
     const byDay = new Map<number, Mark[]>();
     for (const mark of marks) {
@@ -401,7 +403,12 @@ export class Store {
     const operations: Operation[] = [];
     for (const [day, fresh] of byDay) {
       const key = pageKey(meter, profile, day);
-      const all = new Map((await this.page(database, key, day)).map((mark) => [mark.start, mark]));
+      const page = await this.page(database, key, day);
+      if (page === 'damaged' && !isMending) {
+        await this.mendPage(database, key);
+        throw new Failure('store-failed', 'the store was found damaged and mended meanwhile: read again');
+      }
+      const all = new Map((page === 'damaged' ? [] : page).map((mark) => [mark.start, mark]));
       // Of several that wait, the later one: entries of a class come in their order, a revision only rises.
       for (const mark of fresh) {
         const before = all.get(mark.start);
@@ -416,23 +423,21 @@ export class Store {
   private async pagesOf(
     database: Database,
     said: readonly Pick<Released, 'meter' | 'profile' | 'marks'>[],
+    isMending = false,
   ): Promise<Operation[]> {
     const operations: Operation[] = [];
     for (const [meter, ofMeter] of Map.groupBy(said, (one) => one.meter))
       for (const [profile, ofSeries] of Map.groupBy(ofMeter, (one) => one.profile)) {
         const marks = ofSeries.flatMap((one) => one.marks);
-        operations.push(...(await this.pages(database, meter, profile, marks)));
+        operations.push(...(await this.pages(database, meter, profile, marks, isMending)));
       }
     return operations;
   }
-  private async page(database: Database, key: string, day: number): Promise<Mark[]> {
+  private async page(database: Database, key: string, day: number): Promise<Mark[] | 'damaged'> {
     const raw = await database.get(key);
     if (!raw) return [];
     const opened = unsealed(key, raw);
-    if (!opened) {
-      this.lostPage = key;
-      return [];
-    }
+    if (!opened) return 'damaged';
     const { epoch, marks } = decodePage(opened.content, day, opened.sequence);
     // Of an epoch before: what they tell of may have been lost since.
     return epoch === this.meta.epoch ? marks : marks.map((mark) => ({ ...mark, hash: 0 }));
@@ -441,43 +446,60 @@ export class Store {
   /** What was said of the intervals that begin in [from, to), by their start. */
   async marks(meter: string, profile: string, from: number, to: number): Promise<Map<number, Mark>> {
     const database = await this.opened();
-    const marks = new Map<number, Mark>();
-    for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) {
-      for (const mark of await this.guarded(() => this.page(database, pageKey(meter, profile, day), day)))
-        if (mark.start >= from && mark.start < to) marks.set(mark.start, mark);
-    }
-    // Of whatever is accounted for something was said.
-    const { coverage = [], periodMs } = this.seriesState(meter, profile) ?? {};
-    for (const [low, high] of periodMs === undefined ? [] : coverage)
-      for (let at = Math.max(low, from); at < Math.min(high, to); at += periodMs as number)
-        if (!marks.has(at)) this.lostPage ??= pageKey(meter, profile, at);
-    if (this.lostPage === undefined) return marks;
-    await this.pageLost();
+    const found = await this.guarded(() => this.readMarks(database, meter, profile, from, to));
+    if (found.lost === undefined) return found.marks;
+    // Asked once more where nobody writes: another reader may have mended it, or a commit come between.
+    await this.exclusive(async (open) => {
+      const { lost } = await this.readMarks(open, meter, profile, from, to);
+      if (lost !== undefined) await this.mendPage(open, lost);
+    });
     return this.marks(meter, profile, from, to);
   }
 
-  /** Which revisions were given is not known any more: the series are said anew, in an epoch of their own. */
-  private async pageLost(): Promise<void> {
-    await this.exclusive(async () => {
-      const { lostPage, meta } = this;
-      this.lostPage = undefined;
-      if (lostPage === undefined) return;
-      const database = this.database as Database;
-      await this.beginMending(meta);
-      const value = await database.get(lostPage);
-      if (value) await this.replaceDamaged([], [{ key: lostPage, value }]);
-      this.meta = { ...meta, epoch: this.settings.newEpoch(meta.epoch) };
-      this.marksVersion++;
-      await this.readAgain('STORE_DAMAGED', {
-        found: `${lostPage}: damaged or lost`,
-        damagedRecords: 1,
-        missingRecords: 0,
-        epochBefore: meta.epoch,
-        lostFrom: null,
-        lostTo: null,
-      });
-      this.tellCheckpoint();
+  /** `lost`: the key of a page that is damaged, or lacks what must stand in it. */
+  private async readMarks(
+    database: Database,
+    meter: string,
+    profile: string,
+    from: number,
+    to: number,
+  ): Promise<{ marks: Map<number, Mark>; lost?: string }> {
+    // As it is before the pages are read: they need not have what a commit covers meanwhile.
+    const { coverage = [], periodMs } = this.seriesState(meter, profile) ?? {};
+    const marks = new Map<number, Mark>();
+    for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) {
+      const key = pageKey(meter, profile, day);
+      const page = await this.page(database, key, day);
+      if (page === 'damaged') return { marks, lost: key };
+      for (const mark of page) if (mark.start >= from && mark.start < to) marks.set(mark.start, mark);
+    }
+    // Of whatever is accounted for something was said.
+    for (const [low, high] of periodMs === undefined ? [] : coverage)
+      for (let at = Math.max(low, from); at < Math.min(high, to); at += periodMs as number)
+        if (!marks.has(at)) return { marks, lost: pageKey(meter, profile, at) };
+    return { marks };
+  }
+
+  /**
+   * A page of marks is damaged or has vanished: which revisions were given is not known any more, so the series are said
+   * anew, in an epoch of their own. Only where nobody else writes.
+   */
+  private async mendPage(database: Database, key: string): Promise<void> {
+    const { meta } = this;
+    await this.beginMending(meta);
+    const value = await database.get(key);
+    if (value) await this.replaceDamaged([], [{ key, value }]);
+    this.meta = { ...meta, epoch: this.settings.newEpoch(meta.epoch) };
+    this.marksVersion++;
+    await this.readAgain('STORE_DAMAGED', {
+      found: `${key}: damaged or lost`,
+      damagedRecords: 1,
+      missingRecords: 0,
+      epochBefore: meta.epoch,
+      lostFrom: null,
+      lostTo: null,
     });
+    this.tellCheckpoint();
   }
 
   /**
@@ -1048,7 +1070,7 @@ export class Store {
     let said: { meter: string; profile: string; marks: Mark[] }[] = [];
     let marked = 0;
     const flush = async () => {
-      operations.push(...(await this.pagesOf(database, said)));
+      operations.push(...(await this.pagesOf(database, said, true)));
       if (operations.length > 0) await database.batch(operations, { sync: true });
       [operations, said, marked] = [[], [], 0];
     };

@@ -502,6 +502,57 @@ describe('the store on a twin', () => {
     });
   });
 
+  test('incident: marks read for a manifest while a poll was stored seemed to lack its intervals, and an epoch began', async () => {
+    const hour = 3_600_000;
+    const gap = (n: number): GapFact => ({
+      kind: 'gap',
+      meter: 'm1',
+      point: 'p1',
+      serial: 's1',
+      series: '1-0:99.1.0*255',
+      start: iso(millis(n * hour)),
+      end: iso(millis((n + 1) * hour)),
+      cause: 'OUTAGE',
+      before: null,
+      after: null,
+      rev: 0,
+      readAt: '2026-11-24T00:00:00Z',
+    });
+    const said = (n: number): Commit => ({
+      ...commit(n + 1),
+      state: { since: 0, periodMs: hour, coverage: [[0, (n + 1) * hour]] },
+      facts: [gap(n)],
+      marks: marksOf(gap(n), hour),
+    });
+    const database = new MemoryDatabase();
+    const store = await openTwin(database);
+    await store.commit(said(0));
+    const { epoch } = store;
+    // The disk gives the page late: a poll is stored between.
+    const read = database.get.bind(database);
+    database.get = async (key) => {
+      const value = await read(key);
+      if (key.startsWith('d/')) {
+        database.get = read;
+        await store.commit(said(1));
+      }
+      return value;
+    };
+    expect([...(await store.marks('m1', 'p', 0, 24 * hour)).keys()]).toEqual([0]);
+    expect([...(await store.marks('m1', 'p', 0, 24 * hour)).keys()]).toEqual([0, hour]);
+    expect(store.epoch).toBe(epoch);
+    expect((await store.status()).damage.quarantined).toBe(0);
+
+    // A sibling: the page is found damaged by the poll that writes into it. Nothing of it is stored on top.
+    const [key] = [...database.data.keys()].filter((one) => one.startsWith('d/'));
+    database.data.set(key as string, Uint8Array.of(1, 2, 3));
+    await expect(store.commit(said(2))).rejects.toThrow('mended');
+    expect(store.epoch).toBeGreaterThan(epoch);
+    expect(store.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(database.data.get(`q/${key}`)).toEqual(Uint8Array.of(1, 2, 3));
+    await store.commit(said(2));
+  });
+
   test('a series that vanished is noticed', async () => {
     const database = new MemoryDatabase();
     const store = await openTwin(database);
