@@ -11,7 +11,7 @@ state_directory = "/var/lib/meter-gateway"
 poll_offset_s = 60             # wait after the end of an interval before it is asked for
 back_fill_days = 40            # how far back a new series begins, where the meter has no 'since'
 check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "warn"
-# system_title = "4d47570000000042"              # of this gateway in ciphered associations; default: from its id
+# system_title = "4d47570000000042"   # where a meter wants a certain one; left out: a fresh one for each start
 # status_socket = "/run/meter-gateway/status.sock"   # default: in /run under systemd, else in the state directory
 # status_group = "meter-operators"                       # members may use the socket; default: the service only
 

@@ -1,5 +1,6 @@
 /** The configuration file: one strict schema is type, validation, defaults and documentation. */
 import * as v from 'valibot';
+import { says, saysRestart } from '../base/says.ts';
 import { topicPart } from '../forward/payload.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
@@ -66,14 +67,23 @@ const instant = (hint: string) =>
     v.check((given) => given >= '2000' && given < '2100', 'not before the year 2000, and before 2100'),
   );
 
+const yesOrNo = v.boolean('true or false');
+
 const profile = v.strictObject({
-  obis: obisCode,
-  period_s: v.optional(v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'), 3600),
-  /**
-   * The meter is told another capture period at this local midnight, after its profile was read: the same profile stands
-   * once more with the new period.
-   */
-  until: v.optional(instant('a local midnight, in UTC, e.g. 2026-12-01T22:00:00Z')),
+  obis: says('logical name of the profile', obisCode),
+  period_s: v.optional(
+    says(
+      'seconds between two rows',
+      v.picklist([300, 600, 900, 1800, 3600, 86_400], '300, 600, 900, 1800, 3600 or 86400'),
+    ),
+    3600,
+  ),
+  until: v.optional(
+    says(
+      'the meter is told another capture period at this local midnight, after its profile was read; the same profile stands once more with the new period',
+      instant('a local midnight, in UTC, e.g. 2026-12-01T22:00:00Z'),
+    ),
+  ),
 });
 const registers = v.record(
   obisCode,
@@ -85,111 +95,187 @@ const registers = v.record(
     'a whole number, in the unit of the register',
   ),
 );
-/** The meter replaced another one: `meter-gateway meter swap` writes this. */
 const swap = v.strictObject({
-  from: text,
-  at: instant('UTC, e.g. 2026-11-24T10:37:00Z'),
-  final: v.optional(registers, {}),
-  first: v.optional(registers, {}),
+  from: says('serial number of the meter that was taken down', text),
+  at: says('when it was replaced', instant('UTC, e.g. 2026-11-24T10:37:00Z')),
+  final: v.optional(says('registers of the old meter when it was taken down', registers), {}),
+  first: v.optional(says('registers of the new meter when it began', registers), {}),
 });
 const meter = v.strictObject({
-  id: topicPart,
-  point: text,
-  serial: text,
-  /** A name of hardware/meters, or auto: found out by the meter's logical device name. */
-  swap: v.optional(swap),
-  model: v.optional(text, 'generic'),
-  client: v.optional(whole(1, 127), 1),
-  server: v.optional(whole(0, 16_383), 1),
-  physical: v.optional(whole(0, 16_383)),
-  auth: v.optional(v.picklist(mechanisms, mechanisms.join(', ')), 'none'),
-  secret: v.optional(reference),
-  encryption_key: v.optional(reference),
-  authentication_key: v.optional(reference),
-  /** hls-ecdsa: our private key in PEM, and the file of the meter's certificate. */
-  signing_key: v.optional(reference),
-  meter_certificate: v.optional(text),
-  /** A key of its own for each association, made fresh and sent under the global key. */
-  dedicated_key: v.optional(v.boolean('true or false'), false),
-  suite: v.optional(v.picklist([0, 1, 2], '0, 1 or 2'), 0),
-  policy: v.optional(v.picklist(policies, policies.join(', ')), 'authenticated-encrypted'),
-  wrapping: v.optional(
-    v.picklist(['service', 'general', 'general-ciphering'], 'service, general or general-ciphering'),
-    'service',
+  id: says('one level of the MQTT topics, and the name in commands', topicPart),
+  point: says('metering point: the series belongs to it, whichever meter hangs there', text),
+  serial: says('the meter must tell this serial number, or its rows are not taken', text),
+  swap: v.optional(says('the meter replaced another one; `meter-gateway meter swap` writes this', swap)),
+  model: v.optional(
+    says("a name of hardware/meters, or auto: found out by the meter's logical device name", text),
+    'generic',
   ),
-  counter_object: v.optional(obisCode, '0-0:43.1.0*255'),
-  profiles: v.optional(v.pipe(v.array(profile), v.minLength(1, 'at least one profile')), [
-    { obis: '1-0:99.1.0*255', period_s: 3600 },
-  ]),
-  /** Main fuses, A, and phases: more energy than they let through is flagged (R12). */
-  fuse_a: v.optional(whole(1, 10_000)),
-  phases: v.optional(v.picklist([1, 3], '1 or 3'), 3),
-  since: v.optional(instant('UTC, e.g. 2026-10-01T00:00:00Z')),
-});
-const port = v.strictObject({
-  name: topicPart,
-  device: v.pipe(
-    text,
-    v.check(
-      checkable((text) => parseSelector(text)),
-      'serial:/dev/serial/by-id/…, a device path, or tcp://host:port',
+  client: v.optional(says('client SAP', whole(1, 127)), 1),
+  server: v.optional(says('logical device', whole(0, 16_383)), 1),
+  physical: v.optional(
+    says(
+      "HDLC physical address; left out: from the serial number by the model's formula, or one-octet addressing where the meter is alone on its line",
+      whole(0, 16_383),
     ),
   ),
-  link: v.optional(v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper'), 'hdlc'),
-  mode_e: v.optional(v.boolean('true or false'), false),
-  baud: v.optional(whole(300, 921_600), 9600),
-  guard_ms: v.optional(whole(0, 5000), 0),
-  answer_timeout_ms: v.optional(whole(100, 60_000), 1500),
-  retries: v.optional(whole(0, 10), 2),
-  meter: v.pipe(v.array(meter), v.minLength(1, 'at least one [[port.meter]]')),
+  auth: v.optional(says('authentication mechanism', v.picklist(mechanisms, mechanisms.join(', '))), 'none'),
+  secret: v.optional(says('password of lls and of hls by password', reference)),
+  encryption_key: v.optional(says('global unicast encryption key, in hex', reference)),
+  authentication_key: v.optional(says('authentication key, in hex', reference)),
+  signing_key: v.optional(says('hls-ecdsa: our private key in PEM', reference)),
+  meter_certificate: v.optional(says('hls-ecdsa: the file of the certificate of the meter', text)),
+  dedicated_key: v.optional(
+    says('a key of its own for each association, made fresh and sent under the global key', yesOrNo),
+    false,
+  ),
+  suite: v.optional(says('security suite', v.picklist([0, 1, 2], '0, 1 or 2')), 0),
+  policy: v.optional(
+    says('protection of ciphered associations, at least', v.picklist(policies, policies.join(', '))),
+    'authenticated-encrypted',
+  ),
+  wrapping: v.optional(
+    says(
+      'ciphered APDUs for each service, general, or by general-ciphering',
+      v.picklist(['service', 'general', 'general-ciphering'], 'service, general or general-ciphering'),
+    ),
+    'service',
+  ),
+  counter_object: v.optional(
+    says('where the meter keeps the invocation counter that it heard last', obisCode),
+    '0-0:43.1.0*255',
+  ),
+  profiles: v.optional(
+    says('load profiles to read', v.pipe(v.array(profile), v.minLength(1, 'at least one profile'))),
+    [{ obis: '1-0:99.1.0*255', period_s: 3600 }],
+  ),
+  fuse_a: v.optional(
+    says(
+      'main fuses in ampere: an interval with more than 1.2 times the energy they let through is flagged IMPOSSIBLE',
+      whole(1, 10_000),
+    ),
+  ),
+  phases: v.optional(says('phases behind fuse_a', v.picklist([1, 3], '1 or 3')), 3),
+  since: v.optional(
+    says(
+      'first interval of the series; left out: back_fill_days before the first start',
+      instant('UTC, e.g. 2026-10-01T00:00:00Z'),
+    ),
+  ),
+});
+const port = v.strictObject({
+  name: says('name of the port in status, log and health', topicPart),
+  device: says(
+    'the line, by a name that stays',
+    v.pipe(
+      text,
+      v.check(
+        checkable((text) => parseSelector(text)),
+        'serial:/dev/serial/by-id/…, a device path, or tcp://host:port',
+      ),
+    ),
+  ),
+  link: v.optional(says('wrapper: DLMS over TCP', v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper')), 'hdlc'),
+  mode_e: v.optional(says('IEC 62056-21 sign-on at 300 Bd first (optical head)', yesOrNo), false),
+  baud: v.optional(says('speed of the serial line; 8N1', whole(300, 921_600)), 9600),
+  guard_ms: v.optional(says("silence between the meter's answer and our next frame", whole(0, 5000)), 0),
+  answer_timeout_ms: v.optional(says('time for an answer to begin', whole(100, 60_000)), 1500),
+  retries: v.optional(says('how often a frame is sent again', whole(0, 10)), 2),
+  meter: says('the meters of this line', v.pipe(v.array(meter), v.minLength(1, 'at least one [[port.meter]]'))),
 });
 
 export const configSchema = v.strictObject({
   gateway: v.strictObject({
-    id: topicPart,
-    tenant: topicPart,
-    state_directory: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path')), '/var/lib/meter-gateway'),
-    poll_offset_s: v.optional(whole(0, 1800), 60),
-    back_fill_days: v.optional(whole(0, 400), 40),
-    /** Meters' clocks are corrected within the limits of R30; deviations above a minute only with the second. */
-    set_clocks: v.optional(v.boolean('true or false'), true),
-    set_large_deviations: v.optional(v.boolean('true or false'), false),
-    /** kernel: the time is trusted when the kernel says it is synchronised; assume: always. */
-    clock_trust: v.optional(v.picklist(['kernel', 'assume'], 'kernel or assume'), 'kernel'),
-    /** Of the days of the utility, by its name in the IANA database. */
+    id: says('name of this gateway: one level of the MQTT topics', topicPart),
+    tenant: says('whose gateway it is: one level of the MQTT topics', topicPart),
+    state_directory: v.optional(
+      saysRestart('where the store lies', v.pipe(text, v.startsWith('/', 'an absolute path'))),
+      '/var/lib/meter-gateway',
+    ),
+    poll_offset_s: v.optional(says('wait after the end of an interval before it is asked for', whole(0, 1800)), 60),
+    back_fill_days: v.optional(
+      says('how far back a new series begins, where the meter has no `since`', whole(0, 400)),
+      40,
+    ),
+    set_clocks: v.optional(
+      says("meters' clocks are corrected within the limits of R30; false: only told", yesOrNo),
+      true,
+    ),
+    set_large_deviations: v.optional(says('also where they are off by more than a minute', yesOrNo), false),
+    clock_trust: v.optional(
+      says(
+        'kernel: the time is trusted when the kernel says that it is synchronised; assume: always',
+        v.picklist(['kernel', 'assume'], 'kernel or assume'),
+      ),
+      'kernel',
+    ),
     time_zone: v.optional(
-      v.pipe(
-        text,
-        v.check(
-          checkable((zone) => new Intl.DateTimeFormat('en-GB', { timeZone: zone })),
-          'a time zone such as Europe/Helsinki',
+      says(
+        'of the days of the utility, by its name in the IANA database: capture periods change at its midnight',
+        v.pipe(
+          text,
+          v.check(
+            checkable((zone) => new Intl.DateTimeFormat('en-GB', { timeZone: zone })),
+            'a time zone such as Europe/Helsinki',
+          ),
         ),
       ),
       'UTC',
     ),
-    check_point_ids: v.optional(v.picklist(['refuse', 'warn'], 'refuse or warn'), 'refuse'),
-    system_title: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex'))),
-    status_socket: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path'))),
-    /** The group whose members may use the status socket: a name of /etc/group, or a number. */
+    check_point_ids: v.optional(
+      says('a GSRN with a wrong check digit (R34)', v.picklist(['refuse', 'warn'], 'refuse or warn')),
+      'refuse',
+    ),
+    system_title: v.optional(
+      says(
+        'our system title in ciphered associations; left out: a fresh one for each life of the process',
+        v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex')),
+      ),
+    ),
+    status_socket: v.optional(
+      says(
+        'the local door; left out: in /run under systemd, else in the state directory',
+        v.pipe(text, v.startsWith('/', 'an absolute path')),
+      ),
+    ),
     status_group: v.optional(
-      v.pipe(text, v.regex(/^([A-Za-z_][A-Za-z0-9_.-]*|\d+)$/, 'the name or number of a group')),
+      says(
+        'the group whose members may use the status socket; left out: the service only',
+        v.pipe(text, v.regex(/^([A-Za-z_][A-Za-z0-9_.-]*|\d+)$/, 'the name or number of a group')),
+      ),
     ),
   }),
   mqtt: v.strictObject({
-    url: v.pipe(text, v.regex(/^(mqtts?|wss?):\/\/[^\s]+$/, 'mqtt://host:1883 or mqtts://host:8883')),
-    protocol: v.optional(v.picklist(['5', '3.1.1'], '"5" or "3.1.1"'), '5'),
-    username: v.optional(text),
-    password: v.optional(reference),
-    ca_file: v.optional(text),
-    cert_file: v.optional(text),
-    key: v.optional(reference),
-    keepalive_s: v.optional(whole(5, 1200), 30),
-    window: v.optional(whole(1, 1000), 16),
-    rate_limit: v.optional(v.pipe(v.number('a number is expected'), v.minValue(0.01, 'at least 0.01'))),
+    url: says(
+      'the broker',
+      v.pipe(text, v.regex(/^(mqtts?|wss?):\/\/[^\s]+$/, 'mqtt://host:1883 or mqtts://host:8883')),
+    ),
+    protocol: v.optional(says('version of MQTT', v.picklist(['5', '3.1.1'], '"5" or "3.1.1"')), '5'),
+    username: v.optional(says('name of this client', text)),
+    password: v.optional(says('its password', reference)),
+    ca_file: v.optional(says('certificates that the broker is checked against, PEM', text)),
+    cert_file: v.optional(says('certificate of this client, PEM', text)),
+    key: v.optional(says('private key of cert_file, PEM', reference)),
+    keepalive_s: v.optional(says('keep-alive towards the broker', whole(5, 1200)), 30),
+    window: v.optional(
+      says("messages on the way to the broker at most; the broker's receive maximum lowers it", whole(1, 1000)),
+      16,
+    ),
+    rate_limit: v.optional(
+      says(
+        'messages a second at most; left out: none',
+        v.pipe(v.number('a number is expected'), v.minValue(0.01, 'at least 0.01')),
+      ),
+    ),
   }),
   log: v.optional(
     v.strictObject({
-      level: v.optional(v.picklist(['debug', 'info', 'warn', 'error'], 'debug, info, warn or error'), 'info'),
+      level: v.optional(
+        says(
+          'least level that is logged',
+          v.picklist(['debug', 'info', 'warn', 'error'], 'debug, info, warn or error'),
+        ),
+        'info',
+      ),
     }),
     {},
   ),
