@@ -174,7 +174,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
     meters: ports.flatMap(({ meters }) =>
       meters.map(({ origin, profiles }) => ({
         ...origin,
-        series: profiles.map(({ profile, periodMs }) => ({ profile, periodS: periodMs / 1000 })),
+        series: profiles.map(({ profile, periodMs }) => ({ profile: obis(profile), periodS: periodMs / 1000 })),
       })),
     ),
     at: iso(clock.wall()),

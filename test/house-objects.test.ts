@@ -140,7 +140,7 @@ test('sibling: a capture period that is refused is no period of 0, and one that 
   const other = await houseOf();
   refusing(other, { [period]: temporaryFailure }, { [period]: temporaryFailure });
   await other.run(2 * hourMs);
-  expect((await firstMeter(other)).lastError).toContain('capture period of 1.0.99.1.0.255: refused: temporary-failure');
+  expect((await firstMeter(other)).lastError).toContain('capture period of 1-0:99.1.0*255: refused: temporary-failure');
   expect(factsOf(other, 'profile')).toEqual([]);
   expect(refusals.asked.length).toBeGreaterThan(0);
   await other.house.stop();

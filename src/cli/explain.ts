@@ -467,11 +467,11 @@ export function explain(
     if (!first && data.type === 'array') continue;
     const layout = known ?? (first && guessColumns(first));
     if (!layout) {
-      note(line, `profile ${name ?? ''}: capture objects are not in the recording`);
+      note(line, `profile ${name === undefined ? '' : obis(name)}: capture objects are not in the recording`);
       continue;
     }
     if (holdsSecret(layout)) {
-      note(line, `profile ${name ?? ''}: a column holds a secret; its rows are withheld`);
+      note(line, `profile ${name === undefined ? '' : obis(name)}: a column holds a secret; its rows are withheld`);
       continue;
     }
     const period = (name === undefined ? undefined : periods.get(name)) ?? 0;

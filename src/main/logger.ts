@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { destination, type LoggerOptions, pino } from 'pino';
+import { destination, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
 import { cut, cutFields, type Log } from '../base/log.ts';
 import { visible } from '../base/visible.ts';
 
@@ -14,7 +14,10 @@ export interface DaemonLog extends Log {
 const messageLimit = 1000;
 /** Lines are cut where they are made: whatever a broker, a head-end or a meter says, no line is longer. */
 const limits: LoggerOptions = {
-  formatters: { log: (fields) => cutFields(fields) as Record<string, unknown> },
+  formatters: {
+    log: (fields) => cutFields(fields) as Record<string, unknown>,
+    level: (level) => ({ level }),
+  },
   hooks: {
     logMethod(given, method) {
       const [fields, message, ...more] = given as [object, unknown, ...unknown[]];
@@ -27,13 +30,17 @@ const limits: LoggerOptions = {
   },
 };
 
-/** Writes synchronously: what was logged before a crash is there after it. Under journald, lines carry a priority. */
+/**
+ * Writes synchronously: what was logged before a crash is there after it. One line of JSON each, with its level by name and
+ * its time in UTC; under journald, which notes the time itself, with a priority instead.
+ */
 export function openLog(level: string): DaemonLog {
   const file = destination({ fd: 1, sync: true });
   // pino escapes C0 only; the journal and terminals obey more, and a line ends where we end it.
   const out = { write: (line: string) => file.write(`${visible(line.trimEnd())}\n`) };
   const redact = { paths: ['secret', 'password', 'key', '*.secret', '*.password', '*.key'], censor: '[redacted]' };
-  if (process.env['JOURNAL_STREAM'] === undefined) return pino({ level, base: null, redact, ...limits }, out);
+  if (process.env['JOURNAL_STREAM'] === undefined)
+    return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, redact, ...limits }, out);
   const journal = Object.assign(
     new Writable({
       write(chunk: Buffer, _encoding, callback) {

@@ -15,7 +15,7 @@ import {
   shiftOf,
   utcOf,
 } from '../dlms/cosem/date-time.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { type Disconnector, disconnectorName, disconnectorOf, stampReading } from './jobs.ts';
 import type { MeterModel } from './model.ts';
@@ -26,9 +26,13 @@ export async function write(session: Session, attribute: Attribute, value: Data)
   const { results } = await session.exchange({ kind: 'set', assignments: [{ attribute, value }] }, 'was-set');
   const refused = results[0] ?? 250;
   if (refused !== 0)
-    throw new Failure('access-refused', `${attribute.logicalName}:${attribute.attribute}: ${refusalName(refused)}`, {
-      refused,
-    });
+    throw new Failure(
+      'access-refused',
+      `${obis(attribute.logicalName)}:${attribute.attribute}: ${refusalName(refused)}`,
+      {
+        refused,
+      },
+    );
 }
 
 /** Invokes one method; its action-result other than success is a Failure `access-refused` with `refused`. */
@@ -38,7 +42,7 @@ export async function invoke(session: Session, invocation: Invocation): Promise<
   if (result !== 0)
     throw new Failure(
       'access-refused',
-      `${invocation.logicalName} method ${invocation.method}: ${refusalName(result, true)}`,
+      `${obis(invocation.logicalName)} method ${invocation.method}: ${refusalName(result, true)}`,
       { refused: result },
     );
   return returned;
@@ -111,7 +115,7 @@ export async function setClock(
 export async function readDisconnector(session: Session, name = disconnectorName): Promise<Disconnector> {
   const results = await session.get([2, 3, 4].map((attribute) => ({ classId: 70, logicalName: name, attribute })));
   const told = disconnectorOf(results);
-  if (!told) throw new Failure('access-refused', `${name} does not tell the state of a disconnector`);
+  if (!told) throw new Failure('access-refused', `${obis(name)} does not tell the state of a disconnector`);
   return told;
 }
 /** Remote disconnect (method 1) or reconnect (method 2), and the state that it led to. */
@@ -177,7 +181,8 @@ export async function transferImage(
   const whole = async (id: number): Promise<number> => {
     const data = await session.value(attribute(id));
     const value = integerOf(data);
-    if (value === undefined) throw new Failure('unexpected-apdu', `${logicalName}:${id} is ${data.type}, not a number`);
+    if (value === undefined)
+      throw new Failure('unexpected-apdu', `${obis(logicalName)}:${id} is ${data.type}, not a number`);
     return Number(value);
   };
   const enabled = await session.value(attribute(5));

@@ -4,7 +4,7 @@ import { Writer } from '../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { dataCodec } from '../dlms/axdr/data.ts';
 import { classTable } from '../dlms/cosem/class-table.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { accessRightsOf, type ListedObject } from '../dlms/cosem/object-list.ts';
 import { byEntry, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
@@ -42,7 +42,7 @@ async function heldStream(session: Session, attribute: Attribute, limit: number)
     if (held.length + part.length > limit)
       throw new Failure(
         'answer-too-long',
-        `${attribute.logicalName}:${attribute.attribute} has no end after ${limit} octets`,
+        `${obis(attribute.logicalName)}:${attribute.attribute} has no end after ${limit} octets`,
       );
     held.put(part);
   });
@@ -56,7 +56,7 @@ async function readBuffer(session: Session, attribute: Attribute): Promise<Seen>
     return { data: decode(dataCodec, octets, () => {}, { ...bufferBudget }) };
   } catch (error) {
     if (error instanceof CodecError)
-      throw new Failure('malformed-octets', `${attribute.logicalName}:${messageOf(error)}`);
+      throw new Failure('malformed-octets', `${obis(attribute.logicalName)}: ${messageOf(error)}`);
     const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
     if (typeof refused !== 'number') throw error;
     return { refused };

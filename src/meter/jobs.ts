@@ -6,7 +6,7 @@ import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
 import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
-import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import {
   byEntry,
   byRange,
@@ -197,7 +197,7 @@ export async function readLayout(
   const [objects, period] = await askedAgain(session, asked.slice(0, 2), [first, second], true);
   const [sort, depth] = await askedAgain(session, asked.slice(2), others);
   const captured = dataOf(objects);
-  if (!captured) throw new Failure('access-refused', `capture objects of ${profile} are refused`);
+  if (!captured) throw new Failure('access-refused', `capture objects of ${obis(profile)} are refused`);
   let columns: CaptureObject[];
   try {
     columns = captureObjectsOf(captured);
@@ -237,7 +237,7 @@ export async function readLayout(
 /** What is read or written by a period must know it: one that is refused is no period of 0. */
 export function requirePeriod({ profile, periodUnknown }: ProfileLayout): void {
   if (periodUnknown !== undefined)
-    throw new Failure('access-refused', `capture period of ${profile}: ${periodUnknown}`);
+    throw new Failure('access-refused', `capture period of ${obis(profile)}: ${periodUnknown}`);
 }
 
 /** Where the status of the rows stands by the model. Of a word of the maker's nothing is known that the model does not say. */
@@ -305,7 +305,7 @@ export async function streamRows(
     reader.end();
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
-    throw new Failure('malformed-octets', `profile ${layout.profile}: ${messageOf(error)}`);
+    throw new Failure('malformed-octets', `profile ${obis(layout.profile)}: ${messageOf(error)}`);
   }
 }
 
@@ -334,7 +334,7 @@ async function readRows(
     if (all.length > limit)
       throw new Failure(
         'answer-too-long',
-        `profile ${layout.profile}: more than ${limit} rows where ${most} were asked for`,
+        `profile ${obis(layout.profile)}: more than ${limit} rows where ${most} were asked for`,
       );
   };
   await streamRows(session, layout, model, selection, take, limit);
@@ -559,7 +559,7 @@ export async function countLog(
 export async function readInvocationCounter(session: Session, object: LogicalName): Promise<number> {
   const value = integerOf(await session.value(attribute(1, object, 2)));
   if (value === undefined || value < 0n || value > 0xffff_ffffn) {
-    throw new Failure('unexpected-apdu', `${object} is no invocation counter`);
+    throw new Failure('unexpected-apdu', `${obis(object)} is no invocation counter`);
   }
   return Number(value);
 }

@@ -12,7 +12,7 @@ import {
   refusalName,
 } from '../dlms/association/client.ts';
 import { type HdlcAddress, type LinkParameters, serverAddress } from '../dlms/hdlc/frame.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';
 import { type Conformance, conformance, has } from '../dlms/xdlms/conformance.ts';
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
@@ -131,7 +131,9 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
 const quietMs = 250;
 
 const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | undefined): Failure =>
-  new Failure('access-refused', `${logicalName}:${attribute} refused: ${refusalName(refused ?? 250)}`, { refused });
+  new Failure('access-refused', `${obis(logicalName)}:${attribute} refused: ${refusalName(refused ?? 250)}`, {
+    refused,
+  });
 
 /** data-access-result: other-reason. */
 const otherReason = 250;

@@ -111,7 +111,7 @@ async function read(
       else if (!(error instanceof CodecError)) throw error;
       else
         house.log.info(
-          { meter: state.polled.origin.meter, log, error: messageOf(error) },
+          { meter: state.polled.origin.meter, log: obis(log), error: messageOf(error) },
           'a log does not read to its end',
         );
     }

@@ -6,7 +6,7 @@ import { newBudget, Reader } from '../../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../../base/errors.ts';
 import { type Data, dataTag, readData } from '../axdr/data.ts';
 import { readLength } from '../axdr/length.ts';
-import { type LogicalName, logicalNameOf } from './logical-name.ts';
+import { type LogicalName, logicalNameOf, obis } from './logical-name.ts';
 
 export interface ListedObject {
   readonly classId: number;
@@ -37,13 +37,13 @@ function listedObject(data: Data, problems: string[]): ListedObject | undefined 
   const logicalName = logicalNameOf(name.value);
   const [attributeRights, methodRights] = rights?.type === 'structure' ? rights.value : [];
   if (methodRights !== undefined && methodRights.type !== 'array') {
-    problems.push(`${logicalName}: the methods are ${methodRights.type}, not an array`);
+    problems.push(`${obis(logicalName)}: the methods are ${methodRights.type}, not an array`);
   }
   const attributes = itemsOf(attributeRights).flatMap((item) => {
     const [attribute, access, selectors] = item.type === 'structure' ? item.value : [];
     const number = numberOf(attribute);
     if (number === undefined || number < 1) {
-      problems.push(`${logicalName}: attribute ${number ?? '?'}`);
+      problems.push(`${obis(logicalName)}: attribute ${number ?? '?'}`);
       return [];
     }
     const selected = itemsOf(selectors).flatMap((selector) => numberOf(selector) ?? []);
