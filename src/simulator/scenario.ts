@@ -3,124 +3,153 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
+import { says } from '../base/says.ts';
 import { Secret } from '../base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
 import { type LineFault, SimulatedBus } from './bus.ts';
 import type { Dark } from './load-curve.ts';
-import { type Quirk, quirkNames, quirkOf } from './quirks.ts';
+import { type Quirk, type QuirkName, quirkNames, quirkOf } from './quirks.ts';
 import { VirtualMeter } from './virtual-meter.ts';
 
 const seconds = v.number();
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
+const keyHex = v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i, '16 or 32 octets in hex'));
 const meterFields = {
-  period_s: v.picklist([300, 600, 900, 1800, 3600, 86400]),
-  depth_days: whole(1, 400),
-  history_days: whole(0, 400),
-  deviation_min: whole(-840, 840),
-  /** European summer time. */
-  dst: v.boolean(),
-  password: v.string(),
-  /** Keys of the client by HLS-GMAC (address 5), 16 or 32 octets in hex; those of the recorded meter where left out. */
-  encryption_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
-  master_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
-  /** Files: the meter's private key in PEM and the client's certificate; with them client 7 is there (HLS-ECDSA). */
-  signing_key: v.string(),
-  client_certificate: v.string(),
-  /** Octets of a block of the firmware image, and blocks that are acknowledged and lost once. */
-  image_block: whole(16, 4096),
-  image_loses: v.array(whole(0, 65_535)),
-  authentication_key: v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i)),
-  max_info: whole(32, 2030),
-  window: whole(1, 7),
-  max_pdu: whole(64, 65535),
-  mode_e: v.boolean(),
-  /** The meter sends a list of its values unasked so often. */
-  push_s: whole(1, 86_400),
-  /** Pushed lists are ciphered with the keys above (general-glo-ciphering). */
-  push_ciphered: v.boolean(),
-  referencing: v.picklist(['logical-name', 'short-name']),
-  /** Logical device name, for the detection of models. */
-  device_name: v.pipe(v.string(), v.regex(/^[\x20-\x7e]{16}$/)),
-  /** A file of `meter-gateway browse --save`: the meter has those objects, and their values stand still. */
-  snapshot: v.string(),
-  /** HDLC physical address; left out: serial mod 10000 + 1000, as on many meters. */
-  physical: whole(1, 16383),
-  /** What the meter does against the rules, by the names of quirks.ts. */
-  quirks: v.array(v.picklist(quirkNames)),
-  clock_offset_s: seconds,
-  drift_ppm: v.number(),
-  /** The import register begins anew about then. */
-  register_wrap_s: seconds,
-  /** Energies of the intervals in units of 10 Wh are captured as well. */
-  captures_energies: v.boolean(),
+  period_s: says('seconds between two rows of the load profile', v.picklist([300, 600, 900, 1800, 3600, 86400])),
+  depth_days: says('days that the buffer of the profile holds', whole(1, 400)),
+  history_days: says('days before the start since when the meter counts', whole(0, 400)),
+  deviation_min: says('deviation of its stamps: minutes from local time to UTC', whole(-840, 840)),
+  dst: says('European summer time; the deviation is then -120 where none is given', v.boolean()),
+  password: says('password of the clients by LLS and by HLS with a password; not a secret', v.string()),
+  encryption_key: says('encryption key of clients 5 and 7', keyHex),
+  authentication_key: says('authentication key of clients 5 and 7', keyHex),
+  master_key: says('key under which new keys are sent', keyHex),
+  signing_key: says(
+    'file of the private key of the meter, PEM; with client_certificate client 7 is there (HLS-ECDSA)',
+    v.string(),
+  ),
+  client_certificate: says('file of the certificate of the client', v.string()),
+  image_block: says('octets of a block of the firmware image', whole(16, 4096)),
+  image_loses: says('blocks of the firmware image that are acknowledged and lost once', v.array(whole(0, 65_535))),
+  max_info: says('octets of an HDLC information field', whole(32, 2030)),
+  window: says('HDLC window', whole(1, 7)),
+  max_pdu: says('octets of an APDU that the meter takes', whole(64, 65535)),
+  mode_e: says('the meter wants the IEC 62056-21 sign-on first', v.boolean()),
+  push_s: says('the meter sends a list of its values unasked so often, seconds', whole(1, 86_400)),
+  push_ciphered: says('pushed lists are ciphered with the keys above (general-glo-ciphering)', v.boolean()),
+  referencing: says('how its objects are addressed', v.picklist(['logical-name', 'short-name'])),
+  device_name: says(
+    'logical device name, for the detection of models',
+    v.pipe(v.string(), v.regex(/^[\x20-\x7e]{16}$/, '16 characters')),
+  ),
+  snapshot: says(
+    'a file of `meter-gateway browse --save`: the meter has those objects, and their values stand still',
+    v.string(),
+  ),
+  physical: says('HDLC physical address; left out: serial mod 10000 + 1000, as on many meters', whole(1, 16383)),
+  quirks: says('what the meter does against the rules, by the names of QUIRKS.md', v.array(v.picklist(quirkNames))),
+  clock_offset_s: says('seconds that its clock is ahead', seconds),
+  drift_ppm: says('drift of its clock', v.number()),
+  register_wrap_s: says('the import register begins anew about so many seconds after the start', seconds),
+  captures_energies: says('energies of the intervals in units of 10 Wh are captured as well', v.boolean()),
 };
+/** What a meter is where the scenario does not say. Passwords and keys are no secrets: these meters are virtual. */
+export const meterDefaults = {
+  period_s: 3600,
+  depth_days: 60,
+  history_days: 60,
+  dst: false,
+  password: 'meter',
+  encryption_key: '000102030405060708090a0b0c0d0e0f',
+  authentication_key: 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
+  master_key: '0f0e0d0c0b0a09080706050403020100',
+  image_block: 128,
+  image_loses: [],
+  max_info: 1024,
+  window: 1,
+  max_pdu: 1024,
+  mode_e: false,
+  push_s: 0,
+  push_ciphered: false,
+  referencing: 'logical-name',
+  quirks: [],
+  clock_offset_s: 0,
+  drift_ppm: 0,
+  captures_energies: false,
+} as const satisfies { [K in keyof typeof meterFields]?: v.InferInput<(typeof meterFields)[K]> | 0 };
+type MeterFields = { [K in keyof typeof meterFields]?: v.InferOutput<(typeof meterFields)[K]> | undefined };
+type MeterInFull = MeterFields & { [K in keyof typeof meterDefaults]: NonNullable<MeterFields[K]> };
+const inFull = (given: MeterFields): MeterInFull => ({
+  ...meterDefaults,
+  ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+});
+const ownFields = v.partial(v.strictObject(meterFields)).entries as {
+  [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
+};
+const index = says('which meter, from 0', whole(0, 63));
+const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus', whole(0, 63)));
+const from = says('begins so many seconds after the start; negative = before it', seconds);
+const to = says('ends so many seconds after the start', seconds);
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+export const faultSchemas = [
+  v.strictObject({ kind: v.literal('silence'), meter: anyMeter, from_s: v.optional(from), to_s: v.optional(to) }),
+  v.strictObject({
+    kind: v.picklist(['drop', 'flip']),
+    meter: anyMeter,
+    rate: says('probability for each octet that it is lost, or that one of its bits flips', share),
+    from_s: v.optional(from),
+    to_s: v.optional(to),
+  }),
+  v.strictObject({
+    kind: v.literal('echo'),
+    rate: v.optional(says('our own octets come back; probability that one of them is damaged', share), 0),
+    from_s: v.optional(from),
+    to_s: v.optional(to),
+  }),
+  v.strictObject({ kind: v.literal('power-cut'), meter: index, from_s: from, to_s: to }),
+  v.strictObject({ kind: v.literal('drift'), meter: index, ppm: says('drift of its clock', v.number()) }),
+] as const;
 export const scenarioSchema = v.strictObject({
-  seed: v.optional(whole(0, 2 ** 31 - 1), 1),
+  seed: v.optional(says('of consumption and faults: the same seed, the same octets', whole(0, 2 ** 31 - 1)), 1),
   bus: v.optional(
     v.strictObject({
-      kind: v.optional(v.picklist(['pty', 'tcp', 'push']), 'pty'),
-      /** pty: a symbolic link to make; tcp: the port to listen on (0 = any); push: the listener's port to connect to. */
-      path: v.optional(v.string()),
-      port: v.optional(whole(0, 65535), 0),
-      link: v.optional(v.picklist(['hdlc', 'wrapper']), 'hdlc'),
-      baud: v.optional(whole(0, 921600), 9600),
-      turnaround_ms: v.optional(v.pipe(v.number(), v.minValue(0)), 20),
-      inactivity_s: v.optional(whole(1, 3600), 120),
+      kind: v.optional(
+        says(
+          'a pseudo-terminal, a TCP listener, or meters that connect to a listener',
+          v.picklist(['pty', 'tcp', 'push']),
+        ),
+        'pty',
+      ),
+      path: v.optional(says('pty: a symbolic link to make', v.string())),
+      port: v.optional(
+        says('tcp: the port to listen on (0 = any); push: the port of the listener to connect to', whole(0, 65535)),
+        0,
+      ),
+      link: v.optional(says('link layer', v.picklist(['hdlc', 'wrapper'])), 'hdlc'),
+      baud: v.optional(
+        says('speed of the line; 0: octets take no time. On tcp and push 9600 means 0', whole(0, 921600)),
+        9600,
+      ),
+      turnaround_ms: v.optional(says('pause of a meter before it answers', v.pipe(v.number(), v.minValue(0))), 20),
+      inactivity_s: v.optional(says('a meter leaves the link after so long a silence', whole(1, 3600)), 120),
     }),
     {},
   ),
   meters: v.optional(
     v.strictObject({
-      count: v.optional(whole(1, 64), 1),
-      first_serial: v.optional(whole(1, 2 ** 31 - 1), 60120001),
-      logical: v.optional(whole(1, 16383), 1),
-      ...(v.partial(v.strictObject(meterFields)).entries as {
-        [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
-      }),
+      count: v.optional(says('number of meters', whole(1, 64)), 1),
+      first_serial: v.optional(says('serial number of the first; the others follow', whole(1, 2 ** 31 - 1)), 60120001),
+      logical: v.optional(
+        says('logical device; behind the wrapper of the first, and the others follow', whole(1, 16383)),
+        1,
+      ),
+      ...ownFields,
     }),
     {},
   ),
-  meter: v.optional(
-    v.array(
-      v.strictObject({
-        index: whole(0, 63),
-        ...(v.partial(v.strictObject(meterFields)).entries as {
-          [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
-        }),
-      }),
-    ),
-    [],
-  ),
-  fault: v.optional(
-    v.array(
-      v.variant('kind', [
-        v.strictObject({
-          kind: v.literal('silence'),
-          meter: v.optional(whole(0, 63)),
-          from_s: v.optional(seconds),
-          to_s: v.optional(seconds),
-        }),
-        v.strictObject({
-          kind: v.picklist(['drop', 'flip']),
-          meter: v.optional(whole(0, 63)),
-          rate: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-          from_s: v.optional(seconds),
-          to_s: v.optional(seconds),
-        }),
-        v.strictObject({
-          kind: v.literal('echo'),
-          /** Probability that an octet comes back damaged. */
-          rate: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0),
-          from_s: v.optional(seconds),
-          to_s: v.optional(seconds),
-        }),
-        v.strictObject({ kind: v.literal('power-cut'), meter: whole(0, 63), from_s: seconds, to_s: seconds }),
-        v.strictObject({ kind: v.literal('drift'), meter: whole(0, 63), ppm: v.number() }),
-      ]),
-    ),
-    [],
-  ),
+  meter: v.optional(v.array(v.strictObject({ index, ...ownFields })), []),
+  fault: v.optional(v.array(v.variant('kind', faultSchemas)), []),
 });
 export type Scenario = v.InferOutput<typeof scenarioSchema>;
 export type ScenarioInput = v.InferInput<typeof scenarioSchema>;
@@ -171,16 +200,16 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
   const at = (s: number | undefined, fallback: Millis): Millis => (s === undefined ? fallback : later(start, s * 1000));
   const always = millis(Number.MAX_SAFE_INTEGER);
   const virtual = Array.from({ length: meters.count }, (_, index) => {
-    const own = { ...meters, ...scenario.meter.find((meter) => meter.index === index) };
+    const own = inFull({ ...meters, ...scenario.meter.find((meter) => meter.index === index) });
     const dark: Dark[] = [];
-    let drift = own.drift_ppm ?? 0;
+    let drift: number = own.drift_ppm;
     for (const fault of scenario.fault) {
       if (fault.kind === 'power-cut' && fault.meter === index)
         dark.push({ from: at(fault.from_s, start), to: at(fault.to_s, always) });
       if (fault.kind === 'drift' && fault.meter === index) drift = fault.ppm;
     }
     const serial = meters.first_serial + index;
-    const odd = own.quirks ?? [];
+    const odd: readonly QuirkName[] = own.quirks;
     const forced = odd.reduce<NonNullable<Quirk['meter']>>((all, name) => ({ ...all, ...quirkOf(name).meter }), {});
     return new VirtualMeter({
       seed,
@@ -190,36 +219,36 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       physical: own.physical ?? physicalAddress(serial),
       alone: meters.count === 1,
       link: bus.link,
-      modeE: own.mode_e ?? false,
+      modeE: own.mode_e,
       baud,
-      pushS: own.push_s ?? 0,
-      pushCiphered: own.push_ciphered ?? false,
-      periodS: own.period_s ?? 3600,
-      depthDays: own.depth_days ?? 60,
-      installed: millis(Math.floor((start - (own.history_days ?? 60) * dayMs) / dayMs) * dayMs),
+      pushS: own.push_s,
+      pushCiphered: own.push_ciphered,
+      periodS: own.period_s,
+      depthDays: own.depth_days,
+      installed: millis(Math.floor((start - own.history_days * dayMs) / dayMs) * dayMs),
       deviationMin: own.deviation_min ?? (own.dst ? -120 : 0),
-      dst: own.dst ?? false,
-      password: own.password ?? 'meter',
-      encryptionKey: own.encryption_key ?? '000102030405060708090a0b0c0d0e0f',
-      authenticationKey: own.authentication_key ?? 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
-      masterKey: own.master_key ?? '0f0e0d0c0b0a09080706050403020100',
+      dst: own.dst,
+      password: own.password,
+      encryptionKey: own.encryption_key,
+      authenticationKey: own.authentication_key,
+      masterKey: own.master_key,
       image: {
-        blockSize: own.image_block ?? 128,
+        blockSize: own.image_block,
         enabled: true,
         verifyMs: 20_000,
         // The last octet makes the sum of all a multiple of 256: a check that tests can meet.
         verify: (image) => image.reduce((sum, octet) => (sum + octet) & 0xff, 0) === 0,
         loses: new Set(own.image_loses),
       },
-      maxInfo: forced.maxInfo ?? own.max_info ?? 1024,
-      window: own.window ?? 1,
-      maxPdu: forced.maxPdu ?? own.max_pdu ?? 1024,
+      maxInfo: forced.maxInfo ?? own.max_info,
+      window: own.window,
+      maxPdu: forced.maxPdu ?? own.max_pdu,
       octetMs: baud === 0 ? 0 : 10_000 / baud,
       inactivityMs: bus.inactivity_s * 1000,
       dark,
-      clockOffsetMs: (own.clock_offset_s ?? 0) * 1000,
+      clockOffsetMs: own.clock_offset_s * 1000,
       driftPpm: drift,
-      capturesEnergies: own.captures_energies ?? false,
+      capturesEnergies: own.captures_energies,
       ...(own.register_wrap_s !== undefined && { registerWrapsAt: at(own.register_wrap_s, start) }),
       start,
       quirks: odd,
@@ -227,7 +256,7 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
         own.client_certificate !== undefined && {
           signing: { key: new Secret(octetsOf(own.signing_key)), clientCertificate: octetsOf(own.client_certificate) },
         }),
-      ...(own.referencing && { referencing: own.referencing }),
+      referencing: own.referencing,
       ...(own.device_name !== undefined && { deviceName: own.device_name }),
       ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),
     });

@@ -1,0 +1,51 @@
+/** Writes the tables of docs/simulator.md from the schema of the scenario; `--check` compares instead. */
+import { quirkNames } from '../src/simulator/quirks.ts';
+import { faultSchemas, meterDefaults, scenarioSchema } from '../src/simulator/scenario.ts';
+import { generatedPart } from './generated.ts';
+import { cell, rowsOf, type SchemaRow } from './schema-rows.ts';
+
+const rows = rowsOf(scenarioSchema);
+const shared = new Set(Object.keys(scenarioSchema.entries.meter.wrapped.item.entries).filter((key) => key !== 'index'));
+const isDefaulted = (key: string): key is keyof typeof meterDefaults => key in meterDefaults;
+const fallbackOf = ({ key, optional, fallback }: SchemaRow): string => {
+  if (!optional) return '**must stand**';
+  const value = fallback ?? (isDefaulted(key) ? meterDefaults[key] : undefined);
+  return value === undefined ? 'left out' : `\`${JSON.stringify(value)}\``;
+};
+function table(own: readonly SchemaRow[]): string {
+  const lines = own.map((row) => {
+    if (row.what === undefined && row.key !== 'kind') throw new Error(`${row.path} has no description`);
+    const values = row.key === 'quirks' ? 'list of names' : row.values;
+    return `| ${[`\`${row.key}\``, row.what ?? 'the fault', values, fallbackOf(row)].map(cell).join(' | ')} |`;
+  });
+  return `| key | meaning | values | default |\n|---|---|---|---|\n${lines.join('\n')}\n`;
+}
+const below = (from: string): SchemaRow[] => rows.filter(({ path, key }) => path === `${from}.${key}`);
+const faults = faultSchemas.map((schema) => {
+  const own = rowsOf(schema);
+  const kinds = own.find(({ key }) => key === 'kind')?.values.replaceAll(', ', ' or ') ?? '';
+  return `\`kind\` = ${kinds}\n\n${table(own.filter(({ key }) => key !== 'kind'))}`;
+});
+const text = `## At the top
+
+${table(rows.filter(({ path }) => path === 'seed'))}
+## \`[bus]\`
+
+${table(below('bus'))}
+## \`[meters]\`: all of them
+
+${table(below('meters').filter(({ key }) => !shared.has(key)))}
+## \`[meters]\`, or \`[[meter]]\` for one of them
+
+A \`[[meter]]\` names its meter by \`index\` (from 0), and may carry each of these keys; what it does not carry is as in \`[meters]\`.
+
+${table(below('meter[]').filter(({ key }) => shared.has(key)))}
+## \`[[fault]]\`
+
+${faults.join('\n')}
+## Quirks
+
+There are ${quirkNames.length} switches for \`quirks\`. [QUIRKS.md](../hardware/meters/QUIRKS.md) says of each what the simulated meter does, what the
+client does about it, and which test shows that.
+`;
+generatedPart('docs/simulator.md', 'scenario', text, 'node scripts/simulator-table.ts');
