@@ -1,8 +1,8 @@
 /** Secrets come by environment, file or prompt; never by argument, where every process can read them. */
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { parse } from 'smol-toml';
 import { Failure } from '../base/errors.ts';
+import { parseToml } from '../base/toml.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { secretFromFile } from '../config/secrets.ts';
@@ -49,7 +49,7 @@ export function decodeKeys(path: string | undefined, environment: NodeJS.Process
   if (path !== undefined) {
     let table: Record<string, unknown>;
     try {
-      table = parse(Buffer.from(secretFromFile(path)).toString('utf8'));
+      table = parseToml(Buffer.from(secretFromFile(path)).toString('utf8'));
     } catch (error) {
       if (error instanceof Failure) throw error;
       // TOML's message shows the line, and the line holds a key.

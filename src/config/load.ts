@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
+import { parseToml } from '../base/toml.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { meterModels } from './meter-models.ts';
 import { type Config, configSchema, crossCheck } from './schema.ts';
@@ -76,7 +76,7 @@ export function parseConfig(
 ): Loaded {
   let table: unknown;
   try {
-    table = parse(text);
+    table = parseToml(text);
   } catch (error) {
     throw new Failure('config-invalid', `${name}: ${messageOf(error)}`);
   }

@@ -1,8 +1,8 @@
 /** The meter models of hardware/meters, by name. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
+import { parseToml } from '../base/toml.ts';
 import { type MeterModel, meterModelSchema } from '../meter/model.ts';
 
 const folder = new URL('../../hardware/meters/', import.meta.url);
@@ -12,7 +12,7 @@ export function meterModels(): Map<string, MeterModel> {
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.toml'))) {
     let table: unknown;
     try {
-      table = parse(readFileSync(new URL(name, folder), 'utf8'));
+      table = parseToml(readFileSync(new URL(name, folder), 'utf8'));
     } catch (error) {
       throw new Failure('config-invalid', `hardware/meters/${name}: ${messageOf(error)}`);
     }

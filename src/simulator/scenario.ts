@@ -1,9 +1,9 @@
 /** The scenario file (TOML): bus, meters, faults. Times are seconds from the start; negative = before it. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { says } from '../base/says.ts';
+import { parseToml } from '../base/toml.ts';
 import { Secret } from '../base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
@@ -164,7 +164,7 @@ export function parseScenario(input: unknown): Scenario {
 export function readScenario(text: string): Scenario {
   let table: unknown;
   try {
-    table = parse(text);
+    table = parseToml(text);
   } catch (error) {
     throw new Failure('config-invalid', `scenario: ${messageOf(error)}`);
   }
