@@ -9,7 +9,7 @@ import { toHex } from '../src/base/hex.ts';
 import { later, type Millis, millis } from '../src/base/time.ts';
 import { encode } from '../src/base/codec.ts';
 import { dataCodec, type Data } from '../src/dlms/axdr/data.ts';
-import { captureObjectData, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
+import { type CaptureObject, captureObjectData, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
 import { array, octets, structure } from '../src/dlms/cosem/server-object.ts';
 import type { Snapshot } from '../src/dlms/cosem/snapshot.ts';
 import { openPort } from '../src/line/open-port.ts';
@@ -40,8 +40,10 @@ function peersMeter(): Snapshot {
   const hex = (data: Data) => toHex(encode(dataCodec, data));
   const columns = [
     clockColumn,
-    { classId: 1, logicalName: '0.0.96.10.1.255', attribute: 2, dataIndex: 0 },
-    ...['1', '2', '3', '4'].map((c) => ({ classId: 3, logicalName: `1.0.${c}.8.0.255`, attribute: 2, dataIndex: 0 })),
+    { classId: 1, logicalName: '0.0.96.10.1.255' as const, attribute: 2, dataIndex: 0 },
+    ...[1, 2, 3, 4].map(
+      (c): CaptureObject => ({ classId: 3, logicalName: `1.0.${c}.8.0.255`, attribute: 2, dataIndex: 0 }),
+    ),
   ];
   const u32 = (value: number): Data => ({ type: 'double-long-unsigned', value });
   const attribute = (id: number, value: string, selectors?: number[]) => ({

@@ -18,6 +18,7 @@ import { decodeApdu, getResponseOctets } from '../src/dlms/xdlms/apdu.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
 import { ProfileReader, type RowLayout } from '../src/reading/profile-reader.ts';
 import { busFigures, dayFigures } from './bench-bus.ts';
+import type { LogicalName } from '../src/dlms/cosem/logical-name.ts';
 
 const linesOf = (name: string): Uint8Array[] =>
   readFileSync(new URL(`../test/vectors/${name}.hex`, import.meta.url), 'latin1')
@@ -28,17 +29,13 @@ const keys = {
   encryption: new Secret(fromHex('000102030405060708090A0B0C0D0E0F')),
   authentication: new Secret(fromHex('D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF')),
 };
-const column = (classId: number, logicalName: string): CaptureObject => ({
+const column = (classId: number, logicalName: LogicalName): CaptureObject => ({
   classId,
   logicalName,
   attribute: 2,
   dataIndex: 0,
 });
-const columns = [
-  clockColumn,
-  column(1, '0.0.96.10.1.255'),
-  ...['1', '2', '3', '4'].map((c) => column(3, `1.0.${c}.8.0.255`)),
-];
+const columns = [clockColumn, column(1, '0.0.96.10.1.255'), ...[1, 2, 3, 4].map((c) => column(3, `1.0.${c}.8.0.255`))];
 
 type Frames = readonly Uint8Array[];
 /** Level A: one value tree. Level B: rows, as a session hands them on. Both take the APDUs of one answer. */

@@ -13,6 +13,7 @@ import { systemClock } from '../src/line/system-clock.ts';
 import { hashOf, type Exception } from '../src/reading/ledger.ts';
 import { hashed } from '../src/simulator/random.ts';
 import { Store } from '../src/store/store.ts';
+import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const [meters, days] = [Number(process.argv[2] ?? 500), Number(process.argv[3] ?? 400)];
 const hour = 3_600_000;
@@ -44,7 +45,7 @@ for (let i = 0; i < meters; i++) {
   }));
   await store.commit({
     meter: `m${i}`,
-    profile: '1.0.99.1.0.255',
+    series: storedSeriesKey('1.0.99.1.0.255'),
     state: { since, periodMs: hour, coverage: [[since, end]], exceptions, layout: 'x' },
     entryClass: 1,
     facts: [],

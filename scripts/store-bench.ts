@@ -23,6 +23,7 @@ import { realBroker } from '../test/broker.ts';
 import { cannotCut, ext4Disk } from '../test/cuts.ts';
 import { forwarderOf } from '../test/forwarder.ts';
 import { options } from './options.ts';
+import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const given = options('store-bench', {}, { flags: ['json'], texts: ['only'] });
 const hour = 3_600_000;
@@ -62,7 +63,7 @@ const commitOf = (meter: string, from: number, count: number): Commit => {
   const one = fact(meter, from, count);
   return {
     meter,
-    profile: '1.0.99.1.0.255',
+    series: storedSeriesKey('1.0.99.1.0.255'),
     state: {
       since: begin,
       periodMs: hour,

@@ -11,7 +11,7 @@ import { type BirthPayload, contractVersion, type HealthPayload, topics } from '
 import type { Port } from './line/port.ts';
 import { PortOwner } from './line/port-owner.ts';
 import type { ClockTrust, MeterState, PolledMeter } from './schedule/meter-state.ts';
-import { polledProfiles } from './schedule/profiles.ts';
+import { polledSeries } from './schedule/polled-series.ts';
 import { answers } from './schedule/reachability.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
 import { PortRunner } from './schedule/runner.ts';
@@ -20,7 +20,7 @@ import { type CounterLease, technicianLease } from './schedule/technician-lease.
 import { gatewayFact, type ManifestFact, type ReadingFact } from './reading/facts.ts';
 import { manifestOf } from './schedule/manifest.ts';
 import { type Disk, storageState, type StorageState } from './schedule/storage.ts';
-import type { SeriesGap } from './schedule/runner.ts';
+import { type SeriesGap, seriesGap } from './schedule/series-gaps.ts';
 import { heldRows, type HeldRows, type Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
@@ -104,7 +104,7 @@ function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): Pol
     ...(plan.detectFrom && { detectFrom: plan.detectFrom }),
     ...(plan.swap && { swap: plan.swap }),
     ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
-    profiles: polledProfiles(world.store, origin.meter, plan, sinceByDefault),
+    series: polledSeries(world.store, origin.meter, plan, sinceByDefault),
     ...(plan.unusable && { unusable: plan.unusable }),
     fingerprint: plan.fingerprint,
   };
@@ -172,9 +172,9 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
     configHash: gatewayPlan.hash,
     capabilities: ['profile', 'gap', 'reading', 'event', 'manifest', 'again'],
     meters: ports.flatMap(({ meters }) =>
-      meters.map(({ origin, profiles }) => ({
+      meters.map(({ origin, series }) => ({
         ...origin,
-        series: profiles.map(({ profile, periodMs }) => ({ profile: obis(profile), periodS: periodMs / 1000 })),
+        series: series.map(({ profile, periodMs }) => ({ profile: obis(profile), periodS: periodMs / 1000 })),
       })),
     ),
     at: iso(clock.wall()),
@@ -351,12 +351,8 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
     async gaps() {
       const all = ports.flatMap(({ runner }) => runner.series());
       const waiting = (await store.unacknowledged()).flatMap(({ meter, series, from, to }): SeriesGap[] => {
-        const own = all.find(({ origin, profile }) => origin.meter === meter && obis(profile) === series);
-        if (!own) return [];
-        const intervals = Math.round((to - from) / own.periodMs);
-        return [
-          { ...own.origin, series, from: iso(millis(from)), to: iso(millis(to)), intervals, state: 'UNACKNOWLEDGED' },
-        ];
+        const own = all.find((one) => one.origin.meter === meter && one.series === series);
+        return own ? [seriesGap(own.origin, own, [from, to, 'UNACKNOWLEDGED'])] : [];
       });
       return [...ports.flatMap(({ runner }) => runner.gaps()), ...waiting];
     },

@@ -13,22 +13,23 @@ import { newKeyPair } from '../src/dlms/security/keys.ts';
 import { ClientStack, type StackEvent, type StackRequest } from '../src/dlms/stack/client.ts';
 import { ServerStack } from '../src/dlms/stack/server.ts';
 import { conformance } from '../src/dlms/xdlms/conformance.ts';
+import type { LogicalName } from '../src/dlms/cosem/logical-name.ts';
 
 const clientTitle = Buffer.from('MMM\u0000\u0000\u0000\u0000\u0001', 'latin1');
 const serverTitle = Buffer.from('ABCDEFGH');
 export const key = (length: number, first: number) => new Secret(Uint8Array.from({ length }, (_, i) => first + i));
 const objects: ServerObject[] = [
-  { classId: 15, version: 1, logicalName: '0.0.40.0.0.255', attributes: [readable(2, array())] },
+  { classId: 15, version: 1, logicalName: '0.0.40.0.0.255' as const, attributes: [readable(2, array())] },
   {
     classId: 1,
     version: 0,
-    logicalName: '0.0.42.0.0.255',
+    logicalName: '0.0.42.0.0.255' as const,
     attributes: [readable(2, octets(Buffer.from('SIM0000000000001')))],
   },
   {
     classId: 1,
     version: 0,
-    logicalName: '0.0.96.1.0.255',
+    logicalName: '0.0.96.1.0.255' as const,
     attributes: [readable(2, octets(new Uint8Array(3000).fill(7)))],
   },
 ];
@@ -38,7 +39,7 @@ export const invoked: (Data | undefined)[] = [];
 objects.push({
   classId: 18,
   version: 0,
-  logicalName: '0.0.44.0.0.255',
+  logicalName: '0.0.44.0.0.255' as const,
   attributes: [
     {
       id: 2,
@@ -103,7 +104,7 @@ function publicKeys(suite: 1 | 2, own: 'client' | 'server'): Required<PublicKeys
     ephemeral: () => newKeyPair(suite),
   };
 }
-const shortNames = new Map([
+const shortNames = new Map<LogicalName, number>([
   ['0.0.40.0.0.255', 0xfa00],
   ['0.0.42.0.0.255', 0x100],
   ['0.0.96.1.0.255', 0x200],

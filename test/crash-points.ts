@@ -13,6 +13,7 @@ import { stateFolder } from '../src/main/state-folder.ts';
 import type { Fact } from '../src/reading/facts.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
 import { factOf, Store } from '../src/store/store.ts';
+import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const program = fileURLToPath(import.meta.url);
 const sessionCommits = 60;
@@ -61,7 +62,7 @@ async function session(folder: string, tellPath: string): Promise<void> {
       const one = fact(part * 1000 + n);
       await store.commit({
         meter: `m${n % 5}`,
-        profile: 'p',
+        series: storedSeriesKey('p'),
         state: { since: 0, coverage: [[0, n + 1]] },
         entryClass: n % 2 === 0 ? 0 : 1,
         facts: [one],

@@ -14,6 +14,7 @@ import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
 import { Counters } from '../src/store/counters.ts';
 import { factOf, Store } from '../src/store/store.ts';
+import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const program = fileURLToPath(import.meta.url);
 const hour = 3_600_000;
@@ -88,7 +89,9 @@ const outboxOf = async (store: Store): Promise<Map<number, Fact>> => {
 const marksIn = async (store: Store): Promise<Map<string, string>> => {
   const found = new Map<string, string>();
   for (const meter of meters)
-    for (const [start, { rev, hash, gap }] of await tried(() => store.marks(meter, 'p', begin, begin + 200 * hour)))
+    for (const [start, { rev, hash, gap }] of await tried(() =>
+      store.marks(meter, storedSeriesKey('p'), begin, begin + 200 * hour),
+    ))
       found.set(`${meter}/${start}`, `${rev}/${hash}/${gap}`);
   return found;
 };
@@ -139,7 +142,7 @@ export async function damageTemplate(): Promise<Template> {
       const one = fact(meter, hours);
       await store.commit({
         meter,
-        profile: 'p',
+        series: storedSeriesKey('p'),
         state: { since: begin, periodMs: hour, coverage: [[begin, begin + (hours + 1) * hour]] },
         entryClass: hours % 3 === 0 ? 1 : 0,
         facts: [one],
@@ -250,7 +253,9 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   const missing = [...storedFacts.keys()].filter(
     (sequence) => !found.has(sequence) || found.get(sequence)?.kind === 'void',
   );
-  const forgotten = meters.every((meter) => (store.seriesState(meter, 'p')?.coverage ?? []).length === 0);
+  const forgotten = meters.every(
+    (meter) => (store.seriesState(meter, storedSeriesKey('p'))?.coverage ?? []).length === 0,
+  );
   if (missing.length > 0 && !told) problems.push(`${missing.length} entries are gone and nothing is told`);
   if (missing.length > 0 && !forgotten) problems.push(`${missing.length} entries are gone and are not read again`);
   const newEpoch = store.epoch !== template.epoch;

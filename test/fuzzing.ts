@@ -234,8 +234,10 @@ const sameValue = (a: unknown, b: unknown): boolean => isDeepStrictEqual(a, b);
 
 const columns: readonly CaptureObject[] = [
   clockColumn,
-  { classId: 1, logicalName: '0.0.96.10.1.255', attribute: 2, dataIndex: 0 },
-  ...['1', '2', '3', '4'].map((c) => ({ classId: 3, logicalName: `1.0.${c}.8.0.255`, attribute: 2, dataIndex: 0 })),
+  { classId: 1, logicalName: '0.0.96.10.1.255' as const, attribute: 2, dataIndex: 0 },
+  ...[1, 2, 3, 4].map(
+    (c): CaptureObject => ({ classId: 3, logicalName: `1.0.${c}.8.0.255`, attribute: 2, dataIndex: 0 }),
+  ),
 ];
 const rowValues = ['data24', 'apdu24'].map((name) => fromHex(vectorText(`${name}.hex`).trim()));
 const bufferOctets = rowValues[0] as Uint8Array;
@@ -447,7 +449,7 @@ export const targets: Readonly<Record<string, (random: Random) => void>> = {
         if (event.kind === 'failed' || event.kind === 'got' || event.kind === 'closed') return;
         if (event.kind === 'connected')
           stack.request(
-            { kind: 'get', attributes: [{ classId: 15, logicalName: '0.0.40.0.0.255', attribute: 2 }] },
+            { kind: 'get', attributes: [{ classId: 15, logicalName: '0.0.40.0.0.255' as const, attribute: 2 }] },
             now,
           );
       }

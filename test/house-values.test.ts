@@ -8,6 +8,7 @@ import { accountFor } from '../src/reading/interval-block.ts';
 import { meterWorld, profile, start } from './meter-world.ts';
 import { eventsOf, factsOf, firstMeter, hourMs } from './support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const minute = 60_000;
 const allRight = (it: VirtualHouse) => {
@@ -181,7 +182,7 @@ describe('rows a second or two beside the grid', () => {
         }
       }
       expect(new Set(seen.values())).toEqual(new Set([1]));
-      expect(it.store.seriesState('m60120001', profile)).toMatchObject({ exceptions: [] });
+      expect(it.store.seriesState('m60120001', storedSeriesKey(profile))).toMatchObject({ exceptions: [] });
       await it.house.stop();
     },
   );

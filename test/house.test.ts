@@ -5,6 +5,7 @@ import { isUnfit, parsePayload, healthPayload, statePayload, type UpPayload } fr
 import { valueKey, verifyManifest } from '../src/central/ingest.ts';
 import { seeded } from '../src/simulator/random.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
+import { gapsText } from '../src/status/snapshot.ts';
 import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
@@ -257,6 +258,35 @@ describe('R35, R36: a meter is told another capture period at local midnight', (
     await it.run(60 * minute);
     expect(starts(it, changed, 900).length).toBeGreaterThan(25 + 24 * 4);
     expect(it.ingest.gaps).toEqual([]);
+  });
+
+  test('incident: hours and quarters of one OBIS code were told as one run of intervals of an hour', async () => {
+    const it = await changing();
+    await it.clock.run(midnight - 90 * minute);
+    it.broker.disconnect();
+    await it.clock.run(midnight + 140 * minute);
+    const waiting = (await it.house.gaps()).filter(
+      ({ meter, state }) => meter === changed && state === 'UNACKNOWLEDGED',
+    );
+    expect(waiting.map(({ periodS, from, to, intervals }) => [periodS, from, to, intervals])).toEqual([
+      [3600, '2026-11-24T20:00:00Z', '2026-11-24T22:00:00Z', 2],
+      [900, '2026-11-24T22:00:00Z', '2026-11-25T00:15:00Z', 9],
+    ]);
+    expect(gapsText(waiting)[0]).toBe('2 UNACKNOWLEDGED of 60 min  9 UNACKNOWLEDGED of 15 min');
+    // A sibling: what is not read yet.
+    const meter = it.simulated.meters[0] as VirtualMeter;
+    Object.assign(meter, { buffer: () => ({ refused: 2 }) });
+    await it.clock.run(midnight + 190 * minute);
+    const pending = (await it.house.gaps()).filter(({ meter: id, state }) => id === changed && state === 'PENDING');
+    expect(pending.map(({ periodS, intervals }) => [periodS, intervals])).toEqual([[900, 3]]);
+    // One spelling of a series everywhere.
+    it.broker.connect();
+    await it.run(30 * minute);
+    const spelled = new Set(factsOf(it, 'profile').map(({ series }) => series));
+    expect(spelled).toEqual(new Set(['1-0:99.1.0*255']));
+    expect(it.broker.birth?.meters.flatMap(({ series }) => series.map((one) => one.profile))).toEqual(
+      [1, 2, 3].map(() => '1-0:99.1.0*255'),
+    );
   });
 
   test('R36: while the profile cannot be read nothing is written, though the meter would take it', async () => {

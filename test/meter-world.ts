@@ -8,7 +8,7 @@ import { VirtualClock } from './virtual-clock.ts';
 import { virtualPort } from './virtual-port.ts';
 
 export const start = millis(Date.UTC(2026, 10, 24, 12, 20));
-export const profile = '1.0.99.1.0.255';
+export const profile = '1.0.99.1.0.255' as const;
 
 /** Client 17 by LLS "meter", over HDLC, to the only meter of a line. */
 export const lineAccess = (more: Partial<MeterAccess> = {}): MeterAccess => ({

@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const from = async <T>(path: string): Promise<T> =>
   (await import(new URL(`../dist/${path}`, import.meta.url).href)) as T;
@@ -21,7 +22,7 @@ const state = await stateFolder(directory, Date.UTC(2026, 10, 24));
 const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
 // Ends that nobody asked for are the purpose here; otherwise each start would read the files in another process first.
 state.settled();
-let covered = store.seriesState('m1', 'p')?.coverage[0]?.[1] ?? 0;
+let covered = store.seriesState('m1', storedSeriesKey('p'))?.coverage[0]?.[1] ?? 0;
 let { nextSequence } = await store.status();
 tell(`open ${store.epoch} ${nextSequence} ${store.acknowledged} ${covered}`);
 for (const entryClass of [0, 1] as const)
@@ -45,7 +46,7 @@ for (let commits = 1; ; commits++) {
   if (when === 'too-early') tell('done');
   await store.commit({
     meter: 'm1',
-    profile: 'p',
+    series: storedSeriesKey('p'),
     state: { since: 0, periodMs: hour, coverage: [[0, end]] },
     entryClass: random() < 0.5 ? 0 : 1,
     facts,

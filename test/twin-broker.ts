@@ -4,7 +4,7 @@ import { Failure } from '../src/base/errors.ts';
 import { type Clock, later } from '../src/base/time.ts';
 import { ackOf, greet, type Ingest, take } from '../src/central/ingest.ts';
 import type { Broker, BrokerListener, BrokerSettings, PublishOptions } from '../src/forward/mqtt-client.ts';
-import { birthPayload, isUnfit, parsePayload, topics } from '../src/forward/payload.ts';
+import { type BirthPayload, birthPayload, isUnfit, parsePayload, topics } from '../src/forward/payload.ts';
 
 export class TwinBroker {
   private readonly clock: Clock;
@@ -27,6 +27,9 @@ export class TwinBroker {
   lies:
     | { readonly random: () => number; readonly lost: number; readonly twice: number; readonly lateMs: number }
     | undefined;
+
+  /** The last one that was published. */
+  birth: BirthPayload | undefined;
 
   constructor(clock: Clock, ingest: Ingest, tenant: string, gateway: string) {
     this.clock = clock;
@@ -102,6 +105,7 @@ export class TwinBroker {
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
       if (isUnfit(birth)) return;
+      this.birth = birth;
       const answer = greet(this.ingest, birth);
       if (this.acknowledging || this.answering) this.send(this.ackTopic, JSON.stringify(answer));
     } else if (topic.includes('/up/')) {

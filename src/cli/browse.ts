@@ -44,7 +44,7 @@ export async function browse(
     const { objects, problems } =
       model.referencing === 'short-name'
         ? await readShortNameList(session)
-        : await readObjectList(session, model.association_object);
+        : await readObjectList(session, parseLogicalName(model.association_object));
     const wanted = only.size === 0 ? objects : objects.filter(({ logicalName }) => only.has(logicalName));
     for (const name of only)
       if (!wanted.some(({ logicalName }) => logicalName === name)) bad(`the object list has no ${obis(name)}`);

@@ -6,7 +6,7 @@ import { toHex } from '../base/hex.ts';
 import { type AcseApdu, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import { refusalName } from '../dlms/association/client.ts';
-import { logicalNameOctets } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, logicalNameOctets } from '../dlms/cosem/logical-name.ts';
 import { type Apdu, type ApduKind, decodeApdu } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
 import type { Explained } from './explain.ts';
@@ -120,7 +120,7 @@ function fieldElement(field: string, value: unknown): Element[] {
   if (value === undefined || value === null) return [];
   if (field === 'dedicatedKey') return [valued('DedicatedKey', withheld)];
   if (field === 'refused') return [valued(name, pascal(refusalName(value as number)).replaceAll('-', ''))];
-  if (field === 'logicalName') return [valued('InstanceId', upper(logicalNameOctets(value as string)))];
+  if (field === 'logicalName') return [valued('InstanceId', upper(logicalNameOctets(value as LogicalName)))];
   if (field === 'conformance') {
     const bits = conformanceNames(value as number).map((bit) =>
       element('ConformanceBit', { Name: pascal(bit).replaceAll('-', '') }),

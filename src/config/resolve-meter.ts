@@ -12,7 +12,7 @@ import { sessionLimitMs } from '../schedule/turn-time.ts';
 import type { MeterAccess } from '../meter/session.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { MeterSecurity, PolledMeter } from '../schedule/meter-state.ts';
-import type { ConfiguredProfile } from '../schedule/profiles.ts';
+import type { ConfiguredProfile } from '../schedule/polled-series.ts';
 import type { Findings, Sources } from './findings.ts';
 import type { Config } from './schema.ts';
 

@@ -4,7 +4,7 @@ import { Writer } from '../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { dataCodec } from '../dlms/axdr/data.ts';
 import { classTable } from '../dlms/cosem/class-table.ts';
-import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, logicalNameOf, obis } from '../dlms/cosem/logical-name.ts';
 import { accessRightsOf, type ListedObject } from '../dlms/cosem/object-list.ts';
 import { byEntry, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
@@ -93,7 +93,9 @@ export async function readShortNameList(session: Session): Promise<{ objects: Li
       selectors: [],
     }));
     const number = version?.type === 'unsigned' ? version.value : 0;
-    return [{ classId: classId.value, version: number, logicalName: name.value.join('.'), attributes, methods: [] }];
+    return [
+      { classId: classId.value, version: number, logicalName: logicalNameOf(name.value), attributes, methods: [] },
+    ];
   });
   return { objects, problems };
 }

@@ -12,7 +12,7 @@ import {
   refusalName,
 } from '../dlms/association/client.ts';
 import { type HdlcAddress, type LinkParameters, serverAddress } from '../dlms/hdlc/frame.ts';
-import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';
 import { type Conformance, conformance, has } from '../dlms/xdlms/conformance.ts';
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
@@ -111,7 +111,7 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
       listLimit: model.list_limit,
       ...(model.transfer_window > 0 && { transferWindow: model.transfer_window }),
       ...(access.shortNames && { shortNames: access.shortNames }),
-      associationObject: model.association_object,
+      associationObject: parseLogicalName(model.association_object),
       ...(model.mechanism_name !== 'with-authentication' && { mechanismName: model.mechanism_name }),
       oneSidedProof: model.one_sided_proof,
       maxPdu: model.max_pdu,

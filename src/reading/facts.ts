@@ -1,5 +1,6 @@
 /** The facts that leave the house. Plain JSON: integers beyond 2^53 are decimal strings; instants are ISO 8601 in UTC. */
 import { iso, type Millis } from '../base/time.ts';
+import type { ObisCode } from '../dlms/cosem/logical-name.ts';
 import type { Flag, GapCause, Quality, Reason, VoidCause } from './quality.ts';
 
 export type Integer = number | string;
@@ -31,7 +32,7 @@ export interface Channel {
 /** Consecutive intervals, columnar (CIM 61968-9 IntervalBlock). */
 export interface ProfileFact extends Origin {
   readonly kind: 'profile';
-  readonly series: string;
+  readonly series: ObisCode;
   readonly start: string;
   readonly periodS: number;
   readonly count: number;
@@ -53,7 +54,7 @@ export interface ProfileFact extends Origin {
 }
 export interface GapFact extends Origin {
   readonly kind: 'gap';
-  readonly series: string;
+  readonly series: ObisCode;
   readonly start: string;
   readonly end: string;
   readonly cause: GapCause;
@@ -122,7 +123,7 @@ export interface ManifestFact {
   readonly series: readonly {
     readonly meter: string;
     readonly point: string;
-    readonly series: string;
+    readonly series: ObisCode;
     /** Where the series begins or ends within the day: a change of the period. */
     readonly from?: string;
     readonly to?: string;

@@ -3,6 +3,7 @@
  * between is accounted for exactly once: in a block, in a gap, or left open for the next poll.
  */
 import { iso, later, type Millis } from '../base/time.ts';
+import type { ObisCode } from '../dlms/cosem/logical-name.ts';
 import type { DarkSpan } from './meter-event.ts';
 import { gapHash, intervalHash } from './interval-hash.ts';
 import type { AccountedSwap, Exception, Exceptions, Mark } from './ledger.ts';
@@ -14,7 +15,7 @@ import { unitName } from './unit.ts';
 
 export interface Slice {
   readonly origin: Origin;
-  readonly series: string;
+  readonly series: ObisCode;
   readonly rows: readonly LoadProfileRow[];
   /** Start of the first interval; the row stamped so is the boundary register. */
   readonly from: Millis;

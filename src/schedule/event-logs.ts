@@ -247,9 +247,9 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
 /** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */
 export function logsOf(house: Pick<RunnerSettings, 'clock' | 'store'>, state: MeterState): MeterLogs {
   const { clock, store } = house;
-  const { origin, swap, profiles } = state.polled;
+  const { origin, swap, series: polled } = state.polled;
   const known = state.logs ?? store.meterLogs(origin.meter);
-  const series = profiles.map(({ key }) => store.seriesState(origin.meter, key));
+  const series = polled.map((one) => store.seriesState(origin.meter, one.series));
   const before = known.serial ?? series.find((one) => one?.serial !== undefined)?.serial ?? swap?.from;
   const serial = before ?? origin.serial;
   if (sameSerial(serial, origin.serial)) {

@@ -12,8 +12,8 @@ const longestPauseMs = 10 * 60_000;
 /** How much of the meter's series is accounted for. */
 function coveredMs({ store }: RunnerSettings, { polled }: MeterState): number {
   let sum = 0;
-  for (const { key } of polled.profiles)
-    for (const [from, to] of store.seriesState(polled.origin.meter, key)?.coverage ?? []) sum += to - from;
+  for (const { series } of polled.series)
+    for (const [from, to] of store.seriesState(polled.origin.meter, series)?.coverage ?? []) sum += to - from;
   return sum;
 }
 

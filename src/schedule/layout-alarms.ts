@@ -4,6 +4,7 @@ import type { ProfileLayout } from '../meter/jobs.ts';
 import { columnKeys, columnRoles } from '../reading/column.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { stand } from './standing-alarms.ts';
 
@@ -11,22 +12,22 @@ const say = (house: RunnerSettings, state: MeterState, name: string, detail: Eve
   state.saying.push(gatewayFact(house.clock.wall(), name, detail, state.polled.origin));
 
 /** Values without a scaler are delivered as they are, and say so; this says it to people. */
-export function tellScalers(house: RunnerSettings, state: MeterState, key: string, layout: ProfileLayout): void {
-  const series = obis(layout.profile);
+export function tellScalers(house: RunnerSettings, state: MeterState, series: SeriesKey, layout: ProfileLayout): void {
+  const code = obis(layout.profile);
   const unknown = [...layout.unscaled].map(([name, why]) => `${obis(name)} ${why}`).join('; ');
   const text =
     unknown === ''
       ? undefined
-      : `SCALER_UNKNOWN: ${series} captures objects whose scaler and unit the meter does not tell (${unknown}): their values are not to be billed as they are; next: read attribute 3 of one with --trace, or see whether this client may read it`;
-  if (stand(state.rowAlarms, `scaler ${key}`, text, house.clock.wall()))
-    say(house, state, 'SCALER_UNKNOWN', { series, objects: unknown });
+      : `SCALER_UNKNOWN: ${code} captures objects whose scaler and unit the meter does not tell (${unknown}): their values are not to be billed as they are; next: read attribute 3 of one with --trace, or see whether this client may read it`;
+  if (stand(state.rowAlarms, `scaler ${series}`, text, house.clock.wall()))
+    say(house, state, 'SCALER_UNKNOWN', { series: code, objects: unknown });
 }
 
 /** Columns of times, and of texts: they have no place in a row of numbers. Told once, and when there are others. */
 export function tellLeftOut(
   house: RunnerSettings,
   state: MeterState,
-  key: string,
+  series: SeriesKey,
   layout: ProfileLayout,
   rows: readonly LoadProfileRow[],
 ): void {
@@ -39,7 +40,7 @@ export function tellLeftOut(
     rows.every(({ cells }) => typeof cells[i] === 'string') ? [channel.key] : [],
   );
   const columns = [...times, ...texts].join(' ');
-  if (columns === (state.leftOut.get(key) ?? '')) return;
-  state.leftOut.set(key, columns);
+  if (columns === (state.leftOut.get(series) ?? '')) return;
+  state.leftOut.set(series, columns);
   if (columns !== '') say(house, state, 'COLUMNS_LEFT_OUT', { series: obis(layout.profile), columns });
 }

@@ -4,11 +4,12 @@ import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { missing } from '../reading/coverage.ts';
 import type { ManifestFact, Origin } from '../reading/facts.ts';
 import { dayDigest } from '../reading/interval-hash.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import type { Store } from '../store/store.ts';
 
 export interface AccountedSeries {
   readonly origin: Origin;
-  readonly key: string;
+  readonly series: SeriesKey;
   readonly profile: LogicalName;
   readonly periodMs: number;
   readonly since: Millis;
@@ -27,7 +28,7 @@ export async function manifestOf(
   readAt: Millis,
 ): Promise<ManifestFact[]> {
   const rows: ManifestFact['series'][number][] = [];
-  for (const { origin, key, profile, periodMs, since, until = Number.MAX_SAFE_INTEGER } of series) {
+  for (const { origin, series: key, profile, periodMs, since, until = Number.MAX_SAFE_INTEGER } of series) {
     const from = Math.max(day, since);
     const to = Math.min(day + dayMs, until);
     if (from >= to) continue;

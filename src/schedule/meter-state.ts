@@ -14,6 +14,7 @@ import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import type { Swap } from '../reading/ledger.ts';
 import { edge } from '../reading/interval-block.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import type { Counters, MeterMemory } from '../store/counters.ts';
 import type { MeterLogs, SeriesState, Store } from '../store/store.ts';
 import type { ClockPolicy } from './clock-policy.ts';
@@ -69,16 +70,15 @@ export interface PolledMeter {
   readonly swap?: Swap | undefined;
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
-  readonly profiles: readonly PolledProfile[];
+  readonly series: readonly PolledSeries[];
   /** Why it cannot be polled as it is configured: it is shown and told, and the other meters go on. */
   readonly unusable?: Failure;
   /** Changes with everything that is configured of it and of its port. */
   readonly fingerprint?: string;
 }
 /** A series of a meter: a profile with one capture period. */
-export interface PolledProfile {
-  /** Of the series in the store: the profile, and the period where it is not the first that the profile had. */
-  readonly key: string;
+export interface PolledSeries {
+  readonly series: SeriesKey;
   readonly profile: LogicalName;
   readonly periodMs: number;
   /** First interval as configured; it overrides what the store remembers. */
@@ -87,8 +87,8 @@ export interface PolledProfile {
   readonly sinceByDefault: Millis;
   /** The meter captures with another period from this local midnight on: a series of its own (R35). */
   readonly until?: Millis | undefined;
-  /** Key of the series before the change of the period. */
-  readonly after?: string | undefined;
+  /** The series before the change of the period. */
+  readonly after?: SeriesKey | undefined;
 }
 
 export interface MeterState {
@@ -118,12 +118,12 @@ export interface MeterState {
   sliceRows: SliceSizes;
   /** A day whose sum is being made, as far as its rows were read, by series. */
   dayRows: Map<
-    string,
+    SeriesKey,
     { readonly from: Millis; readonly layout: string; next: Millis; readonly rows: LoadProfileRow[] }
   >;
   /** Logs that are read window by window. */
   logWindows: LogWindows;
-  layouts: Map<string, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
+  layouts: Map<LogicalName, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
   readingAt: Millis | undefined;
   recent: { damaged: number; repeated: number }[];
   intervalsRead: number;
@@ -135,13 +135,13 @@ export interface MeterState {
   /** Series whose rows belong to no interval. */
   rowAlarms: Map<string, RowAlarm>;
   /** Columns of a series that are not delivered, as they were told last. */
-  leftOut: Map<string, string>;
+  leftOut: Map<SeriesKey, string>;
   /** Series whose oldest unread row will soon be overwritten. */
-  atRisk: Set<string>;
+  atRisk: Set<SeriesKey>;
   /** Who waits for this meter to be read now. */
   wanted: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
   /** Gaps are looked at again at this time (monotonic), by series. */
-  recheckAt: Map<string, Millis>;
+  recheckAt: Map<SeriesKey, Millis>;
   /** What is to be said with the next commit. */
   saying: EventFact[];
   /** Cursors of what is to be said, stored with it. */

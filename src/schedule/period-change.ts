@@ -6,7 +6,7 @@ import { write } from '../meter/act.ts';
 import { requirePeriod } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
 import { missing } from '../reading/coverage.ts';
-import type { MeterState, PolledProfile, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
 import { chop } from './plan.ts';
 import { boundsOf, gatewayEvent, layoutOf, readSlice } from './series.ts';
 
@@ -20,8 +20,8 @@ const marginMs = 60_000;
  */
 export async function changePeriods(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
   const { clock } = house;
-  for (const next of state.polled.profiles) {
-    const old = state.polled.profiles.find(({ key }) => key === next.after);
+  for (const next of state.polled.series) {
+    const old = state.polled.series.find(({ series }) => series === next.after);
     if (!old) continue;
     const { until } = boundsOf(house, state, old);
     if (until === undefined || clock.wall() < until || boundsOf(house, state, next).stored) continue;
@@ -64,7 +64,7 @@ async function readWhole(
   house: RunnerSettings,
   state: MeterState,
   session: Session,
-  old: PolledProfile,
+  old: PolledSeries,
 ): Promise<boolean> {
   const holes = () => {
     const { stored, since, until } = boundsOf(house, state, old);
@@ -72,15 +72,15 @@ async function readWhole(
   };
   for (const [from, to] of holes())
     for (const [start, end] of chop(from, to, to - from))
-      await readSlice(house, state, session, { key: old.key, from: start, to: end, live: true });
+      await readSlice(house, state, session, { series: old.series, from: start, to: end, live: true });
   return holes().length === 0;
 }
 
 async function postpone(
   house: RunnerSettings,
   state: MeterState,
-  old: PolledProfile,
-  next: PolledProfile,
+  old: PolledSeries,
+  next: PolledSeries,
 ): Promise<void> {
   const { origin } = state.polled;
   const { stored, since } = boundsOf(house, state, old);
@@ -92,7 +92,7 @@ async function postpone(
   });
   await house.store.commit({
     meter: origin.meter,
-    profile: old.key,
+    series: old.series,
     state: { coverage: [], ...stored, since, until },
     entryClass: 0,
     facts: [event],

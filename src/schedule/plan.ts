@@ -3,11 +3,11 @@
  * missing, the newest complete day and after it the oldest; meters that do not answer get a bounded share of the line.
  */
 import { dayMs, type Millis, millis } from '../base/time.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import { type Coverage, missing, type Range } from '../reading/coverage.ts';
 
-export interface PlannedProfile {
-  /** Of the series in the store. */
-  readonly key: string;
+export interface PlannedSeries {
+  readonly series: SeriesKey;
   readonly periodMs: number;
   readonly since: Millis;
   /** The series ends here: the meter captures with another period from then on (R35). */
@@ -20,7 +20,7 @@ export interface PlannedProfile {
 }
 export interface PlannedMeter {
   readonly id: string;
-  readonly profiles: readonly PlannedProfile[];
+  readonly series: readonly PlannedSeries[];
   /** Sessions in a row without success. */
   readonly failures: number;
   /** Not before this instant (monotonic): back-off after a failure, or a row that was not there yet. */
@@ -45,7 +45,7 @@ export interface PlanSettings {
   readonly slicesPerTurn: number;
 }
 export interface PlannedSlice {
-  readonly key: string;
+  readonly series: SeriesKey;
   readonly from: Millis;
   readonly to: Millis;
   readonly live: boolean;
@@ -71,7 +71,7 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
   const newestDay: PlannedSlice[] = [];
   const older: PlannedSlice[] = [];
   const again: PlannedSlice[] = [];
-  for (const { key, periodMs, since, until, coverage, sliceRows, recheck = [] } of meter.profiles) {
+  for (const { series, periodMs, since, until, coverage, sliceRows, recheck = [] } of meter.series) {
     const end = newestEnd(wall, periodMs, settings.offsetMs, until);
     const rows = Math.min(
       sliceRows ?? Number.POSITIVE_INFINITY,
@@ -82,12 +82,12 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
     const longestGap = longest < dayMs && !meter.fragile ? longest : Number.POSITIVE_INFINITY;
     for (const [from, to] of recheck)
       for (let at = from; at < Math.min(to, end); at += longestGap)
-        again.push({ key, from: millis(at), to: millis(Math.min(to, end, at + longestGap)), live: false });
+        again.push({ series, from: millis(at), to: millis(Math.min(to, end, at + longestGap)), live: false });
     const today = startOfDay(end - 1);
     for (const [holeFrom, holeTo] of missing(coverage, since, end)) {
       for (const [from, to] of chop(holeFrom, holeTo, longest)) {
         const slice = (isLive: boolean): PlannedSlice => ({
-          key,
+          series,
           from: millis(from),
           to: millis(to),
           live: isLive,
@@ -124,7 +124,7 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
   let liveWaiting = 0;
   for (const meter of state.meters) {
     const slices = slicesOf(meter, wall, settings);
-    for (const { periodMs, since, until: ended } of meter.profiles) {
+    for (const { periodMs, since, until: ended } of meter.series) {
       // A series that has ended has no next row, and one that has not begun has its first a period after its beginning.
       if (ended !== undefined && ended <= wall - settings.offsetMs) continue;
       const next = Math.max(newestEnd(wall, periodMs, settings.offsetMs), since) + periodMs;

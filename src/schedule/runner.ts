@@ -8,13 +8,15 @@ import { setClock } from '../meter/act.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { octetMsOf } from '../meter/patience.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
-import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
-import type { Origin, ReadingFact } from '../reading/facts.ts';
+import type { ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
 import { marksOf } from '../reading/interval-hash.ts';
-import type { ExceptionState } from '../reading/ledger.ts';
+import { type SeriesKey, seriesKey } from '../reading/series-key.ts';
 import type { SeriesState } from '../store/store.ts';
+import { type SeriesGap, seriesGap } from './series-gaps.ts';
+import { seriesAt } from './polled-series.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
 import { cannotCarry, estimatedRowMs, turnShareMs } from './line-load.ts';
 import type { AccountedSeries } from './manifest.ts';
@@ -59,15 +61,6 @@ export interface MeterStatus {
   readonly ways: readonly string[];
   /** What somebody should see to although the meter answers. */
   readonly alarms: readonly string[];
-}
-/** A run of intervals of one series that are not plainly measured. */
-export interface SeriesGap extends Origin {
-  readonly series: string;
-  readonly from: string;
-  readonly to: string;
-  readonly intervals: number;
-  /** PENDING: not read yet. UNACKNOWLEDGED: stored, and the head-end has not said that it has it. */
-  readonly state: ExceptionState | 'PENDING' | 'UNACKNOWLEDGED';
 }
 /** Sessions over which line quality is judged. */
 const memory = 20;
@@ -188,14 +181,14 @@ export class PortRunner {
   sayAgain(meter: string, series: string, from: number, to: number): Promise<number> {
     const name = parsedName(series);
     // A series whose period changed has several keys.
-    const known = this.states.get(meter)?.polled.profiles.filter(({ profile }) => profile === name) ?? [];
+    const known = this.states.get(meter)?.polled.series.filter(({ profile }) => profile === name) ?? [];
     if (known.length === 0)
       return Promise.reject(new Failure('bad-argument', `no series ${series} of a meter ${meter} on ${this.name}`));
     return new Promise((resolve, reject) => {
       this.betweenSessions.push(async () => {
         try {
           let intervals = 0;
-          for (const { key } of known) intervals += await this.settings.store.sayAgain(meter, key, from, to);
+          for (const { series: one } of known) intervals += await this.settings.store.sayAgain(meter, one, from, to);
           resolve(intervals);
         } catch (error) {
           reject(asFailure(error));
@@ -283,22 +276,22 @@ export class PortRunner {
   }
 
   private planned(state: MeterState): PlannedMeter {
-    const { origin, profiles } = state.polled;
+    const { origin } = state.polled;
     return {
       id: origin.meter,
-      profiles: profiles.map((settings) => {
-        const { key, periodMs } = settings;
+      series: state.polled.series.map((settings) => {
+        const { series, periodMs } = settings;
         const { stored, since, until } = boundsOf(this.settings, state, settings);
         const ended = until !== undefined && until <= this.settings.clock.wall();
-        const recheck = ended ? undefined : this.recheck(state, key, periodMs, stored);
+        const recheck = ended ? undefined : this.recheck(state, series, periodMs, stored);
         return {
           ...(recheck && { recheck }),
-          key,
+          series,
           periodMs,
           since,
           until,
           coverage: stored?.coverage ?? [],
-          sliceRows: sliceRowsOf(state.sliceRows, key, state.polled.access),
+          sliceRows: sliceRowsOf(state.sliceRows, series, state.polled.access),
         };
       }),
       failures: state.failures,
@@ -313,14 +306,14 @@ export class PortRunner {
   /** Gaps of the last days, an hour after the start and then once a day: rows may have been written late (R17). */
   private recheck(
     state: MeterState,
-    key: string,
+    series: SeriesKey,
     periodMs: number,
     stored: SeriesState | undefined,
   ): Range[] | undefined {
     const { clock } = this.settings;
     const now = clock.now();
-    const due = state.recheckAt.get(key);
-    if (due === undefined) state.recheckAt.set(key, later(now, firstRecheckMs));
+    const due = state.recheckAt.get(series);
+    if (due === undefined) state.recheckAt.set(series, later(now, firstRecheckMs));
     if (due === undefined || due > now) return undefined;
     const youngest = clock.wall() - recheckDays * dayMs;
     const gaps = (stored?.exceptions ?? []).filter(([, to, kind]) => kind === 'MISSING' && to > youngest);
@@ -392,9 +385,9 @@ export class PortRunner {
       if (state.wanted.length > 0) await this.give(state, session);
       await also('rows around adjustments of the clock', () => readAdjusted(this.settings, state, session));
       if (!signal.aborted) await also('sums of days', () => sumDays(this.settings, state, session));
-      for (const { key } of state.polled.profiles) {
-        const due = state.recheckAt.get(key);
-        if (due !== undefined && due <= started) state.recheckAt.set(key, later(clock.now(), dayMs));
+      for (const { series } of state.polled.series) {
+        const due = state.recheckAt.get(series);
+        if (due !== undefined && due <= started) state.recheckAt.set(series, later(clock.now(), dayMs));
       }
       if (!signal.aborted) await also('clock', () => this.keepClock(state, session));
       if (logsLast && !signal.aborted) await readLogs(this.settings, state, session);
@@ -504,7 +497,7 @@ export class PortRunner {
   /** After the profile was read: the clock is told where it is wrong, and set as far as the policy lets (R29 to R31). */
   private async keepClock(state: MeterState, session: Session): Promise<void> {
     const { clock, clockPolicy, clockTrust, log } = this.settings;
-    const { origin, profiles } = state.polled;
+    const { origin } = state.polled;
     const deviationMs = state.identity?.clockDeviationMs;
     if (deviationMs === undefined) return;
     const before = logsOf(this.settings, state);
@@ -514,7 +507,7 @@ export class PortRunner {
         deviationMs,
         wall,
         trusted: clockTrust() !== 'untrusted',
-        periodMs: Math.min(...profiles.map(({ periodMs }) => periodMs)),
+        periodMs: Math.min(...state.polled.series.map(({ periodMs }) => periodMs)),
         lastSet: before.clockSets?.at(-1)?.[0] as Millis | undefined,
       },
       clockPolicy,
@@ -561,8 +554,8 @@ export class PortRunner {
         origin: { meter: key, point: '', serial },
         access: state.polled.access,
         // As its point is captured now: its own changes of the period come when it is configured.
-        profiles: state.polled.profiles.slice(-1).map(({ profile, periodMs }) => ({
-          key: profile,
+        series: state.polled.series.slice(-1).map(({ profile, periodMs }) => ({
+          series: seriesKey(profile),
           profile,
           periodMs,
           since: undefined,
@@ -587,7 +580,7 @@ export class PortRunner {
     const { store, log } = this.settings;
     const all = await store.quarantined();
     for (const state of this.states.values()) {
-      const { origin, swap, profiles } = state.polled;
+      const { origin, swap, series: polled } = state.polled;
       const held = all.filter(({ meter, serial }) => meter === origin.meter && sameSerial(serial, origin.serial));
       if (held.length === 0) continue;
       const since = swap?.at ?? 0;
@@ -595,10 +588,10 @@ export class PortRunner {
         if (fact.kind !== 'profile' && fact.kind !== 'gap') return undefined;
         // What it counted before it hung here, and the interval of the change itself, are read from it again.
         if (Date.parse(fact.start) < since) return undefined;
-        const settings = profiles.findLast((one) => one.profile === parseLogicalName(fact.series));
+        const settings = seriesAt(polled, parseLogicalName(fact.series), Date.parse(fact.start));
         if (!settings) return undefined;
         const marks = marksOf(fact, settings.periodMs);
-        return { meter: origin.meter, profile: settings.key, fact: { ...fact, ...origin }, marks };
+        return { meter: origin.meter, series: settings.series, fact: { ...fact, ...origin }, marks };
       });
       // The coverage stays open: what the meter still has is read again, and said only where it is not the same; what it no
       // longer has was said from what was held back.
@@ -618,7 +611,7 @@ export class PortRunner {
 
   /** Answers those who wait for this meter. */
   private async give(state: MeterState, session: Session): Promise<void> {
-    const [profile] = state.polled.profiles;
+    const [profile] = state.polled.series;
     if (!profile) return;
     const what = 'registers';
     let fact: ReadingFact | undefined;
@@ -639,10 +632,10 @@ export class PortRunner {
   /** The series of this port, for the account of a day. */
   series(): AccountedSeries[] {
     return this.settings.meters.flatMap((polled) =>
-      polled.profiles.map((settings) => {
-        const { key, profile, periodMs } = settings;
+      polled.series.map((settings) => {
+        const { series, profile, periodMs } = settings;
         const { since, until } = boundsOf(this.settings, { polled }, settings);
-        return { origin: polled.origin, key, profile, periodMs, since, until };
+        return { origin: polled.origin, series, profile, periodMs, since, until };
       }),
     );
   }
@@ -650,10 +643,10 @@ export class PortRunner {
   /** That this line cannot carry what it has to, by the time that rows took. */
   trouble(): string | undefined {
     return cannotCarry(
-      [...this.states.values()].flatMap(({ polled: { access, profiles }, sliceRows }) =>
-        profiles
+      [...this.states.values()].flatMap(({ polled: { access, series: all }, sliceRows }) =>
+        all
           .filter(({ until }) => until === undefined || until > this.settings.clock.wall())
-          .map(({ key, periodMs }) => ({ periodMs, rowMs: sliceRows.get(key)?.rowMs ?? estimatedRowMs(access) })),
+          .map(({ series, periodMs }) => ({ periodMs, rowMs: sliceRows.get(series)?.rowMs ?? estimatedRowMs(access) })),
       ),
     );
   }
@@ -663,20 +656,12 @@ export class PortRunner {
     const { clock, plan: settings } = this.settings;
     const found: SeriesGap[] = [];
     for (const { polled } of this.states.values()) {
-      for (const profile of polled.profiles) {
-        const { stored, since, until } = boundsOf(this.settings, { polled }, profile);
-        const end = newestEnd(clock.wall(), profile.periodMs, settings.offsetMs, until);
-        const say = (from: number, to: number, state: SeriesGap['state']) =>
-          found.push({
-            ...polled.origin,
-            series: obis(profile.profile),
-            from: iso(millis(from)),
-            to: iso(millis(to)),
-            intervals: Math.round((to - from) / profile.periodMs),
-            state,
-          });
-        for (const [from, to] of missing(stored?.coverage ?? [], since, end)) say(from, to, 'PENDING');
-        for (const [from, to, state] of stored?.exceptions ?? []) say(from, to, state);
+      for (const one of polled.series) {
+        const { stored, since, until } = boundsOf(this.settings, { polled }, one);
+        const end = newestEnd(clock.wall(), one.periodMs, settings.offsetMs, until);
+        for (const [from, to] of missing(stored?.coverage ?? [], since, end))
+          found.push(seriesGap(polled.origin, one, [from, to, 'PENDING']));
+        for (const run of stored?.exceptions ?? []) found.push(seriesGap(polled.origin, one, run));
       }
     }
     return found;
@@ -692,7 +677,7 @@ export class PortRunner {
       const planned = this.planned(state);
       const { unusable } = state.polled;
       let absent = 0;
-      for (const profile of planned.profiles) {
+      for (const profile of planned.series) {
         const end = newestEnd(clock.wall(), profile.periodMs, this.settings.plan.offsetMs, profile.until);
         for (const [from, to] of missing(profile.coverage, profile.since, end))
           absent += Math.round((to - from) / profile.periodMs);

@@ -1,7 +1,7 @@
 /** One series of a meter: its rows are read, accounted for and stored, with all that is to be said of them. */
 import { Failure } from '../base/errors.ts';
 import { dayMs, iso, later, type Millis, millis } from '../base/time.ts';
-import { obis } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
 import {
   type ProfileLayout,
@@ -25,7 +25,7 @@ import type { SeriesState } from '../store/store.ts';
 import { turnShareMs } from './line-load.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 import { tellLeftOut, tellScalers } from './layout-alarms.ts';
-import { type MeterState, newestOf, type PolledProfile, type RunnerSettings } from './meter-state.ts';
+import { type MeterState, newestOf, type PolledSeries, type RunnerSettings } from './meter-state.ts';
 import { optional } from './optional.ts';
 import { newestEnd, type PlannedSlice } from './plan.ts';
 import { judgeLayout, judgeRows, rowCensus } from './unusable-rows.ts';
@@ -59,7 +59,7 @@ interface SeriesPoll {
   readonly house: RunnerSettings;
   readonly state: MeterState;
   readonly session: Session;
-  readonly settings: PolledProfile;
+  readonly settings: PolledSeries;
   readonly layout: ProfileLayout;
 }
 
@@ -67,7 +67,7 @@ export async function layoutOf(
   house: RunnerSettings,
   state: MeterState,
   session: Session,
-  profile: string,
+  profile: LogicalName,
 ): Promise<ProfileLayout> {
   const { clock } = house;
   const cached = state.layouts.get(profile);
@@ -90,10 +90,10 @@ export async function layoutOf(
 export function boundsOf(
   { store, clock }: Pick<RunnerSettings, 'store' | 'clock'>,
   { polled }: Pick<MeterState, 'polled'>,
-  settings: PolledProfile,
+  settings: PolledSeries,
 ): { readonly stored: SeriesState | undefined; readonly since: Millis; readonly until: Millis | undefined } {
   const { meter } = polled.origin;
-  const stored = store.seriesState(meter, settings.key);
+  const stored = store.seriesState(meter, settings.series);
   const before = settings.after === undefined ? undefined : store.seriesState(meter, settings.after)?.until;
   const wanted = before ?? settings.since ?? stored?.since ?? settings.sinceByDefault;
   // No meter keeps rows for so long: what would be said of the time before is nothing that was read.
@@ -110,22 +110,22 @@ export function boundsOf(
 async function horizon(poll: SeriesPoll): Promise<Millis | undefined> {
   const { house, state, session, settings, layout } = poll;
   const { clock } = house;
-  const { key, profile, periodMs } = settings;
+  const { series, profile, periodMs } = settings;
   const { stored, since, until } = boundsOf(house, state, settings);
   const wall = clock.wall();
   const end = newestEnd(wall, periodMs, house.plan.offsetMs, until);
   const [oldestHole] = missing(stored?.coverage ?? [], since, end);
   const reachMs = (layout.entries ?? 0) * periodMs;
   if (!oldestHole || reachMs === 0 || wall - oldestHole[0] < reachMs * riskShare) {
-    state.atRisk.delete(key);
+    state.atRisk.delete(series);
     return undefined;
   }
   let kept: Millis | undefined;
   await optional(house, state, session, `oldest row of ${obis(profile)}`, async () => {
     kept = await readOldestStamp(session, layout, state.model);
   });
-  if (!state.atRisk.has(key)) {
-    state.atRisk.add(key);
+  if (!state.atRisk.has(series)) {
+    state.atRisk.add(series);
     state.saying.push(
       gatewayEvent(house, state, 'DATA_AT_RISK', {
         series: obis(profile),
@@ -136,7 +136,7 @@ async function horizon(poll: SeriesPoll): Promise<Millis | undefined> {
   }
   if (kept === undefined || kept - periodMs <= oldestHole[0]) return kept;
   const lost: PlannedSlice = {
-    key,
+    series,
     from: millis(oldestHole[0]),
     to: millis(Math.min(oldestHole[1], Math.floor(kept / periodMs) * periodMs)),
     live: false,
@@ -159,16 +159,16 @@ export async function readSlice(
   slice: PlannedSlice,
 ): Promise<void> {
   const { clock } = house;
-  const { origin, profiles } = state.polled;
+  const { origin } = state.polled;
   const { model } = state;
-  const settings = profiles.find(({ key }) => key === slice.key) as PolledProfile;
+  const settings = state.polled.series.find(({ series }) => series === slice.series) as PolledSeries;
   const { periodMs } = settings;
   const layout = await layoutOf(house, state, session, settings.profile);
   const poll: SeriesPoll = { house, state, session, settings, layout };
-  const { readable, detail } = judgeLayout(state.rowAlarms, slice.key, layout, clock.wall());
+  const { readable, detail } = judgeLayout(state.rowAlarms, slice.series, layout, clock.wall());
   if (detail) state.saying.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
   if (!readable) return;
-  tellScalers(house, state, slice.key, layout);
+  tellScalers(house, state, slice.series, layout);
   requirePeriod(layout);
   if (layout.capturePeriodMs !== periodMs) {
     const { stored: known, until: ended } = boundsOf(house, state, settings);
@@ -233,7 +233,7 @@ export async function readSlice(
   // On a line with small slices the edge is looked for in small steps.
   const firstStepMs = Math.min(
     dayMs,
-    Math.max(periodMs, sliceRowsOf(state.sliceRows, slice.key, state.polled.access) * periodMs),
+    Math.max(periodMs, sliceRowsOf(state.sliceRows, slice.series, state.polled.access) * periodMs),
   );
   for (let step = firstStepMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {
     const next = Math.max(lowest, low - step);
@@ -245,7 +245,7 @@ export async function readSlice(
     rows = [...rows, ...(await read(high + periodMs, next))];
     high = next;
   }
-  tellLeftOut(house, state, slice.key, layout, rows);
+  tellLeftOut(house, state, slice.series, layout, rows);
   const unusable = judgeRows(state.rowAlarms, slice, settings.profile, census, clock.wall());
   if (unusable) state.saying.push(gatewayEvent(house, state, 'ROWS_WITHOUT_STAMP', unusable));
   await settle(poll, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
@@ -257,9 +257,9 @@ export async function readSlice(
  */
 export async function sumDays(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
   const { clock, store } = house;
-  const { origin, profiles } = state.polled;
-  for (const settings of profiles) {
-    const { key, profile, periodMs } = settings;
+  const { origin } = state.polled;
+  for (const settings of state.polled.series) {
+    const { series, profile, periodMs } = settings;
     const layout = state.layouts.get(profile)?.layout;
     if (!layout?.columns.some((column) => columnKind(column, undefined) === 'interval')) continue;
     const began = clock.now();
@@ -284,7 +284,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
       await store.commit({
         epoch,
         meter: origin.meter,
-        profile: key,
+        series,
         state: { ...stored, summedTo: to },
         entryClass: 1,
         facts,
@@ -297,25 +297,25 @@ async function rowsOfDay(
   { clock }: RunnerSettings,
   state: MeterState,
   session: Session,
-  { key, periodMs }: PolledProfile,
+  { series, periodMs }: PolledSeries,
   layout: ProfileLayout,
   from: Millis,
 ): Promise<LoadProfileRow[] | undefined> {
   const line = state.polled.access;
   const to = later(from, dayMs);
-  const begun = state.dayRows.get(key);
+  const begun = state.dayRows.get(series);
   const day =
     begun?.from === from && begun.layout === layout.fingerprint
       ? begun
       : { from, layout: layout.fingerprint, next: from, rows: [] as LoadProfileRow[] };
-  state.dayRows.set(key, day);
+  state.dayRows.set(series, day);
   const since = clock.now();
   while (day.next <= to) {
-    const end = millis(Math.min(to, day.next + sliceRowsOf(state.sliceRows, key, line) * periodMs));
+    const end = millis(Math.min(to, day.next + sliceRowsOf(state.sliceRows, series, line) * periodMs));
     const range = { from: day.next, to: end };
     const rows = await learning(
       state.sliceRows,
-      { key, periodMs },
+      { series, periodMs },
       line,
       range,
       () => clock.now(),
@@ -325,7 +325,7 @@ async function rowsOfDay(
     day.next = later(end, 1);
     if (day.next <= to && clock.now() - since > turnShareMs) return undefined;
   }
-  state.dayRows.delete(key);
+  state.dayRows.delete(series);
   return day.rows;
 }
 const modulusOf = ({ model }: MeterState): { readonly modulus?: bigint } =>
@@ -439,7 +439,7 @@ async function settle(
     clockDeviationMs: deviation,
     clockTrust: house.clockTrust(),
     // A row off the grid may begin before the slice.
-    known: await store.marks(origin.meter, slice.key, slice.from - periodMs, slice.to),
+    known: await store.marks(origin.meter, slice.series, slice.from - periodMs, slice.to),
     oldestKept,
     ...modulusOf(state),
     powerLimitW,
@@ -466,7 +466,7 @@ async function settle(
     await store.commit({
       epoch,
       meter: origin.meter,
-      profile: slice.key,
+      series: slice.series,
       state: {
         since,
         periodMs,
@@ -550,22 +550,22 @@ export async function readAdjusted(house: RunnerSettings, state: MeterState, ses
   const known = () => state.logs ?? store.meterLogs(meter);
   // A clock that was set back writes the rows of its way again when it comes by: before that there is nothing new to read.
   const meterNow = house.clock.wall() + (state.identity?.clockDeviationMs ?? 0);
-  const longest = Math.max(...state.polled.profiles.map(({ periodMs }) => periodMs));
+  const longest = Math.max(...state.polled.series.map(({ periodMs }) => periodMs));
   const passed = (at: number) => Math.floor(at / longest + 1) * longest + graceMs <= meterNow;
   const stamps = (known().adjusted ?? []).filter(passed).slice(0, adjustmentsMost);
   if (stamps.length === 0) return;
-  for (const settings of state.polled.profiles) {
-    const { key, periodMs } = settings;
+  for (const settings of state.polled.series) {
+    const { series, periodMs } = settings;
     const { until } = boundsOf(house, state, settings);
     if (until !== undefined && until <= house.clock.wall()) continue;
     const slots = new Set(stamps.map((at) => Math.floor(at / periodMs) * periodMs));
     for (const slot of slots) {
-      const coverage = store.seriesState(meter, key)?.coverage ?? [];
+      const coverage = store.seriesState(meter, series)?.coverage ?? [];
       const covered = coverage.find(([from, to]) => from < slot + 2 * periodMs && to > slot - periodMs);
       if (!covered) continue;
       const from = millis(Math.max(covered[0], slot - periodMs));
       const to = millis(Math.min(covered[1], slot + 2 * periodMs));
-      await readSlice(house, state, session, { key, from, to, live: true });
+      await readSlice(house, state, session, { series, from, to, live: true });
     }
   }
   // A session that fails half-way, or the power, reads them in the next one.

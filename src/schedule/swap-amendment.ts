@@ -51,11 +51,11 @@ export function amendedState(
 /** Before anything is planned for the meter: one commit for each series that the amendment touches. */
 export async function amendSwap(house: RunnerSettings, state: MeterState): Promise<void> {
   const { clock, store } = house;
-  const { origin, swap: told, profiles } = state.polled;
+  const { origin, swap: told, series: polled } = state.polled;
   // A change that is still to come has not happened.
   if (!told || told.at > clock.wall()) return;
-  for (const { key, profile, periodMs } of profiles) {
-    const stored = store.seriesState(origin.meter, key);
+  for (const { series, profile, periodMs } of polled) {
+    const stored = store.seriesState(origin.meter, series);
     const amended = stored && amendedState(stored, told, origin.serial, periodMs);
     if (!amended) continue;
     const event = gatewayEvent(house, state, 'SWAP', {
@@ -70,7 +70,7 @@ export async function amendSwap(house: RunnerSettings, state: MeterState): Promi
     await store.commit({
       epoch: store.epoch,
       meter: origin.meter,
-      profile: key,
+      series,
       state: amended,
       entryClass: 1,
       facts: [event],

@@ -4,12 +4,13 @@
  */
 import { toHex } from '../base/hex.ts';
 import { dayMs, iso, type Millis } from '../base/time.ts';
-import { obis } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { isClockColumn } from '../dlms/cosem/profile-generic.ts';
 import type { ProfileLayout } from '../meter/jobs.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { EventFact } from '../reading/facts.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import type { PlannedSlice } from './plan.ts';
 
 /** What is wrong with the rows of a series, as long as it is so. */
@@ -64,8 +65,8 @@ export type RowCensus = ReturnType<typeof rowCensus>;
  */
 export function judgeRows(
   alarms: Map<string, RowAlarm>,
-  { key, from, to }: PlannedSlice,
-  profile: string,
+  { series: key, from, to }: PlannedSlice,
+  profile: LogicalName,
   census: RowCensus,
   now: Millis,
 ): EventFact['detail'] | undefined {
@@ -93,7 +94,7 @@ export function judgeRows(
 /** A profile that captures no clock has rows of no time at all: nothing is asked for, and its intervals stay pending. */
 export function judgeLayout(
   alarms: Map<string, RowAlarm>,
-  key: string,
+  key: SeriesKey,
   layout: ProfileLayout,
   now: Millis,
 ): { readonly readable: boolean; readonly detail?: EventFact['detail'] } {

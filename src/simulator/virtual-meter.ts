@@ -6,6 +6,7 @@ import type { Data } from '../dlms/axdr/data.ts';
 import { Ciphering } from '../dlms/association/ciphering.ts';
 import { proposedWithShortNames } from '../dlms/association/client.ts';
 import { type ServerClient, serverConformance, type ServerMischief } from '../dlms/association/server.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
 import { clockColumn, type CaptureObject, captureObjectData, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import {
@@ -142,7 +143,7 @@ const logOf = (code: number): number =>
   (code >= 40 && code <= 46) || code === 49 || code === 50 ? 1 : code >= 59 && code <= 69 ? 2 : 0;
 
 /** Base names of a meter with short-name referencing: the association where it always is, the others far enough apart. */
-const baseNames = (objects: readonly ServerObject[]): Map<string, number> =>
+const baseNames = (objects: readonly ServerObject[]): Map<LogicalName, number> =>
   new Map(
     objects.map(({ logicalName }, i) => [
       logicalName,
@@ -633,7 +634,7 @@ export class VirtualMeter {
     return this.quirks.reduce((all, quirk) => quirk.log?.(all) ?? all, entries);
   }
   private eventLog(log: number): ServerObject {
-    const code = { classId: 1, logicalName: `0.0.96.11.${log}.255`, attribute: 2, dataIndex: 0 };
+    const code: CaptureObject = { classId: 1, logicalName: `0.0.96.11.${log}.255`, attribute: 2, dataIndex: 0 };
     return {
       classId: 7,
       version: 1,
@@ -650,7 +651,7 @@ export class VirtualMeter {
 
   private objects(): ServerObject[] {
     const { settings } = this;
-    const data = (logicalName: string, value: Data | (() => Data)): ServerObject => ({
+    const data = (logicalName: LogicalName, value: Data | (() => Data)): ServerObject => ({
       classId: 1,
       version: 0,
       logicalName,
@@ -658,7 +659,7 @@ export class VirtualMeter {
     });
     const scalerUnit = () =>
       this.quirks.reduce<Data | { refused: number }>((value, quirk) => quirk.scalerUnit?.(wh) ?? value, wh);
-    const register = (logicalName: string, channel: 0 | 1): ServerObject => ({
+    const register = (logicalName: LogicalName, channel: 0 | 1): ServerObject => ({
       classId: 3,
       version: 0,
       logicalName,

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
-import type { SeriesGap } from '../schedule/runner.ts';
+import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
 import type { ReloadAnswer } from './routes.ts';
 import type { HeldRows, Snapshot } from './snapshot.ts';

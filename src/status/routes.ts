@@ -5,7 +5,7 @@
 import { Failure } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
-import type { SeriesGap } from '../schedule/runner.ts';
+import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
 import type { HeldRows, Snapshot } from './snapshot.ts';
 

@@ -2,7 +2,8 @@
 import { iso, millis } from '../base/time.ts';
 import type { Fact, ReadingFact } from '../reading/facts.ts';
 import type { ClockTrust } from '../schedule/meter-state.ts';
-import type { MeterStatus, SeriesGap } from '../schedule/runner.ts';
+import type { MeterStatus } from '../schedule/runner.ts';
+import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { StoreStatus } from '../store/store.ts';
 
 export interface PortStatus {
@@ -110,18 +111,24 @@ export function snapshotText(snapshot: Snapshot): string[] {
   return lines;
 }
 
+const minutes = (periodS: number): string => (periodS % 60 === 0 ? `${periodS / 60} min` : `${periodS} s`);
+
 /** What is not delivered and plainly measured, meter by meter; sums first. */
 export function gapsText(gaps: readonly SeriesGap[]): string[] {
   if (gaps.length === 0) return ['every interval is measured, delivered and acknowledged'];
+  // Hours and quarters of an hour are not counted together.
   const sums = new Map<string, number>();
-  for (const { state, intervals } of gaps) sums.set(state, (sums.get(state) ?? 0) + intervals);
+  for (const { state, periodS, intervals } of gaps) {
+    const kind = `${state} of ${minutes(periodS)}`;
+    sums.set(kind, (sums.get(kind) ?? 0) + intervals);
+  }
   return [
-    [...sums].map(([state, intervals]) => `${state} ${intervals}`).join('  '),
+    [...sums].map(([kind, intervals]) => `${intervals} ${kind}`).join('  '),
     '',
-    'meter            series             from                  to                    intervals  state',
+    'meter            series             period  from                  to                    intervals  state',
     ...gaps.map(
-      ({ meter, series, from, to, intervals, state }) =>
-        `${meter.padEnd(16)} ${series.padEnd(18)} ${from.padEnd(21)} ${to.padEnd(21)} ${String(intervals).padStart(9)}  ${state}`,
+      ({ meter, series, periodS, from, to, intervals, state }) =>
+        `${meter.padEnd(16)} ${series.padEnd(18)} ${minutes(periodS).padStart(6)}  ${from.padEnd(21)} ${to.padEnd(21)} ${String(intervals).padStart(9)}  ${state}`,
     ),
   ];
 }

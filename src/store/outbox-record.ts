@@ -5,6 +5,7 @@
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Fact } from '../reading/facts.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import type { Operation } from './database.ts';
 import { sealed, unsealed } from './record.ts';
 
@@ -15,8 +16,8 @@ export interface EntryHead {
   readonly kind: Fact['kind'];
   /** `_`: of the gateway itself. */
   readonly meter: string;
-  /** Where the fact tells of intervals of a series. */
-  readonly profile?: string;
+  /** The series, where the fact tells of intervals: this is its name in the record. */
+  readonly profile?: SeriesKey;
 }
 export interface Entry {
   readonly sequence: number;
@@ -92,7 +93,7 @@ function entryOfFormat1(sequence: number, content: Buffer): Entry {
   const { storedAt, fact, profile } = JSON.parse(content.toString('utf8')) as {
     storedAt: number;
     fact: Fact;
-    profile?: string;
+    profile?: SeriesKey;
   };
   const meter = 'meter' in fact ? fact.meter : '_';
   const head = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };

@@ -3,8 +3,8 @@
  * one synchronous batch; from then on the rows are the gateway's responsibility. Keys:
  *   m/state                    epoch, next sequence, acknowledged up to
  *   e/<meter>                  how far its event logs were forwarded, spans without power
- *   s/<meter>/<profile>        series state: since, coverage
- *   d/<meter>/<profile>/<day>  what was said of each interval of a UTC day, and at which revision
+ *   s/<meter>/<series>         series state: since, coverage
+ *   d/<meter>/<series>/<day>  what was said of each interval of a UTC day, and at which revision
  *   o/<class>/<sequence>       outbox entry, class 0 live, 1 back-fill; or a pack of those up to this number
  *   k/<meter>/<serial>/<time>  facts of a meter that answered where another one is configured, held back
  *   q/<key>                    damaged records, kept for inspection
@@ -12,7 +12,15 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, dayMs, hourMs, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { type Coverage, withoutRange } from '../reading/coverage.ts';
-import { type EventFact, type Fact, gatewayFact, type Integer } from '../reading/facts.ts';
+import {
+  type EventFact,
+  type Fact,
+  type GapFact,
+  gatewayFact,
+  type Integer,
+  type ProfileFact,
+} from '../reading/facts.ts';
+import type { SeriesKey } from '../reading/series-key.ts';
 import type { StoredLogCursor } from '../reading/log-ledger.ts';
 import type { DarkSpan } from '../reading/meter-event.ts';
 import type { VoidCause } from '../reading/quality.ts';
@@ -63,6 +71,8 @@ export interface OutboxEntry {
   readonly kind: Fact['kind'];
   /** `_`: of the gateway itself. */
   readonly meter: string;
+  /** Where the fact tells of intervals. */
+  readonly series: SeriesKey | undefined;
   /** The fact as JSON: it is sent as it was stored. */
   readonly text: string;
 }
@@ -70,7 +80,7 @@ export const factOf = ({ text }: { readonly text: string }): Fact => JSON.parse(
 export interface Commit {
   readonly meter: string;
   /** Left out where only facts are said. */
-  readonly profile?: string;
+  readonly series?: SeriesKey;
   readonly state?: SeriesState;
   readonly entryClass: EntryClass;
   readonly facts: readonly Fact[];
@@ -88,9 +98,16 @@ export interface Commit {
 /** A fact of the outbox, and what it says of the intervals of its series. */
 export interface Released {
   readonly meter: string;
-  readonly profile: string;
+  readonly series: SeriesKey;
   readonly fact: Fact;
   readonly marks: readonly Mark[];
+}
+/** Consecutive intervals that the head-end has not acknowledged, by their UTC instants in ms. */
+export interface UnacknowledgedRun {
+  readonly meter: string;
+  readonly series: SeriesKey;
+  readonly from: number;
+  to: number;
 }
 export interface Quarantined {
   readonly key: string;
@@ -183,15 +200,15 @@ export function refuseNewer(format = storeFormat): void {
 }
 
 const metaKey = 'm/state';
-const pageKey = (meter: string, profile: string, day: number): string =>
-  `d/${meter}/${profile}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
+const pageKey = (meter: string, series: SeriesKey, day: number): string =>
+  `d/${meter}/${series}/${String(Math.floor(day / dayMs)).padStart(6, '0')}`;
 /** A record of a backup as it is put back: the state record says that this state was restored, so that an epoch begins. */
 export function restoredState(key: string, value: Uint8Array): Uint8Array {
   const record = key === metaKey ? decodeRecord(key, value) : undefined;
   if (!record) return value;
   return encodeRecord(key, { ...record, body: { ...(record.body as Meta), restored: true } satisfies Meta });
 }
-const seriesKey = (meter: string, profile: string): string => `s/${meter}/${profile}`;
+const stateKey = (meter: string, series: SeriesKey): string => `s/${meter}/${series}`;
 /** LevelDB read something that cannot be right: opening once more does not mend it. */
 const isCorruption = (error: unknown): boolean =>
   (error as { code?: unknown }).code === 'LEVEL_CORRUPTION' ||
@@ -205,9 +222,9 @@ const reopenPauseMs = 2000;
 
 /** Of a number whose entry is lost, or says what is not so any more. */
 const voided: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
-function entryOf(sequence: number, storedAt: number, fact: Fact, profile?: string): Entry {
+function entryOf(sequence: number, storedAt: number, fact: Fact, series?: SeriesKey): Entry {
   const meter = 'meter' in fact ? fact.meter : '_';
-  const head = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
+  const head = { storedAt, kind: fact.kind, meter, ...(series !== undefined && { profile: series }) };
   return { sequence, head, text: JSON.stringify(fact) };
 }
 
@@ -298,8 +315,8 @@ export class Store {
     const { acknowledged, nextSequence, kept } = this.meta;
     return nextSequence - 1 - acknowledged + kept.filter((sequence) => sequence <= acknowledged).length;
   }
-  seriesState(meter: string, profile: string): SeriesState | undefined {
-    return this.series.get(seriesKey(meter, profile));
+  seriesState(meter: string, series: SeriesKey): SeriesState | undefined {
+    return this.series.get(stateKey(meter, series));
   }
 
   meterLogs(meter: string): MeterLogs {
@@ -339,14 +356,14 @@ export class Store {
       const first = this.meta.nextSequence;
       const facts = commit.quarantine ? commit.facts : this.fitted(commit.facts);
       const said = commit.quarantine ? 0 : facts.length;
-      const { meter, profile, state, marks = [], quarantine } = commit;
+      const { meter, series, state, marks = [], quarantine } = commit;
       const stale = quarantine ? undefined : this.stale(marks);
       const logs = [...(commit.logs ? [[meter, commit.logs] as const] : []), ...(stale ? [['_', stale] as const] : [])];
-      const series = profile !== undefined && state ? seriesKey(meter, profile) : undefined;
+      const accounted = series !== undefined && state ? { series, state, key: stateKey(meter, series) } : undefined;
       const records =
         this.series.size +
         this.logs.size +
-        (series === undefined || this.series.has(series) ? 0 : 1) +
+        (!accounted || this.series.has(accounted.key) ? 0 : 1) +
         logs.filter(([name]) => !this.logs.has(name)).length;
       const meta: Meta = { ...this.meta, nextSequence: first + said, records };
       const storedAt = this.settings.clock.wall();
@@ -356,12 +373,12 @@ export class Store {
             return this.put(key, first, fact);
           })
         : [];
-      const operations = quarantine ? held : this.entries(facts, commit.entryClass, first, storedAt, profile);
+      const operations = quarantine ? held : this.entries(facts, commit.entryClass, first, storedAt, series);
       const packs = await this.packs(database);
       operations.push(...packs.operations);
-      if (profile !== undefined && state) {
-        operations.push(...(await this.pages(database, meter, profile, marks)));
-        operations.push(this.put(seriesKey(meter, profile), meta.nextSequence, state));
+      if (accounted) {
+        operations.push(...(await this.pages(database, meter, accounted.series, marks)));
+        operations.push(this.put(accounted.key, meta.nextSequence, accounted.state));
       }
       for (const [name, one] of logs) operations.push(this.put(`e/${name}`, meta.nextSequence, one));
       operations.push(this.put(metaKey, meta.nextSequence, meta));
@@ -370,7 +387,7 @@ export class Store {
       if (marks.length > 0) this.marksVersion++;
       this.meta = meta;
       this.packedTo = packs.to;
-      if (profile !== undefined && state) this.series.set(seriesKey(meter, profile), state);
+      if (accounted) this.series.set(accounted.key, accounted.state);
       this.tellCheckpoint();
     });
     this.committed?.();
@@ -391,7 +408,7 @@ export class Store {
   private async pages(
     database: Database,
     meter: string,
-    profile: string,
+    series: SeriesKey,
     marks: readonly Mark[],
     isMending = false,
   ): Promise<Operation[]> {
@@ -402,7 +419,7 @@ export class Store {
     }
     const operations: Operation[] = [];
     for (const [day, fresh] of byDay) {
-      const key = pageKey(meter, profile, day);
+      const key = pageKey(meter, series, day);
       const page = await this.page(database, key, day);
       if (page === 'damaged' && !isMending) {
         await this.mendPage(database, key);
@@ -422,14 +439,14 @@ export class Store {
   /** Of several series. */
   private async pagesOf(
     database: Database,
-    said: readonly Pick<Released, 'meter' | 'profile' | 'marks'>[],
+    said: readonly Pick<Released, 'meter' | 'series' | 'marks'>[],
     isMending = false,
   ): Promise<Operation[]> {
     const operations: Operation[] = [];
     for (const [meter, ofMeter] of Map.groupBy(said, (one) => one.meter))
-      for (const [profile, ofSeries] of Map.groupBy(ofMeter, (one) => one.profile)) {
+      for (const [series, ofSeries] of Map.groupBy(ofMeter, (one) => one.series)) {
         const marks = ofSeries.flatMap((one) => one.marks);
-        operations.push(...(await this.pages(database, meter, profile, marks, isMending)));
+        operations.push(...(await this.pages(database, meter, series, marks, isMending)));
       }
     return operations;
   }
@@ -444,31 +461,31 @@ export class Store {
   }
 
   /** What was said of the intervals that begin in [from, to), by their start. */
-  async marks(meter: string, profile: string, from: number, to: number): Promise<Map<number, Mark>> {
+  async marks(meter: string, series: SeriesKey, from: number, to: number): Promise<Map<number, Mark>> {
     const database = await this.opened();
-    const found = await this.guarded(() => this.readMarks(database, meter, profile, from, to));
+    const found = await this.guarded(() => this.readMarks(database, meter, series, from, to));
     if (found.lost === undefined) return found.marks;
     // Asked once more where nobody writes: another reader may have mended it, or a commit come between.
     await this.exclusive(async (open) => {
-      const { lost } = await this.readMarks(open, meter, profile, from, to);
+      const { lost } = await this.readMarks(open, meter, series, from, to);
       if (lost !== undefined) await this.mendPage(open, lost);
     });
-    return this.marks(meter, profile, from, to);
+    return this.marks(meter, series, from, to);
   }
 
   /** `lost`: the key of a page that is damaged, or lacks what must stand in it. */
   private async readMarks(
     database: Database,
     meter: string,
-    profile: string,
+    series: SeriesKey,
     from: number,
     to: number,
   ): Promise<{ marks: Map<number, Mark>; lost?: string }> {
     // As it is before the pages are read: they need not have what a commit covers meanwhile.
-    const { coverage = [], periodMs } = this.seriesState(meter, profile) ?? {};
+    const { coverage = [], periodMs } = this.seriesState(meter, series) ?? {};
     const marks = new Map<number, Mark>();
     for (let day = Math.floor(from / dayMs) * dayMs; day < to; day += dayMs) {
-      const key = pageKey(meter, profile, day);
+      const key = pageKey(meter, series, day);
       const page = await this.page(database, key, day);
       if (page === 'damaged') return { marks, lost: key };
       for (const mark of page) if (mark.start >= from && mark.start < to) marks.set(mark.start, mark);
@@ -476,7 +493,7 @@ export class Store {
     // Of whatever is accounted for something was said.
     for (const [low, high] of periodMs === undefined ? [] : coverage)
       for (let at = Math.max(low, from); at < Math.min(high, to); at += periodMs as number)
-        if (!marks.has(at)) return { marks, lost: pageKey(meter, profile, at) };
+        if (!marks.has(at)) return { marks, lost: pageKey(meter, series, at) };
     return { marks };
   }
 
@@ -529,8 +546,8 @@ export class Store {
    * What was said of the intervals in [from, to) is read from the meter and said once more, at the same revision where it is
    * the same: the head-end lost it. Returns how many intervals; 0 where nothing of them was accounted for.
    */
-  async sayAgain(meter: string, profile: string, from: number, to: number): Promise<number> {
-    const state = this.seriesState(meter, profile);
+  async sayAgain(meter: string, series: SeriesKey, from: number, to: number): Promise<number> {
+    const state = this.seriesState(meter, series);
     if (!state) return 0;
     const { periodMs = hourMs } = state;
     const low = Math.floor(from / periodMs) * periodMs;
@@ -540,9 +557,9 @@ export class Store {
       0,
     );
     if (intervals === 0) return 0;
-    const marks = [...(await this.marks(meter, profile, low, high)).values()];
+    const marks = [...(await this.marks(meter, series, low, high)).values()];
     await this.exclusive(async (database) => {
-      const key = seriesKey(meter, profile);
+      const key = stateKey(meter, series);
       const now = this.series.get(key) ?? state;
       const opened: SeriesState = {
         ...now,
@@ -551,7 +568,7 @@ export class Store {
       };
       const again = marks.map((mark): Mark => ({ ...mark, again: true }));
       await database.batch(
-        [...(await this.pages(database, meter, profile, again)), this.put(key, this.meta.nextSequence, opened)],
+        [...(await this.pages(database, meter, series, again)), this.put(key, this.meta.nextSequence, opened)],
         { sync: true },
       );
       this.series.set(key, opened);
@@ -567,24 +584,25 @@ export class Store {
   }
 
   /** What waits for the head-end's acknowledgement, by series, as runs; found by walking through the outbox. */
-  async unacknowledged(): Promise<{ meter: string; series: string; from: number; to: number }[]> {
-    const runs = new Map<string, { meter: string; series: string; from: number; to: number }[]>();
+  async unacknowledged(): Promise<UnacknowledgedRun[]> {
+    const runs = new Map<string, UnacknowledgedRun[]>();
     for (const entryClass of [1, 0] as const) {
       for (let after = 0; ; ) {
         const entries = await this.outbox(entryClass, after, scanStep);
         if (entries.length === 0) break;
         after = (entries.at(-1) as OutboxEntry).sequence;
         for (const entry of entries) {
-          if (entry.kind !== 'profile' && entry.kind !== 'gap') continue;
-          const fact = factOf(entry) as Fact & { kind: 'profile' | 'gap' };
-          const { meter, series } = fact;
+          const { meter, series } = entry;
+          if (series === undefined || (entry.kind !== 'profile' && entry.kind !== 'gap')) continue;
+          const fact = factOf(entry) as ProfileFact | GapFact;
           const from = Date.parse(fact.start);
           const to = fact.kind === 'gap' ? Date.parse(fact.end) : from + fact.periodS * fact.count * 1000;
-          const own = runs.get(`${meter}/${series}`) ?? [];
+          const key = stateKey(meter, series);
+          const own = runs.get(key) ?? [];
           const last = own.at(-1);
-          if (last && last.to === from) last.to = to;
+          if (last?.to === from) last.to = to;
           else own.push({ meter, series, from, to });
-          runs.set(`${meter}/${series}`, own);
+          runs.set(key, own);
         }
       }
     }
@@ -618,11 +636,11 @@ export class Store {
       await this.exclusive(async (database) => {
         const first = this.meta.nextSequence;
         const changed = part.flatMap(({ fact }) => change(fact) ?? []);
-        const facts = changed.flatMap(({ fact, profile }) => this.fitted([fact]).map((one) => ({ one, profile })));
+        const facts = changed.flatMap(({ fact, series }) => this.fitted([fact]).map((one) => ({ one, series })));
         const meta: Meta = { ...this.meta, nextSequence: first + facts.length };
         const storedAt = this.settings.clock.wall();
         const operations: Operation[] = [
-          ...facts.flatMap(({ one, profile }, i) => this.entries([one], 1, first + i, storedAt, profile)),
+          ...facts.flatMap(({ one, series }, i) => this.entries([one], 1, first + i, storedAt, series)),
           ...part.map(({ key }): Operation => ({ type: 'del', key })),
           this.put(metaKey, meta.nextSequence, meta),
         ];
@@ -650,9 +668,9 @@ export class Store {
     entryClass: EntryClass,
     first: number,
     storedAt: number,
-    profile?: string,
+    series?: SeriesKey,
   ): Operation[] {
-    return facts.map((fact, i) => putEntry(entryClass, entryOf(first + i, storedAt, fact, profile)));
+    return facts.map((fact, i) => putEntry(entryClass, entryOf(first + i, storedAt, fact, series)));
   }
   /** Puts the oldest of many entries that wait into packs, up to the number `to`. */
   private async packs(database: Database): Promise<{ operations: Operation[]; to: number }> {
@@ -695,8 +713,8 @@ export class Store {
         }
         for (const { sequence, head, text } of record.entries)
           if (sequence > after && !(record.packed && sequence <= this.meta.acknowledged)) {
-            const { storedAt, kind, meter } = head;
-            entries.push({ sequence, entryClass, storedAt, kind, meter, text });
+            const { storedAt, kind, meter, profile: series } = head;
+            entries.push({ sequence, entryClass, storedAt, kind, meter, series, text });
           }
         last = record.entries.at(-1)?.sequence ?? last;
       }
@@ -770,7 +788,7 @@ export class Store {
         const entry = record?.entries.find((one) => one.sequence === sequence);
         if (!record || !entry) continue;
         const { acknowledged, nextSequence: first } = this.meta;
-        const { storedAt, profile } = entry.head;
+        const { storedAt, profile: series } = entry.head;
         // A number of its own has no place within a pack: the others of it get theirs back, the last under the pack's key.
         const operations = record.entries
           .filter((one) => one.sequence === sequence || one.sequence > acknowledged)
@@ -778,8 +796,8 @@ export class Store {
             putEntry(entryClass, one === entry ? entryOf(sequence, storedAt, { kind: 'void', cause }) : one),
           );
         const said = this.fitted(facts);
-        operations.push(...this.entries(said, entryClass, first, storedAt, profile));
-        const periodMs = (profile === undefined ? undefined : this.series.get(seriesKey(entry.head.meter, profile)))
+        operations.push(...this.entries(said, entryClass, first, storedAt, series));
+        const periodMs = (series === undefined ? undefined : this.series.get(stateKey(entry.head.meter, series)))
           ?.periodMs;
         // A manifest that was said before these numbers does not account for them.
         const marks = said.flatMap((fact) =>
@@ -1067,7 +1085,7 @@ export class Store {
     /** The last number of each class that has a record of its own. */
     const alone: Record<EntryClass, number> = { 0: 0, 1: 0 };
     let operations: Operation[] = [];
-    let said: { meter: string; profile: string; marks: Mark[] }[] = [];
+    let said: { meter: string; series: SeriesKey; marks: Mark[] }[] = [];
     let marked = 0;
     const flush = async () => {
       operations.push(...(await this.pagesOf(database, said, true)));
@@ -1085,13 +1103,13 @@ export class Store {
         const replaced: Entry[] = [];
         for (const entry of entries) {
           const { sequence, head } = entry;
-          const { profile, storedAt } = head;
+          const { profile: series, storedAt } = head;
           const fact = factOf(entry);
-          if (profile !== undefined && (fact.kind === 'profile' || fact.kind === 'gap')) {
+          if (series !== undefined && (fact.kind === 'profile' || fact.kind === 'gap')) {
             const { meter } = fact;
-            const { periodMs = 3_600_000 } = this.series.get(seriesKey(meter, profile)) ?? {};
+            const { periodMs = 3_600_000 } = this.series.get(stateKey(meter, series)) ?? {};
             const marks = marksOf(fact, periodMs);
-            said.push({ meter, profile, marks });
+            said.push({ meter, series, marks });
             marked += marks.length;
           }
           if (fact.kind === 'manifest') days.push(Date.parse(`${fact.day}T00:00:00Z`));

@@ -7,6 +7,7 @@ import { Failure } from '../../src/base/errors.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { virtualHouse } from '../virtual-house.ts';
 import { slowLine, type SlowLine } from './slow-lines.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 describe('incident: at 300 Bd with 15-minute rows, at 600 and 1200 Bd with 5-minute rows, nothing was ever delivered', () => {
   const lines: SlowLine[] = [
@@ -100,14 +101,15 @@ test('the configuration alone shows a line whose rows come late, or never', () =
 });
 
 describe('the size of a slice is learned', () => {
-  const series = { key: 'p', periodMs: 300_000 };
+  const series = storedSeriesKey('p');
+  const polled = { series, periodMs: 300_000 };
   const speed = { baud: 300, timed: true };
   const once = async (sizes: SliceSizes, rows: number, spentMs: number, came = rows) => {
     let now = 0;
     const range = { from: millis(0), to: millis(rows * 300_000) };
     await learning(
       sizes,
-      series,
+      polled,
       speed,
       range,
       () => millis(now),
@@ -116,7 +118,7 @@ describe('the size of a slice is learned', () => {
         return Promise.resolve(Array.from({ length: came }, () => 0));
       },
     );
-    return sizes.get('p')?.rows;
+    return sizes.get(series)?.rows;
   };
   test('a slow one shrinks, a quick one of full size grows, a small one says nothing', async () => {
     const sizes: SliceSizes = new Map();
@@ -127,12 +129,12 @@ describe('the size of a slice is learned', () => {
     expect(await once(sizes, 54, 600_000, 0)).toBe(1);
   });
   test('one that came too slowly is halved, and never below a row', async () => {
-    const sizes: SliceSizes = new Map([['p', { rows: 3 }]]);
+    const sizes: SliceSizes = new Map([[series, { rows: 3 }]]);
     const fails = () => Promise.reject(new Failure('answer-too-slow', 'slow'));
     for (let i = 0; i < 3; i++)
-      await learning(sizes, series, speed, { from: millis(0), to: millis(900_000) }, () => millis(0), fails).catch(
+      await learning(sizes, polled, speed, { from: millis(0), to: millis(900_000) }, () => millis(0), fails).catch(
         () => {},
       );
-    expect(sizes.get('p')?.rows).toBe(1);
+    expect(sizes.get(series)?.rows).toBe(1);
   });
 });

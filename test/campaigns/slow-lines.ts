@@ -1,6 +1,7 @@
 /** Days on slow lines in virtual time: is everything read, how late, and what of the line does it take? */
 import { trickling } from '../support/slow-port.ts';
 import { virtualHouse } from '../virtual-house.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 export interface SlowLine {
   readonly baud: number;
@@ -69,7 +70,8 @@ export async function slowLine(line: SlowLine): Promise<SlowLineResult> {
     if (caughtUpH === undefined && missing.every((count) => count <= 1)) caughtUpH = at / 3_600_000;
     if (at > (hours * 3_600_000) / 2)
       for (const { settings } of it.simulated.meters) {
-        const newest = it.store.seriesState(`m${settings.serial}`, '1.0.99.1.0.255')?.newest?.end ?? it.since;
+        const newest =
+          it.store.seriesState(`m${settings.serial}`, storedSeriesKey('1.0.99.1.0.255'))?.newest?.end ?? it.since;
         const due = Math.floor((it.clock.wall() - 5000) / periodMs) * periodMs;
         if (newest < due) latestMs = Math.max(latestMs, it.clock.wall() - (newest + periodMs));
       }

@@ -28,9 +28,9 @@ function expectNone(output: string): void {
 }
 
 const secretName = '0.0.40.0.0.255';
-const secretAttribute = { classId: 15, logicalName: secretName, attribute: 7 };
-const plainAttribute = { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 };
-const secretMethod = { classId: 15, logicalName: secretName, method: 2 };
+const secretAttribute = { classId: 15, logicalName: secretName, attribute: 7 } as const;
+const plainAttribute = { classId: 3, logicalName: '1.0.1.8.0.255' as const, attribute: 2 };
+const secretMethod = { classId: 15, logicalName: secretName, method: 2 } as const;
 const columns: Data = {
   type: 'array',
   value: [captureObjectData(clockColumn), captureObjectData({ ...secretAttribute, dataIndex: 0 })],
@@ -41,9 +41,9 @@ const pushed: Data = {
     {
       type: 'array',
       value: [
-        { classId: 40, logicalName: '0.7.25.9.0.255', attribute: 2 },
+        { classId: 40, logicalName: '0.7.25.9.0.255' as const, attribute: 2 },
         { ...secretAttribute },
-        { classId: 46, logicalName: '0.0.25.5.0.255', attribute: 4 },
+        { classId: 46, logicalName: '0.0.25.5.0.255' as const, attribute: 4 },
       ].map((one) => captureObjectData({ ...one, dataIndex: 0 })),
     },
     secret,
@@ -136,9 +136,17 @@ const conversations: Record<string, (Apdu | AcseApdu)[]> = {
   'a pushed list': [{ kind: 'data-notification', longInvokeId: 1, dateTime, body: pushed }],
   'an event notification': [{ kind: 'event-notification', attribute: secretAttribute, value: secret }],
   'the buffer of a profile that captures it': [
-    { kind: 'get-request-normal', invokeId: 1, attribute: { classId: 7, logicalName: '1.0.99.1.0.255', attribute: 3 } },
+    {
+      kind: 'get-request-normal',
+      invokeId: 1,
+      attribute: { classId: 7, logicalName: '1.0.99.1.0.255' as const, attribute: 3 },
+    },
     { kind: 'get-response-normal', invokeId: 1, result: { data: columns } },
-    { kind: 'get-request-normal', invokeId: 1, attribute: { classId: 7, logicalName: '1.0.99.1.0.255', attribute: 2 } },
+    {
+      kind: 'get-request-normal',
+      invokeId: 1,
+      attribute: { classId: 7, logicalName: '1.0.99.1.0.255' as const, attribute: 2 },
+    },
     {
       kind: 'get-response-normal',
       invokeId: 1,

@@ -9,7 +9,7 @@ import { toHex } from '../../src/base/hex.ts';
 import { visible } from '../../src/base/visible.ts';
 import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
-import type { SeriesGap } from '../../src/schedule/runner.ts';
+import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
 import { serveStatus } from '../../src/status/local-server.ts';
 import type { LocalAnswers } from '../../src/status/routes.ts';
 import type { HeldRows, Snapshot } from '../../src/status/snapshot.ts';

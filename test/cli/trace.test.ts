@@ -124,8 +124,8 @@ test('sibling: a secret that is written in blocks, of SET, of ACTION, and genera
   const raw = concat([Uint8Array.of(0x09, secret.length), secret]);
   for (let cut = 1; cut < raw.length; cut++) {
     const [one, two] = [raw.subarray(0, cut), raw.subarray(cut)];
-    const attribute = { classId: 15, logicalName: '0.0.40.0.0.255', attribute: 7 };
-    const method = { classId: 15, logicalName: '0.0.40.0.0.255', method: 2 };
+    const attribute = { classId: 15, logicalName: '0.0.40.0.0.255' as const, attribute: 7 };
+    const method = { classId: 15, logicalName: '0.0.40.0.0.255' as const, method: 2 };
     const pairs = [
       [
         encodeApdu({

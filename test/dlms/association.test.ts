@@ -6,8 +6,9 @@ import { invoked, key, type Options, world, written } from '../association-world
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { conformance } from '../../src/dlms/xdlms/conformance.ts';
+import type { LogicalName } from '../../src/dlms/cosem/logical-name.ts';
 
-const get = (...names: string[]): StackRequest => ({
+const get = (...names: LogicalName[]): StackRequest => ({
   kind: 'get',
   attributes: names.map((logicalName) => ({ classId: 1, logicalName, attribute: 2 })),
 });
@@ -70,11 +71,11 @@ describe('values that are longer than the meter’s PDU go out in blocks', () =>
   const value: Data = { type: 'octet-string', value: Uint8Array.from({ length: 2345 }, (_, i) => i & 0xff) };
   const set: StackRequest = {
     kind: 'set',
-    assignments: [{ attribute: { classId: 18, logicalName: '0.0.44.0.0.255', attribute: 2 }, value }],
+    assignments: [{ attribute: { classId: 18, logicalName: '0.0.44.0.0.255' as const, attribute: 2 }, value }],
   };
   const action: StackRequest = {
     kind: 'action',
-    invocations: [{ classId: 18, logicalName: '0.0.44.0.0.255', method: 2, parameters: value }],
+    invocations: [{ classId: 18, logicalName: '0.0.44.0.0.255' as const, method: 2, parameters: value }],
   };
   test.each([
     ['hdlc, in the clear', { link: 'hdlc', mechanism: 'lls' }],

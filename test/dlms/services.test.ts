@@ -8,11 +8,11 @@ import { decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { invoked, type Options, world, written } from '../association-world.ts';
 
-const short: Attribute = { classId: 1, logicalName: '0.0.42.0.0.255', attribute: 2 };
-const long: Attribute = { classId: 1, logicalName: '0.0.96.1.0.255', attribute: 2 };
-const target: Attribute = { classId: 18, logicalName: '0.0.44.0.0.255', attribute: 2 };
-const method = { classId: 18, logicalName: '0.0.44.0.0.255' };
-const unknown: Attribute = { classId: 1, logicalName: '0.0.99.0.0.255', attribute: 2 };
+const short: Attribute = { classId: 1, logicalName: '0.0.42.0.0.255' as const, attribute: 2 };
+const long: Attribute = { classId: 1, logicalName: '0.0.96.1.0.255' as const, attribute: 2 };
+const target: Attribute = { classId: 18, logicalName: '0.0.44.0.0.255' as const, attribute: 2 };
+const method = { classId: 18, logicalName: '0.0.44.0.0.255' as const };
+const unknown: Attribute = { classId: 1, logicalName: '0.0.99.0.0.255' as const, attribute: 2 };
 const small: Data = { type: 'unsigned', value: 7 };
 const big: Data = { type: 'octet-string', value: Uint8Array.from({ length: 1500 }, (_, i) => i & 0xff) };
 const shortValue = { data: { type: 'octet-string', value: Uint8Array.from(Buffer.from('SIM0000000000001')) } };

@@ -10,6 +10,7 @@ import { type Fact, gatewayFact, type ProfileFact } from '../../src/reading/fact
 import { factOf, Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const epoch = 7;
 const facts = (clock: VirtualClock, count: number, from = 0): Fact[] =>
@@ -358,7 +359,7 @@ for (const way of ['Maximum Packet Size', 'reason 0x95', 'hangs up', 'drops it w
     const it = await world(3, 0);
     await it.store.commit({
       meter: 'm1',
-      profile: 'p',
+      series: storedSeriesKey('p'),
       state: { since: 0, coverage: [] },
       entryClass: 0,
       facts: [block(it.clock, 96, 8)],

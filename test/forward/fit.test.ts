@@ -22,6 +22,7 @@ import { marksOf } from '../../src/reading/interval-hash.ts';
 import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const wall = millis(Date.UTC(2026, 10, 25, 12));
 const origin = { meter: 'm1', point: 'p1', serial: '60120001' };
@@ -191,7 +192,7 @@ test('a manifest of 500 meters with long points is split by series; every series
   const series = Array.from({ length: 500 }, (_, i) => ({
     meter: `m${i}`,
     point: `${i}-${'ä'.repeat(195)}`,
-    series: '1-0:99.1.0*255',
+    series: '1-0:99.1.0*255' as const,
     periodS: 3600,
     expected: 24,
     measured: 24,
@@ -283,7 +284,7 @@ test('no road into the outbox misses it: committed and released facts are checke
   });
   const released = await store.release(await store.quarantined(), (fact) => ({
     meter: 'm1',
-    profile: 'p',
+    series: storedSeriesKey('p'),
     fact,
     marks: marksOf(fact as ProfileFact, 300_000),
   }));

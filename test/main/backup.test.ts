@@ -20,6 +20,7 @@ import { stateFolder } from '../../src/main/state-folder.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { factOf, Store } from '../../src/store/store.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'backup-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -53,7 +54,7 @@ async function opened(directory: string) {
 const commit = (store: Store, from: number, count: number) =>
   store.commit({
     meter: 'm1',
-    profile: 'p',
+    series: storedSeriesKey('p'),
     state: { since: 0, periodMs: 3_600_000, coverage: [] },
     entryClass: 0,
     facts: Array.from({ length: count }, (_, i) => fact(from + i)),

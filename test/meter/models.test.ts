@@ -118,7 +118,7 @@ describe('a meter that selects by number only', () => {
     const rows = buffer
       .toReversed()
       .map(({ end }): Data => structure(octets(dateTimeOctets(end)), { type: 'unsigned', value: 0 }));
-    const columns = [clockColumn, { classId: 1, logicalName: '0.0.96.10.1.255', attribute: 2, dataIndex: 0 }];
+    const columns = [clockColumn, { classId: 1, logicalName: '0.0.96.10.1.255' as const, attribute: 2, dataIndex: 0 }];
     const values: [number, Data][] = [
       [2, array(...rows)],
       [3, array(...columns.map(captureObjectData))],

@@ -265,7 +265,11 @@ describe('quirks whose test needs more than a day', () => {
     expectTruth(world, (await world.clock.complete(day(world, world.again(), genericModel))).rows);
   });
   test('53: 25 attributes in lists of 10; with a longer list the meter refuses, and says so', async () => {
-    const attributes = Array.from({ length: 25 }, () => ({ classId: 1, logicalName: '0.0.42.0.0.255', attribute: 2 }));
+    const attributes = Array.from({ length: 25 }, () => ({
+      classId: 1,
+      logicalName: '0.0.42.0.0.255' as const,
+      attribute: 2,
+    }));
     const world = worldOf('list-limit');
     await world.clock.complete(world.session.connect());
     expect(await world.clock.complete(world.session.get(attributes))).toHaveLength(25);
@@ -278,7 +282,7 @@ describe('quirks whose test needs more than a day', () => {
     const world = worldOf('aborts-set', { scenario: { meters: { max_pdu: 128 } } });
     await world.clock.complete(world.session.connect());
     const value = { type: 'octet-string', value: new Uint8Array(500) } as const;
-    const attribute = { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 };
+    const attribute = { classId: 8, logicalName: '0.0.1.0.0.255' as const, attribute: 2 };
     const set = await world.clock.complete(
       world.session.exchange({ kind: 'set', assignments: [{ attribute, value }] }, 'was-set'),
     );
@@ -291,7 +295,7 @@ describe('quirks whose test needs more than a day', () => {
     const octets: Uint8Array[] = [];
     await world.clock.complete(
       world.session.stream(
-        { classId: 15, logicalName: '0.0.40.0.0.255', attribute: 2 },
+        { classId: 15, logicalName: '0.0.40.0.0.255' as const, attribute: 2 },
         (part) => void octets.push(part.slice()),
       ),
     );

@@ -140,13 +140,13 @@ describe('refusals', () => {
     const it = meterWorld({});
     await it.clock.complete(it.session.connect());
     await expect(
-      it.clock.complete(it.session.value({ classId: 3, logicalName: '1.0.99.99.99.255', attribute: 2 })),
+      it.clock.complete(it.session.value({ classId: 3, logicalName: '1.0.99.99.99.255' as const, attribute: 2 })),
     ).rejects.toMatchObject({ code: 'access-refused' });
     const set = {
       kind: 'set',
       assignments: [
         {
-          attribute: { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
+          attribute: { classId: 3, logicalName: '1.0.1.8.0.255' as const, attribute: 2 },
           value: { type: 'unsigned', value: 1 },
         },
       ],
@@ -171,7 +171,7 @@ test('SET of the clock and ACTION on the disconnector', async () => {
       await session.connect();
       const before = await identify(session, clock, genericModel);
       const { dateTimeOctets } = await import('../../src/dlms/cosem/date-time.ts');
-      const time = { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 };
+      const time = { classId: 8, logicalName: '0.0.1.0.0.255' as const, attribute: 2 };
       const set = await session.exchange(
         {
           kind: 'set',
@@ -184,12 +184,17 @@ test('SET of the clock and ACTION on the disconnector', async () => {
         {
           kind: 'action',
           invocations: [
-            { classId: 70, logicalName: '0.0.96.3.10.255', method: 1, parameters: { type: 'integer', value: 0 } },
+            {
+              classId: 70,
+              logicalName: '0.0.96.3.10.255' as const,
+              method: 1,
+              parameters: { type: 'integer', value: 0 },
+            },
           ],
         },
         'acted',
       );
-      const state = await session.value({ classId: 70, logicalName: '0.0.96.3.10.255', attribute: 3 });
+      const state = await session.value({ classId: 70, logicalName: '0.0.96.3.10.255' as const, attribute: 3 });
       await session.close();
       return { before, set, after, acted, state };
     })(),

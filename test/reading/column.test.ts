@@ -8,7 +8,7 @@ import { type CaptureObject, clockColumn } from '../../src/dlms/cosem/profile-ge
 import { array, octets, structure } from '../../src/dlms/cosem/server-object.ts';
 import { columnKeys, columnKind, columnRoles, mayBeBilled } from '../../src/reading/column.ts';
 import { scalerUnitOf } from '../../src/reading/load-profile-row.ts';
-import { ProfileReader } from '../../src/reading/profile-reader.ts';
+import { ProfileReader, type RowLayout } from '../../src/reading/profile-reader.ts';
 import { standardBits } from '../../src/reading/quality.ts';
 
 const column = (classId: number, obis: string, attribute = 2, dataIndex = 0): CaptureObject => ({
@@ -93,7 +93,7 @@ describe('roles and keys', () => {
       'left out',
       'left out',
     ]);
-    const told = { logicalName: '0.0.96.240.12.255', attribute: 18 };
+    const told = { logicalName: '0.0.96.240.12.255' as const, attribute: 18 };
     expect(columnRoles(columns, told).slice(0, 4)).toEqual(['clock', 'channel', 'status', 'channel']);
     expect(columnRoles(columns, { ...told, attribute: 2 })).not.toContain('status');
   });
@@ -110,7 +110,7 @@ describe('roles and keys', () => {
     ]);
   });
   test('a capture time is no value with the scaler of its register, and both ways of reading a row agree', () => {
-    const layout = {
+    const layout: RowLayout = {
       columns: [
         clockColumn,
         column(4, '1-0:1.6.0*255'),
@@ -119,7 +119,7 @@ describe('roles and keys', () => {
       ],
       capturePeriodMs: 900_000,
       scalers: new Map([['1.0.1.6.0.255', { scaler: 1, unit: 27 }]]),
-      statusColumn: { logicalName: '0.0.96.240.12.255', attribute: 18 },
+      statusColumn: { logicalName: '0.0.96.240.12.255' as const, attribute: 18 },
       statusMeaning: { power_down: [20, 31], clock_invalid: [3] },
     };
     const reader = new ProfileReader(layout);

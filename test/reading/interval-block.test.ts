@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { later, type Millis, millis } from '../../src/base/time.ts';
 import { missing, withRange } from '../../src/reading/coverage.ts';
 import type { Mark } from '../../src/reading/ledger.ts';
-import { accountFor } from '../../src/reading/interval-block.ts';
+import { accountFor, type Slice } from '../../src/reading/interval-block.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 
 const hour = 3_600_000;
@@ -18,7 +18,7 @@ const row = (hours: number, register: number, status = 0): LoadProfileRow => ({
   cells: [register],
 });
 const account = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) => accountFor(sliceOf(rows, more));
-const sliceOf = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}) => ({
+const sliceOf = (rows: LoadProfileRow[], more: { to?: number; open?: number } = {}): Slice => ({
   origin: { meter: 'm', point: 'p', serial: 's' },
   series: '1-0:99.1.0*255',
   rows,

@@ -10,10 +10,11 @@ import { type CaptureObject, clockColumn } from '../../src/dlms/cosem/profile-ge
 import { array, octets, structure } from '../../src/dlms/cosem/server-object.ts';
 import { ProfileReader, type RowLayout, type RowReading } from '../../src/reading/profile-reader.ts';
 import { seeded } from '../../src/simulator/random.ts';
+import type { LogicalName } from '../../src/dlms/cosem/logical-name.ts';
 
 const hour = 3_600_000;
 const start = Date.UTC(2026, 10, 23);
-const column = (classId: number, logicalName: string): CaptureObject => ({
+const column = (classId: number, logicalName: LogicalName): CaptureObject => ({
   classId,
   logicalName,
   attribute: 2,

@@ -4,6 +4,7 @@ import { dayMs, millis } from '../../src/base/time.ts';
 import { newestEnd, plan } from '../../src/schedule/plan.ts';
 import { decideClock } from '../../src/schedule/clock-policy.ts';
 import { virtualHouse } from '../virtual-house.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const minute = 60_000;
 const starts = { 'a day before 1970': -dayMs, 'in 1901': Date.UTC(1901, 0, 1) };
@@ -62,7 +63,7 @@ test('grids hold for negative times', () => {
   expect(newestEnd(millis(-hour), hour, 0)).toBe(-hour);
   const meter = {
     id: 'a',
-    profiles: [{ key: 'p', periodMs: hour, since: millis(-3 * dayMs), coverage: [] }],
+    series: [{ series: storedSeriesKey('p'), periodMs: hour, since: millis(-3 * dayMs), coverage: [] }],
     failures: 0,
     notBefore: millis(-8.64e15),
     lastTurn: millis(-8.64e15),

@@ -3,6 +3,7 @@ import { millis } from '../../src/base/time.ts';
 import { type Coverage, withRange } from '../../src/reading/coverage.ts';
 import { backOffMs, type PlannedMeter, plan, silentPauseMs, slicesOf } from '../../src/schedule/plan.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const hour = 3_600_000;
 const wall = millis(Date.UTC(2026, 10, 24, 12, 30));
@@ -10,7 +11,7 @@ const day = (date: number) => Date.UTC(2026, 10, date);
 const settings = { offsetMs: 60_000, slicesPerTurn: 2 };
 const meter = (id: string, coverage: Coverage, more: Partial<PlannedMeter> = {}): PlannedMeter => ({
   id,
-  profiles: [{ key: 'p', periodMs: hour, since: millis(day(20)), coverage }],
+  series: [{ series: storedSeriesKey('p'), periodMs: hour, since: millis(day(20)), coverage }],
   failures: 0,
   notBefore: millis(0),
   lastTurn: millis(0),
@@ -64,12 +65,12 @@ test('newest rows of every meter before anybody’s back-fill; then back-fill in
 
 test('slices are as large as the line brings in its time; the newest come first', () => {
   const slow = meter('a', []);
-  const profiles = slow.profiles.map((one) => ({
+  const series = slow.series.map((one) => ({
     ...one,
     sliceRows: 5,
     recheck: [[day(21), day(21) + 12 * hour]] as const,
   }));
-  const slices = slicesOf({ ...slow, profiles }, wall, settings);
+  const slices = slicesOf({ ...slow, series }, wall, settings);
   expect(slices.slice(0, 4).map(({ from, to }) => name(from, to))).toEqual([
     '24T10-24T12',
     '24T05-24T10',
@@ -152,13 +153,13 @@ test('a fragile meter gets small slices', () => {
 test('hourly and quarter-hourly profiles side by side keep their own grid', () => {
   const both: PlannedMeter = {
     ...meter('a', []),
-    profiles: [
-      { key: 'h', periodMs: hour, since: millis(day(24)), coverage: [] },
-      { key: 'q', periodMs: hour / 4, since: millis(day(24)), coverage: [] },
+    series: [
+      { series: storedSeriesKey('h'), periodMs: hour, since: millis(day(24)), coverage: [] },
+      { series: storedSeriesKey('q'), periodMs: hour / 4, since: millis(day(24)), coverage: [] },
     ],
   };
-  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ key, to }) => [
-    key,
+  const ends = slicesOf(both, millis(day(24) + 12 * hour + 20 * 60_000), settings).map(({ series, to }) => [
+    series,
     (to - day(24)) / hour,
   ]);
   expect(ends).toEqual([

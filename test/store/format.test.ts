@@ -18,11 +18,12 @@ import { type Checkpoint, Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { virtualHouse } from '../virtual-house.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'format-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const hourMs = 3_600_000;
-const profile = '1.0.99.1.0.255';
+const profile = storedSeriesKey('1.0.99.1.0.255');
 const meters = ['m60120001', 'm60120002', 'm60120003'];
 const readTo = Date.UTC(2026, 10, 28, 5);
 
@@ -89,7 +90,7 @@ describe.each(states)('a state of format $format', ({ format, epoch, since, wait
     const facts = [{ kind: 'void', cause: 'STORE_DAMAGED' } as const];
     await first.store.commit({
       meter: 'm60120001',
-      profile,
+      series: profile,
       ...(state && { state }),
       entryClass: 0,
       facts,

@@ -12,6 +12,7 @@ import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
 import { type Checkpoint, type Commit, factOf, type OutboxEntry, Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const clock = new VirtualClock(Date.UTC(2026, 10, 24));
 const epochAfter = (first: number) => (after: number) => Math.max(first, after + 1);
@@ -26,7 +27,7 @@ const fact = (n: number): Fact => ({
 });
 const commit = (n: number, count = 1, entryClass: 0 | 1 = 0): Commit => ({
   meter: 'm1',
-  profile: 'p',
+  series: storedSeriesKey('p'),
   state: { since: 0, coverage: [[0, n]] },
   entryClass,
   facts: Array.from({ length: count }, (_, i) => fact(n * 100 + i)),
@@ -66,7 +67,7 @@ describe('the store on a twin', () => {
     database.powerCut();
     const again = await openTwin(database);
     expect(await sequences(again)).toEqual([1, 2, 3, 4, 5]);
-    expect(again.seriesState('m1', 'p')).toEqual({ since: 0, coverage: [[0, 2]] });
+    expect(again.seriesState('m1', storedSeriesKey('p'))).toEqual({ since: 0, coverage: [[0, 2]] });
     expect((await again.status()).damage).toEqual({ quarantined: 0, missing: 0, log: [] });
   });
 
@@ -149,7 +150,7 @@ describe('the store on a twin', () => {
       name: 'STORE_DAMAGED',
       detail: { damagedRecords: 1, epochBefore: 7, epoch: 8 },
     });
-    expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(again.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
     expect((await again.status()).damage.quarantined).toBe(1);
     expect(database.data.get(`q/${key}`)).toEqual(damaged);
   });
@@ -167,7 +168,7 @@ describe('the store on a twin', () => {
       [3, 'event'],
     ]);
     expect((await store.outbox(1, 0, 10))[0]).toMatchObject({ sequence: 1, kind: 'void' });
-    expect(store.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(store.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
     expect((await store.status()).pending).toBe(3);
   });
 
@@ -192,7 +193,7 @@ describe('the store on a twin', () => {
     const again = await openTwin(database);
     expect((await again.status()).damage.missing).toBe(1);
     expect((await sequences(again)).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
-    expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(again.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
   });
 
   test('a damaged or vanished state record: nobody knows which numbers were given, so a new epoch begins', async () => {
@@ -248,7 +249,7 @@ describe('the store on a twin', () => {
     await store.commit(commit(1, 3));
     await store.fellBack({ epoch: 7, upTo: 90 });
     expect(store.epoch).toBe(8);
-    expect(store.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(store.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
     // What waits is delivered in the new epoch, and the event with it.
     expect(await sequences(store)).toEqual([1, 2, 3, 4]);
     expect(factOf((await store.outbox(0, 3, 1))[0] as OutboxEntry)).toMatchObject({
@@ -293,7 +294,7 @@ describe('the store on a twin', () => {
     const again = await openTwin(database);
     expect((await sequences(again)).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
     expect((await again.status()).damage).toMatchObject({ quarantined: 3, missing: 1 });
-    expect(again.seriesState('m2', 'p')).toBeUndefined();
+    expect(again.seriesState('m2', storedSeriesKey('p'))).toBeUndefined();
   });
 
   test.each([
@@ -326,7 +327,7 @@ describe('the store on a twin', () => {
         );
         database.powerCut();
         const again = await opened(database);
-        expect(again.seriesState('m1', 'p')?.coverage, `after ${after} batches`).toEqual([]);
+        expect(again.seriesState('m1', storedSeriesKey('p'))?.coverage, `after ${after} batches`).toEqual([]);
         const found = [...(await again.outbox(0, 0, 100)), ...(await again.outbox(1, 0, 100))];
         expect(found.some((entry) => entry.text.includes('STORE_DAMAGED') && entry.kind === 'event')).toBe(true);
         const numbers = Array.from({ length: count }, (__, i) => i + 1);
@@ -497,7 +498,9 @@ describe('the store on a twin', () => {
       await store.acknowledge(6, new Set([3]));
       database.data.delete('o/0/000000000019');
       const again = await openPacking(database);
-      const hashes = [...(await again.marks('m1', 'p', 0, 20 * 3_600_000)).values()].map(({ hash }) => hash !== 0);
+      const hashes = [...(await again.marks('m1', storedSeriesKey('p'), 0, 20 * 3_600_000)).values()].map(
+        ({ hash }) => hash !== 0,
+      );
       expect(hashes).toEqual(Array.from({ length: 20 }, (_, n) => (n >= 6 && n !== 18) || n === 2));
     });
   });
@@ -538,8 +541,8 @@ describe('the store on a twin', () => {
       }
       return value;
     };
-    expect([...(await store.marks('m1', 'p', 0, 24 * hour)).keys()]).toEqual([0]);
-    expect([...(await store.marks('m1', 'p', 0, 24 * hour)).keys()]).toEqual([0, hour]);
+    expect([...(await store.marks('m1', storedSeriesKey('p'), 0, 24 * hour)).keys()]).toEqual([0]);
+    expect([...(await store.marks('m1', storedSeriesKey('p'), 0, 24 * hour)).keys()]).toEqual([0, hour]);
     expect(store.epoch).toBe(epoch);
     expect((await store.status()).damage.quarantined).toBe(0);
 
@@ -548,7 +551,7 @@ describe('the store on a twin', () => {
     database.data.set(key as string, Uint8Array.of(1, 2, 3));
     await expect(store.commit(said(2))).rejects.toThrow('mended');
     expect(store.epoch).toBeGreaterThan(epoch);
-    expect(store.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(store.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
     expect(database.data.get(`q/${key}`)).toEqual(Uint8Array.of(1, 2, 3));
     await store.commit(said(2));
   });
@@ -560,7 +563,7 @@ describe('the store on a twin', () => {
     await store.commit({ ...commit(2), meter: 'm2' });
     database.data.delete('s/m2/p');
     const again = await openTwin(database);
-    expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(again.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
     expect(factOf((await again.outbox(0, 2, 1))[0] as OutboxEntry)).toMatchObject({ name: 'STORE_DAMAGED' });
   });
 
@@ -568,7 +571,7 @@ describe('the store on a twin', () => {
     const database = new MemoryDatabase();
     await (await openTwin(database)).commit(commit(1, 1));
     const again = await openTwin(database, () => ['dropping 512 bytes; Corruption']);
-    expect(again.seriesState('m1', 'p')?.coverage).toEqual([]);
+    expect(again.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
   });
 
   test('after an I/O error the database is closed, opened again, and nothing acknowledged as stored is lost', async () => {
@@ -732,7 +735,7 @@ describe('the real LevelDB', () => {
     const again = await openReal(path);
     expect(await sequences(again)).toHaveLength(900);
     for (let i = 0; i < 400; i++)
-      expect(again.seriesState(`meter-number-${String(i).padStart(60, '0')}`, 'p')).toBeDefined();
+      expect(again.seriesState(`meter-number-${String(i).padStart(60, '0')}`, storedSeriesKey('p'))).toBeDefined();
     await again.close();
   });
 

@@ -14,12 +14,13 @@ import {
   takeList,
   unexpected,
 } from './exchange.ts';
+import type { LogicalName } from '../cosem/logical-name.ts';
 
 const objectUndefined = 4;
 
 /** Each item as a variable; undefined where the meter has no such object or method. */
 function variablesOf(request: ServiceRequest, context: ExchangeContext): (Variable | undefined)[] {
-  const base = (name: string): number | undefined => context.shortNames?.get(name);
+  const base = (name: LogicalName): number | undefined => context.shortNames?.get(name);
   switch (request.kind) {
     case 'get':
       return request.attributes.map(({ logicalName, attribute, selection }) => {

@@ -1,8 +1,9 @@
 /** The series of a meter: what is configured, and what the store knows of how it was configured before. */
 import { type Millis, millis } from '../base/time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { seriesKey } from '../reading/series-key.ts';
 import type { Store } from '../store/store.ts';
-import type { PolledProfile } from './meter-state.ts';
+import type { PolledSeries } from './meter-state.ts';
 
 export interface ConfiguredProfile {
   readonly profile: LogicalName;
@@ -10,29 +11,34 @@ export interface ConfiguredProfile {
   readonly until: Millis | undefined;
 }
 
-export function polledProfiles(
+export function polledSeries(
   store: Pick<Store, 'seriesState'>,
   meter: string,
   configured: { readonly profiles: readonly ConfiguredProfile[]; readonly since: Millis | undefined },
   sinceByDefault: Millis,
-): PolledProfile[] {
-  const found: PolledProfile[] = [];
+): PolledSeries[] {
+  const found: PolledSeries[] = [];
   for (const { profile, periodS, until } of configured.profiles) {
     const periodMs = periodS * 1000;
+    const first = seriesKey(profile);
     const before = found.findLast((one) => one.profile === profile);
-    const known = store.seriesState(meter, profile)?.periodMs ?? periodMs;
+    const known = store.seriesState(meter, first)?.periodMs ?? periodMs;
     // The period before a change may no longer be configured: the store knows where this one began.
-    const key = before || known !== periodMs ? `${profile}@${periodS}` : profile;
-    const began = key === profile ? undefined : store.seriesState(meter, key)?.since;
+    const series = before || known !== periodMs ? seriesKey(profile, periodS) : first;
+    const began = series === first ? undefined : store.seriesState(meter, series)?.since;
     found.push({
-      key,
+      series,
       profile,
       periodMs,
       since: before ? before.until : began === undefined ? configured.since : millis(began),
       sinceByDefault,
       ...(until !== undefined && { until }),
-      ...(before && { after: before.key }),
+      ...(before && { after: before.series }),
     });
   }
   return found;
 }
+
+/** Of a profile whose period changes: the series that an interval with this start belongs to. */
+export const seriesAt = (all: readonly PolledSeries[], profile: LogicalName, start: number): PolledSeries | undefined =>
+  all.findLast((one) => one.profile === profile && (one.after === undefined || (one.since ?? 0) <= start));
