@@ -99,6 +99,12 @@ export const errorTable = {
     5,
     'Check client and server addresses and the authentication mechanism.',
   ),
+  'proposal-refused': entry(
+    'refusal',
+    'operator',
+    5,
+    'The meter will not have what we propose: write a model for it with a smaller max_pdu, multiple_references = false or transfer_window = 0; --trace shows what it says.',
+  ),
   'authentication-refused': entry(
     'refusal',
     'operator',

@@ -88,7 +88,7 @@ function acseText(apdu: AcseApdu): string {
     case 'aarq':
       return `AARQ context ${apdu.applicationContext}, mechanism ${name(apdu.mechanism ?? 0)}${user}`;
     case 'aare': {
-      const { source, code } = apdu.diagnostic;
+      const { source, code } = apdu.diagnostic ?? { source: 'acse-service-user', code: 0 };
       const why = source === 'acse-service-user' ? (userDiagnostic[code] ?? String(code)) : `provider ${code}`;
       return `AARE ${apdu.result === 0 ? 'accepted' : 'refused'}${code === 0 ? '' : `: ${why} (${code})`}${user}`;
     }

@@ -3,7 +3,7 @@
  * `Qty` on arrays and structures. For reading and comparing; not meant to be read back.
  */
 import { toHex } from '../base/hex.ts';
-import { type AcseApdu, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
+import { type Aare, type AcseApdu, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOctets } from '../dlms/cosem/logical-name.ts';
@@ -192,10 +192,23 @@ function acseXml(apdu: AcseApdu): Element {
     value === undefined
       ? []
       : [valued('MechanismName', Object.entries(mechanism).find(([, one]) => one === value)?.[0] ?? hex(value, 1))];
+  const contextName = (value: number | undefined): Element[] =>
+    value === undefined ? [] : [valued('ApplicationContextName', contextNames[value] ?? hex(value, 1))];
+  const diagnostic = (given: Aare['diagnostic']): Element[] =>
+    given === undefined
+      ? []
+      : [
+          group('ResultSourceDiagnostic', [
+            element(given.source === 'acse-service-user' ? 'ACSEServiceUser' : 'ACSEServiceProvider', {
+              Value: hex(given.code, 1),
+              Meaning: userDiagnostic[given.code] ?? '',
+            }),
+          ]),
+        ];
   switch (apdu.kind) {
     case 'aarq':
       return group('AssociationRequest', [
-        valued('ApplicationContextName', contextNames[apdu.applicationContext] ?? hex(apdu.applicationContext, 1)),
+        ...contextName(apdu.applicationContext),
         ...octets('CallingAPTitle', apdu.callingApTitle),
         ...mechanismName(apdu.mechanism),
         ...(apdu.mechanism === mechanism.lls
@@ -205,14 +218,9 @@ function acseXml(apdu: AcseApdu): Element {
       ]);
     case 'aare':
       return group('AssociationResponse', [
-        valued('ApplicationContextName', contextNames[apdu.applicationContext] ?? hex(apdu.applicationContext, 1)),
+        ...contextName(apdu.applicationContext),
         valued('AssociationResult', hex(apdu.result, 1)),
-        group('ResultSourceDiagnostic', [
-          element(apdu.diagnostic.source === 'acse-service-user' ? 'ACSEServiceUser' : 'ACSEServiceProvider', {
-            Value: hex(apdu.diagnostic.code, 1),
-            Meaning: userDiagnostic[apdu.diagnostic.code] ?? '',
-          }),
-        ]),
+        ...diagnostic(apdu.diagnostic),
         ...octets('RespondingAPTitle', apdu.respondingApTitle),
         ...mechanismName(apdu.mechanism),
         ...octets('RespondingAuthentication', apdu.authenticationValue),

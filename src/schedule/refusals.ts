@@ -17,6 +17,7 @@ export const refusalCodes: readonly ErrorCode[] = [
   'authentication-refused',
   'authentication-required',
   'association-refused',
+  'proposal-refused',
   'deciphering-failed',
 ];
 const hangUps: readonly ErrorCode[] = [

@@ -1,8 +1,10 @@
 /**
  * ACSE APDUs in BER (Green Book 9.4.2, ISO/IEC 8650-1): AARQ, AARE, RLRQ, RLRE. Elements may stand in any order; lengths
- * that disagree with the APDU's end are survived (meter-quirks 35, 46), because the elements themselves are exact.
+ * that disagree with the APDU's end are survived (meter-quirks 35, 46), because the elements themselves are exact. Of an
+ * answer only that is demanded on which something hangs: elements that nobody here reads may be missing or odd.
  */
 import { Reader, Writer } from '../../base/cursor.ts';
+import { CodecError } from '../../base/errors.ts';
 import { octetString, readLength, writeLength } from '../axdr/length.ts';
 
 /** Last arc of the application context name 2.16.756.5.8.1.x. */
@@ -38,10 +40,10 @@ export interface Aarq {
 }
 export interface Aare {
   readonly kind: 'aare';
-  readonly applicationContext: number;
+  readonly applicationContext?: number;
   /** 0 accepted, 1 rejected permanent, 2 rejected transient. */
   readonly result: number;
-  readonly diagnostic: { readonly source: 'acse-service-user' | 'acse-service-provider'; readonly code: number };
+  readonly diagnostic?: { readonly source: 'acse-service-user' | 'acse-service-provider'; readonly code: number };
   readonly respondingApTitle?: Uint8Array;
   readonly respondingAeQualifier?: Uint8Array;
   readonly respondingAeInvocationId?: number;
@@ -79,6 +81,8 @@ export const userDiagnostic: readonly string[] = [
 interface Element {
   readonly tag: number;
   readonly name: string;
+  /** Nothing hangs on it: where it cannot be read it is left out. */
+  readonly spare?: true;
   read(r: Reader): unknown;
   write(w: Writer, value: never): void;
 }
@@ -116,11 +120,14 @@ const wrapped = (tag: number, name: string, universal: number): Element => ({
     octetString.write(w, value);
   },
 });
+const spare = (element: Element): Element => ({ ...element, spare: true });
+/** Some write an ENUMERATED. */
 const integer = (tag: number, name: string): Element => ({
   tag,
   name,
   read: (r) => {
-    if (r.u8() !== 0x02) r.fail('INTEGER expected');
+    const type = r.u8();
+    if (type !== 0x02 && type !== 0x0a) r.fail('INTEGER expected');
     let value = 0;
     for (const octet of octetString.read(r)) value = value * 256 + octet;
     return value;
@@ -149,7 +156,16 @@ const requirements = (tag: number): Element => ({
   },
 });
 const arcs = { context: [0x60, 0x85, 0x74, 0x05, 0x08, 0x01], mechanism: [0x60, 0x85, 0x74, 0x05, 0x08, 0x02] };
-const userInformation = wrapped(0xbe, 'userInformation', 0x04);
+const octetStringTag = 0x04;
+const userInformation: Element = {
+  ...wrapped(0xbe, 'userInformation', octetStringTag),
+  // Without its inner tag the APDU stands there as it is; none has that tag itself.
+  read: (r) => {
+    if (r.peek() !== octetStringTag) return r.rest();
+    r.u8();
+    return octetString.read(r);
+  },
+};
 
 const grammar: Record<number, { kind: AcseApdu['kind']; elements: readonly Element[] }> = {
   0x60: {
@@ -168,17 +184,18 @@ const grammar: Record<number, { kind: AcseApdu['kind']; elements: readonly Eleme
   0x61: {
     kind: 'aare',
     elements: [
-      objectIdentifier(0xa1, 'applicationContext', arcs.context, true),
+      spare(objectIdentifier(0xa1, 'applicationContext', arcs.context, true)),
       integer(0xa2, 'result'),
       {
         tag: 0xa3,
         name: 'diagnostic',
+        spare: true,
         read: (r) => {
           const source = r.u8() === 0xa1 ? 'acse-service-user' : 'acse-service-provider';
           readLength(r);
           return { source, code: integer(0, '').read(r) as number };
         },
-        write: (w, value: Aare['diagnostic']) => {
+        write: (w, value: NonNullable<Aare['diagnostic']>) => {
           const inner = new Writer();
           integer(0, '').write(inner, value.code as never);
           w.u8(value.source === 'acse-service-user' ? 0xa1 : 0xa2);
@@ -186,10 +203,10 @@ const grammar: Record<number, { kind: AcseApdu['kind']; elements: readonly Eleme
         },
       },
       wrapped(0xa4, 'respondingApTitle', 0x04),
-      wrapped(0xa5, 'respondingAeQualifier', 0x04),
-      integer(0xa7, 'respondingAeInvocationId'),
-      requirements(0x88),
-      objectIdentifier(0x89, 'mechanism', arcs.mechanism, false),
+      spare(wrapped(0xa5, 'respondingAeQualifier', 0x04)),
+      spare(integer(0xa7, 'respondingAeInvocationId')),
+      spare(requirements(0x88)),
+      spare(objectIdentifier(0x89, 'mechanism', arcs.mechanism, false)),
       wrapped(0xaa, 'authenticationValue', 0x80),
       userInformation,
     ],
@@ -201,6 +218,7 @@ const release = (kind: 'rlrq' | 'rlre') => ({
     {
       tag: 0x80,
       name: 'reason',
+      spare: true,
       read: (r: Reader) => r.u8(),
       write: (w: Writer, value: number) => w.u8(value),
     } as Element,
@@ -211,7 +229,7 @@ grammar[0x62] = release('rlrq');
 grammar[0x63] = release('rlre');
 const required: Record<AcseApdu['kind'], readonly string[]> = {
   aarq: ['applicationContext'],
-  aare: ['applicationContext', 'result', 'diagnostic'],
+  aare: ['result'],
   rlrq: [],
   rlre: [],
 };
@@ -236,7 +254,11 @@ export function decodeAcse(octets: Uint8Array): AcseApdu {
     const lenient = element === userInformation;
     if (!lenient && length > r.remaining) r.fail(`${element.name} of ${length} octets, ${r.remaining} left`);
     const content = new Reader(octets, r.offset, lenient ? octets.length : r.offset + length);
-    value[element.name] = element.read(content);
+    try {
+      value[element.name] = element.read(content);
+    } catch (error) {
+      if (element.spare !== true || !(error instanceof CodecError)) throw error;
+    }
     r.offset = lenient ? Math.min(octets.length, Math.max(content.offset, r.offset + length)) : r.offset + length;
   }
   for (const name of required[apdu.kind]) if (value[name] === undefined) r.fail(`${apdu.kind} without ${name}`);

@@ -47,15 +47,24 @@ export interface PeerMemory {
   readonly challenged?: boolean;
   /** Its counter began anew. */
   restarted?: boolean;
+  /** A tag of its fitted the keys in this association. */
+  proven?: boolean;
 }
+/** How an APDU is protected. */
+export type Protection = 'authenticated' | 'encrypted' | 'authenticated-encrypted';
 export interface CipheringSettings {
   readonly peer?: PeerMemory;
   readonly suite: Suite;
   readonly ownTitle: Uint8Array;
   /** Global unicast encryption key and authentication key. */
   readonly keys: ProtectionKeys;
-  /** What every service APDU gets. */
-  readonly policy: 'authenticated' | 'encrypted' | 'authenticated-encrypted';
+  /** What every service APDU gets, and what an answer must have at least. */
+  readonly policy: Protection;
+  /**
+   * What InitiateRequest gets and what InitiateResponse must have at least, where that is not as usual: authenticated and
+   * encrypted what goes out, by the policy what comes (meter-quirks 42, 82).
+   */
+  readonly initiate?: Protection;
   /** Per-service tags (glo-get-request …), general-glo/-ded-ciphering, or general-ciphering. */
   readonly wrapping: 'service' | 'general' | 'general-ciphering';
   /** general-ciphering: which key protects the content. Default: the global key by its identifier. */
@@ -170,14 +179,22 @@ export class Ciphering {
     return ciphered + (signed ? point + 38 : 0);
   }
 
-  /** InitiateRequest and InitiateResponse, always authenticated and encrypted with the global key. */
-  wrapInitiate(plain: Uint8Array): Uint8Array {
-    const { suite, ownTitle, keys, nextCounter } = this.settings;
-    const control = policyBits['authenticated-encrypted'] | suite;
+  /** InitiateRequest and InitiateResponse, with the global key. */
+  wrapInitiate(plain: Uint8Array, counter?: number): Uint8Array {
+    const { suite, ownTitle, keys, nextCounter, initiate = 'authenticated-encrypted' } = this.settings;
+    if (this.dedicated && initiate === 'authenticated')
+      throw new Failure('config-invalid', 'a dedicated key would go out in the clear: InitiateRequest is not encrypted');
     const w = new Writer(plain.length + 24);
     w.u8(initiateTag[plain[0] as number] as number);
-    octetString.write(w, protect(plain, control, nextCounter(), ownTitle, keys));
+    octetString.write(w, protect(plain, policyBits[initiate] | suite, counter ?? nextCounter(), ownTitle, keys));
     return w.octets();
+  }
+  /** The title of the AARE; where it carries none, the one that is known of this meter. */
+  meetTitle(given: Uint8Array | undefined): void {
+    if (given && given.length !== 8) refuse(`the AARE carries a system title of ${given.length} octets, not of 8`);
+    const known = given ?? this.settings.peer?.title;
+    if (!known) return refuse('the AARE carries no system title, and none is known of this meter');
+    this.peerTitle = known;
   }
 
   /** An answer is wrapped as its request was (`like`). */
@@ -358,6 +375,7 @@ export class Ciphering {
 
   private decipher(apdu: ProtectedApdu, initiate: boolean): Uint8Array {
     const { keys, policy } = this.settings;
+    const least = initiate ? (this.settings.initiate ?? policy) : policy;
     const withDedicated = isDedicated(apdu);
     if (withDedicated && !this.dedicated) refuse(`${apdu.kind} without a dedicated key`);
     const general = apdu.kind === 'general-ciphering' ? apdu : undefined;
@@ -375,11 +393,9 @@ export class Ciphering {
       { ...keys, encryption },
       general && headerOctets(general),
     );
-    const wanted = initiate ? policyBits.authenticated : policyBits[policy];
-    if ((control & wanted) !== wanted) {
-      throw new Failure(
-        'deciphering-failed',
-        `protection 0x${control.toString(16)} is weaker than the policy (${policy})`,
+    if ((control & policyBits[least]) !== policyBits[least]) {
+      refuse(
+        `${apdu.kind} with security control 0x${control.toString(16)} is weaker than ${initiate && least !== policy ? 'the model says' : 'the policy'} (${least})`,
       );
     }
     const which = agreed?.which ?? (withDedicated ? 'dedicated' : 'global');
@@ -390,8 +406,10 @@ export class Ciphering {
     if (!apdu.kind.startsWith('general') && expected !== text[0]) {
       throw new Failure('deciphering-failed', `${apdu.kind} holds something else (tag ${text[0]})`);
     }
-    if (which === 'global' && (control & securityControl.authentication) !== 0) this.meet(title, counter);
-    this.heard[which] = counter;
+    const authentic = (control & securityControl.authentication) !== 0;
+    if (which === 'global' && authentic) this.meet(title, counter);
+    // What carries no tag where answers must have one says nothing of the counters that count.
+    if (authentic || policy === 'encrypted') this.heard[which] = counter;
     return text;
   }
 
@@ -413,6 +431,7 @@ export class Ciphering {
     }
     peer.title = title;
     peer.heard = counter;
+    peer.proven = true;
   }
 
   /** Counters up to here came in an association before. */

@@ -8,13 +8,13 @@ import type { Machine } from '../../base/machine.ts';
 import type { Secret } from '../../base/secret.ts';
 import { later, type Millis } from '../../base/time.ts';
 import {
+  type Aare,
   type AcseApdu,
   applicationContext,
   decodeAcse,
   encodeAcse,
   isAcse,
   mechanism,
-  userDiagnostic,
 } from '../acse/apdu.ts';
 import type { Data } from '../axdr/data.ts';
 import type { LogicalName } from '../cosem/logical-name.ts';
@@ -29,12 +29,14 @@ import {
 } from '../xdlms/apdu.ts';
 import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
+import { type Agreement, agreementOf } from './aare.ts';
 import { accessExchange } from './access.ts';
 import { actionExchange } from './action.ts';
 import { BlockTransfer } from './block-transfer.ts';
 import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
 import { type AssociationInput, type AssociationState, associationTable } from './client-states.ts';
 import {
+  describeError,
   type Exchange,
   type ExchangeContext,
   invokePriority,
@@ -414,7 +416,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private apply(input: AssociationInput, now: Millis, apdu?: Apdu | AcseApdu): void {
     switch (associationTable[this.state][input]) {
       case 'associated':
-        return this.associated(apdu as AcseApdu & { kind: 'aare' }, now);
+        return this.associated(apdu as Aare, now);
       case 'authenticated':
         return this.authenticated(apdu as Apdu);
       case 'answer':
@@ -469,55 +471,25 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.events.push({ kind: 'failed', error });
   }
 
-  private associated(aare: AcseApdu & { kind: 'aare' }, now: Millis): void {
+  private associated(aare: Aare, now: Millis): void {
     this.timer = undefined;
-    const { diagnostic } = aare;
-    if (aare.result !== 0) {
-      const name =
-        diagnostic.source === 'acse-service-user' ? (userDiagnostic[diagnostic.code] ?? 'unknown') : 'service provider';
-      // An authentication failure is never repeated by itself: meters lock for up to 24 h (R26).
-      const authentication =
-        diagnostic.source === 'acse-service-user' && diagnostic.code >= 11 && diagnostic.code <= 14;
-      const anonymous = this.settings.mechanism === 'none';
-      const code = !authentication
-        ? 'association-refused'
-        : anonymous
-          ? 'authentication-required'
-          : 'authentication-refused';
-      return this.fail(
-        new Failure(code, `association refused: ${name} (${diagnostic.code}), result ${aare.result}`, { diagnostic }),
-      );
-    }
-    const hls = this.settings.mechanism !== 'none' && this.settings.mechanism !== 'lls';
-    if (diagnostic.source === 'acse-service-user' && diagnostic.code === 14 && !hls) {
-      return this.fail(
-        new Failure('authentication-refused', 'the meter wants the second pass of high level security', { diagnostic }),
-      );
-    }
-    const { ciphering } = this;
-    const peerTitle = aare.respondingApTitle ?? new Uint8Array(0);
-    if (ciphering) ciphering.peerTitle = peerTitle;
-    let initiate: Apdu;
+    const { settings, ciphering } = this;
+    const highLevel = settings.mechanism !== 'none' && settings.mechanism !== 'lls';
+    const chosen = { anonymous: settings.mechanism === 'none', highLevel, proposed: settings.proposed };
+    let agreed: Agreement;
     try {
-      initiate = decodeApdu(aare.userInformation ?? new Uint8Array(0)).apdu;
-      if (ciphering && Ciphering.isCiphered(initiate)) initiate = decodeApdu(ciphering.unwrap(initiate)).apdu;
-      else if (ciphering && initiate.kind === 'initiate-response') {
-        throw new Failure('deciphering-failed', 'InitiateResponse came unprotected');
-      }
+      agreed = agreementOf(aare, chosen, ciphering);
     } catch (error) {
-      if (error instanceof Failure) return this.fail(error);
-      return this.fail(new Failure('malformed-octets', `InitiateResponse: ${messageOf(error)}`));
+      if (!(error instanceof Failure)) throw error;
+      return this.fail(error);
     }
-    if (initiate.kind !== 'initiate-response') {
-      const what = initiate.kind === 'confirmed-service-error' ? describeError(initiate) : initiate.kind;
-      return this.fail(new Failure('association-refused', `the meter answered InitiateRequest with ${what}`));
-    }
-    this.negotiated = initiate.conformance & this.settings.proposed;
+    this.negotiated = agreed.conformance;
     // Below 12 octets no service fits; 0 means no limit (Green Book 9.4.4.2).
-    this.serverMaxPdu = initiate.maxPdu >= 12 ? initiate.maxPdu : 0xffff;
-    if (hls) return this.prove(aare.authenticationValue ?? new Uint8Array(0), peerTitle, now);
+    this.serverMaxPdu = agreed.maxPdu >= 12 ? agreed.maxPdu : 0xffff;
+    const peerTitle = ciphering?.peerTitle ?? aare.respondingApTitle ?? new Uint8Array(0);
+    if (highLevel) return this.prove(aare.authenticationValue ?? new Uint8Array(0), peerTitle, now);
     this.state = 'associated';
-    this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: initiate.maxPdu });
+    this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: agreed.maxPdu });
   }
 
   /** Pass 3 of HLS: our proof over the meter's challenge, by reply_to_HLS_authentication (Blue Book 4.4.4). */
@@ -623,33 +595,6 @@ function exchangeOf(request: ServiceRequest, context: ExchangeContext): Exchange
 
 /** Errors may come in the clear even in a ciphered association (Green Book 9.4.2.2.2). */
 const isOpen = (apdu: Apdu): boolean => apdu.kind === 'exception-response' || apdu.kind === 'confirmed-service-error';
-
-const stateErrors: Record<number, string> = { 1: 'service not allowed', 2: 'service unknown' };
-const serviceErrors: Record<number, string> = {
-  1: 'operation not possible',
-  2: 'service not supported',
-  3: 'other reason',
-  4: 'PDU too long',
-  5: 'deciphering error',
-  6: 'invocation counter error',
-};
-const initiateErrors: Record<number, string> = {
-  0: 'other',
-  1: 'DLMS version too low',
-  2: 'incompatible conformance',
-  3: 'PDU size too short',
-  4: 'refused by the VDE handler',
-};
-function describeError(apdu: Apdu): string {
-  if (apdu.kind === 'exception-response') {
-    return `exception-response: ${stateErrors[apdu.stateError] ?? apdu.stateError}, ${serviceErrors[apdu.serviceError] ?? apdu.serviceError}`;
-  }
-  if (apdu.kind === 'confirmed-service-error') {
-    const value = apdu.error === 6 ? (initiateErrors[apdu.value] ?? apdu.value) : apdu.value;
-    return `confirmed-service-error: service ${apdu.service}, error ${apdu.error}, ${value}`;
-  }
-  return apdu.kind;
-}
 
 /** The name of a data-access-result or action-result for people. */
 export const refusalName = (code: number, action = false): string =>

@@ -178,3 +178,31 @@ export class IncomingBlocks {
     }
   }
 }
+
+const stateErrors: Record<number, string> = { 1: 'service not allowed', 2: 'service unknown' };
+const serviceErrors: Record<number, string> = {
+  1: 'operation not possible',
+  2: 'service not supported',
+  3: 'other reason',
+  4: 'PDU too long',
+  5: 'deciphering error',
+  6: 'invocation counter error',
+};
+const initiateErrors: Record<number, string> = {
+  0: 'other',
+  1: 'DLMS version too low',
+  2: 'incompatible conformance',
+  3: 'PDU size too short',
+  4: 'refused by the VDE handler',
+};
+/** An error of the meter, for people. */
+export function describeError(apdu: Apdu): string {
+  if (apdu.kind === 'exception-response') {
+    return `exception-response: ${stateErrors[apdu.stateError] ?? apdu.stateError}, ${serviceErrors[apdu.serviceError] ?? apdu.serviceError}`;
+  }
+  if (apdu.kind === 'confirmed-service-error') {
+    const value = apdu.error === 6 ? (initiateErrors[apdu.value] ?? apdu.value) : apdu.value;
+    return `confirmed-service-error: service ${apdu.service}, error ${apdu.error}, ${value}`;
+  }
+  return apdu.kind;
+}

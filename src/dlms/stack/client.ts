@@ -41,6 +41,12 @@ export type StackEvent =
   | { readonly kind: 'closed' };
 
 const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
+/**
+ * E6 E7 00 from the server; E6 E6 00 is seen in pushes; some leave it out (meter-quirks 90). No APDU begins with E6: what
+ * stands there without it is an APDU, or nonsense that is said at once.
+ */
+const withoutLlc = (information: Uint8Array): Uint8Array =>
+  information[0] === 0xe6 ? information.subarray(3) : information;
 /** Events that do not end a step. */
 const onTheWay: ReadonlySet<StackEvent['kind']> = new Set([
   'set-baud',
@@ -257,10 +263,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
             break;
           case 'information':
           case 'unnumbered-information': {
-            const { information } = event;
-            // LLC: E6 E7 00 from the server; E6 E6 00 is seen in pushes.
-            if (information.length < 3 || information[0] !== 0xe6) break;
-            this.association.receive(information.subarray(3), now);
+            this.association.receive(withoutLlc(event.information), now);
             break;
           }
           case 'disconnected':

@@ -85,6 +85,11 @@ const exception: Codec<{ stateError: number; serviceError: number; invocationCou
     if (value.invocationCounter !== undefined) w.u32(value.invocationCounter);
   },
 };
+/** A number at the end of an InitiateResponse that some leave out, and that limits or names nothing then. */
+const lastU16 = (absent: number): Codec<number> => ({
+  read: (r) => (r.remaining === 0 ? absent : r.u16()),
+  write: (w, value) => u16.write(w, value),
+});
 const ciphered = sequence({ content: octetString });
 
 /** One of several grammars, told apart by an octet before the value. `kind` names the alternative. */
@@ -187,8 +192,8 @@ const rows = {
       qualityOfService: optional(u8),
       version: u8,
       conformance: conformanceCodec,
-      maxPdu: u16,
-      vaaName: u16,
+      maxPdu: lastU16(0),
+      vaaName: lastU16(7),
     }),
   ],
   'confirmed-service-error': [0x0e, null, sequence({ service: u8, error: u8, value: u8 })],

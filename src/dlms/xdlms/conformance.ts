@@ -1,4 +1,5 @@
-import { type Codec, fixed, mapped } from '../../base/codec.ts';
+import type { Codec } from '../../base/codec.ts';
+import { octetString } from '../axdr/length.ts';
 
 /** Conformance bits by their number (Green Book 9.4.6.1): bit 0 is the most significant of three octets. */
 export const conformanceBit = {
@@ -35,12 +36,17 @@ export const has = (bits: Conformance, name: ConformanceName): boolean =>
 export const conformanceNames = (bits: Conformance): ConformanceName[] =>
   (Object.keys(conformanceBit) as ConformanceName[]).filter((name) => has(bits, name));
 
-/** [APPLICATION 31] BIT STRING of 24 bits, BER: 5F 1F 04 00 and three octets. */
-export const conformanceCodec: Codec<Conformance> = mapped(
-  fixed(7),
-  (octets, r) => {
-    if (octets[0] !== 0x5f || octets[1] !== 0x1f || octets[2] !== 4) r.fail('conformance block expected');
-    return ((octets[4] as number) << 16) | ((octets[5] as number) << 8) | (octets[6] as number);
+/**
+ * [APPLICATION 31] BIT STRING of 24 bits, BER: 5F 1F 04 00 and three octets. Older meters write the tag on one octet, 5F
+ * (Green Book 9.4.6.1, note; meter-quirks 83).
+ */
+export const conformanceCodec: Codec<Conformance> = {
+  read: (r) => {
+    if (r.u8() !== 0x5f) r.fail('conformance block expected');
+    if (r.peek() === 0x1f) r.u8();
+    const octets = octetString.read(r);
+    if (octets.length !== 4) r.fail(`conformance block of ${octets.length} octets where 4 are expected`);
+    return ((octets[1] as number) << 16) | ((octets[2] as number) << 8) | (octets[3] as number);
   },
-  (bits) => Uint8Array.of(0x5f, 0x1f, 4, 0, bits >> 16, bits >> 8, bits),
-);
+  write: (w, bits) => w.put(Uint8Array.of(0x5f, 0x1f, 4, 0, bits >> 16, bits >> 8, bits)),
+};
