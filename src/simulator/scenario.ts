@@ -9,7 +9,8 @@ import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
 import { type LineFault, SimulatedBus } from './bus.ts';
 import type { Dark } from './load-curve.ts';
-import { type Quirk, type QuirkName, quirkNames, quirkOf } from './quirks.ts';
+import type { Quirk } from './quirk.ts';
+import { type QuirkName, quirkNames, quirkOf } from './quirks.ts';
 import { VirtualMeter } from './virtual-meter.ts';
 
 const seconds = v.number();

@@ -8,7 +8,7 @@ import { cutFrame, encodeFrame, type Frame } from '../../src/dlms/hdlc/frame.ts'
 import type { Millis } from '../../src/base/time.ts';
 import { type Apdu, decodeApdu, encodeApdu, type GetResult, getResponseOctets } from '../../src/dlms/xdlms/apdu.ts';
 import { PortRunner } from '../../src/schedule/runner.ts';
-import type { Piece } from '../../src/simulator/quirks.ts';
+import type { Piece } from '../../src/simulator/quirk.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { virtualHouse } from '../virtual-house.ts';
 import { requestOf, takeOver, valueAttack } from './hostile-answers.ts';

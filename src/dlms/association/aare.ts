@@ -103,7 +103,6 @@ export function agreementOf(
   if (!initiate) return { conformance: unnegotiated & chosen.proposed, maxPdu: 0 };
   const { apdu } = initiate;
   if (apdu.kind !== 'initiate-response') throw notInitiated(apdu);
-  if (ciphering && !initiate.protected)
-    throw new Failure('deciphering-failed', 'InitiateResponse came unprotected');
+  if (ciphering && !initiate.protected) throw new Failure('deciphering-failed', 'InitiateResponse came unprotected');
   return { conformance: apdu.conformance & chosen.proposed, maxPdu: apdu.maxPdu };
 }

@@ -183,7 +183,10 @@ export class Ciphering {
   wrapInitiate(plain: Uint8Array, counter?: number): Uint8Array {
     const { suite, ownTitle, keys, nextCounter, initiate = 'authenticated-encrypted' } = this.settings;
     if (this.dedicated && initiate === 'authenticated')
-      throw new Failure('config-invalid', 'a dedicated key would go out in the clear: InitiateRequest is not encrypted');
+      throw new Failure(
+        'config-invalid',
+        'a dedicated key would go out in the clear: InitiateRequest is not encrypted',
+      );
     const w = new Writer(plain.length + 24);
     w.u8(initiateTag[plain[0] as number] as number);
     octetString.write(w, protect(plain, policyBits[initiate] | suite, counter ?? nextCounter(), ownTitle, keys));
