@@ -9,8 +9,8 @@ import { obis } from './dlms/cosem/logical-name.ts';
 import { Forwarder, type ForwarderSettings } from './forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload, topics } from './forward/payload.ts';
 import type { Port } from './line/port.ts';
-import { PortOwner } from './line/port-owner.ts';
-import type { ClockTrust, MeterState, PolledMeter } from './schedule/meter-state.ts';
+import { type LineMemory, PortOwner } from './line/port-owner.ts';
+import type { ClockTrust, LineState, MeterState, PolledMeter } from './schedule/meter-state.ts';
 import { polledSeries } from './schedule/polled-series.ts';
 import { answers } from './schedule/reachability.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
@@ -67,9 +67,18 @@ export interface House {
   /** Every interval that is not delivered and plainly measured, and why. */
   gaps(): Promise<SeriesGap[]>;
   /** What is known of the meters, for the house that takes this one's place. */
-  known(): ReadonlyMap<string, MeterState>;
+  known(): Known;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */
   stuck(): Promise<string | undefined>;
+}
+/** What one house leaves to the next: of meters by id, of lines by name. */
+export interface Known {
+  readonly upSince: Millis;
+  readonly meters: ReadonlyMap<string, MeterState>;
+  readonly lines: ReadonlyMap<
+    string,
+    { readonly device: string; readonly owner: LineMemory; readonly runner: LineState }
+  >;
 }
 /** A runner this late hangs. */
 const overdueLimitMs = 60_000;
@@ -134,12 +143,17 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
     const impossible = world.timeImpossible();
     return impossible === undefined ? undefined : new Failure('time-unknown', impossible);
   };
+  const known = before?.known();
+  const upSince = known?.upSince ?? startedAt;
   const ports = gatewayPlan.ports.map((port) => {
+    const lineKnown = known?.lines.get(port.name);
+    const line = lineKnown?.device === port.device ? lineKnown : undefined;
     const owner = new PortOwner({
       device: port.device,
       open: () => world.openPort(port.device, port.baud),
       clock,
       muteLimit: muteLimit(port.meters.length),
+      before: line?.owner,
     });
     const meters = port.meters.map((meter) => polledMeter(meter, world, defaultSince));
     const runner = new PortRunner({
@@ -154,7 +168,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
       clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
       timeZone: config.gateway.time_zone,
       standstill,
-      ...(before && { known: before.known() }),
+      ...(known && { known: known.meters, lineBefore: line?.runner }),
       ...(world.turns && { turns: world.turns }),
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
@@ -356,7 +370,16 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
       });
       return [...ports.flatMap(({ runner }) => runner.gaps()), ...waiting];
     },
-    known: () => new Map(ports.flatMap(({ runner }) => [...runner.known])),
+    known: () => ({
+      upSince,
+      meters: new Map(ports.flatMap(({ runner }) => [...runner.known])),
+      lines: new Map(
+        ports.map(({ port: { name, device }, owner, runner }) => [
+          name,
+          { device, owner: owner.memory, runner: runner.lineState },
+        ]),
+      ),
+    }),
     async snapshot() {
       const { outbox } = forwarder;
       return {
@@ -364,7 +387,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
         version: world.version,
         boot: world.boot,
         at: iso(clock.wall()),
-        uptimeS: (clock.now() - startedAt) / 1000,
+        uptimeS: (clock.now() - upSince) / 1000,
         broker: {
           connected: forwarder.online,
           trouble: forwarder.trouble ?? null,
@@ -384,6 +407,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
           error: owner.state.lastError ?? null,
           activity: runner.activity ?? null,
           trouble: runner.trouble() ?? null,
+          busFault: runner.busFault() ?? null,
           meters: runner.status(),
         })),
         rssBytes: world.rssBytes(),

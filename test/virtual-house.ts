@@ -56,6 +56,8 @@ export interface VirtualHouse {
   port: VirtualPort | undefined;
   /** Starts the house again on what the store kept. */
   restart(): Promise<void>;
+  /** Takes the configuration text as it is now, as a reload does. */
+  reload(): Promise<void>;
   run(ms: number): Promise<void>;
   /** Intervals ended `graceMs` ago, by meter: how many are there and right, and what is wrong. */
   compare(graceMs: number): Map<number, { expected: number; right: number; wrong: string[] }>;
@@ -223,13 +225,15 @@ export async function virtualHouse(
     wall: () => clock.wall(),
     sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
   };
+  const planned = () => {
+    const { config } = parseConfig(it.configText, 'virtual.toml');
+    const sources = { ...virtualSources, lifeTitle: lifeTitle() };
+    return requirePlan(resolve(config, meterModels(), sources), 'virtual.toml');
+  };
+  let inhabited: World | undefined;
   const begin = async () => {
     lives++;
-    const { config } = parseConfig(it.configText, 'virtual.toml');
-    const plan = requirePlan(
-      resolve(config, meterModels(), { ...virtualSources, lifeTitle: lifeTitle() }),
-      'virtual.toml',
-    );
+    const plan = planned();
     const store = (it.store = await Store.open({
       open: () => Promise.resolve(database),
       clock: own,
@@ -270,11 +274,18 @@ export async function virtualHouse(
       openBroker: real ? real.openBroker(clock) : broker.open,
       ...(options.turns && { turns: options.turns() }),
     };
+    inhabited = world;
     it.house = compose(plan, world);
     it.house.stopped.catch(() => {});
   };
   await begin();
   it.restart = begin;
+  it.reload = async () => {
+    const before = it.house;
+    await clock.complete(before.stop());
+    it.house = compose(planned(), inhabited as World, before);
+    it.house.stopped.catch(() => {});
+  };
   it.run = (ms) => clock.run(clock.now() + ms);
   it.compare = (graceMs) => {
     const result = new Map<number, { expected: number; right: number; wrong: string[] }>();

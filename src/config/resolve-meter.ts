@@ -1,5 +1,5 @@
 /** What is to be known of one meter before it can be polled. Whatever is wrong with it stops this meter alone. */
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
@@ -163,6 +163,8 @@ function fingerprintOf({ port, meter, models }: MeterContext, access: MeterAcces
   if (meter.model === 'auto') hash.update(JSON.stringify([...models.values()]));
   for (const secret of [access.secret, security?.settings.keys.encryption, security?.settings.keys.authentication])
     hash.update(secret?.reveal() ?? 'none').update('/');
+  for (const key of Object.values(access.signing?.keys ?? {}))
+    hash.update(JSON.stringify((key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })));
   return hash.digest('hex');
 }
 

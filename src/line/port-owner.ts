@@ -10,6 +10,17 @@ export interface PortOwnerSettings {
   readonly clock: Clock;
   /** After so many sessions without one octet the port is closed and opened anew: unplugs are not always reported. */
   readonly muteLimit: number;
+  /** What the owner before it knew of this line, through a reload. */
+  readonly before?: LineMemory | undefined;
+}
+/** What is known of a line between its sessions. */
+export interface LineMemory {
+  readonly open: boolean;
+  readonly failures: number;
+  readonly retryAt: Millis;
+  readonly lastError: string | undefined;
+  readonly lastCode: Failure['code'] | undefined;
+  readonly reuse: 'unknown' | 'works' | 'fails';
 }
 export interface PortState {
   readonly open: boolean;
@@ -38,9 +49,22 @@ export class PortOwner {
   private reuse: 'unknown' | 'works' | 'fails' = 'unknown';
   /** Closed by us between two sessions, and nothing wrong with it. */
   private resting = false;
+  /** It was open until we closed it. */
+  private closedWell = false;
 
   constructor(settings: PortOwnerSettings) {
     this.settings = settings;
+    const { before } = settings;
+    if (!before) return;
+    ({ failures: this.failures, retryAt: this.retryAt, lastError: this.lastError, reuse: this.reuse } = before);
+    this.lastCode = before.lastCode;
+    this.resting = before.open;
+  }
+
+  /** For the owner that takes its place. */
+  get memory(): LineMemory {
+    const { failures, retryAt, lastError, lastCode, reuse } = this;
+    return { open: this.state.open || this.closedWell, failures, retryAt, lastError, lastCode, reuse };
   }
 
   get state(): PortState {
@@ -79,7 +103,7 @@ export class PortOwner {
       throw new Failure(code, this.lastError ?? `${device} is not open`);
     }
     try {
-      this.resting = false;
+      this.resting = this.closedWell = false;
       const slow = () =>
         new Failure(
           device.startsWith('tcp:') ? 'host-missing' : 'port-missing',
@@ -200,6 +224,7 @@ export class PortOwner {
 
   async close(): Promise<void> {
     const { port } = this;
+    if (port) this.closedWell = !port.closed;
     this.port = undefined;
     port?.revoke(new Failure('port-lost', `${port.device}: closed`));
     await port?.close();

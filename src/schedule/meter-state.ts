@@ -25,6 +25,15 @@ import type { SliceSizes } from './slice-size.ts';
 import type { TurnRecord } from './turn-record.ts';
 import type { RowAlarm } from './unusable-rows.ts';
 
+/** What is known of a line. */
+export interface LineState {
+  /** Silent meters may not have the line before (monotonic). */
+  silentNotBefore: Millis;
+  busFaultTold: boolean;
+}
+export interface Line extends LineState {
+  readonly states: ReadonlyMap<string, MeterState>;
+}
 export interface RunnerSettings {
   readonly name: string;
   readonly owner: PortOwner;
@@ -41,6 +50,8 @@ export interface RunnerSettings {
   readonly standstill: () => Failure | undefined;
   /** What was known of the meters before a reload, by id. */
   readonly known?: ReadonlyMap<string, MeterState>;
+  /** And of the line, where it goes on as it is. */
+  readonly lineBefore?: LineState | undefined;
   /** Of the days of the utility: periods change at its midnight. */
   readonly timeZone: string;
   /** Which meter is on turn, noted outside of the process; left out where nothing outlives it. */
@@ -176,15 +187,12 @@ export interface MeterState {
 }
 
 /**
- * A meter that goes on as it was through a reload keeps what is known of it. One that failed begins anew: the reload may be
- * meant for it. (What a refusal forbids is remembered elsewhere, and stays.)
+ * A meter that goes on as it was through a reload keeps what is known of it, also its failures and the pause after them.
+ * One whose configuration, model or secrets changed begins anew. (What a refusal forbids is remembered elsewhere, and
+ * stays.)
  */
 export const keptState = (polled: PolledMeter, before: MeterState | undefined): MeterState =>
-  before !== undefined &&
-  before.failures === 0 &&
-  before.polled.unusable === undefined &&
-  before.polled.fingerprint !== undefined &&
-  before.polled.fingerprint === polled.fingerprint
+  before !== undefined && before.polled.fingerprint !== undefined && before.polled.fingerprint === polled.fingerprint
     ? { ...before, polled, wanted: [] }
     : freshState(polled);
 

@@ -17,14 +17,29 @@ import { type SeriesKey, seriesKey } from '../reading/series-key.ts';
 import type { SeriesState } from '../store/store.ts';
 import { type SeriesGap, seriesGap } from './series-gaps.ts';
 import { seriesAt } from './polled-series.ts';
+import { type BusFault, busFaultOf } from './bus-fault.ts';
 import { backOffMs, newestEnd, plan, type PlannedMeter, type PlannedSlice, silentPauseMs, slicesOf } from './plan.ts';
 import { cannotCarry, estimatedRowMs, turnShareMs } from './line-load.ts';
 import type { AccountedSeries } from './manifest.ts';
-import { clockAlarm, decideClock, nearBoundary } from './clock-policy.ts';
+import {
+  clockAlarm,
+  type ClockState,
+  type ClockVerdict,
+  clockNextStep,
+  decideClock,
+  nearBoundary,
+} from './clock-policy.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { rememberPeer } from './meter-memory.ts';
-import { freshState, keptState, type MeterState, type RunnerSettings } from './meter-state.ts';
+import {
+  freshState,
+  keptState,
+  type Line,
+  type LineState,
+  type MeterState,
+  type RunnerSettings,
+} from './meter-state.ts';
 import { logsOf } from './event-logs.ts';
 import { optional } from './optional.ts';
 import { withProgress } from './fruitless.ts';
@@ -34,7 +49,7 @@ import { entryOf, leftAlone, letIn, recall, refused, requireNotRefused } from '.
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { tellUnreadable } from './object-alarms.ts';
 import { boundsOf, gatewayEvent, layoutOf, readAdjusted, readingNow, readSlice, sumDays } from './series.ts';
-import { judged, type Line, tellReachability } from './telling.ts';
+import { judged, tellReachability } from './telling.ts';
 import { sliceRowsOf } from './slice-size.ts';
 import { turnLimitMs } from './turn-time.ts';
 import { amendSwap } from './swap-amendment.ts';
@@ -53,6 +68,9 @@ export interface MeterStatus {
   readonly fault: Fault | null;
   readonly nextStep: string | null;
   readonly clockDeviationS: number | null;
+  /** What is wrong with the clock, and what to do about it. */
+  readonly clockVerdict: ClockVerdict | null;
+  readonly clockNextStep: string | null;
   readonly intervalsRead: number;
   readonly intervalsMissing: number;
   readonly damagedFrames: number;
@@ -106,7 +124,7 @@ export class PortRunner {
         return [meter, keptState(polled, settings.known?.get(meter))];
       }),
     );
-    this.line = { states: this.states, silentNotBefore: longAgo, busFaultTold: false };
+    this.line = { silentNotBefore: longAgo, busFaultTold: false, ...settings.lineBefore, states: this.states };
     for (const state of this.states.values()) setAside(settings, state);
   }
 
@@ -205,6 +223,10 @@ export class PortRunner {
   /** For the runner that takes its place. */
   get known(): ReadonlyMap<string, MeterState> {
     return this.states;
+  }
+  get lineState(): LineState {
+    const { silentNotBefore, busFaultTold } = this.line;
+    return { silentNotBefore, busFaultTold };
   }
   get activity(): string | undefined {
     return this.busyWith;
@@ -494,24 +516,26 @@ export class PortRunner {
     state.layouts.clear();
   }
 
+  private clockState(state: MeterState, deviationMs: number): ClockState {
+    const { clock, clockTrust } = this.settings;
+    return {
+      deviationMs,
+      wall: clock.wall(),
+      trusted: clockTrust() !== 'untrusted',
+      periodMs: Math.min(...state.polled.series.map(({ periodMs }) => periodMs)),
+      lastSet: logsOf(this.settings, state).clockSets?.at(-1)?.[0] as Millis | undefined,
+    };
+  }
+
   /** After the profile was read: the clock is told where it is wrong, and set as far as the policy lets (R29 to R31). */
   private async keepClock(state: MeterState, session: Session): Promise<void> {
-    const { clock, clockPolicy, clockTrust, log } = this.settings;
+    const { clock, clockPolicy, log } = this.settings;
     const { origin } = state.polled;
     const deviationMs = state.identity?.clockDeviationMs;
     if (deviationMs === undefined) return;
     const before = logsOf(this.settings, state);
     const wall = clock.wall();
-    const decision = decideClock(
-      {
-        deviationMs,
-        wall,
-        trusted: clockTrust() !== 'untrusted',
-        periodMs: Math.min(...state.polled.series.map(({ periodMs }) => periodMs)),
-        lastSet: before.clockSets?.at(-1)?.[0] as Millis | undefined,
-      },
-      clockPolicy,
-    );
+    const decision = decideClock(this.clockState(state, deviationMs), clockPolicy);
     const alarm = clockAlarm(deviationMs);
     if (alarm !== state.clockTold?.alarm || wall - (state.clockTold?.at ?? longAgo) >= dayMs) {
       if (alarm)
@@ -667,6 +691,10 @@ export class PortRunner {
     return found;
   }
 
+  busFault(): BusFault | undefined {
+    return busFaultOf(this.settings, this.line);
+  }
+
   status(): MeterStatus[] {
     const { clock } = this.settings;
     const sum = (state: MeterState, field: 'damaged' | 'repeated') =>
@@ -676,6 +704,8 @@ export class PortRunner {
     return [...this.states].map(([meter, state]) => {
       const planned = this.planned(state);
       const { unusable } = state.polled;
+      const deviationMs = state.identity?.clockDeviationMs;
+      const clockVerdict = deviationMs === undefined ? undefined : clockAlarm(deviationMs);
       let absent = 0;
       for (const profile of planned.series) {
         const end = newestEnd(clock.wall(), profile.periodMs, this.settings.plan.offsetMs, profile.until);
@@ -692,7 +722,12 @@ export class PortRunner {
         lastCode: (unusable ?? state.lastError)?.code ?? null,
         fault: (unusable ?? state.lastError)?.fault ?? null,
         nextStep: (unusable ?? state.lastError)?.nextStep ?? null,
-        clockDeviationS: state.identity?.clockDeviationMs === undefined ? null : state.identity.clockDeviationMs / 1000,
+        clockDeviationS: deviationMs === undefined ? null : deviationMs / 1000,
+        clockVerdict: clockVerdict ?? null,
+        clockNextStep:
+          deviationMs === undefined || clockVerdict === undefined
+            ? null
+            : clockNextStep(decideClock(this.clockState(state, deviationMs), this.settings.clockPolicy)),
         intervalsRead: state.intervalsRead,
         intervalsMissing: absent,
         damagedFrames: sum(state, 'damaged'),

@@ -1,21 +1,14 @@
 /** What the gateway says of the meters of a line that answer or do not (R23 to R26). */
 import { messageOf } from '../base/errors.ts';
-import { iso, longAgo, type Millis, millis } from '../base/time.ts';
+import { iso, longAgo, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { Line, MeterState, RunnerSettings } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './series.ts';
 
 /** Of a failure's words, in an event. */
 const whyMost = 300;
-/** What is known of a line and its meters. */
-export interface Line {
-  readonly states: ReadonlyMap<string, MeterState>;
-  /** Silent meters may not have the line before (monotonic). */
-  silentNotBefore: Millis;
-  busFaultTold: boolean;
-}
 
 /** What changed in the verdicts is an event: for each meter, or one for the bus (R23, R24, R25). */
 export async function tellReachability(house: RunnerSettings, line: Line): Promise<void> {

@@ -1,7 +1,9 @@
 /** One snapshot of the house, for the command line and later the page and the metrics. */
 import { iso, millis } from '../base/time.ts';
+import { deviationWords } from '../base/words.ts';
 import type { Fact, ReadingFact } from '../reading/facts.ts';
 import type { ClockTrust } from '../schedule/meter-state.ts';
+import type { BusFault } from '../schedule/bus-fault.ts';
 import type { MeterStatus } from '../schedule/runner.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { StoreStatus } from '../store/store.ts';
@@ -14,6 +16,8 @@ export interface PortStatus {
   readonly activity: string | null;
   /** What this line cannot do, as far as it was seen. */
   readonly trouble: string | null;
+  /** What keeps all of its meters from being read, once for the line. */
+  readonly busFault: BusFault | null;
   readonly meters: readonly MeterStatus[];
 }
 export interface Snapshot {
@@ -64,6 +68,23 @@ function configurationText({ configuration }: Snapshot): string[] {
 }
 
 const counted = (what: string, count: number): string => (count > 0 ? `  ${what} ${count}` : '');
+/** Whether the time of the gateway can be trusted; silence would look like yes. */
+function timeText({ time: { trust, trouble } }: Snapshot): string[] {
+  if (trust === 'untrusted' || trouble !== null)
+    return [`time   NOT TRUSTED, no clock is set, rows say TIME_UNTRUSTED: ${trouble ?? 'nobody says why'}`];
+  return trust === 'system' ? ['time   taken for right without proof (clock_trust = "assume")'] : [];
+}
+
+/** One fault, one line, however many meters hang there. */
+const busFaultText = ({ meters, code, fault, why, nextStep }: BusFault, all: readonly MeterStatus[]): string[] => {
+  const seen = all.flatMap(({ meter, lastSuccess }) => (meters.includes(meter) && lastSuccess ? [lastSuccess] : []));
+  return [
+    `  BUS_FAULT  ${meters.length === 1 ? meters[0] : `all ${meters.length} meters`}  ${code} (${fault}): ${why}`,
+    `      next: ${nextStep}`,
+    `      last success ${seen.toSorted().at(-1) ?? 'never'}; meters: ${meters.join(', ')}`,
+  ];
+};
+
 /** The snapshot as a table. */
 export function snapshotText(snapshot: Snapshot): string[] {
   const { broker, store } = snapshot;
@@ -73,8 +94,7 @@ export function snapshotText(snapshot: Snapshot): string[] {
     ...(broker.trouble === null ? [] : [`       ${broker.trouble}`]),
     `store  ${store.pending} messages wait for the head-end${store.failure ? `  FAILED: ${store.failure}` : ''}`,
   ];
-  if (snapshot.time.trouble !== null)
-    lines.push(`time   NOT TRUSTED, no clock is set, rows say TIME_UNTRUSTED: ${snapshot.time.trouble}`);
+  lines.push(...timeText(snapshot));
   lines.push(...configurationText(snapshot));
   if (store.damage.quarantined + store.damage.missing > 0) {
     lines.push(
@@ -88,17 +108,24 @@ export function snapshotText(snapshot: Snapshot): string[] {
     );
     if (port.trouble !== null) lines.push(`  ${port.trouble}`);
     lines.push('  meter            verdict                 read  missing  damaged  again  last success          clock');
-    for (const meter of port.meters) {
+    if (port.busFault) lines.push(...busFaultText(port.busFault, port.meters));
+    const here = port.busFault?.meters ?? [];
+    for (const meter of port.meters.filter((one) => !here.includes(one.meter))) {
       const numbers = [meter.intervalsRead, meter.intervalsMissing, meter.damagedFrames, meter.repeatedFrames];
       const columns = numbers.map((value, i) => String(value).padStart([6, 8, 8, 6][i] as number)).join(' ');
       const clock =
         meter.clockDeviationS === null
           ? ''
           : `${meter.clockDeviationS > 0 ? '+' : ''}${meter.clockDeviationS.toFixed(1)} s`;
-      const here = port.activity === meter.meter ? '»' : ' ';
+      const mark = port.activity === meter.meter ? '»' : ' ';
       lines.push(
-        `${here} ${meter.meter.padEnd(16)} ${meter.verdict.padEnd(22)} ${columns}  ${(meter.lastSuccess ?? 'never').padEnd(20)}  ${clock}`,
+        `${mark} ${meter.meter.padEnd(16)} ${meter.verdict.padEnd(22)} ${columns}  ${(meter.lastSuccess ?? 'never').padEnd(20)}  ${clock}`,
       );
+      if (meter.clockVerdict)
+        lines.push(
+          `      ${meter.clockVerdict}: the clock of the meter is ${deviationWords(meter.clockDeviationS)}`,
+          `      next: ${meter.clockNextStep ?? ''}`,
+        );
       for (const way of meter.ways) lines.push(`      ${way}`);
       for (const alarm of meter.alarms) lines.push(`      ${alarm}`);
       if (meter.lastError)

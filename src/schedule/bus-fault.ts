@@ -1,0 +1,37 @@
+/** Nothing can be read over a line: that is told once for the line, and not once for each of its meters. */
+import { type ErrorCode, errorTable, type Fault } from '../base/errors.ts';
+import type { Line, RunnerSettings } from './meter-state.ts';
+import { judged } from './telling.ts';
+
+export interface BusFault {
+  /** All that are polled over it. */
+  readonly meters: readonly string[];
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly why: string;
+  readonly nextStep: string;
+}
+const allSilent = (meters: number): string => `none of ${meters} meters answers: it is the line, not the meters`;
+const silentNextStep =
+  'Look at what they share: the power of the adapter, A/B polarity at its clamps, the cable up to the first meter, termination; then the speed.';
+
+/** undefined where at least one meter can be read, or none is polled. */
+export function busFaultOf(house: RunnerSettings, line: Line): BusFault | undefined {
+  const { owner } = house;
+  const asked = [...line.states.values()].filter(({ polled }) => polled.unusable === undefined);
+  const [first] = asked;
+  if (!first) return undefined;
+  const meters = asked.map(({ polled }) => polled.origin.meter);
+  const { lastError, lastCode } = owner.memory;
+  if (!owner.state.open && lastError !== undefined) {
+    const code = lastCode ?? 'port-missing';
+    const { fault, nextStep } = errorTable[code];
+    return { meters, code, fault, why: lastError, nextStep };
+  }
+  const verdicts = judged(house, line);
+  if (!meters.every((meter) => verdicts.get(meter) === 'BUS_FAULT')) return undefined;
+  const code = first.lastError?.code ?? 'no-answer';
+  const { fault, nextStep } = errorTable[code];
+  const hungUp = code === 'connection-lost';
+  return { meters, code, fault, why: allSilent(meters.length), nextStep: hungUp ? nextStep : silentNextStep };
+}
