@@ -74,7 +74,7 @@ describe('7: what a meter says before it proved itself', () => {
     expect(reserved(it)).toBeGreaterThan(2_000_000_001);
     // Twice the same word is one word.
     await expect(it.clock.complete(it.house.acceptCounter('m60120001'))).rejects.toMatchObject({
-      code: 'bad-argument',
+      code: 'nothing-waits',
     });
   });
   test('sibling: what is left of the counter is too little to accept: change the key', async () => {

@@ -1,7 +1,8 @@
 /**
  * Errors say whose fault it is. Octets that do not fit the grammar are a CodecError, caught where octets are received;
  * every other failure is a Failure with a stable code. One table gives each code its family, the fault that is assumed
- * and the next step; the CLI, the reachability verdict and the exit codes all read that table.
+ * and the next step; the CLI, the reachability verdict and the exit codes all read that table. A code has one meaning: where
+ * the next step does not fit a place, that place needs another code.
  */
 export class CodecError extends Error {
   readonly offset: number;
@@ -62,7 +63,18 @@ export const errorTable = {
     4,
     'The meter answers, but its answer does not go on: try again; if it repeats, set max_info = 128, window = 1 and transfer_window = 0 for this meter.',
   ),
-  'answer-too-long': entry('remote', 'meter', 4, 'Ask for fewer rows at a time.'),
+  'answer-too-long': entry(
+    'remote',
+    'meter',
+    4,
+    'More came than was asked for, or than any object has: ask for less at a time (--from, --to); if it repeats, save the exchange with --trace and report the meter model.',
+  ),
+  'fell-silent': entry(
+    'remote',
+    'meter',
+    4,
+    'It answered in this session, and then no more: mains, address and speed are right. Try again; if it stops at the same place, save the exchange with --trace and report the meter model.',
+  ),
   'answer-too-slow': entry(
     'remote',
     'meter',
@@ -97,7 +109,7 @@ export const errorTable = {
     'refusal',
     'operator',
     5,
-    'Check client and server addresses and the authentication mechanism.',
+    'Check client and server address, auth, and what else this client wants: keys (ciphering), short names (model).',
   ),
   'proposal-refused': entry(
     'refusal',
@@ -109,7 +121,25 @@ export const errorTable = {
     'refusal',
     'operator',
     5,
-    'Check the password. Do not try many times: meters lock for up to 24 hours.',
+    'Check the password (hls-gmac: both keys; hls-ecdsa: the signing key). Do not try many times: meters lock for up to 24 hours.',
+  ),
+  'mechanism-refused': entry(
+    'refusal',
+    'operator',
+    5,
+    'Nobody judged the password: the meter wants another mechanism. Set --auth (auth in the configuration) to the one that this client has in the meter: lls, or one of hls-…',
+  ),
+  'meter-unproven': entry(
+    'refusal',
+    'meter',
+    5,
+    'The meter took our proof and did not give a right one of its own: where its model never gives one, one_sided_proof = true in the model; else somebody may be answering in its place.',
+  ),
+  'protection-weaker': entry(
+    'refusal',
+    'operator',
+    5,
+    'The meter protects less than policy asks for: set policy to what its security setup says. If it protected more before, somebody may be answering in its place.',
   ),
   'authentication-required': entry(
     'refusal',
@@ -141,11 +171,23 @@ export const errorTable = {
     5,
     'Change the encryption key in the meter and in the configuration: a new key begins a new counter.',
   ),
+  'counter-unknown': entry(
+    'local',
+    'gateway',
+    6,
+    'The counter that the gateway kept for this key is lost, and none is guessed: read the meter once (`meter-gateway poll METER`), it is asked for what it heard.',
+  ),
   'title-changed': entry(
     'refusal',
     'operator',
     5,
     'Another device answers with this meter’s keys. If the meter was replaced: `meter-gateway meter swap`, or where its serial number stayed: `meter-gateway meter counter accept METER`.',
+  ),
+  'counters-spent': entry(
+    'local',
+    'gateway',
+    2,
+    'One session sends only so many protected requests: ask for less in one session, then for the rest in another. The key is good for many more.',
   ),
   'backed-off': entry(
     'refusal',
@@ -159,13 +201,30 @@ export const errorTable = {
     5,
     'This client may not read that object, or the meter does not have it.',
   ),
+  'value-unavailable': entry(
+    'refusal',
+    'meter',
+    5,
+    'The meter has the object and does not give its value now: try again later; if it repeats, report the meter model.',
+  ),
   'identity-mismatch': entry(
     'refusal',
     'operator',
     5,
     'Another meter answers at this address: check the serial number on the meter.',
   ),
-  'period-mismatch': entry('refusal', 'operator', 5, 'Set period_s of this profile to what the meter captures.'),
+  'identity-unknown': entry(
+    'refusal',
+    'operator',
+    5,
+    'Let this client read 0-0:96.1.0 or 0-0:42.0.0 in the meter, or enter as another client: rows are not taken from a meter that does not say which one it is.',
+  ),
+  'period-mismatch': entry(
+    'refusal',
+    'operator',
+    5,
+    'Set period_s of this profile to what the meter captures; one that captures at no period (0) must be set up first.',
+  ),
   'no-answer': entry('line', 'line', 3, 'Check power, A/B polarity, the address and the speed.'),
   'echo-only': entry(
     'line',
@@ -212,26 +271,47 @@ export const errorTable = {
   ),
   'turn-stuck': entry(
     'line',
-    'gateway',
+    'line',
     3,
     'The port was closed and is opened anew; if it comes again, change the adapter or its driver and keep the log.',
   ),
-  busy: entry('local', 'gateway', 2, 'One request at a time: wait for the answer.'),
-  'not-associated': entry('local', 'gateway', 2, 'Open the association first.'),
-  'not-negotiated': entry('local', 'meter', 2, 'The meter does not offer this service: use another way.'),
-  'request-too-long': entry('local', 'gateway', 2, 'Ask for fewer objects in one request.'),
+  busy: entry('local', 'gateway', 2, 'It is at work for somebody else: wait, and ask again.'),
+  'not-supported': entry(
+    'local',
+    'gateway',
+    2,
+    'This version cannot do that: choose what the message names instead, or report the meter model.',
+  ),
+  'request-too-long': entry(
+    'local',
+    'meter',
+    2,
+    'The meter takes only short requests: read by another way (selection = "entry" or "whole" in its model), or without ciphering where that is allowed.',
+  ),
   'bad-argument': entry('local', 'operator', 2, 'See --help.'),
   'secret-missing': entry(
     'local',
     'operator',
     2,
-    'Gateway: correct the reference or what it names, then reload. Command line: METER_SECRET, --secret-file or the prompt.',
+    'Gateway: correct the reference or what it names, then reload. Command line, a password: METER_SECRET, --secret-file or the prompt; keys: METER_EK and METER_AK, or --keys.',
   ),
   'key-unfit': entry(
     'local',
     'operator',
     2,
     'Write keys in hex, 32 digits (suite 2: 64); a private key in PEM, P-256 or P-384 (mqtt: what the broker takes), without a passphrase.',
+  ),
+  'input-unreadable': entry(
+    'local',
+    'operator',
+    1,
+    'Look at the place that the message names. decode takes hex, one message a line, or what --trace wrote; --keys is TOML with ek, ak, secret; a scenario is TOML as in hardware/.',
+  ),
+  'backup-unfit': entry(
+    'local',
+    'operator',
+    2,
+    'Nothing was restored: take another backup. What `meter-gateway backup` has not written whole, or a later version wrote, is not taken.',
   ),
   'file-unusable': entry(
     'local',
@@ -244,6 +324,18 @@ export const errorTable = {
     'operator',
     2,
     'meter-gateway status lists the meters. One that was just configured comes with systemctl reload meter-gateway.',
+  ),
+  'nothing-waits': entry(
+    'local',
+    'operator',
+    2,
+    'There is nothing to accept: meter-gateway status shows at a meter what waits for a word.',
+  ),
+  'restart-needed': entry(
+    'local',
+    'operator',
+    2,
+    'This cannot change while the gateway runs: systemctl restart meter-gateway.',
   ),
   'config-invalid': entry('local', 'operator', 2, 'Correct the file and run `meter-gateway config check`.'),
   'no-gateway': entry(
@@ -283,10 +375,20 @@ export const errorTable = {
     6,
     'Install the version that wrote it, or a later one; or restore a backup that this version made.',
   ),
-  'store-failed': entry('local', 'gateway', 6, 'Check space and health of the disk: df -h, dmesg.'),
+  'store-failed': entry(
+    'local',
+    'gateway',
+    6,
+    'Check space, rights and health of the disk, and the memory: df -h, ls -ld, free -m, dmesg.',
+  ),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorTable;
+/** What another version wrote may be a code that this one does not know. */
+export const errorCodeOf = (text: unknown): ErrorCode | undefined =>
+  typeof text === 'string' && Object.hasOwn(errorTable, text) ? (text as ErrorCode) : undefined;
+/** What the store does not take, or found wrong with itself, is no fault of the meter that is read. */
+export const isOfStore = (code: ErrorCode): boolean => code === 'store-failed' || code === 'store-damaged';
 
 export class Failure extends Error {
   readonly code: ErrorCode;

@@ -28,7 +28,7 @@ export function decodeInput(file: string, options: DecodeOptions, print: (line: 
   } catch (error) {
     throw new Failure('file-unusable', messageOf(error));
   }
-  if (octets.length > inputLimit) throw new Failure('file-unusable', `${file}: more than ${inputLimit} octets`);
+  if (octets.length > inputLimit) throw new Failure('input-unreadable', `${file}: more than ${inputLimit} octets`);
   const models = meterModels();
   const model = options.model === undefined ? genericModel : models.get(options.model);
   if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);

@@ -27,11 +27,11 @@ export function parseExchange(text: string): Recorded[] {
       octets = fromHex(hex);
     } catch (error) {
       const at = error instanceof CodecError ? error.offset + content.indexOf(hex) : 0;
-      throw new Failure('malformed-octets', `line ${line}, offset ${at}: ${(error as Error).message}`);
+      throw new Failure('input-unreadable', `line ${line}, offset ${at}: ${(error as Error).message}`);
     }
     if (tapped && octets.length !== Number(tapped[3])) {
       throw new Failure(
-        'malformed-octets',
+        'input-unreadable',
         `line ${line}, offset ${octets.length}: ${octets.length} octets where the line says ${tapped[3]}`,
       );
     }

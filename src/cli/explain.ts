@@ -523,5 +523,5 @@ export function explainedJson(explained: Explained): Record<string, unknown> {
 
 export function requireReadable(explanation: Explanation): void {
   if (explanation.frames.length > 0) return;
-  throw new Failure('malformed-octets', 'offset 0: no frame, APDU or value found in the input');
+  throw new Failure('input-unreadable', 'offset 0: no frame, APDU or value found in the input');
 }

@@ -4,8 +4,7 @@ import { note } from './terminal.ts';
 
 export function describeFailure(error: unknown): { readonly lines: string[]; readonly exitCode: number } {
   if (error instanceof Failure) {
-    // Octets that no meter sent are simply bad input.
-    const exitCode = error.code === 'malformed-octets' ? 1 : errorTable[error.code].exitCode;
+    const { exitCode } = errorTable[error.code];
     // Only the findings of a configuration stand on lines of their own: elsewhere a line break is a meter's.
     const message = error.code === 'config-invalid' ? error.message.split('\n') : [error.message];
     const [first = '', ...more] = message;

@@ -11,6 +11,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
 import type { Secret } from '../base/secret.ts';
 import { counterAlarm, freshTitle, implausible, keyPrint } from '../meter/invocation-counter.ts';
+import { describeFailure } from './fail.ts';
 import { askCounterLease } from '../status/local-client.ts';
 
 /** Browsing a large meter sends some thousand requests. */
@@ -43,13 +44,16 @@ export function stateDirectory(environment: NodeJS.ProcessEnv): string {
   return home ? join(home, '.local', 'state', 'meter-gateway') : '/var/lib/meter-gateway/technician';
 }
 
+const keyUsedUp = () => new Failure('counter-used-up', 'the counter of this key and title is used up');
 const run = (title: Uint8Array, first: number, count: number): SessionCounters => {
   let counter = first;
   return {
     title,
     next() {
       if (counter >= first + count || counter > counterEnd)
-        throw new Failure('counter-used-up', `the ${count} counters of this session are used up`);
+        throw counter > counterEnd
+          ? keyUsedUp()
+          : new Failure('counters-spent', `the ${count} counters of this session are spent`);
       return counter++;
     },
   };
@@ -87,8 +91,10 @@ async function leaseOf({ key, pinned, socket, note }: CounterWishes) {
     const leased = await askCounterLease(socket, keyPrint(key));
     if (!pinned || leased.title === toHex(pinned)) return leased;
     note(`the gateway uses this key with system title ${leased.title}, this session with ${toHex(pinned)}`);
-  } catch {
+  } catch (error) {
     // No gateway, or none that knows the key, or one whose own counters are in doubt: then a title of our own.
+    if (error instanceof Failure && error.code === 'counter-unknown')
+      for (const line of describeFailure(error).lines) note(line);
   }
   return undefined;
 }
@@ -106,7 +112,7 @@ export async function reserve(directory: string, from: number, count: number): P
       const before = endsIn(directory);
       const start = Math.max(from, ...before);
       const end = start + count;
-      if (end > counterEnd) throw new Failure('counter-used-up', 'the counter of this key and title is used up');
+      if (end > counterEnd) throw keyUsedUp();
       const own = join(directory, String(end).padStart(10, '0'));
       if (!created(own)) continue;
       synced(directory);
@@ -120,7 +126,7 @@ export async function reserve(directory: string, from: number, count: number): P
     }
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure('store-failed', `counters of this key and title: ${messageOf(error)}`);
+    throw new Failure('file-unusable', `counters of this key and title: ${messageOf(error)}`);
   }
   throw new Failure('busy', 'other sessions reserve counters of this key and title all the time');
 }

@@ -25,7 +25,7 @@ function failed(path: string, error: unknown): Failure {
   if (error instanceof Failure) return error;
   const { code } = error as NodeJS.ErrnoException;
   return new Failure(
-    code === 'EACCES' || code === 'EPERM' ? 'not-permitted' : 'config-invalid',
+    code === 'EACCES' || code === 'EPERM' ? 'not-permitted' : 'file-unusable',
     `${path}: ${messageOf(error)}; the file is as it was`,
   );
 }
@@ -43,7 +43,7 @@ function withDescriptor<T>(path: string, flags: number, work: (descriptor: numbe
 function contentOf(path: string): { readonly text: string; readonly stats: Stats } {
   return withDescriptor(path, O_RDONLY | O_NOFOLLOW, (descriptor) => {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw new Failure('config-invalid', `${path} is no regular file`);
+    if (!stats.isFile()) throw new Failure('file-unusable', `${path} is no regular file`);
     const octets = readFileSync(descriptor);
     const text = octets.toString('utf8');
     // Written back, octets that are no UTF-8 would be others.
@@ -80,7 +80,7 @@ function backUp(path: string, suffix: string, text: string, stats: Stats): strin
       if (code !== 'EEXIST' && code !== 'ELOOP') throw error;
     }
   }
-  throw new Failure('config-invalid', `there are ${maxBackups} copies ${path}.${suffix}-N already: delete some`);
+  throw new Failure('file-unusable', `there are ${maxBackups} copies ${path}.${suffix}-N already: delete some`);
 }
 
 /**

@@ -53,11 +53,11 @@ export function decodeKeys(path: string | undefined, environment: NodeJS.Process
     } catch (error) {
       if (error instanceof Failure) throw error;
       // TOML's message shows the line, and the line holds a key.
-      throw new Failure('file-unusable', `${path} is no TOML`);
+      throw new Failure('input-unreadable', `${path} is no TOML`);
     }
     const unknown = Object.keys(table).find((key) => !['ek', 'ak', 'secret'].includes(key));
     if (unknown !== undefined) {
-      throw new Failure('bad-argument', `${path}: unknown key '${unknown}'; it holds ek, ak and secret`);
+      throw new Failure('input-unreadable', `${path}: unknown key '${unknown}'; it holds ek, ak and secret`);
     }
     const textOf = (key: string) => (typeof table[key] === 'string' ? table[key] : undefined);
     ek = textOf('ek');

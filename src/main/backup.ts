@@ -83,7 +83,7 @@ export const backupOf = (...what: Parameters<typeof linesOf>): AsyncIterable<Uin
 
 /** Writes octets to a new file of mode 0600, whole and synced, or not at all. Returns how many. */
 async function writeBackup(path: string, octets: AsyncIterable<Uint8Array>): Promise<number> {
-  if (existsSync(path)) throw new Failure('bad-argument', `${path} exists already; a backup replaces nothing`);
+  if (existsSync(path)) throw new Failure('file-unusable', `${path} exists already; a backup replaces nothing`);
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`);
   let length = 0;
   try {
@@ -104,16 +104,16 @@ async function writeBackup(path: string, octets: AsyncIterable<Uint8Array>): Pro
     return length;
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error instanceof Failure ? error : new Failure('bad-argument', `${path}: ${messageOf(error)}`);
+    throw error instanceof Failure ? error : new Failure('file-unusable', `${path}: ${messageOf(error)}`);
   }
 }
 
-/** Reads a backup from its head to its foot. Failure `bad-argument` where it is none, or not whole. */
+/** Reads a backup from its head to its foot. Failure `backup-unfit` where it is none, or not whole. */
 async function readBackup(
   path: string,
   take: (letter: Letter, key: string, value: Uint8Array) => void | Promise<void>,
 ): Promise<Head> {
-  const no = (why: string) => new Failure('bad-argument', `${path} is no whole backup: ${why}`);
+  const no = (why: string) => new Failure('backup-unfit', `${path} is no whole backup: ${why}`);
   const source = createReadStream(path);
   const unzipped = source.pipe(createGunzip());
   source.on('error', (error) => unzipped.destroy(error));

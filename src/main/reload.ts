@@ -80,7 +80,7 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
     const before = now;
     const { state_directory: folder } = before.plan.config.gateway;
     if (plan.config.gateway.state_directory !== folder)
-      throw new Failure('config-invalid', `gateway.state_directory is ${folder} while the gateway runs: restart it`);
+      throw new Failure('restart-needed', `gateway.state_directory is ${folder} while the gateway runs`);
     const door = await settings.doors.move(plan);
     await before.house.stop();
     try {

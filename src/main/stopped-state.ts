@@ -8,7 +8,7 @@ import { type StateFolder, stateFolder } from './state-folder.ts';
 /** Failure `store-locked` while a gateway has it. That it was opened here is no unclean end, and takes none away. */
 export function withStoppedState<T>(directory: string, work: (folder: StateFolder) => Promise<T>): Promise<T> {
   if (!existsSync(join(directory, 'provisioned.json')))
-    throw new Failure('bad-argument', `no gateway runs, and ${directory} holds no state of one`);
+    throw new Failure('no-gateway', `no gateway runs, and ${directory} holds no state of one`);
   const unclean = join(directory, 'unclean');
   return asOwner(directory, async () => {
     const before = existsSync(unclean) ? readFileSync(unclean) : undefined;

@@ -19,15 +19,15 @@ import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { type Disconnector, disconnectorName, disconnectorOf, stampReading } from './jobs.ts';
 import type { MeterModel } from './model.ts';
-import type { Session } from './session.ts';
+import { refusalCode, refusedBy, type Session } from './session.ts';
 
-/** Writes one attribute, or Failure `access-refused`. */
+/** Writes one attribute, or a Failure of `refusalCode`. */
 export async function write(session: Session, attribute: Attribute, value: Data): Promise<void> {
   const { results } = await session.exchange({ kind: 'set', assignments: [{ attribute, value }] }, 'was-set');
   const refused = results[0] ?? 250;
   if (refused !== 0)
     throw new Failure(
-      'access-refused',
+      refusalCode(refused),
       `${obis(attribute.logicalName)}:${attribute.attribute}: ${refusalName(refused)}`,
       {
         refused,
@@ -35,13 +35,13 @@ export async function write(session: Session, attribute: Attribute, value: Data)
     );
 }
 
-/** Invokes one method; its action-result other than success is a Failure `access-refused` with `refused`. */
+/** Invokes one method; its action-result other than success is a Failure of `refusalCode` with `refused`. */
 export async function invoke(session: Session, invocation: Invocation): Promise<GetResult | undefined> {
   const { results } = await session.exchange({ kind: 'action', invocations: [invocation] }, 'acted');
   const { result = 250, returned } = results[0] ?? {};
   if (result !== 0)
     throw new Failure(
-      'access-refused',
+      refusalCode(result),
       `${obis(invocation.logicalName)} method ${invocation.method}: ${refusalName(result, true)}`,
       { refused: result },
     );
@@ -89,7 +89,7 @@ export async function setClock(
   const open = told === deviationUnspecified;
   const reading = stampReading(model);
   if (open && reading.deviationMin === undefined)
-    throw new Failure('access-refused', 'the clock leaves its deviation open: the model must tell it');
+    throw new Failure('config-invalid', 'the clock leaves its deviation open: deviation_min of the model must tell it');
   const status = before.octets[11] as number;
   const standard = open || reading.overridden ? reading.deviationMin : undefined;
   // It is written as the meter tells it: local summer time where its clock status says summer time.
@@ -115,7 +115,7 @@ export async function setClock(
 export async function readDisconnector(session: Session, name = disconnectorName): Promise<Disconnector> {
   const results = await session.get([2, 3, 4].map((attribute) => ({ classId: 70, logicalName: name, attribute })));
   const told = disconnectorOf(results);
-  if (!told) throw new Failure('access-refused', `${obis(name)} does not tell the state of a disconnector`);
+  if (!told) throw new Failure('unexpected-apdu', `${obis(name)} does not tell the state of a disconnector`);
   return told;
 }
 /** Remote disconnect (method 1) or reconnect (method 2), and the state that it led to. */
@@ -223,7 +223,7 @@ export async function transferImage(
     const first = await whole(4);
     if (first >= blocks) break;
     if (round === rounds)
-      throw new Failure('access-refused', `the meter still lacks block ${first} after ${rounds} rounds`);
+      throw new Failure('answer-stalled', `the meter still lacks block ${first} after ${rounds} rounds`);
     const bits = await session.value(attribute(3));
     const has = (number: number) => bits.type === 'bit-string' && bits.value[number] === '1';
     for (let number = first; number < blocks; number++) {
@@ -241,10 +241,10 @@ export async function transferImage(
   for (;;) {
     status = await whole(6);
     if (status === 3) break;
-    if (status === 4) throw new Failure('access-refused', 'the meter did not verify the image');
+    if (status === 4) throw new Failure('service-exception', 'the meter did not verify the image');
     if (clock.now() >= verifyUntil)
       throw new Failure(
-        'no-answer',
+        'answer-stalled',
         `verification took more than ${verifyForMs / 1000} s: ${imageStatus[status as 0]}`,
       );
     await clock.sleepUntil(later(clock.now(), verifyPollMs));
@@ -262,7 +262,7 @@ export async function activateImage(session: Session, logicalName = imageName): 
   try {
     await invoke(session, { classId: 18, logicalName, method: 4, parameters: { type: 'integer', value: 0 } });
   } catch (error) {
-    const { code, detail } = error as Failure;
-    if (!(error instanceof Failure) || (code !== 'no-answer' && detail['refused'] !== temporaryFailure)) throw error;
+    const silent = error instanceof Failure && (error.code === 'no-answer' || error.code === 'fell-silent');
+    if (!silent && refusedBy(error) !== temporaryFailure) throw error;
   }
 }

@@ -11,7 +11,7 @@ import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import type { Seen } from '../dlms/cosem/snapshot.ts';
 import type { Attribute } from '../dlms/xdlms/apdu.ts';
-import type { Session } from './session.ts';
+import { refusedBy, type Session } from './session.ts';
 
 const currentAssociation: LogicalName = '0.0.40.0.0.255';
 /** access_mode 0: none; 2 and 5: write only. */
@@ -57,8 +57,8 @@ async function readBuffer(session: Session, attribute: Attribute): Promise<Seen>
   } catch (error) {
     if (error instanceof CodecError)
       throw new Failure('malformed-octets', `${obis(attribute.logicalName)}: ${messageOf(error)}`);
-    const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
-    if (typeof refused !== 'number') throw error;
+    const refused = refusedBy(error);
+    if (refused === undefined) throw error;
     return { refused };
   }
 }

@@ -86,6 +86,7 @@ const misanswered: Partial<Record<ErrorCode, string>> = {
 /** It fell silent or hung up: the line and the mains can do that too. */
 const unanswered: Partial<Record<ErrorCode, string>> = {
   'no-answer': 'not answered',
+  'fell-silent': 'not answered',
   'link-disconnected': 'link ended at it',
   'connection-lost': 'connection closed at it',
   'frame-rejected': 'frame rejected',

@@ -2,6 +2,7 @@
 import { Failure } from '../base/errors.ts';
 import { isAbsent } from './asked-again.ts';
 import type { Identity } from './jobs.ts';
+import { refusalCode } from './session.ts';
 import { genericModel, type MeterModel } from './model.ts';
 
 /**
@@ -23,7 +24,7 @@ export function sameSerial(a: string, b: string): boolean {
 export const serialInName = (name: string, model: MeterModel): string | undefined =>
   RegExp(model.name_serial).exec(name)?.[1];
 
-/** Throws `identity-mismatch` when the meter that answers is not the configured one. */
+/** Throws `identity-mismatch` where another meter answers than the configured one, `identity-unknown` where it does not say which it is. */
 export function requireIdentity(identity: Identity, serial: string, model: MeterModel = genericModel): void {
   const { logicalDeviceName: name, serial: answered } = identity;
   const told = [answered, name, name === undefined ? undefined : serialInName(name, model)].filter(
@@ -36,11 +37,13 @@ export function requireIdentity(identity: Identity, serial: string, model: Meter
     );
     if (refused.length > 0)
       throw new Failure(
-        'access-refused',
+        refused.every((one) => refusalCode(one.refused as number) === 'value-unavailable')
+          ? 'value-unavailable'
+          : 'identity-unknown',
         `which meter it is could not be read: ${refused.map(({ object, why }) => `${object} ${why}`).join(', ')}; expected ${serial}`,
       );
     throw new Failure(
-      'identity-mismatch',
+      'identity-unknown',
       `the meter tells neither serial number nor logical device name; expected ${serial}`,
     );
   }

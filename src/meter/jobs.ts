@@ -24,7 +24,7 @@ import type { LogReader } from '../reading/log-reader.ts';
 import { fallBack, misanswer, suspect } from './fallbacks.ts';
 import { askedAgain, type Unreadable, unreadable } from './asked-again.ts';
 import { genericModel, type MeterModel } from './model.ts';
-import type { Session } from './session.ts';
+import { isRefusal, refusalCode, refusedBy, type Session } from './session.ts';
 
 export interface ProfileLayout extends RowLayout {
   readonly profile: LogicalName;
@@ -35,7 +35,7 @@ export interface ProfileLayout extends RowLayout {
   /** What it may be called in a store although it is the same: scalers that were not known then. */
   readonly formerFingerprints: readonly string[];
   /** Why the capture period is not known, where the meter does not tell it. */
-  readonly periodUnknown?: string;
+  readonly periodUnknown?: Failure;
   /** Objects whose scaler and unit the meter does not tell, with the reason. */
   readonly unscaled: ReadonlyMap<LogicalName, string>;
 }
@@ -197,7 +197,7 @@ export async function readLayout(
   const [objects, period] = await askedAgain(session, asked.slice(0, 2), [first, second], true);
   const [sort, depth] = await askedAgain(session, asked.slice(2), others);
   const captured = dataOf(objects);
-  if (!captured) throw new Failure('access-refused', `capture objects of ${obis(profile)} are refused`);
+  if (!captured) throw refusedLayout(`capture objects of ${obis(profile)}`, objects);
   let columns: CaptureObject[];
   try {
     columns = captureObjectsOf(captured);
@@ -210,9 +210,7 @@ export async function readLayout(
   const periodUnknown =
     periodData && integerOf(periodData) !== undefined
       ? undefined
-      : period && 'refused' in period
-        ? `refused: ${refusalName(period.refused)}`
-        : 'no number';
+      : refusedLayout(`capture period of ${obis(profile)}`, period);
   const sortData = dataOf(sort);
   const descending = sortData?.type === 'enum' && sortData.value === sortMethodLifo;
   const depthData = dataOf(depth);
@@ -234,10 +232,14 @@ export async function readLayout(
   };
 }
 
+const refusedLayout = (what: string, result: GetResult | undefined): Failure =>
+  result && 'refused' in result
+    ? new Failure(refusalCode(result.refused), `${what}: refused: ${refusalName(result.refused)}`)
+    : new Failure('unexpected-apdu', `${what}: another type than it should be`);
+
 /** What is read or written by a period must know it: one that is refused is no period of 0. */
-export function requirePeriod({ profile, periodUnknown }: ProfileLayout): void {
-  if (periodUnknown !== undefined)
-    throw new Failure('access-refused', `capture period of ${obis(profile)}: ${periodUnknown}`);
+export function requirePeriod({ periodUnknown }: ProfileLayout): void {
+  if (periodUnknown !== undefined) throw periodUnknown;
 }
 
 /** Where the status of the rows stands by the model. Of a word of the maker's nothing is known that the model does not say. */
@@ -385,8 +387,7 @@ export async function readRange(
     return rows;
   } catch (error) {
     const empty = model.refusal_when_empty;
-    const refused = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
-    if (empty !== undefined && refused === empty) return [];
+    if (empty !== undefined && refusedBy(error) === empty) return [];
     // Fewer columns are the caller's wish; he knows what to do without.
     if (columns || !refusesSelection(session, error)) throw error;
     return readOtherwise(session, layout, model, from, to, error);
@@ -394,7 +395,7 @@ export async function readRange(
 }
 
 const refusesSelection = (session: Session, error: unknown): boolean =>
-  session.associated && error instanceof Failure && (error.code === 'access-refused' || misanswer(error) !== undefined);
+  session.associated && (isRefusal(error) || misanswer(error) !== undefined);
 
 /** A range was refused: by numbers, and where these are refused as well, whole. What works is remembered. */
 async function readOtherwise(

@@ -130,13 +130,22 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
 /** Silence after which nobody is talking. */
 const quietMs = 250;
 
-const accessRefused = ({ logicalName, attribute }: Attribute, refused: number | undefined): Failure =>
-  new Failure('access-refused', `${obis(logicalName)}:${attribute} refused: ${refusalName(refused ?? 250)}`, {
-    refused,
-  });
-
 /** data-access-result: other-reason. */
 const otherReason = 250;
+/** Results of a meter that has the object and lets us: hardware fault, temporary failure, other reason, lost blocks. */
+const unavailable: ReadonlySet<number> = new Set([1, 2, 14, 15, 16, 250]);
+export const refusalCode = (refused: number): 'access-refused' | 'value-unavailable' =>
+  unavailable.has(refused) ? 'value-unavailable' : 'access-refused';
+const accessRefused = ({ logicalName, attribute }: Attribute, refused = otherReason): Failure =>
+  new Failure(refusalCode(refused), `${obis(logicalName)}:${attribute} refused: ${refusalName(refused)}`, { refused });
+/** The meter answered that it does not give this value; the association stands. */
+export const isRefusal = (error: unknown): error is Failure =>
+  error instanceof Failure && (error.code === 'access-refused' || error.code === 'value-unavailable');
+/** The data-access-result that it gave as its reason. */
+export function refusedBy(error: unknown): number | undefined {
+  const refused = isRefusal(error) ? error.detail['refused'] : undefined;
+  return typeof refused === 'number' ? refused : undefined;
+}
 
 type Answer<K extends StackEvent['kind']> = Extract<StackEvent, { kind: K }>;
 
@@ -144,6 +153,8 @@ export class Session {
   stack: ClientStack;
   /** At least one octet came from the line in this session. */
   heard = false;
+  /** The meter said something that was understood: it has mains, and can be reached. An echo of ours says nothing. */
+  private answered = false;
   lost = false;
   /** The meter let us in. */
   entered = false;
@@ -246,8 +257,7 @@ export class Session {
         const [result] = await this.get([attribute]);
         results.push(result ?? { refused: otherReason });
       } catch (error) {
-        const absent = error instanceof Failure && error.code === 'access-refused';
-        if ((misanswer(error) === undefined && !absent) || !this.associated) throw error;
+        if ((misanswer(error) === undefined && !isRefusal(error)) || !this.associated) throw error;
         results.push({ refused: otherReason });
       }
     }
@@ -298,7 +308,7 @@ export class Session {
   }
   reopened = false;
 
-  /** The octets of one value as they arrive, or Failure `access-refused`. `expected`: octets that it should have. */
+  /** The octets of one value as they arrive, or a Failure that `isRefusal` knows. `expected`: octets that it should have. */
   async stream(attribute: Attribute, take: (octets: Uint8Array) => void, expected?: number): Promise<void> {
     let broken: unknown;
     this.onValue = (octets) => {
@@ -325,7 +335,7 @@ export class Session {
   }
   private onValue: ((octets: Uint8Array) => void) | undefined;
 
-  /** One value, or Failure `access-refused`. */
+  /** One value, or a Failure that `isRefusal` knows. */
   async value(attribute: Attribute): Promise<Data> {
     const [result] = await this.get([attribute]);
     if (result && 'data' in result) return result.data;
@@ -383,11 +393,12 @@ export class Session {
     for (;;) {
       for (let octets = stack.pollTransmit(); octets; octets = stack.pollTransmit()) await this.send(octets);
       for (let event = stack.pollEvent(); event; event = stack.pollEvent()) {
-        if (event.kind === awaited) return event as Answer<K>;
         if (event.kind === 'failed') {
           this.interrupted = this.heard && event.error.code !== 'service-exception';
-          throw event.error;
+          throw this.told(event.error);
         }
+        this.answered = true;
+        if (event.kind === awaited) return event as Answer<K>;
         if (event.kind === 'set-baud') await this.switchTo(event.baud);
         if (event.kind === 'link-connected') this.parameters = event.parameters;
         if (event.kind === 'block') this.onBlock?.(event.octets);
@@ -398,7 +409,7 @@ export class Session {
       }
       const deadline = stack.deadline();
       if (deadline === undefined)
-        throw new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`);
+        throw this.told(new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`));
       const octets = await this.guarded(() => this.port.read(deadline));
       if (octets) {
         this.heard = true;
@@ -407,6 +418,12 @@ export class Session {
         stack.receive(octets, clock.now());
       } else stack.wake(clock.now());
     }
+  }
+
+  /** Silence after an answer is another thing than silence: nobody need look for mains, address or speed. */
+  private told(error: Failure): Failure {
+    const silent = error.code === 'no-answer' || error.code === 'echo-only';
+    return silent && this.answered ? new Failure('fell-silent', error.message) : error;
   }
 
   private async send(octets: Uint8Array): Promise<void> {

@@ -20,7 +20,7 @@ const counterEnd = 0xffff_ffff;
 function accepted(meter: string, memory: MeterMemory | undefined): { memory: MeterMemory; told: CounterAccepted } {
   const { claimed, strange } = memory ?? {};
   if (!memory || (claimed === undefined && strange === undefined))
-    throw new Failure('bad-argument', `nothing of meter ${meter} waits for a word: see meter-gateway status`);
+    throw new Failure('nothing-waits', `nothing of meter ${meter} waits for a word`);
   if (claimed !== undefined && claimed > counterEnd - minLeft)
     throw new Failure(
       'counter-used-up',

@@ -1,5 +1,5 @@
 /** The invocation counters of a session with one meter: leased where they are known, else from the meter's word (R37). */
-import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
+import { type ErrorCode, errorCodeOf, Failure, messageOf } from '../base/errors.ts';
 import type { CipheringSettings, PeerMemory } from '../dlms/association/ciphering.ts';
 import type { Port } from '../line/port.ts';
 import {
@@ -57,7 +57,10 @@ export async function cipheredEntry(
   // The meter refused us, and heard less than we would send: the counter is not the reason, and another try is one too many.
   if (state.askCounter && !claim && state.memory?.refusal) {
     const { code, message } = state.memory.refusal;
-    throw new Failure(code as ErrorCode, `${message}; the invocation counter is not the reason`);
+    throw new Failure(
+      errorCodeOf(code) ?? 'association-refused',
+      `${message}; the invocation counter is not the reason`,
+    );
   }
   const peer = peerOf(state, security);
   const { next, confirm } = claim
@@ -83,11 +86,17 @@ export async function cipheredEntry(
 }
 
 /** The meter answers, and does not tell its counter to the public client. */
-const keepsItsCounter = (error: unknown): boolean =>
-  error instanceof Failure &&
-  ['access-refused', 'association-refused', 'authentication-refused', 'service-exception', 'unexpected-apdu'].includes(
-    error.code,
-  );
+const keepsItsCounter = (error: unknown): boolean => error instanceof Failure && keptBy.includes(error.code);
+const keptBy: readonly ErrorCode[] = [
+  'access-refused',
+  'value-unavailable',
+  'association-refused',
+  'authentication-refused',
+  'authentication-required',
+  'mechanism-refused',
+  'service-exception',
+  'unexpected-apdu',
+];
 
 /** Where the meter says that our counter must begin, as far as that can be believed. */
 async function toldBy(

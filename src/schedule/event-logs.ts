@@ -5,7 +5,7 @@ import type { StampDoubt } from '../dlms/cosem/date-time.ts';
 import { obis, type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { countLog, type LogWay, readLog, stampReading } from '../meter/jobs.ts';
-import type { Session } from '../meter/session.ts';
+import { isRefusal, refusedBy, type Session } from '../meter/session.ts';
 import type { EventFact } from '../reading/facts.ts';
 import { aheadMs, cursorOf, logIntake, type LogOutcome } from '../reading/log-ledger.ts';
 import { type LogReader, logReader } from '../reading/log-reader.ts';
@@ -45,7 +45,7 @@ interface LogRead {
 }
 
 const refusal = (error: unknown): boolean =>
-  error instanceof Failure && (error.code === 'access-refused' || error.code === 'service-exception');
+  isRefusal(error) || (error instanceof Failure && error.code === 'service-exception');
 
 /** One reading of one log; undefined where the meter does not have it. */
 async function read(
@@ -105,7 +105,7 @@ async function read(
       else await readLog(session, model, log, undefined, reader());
     } catch (error) {
       const empty = model.refusal_when_empty;
-      const said = error instanceof Failure && error.code === 'access-refused' ? error.detail['refused'] : undefined;
+      const said = refusedBy(error);
       if (way === 'range' && empty !== undefined && said === empty && !deep) refused = empty;
       else if (refusal(error)) continue;
       else if (!(error instanceof CodecError)) throw error;

@@ -107,8 +107,6 @@ export interface MeterState {
   /** As configured, or as the meter's name told. */
   model: MeterModel;
   failures: number;
-  /** The meter let us in, in the last session. */
-  entered: boolean;
   /** Sessions in a row that ended well and accounted for nothing. */
   fruitless: number;
   /** What is remembered of it from one start to the next. */
@@ -200,7 +198,6 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   polled,
   model: polled.access.model,
   failures: 0,
-  entered: false,
   fruitless: 0,
   memory: undefined,
   counterLogged: undefined,

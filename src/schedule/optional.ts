@@ -2,7 +2,7 @@
  * What is not the main job of a session (logs, registers, sums, clocks, changes of the period): each has its own try and
  * its own failure. Rows are read whatever becomes of it.
  */
-import { Failure } from '../base/errors.ts';
+import { Failure, isOfStore } from '../base/errors.ts';
 import type { Session } from '../meter/session.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 
@@ -20,7 +20,7 @@ export async function optional(
     state.troubles.delete(what);
   } catch (error) {
     // Our own bugs must be seen, and what the store does not take is no fault of the meter.
-    if (!(error instanceof Failure) || error.code === 'store-failed') throw error;
+    if (!(error instanceof Failure) || isOfStore(error.code)) throw error;
     const { meter } = state.polled.origin;
     if (!state.troubles.has(what))
       house.log.warn({ meter, code: error.code, error: error.message }, `${what}: not done`);

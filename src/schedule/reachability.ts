@@ -1,5 +1,5 @@
 /** From observations to verdicts (domain: reachability). The verdict says where to look first. */
-import type { ErrorCode } from '../base/errors.ts';
+import { type ErrorCode, errorTable, type Fault } from '../base/errors.ts';
 import type { Millis } from '../base/time.ts';
 
 export const verdicts = [
@@ -15,8 +15,10 @@ export const verdicts = [
   'IDENTITY_MISMATCH',
   'LINE_QUALITY',
   'METER_FAULT',
-  /** Its configuration does not hold: a secret, a key or its model is missing. It is not polled. */
+  /** Its configuration does not hold, or does not fit the meter: a secret, a key, its model, the period, a right of its client. */
   'CONFIG_FAULT',
+  /** What failed is of the gateway itself; the meter is not to blame. */
+  'GATEWAY_FAULT',
 ] as const;
 export type Verdict = (typeof verdicts)[number];
 
@@ -33,8 +35,6 @@ export interface Observation {
   readonly powerDown?: boolean;
   /** It is not polled. */
   readonly unusable?: boolean;
-  /** It let us in, in the session that failed. */
-  readonly entered?: boolean;
 }
 
 /** More damaged frames than this in each session, on the average, is a line that needs a visit. */
@@ -49,37 +49,44 @@ function alone(observation: Observation): Verdict {
     if (observation.supplyOff === true) return 'SUPPLY_OFF_BY_METER_SWITCH';
     return rough ? 'LINE_QUALITY' : 'REACHABLE';
   }
-  switch (lastError) {
-    case 'authentication-refused':
-    case 'authentication-required':
-    case 'association-refused':
-    case 'deciphering-failed':
-    case 'replayed-counter':
-    case 'counter-implausible':
-    case 'counter-used-up':
-    case 'title-changed':
-      return 'SECURITY_FAULT';
-    case 'identity-mismatch':
-      return 'IDENTITY_MISMATCH';
-    case 'damaged-answer':
-      return 'LINE_QUALITY';
-    case 'no-answer':
-    case 'echo-only':
-      if (rough) return 'LINE_QUALITY';
-      // A meter that let us in and then says nothing has mains, and a line.
-      if (observation.entered === true) return 'METER_FAULT';
-      return observation.powerDown === true ? 'POWER_LOST' : 'SUSPECT_MAINS_OR_METER';
-    case 'port-missing':
-    case 'host-missing':
-    case 'port-denied':
-    case 'port-busy':
-    case 'port-lost':
-    case 'turn-stuck':
-      return 'BUS_FAULT';
-    default:
-      return rough ? 'LINE_QUALITY' : 'METER_FAULT';
-  }
+  if (lastError === undefined) return 'METER_FAULT';
+  const verdict = verdictOf(lastError);
+  // A line that damages most of what comes is the reason of what else goes wrong on it.
+  if (rough && roughens.has(verdict)) return 'LINE_QUALITY';
+  return verdict === 'SUSPECT_MAINS_OR_METER' && observation.powerDown === true ? 'POWER_LOST' : verdict;
 }
+const roughens: ReadonlySet<Verdict> = new Set(['SUSPECT_MAINS_OR_METER', 'METER_FAULT']);
+
+/** Whose fault a failure is says where to look first: who is told to look at the meter must find the reason there. */
+const verdictOfFault: Readonly<Record<Fault, Verdict>> = {
+  meter: 'METER_FAULT',
+  line: 'BUS_FAULT',
+  gateway: 'GATEWAY_FAULT',
+  operator: 'CONFIG_FAULT',
+  'head-end': 'GATEWAY_FAULT',
+};
+/** Where the failure tells more than whose fault it is. */
+const told: Partial<Record<ErrorCode, Verdict>> = {
+  'authentication-refused': 'SECURITY_FAULT',
+  'authentication-required': 'SECURITY_FAULT',
+  'mechanism-refused': 'SECURITY_FAULT',
+  'meter-unproven': 'SECURITY_FAULT',
+  'association-refused': 'SECURITY_FAULT',
+  'protection-weaker': 'SECURITY_FAULT',
+  'deciphering-failed': 'SECURITY_FAULT',
+  'replayed-counter': 'SECURITY_FAULT',
+  'counter-implausible': 'SECURITY_FAULT',
+  'counter-used-up': 'SECURITY_FAULT',
+  'title-changed': 'SECURITY_FAULT',
+  'identity-mismatch': 'IDENTITY_MISMATCH',
+  'damaged-answer': 'LINE_QUALITY',
+  // Nothing was heard at all; one that answered first is `fell-silent`.
+  'no-answer': 'SUSPECT_MAINS_OR_METER',
+  'echo-only': 'SUSPECT_MAINS_OR_METER',
+  'port-denied': 'BUS_FAULT',
+  'port-busy': 'BUS_FAULT',
+};
+export const verdictOf = (code: ErrorCode): Verdict => told[code] ?? verdictOfFault[errorTable[code].fault];
 
 /** Nothing was heard. */
 const silent: ReadonlySet<Verdict> = new Set(['SUSPECT_MAINS_OR_METER', 'POWER_LOST']);
@@ -95,7 +102,7 @@ const broken = (one: Observation | undefined): boolean =>
 export function judge(observations: ReadonlyMap<string, Observation>): Map<string, Verdict> {
   const judged = new Map([...observations].map(([meter, observation]) => [meter, alone(observation)]));
   // A meter that nobody asks says nothing of the bus.
-  const asked = [...judged].filter(([, verdict]) => verdict !== 'CONFIG_FAULT');
+  const asked = [...judged].filter(([meter]) => observations.get(meter)?.unusable !== true);
   const allSilent = asked.length > 1 && asked.every(([, verdict]) => silent.has(verdict));
   // One meter that hangs up is that meter; where every connection of a converter breaks off, it is the line.
   const allBroken = asked.length > 1 && asked.every(([meter]) => broken(observations.get(meter)));

@@ -2,7 +2,7 @@
  * Meters lock for up to 24 h after wrong passwords (R26): after a refusal a meter is left alone, whoever asks, and across
  * reloads and starts. Silence and hang-ups right after our credentials are refusals too, from the third on.
  */
-import { type ErrorCode, Failure } from '../base/errors.ts';
+import { type ErrorCode, errorCodeOf, Failure } from '../base/errors.ts';
 import { dayMs, iso, later, millis } from '../base/time.ts';
 import { freshFallbacks } from '../meter/fallbacks.ts';
 import { sameSerial } from '../meter/identity.ts';
@@ -16,12 +16,16 @@ export type Refusal = NonNullable<MeterMemory['refusal']>;
 export const refusalCodes: readonly ErrorCode[] = [
   'authentication-refused',
   'authentication-required',
+  'mechanism-refused',
+  'meter-unproven',
   'association-refused',
   'proposal-refused',
+  'protection-weaker',
   'deciphering-failed',
 ];
 const hangUps: readonly ErrorCode[] = [
   'no-answer',
+  'fell-silent',
   'echo-only',
   'link-disconnected',
   'port-lost',
@@ -105,7 +109,7 @@ export function recall(settings: RunnerSettings, state: MeterState, memory: Mete
   const { clock } = settings;
   const left = Math.min(Math.max(refusal.until - clock.wall(), leastMs), backOffMs(standing(refusal), true));
   state.failures = Math.max(1, state.failures);
-  state.lastError = new Failure(refusal.code as ErrorCode, refusal.message);
+  state.lastError = new Failure(errorCodeOf(refusal.code) ?? 'association-refused', refusal.message);
   state.notBefore = later(clock.now(), left);
 }
 

@@ -1,5 +1,5 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
-import { type ErrorCode, Failure, type Fault, messageOf } from '../base/errors.ts';
+import { type ErrorCode, Failure, type Fault, isOfStore, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { requireIdentity, sameSerial } from '../meter/identity.ts';
 import { forgetOld, withFallbacks } from '../meter/fallbacks.ts';
@@ -135,7 +135,7 @@ export class PortRunner {
    */
   async readNow(meter: string, force = false): Promise<ReadingFact> {
     const state = this.states.get(meter);
-    if (!state) throw new Failure('bad-argument', `no meter ${meter} on ${this.name}`);
+    if (!state) throw new Failure('unknown-meter', `no meter ${meter} on ${this.name}`);
     if (state.polled.unusable) throw state.polled.unusable;
     const { clock } = this.settings;
     await this.recalled();
@@ -166,7 +166,7 @@ export class PortRunner {
   /** The operator's word about the counters of a meter; it is tried again at once. */
   async acceptCounter(meter: string): Promise<CounterAccepted> {
     const state = this.states.get(meter);
-    if (!state) throw new Failure('bad-argument', `no meter ${meter} on ${this.name}`);
+    if (!state) throw new Failure('unknown-meter', `no meter ${meter} on ${this.name}`);
     await this.recalled();
     const { memory, told } = await acceptCounter(this.settings.counters, meter);
     state.memory = memory;
@@ -201,7 +201,7 @@ export class PortRunner {
     // A series whose period changed has several keys.
     const known = this.states.get(meter)?.polled.series.filter(({ profile }) => profile === name) ?? [];
     if (known.length === 0)
-      return Promise.reject(new Failure('bad-argument', `no series ${series} of a meter ${meter} on ${this.name}`));
+      return Promise.reject(new Failure('unknown-meter', `no series ${series} of a meter ${meter} on ${this.name}`));
     return new Promise((resolve, reject) => {
       this.betweenSessions.push(async () => {
         try {
@@ -421,7 +421,6 @@ export class PortRunner {
     const overBefore = !session.associated;
     if (!signal.aborted || !failure) await session.close();
     this.busyWith = undefined;
-    state.entered = session.entered;
     if (security && entry && session.entered) await rememberPeer(this.settings, state, security, entry.peer);
     const secured = security !== undefined;
     const shown = failure ? entryOf(failure, session, { auth: access.auth, secured, serial: access.timed }) : 'none';
@@ -445,7 +444,7 @@ export class PortRunner {
     }
     const now = clock.now();
     state.lastError = failure;
-    if (failure.code === 'store-failed') {
+    if (isOfStore(failure.code)) {
       // Not the meter's fault: it keeps its good name, and nothing more is read before the store takes it.
       log.error({ error: failure.message }, 'the store does not take what was read');
       state.notBefore = later(now, storePauseMs);
@@ -467,7 +466,9 @@ export class PortRunner {
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
     const soon = counterSuspect || anotherWay || (state.fragile && session.heard && refusalMs === undefined);
-    const slow = ['identity-mismatch', 'counter-implausible', 'counter-used-up'].includes(failure.code);
+    const slow = ['identity-mismatch', 'identity-unknown', 'counter-implausible', 'counter-used-up'].includes(
+      failure.code,
+    );
     const pauseMs = soon ? 1000 : (refusalMs ?? backOffMs(state.failures, slow));
     state.notBefore = later(now, pauseMs);
     // What the line or its adapter took is not the meter's to pay for.

@@ -22,7 +22,7 @@ export async function technicianLease(
   const security = meters.find(
     (one) => one.security && keyPrint(one.security.settings.keys.encryption) === key,
   )?.security;
-  if (!security) throw new Failure('bad-argument', 'no meter of this gateway has that key');
+  if (!security) throw new Failure('unknown-meter', 'no meter of this gateway has that key');
   const next = await counters.lease(security.counterName, technicianCounters);
   const first = next();
   for (let taken = 1; taken < technicianCounters; taken++) next();

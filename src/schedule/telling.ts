@@ -129,7 +129,6 @@ export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> 
           supplyOff: supplyOff(state),
           powerDown: store.meterLogs(meter).lastPower === 'down',
           unusable: state.polled.unusable !== undefined,
-          entered: state.entered,
         },
       ]),
     ),

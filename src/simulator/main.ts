@@ -32,7 +32,7 @@ async function run(options: Options): Promise<void> {
     try {
       text = readFileSync(options.scenario, 'utf8');
     } catch (error) {
-      throw new Failure('config-invalid', messageOf(error));
+      throw new Failure('input-unreadable', messageOf(error));
     }
     scenario = readScenario(text);
   }

@@ -334,7 +334,7 @@ export const quirks = {
   'falls-silent': {
     number: 26,
     what: 'silence after the 6th transmission, three times',
-    client: 'an overall deadline at every step: no-answer, then the next session works',
+    client: 'an overall deadline at every step: fell-silent, then the next session works',
     transmit: (octets, memory) => (count(memory, 'sent') > 6 && (memory['sent'] ?? 0) < 10 ? [] : one(octets)),
   },
   'small-pdu': {
@@ -981,7 +981,7 @@ export const quirks = {
   'long-frames-lost': {
     number: 87,
     what: 'frames of more than 128 octets of information never arrive, although 1024 are announced',
-    client: 'no-answer; the daemon goes on with frames of 128, and remembers it',
+    client: 'fell-silent; the daemon goes on with frames of 128, and remembers it',
     transmit: onFrame((frame, octets) => (frame.information.length > 128 ? [] : one(octets)), 'I'),
   },
   'numbers-jump': {

@@ -159,7 +159,7 @@ export function parseScenario(input: unknown): Scenario {
   const result = v.safeParse(scenarioSchema, input);
   if (result.success) return result.output;
   const issues = result.issues.map((issue) => `${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
-  throw new Failure('config-invalid', `scenario: ${issues.join('; ')}`);
+  throw new Failure('input-unreadable', `scenario: ${issues.join('; ')}`);
 }
 
 export function readScenario(text: string): Scenario {
@@ -167,7 +167,7 @@ export function readScenario(text: string): Scenario {
   try {
     table = parseToml(text);
   } catch (error) {
-    throw new Failure('config-invalid', `scenario: ${messageOf(error)}`);
+    throw new Failure('input-unreadable', `scenario: ${messageOf(error)}`);
   }
   return parseScenario(table);
 }
@@ -184,14 +184,14 @@ const octetsOf = (path: string): Uint8Array => {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new Failure('config-invalid', messageOf(error));
+    throw new Failure('input-unreadable', messageOf(error));
   }
 };
 const loadSnapshot = (path: string): Snapshot => {
   try {
     return parseSnapshot(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new Failure('config-invalid', `${path}: ${messageOf(error)}`);
+    throw new Failure('input-unreadable', `${path}: ${messageOf(error)}`);
   }
 };
 

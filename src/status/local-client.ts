@@ -1,6 +1,6 @@
 /** Asks the running gateway at its local door. */
 import { request } from 'node:http';
-import { type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
+import { errorCodeOf, Failure, messageOf } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
@@ -43,7 +43,7 @@ function answerOf<T>(path: string, status: number | undefined, text: string): T 
   }
   if (status === 200) return value as T;
   const { code, message } = (value ?? {}) as { code?: unknown; message?: unknown };
-  const known = typeof code === 'string' && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : undefined;
+  const known = errorCodeOf(code);
   const why = typeof message === 'string' ? message : `status ${status}`;
   throw known ? new Failure(known, why) : new Error(why);
 }

@@ -260,7 +260,7 @@ export class Counters {
         // A counter of unknown value must not be used: a repeated one gives the key away.
         if (stored.doubtful && !lease && atLeast === 0)
           throw new Failure(
-            'store-damaged',
+            'counter-unknown',
             `invocation counter ${key} is not known; the meter's own must be read first`,
           );
         const block = Math.max(blockSize, count);
@@ -330,6 +330,6 @@ function above(apart: readonly Stretch[] = [], reserved: number): Pick<Reserved,
   return left.length > 0 ? { apart: left } : {};
 }
 const taking = (key: string, held: { next: number; end: number }) => (): number => {
-  if (held.next >= held.end) throw new Failure('store-failed', `the lease of invocation counter ${key} is used up`);
+  if (held.next >= held.end) throw new Failure('counters-spent', `the counters of this session (${key}) are spent`);
   return held.next++;
 };

@@ -352,7 +352,7 @@ export class Store {
       if (commit.afterMarks !== undefined && commit.afterMarks !== this.marksVersion)
         throw new Failure('busy', 'other intervals were stored meanwhile');
       if (commit.epoch !== undefined && commit.epoch !== this.meta.epoch)
-        throw new Failure('store-failed', 'the store was found damaged and mended meanwhile: read again');
+        throw new Failure('store-damaged', 'the store was found damaged and mended meanwhile: read again');
       const first = this.meta.nextSequence;
       const facts = commit.quarantine ? commit.facts : this.fitted(commit.facts);
       const said = commit.quarantine ? 0 : facts.length;
@@ -423,7 +423,7 @@ export class Store {
       const page = await this.page(database, key, day);
       if (page === 'damaged' && !isMending) {
         await this.mendPage(database, key);
-        throw new Failure('store-failed', 'the store was found damaged and mended meanwhile: read again');
+        throw new Failure('store-damaged', 'the store was found damaged and mended meanwhile: read again');
       }
       const all = new Map((page === 'damaged' ? [] : page).map((mark) => [mark.start, mark]));
       // Of several that wait, the later one: entries of a class come in their order, a revision only rises.

@@ -104,7 +104,7 @@ test.each([
   ['closes', false, ['connection-lost', 'connection-lost'], 'connection closed at it', 2],
   ['closes', true, ['connection-lost', 'connection-lost'], 'connection closed at it', 2],
   ['ignores', false, [], 'not answered', 1],
-  ['ignores', true, ['no-answer', 'no-answer'], 'not answered', 2],
+  ['ignores', true, ['fell-silent', 'fell-silent'], 'not answered', 2],
 ] as const)(
   'a meter that %s a list (one association for a connection: %s)',
   async (how, one, failures, reason, asked) => {

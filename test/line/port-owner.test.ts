@@ -190,7 +190,7 @@ test('incident: after a failed session the old connection was kept, and the next
     return nth > 1 ? undefined : answerTo(apdu);
   });
   const owner = owned(device);
-  expect(await job(owner)).toBe('no-answer');
+  expect(await job(owner)).toBe('fell-silent');
   expect(await job(owner)).toBe(7);
   expect(associations).toEqual([1, 1]);
   await owner.close();

@@ -58,7 +58,7 @@ describe('incident: one port that hung ended all of them by the watchdog', () =>
       complete(it, 0);
       if (what.startsWith('a read')) {
         const told = events(it).find(({ name }) => name === 'PORT_STUCK');
-        expect(told?.detail).toMatchObject({ port: 'bus', meter: 'm60120001', fault: 'gateway' });
+        expect(told?.detail).toMatchObject({ port: 'bus', meter: 'm60120001', fault: 'line' });
       }
     });
   test('a port that never opens: named in the status, the other one reads', async () => {

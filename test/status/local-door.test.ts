@@ -45,7 +45,7 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     acceptCounter: (meter) => Promise.resolve({ meter, raisedTo: null, forgotten: null }),
     backup: () => Readable.from([]),
     leaseCounters: () => Promise.resolve({ title: '4d47570000000001', first: 0, count: 1 }),
-    readNow: (meter) => Promise.reject(new Failure('bad-argument', `no meter '${meter}' in the configuration`)),
+    readNow: (meter) => Promise.reject(new Failure('unknown-meter', `no meter '${meter}' in the configuration`)),
     ...more,
   };
   endings.push(await serveStatus(path, () => house, settings));

@@ -66,7 +66,7 @@ test('doubt: nothing counts until the meter was asked, also what this process ha
   for (const one of [counters, await open(database)]) {
     expect(await one.known('k')).toBe(false);
     expect(await one.known('new')).toBe(false);
-    await expect(one.lease('k', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect(one.lease('k', 1)).rejects.toMatchObject({ code: 'counter-unknown' });
   }
   const claim = await counters.claim('k', 500, 2_000_000);
   expect(await counters.known('k')).toBe(false);

@@ -628,7 +628,7 @@ describe('invocation counters', () => {
     // A lease gives what it promised, and no more.
     const some = await counters.lease('c', 1000);
     expect(Array.from({ length: 1000 }, some).at(-1)).toBe(999);
-    expect(some).toThrow(/used up/);
+    expect(some).toThrow(/are spent/);
   });
   test('a database that fell behind what was told outside of it is not believed', async () => {
     let told: number | undefined;
@@ -641,7 +641,7 @@ describe('invocation counters', () => {
     database.replace(old);
     const again = await openCounters(database, { checkpoint });
     expect(again.foundDoubtful).toBe(true);
-    await expect(again.lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect(again.lease('a', 1)).rejects.toMatchObject({ code: 'counter-unknown' });
     // The head start of what the meter says.
     expect((await again.lease('a', 1, 2000))()).toBe(2000);
     expect((await openCounters(database, { checkpoint })).foundDoubtful).toBe(false);
@@ -662,7 +662,7 @@ describe('invocation counters', () => {
     const database = new MemoryDatabase();
     await (await openCounters(database, { fresh: true })).lease('a', 1);
     database.data.set('c/a', Uint8Array.of(0));
-    await expect((await openCounters(database)).lease('a', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect((await openCounters(database)).lease('a', 1)).rejects.toMatchObject({ code: 'counter-unknown' });
   });
   test('incident: after a loss and another start, a meter that was not asked meanwhile began at 0 again', async () => {
     const database = new MemoryDatabase();
@@ -674,7 +674,7 @@ describe('invocation counters', () => {
     const again = await openCounters(database);
     expect(await again.known('a')).toBe(true);
     expect(await again.known('b')).toBe(false);
-    await expect(again.lease('b', 1)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect(again.lease('b', 1)).rejects.toMatchObject({ code: 'counter-unknown' });
   });
   test('a counter that vanished without a word is not taken for one that was never used', async () => {
     for (const gone of ['c/a', 'c/b', 'w']) {
@@ -794,7 +794,7 @@ describe('the real LevelDB', () => {
     const counters = await Counters.open((await stateFolder(path, Date.now())).counters);
     expect(counters.foundDoubtful).toBe(true);
     expect(await counters.known('k')).toBe(false);
-    await expect(counters.lease('k', 10)).rejects.toMatchObject({ code: 'store-damaged' });
+    await expect(counters.lease('k', 10)).rejects.toMatchObject({ code: 'counter-unknown' });
     expect((await counters.lease('k', 10, 5001))()).toBe(5001);
     expect(await counters.known('k')).toBe(true);
     await counters.close();

@@ -60,6 +60,8 @@ export interface Release {
 export type AcseApdu = Aarq | Aare | Release;
 
 /** Green Book 9.4.2.1.4, associate-source-diagnostic of the service user. */
+/** Of the ACSE service provider. */
+export const providerDiagnostic: readonly string[] = ['null', 'no reason given', 'no common ACSE version'];
 export const userDiagnostic: readonly string[] = [
   'null',
   'no reason given',

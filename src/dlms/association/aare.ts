@@ -3,7 +3,7 @@
  * something hangs on is demanded; protection weaker than what is configured is refused by name.
  */
 import { CodecError, Failure } from '../../base/errors.ts';
-import { type Aare, userDiagnostic } from '../acse/apdu.ts';
+import { type Aare, providerDiagnostic, userDiagnostic } from '../acse/apdu.ts';
 import { type Apdu, decodeApdu } from '../xdlms/apdu.ts';
 import { type Conformance, conformance } from '../xdlms/conformance.ts';
 import { Ciphering } from './ciphering.ts';
@@ -61,13 +61,14 @@ function refusal(aare: Aare, anonymous: boolean, initiate: Initiate): Failure {
   // An authentication failure is never repeated by itself: meters lock for up to 24 h (R26).
   if (byUser && code >= 11 && code <= 14)
     return new Failure(
-      anonymous ? 'authentication-required' : 'authentication-refused',
+      // 13 is the secret itself; the others are the way: none, or not this one.
+      anonymous ? 'authentication-required' : code === 13 ? 'authentication-refused' : 'mechanism-refused',
       `association refused: ${userDiagnostic[code] ?? 'unknown'} (${code}), result ${aare.result}`,
       { diagnostic: { source, code } },
     );
   if (initiate?.apdu.kind === 'confirmed-service-error')
     return notInitiated(initiate.apdu, { diagnostic: { source, code } });
-  const name = byUser ? (userDiagnostic[code] ?? 'unknown') : 'service provider';
+  const name = (byUser ? userDiagnostic : providerDiagnostic)[code] ?? 'unknown';
   return new Failure('association-refused', `association refused: ${name} (${code}), result ${aare.result}`, {
     diagnostic: { source, code },
   });
@@ -93,16 +94,18 @@ export function agreementOf(
   // Without a challenge there is no second pass, whatever the diagnostic says.
   const wantsProof = diagnostic?.source === 'acse-service-user' && diagnostic.code === 14 && aare.authenticationValue;
   if (wantsProof && !chosen.highLevel)
-    throw new Failure('authentication-refused', 'the meter wants the second pass of high level security', {
-      diagnostic,
-    });
+    throw new Failure(
+      chosen.anonymous ? 'authentication-required' : 'mechanism-refused',
+      'the meter wants the second pass of high level security',
+      { diagnostic },
+    );
   ciphering?.meetTitle(aare.respondingApTitle);
   const initiate = initiateOf(aare, ciphering);
   if (ciphering && initiate === undefined)
-    throw new Failure('deciphering-failed', 'the AARE carries no InitiateResponse, which would show the keys');
+    throw new Failure('protection-weaker', 'the AARE carries no InitiateResponse, which would show the keys');
   if (!initiate) return { conformance: unnegotiated & chosen.proposed, maxPdu: 0 };
   const { apdu } = initiate;
   if (apdu.kind !== 'initiate-response') throw notInitiated(apdu);
-  if (ciphering && !initiate.protected) throw new Failure('deciphering-failed', 'InitiateResponse came unprotected');
+  if (ciphering && !initiate.protected) throw new Failure('protection-weaker', 'InitiateResponse came unprotected');
   return { conformance: apdu.conformance & chosen.proposed, maxPdu: apdu.maxPdu };
 }

@@ -16,7 +16,7 @@ function specificationOf(item: AccessItem): AccessSpecification {
 export function accessExchange(items: readonly AccessItem[], context: ExchangeContext): Exchange {
   if (items.length === 0) throw new Failure('bad-argument', 'ACCESS of nothing');
   if (!has(context.negotiated, 'access')) {
-    throw new Failure('not-negotiated', 'the meter does not know the service ACCESS');
+    throw new Failure('not-supported', 'ACCESS by a meter that does not know it: GET instead');
   }
   let longInvokeId = 0;
   return {

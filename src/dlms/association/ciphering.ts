@@ -131,6 +131,12 @@ const isDedicated = (apdu: Apdu): boolean => apdu.kind.startsWith('ded-') || apd
 const refuse = (message: string): never => {
   throw new Failure('deciphering-failed', message);
 };
+const weaker = (message: string): never => {
+  throw new Failure('protection-weaker', message);
+};
+const keyless = (message: string): never => {
+  throw new Failure('secret-missing', message);
+};
 type GeneralHeader = Pick<
   ApduOf<'general-signing'>,
   'transactionId' | 'originator' | 'recipient' | 'dateTime' | 'otherInformation'
@@ -300,7 +306,7 @@ export class Ciphering {
   /** C(0e, 2s): the transaction identifier is the nonce of the originator. */
   private staticKey(header: GeneralHeader): Secret {
     const { agreement } = this.settings.publicKeys ?? {};
-    if (!agreement) return refuse('an agreed key came, and there is no key agreement key for it');
+    if (!agreement) return keyless('an agreed key came, and there is no key agreement key for it');
     const w = new Writer();
     w.put(header.originator);
     octetString.write(w, header.transactionId);
@@ -317,7 +323,7 @@ export class Ciphering {
       return { encryption: keys.encryption, which: 'global' };
     }
     if (keyInfo.kind === 'wrapped-key') {
-      if (!master) return refuse('a wrapped key came, and there is no master key for it');
+      if (!master) return keyless('a wrapped key came, and there is no master key for it');
       return { encryption: unwrapKey(keyInfo.value.key, master), which: 'agreed' };
     }
     const { parameters, key } = keyInfo.value;
@@ -325,7 +331,7 @@ export class Ciphering {
       return { encryption: this.staticKey(apdu), which: 'agreed' };
     if (parameters.length !== 1 || parameters[0] !== onePass) return refuse('a key agreement scheme that is not known');
     const { signing, agreement } = publicKeys ?? {};
-    if (!signing || !agreement) return refuse('an agreed key came, and there are no keys for it');
+    if (!signing || !agreement) return keyless('an agreed key came, and there are no keys for it');
     const suite = this.publicSuite;
     const half = key.length / 2;
     const publicOctets = key.subarray(0, half);
@@ -355,18 +361,18 @@ export class Ciphering {
     const initiate = apdu.kind.startsWith('glo-initiate') || apdu.kind === 'glo-confirmed-service-error';
     if (apdu.kind === 'general-signing') {
       const { signing } = settings.publicKeys ?? {};
-      if (!signing) return refuse('a signed APDU came, and there is no key to verify it');
+      if (!signing) return keyless('a signed APDU came, and there is no key to verify it');
       this.requireTitle(apdu.originator);
       if (!ecdsaVerify(signedText(apdu), apdu.signature, signing.peer, this.publicSuite)) {
         return refuse('the signature of the APDU is wrong');
       }
       const inner = decodeApdu(apdu.content).apdu;
       if (!Ciphering.isCiphered(inner) || inner.kind === 'general-signing') {
-        return refuse('a signed APDU that is not ciphered is weaker than the policy');
+        return weaker('a signed APDU that is not ciphered is weaker than the policy');
       }
       return this.decipher(inner, false);
     }
-    if (settings.signed && !initiate) return refuse(`${apdu.kind} came without a signature`);
+    if (settings.signed && !initiate) return weaker(`${apdu.kind} came without a signature`);
     return this.decipher(apdu, initiate);
   }
 
@@ -397,9 +403,8 @@ export class Ciphering {
       general && headerOctets(general),
     );
     if ((control & policyBits[least]) !== policyBits[least]) {
-      refuse(
-        `${apdu.kind} with security control 0x${control.toString(16)} is weaker than ${initiate && least !== policy ? 'the model says' : 'the policy'} (${least})`,
-      );
+      const wanted = initiate && least !== policy ? 'the model says' : 'the policy';
+      weaker(`${apdu.kind} with security control 0x${control.toString(16)} is weaker than ${wanted} (${least})`);
     }
     const which = agreed?.which ?? (withDedicated ? 'dedicated' : 'global');
     if (counter <= this.heard[which]) {
@@ -407,7 +412,10 @@ export class Ciphering {
     }
     const expected = plainTag[apdu.kind.slice(4)];
     if (!apdu.kind.startsWith('general') && expected !== text[0]) {
-      throw new Failure('deciphering-failed', `${apdu.kind} holds something else (tag ${text[0]})`);
+      // Where a tag was right the key is: the meter put something else in. Without one this is what a wrong key gives.
+      const tagged = (control & securityControl.authentication) !== 0;
+      const holds = `${apdu.kind} holds something else (tag ${text[0]})`;
+      throw new Failure(tagged ? 'unexpected-apdu' : 'deciphering-failed', holds);
     }
     const authentic = (control & securityControl.authentication) !== 0;
     if (which === 'global' && authentic) this.meet(title, counter);

@@ -189,7 +189,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     const service = request.kind !== 'associate' && request.kind !== 'release';
     const action = associationTable[this.state][service ? 'service' : request.kind];
     if (action === 'ignore') return;
-    if (action === 'misuse') throw new Failure('not-associated', `${request.kind} while ${this.state}`);
+    if (action === 'misuse')
+      throw new Failure('link-disconnected', `${request.kind} while the association is ${this.state}`);
     if (this.pending) throw new Failure('busy', `${request.kind} before the answer to ${this.pending.request.kind}`);
     if (request.kind === 'associate') {
       this.state = 'associating';
@@ -236,7 +237,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       return secret.reveal();
     }
     if (this.settings.shortNames) {
-      throw new Failure('bad-argument', 'high level security is not supported with short-name referencing');
+      throw new Failure('not-supported', 'high level security with short-name referencing: lls or none instead');
     }
     const byKeys = chosen === 'hls-gmac' || chosen === 'hls-ecdsa';
     const keys = chosen === 'hls-ecdsa' ? this.settings.signing?.keys : this.ciphering;
@@ -384,8 +385,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     const { apdu, trailing } = decodeApdu(octets);
     this.trailing += trailing;
     if (Ciphering.isCiphered(apdu)) return this.ciphering.unwrap(apdu);
-    if (this.state !== 'idle' && !isOpen(apdu))
-      throw new Failure('deciphering-failed', `${apdu.kind} came unprotected`);
+    if (this.state !== 'idle' && !isOpen(apdu)) throw new Failure('protection-weaker', `${apdu.kind} came unprotected`);
     return octets;
   }
 
@@ -497,13 +497,11 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     const { mechanism: chosen, secret, challenge, systemTitle } = this.settings;
     const global = this.ciphering?.global;
     if (peerChallenge.length < 8) {
-      return this.fail(
-        new Failure('authentication-refused', `the meter's challenge has ${peerChallenge.length} octets`),
-      );
+      return this.fail(new Failure('meter-unproven', `the meter's challenge has ${peerChallenge.length} octets`));
     }
     // A challenge that is our own, sent back, would make us prove ourselves to ourselves.
     if (Buffer.compare(peerChallenge, challenge as Uint8Array) === 0) {
-      return this.fail(new Failure('authentication-refused', 'the meter sent our own challenge back'));
+      return this.fail(new Failure('meter-unproven', 'the meter sent our own challenge back'));
     }
     this.party = {
       secret,
@@ -546,9 +544,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     const proof =
       returned && 'data' in returned && returned.data.type === 'octet-string' ? returned.data.value : undefined;
     if (!proof || !hlsVerify(this.settings.mechanism as HlsMechanism, proof, this.party as HlsParty)) {
-      return this.fail(
-        new Failure('authentication-refused', proof ? "the meter's proof is wrong" : 'the meter gave no proof'),
-      );
+      return this.fail(new Failure('meter-unproven', proof ? "the meter's proof is wrong" : 'the meter gave no proof'));
     }
     this.proven();
   }

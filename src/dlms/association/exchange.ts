@@ -188,6 +188,19 @@ const serviceErrors: Record<number, string> = {
   5: 'deciphering error',
   6: 'invocation counter error',
 };
+/** Which list a service error is of (Green Book 9.5, ServiceError). */
+const errorLists = [
+  'applicationReference',
+  'hardwareResource',
+  'vdeStateError',
+  'service',
+  'definition',
+  'access',
+  'initiateError',
+  'loadDataSet',
+  'changeScope',
+  'task',
+];
 const initiateErrors: Record<number, string> = {
   0: 'other',
   1: 'DLMS version too low',
@@ -202,7 +215,7 @@ export function describeError(apdu: Apdu): string {
   }
   if (apdu.kind === 'confirmed-service-error') {
     const value = apdu.error === 6 ? (initiateErrors[apdu.value] ?? apdu.value) : apdu.value;
-    return `confirmed-service-error: service ${apdu.service}, error ${apdu.error}, ${value}`;
+    return `confirmed-service-error: service ${apdu.service}, ${errorLists[apdu.error] ?? `error ${apdu.error}`}: ${value}`;
   }
   return apdu.kind;
 }

@@ -46,7 +46,7 @@ function variablesOf(request: ServiceRequest, context: ExchangeContext): (Variab
         return value === undefined ? undefined : { kind: 'variable-name', value };
       });
     case 'access':
-      throw new Failure('not-negotiated', 'ACCESS needs logical-name referencing');
+      throw new Failure('not-supported', 'ACCESS with short names: GET instead');
   }
 }
 

@@ -254,7 +254,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       case 'ignore':
         return;
       case 'misuse':
-        throw new Failure(input === 'send' ? 'not-associated' : 'busy', `${input} while the link is ${this.state}`);
+        throw new Failure(input === 'send' ? 'link-disconnected' : 'busy', `${input} while the link is ${this.state}`);
       case 'send-snrm':
         this.reset('connecting');
         this.parameters = defaultParameters;

@@ -40,7 +40,7 @@ export function signingOf(
   return { suite, keys: { own: key, peer: publicKey } };
 }
 
-/** PEM or DER. Failure `bad-argument` where the octets are no certificate with an EC key on P-256 or P-384. */
+/** PEM or DER. Failure `key-unfit` where the octets are no certificate with an EC key on P-256 or P-384. */
 export function parseCertificate(der: Uint8Array): Certificate {
   let certificate: X509Certificate;
   let publicKey: KeyObject;
@@ -53,7 +53,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     ({ publicKey } = certificate);
     if (publicKey.asymmetricKeyType === 'ec') publicOctets = Uint8Array.from(publicKeyOctets(publicKey));
   } catch {
-    throw new Failure('bad-argument', 'these octets are no X.509 certificate');
+    throw new Failure('key-unfit', 'these octets are no X.509 certificate');
   }
   if (publicOctets.length !== 64 && publicOctets.length !== 96)
     throw new Failure('key-unfit', 'the certificate holds no key on P-256 or P-384');

@@ -97,7 +97,7 @@ export function unprotect(
   const authenticated = (control & securityControl.authentication) !== 0;
   const encrypted = (control & securityControl.encryption) !== 0;
   if ((control & securityControl.compression) !== 0) {
-    throw new Failure('deciphering-failed', 'the APDU is compressed (V.44), which is not supported');
+    throw new Failure('not-supported', 'the APDU is compressed (V.44): switch compression off in the meter');
   }
   if (authenticated && r.remaining < tagLength) r.fail(`tag of ${tagLength} octets expected, ${r.remaining} left`);
   const text = r.take(r.remaining - (authenticated ? tagLength : 0));
