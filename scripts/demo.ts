@@ -15,7 +15,7 @@ import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { octetsOf } from '../src/main/state-folder.ts';
 import { buildBus, parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
-import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { loadProfileName } from '../src/simulator/objects.ts';
 import { visible } from '../src/base/visible.ts';
 import { askStatus } from '../src/status/local-client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';

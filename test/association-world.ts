@@ -5,7 +5,8 @@ import { Secret } from '../src/base/secret.ts';
 import { later, type Millis, millis } from '../src/base/time.ts';
 import type { CipheringSettings, PeerMemory, PublicKeys } from '../src/dlms/association/ciphering.ts';
 import { type AssociationSettings, proposedByDefault, proposedWithShortNames } from '../src/dlms/association/client.ts';
-import { type ServerClient, serverConformance } from '../src/dlms/association/server.ts';
+import { serverConformance, shortNameServerConformance } from '../src/dlms/association/server.ts';
+import type { ServerClient } from '../src/dlms/association/server-entry.ts';
 import type { Data } from '../src/dlms/axdr/data.ts';
 import { array, octets, readable, type ServerObject } from '../src/dlms/cosem/server-object.ts';
 import { serverAddress } from '../src/dlms/hdlc/frame.ts';
@@ -170,7 +171,7 @@ export function world(options: Options) {
       server: {
         clients: new Map([[1, client]]),
         objects,
-        conformance: (options.serverConformance ?? serverConformance) | extra | proposedWithShortNames,
+        conformance: options.serverConformance ?? (options.shortNames ? shortNameServerConformance : serverConformance),
         transferWindow: options.transferWindow ?? 1,
         ...(options.shortNames && { shortNames }),
         maxPdu: 400,

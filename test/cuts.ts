@@ -29,7 +29,7 @@ import { birthFilter, birthPayload, isUnfit, parsePayload, topics, upFilter } fr
 import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
 import { servePty, serveTcp } from '../src/simulator/serve.ts';
-import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { loadProfileName } from '../src/simulator/objects.ts';
 import { sleep, until } from './broker.ts';
 
 const root = new URL('../', import.meta.url).pathname;

@@ -13,7 +13,7 @@ import { meterModels } from '../src/config/meter-models.ts';
 import { seeded } from '../src/simulator/random.ts';
 import type { Port } from '../src/line/port.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
-import { loadProfileName } from '../src/simulator/virtual-meter.ts';
+import { loadProfileName } from '../src/simulator/objects.ts';
 import type { TurnRecord } from '../src/schedule/turn-record.ts';
 import { Counters } from '../src/store/counters.ts';
 import type { Database } from '../src/store/database.ts';

@@ -198,6 +198,7 @@ export async function withSession(
     } finally {
       if (progress) process.stderr.write('\r\x1b[K');
       await session.close();
+      for (const text of session.fallbacks.tolerated) note(`the meter is odd: it ${text}`);
     }
   } finally {
     await port.close();

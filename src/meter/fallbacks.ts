@@ -5,6 +5,7 @@
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { dayMs } from '../base/time.ts';
 import type { LinkParameters } from '../dlms/hdlc/frame.ts';
+import type { Tolerated } from '../dlms/stack/client.ts';
 import type { MeterModel } from './model.ts';
 
 const words = {
@@ -28,12 +29,14 @@ export interface Fallbacks {
   readonly suspected: Map<FallbackName, string>;
   /** Held that is not stored yet. */
   changed: boolean;
+  /** What was odd in the last session and was taken all the same: nothing is done otherwise for it. */
+  tolerated: readonly string[];
 }
 export type StoredFallbacks = Readonly<Record<string, { readonly reason: string; readonly at: number }>>;
 
 export function freshFallbacks(stored: StoredFallbacks = {}): Fallbacks {
   const held = Object.entries(stored).flatMap(([name, one]) => (isName(name) ? [[name, one] as const] : []));
-  return { held: new Map(held), suspected: new Map(), changed: false };
+  return { held: new Map(held), suspected: new Map(), changed: false, tolerated: [] };
 }
 export const storedFallbacks = ({ held }: Fallbacks): StoredFallbacks | undefined =>
   held.size === 0 ? undefined : Object.fromEntries(held);
@@ -60,6 +63,16 @@ export function forgetOld(fallbacks: Fallbacks, wall: number): void {
 }
 export const fallbackTexts = ({ held }: Fallbacks): string[] =>
   [...held].map(([name, { reason }]) => `${words[name]} (${reason})`);
+
+/** For people: other clients of this meter may not take it. */
+export const toleratedTexts = ({ addressOctets, trailing }: Tolerated): string[] => [
+  ...(addressOctets === undefined
+    ? []
+    : [
+        `answers from another form of its address than was called (${addressOctets} octets): address_size = ${addressOctets} in its model calls it so`,
+      ]),
+  ...(trailing === 0 ? [] : ['sends octets after complete answers, which are ignored']),
+];
 
 const shortInfo = 128;
 /** The model without what this meter mishandles. */

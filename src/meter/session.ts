@@ -18,7 +18,15 @@ import { type Conformance, conformance, has } from '../dlms/xdlms/conformance.ts
 import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
-import { type Fallbacks, fallBack, freshFallbacks, misanswer, nonAnswer, suspect } from './fallbacks.ts';
+import {
+  type Fallbacks,
+  fallBack,
+  freshFallbacks,
+  misanswer,
+  nonAnswer,
+  suspect,
+  toleratedTexts,
+} from './fallbacks.ts';
 import type { MeterModel } from './model.ts';
 import { closeMs, longestFrameMs, octetMsOf, requestMs, stepPatience } from './patience.ts';
 
@@ -344,6 +352,7 @@ export class Session {
 
   /** Ends the association and the link; never throws, for the session's result is known by now. */
   async close(): Promise<void> {
+    this.fallbacks.tolerated = toleratedTexts(this.stack.tolerated);
     if (this.lost) return;
     try {
       // On one pair of wires nobody hears us while the meter still talks.

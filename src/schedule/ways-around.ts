@@ -85,8 +85,9 @@ export async function learned(
   return soon && failure !== undefined;
 }
 
-/** For `status`: what is done in another way for this meter, and what is not done. */
+/** For `status`: what is done in another way for this meter, what is odd of it, and what is not done. */
 export const waysAround = (state: MeterState): string[] => [
   ...fallbackTexts(state.fallbacks),
+  ...state.fallbacks.tolerated,
   ...[...state.troubles].map(([what, failure]) => `${what} not done: ${failure.message}`),
 ];

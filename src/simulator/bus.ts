@@ -28,8 +28,10 @@ export type LineFault =
 
 export interface BusSettings {
   readonly meters: readonly VirtualMeter[];
-  /** Speed of the line; 0 = octets take no time (TCP). */
+  /** Speed of the line; 0 = octets take no time. */
   readonly baud: number;
+  /** TCP: nobody but the meter's own side knows of a speed, so both ends always have the same. */
+  readonly overTcp: boolean;
   readonly turnaroundMs: number;
   readonly faults: readonly LineFault[];
   readonly seed: number;
@@ -113,9 +115,10 @@ export class SimulatedBus {
     this.wake(now);
   }
 
-  /** The TCP connection is gone, and with it the associations that ran in wrapper frames. */
+  /** The TCP connection is gone, and with it the associations that ran in wrapper frames, and who signed on by it. */
   connectionClosed(): void {
-    for (const meter of this.settings.meters) if (meter.settings.link === 'wrapper') meter.powerUp();
+    for (const meter of this.settings.meters)
+      if (meter.settings.link === 'wrapper' || meter.settings.modeE) meter.powerUp();
   }
 
   deadline(): Millis | undefined {
@@ -169,7 +172,7 @@ export class SimulatedBus {
     if (!powered) return;
     let heard = octets;
     // At the wrong speed a meter hears something, but nothing of sense.
-    if (baud !== (meter.stack.baud ?? this.settings.baud))
+    if (!this.settings.overTcp && baud !== (meter.stack.baud ?? this.settings.baud))
       heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
     meter.receive(heard, now);
     this.collect(meter, index, now);

@@ -23,8 +23,12 @@ const meterFields = {
   deviation_min: says('deviation of its stamps: minutes from local time to UTC', whole(-840, 840)),
   dst: says('European summer time; the deviation is then -120 where none is given', v.boolean()),
   password: says('password of the clients by LLS and by HLS with a password; not a secret', v.string()),
-  encryption_key: says('encryption key of clients 5 and 7', keyHex),
-  authentication_key: says('authentication key of clients 5 and 7', keyHex),
+  encryption_key: says('encryption key of clients 5 and 8', keyHex),
+  authentication_key: says('authentication key of clients 5 and 8', keyHex),
+  security_policy: says(
+    'what APDUs of clients 5 and 8, and ciphered pushes, carry and must carry: a tag, ciphered content, or both',
+    v.picklist(['authenticated', 'encrypted', 'authenticated-encrypted']),
+  ),
   master_key: says('key under which new keys are sent', keyHex),
   signing_key: says(
     'file of the private key of the meter, PEM; with client_certificate client 7 is there (HLS-ECDSA)',
@@ -64,6 +68,7 @@ export const meterDefaults = {
   password: 'meter',
   encryption_key: '000102030405060708090a0b0c0d0e0f',
   authentication_key: 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
+  security_policy: 'authenticated-encrypted',
   master_key: '0f0e0d0c0b0a09080706050403020100',
   image_block: 128,
   image_loses: [],
@@ -232,6 +237,7 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
       password: own.password,
       encryptionKey: own.encryption_key,
       authenticationKey: own.authentication_key,
+      securityPolicy: own.security_policy,
       masterKey: own.master_key,
       image: {
         blockSize: own.image_block,
@@ -272,6 +278,13 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
   }
   return {
     meters: virtual,
-    bus: new SimulatedBus({ meters: virtual, baud, turnaroundMs: bus.turnaround_ms, faults, seed }),
+    bus: new SimulatedBus({
+      meters: virtual,
+      baud,
+      overTcp: bus.kind !== 'pty',
+      turnaroundMs: bus.turnaround_ms,
+      faults,
+      seed,
+    }),
   };
 }

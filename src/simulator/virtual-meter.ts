@@ -3,141 +3,50 @@ import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
-import { Ciphering } from '../dlms/association/ciphering.ts';
-import { proposedWithShortNames } from '../dlms/association/client.ts';
-import { type ServerClient, serverConformance, type ServerMischief } from '../dlms/association/server.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import { serverConformance, type ServerMischief, shortNameServerConformance } from '../dlms/association/server.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import { dateTimeOctets, utcOf } from '../dlms/cosem/date-time.ts';
-import { clockColumn, type CaptureObject, captureObjectData, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
-import {
-  accessResult,
-  array,
-  nameData,
-  octets,
-  readable,
-  type ServerObject,
-  structure,
-} from '../dlms/cosem/server-object.ts';
+import { utcOf } from '../dlms/cosem/date-time.ts';
+import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
+import { accessResult, array, octets, type ServerObject, structure } from '../dlms/cosem/server-object.ts';
 import { associationBaseName, associationShortNameObject } from '../dlms/cosem/short-name.ts';
-import { type Snapshot, snapshotServer } from '../dlms/cosem/snapshot.ts';
-import { serverAddress } from '../dlms/hdlc/frame.ts';
-import { signingOf } from '../dlms/security/certificate.ts';
+import { snapshotServer } from '../dlms/cosem/snapshot.ts';
+import { callsAllPhysical, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
-import { ServerStack } from '../dlms/stack/server.ts';
-import { encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
+import { ServerStack, type ServerStackSettings } from '../dlms/stack/server.ts';
+import { conformance } from '../dlms/xdlms/conformance.ts';
+import type { Selection } from '../dlms/xdlms/apdu.ts';
+import { projected, rangeOf, selectedRows } from './buffers.ts';
+import { clientsOf, gmacClient, lowCipheredClient } from './clients.ts';
 import { type Dark, type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
+import { energyColumn, import18, meterObjects, profileColumns, u32, u8 } from './objects.ts';
+import {
+  deviationAt,
+  instantsOf,
+  isSummer,
+  type MeterClock,
+  moveBy,
+  setClock,
+  shownAt,
+  stampOf,
+  wasAdjusted,
+} from './meter-clock.ts';
+import { pushedList } from './push.ts';
 import type { Memory, Piece, Quirk } from './quirk.ts';
-import { type QuirkName, quirkOf } from './quirks.ts';
-import { type ImageSettings, type ImageState, imageTransfer, noImage } from './image-transfer.ts';
+import { quirkOf } from './quirks.ts';
+import { type ImageState, imageTransfer, noImage } from './image-transfer.ts';
 import { type Random, seeded } from './random.ts';
 import { securitySetup, type SecurityState } from './security-setup.ts';
+import type { VirtualMeterSettings } from './settings.ts';
 
-export interface VirtualMeterSettings {
-  readonly seed: number;
-  readonly serial: number;
-  readonly logical: number;
-  readonly physical: number;
-  /** Takes frames with its logical address alone: the only meter on its line. */
-  readonly alone: boolean;
-  readonly link: 'hdlc' | 'wrapper';
-  readonly modeE: boolean;
-  /** Period of unasked lists, seconds; 0 = none. */
-  readonly pushS: number;
-  readonly pushCiphered: boolean;
-  readonly baud: number;
-  readonly periodS: number;
-  readonly depthDays: number;
-  /** First instant with rows. */
-  readonly installed: Millis;
-  /** Of standard time, from local time to UTC. */
-  readonly deviationMin: number;
-  /** European summer time: an hour ahead from the last Sunday of March to that of October, 01:00 UTC. */
-  readonly dst: boolean;
-  readonly password: string;
-  /** Global encryption and authentication key of the client by HLS-GMAC, hex. */
-  readonly encryptionKey: string;
-  readonly authenticationKey: string;
-  /** Wraps new keys, hex. */
-  readonly masterKey: string;
-  readonly image: ImageSettings;
-  /** Client 7 by HLS-ECDSA: the meter's private key in PEM and the client's certificate. */
-  readonly signing?: { readonly key: Secret; readonly clientCertificate: Uint8Array };
-  readonly maxInfo: number;
-  readonly window: number;
-  readonly maxPdu: number;
-  readonly octetMs: number;
-  readonly inactivityMs: number;
-  readonly dark: readonly Dark[];
-  readonly clockOffsetMs: number;
-  readonly driftPpm: number;
-  /** Energies of the intervals in units of 10 Wh are captured as well. */
-  readonly capturesEnergies: boolean;
-  /** The import register begins anew about then. */
-  readonly registerWrapsAt?: Millis;
-  readonly start: Millis;
-  /** What this meter does against the rules. */
-  readonly quirks: readonly QuirkName[];
-  readonly referencing?: 'logical-name' | 'short-name';
-  /** Logical device name; left out: SIM and the serial number. */
-  readonly deviceName?: string;
-  /** Serves these objects instead of its own. */
-  readonly snapshot?: Snapshot;
-}
-export const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
+const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
 /** Manufacturer 'SIM' and the serial number. */
 const systemTitle = (serial: number): Uint8Array => {
   const title = Buffer.from('SIM\0\0\0\0\0', 'latin1');
   title.writeUInt32BE(serial, 4);
   return title;
 };
-const gmacClient = 5;
-const lowCipheredClient = 8;
 const counterOrigin = Date.UTC(2026, 0, 1);
-const invocationCounterName = '0.0.43.1.0.255';
-export const loadProfileName = '1.0.99.1.0.255';
-const import18 = '1.0.1.8.0.255';
-const export28 = '1.0.2.8.0.255';
-const statusName = '0.0.96.10.1.255';
-const profileColumns: readonly CaptureObject[] = [
-  clockColumn,
-  { classId: 1, logicalName: statusName, attribute: 2, dataIndex: 0 },
-  { classId: 3, logicalName: import18, attribute: 2, dataIndex: 0 },
-  { classId: 3, logicalName: export28, attribute: 2, dataIndex: 0 },
-];
-const energyColumn: CaptureObject = { classId: 3, logicalName: '1.0.1.29.0.255', attribute: 2, dataIndex: 0 };
-const u8 = (value: number): Data => ({ type: 'unsigned', value });
-const u16 = (value: number): Data => ({ type: 'long-unsigned', value });
-const u32 = (value: number): Data => ({ type: 'double-long-unsigned', value });
-const wh: Data = structure({ type: 'integer', value: 0 }, { type: 'enum', value: 30 });
-
-/** Column selection: of a range by capture objects, of entries by numbers from 1 (Blue Book 4.3.6.2.3). */
-function projected(buffer: Data, columns: readonly CaptureObject[], selection: Selection | undefined): Data {
-  if (buffer.type !== 'array' || selection?.parameters.type !== 'structure') return buffer;
-  const [, , third, fourth] = selection.parameters.value;
-  let kept: number[];
-  if (selection.selector === 1 && fourth?.type === 'array' && fourth.value.length > 0) {
-    const wanted = captureObjectsOf(fourth);
-    kept = wanted.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
-  } else if (selection.selector === 2 && third?.type === 'long-unsigned' && fourth?.type === 'long-unsigned') {
-    const last = fourth.value === 0 ? columns.length : fourth.value;
-    kept = columns.map((_, i) => i).filter((i) => i + 1 >= third.value && i + 1 <= last);
-  } else return buffer;
-  const value = buffer.value.map((row): Data => {
-    const cells = row.type === 'structure' ? row.value : [];
-    return structure(...kept.flatMap((i) => cells[i] ?? []));
-  });
-  return { type: 'array', value };
-}
-
-/** From 01:00 UTC of the last Sunday of March to that of October. */
-export function isEuropeanSummer(at: Millis): boolean {
-  const year = new Date(at).getUTCFullYear();
-  const lastSunday = (month: number) => {
-    const last = new Date(Date.UTC(year, month + 1, 0, 1));
-    return last.getTime() - last.getUTCDay() * dayMs;
-  };
-  return at >= lastSunday(2) && at < lastSunday(9);
-}
 
 /** IDIS: 40 to 46 and 49, 50 are fraud, 59 to 69 the disconnector's. */
 const logOf = (code: number): number =>
@@ -152,32 +61,12 @@ const baseNames = (objects: readonly ServerObject[]): Map<LogicalName, number> =
     ]),
   );
 
-/** General blocks nobody asked for: streamed, the last one marked (Green Book 9.4.6.13). */
-function inBlocks(apdu: Uint8Array, size: number): Uint8Array[] {
-  const blocks: Uint8Array[] = [];
-  for (let at = 0; at < apdu.length; at += size) {
-    const last = at + size >= apdu.length;
-    const content = apdu.subarray(at, at + size);
-    blocks.push(
-      encodeApdu({
-        kind: 'general-block-transfer',
-        control: last ? 0x80 : 0x40,
-        number: blocks.length + 1,
-        acknowledged: 0,
-        content,
-      }),
-    );
-  }
-  return blocks;
-}
-
 export class VirtualMeter {
   readonly settings: VirtualMeterSettings;
   readonly curve: LoadCurve;
   stack: ServerStack;
   private now: Millis;
-  /** The meter's clock minus true time, since an instant; the last one holds. Drift comes on top. */
-  private readonly clockSets: { since: Millis; offsetMs: number }[];
+  private readonly time: MeterClock;
   /** `stamp`: where the entry does not tell what the clock shows after it. */
   private readonly events: { at: Millis; code: number; stamp?: Millis }[] = [];
   controlState = 1;
@@ -217,7 +106,8 @@ export class VirtualMeter {
     this.quirks = settings.quirks.map(quirkOf);
     this.memories = this.quirks.map(() => ({}));
     this.random = seeded(settings.seed ^ settings.serial);
-    this.clockSets = [{ since: millis(0), offsetMs: settings.clockOffsetMs }];
+    const { start, driftPpm, deviationMin, dst, clockOffsetMs } = settings;
+    this.time = { start, driftPpm, deviationMin, dst, sets: [{ since: millis(0), offsetMs: clockOffsetMs }] };
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
     this.pushAt = settings.pushS > 0 ? later(settings.start, settings.pushS * 1000) : undefined;
     this.stack = this.newStack();
@@ -256,9 +146,8 @@ export class VirtualMeter {
   /** Somebody sets the clock by hand. */
   moveClock(at: Millis, byMs: number): void {
     this.now = at;
-    const { offsetMs } = this.clockSets.findLast(({ since }) => since <= at) as { offsetMs: number };
     this.events.push({ at, code: 4, stamp: this.clock(at) });
-    this.clockSets.push({ since: at, offsetMs: offsetMs + byMs });
+    moveBy(this.time, at, byMs);
     this.events.push({ at, code: 5 });
   }
   /** Power came back: nothing of the protocols survives. */
@@ -300,42 +189,20 @@ export class VirtualMeter {
       this.pushAt = later(this.pushAt, this.settings.pushS * 1000);
   }
 
-  /** A list as push setups describe it (Blue Book 4.4.8): what it holds, then the values. */
   private push(): void {
     const { settings, quirks } = this;
-    const objects: CaptureObject[] = [
-      { classId: 40, logicalName: '0.0.25.9.0.255', attribute: 2, dataIndex: 0 },
-      clockColumn,
-      { classId: 3, logicalName: import18, attribute: 2, dataIndex: 0 },
-      { classId: 3, logicalName: import18, attribute: 3, dataIndex: 0 },
-      { classId: 3, logicalName: export28, attribute: 2, dataIndex: 0 },
-    ];
-    const clock = octets(this.stamp(this.clock(this.now)));
-    const [imported, exported] = this.registers(this.now);
-    let body: Data = structure(array(...objects.map(captureObjectData)), clock, u32(imported), wh, u32(exported));
-    for (const { push } of quirks) body = push?.list?.(body) ?? body;
+    const ciphering: CipheringSettings = {
+      suite: this.suite,
+      ownTitle: systemTitle(settings.serial),
+      policy: settings.securityPolicy,
+      wrapping: 'general',
+      keys: this.keys(),
+      nextCounter: () => ++this.ownCounter,
+    };
     this.pushes += 1;
-    let apdu = encodeApdu({
-      kind: 'data-notification',
-      longInvokeId: this.pushes,
-      dateTime: new Uint8Array(0),
-      body,
-    });
-    for (const { push } of quirks) apdu = push?.apdu?.(apdu) ?? apdu;
-    if (settings.pushCiphered) {
-      const ciphering = new Ciphering({
-        suite: settings.encryptionKey.length === 64 ? 2 : 0,
-        ownTitle: systemTitle(settings.serial),
-        policy: 'authenticated-encrypted',
-        wrapping: 'general',
-        keys: this.keys(),
-        nextCounter: () => ++this.ownCounter,
-      });
-      apdu = ciphering.wrap(apdu);
-    }
-    const block = quirks.find(({ push }) => push?.block !== undefined)?.push?.block;
-    const maxInfo = quirks.find(({ push }) => push?.maxInfo !== undefined)?.push?.maxInfo ?? 128;
-    for (const part of block === undefined ? [apdu] : inBlocks(apdu, block)) this.stack.notify(part, 16, maxInfo);
+    const list = { clock: this.stamp(this.clock(this.now)), registers: this.registers(this.now), number: this.pushes };
+    const { apdus, maxInfo } = pushedList(list, quirks, settings.pushCiphered ? ciphering : undefined);
+    for (const apdu of apdus) this.stack.notify(apdu, 16, maxInfo);
   }
   /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
   private keysOfAssociation(): ProtectionKeys {
@@ -381,51 +248,42 @@ export class VirtualMeter {
     };
   }
 
-  private newStack(): ServerStack {
+  private get suite(): 0 | 2 {
+    return this.settings.encryptionKey.length === 64 ? 2 : 0;
+  }
+  private link(): ServerStackSettings['link'] {
     const { settings } = this;
-
-    const own = serverAddress(settings.logical, settings.physical);
+    if (settings.link === 'wrapper') return { kind: 'wrapper', server: settings.logical };
     const size = { maxInfoTransmit: settings.maxInfo, maxInfoReceive: settings.maxInfo };
     const window = { windowTransmit: settings.window, windowReceive: settings.window };
-    const secret = new Secret(Buffer.from(settings.password));
-    const password: ServerClient = { mechanism: 'lls', secret };
-    const signing = settings.signing && signingOf(settings.signing.key, settings.signing.clientCertificate);
-    const keysNow = () => this.keysOfAssociation();
-    const gmac: ServerClient = {
-      mechanism: 'hls-gmac',
-      ciphering: {
-        suite: settings.encryptionKey.length === 64 ? 2 : 0,
-        policy: 'authenticated-encrypted',
-        wrapping: 'service',
-        get keys() {
-          return keysNow();
-        },
-        nextCounter: () => ++this.ownCounter,
+    return {
+      kind: 'hdlc',
+      settings: {
+        role: 'server',
+        own: serverAddress(settings.logical, settings.physical),
+        accepts: (called) =>
+          called.logical === settings.logical &&
+          (called.physical === undefined
+            ? settings.alone
+            : called.physical === settings.physical || callsAllPhysical(called)),
+        parameters: { ...size, ...window },
+        answerTimeoutMs: 0,
+        quietMs: 100,
+        retries: 0,
+        octetMs: settings.octetMs,
+        inactivityMs: settings.inactivityMs,
+        reassemblyLimit: 65_536,
       },
     };
+  }
+
+  private newStack(): ServerStack {
+    const { settings } = this;
     const objects = settings.snapshot ? snapshotServer(settings.snapshot) : this.objects();
     const shortNamed = settings.referencing === 'short-name';
+    const able = shortNamed ? shortNameServerConformance : serverConformance;
     return new ServerStack({
-      link:
-        settings.link === 'wrapper'
-          ? { kind: 'wrapper', server: settings.logical }
-          : {
-              kind: 'hdlc',
-              settings: {
-                role: 'server',
-                own,
-                accepts: ({ logical, physical }) =>
-                  logical === settings.logical &&
-                  (physical === undefined ? settings.alone : physical === settings.physical),
-                parameters: { ...size, ...window },
-                answerTimeoutMs: 0,
-                quietMs: 100,
-                retries: 0,
-                octetMs: settings.octetMs,
-                inactivityMs: settings.inactivityMs,
-                reassemblyLimit: 65_536,
-              },
-            },
+      link: this.link(),
       ...(settings.modeE && {
         signOn: {
           manufacturer: 'SIM',
@@ -437,22 +295,17 @@ export class VirtualMeter {
         },
       }),
       server: {
-        clients: new Map<number, ServerClient>([
-          [16, { mechanism: 'none' }],
-          [17, password],
-          [1, password],
-          [2, password],
-          // High level security: the client's address is the number of the mechanism.
-          [3, { mechanism: 'hls-md5', secret }],
-          [4, { mechanism: 'hls-sha1', secret }],
-          [gmacClient, gmac],
-          [6, { mechanism: 'hls-sha256', secret }],
-          // Low level security with the keys of 5.
-          [lowCipheredClient, { ...gmac, mechanism: 'lls', secret }],
-          ...(signing ? [[7, { mechanism: 'hls-ecdsa', signing }] as [number, ServerClient]] : []),
-        ]),
+        clients: clientsOf({
+          password: settings.password,
+          suite: this.suite,
+          securityPolicy: settings.securityPolicy,
+          ...(settings.signing && { signing: settings.signing }),
+          keys: () => this.keysOfAssociation(),
+          nextCounter: () => ++this.ownCounter,
+        }),
         objects,
-        conformance: shortNamed ? serverConformance | proposedWithShortNames : serverConformance,
+        serverSap: settings.logical,
+        conformance: settings.pushS > 0 ? able | conformance('data-notification') : able,
         ...(shortNamed && { shortNames: baseNames(objects) }),
         maxPdu: settings.maxPdu,
         systemTitle: systemTitle(settings.serial),
@@ -474,41 +327,17 @@ export class VirtualMeter {
     return [this.curve.register(0, at), this.curve.register(1, at)];
   }
 
-  private summer(at: Millis): boolean {
-    return this.settings.dst && isEuropeanSummer(at);
-  }
-  private deviation(at: Millis): number {
-    return this.settings.deviationMin - (this.summer(at) ? 60 : 0);
-  }
   /** An instant as the meter writes it. */
   private stamp(at: Millis): Uint8Array {
-    const written = dateTimeOctets(at, this.deviation(at), this.summer(at) ? 0x80 : 0);
-    return this.quirks.reduce((octets, { stamp }) => stamp?.(octets) ?? octets, written);
-  }
-
-  private drift(at: number): number {
-    return ((at - this.settings.start) * this.settings.driftPpm) / 1e6;
+    return this.quirks.reduce((octets, { stamp }) => stamp?.(octets) ?? octets, stampOf(this.time, at));
   }
   /** What the meter's clock shows at a true instant. */
   clock(at: Millis): Millis {
-    const set = this.clockSets.findLast(({ since }) => since <= at) as { offsetMs: number };
-    return later(at, set.offsetMs + this.drift(at));
+    return shownAt(this.time, at);
   }
-  /** The true instants at which the clock showed a stamp: none where a set skipped it, two where it was set back. */
+  /** The true instants at which the clock showed a stamp. */
   instantsOf(stamp: Millis): Millis[] {
-    const rate = 1 + this.settings.driftPpm / 1e6;
-    return this.clockSets.flatMap(({ since, offsetMs }, i) => {
-      const at = millis(Math.round((stamp - offsetMs - this.settings.start) / rate + this.settings.start));
-      const until = this.clockSets[i + 1]?.since ?? Number.POSITIVE_INFINITY;
-      return at >= since && at < until ? [at] : [];
-    });
-  }
-  /** Whether the clock made a step of more than the synchronisation limit between two instants. */
-  private adjusted(from: number, to: number): boolean {
-    return this.clockSets.some(({ since, offsetMs }, i) => {
-      const before = this.clockSets[i - 1]?.offsetMs ?? offsetMs;
-      return since >= from && since < to && Math.abs(offsetMs - before) > 9000;
-    });
+    return instantsOf(this.time, stamp);
   }
 
   /** Rows whose stamp lies in [from, to], oldest first: the truth that a reader must get. */
@@ -540,7 +369,9 @@ export class VirtualMeter {
         if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
         const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
         const status =
-          (cut ? 0x80 : 0) | (this.summer(millis(stamp)) ? 0x08 : 0) | (this.adjusted(at - period, at) ? 0x20 : 0);
+          (cut ? 0x80 : 0) |
+          (isSummer(this.time, millis(stamp)) ? 0x08 : 0) |
+          (wasAdjusted(this.time, at - period, at) ? 0x20 : 0);
         written.push({ at, row: { end: millis(stamp), status, registers: this.registers(at) } });
       }
     }
@@ -583,7 +414,8 @@ export class VirtualMeter {
       if (changed && 'refused' in changed) return changed;
       selection = changed ?? selection;
     }
-    const rows = this.selected(selection);
+    // Bounds that leave their deviation open are the meter's local time.
+    const rows = selectedRows(selection, deviationAt(this.time, this.now), (from, to) => this.rows(from, to));
     if ('refused' in rows) return rows;
     const sent = this.quirks.reduce((changed, quirk) => quirk.sent?.(changed) ?? changed, rows);
     let buffer: Data = array(...sent.map((row) => this.rowData(row)));
@@ -595,36 +427,9 @@ export class VirtualMeter {
     return projected(buffer, this.columns(), selection);
   }
 
-  private selected(selection: Selection | undefined): VirtualRow[] | { refused: number } {
-    const everything = () => this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER));
-    const parameters = selection?.parameters.type === 'structure' ? selection.parameters.value : [];
-    if (!selection) return everything();
-    const [first, second, third] = parameters;
-    if (selection.selector === 1) {
-      // Bounds that leave their deviation open are the meter's local time.
-      const deviationMin = this.deviation(this.now);
-      const instant = (data: Data | undefined) =>
-        data?.type === 'octet-string' ? utcOf(data.value, { deviationMin }) : undefined;
-      const from = instant(second);
-      const to = instant(third);
-      if (from === undefined || to === undefined) return { refused: accessResult['type-unmatched'] };
-      return this.rows(from, to);
-    }
-    if (selection.selector !== 2 || first?.type !== 'double-long-unsigned' || second?.type !== 'double-long-unsigned') {
-      return { refused: accessResult['type-unmatched'] };
-    }
-    const all = everything();
-    const last = second.value === 0 ? all.length : Math.min(second.value, all.length);
-    return all.slice(Math.max(0, first.value - 1), last);
-  }
-
   /** Standard log 0, fraud log 1, disconnector log 2. */
   private eventBuffer(log: number, selection: Selection | undefined): Data {
-    const parameters = selection?.parameters.type === 'structure' ? selection.parameters.value : [];
-    const bound = (data: Data | undefined) =>
-      data?.type === 'octet-string' ? utcOf(data.value, { deviationMin: 0 }) : undefined;
-    const from = selection?.selector === 1 ? bound(parameters[1]) : undefined;
-    const to = selection?.selector === 1 ? bound(parameters[2]) : undefined;
+    const { from, to } = rangeOf(selection, 0) ?? {};
     const entries = array(
       ...this.events
         .filter(({ at, code }) => at <= this.now && logOf(code) === log)
@@ -634,183 +439,64 @@ export class VirtualMeter {
     );
     return this.quirks.reduce((all, quirk) => quirk.log?.(all) ?? all, entries);
   }
-  private eventLog(log: number): ServerObject {
-    const code: CaptureObject = { classId: 1, logicalName: `0.0.96.11.${log}.255`, attribute: 2, dataIndex: 0 };
-    return {
-      classId: 7,
-      version: 1,
-      logicalName: `0.0.99.98.${log}.255`,
-      attributes: [
-        { id: 2, access: 1, selectors: [1], get: (selection) => this.eventBuffer(log, selection) },
-        readable(3, array(captureObjectData(clockColumn), captureObjectData(code))),
-        readable(4, u32(0)),
-        readable(7, () => u32(this.events.filter(({ at, code: one }) => at <= this.now && logOf(one) === log).length)),
-        readable(8, u32(1000)),
-      ],
-    };
+
+  private setTime(value: Data): number {
+    const { deviationMin } = this.settings;
+    const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin }) : undefined;
+    if (to === undefined) return accessResult['type-unmatched'];
+    this.events.push({ at: this.now, code: 4, stamp: this.clock(this.now) });
+    setClock(this.time, this.now, to);
+    this.events.push({ at: this.now, code: 5 });
+    return accessResult.success;
+  }
+  private setPeriod(value: Data): number {
+    if (value.type !== 'double-long-unsigned') return accessResult['type-unmatched'];
+    this.capturePeriodS = value.value;
+    this.wipedAt = this.now;
+    this.changes++;
+    return accessResult.success;
+  }
+  private switchTo(state: 0 | 1): void {
+    this.controlState = state;
+    this.events.push({ at: this.now, code: state === 1 ? 63 : 62 });
   }
 
   private objects(): ServerObject[] {
-    const { settings } = this;
-    const data = (logicalName: LogicalName, value: Data | (() => Data)): ServerObject => ({
-      classId: 1,
-      version: 0,
-      logicalName,
-      attributes: [readable(2, value)],
-    });
-    const scalerUnit = () =>
-      this.quirks.reduce<Data | { refused: number }>((value, quirk) => quirk.scalerUnit?.(wh) ?? value, wh);
-    const register = (logicalName: LogicalName, channel: 0 | 1): ServerObject => ({
-      classId: 3,
-      version: 0,
-      logicalName,
-      attributes: [
-        readable(2, () => u32(this.curve.register(channel, this.now))),
-        { id: 3, access: 1, get: () => scalerUnit() },
+    const { settings, quirks } = this;
+    return meterObjects({
+      settings: { ...settings, descending: settings.quirks.includes('first-stamp-only-descending') },
+      quirks,
+      deviceName: settings.deviceName ?? logicalDeviceName(settings.serial),
+      register: (channel) => this.curve.register(channel, this.now),
+      time: () => {
+        const stamp = this.stamp(this.clock(this.now));
+        return quirks.reduce((octets, { clock }) => clock?.(octets) ?? octets, stamp);
+      },
+      setTime: (value) => this.setTime(value),
+      configurationChanges: () => this.changes,
+      invocationCounter: () => Math.max(0, this.heard.get(gmacClient) ?? 0, this.heard.get(lowCipheredClient) ?? 0),
+      profile: {
+        columns: () => this.columns(),
+        buffer: (selection) => this.buffer(selection),
+        periodS: () => this.capturePeriodS,
+        setPeriod: (value) => this.setPeriod(value),
+        inUse: () => this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length,
+        entries: () => this.entries(),
+      },
+      log: (log, selection) => this.eventBuffer(log, selection),
+      logEntries: (log) => this.events.filter(({ at, code }) => at <= this.now && logOf(code) === log).length,
+      supply: { state: () => this.controlState, switchTo: (state) => this.switchTo(state) },
+      others: [
+        imageTransfer(this.image, settings.image, () => this.now),
+        securitySetup(this.security, {
+          suite: this.suite,
+          clientTitle: new Uint8Array(8),
+          ownTitle: systemTitle(settings.serial),
+          changed: () => {
+            this.keysChanged = true;
+          },
+        }),
       ],
     });
-    const switchTo = (state: number) => ({
-      act: () => {
-        this.controlState = state;
-        this.events.push({ at: this.now, code: state === 1 ? 63 : 62 });
-        return { result: 0 };
-      },
-    });
-    const association: ServerObject = {
-      classId: 15,
-      version: 1,
-      logicalName: associationShortNameObject,
-      attributes: [readable(2, array()), readable(8, { type: 'enum', value: 2 })],
-    };
-    return [
-      settings.referencing === 'short-name'
-        ? { ...association, classId: 12, attributes: [readable(2, array())] }
-        : association,
-      data('0.0.42.0.0.255', octets(Buffer.from(settings.deviceName ?? logicalDeviceName(settings.serial)))),
-      data('0.0.96.1.0.255', octets(Buffer.from(String(settings.serial)))),
-      data(statusName, () => u8(0)),
-      // Changes of the configuration so far.
-      data('0.0.96.2.0.255', () => u32(this.changes)),
-      // What the meter heard last from the client by GMAC: whoever is behind reads it with the public client.
-      data(invocationCounterName, () =>
-        u32(Math.max(0, this.heard.get(gmacClient) ?? 0, this.heard.get(lowCipheredClient) ?? 0)),
-      ),
-      {
-        classId: 8,
-        version: 0,
-        logicalName: '0.0.1.0.0.255',
-        attributes: [
-          {
-            id: 2,
-            access: 3,
-            get: () => {
-              const stamp = this.stamp(this.clock(this.now));
-              return octets(this.quirks.reduce((octets, { clock }) => clock?.(octets) ?? octets, stamp));
-            },
-            set: (value) => {
-              const { deviationMin } = settings;
-              const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin }) : undefined;
-              if (to === undefined) return accessResult['type-unmatched'];
-              this.events.push({ at: this.now, code: 4, stamp: this.clock(this.now) });
-              this.clockSets.push({ since: this.now, offsetMs: to - this.now - this.drift(this.now) });
-              this.events.push({ at: this.now, code: 5 });
-              return accessResult.success;
-            },
-          },
-          readable(3, { type: 'long', value: settings.deviationMin }),
-          readable(4, u8(0)),
-          readable(7, { type: 'integer', value: 60 }),
-          readable(8, { type: 'boolean', value: settings.dst }),
-        ],
-      },
-      register(import18, 0),
-      register(export28, 1),
-      ...(settings.capturesEnergies
-        ? [
-            {
-              classId: 3,
-              version: 0,
-              logicalName: energyColumn.logicalName,
-              attributes: [
-                readable(2, u32(0)),
-                readable(3, structure({ type: 'integer', value: 1 }, { type: 'enum', value: 30 })),
-              ],
-            },
-          ]
-        : []),
-      {
-        classId: 7,
-        version: 1,
-        logicalName: loadProfileName,
-        attributes: [
-          { id: 2, access: 1, selectors: [1, 2], get: (selection) => this.buffer(selection) },
-          readable(3, array(...this.columns().map(captureObjectData))),
-          {
-            id: 4,
-            access: 3,
-            get: () => u32(this.capturePeriodS),
-            set: (value) => {
-              if (value.type !== 'double-long-unsigned') return accessResult['type-unmatched'];
-              this.capturePeriodS = value.value;
-              this.wipedAt = this.now;
-              this.changes++;
-              return accessResult.success;
-            },
-          },
-          readable(5, { type: 'enum', value: settings.quirks.includes('first-stamp-only-descending') ? 2 : 1 }),
-          readable(6, captureObjectData(clockColumn)),
-          readable(7, () => u32(this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length)),
-          readable(8, u32(this.entries())),
-        ],
-      },
-      ...this.quirks.flatMap(({ objects = [] }) => objects),
-      this.eventLog(0),
-      this.eventLog(1),
-      this.eventLog(2),
-      {
-        classId: 70,
-        version: 0,
-        logicalName: '0.0.96.3.10.255',
-        attributes: [
-          readable(2, () => ({ type: 'boolean', value: this.controlState === 1 })),
-          readable(3, () => ({ type: 'enum', value: this.controlState })),
-          readable(4, { type: 'enum', value: 2 }),
-        ],
-        methods: [
-          { id: 1, ...switchTo(0) },
-          { id: 2, ...switchTo(1) },
-        ],
-      },
-      {
-        classId: 23,
-        version: 1,
-        logicalName: '0.0.22.0.0.255',
-        attributes: [
-          readable(2, { type: 'enum', value: 5 }),
-          readable(3, u8(settings.window)),
-          readable(4, u8(settings.window)),
-          readable(5, u16(settings.maxInfo)),
-          readable(6, u16(settings.maxInfo)),
-          readable(7, u16(25)),
-          readable(8, u16(Math.round(settings.inactivityMs / 1000))),
-          readable(9, u16(settings.physical)),
-        ],
-      },
-      imageTransfer(this.image, settings.image, () => this.now),
-      securitySetup(this.security, {
-        suite: settings.encryptionKey.length === 64 ? 2 : 0,
-        clientTitle: new Uint8Array(8),
-        ownTitle: systemTitle(settings.serial),
-        changed: () => {
-          this.keysChanged = true;
-        },
-      }),
-      {
-        classId: 17,
-        version: 0,
-        logicalName: '0.0.41.0.0.255',
-        attributes: [readable(2, array(structure(u16(settings.logical), nameData('0.0.42.0.0.255'))))],
-      },
-    ];
   }
 }

@@ -58,7 +58,7 @@ describe('mode E', () => {
     expect(sent).toEqual(['/?!\r\n', '\x06252\r\n']);
     expect(events).toEqual([
       { kind: 'set-baud', baud: 9600 },
-      { kind: 'handed-over', identification: 'SIM5VM1', baud: 9600 },
+      { kind: 'handed-over', identification: 'SIM5\\2VM1', baud: 9600 },
     ]);
     expect(server.handedOver).toBe(true);
   });
@@ -102,7 +102,7 @@ describe('mode C', () => {
     expect(sent[1]).toBe('\x06050\r\n');
     expect(events.at(-1)).toEqual({
       kind: 'read-out',
-      identification: 'SIM5VM1',
+      identification: 'SIM5\\2VM1',
       text: '1.8.0(00001.234*kWh)\r\n',
       parityErrors: 0,
     });

@@ -8,6 +8,7 @@ import { explain } from '../../src/cli/explain.ts';
 import { parseExchange } from '../../src/cli/exchange-file.ts';
 import { dataCodec } from '../../src/dlms/axdr/data.ts';
 import { accessRightsOf } from '../../src/dlms/cosem/object-list.ts';
+import type { AssociationFacts } from '../../src/dlms/cosem/server-object.ts';
 import { parseSnapshot, type Snapshot, snapshotObject, snapshotServer } from '../../src/dlms/cosem/snapshot.ts';
 import { readObject, readObjectList } from '../../src/meter/browse.ts';
 import { identify, readEntries, readLayout, readRange } from '../../src/meter/jobs.ts';
@@ -34,6 +35,18 @@ const browsed = (scenario: Parameters<typeof meterWorld>[0], rows: number) => {
       return { ...it, snapshot };
     })(),
   );
+};
+/** Nothing of the association counts for a value that stands still. */
+const unasked: AssociationFacts = {
+  clientSap: 17,
+  serverSap: 1,
+  applicationContext: 1,
+  mechanism: 1,
+  conformance: 0,
+  maxReceivePdu: 1024,
+  maxSendPdu: 1024,
+  objects: [],
+  shortNames: undefined,
 };
 /** A world whose meter is the snapshot. */
 function served(snapshot: Snapshot) {
@@ -64,13 +77,16 @@ describe('a simulated meter', () => {
       [2, 'time', 3],
       [3, 'time_zone', 1],
       [4, 'status', 1],
+      [5, 'daylight_savings_begin', 1],
+      [6, 'daylight_savings_end', 1],
       [7, 'daylight_savings_deviation', 1],
       [8, 'daylight_savings_enabled', 1],
+      [9, 'clock_base', 1],
     ]);
     const [newest] = snapshotServer(snapshot)
       .filter(({ logicalName }) => logicalName === profile)
       .flatMap(({ attributes }) => attributes.filter(({ id }) => id === 2));
-    const rows = newest?.get?.(undefined);
+    const rows = newest?.get?.(undefined, unasked);
     expect(rows && 'type' in rows && rows.type === 'array' ? rows.value.length : 0).toBe(5);
     expect(meter.rows(millis(0), start).length).toBeGreaterThan(5);
   });

@@ -92,6 +92,8 @@ export const proposedByDefault: Conformance = conformance(
 export const proposedWithShortNames: Conformance = conformance(
   'read',
   'write',
+  // Without it a meter that keeps to the rules has no way to answer with a long value.
+  'block-transfer-with-get-or-read',
   'multiple-references',
   'parameterized-access',
   'information-report',

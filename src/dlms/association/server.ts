@@ -2,41 +2,37 @@
 import { decode, encode } from '../../base/codec.ts';
 import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
-import { Secret } from '../../base/secret.ts';
-import { type AcseApdu, applicationContext, decodeAcse, encodeAcse, isAcse, mechanism } from '../acse/apdu.ts';
-import { type Data, dataCodec, nullData } from '../axdr/data.ts';
-import type { LogicalName } from '../cosem/logical-name.ts';
-import { accessResult, nameData, objectListData, type ServerObject, structure } from '../cosem/server-object.ts';
-import { associationBaseName, memberOf } from '../cosem/short-name.ts';
+import { type AcseApdu, decodeAcse, encodeAcse, isAcse } from '../acse/apdu.ts';
+import { type Data, dataCodec } from '../axdr/data.ts';
+import { accessResult } from '../cosem/server-object.ts';
 import {
   actionResults,
   type Apdu,
+  type ApduKind,
   type ApduOf,
   decodeApdu,
   encodeApdu,
   type GetResult,
   getResults,
-  type ReadResult,
   readResults,
-  type Selection,
-  type Variable,
 } from '../xdlms/apdu.ts';
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
-import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
+import { type Conformance, conformance, type ConformanceName, has } from '../xdlms/conformance.ts';
 import { BlockTransfer } from './block-transfer.ts';
-import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
+import { Ciphering } from './ciphering.ts';
 import type { ActionResult } from './exchange.ts';
+import { enter, type Entered, type EntrySettings } from './server-entry.ts';
+import {
+  accessItems,
+  type AttributeOf,
+  getAttribute,
+  invoke,
+  type MethodOf,
+  readVariable,
+  setAttribute,
+  writeVariable,
+} from './server-objects.ts';
 
-export interface ServerClient {
-  readonly mechanism: 'none' | 'lls' | HlsMechanism;
-  readonly secret?: Secret;
-  /** This client must use a ciphered context. */
-  readonly ciphering?: Omit<CipheringSettings, 'ownTitle' | 'dedicated'>;
-  /** HLS by ECDSA: our private and the client's public signing key. */
-  readonly signing?: { readonly suite: 1 | 2; readonly keys: NonNullable<PublicKeys['signing']> };
-  /** Which objects this client sees; default all. */
-  readonly objects?: (object: ServerObject) => boolean;
-}
 /** How a server of a simulation breaks the rules on purpose; none of it in a meter that behaves. */
 export interface ServerMischief {
   readonly firstBlock?: 'zero' | 'goes-on';
@@ -49,33 +45,84 @@ export interface ServerMischief {
   /** Other octets for an answer; none = silence. */
   readonly answer?: (answer: Uint8Array, request: Uint8Array) => Uint8Array | undefined;
 }
-export interface ServerSettings {
-  /** Client SAPs that may associate. */
-  readonly clients: ReadonlyMap<number, ServerClient>;
-  readonly objects: readonly ServerObject[];
-  readonly conformance: Conformance;
-  readonly maxPdu: number;
-  readonly systemTitle?: Uint8Array;
-  /** A fresh challenge for HLS. */
-  readonly challenge?: () => Uint8Array;
+export interface ServerSettings extends EntrySettings {
   /** The highest invocation counter of each client SAP; a meter keeps it through power cuts. */
   readonly heard?: Map<number, number>;
   /** General block transfer: blocks that we take in one go. */
   readonly transferWindow?: number;
-  /** Short-name referencing: base names of the objects. */
-  readonly shortNames?: ReadonlyMap<LogicalName, number>;
   readonly mischief?: ServerMischief;
 }
+/** What this server can do, by each kind of referencing: all of it, and nothing else. */
 export const serverConformance: Conformance = conformance(
+  'general-protection',
+  'general-block-transfer',
   'block-transfer-with-get-or-read',
   'block-transfer-with-set-or-write',
   'block-transfer-with-action',
   'multiple-references',
+  'access',
   'get',
   'set',
   'selective-access',
   'action',
 );
+export const shortNameServerConformance: Conformance = conformance(
+  'general-protection',
+  'general-block-transfer',
+  'read',
+  'write',
+  'block-transfer-with-get-or-read',
+  'multiple-references',
+  'parameterized-access',
+);
+
+/** What must be negotiated for a request to be answered (Green Book 9.4.6.1). */
+const needs: Partial<Record<ApduKind, readonly ConformanceName[]>> = {
+  'get-request-normal': ['get'],
+  'get-request-with-list': ['get', 'multiple-references'],
+  'get-request-next': ['get', 'block-transfer-with-get-or-read'],
+  'set-request-normal': ['set'],
+  'set-request-with-list': ['set', 'multiple-references'],
+  'set-request-with-first-datablock': ['set', 'block-transfer-with-set-or-write'],
+  'set-request-with-datablock': ['set', 'block-transfer-with-set-or-write'],
+  'action-request-normal': ['action'],
+  'action-request-with-list': ['action', 'multiple-references'],
+  'action-request-next-pblock': ['action', 'block-transfer-with-action'],
+  'action-request-with-first-pblock': ['action', 'block-transfer-with-action'],
+  'action-request-with-pblock': ['action', 'block-transfer-with-action'],
+  'access-request': ['access'],
+  'read-request': ['read'],
+  'write-request': ['write'],
+};
+function neededFor(apdu: Apdu): readonly ConformanceName[] | undefined {
+  const always = needs[apdu.kind];
+  if (!always || (apdu.kind !== 'read-request' && apdu.kind !== 'write-request')) return always;
+  return [
+    ...always,
+    ...(apdu.variables.length > 1 ? (['multiple-references'] as const) : []),
+    ...(apdu.variables.some(({ kind }) => kind === 'parameterized-access') ? (['parameterized-access'] as const) : []),
+    ...(apdu.variables.some(({ kind }) => kind === 'block-number-access')
+      ? (['block-transfer-with-get-or-read'] as const)
+      : []),
+  ];
+}
+const blocksOf = {
+  get: 'block-transfer-with-get-or-read',
+  read: 'block-transfer-with-get-or-read',
+  action: 'block-transfer-with-action',
+} as const;
+
+type Exception = ApduOf<'exception-response'>;
+const exception = (stateError: number, serviceError: number): Exception => ({
+  kind: 'exception-response',
+  stateError,
+  serviceError,
+});
+/** Without an association, or a service that it did not negotiate; an APDU of another tag or length than can be. */
+const notAllowed = exception(1, 1);
+const notSupported = exception(1, 2);
+const otherReason = exception(2, 3);
+const pduTooLong = exception(2, 4);
 
 /** A value that comes in blocks. */
 interface LongValue {
@@ -84,8 +131,6 @@ interface LongValue {
   octets: number;
   number: number;
 }
-type AttributeOf = ApduOf<'set-request-normal'>['attribute'];
-type MethodOf = ApduOf<'action-request-normal'>['method'];
 /** The longest value that a client may build up in blocks. */
 const incomingLimit = 1 << 16;
 
@@ -98,21 +143,22 @@ interface LongGet {
   /** The empty block of a meter that sends one is gone out. */
   empty: boolean;
 }
-const user = 'acse-service-user';
+/** Requests that do not end a value that is being sent in blocks. */
+const goesOn: ReadonlySet<ApduKind> = new Set([
+  'get-request-next',
+  'action-request-next-pblock',
+  // It holds a block number where it goes on.
+  'read-request',
+]);
 
 export class ServerAssociation {
   private readonly settings: ServerSettings;
-  private client: ServerClient | undefined;
-  private negotiated: Conformance = 0;
-  private clientMaxPdu = 0xffff;
+  private entered: Entered | undefined;
   private long: LongGet | undefined;
   private incoming: LongValue | undefined;
-  private objects: readonly ServerObject[] = [];
-  private ciphering: Ciphering | undefined;
   /** HLS: the proof that must come before anything else. */
   private awaited: HlsParty | undefined;
   private readonly heard: Map<number, number>;
-  private heardAtAssociation = -1;
   private blockCounter = 0;
   private readonly transfer: BlockTransfer;
 
@@ -122,32 +168,45 @@ export class ServerAssociation {
     this.transfer = new BlockTransfer('server', settings.transferWindow ?? 1, incomingLimit);
   }
   get associated(): boolean {
-    return this.client !== undefined;
+    return this.entered !== undefined;
   }
   reset(): void {
-    this.client = undefined;
-    this.ciphering = undefined;
+    this.entered = undefined;
     this.awaited = undefined;
     this.incoming = undefined;
     this.long = undefined;
     this.transfer.restart();
   }
+  private get negotiated(): Conformance {
+    return this.entered?.facts.conformance ?? 0;
+  }
+  private get clientMaxPdu(): number {
+    return this.entered?.facts.maxSendPdu ?? 0xffff;
+  }
+  private get ciphering(): Ciphering | undefined {
+    return this.entered?.ciphering;
+  }
+  /** The association is of one client; another one has none. */
+  private serves(sap: number): boolean {
+    return this.entered?.facts.clientSap === sap;
+  }
 
   /** What answers one APDU from this client SAP: one APDU, several blocks of one, or nothing. */
   answer(octets: Uint8Array, sap: number): Uint8Array[] {
     if (octets[0] !== 0xe0) {
-      if (this.client) this.transfer.restart();
+      if (this.serves(sap)) this.transfer.restart();
       const answer = this.answerWhole(octets, sap);
       const { mischief } = this.settings;
       return this.blocked(answer && mischief?.answer ? mischief.answer(answer, octets) : answer, false);
     }
+    if (!this.serves(sap)) return [encodeApdu(notAllowed)];
+    if (!has(this.negotiated, 'general-block-transfer')) return [encodeApdu(notSupported)];
     try {
       const { apdu } = decodeApdu(octets);
-      if (!this.client) return [encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 1 })];
       const { whole, out } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
-      return whole ? this.blocked(this.answerWhole(whole, sap), true) : out;
+      return whole ? this.blocked(this.answerWhole(whole, sap, true), true) : out;
     } catch {
-      return [encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 3 })];
+      return [encodeApdu(otherReason)];
     }
   }
 
@@ -158,40 +217,41 @@ export class ServerAssociation {
     return asked || long ? this.transfer.send(answer, this.clientMaxPdu) : [answer];
   }
 
-  private answerWhole(octets: Uint8Array, sap: number): Uint8Array | undefined {
+  private answerWhole(octets: Uint8Array, sap: number, inBlocks = false): Uint8Array | undefined {
+    const acse = isAcse(octets[0] ?? 0);
     let apdu: Apdu | AcseApdu;
     let outer: Apdu | undefined;
     try {
-      apdu = isAcse(octets[0] ?? 0) ? decodeAcse(octets) : decodeApdu(octets).apdu;
-      if (this.ciphering && !isAcse(octets[0] ?? 0)) {
+      if (!acse && !inBlocks && octets.length > this.settings.maxPdu) return encodeApdu(pduTooLong);
+      apdu = acse ? decodeAcse(octets) : decodeApdu(octets).apdu;
+      if (!acse && !this.serves(sap)) return encodeApdu(notAllowed);
+      if (this.ciphering && !acse) {
         outer = apdu as Apdu;
-        if (!Ciphering.isCiphered(outer))
-          return encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 5 });
+        if (!Ciphering.isCiphered(outer)) return encodeApdu(exception(1, 5));
         apdu = decodeApdu(this.ciphering.unwrap(outer)).apdu;
         this.heard.set(sap, this.ciphering.heardGlobal);
       }
     } catch (error) {
       if (error instanceof Failure && error.code === 'replayed-counter') {
         const invocationCounter = (this.ciphering?.heardGlobal ?? 0) + 1;
-        return encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 6, invocationCounter });
+        return encodeApdu({ ...exception(2, 6), invocationCounter });
       }
-      if (error instanceof Failure) return encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 5 });
+      if (error instanceof Failure) return encodeApdu(exception(2, 5));
       // service unknown where the tag is none of ours, other reason where the body is damaged
-      return encodeApdu({ kind: 'exception-response', stateError: 2, serviceError: 3 });
+      return encodeApdu(otherReason);
     }
     switch (apdu.kind) {
       case 'aarq':
         return this.associate(apdu, sap);
       case 'rlrq':
-        if (!this.client) return undefined;
+        if (!this.serves(sap)) return undefined;
         this.reset();
         return encodeAcse({ kind: 'rlre', reason: 0 });
       case 'aare':
       case 'rlre':
         return undefined;
       default:
-        if (!this.client) return encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 1 });
-        return this.wrapped(encodeApdu(this.awaited ? this.prove(apdu) : this.serve(apdu)), outer);
+        return this.wrapped(encodeApdu(this.awaited ? this.prove(apdu) : this.served(apdu)), outer);
     }
   }
 
@@ -200,12 +260,21 @@ export class ServerAssociation {
     return this.ciphering && plain[0] !== 0xd8 ? this.ciphering.wrap(plain, like) : plain;
   }
 
+  private associate(aarq: AcseApdu & { kind: 'aarq' }, sap: number): Uint8Array {
+    this.reset();
+    const { answer, entered } = enter(aarq, sap, this.settings, this.heard);
+    this.entered = entered;
+    this.awaited = entered?.party;
+    return answer;
+  }
+
   /** Passes 3 and 4 of HLS: the client's proof, then ours. */
   private prove(apdu: Apdu): Apdu {
     const party = this.awaited as HlsParty;
-    const chosen = this.client?.mechanism as HlsMechanism;
+    const client = this.entered?.client;
+    const chosen = client?.mechanism as HlsMechanism;
     const isReply = apdu.kind === 'action-request-normal' && apdu.method.classId === 15 && apdu.method.method === 1;
-    if (!isReply) return { kind: 'exception-response', stateError: 1, serviceError: 1 };
+    if (!isReply) return notAllowed;
     const proof = apdu.parameters?.type === 'octet-string' ? apdu.parameters.value : new Uint8Array(0);
     if (!hlsVerify(chosen, proof, party) || !this.counterPleases(proof)) {
       return {
@@ -215,7 +284,7 @@ export class ServerAssociation {
       };
     }
     this.awaited = undefined;
-    const counter = chosen === 'hls-gmac' ? (this.client?.ciphering?.nextCounter() ?? 0) : 0;
+    const counter = chosen === 'hls-gmac' ? (client?.ciphering?.nextCounter() ?? 0) : 0;
     const returned: GetResult = { data: { type: 'octet-string', value: hlsProof(chosen, party, counter) } };
     return { kind: 'action-response-normal', invokeId: apdu.invokeId, response: { result: 0, returned } };
   }
@@ -223,144 +292,74 @@ export class ServerAssociation {
   /** Meters differ in what they want of the counter inside of a GMAC proof (meter-quirks 40). */
   private counterPleases(proof: Uint8Array): boolean {
     const { gmacCounter } = this.settings.mischief ?? {};
-    if (!gmacCounter || this.client?.mechanism !== 'hls-gmac') return true;
+    const { entered } = this;
+    if (!gmacCounter || entered?.client.mechanism !== 'hls-gmac') return true;
     const counter = Buffer.from(proof).readUInt32BE(1);
     const outer = this.ciphering?.heardGlobal ?? -1;
-    return gmacCounter === 'must-advance' ? counter > this.heardAtAssociation && counter < outer : counter === outer;
+    return gmacCounter === 'must-advance' ? counter > entered.counterAtEntry && counter < outer : counter === outer;
   }
 
-  private associate(aarq: AcseApdu & { kind: 'aarq' }, sap: number): Uint8Array {
-    this.reset();
-    const { settings } = this;
-    const client = settings.clients.get(sap);
-    const naming = settings.shortNames ? 'short-name' : 'logical-name';
-    const context = applicationContext[`${naming}${client?.ciphering ? '-ciphered' : ''}`];
-    const title = settings.systemTitle;
-    const refuse = (code: number): Uint8Array =>
-      encodeAcse({ kind: 'aare', applicationContext: context, result: 1, diagnostic: { source: user, code } });
-    if (!client) return refuse(1);
-    if (aarq.applicationContext !== context) return refuse(2);
-    const asked = aarq.mechanism ?? 0;
-    if (asked !== mechanism[client.mechanism]) {
-      return refuse(asked === 0 ? 14 : asked > mechanism.lls ? 11 : 13);
-    }
-    const given = aarq.authenticationValue ?? new Uint8Array(0);
-    if (client.mechanism === 'lls' && Buffer.compare(given, client.secret?.reveal() ?? new Uint8Array(0)) !== 0)
-      return refuse(13);
-    const hls = client.mechanism !== 'none' && client.mechanism !== 'lls';
-    if (hls && (given.length < 8 || given.length > 64)) return refuse(13);
-
-    let ciphering: Ciphering | undefined;
-    let initiate: Apdu | undefined;
-    try {
-      initiate = decodeApdu(aarq.userInformation ?? new Uint8Array(0)).apdu;
-      if (client.ciphering) {
-        if (aarq.callingApTitle?.length !== 8 || !title) return refuse(3);
-        ciphering = new Ciphering({ ...client.ciphering, ownTitle: title });
-        ciphering.peerTitle = aarq.callingApTitle;
-        ciphering.startAfter(this.heard.get(sap) ?? -1);
-        if (!Ciphering.isCiphered(initiate)) return refuse(1);
-        initiate = decodeApdu(ciphering.unwrap(initiate)).apdu;
-        this.heard.set(sap, ciphering.heardGlobal);
-      }
-    } catch {
-      return refuse(1);
-    }
-    if (initiate.kind !== 'initiate-request') return refuse(1);
-    const answer = (apdu: Apdu, result: number, code: number, challenge?: Uint8Array): Uint8Array =>
-      encodeAcse({
-        kind: 'aare',
-        applicationContext: context,
-        result,
-        diagnostic: { source: user, code },
-        ...(title && { respondingApTitle: title }),
-        ...(challenge && { authentication: true, mechanism: asked, authenticationValue: challenge }),
-        userInformation: ciphering ? ciphering.wrapInitiate(encodeApdu(apdu)) : encodeApdu(apdu),
-      });
-    if (initiate.version < 6) return answer({ kind: 'confirmed-service-error', service: 1, error: 6, value: 1 }, 1, 1);
-    if (initiate.maxPdu !== 0 && initiate.maxPdu < 12) {
-      return answer({ kind: 'confirmed-service-error', service: 1, error: 6, value: 3 }, 1, 1);
-    }
-    this.client = client;
-    this.ciphering = ciphering;
-    this.heardAtAssociation = ciphering?.heardGlobal ?? -1;
-    if (ciphering && initiate.dedicatedKey) ciphering.dedicated = new Secret(initiate.dedicatedKey);
-    this.objects = client.objects ? settings.objects.filter(client.objects) : settings.objects;
-    this.negotiated = initiate.conformance & settings.conformance;
-    this.clientMaxPdu = initiate.maxPdu === 0 ? 0xffff : initiate.maxPdu;
-    const challenge = hls ? settings.challenge?.() : undefined;
-    if (hls) {
-      this.awaited = {
-        secret: client.secret,
-        ownTitle: title ?? new Uint8Array(0),
-        peerTitle: aarq.callingApTitle ?? new Uint8Array(0),
-        peerChallenge: given,
-        ownChallenge: challenge ?? new Uint8Array(0),
-        keys: client.ciphering?.keys,
-        suite: client.signing?.suite ?? client.ciphering?.suite ?? 0,
-        signing: client.signing?.keys,
-      };
-    }
-    const { negotiated } = this;
-    const response: Apdu = {
-      kind: 'initiate-response',
-      version: 6,
-      conformance: negotiated,
-      maxPdu: settings.maxPdu,
-      vaaName: settings.shortNames ? associationBaseName : 7,
-    };
-    return answer(response, 0, hls ? 14 : 0, challenge);
+  /** No service that was not negotiated, and no answer that is longer than the client takes. */
+  private served(apdu: Apdu): Apdu {
+    const needed = neededFor(apdu);
+    if (!needed?.every((name) => has(this.negotiated, name))) return notSupported;
+    const answer = this.serve(apdu);
+    if (this.fits(answer)) return answer;
+    const refused = accessResult['other-reason'];
+    if (answer.kind === 'get-response-normal') return { ...answer, result: { refused } };
+    return answer.kind === 'action-response-normal' ? { ...answer, response: { result: refused } } : pduTooLong;
   }
 
   private serve(apdu: Apdu): Apdu {
-    const { settings } = this;
+    const { facts } = this.entered as Entered;
+    // A value that is being sent in blocks ends with the next request, but for those that go on with it.
+    if (!goesOn.has(apdu.kind)) this.long = undefined;
     switch (apdu.kind) {
       case 'get-request-normal':
         return this.getOne(apdu);
       case 'get-request-with-list': {
-        this.long = undefined;
-        if (!has(this.negotiated, 'multiple-references')) break;
-        if (apdu.attributes.length > (settings.mischief?.listLimit ?? 255)) break;
-        const results = apdu.attributes.map(({ selection, ...attribute }) => this.get(attribute, selection));
+        if (apdu.attributes.length > (this.settings.mischief?.listLimit ?? 255)) return notSupported;
+        const results = apdu.attributes.map(({ selection, ...attribute }) => getAttribute(facts, attribute, selection));
         const response: Apdu = { kind: 'get-response-with-list', invokeId: apdu.invokeId, results };
-        if (this.fits(response)) return response;
-        return this.startLong('get', apdu.invokeId, encode(getResults, results));
+        return this.orBlocks(response, 'get', apdu.invokeId, () => encode(getResults, results));
       }
       case 'get-request-next':
         return this.next('get', apdu.invokeId, apdu.number);
-      case 'set-request-normal':
-        this.long = undefined;
-        return { kind: 'set-response-normal', invokeId: apdu.invokeId, result: this.set(apdu.attribute, apdu.value) };
+      case 'set-request-normal': {
+        // No attribute here is written in parts.
+        const partly = accessResult['scope-of-access-violated'];
+        const result = apdu.selection ? partly : setAttribute(facts, apdu.attribute, apdu.value);
+        return { kind: 'set-response-normal', invokeId: apdu.invokeId, result };
+      }
       case 'set-request-with-list': {
-        this.long = undefined;
-        if (!has(this.negotiated, 'multiple-references') || apdu.attributes.length !== apdu.values.length) break;
-        const results = apdu.attributes.map((attribute, i) => this.set(attribute, apdu.values[i] as Data));
+        if (apdu.attributes.length !== apdu.values.length) return otherReason;
+        const results = apdu.attributes.map((attribute, i) => setAttribute(facts, attribute, apdu.values[i] as Data));
         return { kind: 'set-response-with-list', invokeId: apdu.invokeId, results };
       }
       case 'action-request-normal':
-        this.long = undefined;
-        return this.acted(apdu.invokeId, this.act(apdu.method, apdu.parameters));
+        return this.acted(apdu.invokeId, invoke(facts, apdu.method, apdu.parameters));
       case 'action-request-with-list': {
-        this.long = undefined;
-        if (!has(this.negotiated, 'multiple-references') || apdu.methods.length !== apdu.parameters.length) break;
-        const responses = apdu.methods.map((method, i) => this.act(method, apdu.parameters[i]));
+        if (apdu.methods.length !== apdu.parameters.length) return otherReason;
+        const responses = apdu.methods.map((method, i) => invoke(facts, method, apdu.parameters[i]));
         const response: Apdu = { kind: 'action-response-with-list', invokeId: apdu.invokeId, responses };
-        if (this.fits(response)) return response;
-        return this.startLong('action', apdu.invokeId, encode(actionResults, responses));
+        return this.orBlocks(response, 'action', apdu.invokeId, () => encode(actionResults, responses));
       }
       case 'action-request-next-pblock':
         return this.next('action', apdu.invokeId, apdu.number);
       case 'access-request':
-        if (!has(this.negotiated, 'access') || apdu.specifications.length !== apdu.data.length) break;
-        return this.access(apdu);
-      case 'read-request':
-        if (!has(this.negotiated, 'read')) break;
-        return this.read(apdu);
+        return apdu.specifications.length === apdu.data.length ? accessItems(facts, apdu) : otherReason;
+      case 'read-request': {
+        const [first] = apdu.variables;
+        if (first?.kind === 'block-number-access') return this.next('read', 0, first.value);
+        this.long = undefined;
+        const results = apdu.variables.map((one) => readVariable(facts, one));
+        return this.orBlocks({ kind: 'read-response', results }, 'read', 0, () => encode(readResults, results));
+      }
       case 'write-request':
-        if (!has(this.negotiated, 'write') || apdu.variables.length !== apdu.values.length) break;
+        if (apdu.variables.length !== apdu.values.length) return otherReason;
         return {
           kind: 'write-response',
-          results: apdu.variables.map((one, i) => this.write(one, apdu.values[i] as Data)),
+          results: apdu.variables.map((one, i) => writeVariable(facts, one, apdu.values[i] as Data)),
         };
       case 'set-request-with-first-datablock':
         this.incoming = { what: { attribute: apdu.attribute }, parts: [], octets: 0, number: 0 };
@@ -372,10 +371,14 @@ export class ServerAssociation {
       case 'action-request-with-pblock':
         return this.take(apdu.invokeId, apdu.block);
       default:
-        break;
+        return notSupported;
     }
-    // A service that this association did not negotiate.
-    return { kind: 'exception-response', stateError: 1, serviceError: 2 };
+  }
+
+  /** An answer as it is, or in the blocks of its service where it is too long and they were negotiated. */
+  private orBlocks(whole: Apdu, kind: LongGet['kind'], invokeId: number, octets: () => Uint8Array): Apdu {
+    if (this.fits(whole) || !has(this.negotiated, blocksOf[kind])) return whole;
+    return this.startLong(kind, invokeId, octets());
   }
 
   /** One block of a long value; the last one does what was asked. */
@@ -384,8 +387,9 @@ export class ServerAssociation {
     block: { readonly last: boolean; readonly number: number; readonly raw: Uint8Array },
   ): Apdu {
     const { incoming } = this;
-    if (!incoming) return { kind: 'exception-response', stateError: 1, serviceError: 2 };
+    if (!incoming) return notSupported;
     const { what } = incoming;
+    const { facts } = this.entered as Entered;
     const stop = (result: number): Apdu => {
       this.incoming = undefined;
       return 'attribute' in what
@@ -410,148 +414,14 @@ export class ServerAssociation {
       return stop(accessResult['type-unmatched']);
     }
     this.incoming = undefined;
-    if ('attribute' in what) return stop(this.set(what.attribute, value));
-    return this.acted(invokeId, this.act(what.method, value));
+    if ('attribute' in what) return stop(setAttribute(facts, what.attribute, value));
+    return this.acted(invokeId, invoke(facts, what.method, value));
   }
 
   /** The result of one method, in blocks where it is too long. */
   private acted(invokeId: number, response: ActionResult): Apdu {
     const whole: Apdu = { kind: 'action-response-normal', invokeId, response };
-    if (this.fits(whole) || !has(this.negotiated, 'block-transfer-with-action')) return whole;
-    return this.startLong('action', invokeId, encode(actionResults, [response]));
-  }
-
-  private access(apdu: ApduOf<'access-request'>): Apdu {
-    const data: Data[] = [];
-    const results: ApduOf<'access-response'>['results'] = [];
-    apdu.specifications.forEach((specification, i) => {
-      const given = apdu.data[i] as Data;
-      const got = (result: GetResult, kind: 'get' | 'action', code: number) => {
-        data.push('data' in result ? result.data : nullData);
-        results.push({ kind, value: 'data' in result ? code : result.refused });
-      };
-      switch (specification.kind) {
-        case 'get':
-          return got(this.get(specification.value, undefined), 'get', 0);
-        case 'get-with-selection':
-          return got(this.get(specification.value.attribute, specification.value.selection), 'get', 0);
-        case 'set':
-        case 'set-with-selection': {
-          const attribute = specification.kind === 'set' ? specification.value : specification.value.attribute;
-          data.push(nullData);
-          results.push({ kind: 'set', value: this.set(attribute, given) });
-          return;
-        }
-        case 'action': {
-          const { result, returned } = this.act(specification.value, given);
-          return got(returned ?? { data: nullData }, 'action', result);
-        }
-      }
-    });
-    return { kind: 'access-response', longInvokeId: apdu.longInvokeId, dateTime: new Uint8Array(0), data, results };
-  }
-
-  /** The object and its member that a short name stands for. */
-  private named(name: number): { object: ServerObject; attribute?: number; method?: number } | undefined {
-    for (const object of this.objects) {
-      const base = this.settings.shortNames?.get(object.logicalName);
-      if (base === undefined || name < base || name >= base + 0x100) continue;
-      const member = memberOf(
-        name - base,
-        object.classId,
-        object.attributes.map(({ id }) => id),
-      );
-      if (member) return { object, ...member };
-    }
-    return undefined;
-  }
-
-  private read(apdu: ApduOf<'read-request'>): Apdu {
-    const [first] = apdu.variables;
-    if (first?.kind === 'block-number-access') return this.next('read', 0, first.value);
-    this.long = undefined;
-    const results = apdu.variables.map((one): ReadResult => {
-      const name = one.kind === 'variable-name' ? one.value : one.kind === 'parameterized-access' ? one.value.name : -1;
-      const found = this.named(name);
-      if (!found || found.attribute === undefined) return { kind: 'refused', value: accessResult['object-undefined'] };
-      const { classId, logicalName } = found.object;
-      const selection =
-        one.kind === 'parameterized-access'
-          ? { selector: one.value.selector, parameters: one.value.parameter }
-          : undefined;
-      const result = this.get({ classId, logicalName, attribute: found.attribute }, selection);
-      return 'data' in result ? { kind: 'data', value: result.data } : { kind: 'refused', value: result.refused };
-    });
-    const response: Apdu = { kind: 'read-response', results };
-    return this.fits(response) ? response : this.startLong('read', 0, encode(readResults, results));
-  }
-
-  private write(one: Variable, value: Data): ApduOf<'write-response'>['results'][number] {
-    const found = one.kind === 'variable-name' ? this.named(one.value) : undefined;
-    if (!found) return { kind: 'refused', value: accessResult['object-undefined'] };
-    const { classId, logicalName } = found.object;
-    const result =
-      found.method === undefined
-        ? this.set({ classId, logicalName, attribute: found.attribute as number }, value)
-        : this.act({ classId, logicalName, method: found.method }, value).result;
-    return result === 0 ? { kind: 'success', value: null } : { kind: 'refused', value: result };
-  }
-
-  private set({ classId, logicalName, attribute }: AttributeOf, value: Data): number {
-    const { object, refused } = this.find(classId, logicalName);
-    if (!object) return refused as number;
-    return object.attributes.find(({ id }) => id === attribute)?.set?.(value) ?? accessResult['read-write-denied'];
-  }
-
-  private act({ classId, logicalName, method }: MethodOf, parameters: Data | undefined): ActionResult {
-    const { object, refused } = this.find(classId, logicalName);
-    if (!object) return { result: refused as number };
-    const found = object.methods?.find(({ id }) => id === method);
-    return found ? found.act(parameters) : { result: accessResult['read-write-denied'] };
-  }
-
-  private find(classId: number, logicalName: string): { object?: ServerObject; refused?: number } {
-    const named = this.objects.filter((object) => object.logicalName === logicalName);
-    if (named.length === 0) return { refused: accessResult['object-undefined'] };
-    const object = named.find((candidate) => candidate.classId === classId);
-    return object ? { object } : { refused: accessResult['object-class-inconsistent'] };
-  }
-
-  private get(
-    { classId, logicalName, attribute }: { classId: number; logicalName: string; attribute: number },
-    selection: Selection | undefined,
-  ): GetResult {
-    const { object, refused } = this.find(classId, logicalName);
-    if (!object) return { refused: refused as number };
-    if (attribute === 1) {
-      return { data: { type: 'octet-string', value: Uint8Array.from(logicalName.split('.').map(Number)) } };
-    }
-    if (classId === 15 && attribute === 2) return { data: objectListData(this.objects) };
-    if (classId === 12 && attribute === 2) return { data: this.shortNameList() };
-    const found = object.attributes.find(({ id }) => id === attribute);
-    if (!found?.get || (found.access & 1) === 0) return { refused: accessResult['read-write-denied'] };
-    const selective = has(this.negotiated, this.settings.shortNames ? 'parameterized-access' : 'selective-access');
-    if (selection && (!selective || !found.selectors?.includes(selection.selector))) {
-      return { refused: accessResult['scope-of-access-violated'] };
-    }
-    const value = found.get(selection);
-    return 'refused' in value ? value : { data: value };
-  }
-
-  private shortNameList(): Data {
-    const value = this.objects.flatMap((object): Data[] => {
-      const base = this.settings.shortNames?.get(object.logicalName);
-      if (base === undefined) return [];
-      return [
-        structure(
-          { type: 'long', value: (base << 16) >> 16 },
-          { type: 'long-unsigned', value: object.classId },
-          { type: 'unsigned', value: object.version },
-          nameData(object.logicalName),
-        ),
-      ];
-    });
-    return { type: 'array', value };
+    return this.orBlocks(whole, 'action', invokeId, () => encode(actionResults, [response]));
   }
 
   /** General blocks carry any length. */
@@ -560,24 +430,20 @@ export class ServerAssociation {
   }
   /** Octets of an APDU before protection that the client takes. */
   private get room(): number {
-    return Math.max(16, this.clientMaxPdu - (this.ciphering?.overhead ?? 0));
+    return Math.max(13, this.clientMaxPdu - (this.ciphering?.overhead ?? 0));
   }
 
   private getOne(apdu: ApduOf<'get-request-normal'>): Apdu {
-    this.long = undefined;
-    const result = this.get(apdu.attribute, apdu.selection);
-    const response: Apdu = { kind: 'get-response-normal', invokeId: apdu.invokeId, result };
-    const { classId, attribute } = apdu.attribute;
-    const odd = 'data' in result ? this.settings.mischief?.value?.(classId, attribute, result.data) : undefined;
-    if (odd) return this.startLong('get', apdu.invokeId, odd);
-    if ('refused' in result || this.fits(response)) return response;
-    return this.startLong('get', apdu.invokeId, encode(dataCodec, result.data));
+    const { invokeId, attribute } = apdu;
+    const result = getAttribute((this.entered as Entered).facts, attribute, apdu.selection);
+    if ('refused' in result) return { kind: 'get-response-normal', invokeId, result };
+    const odd = this.settings.mischief?.value?.(attribute.classId, attribute.attribute, result.data);
+    if (odd) return this.startLong('get', invokeId, odd);
+    const whole: Apdu = { kind: 'get-response-normal', invokeId, result };
+    return this.orBlocks(whole, 'get', invokeId, () => encode(dataCodec, result.data));
   }
 
   private startLong(kind: LongGet['kind'], invokeId: number, octets: Uint8Array): Apdu {
-    if (kind === 'get' && !has(this.negotiated, 'block-transfer-with-get-or-read')) {
-      return { kind: 'get-response-normal', invokeId, result: { refused: accessResult['other-reason'] } };
-    }
     const { firstBlock } = this.settings.mischief ?? {};
     const number = firstBlock === 'zero' ? -1 : firstBlock === 'goes-on' ? this.blockCounter : 0;
     this.long = { kind, invokeId, octets, sent: 0, number, empty: false };

@@ -1,5 +1,6 @@
 /** COSEM objects as the server role sees them: what the simulator's meters are made of. */
 import type { Data } from '../axdr/data.ts';
+import type { Conformance } from '../xdlms/conformance.ts';
 import type { GetResult, Selection } from '../xdlms/apdu.ts';
 import { type LogicalName, logicalNameOctets } from './logical-name.ts';
 
@@ -15,12 +16,26 @@ export const accessResult = {
   'other-reason': 250,
 } as const;
 
+/** What a meter knows of the association that it serves. */
+export interface AssociationFacts {
+  readonly clientSap: number;
+  readonly serverSap: number;
+  /** Last arcs of the names of application context and authentication mechanism. */
+  readonly applicationContext: number;
+  readonly mechanism: number;
+  readonly conformance: Conformance;
+  /** Octets of an APDU: what the meter takes, and what its client takes. */
+  readonly maxReceivePdu: number;
+  readonly maxSendPdu: number;
+  readonly objects: readonly ServerObject[];
+  readonly shortNames: ReadonlyMap<LogicalName, number> | undefined;
+}
 export interface ServerAttribute {
   readonly id: number;
   /** access_mode of the object list: 0 none, 1 read, 2 write, 3 both. */
   readonly access: 0 | 1 | 2 | 3;
   readonly selectors?: readonly number[];
-  get?(selection: Selection | undefined): Data | { refused: number };
+  get?(selection: Selection | undefined, facts: AssociationFacts): Data | { refused: number };
   /** Returns a data-access-result. */
   set?(value: Data): number;
 }
@@ -47,34 +62,3 @@ export const readable = (id: number, value: Data | (() => Data)): ServerAttribut
   access: 1,
   get: () => (typeof value === 'function' ? value() : value),
 });
-
-/** The object_list of the current association (Blue Book 4.4.4), made from the objects themselves. */
-export function objectListData(objects: readonly ServerObject[]): Data {
-  return array(
-    ...objects.map((object) =>
-      structure(
-        { type: 'long-unsigned', value: object.classId },
-        { type: 'unsigned', value: object.version },
-        nameData(object.logicalName),
-        structure(
-          array(
-            ...object.attributes.map((attribute) =>
-              structure(
-                { type: 'integer', value: attribute.id },
-                { type: 'enum', value: attribute.access },
-                attribute.selectors
-                  ? array(...attribute.selectors.map((selector): Data => ({ type: 'integer', value: selector })))
-                  : { type: 'null-data' },
-              ),
-            ),
-          ),
-          array(
-            ...(object.methods ?? []).map((method) =>
-              structure({ type: 'integer', value: method.id }, { type: 'enum', value: 1 }),
-            ),
-          ),
-        ),
-      ),
-    ),
-  );
-}

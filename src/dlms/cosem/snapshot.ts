@@ -10,6 +10,7 @@ import type { Millis } from '../../base/time.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
 import { dataText } from '../axdr/print.ts';
 import type { Selection } from '../xdlms/apdu.ts';
+import { associationLn, associationSn } from './association-objects.ts';
 import { attributeName, className } from './class-table.ts';
 import { type StampReading, utcOf } from './date-time.ts';
 import { type LogicalName, obis, parseLogicalName } from './logical-name.ts';
@@ -148,6 +149,9 @@ function selected(
 export function snapshotServer(snapshot: Snapshot, reading: StampReading = { deviationMin: 0 }): ServerObject[] {
   return snapshot.objects.map((object): ServerObject => {
     const logicalName: LogicalName = parseLogicalName(object.name);
+    // Of the association that it stands in, not of the one in which the file was made.
+    const current = [associationLn, associationSn].find((one) => one.classId === object.class);
+    if (current?.logicalName === logicalName) return current;
     const values = new Map<number, Data>();
     for (const { id, value } of object.attributes) {
       if (value === undefined) continue;

@@ -107,6 +107,19 @@ export function sameAddress(a: HdlcAddress, b: HdlcAddress): boolean {
   return a.logical === b.logical && (a.physical ?? b.physical ?? 0) === (b.physical ?? a.physical ?? 0);
 }
 
+/**
+ * All physical devices of a line at once (Green Book 8.4.2.3): the one with that logical address answers, from its own. To all
+ * logical devices (upper address 7F, 3FFF) nobody answers.
+ */
+export const callsAllPhysical = ({ physical, size }: HdlcAddress): boolean =>
+  size > 1 && physical === (size === 4 ? 0x3fff : 0x7f);
+/** The address that was called, as the one called writes it in its answer: in as many octets, never that of all. */
+export function answeringAddress(called: HdlcAddress, own: HdlcAddress): HdlcAddress {
+  if (!callsAllPhysical(called)) return called;
+  const { physical = 0 } = own;
+  return { ...called, physical, size: physical > 0x7f ? 4 : called.size };
+}
+
 export function encodeFrame(frame: Frame): Uint8Array {
   const w = new Writer(frame.information.length + 20);
   w.u8(0x7e);

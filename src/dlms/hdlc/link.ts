@@ -8,6 +8,7 @@ import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
 import { Deframer } from './deframer.ts';
 import {
+  answeringAddress,
   type Control,
   type ControlKind,
   defaultParameters,
@@ -26,7 +27,7 @@ export interface LinkSettings {
   readonly own: HdlcAddress;
   /** The client knows its peer; the server learns it from each SNRM. */
   readonly peer?: HdlcAddress;
-  /** The server takes frames for any of these addresses; default: `own` only. */
+  /** The server takes frames for any of these addresses; default: `own` only. It answers from the one that was called. */
   readonly accepts?: (destination: HdlcAddress) => boolean;
   /** The most that our side can do; the peer may allow less. */
   readonly parameters: LinkParameters;
@@ -78,11 +79,15 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   repeated = 0;
   /** Octets of information that were new, for the totals above this layer. */
   gained = 0;
+  /** Client: octets of the address that the meter answered from, where it was called by another number of them. */
+  otherForm: HdlcAddress['size'] | undefined;
   private readonly settings: LinkSettings;
   private readonly deframer = new Deframer();
   private readonly out: Uint8Array[] = [];
   private readonly events: LinkEvent[] = [];
   private peer: HdlcAddress | undefined;
+  /** Our address as it stands in our frames. A server's is the one that was called: most clients drop others (meter-quirks 97). */
+  private called: HdlcAddress;
   private vs = 0;
   private vr = 0;
   private waiting: Segment[] = [];
@@ -119,6 +124,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   constructor(settings: LinkSettings) {
     this.settings = settings;
     this.peer = settings.peer;
+    this.called = settings.own;
     this.octetMs = settings.octetMs;
   }
   /** The line runs at another speed from now on. */
@@ -226,10 +232,15 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     }
     if (settings.role === 'client') {
       if (!this.peer || !sameAddress(frame.source, this.peer)) return;
-    } else if (frame.control.kind !== 'SNRM' && this.peer && frame.source.logical !== this.peer.logical) {
-      // Another client, while we serve one: only its SNRM is taken, anything else is in disconnected mode.
-      if (frame.control.pollFinal) this.put(frame.source, { kind: 'DM', pollFinal: true });
-      return;
+      if (frame.source.size !== this.peer.size) this.otherForm = frame.source.size;
+    } else {
+      const called = answeringAddress(frame.destination, settings.own);
+      if (frame.control.kind !== 'SNRM' && this.peer && frame.source.logical !== this.peer.logical) {
+        // Another client, while we serve one: only its SNRM is taken, anything else is in disconnected mode.
+        if (frame.control.pollFinal) this.put(frame.source, { kind: 'DM', pollFinal: true }, none, false, called);
+        return;
+      }
+      this.called = called;
     }
     this.heardAt = now;
     if (frame.control.kind !== 'UI') {
@@ -370,8 +381,14 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.events.push({ kind: 'failed', error: new Failure(code, message) });
   }
 
-  private put(destination: HdlcAddress, control: Control, information: Uint8Array = none, segmented = false): number {
-    const octets = encodeFrame({ destination, source: this.settings.own, control, segmented, information });
+  private put(
+    destination: HdlcAddress,
+    control: Control,
+    information: Uint8Array = none,
+    segmented = false,
+    source: HdlcAddress = this.called,
+  ): number {
+    const octets = encodeFrame({ destination, source, control, segmented, information });
     this.out.push(octets);
     return octets.length;
   }

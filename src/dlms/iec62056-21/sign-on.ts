@@ -268,7 +268,8 @@ export class SignOnServer {
       this.text = this.text.slice(request.index + request[0].length);
       const deaf = deafTo === 'without-nul' ? !this.woken : deafTo === 'first-request' && this.requests++ === 0;
       if (!deaf && (request[1] === '' || request[1] === settings.address)) {
-        this.out.push(ascii(`${noise}/${settings.manufacturer}${settings.z}${settings.model}\r\n`));
+        // \2 says that the meter can change to HDLC (mode E).
+        this.out.push(ascii(`${noise}/${settings.manufacturer}${settings.z}\\2${settings.model}\r\n`));
       }
       return;
     }

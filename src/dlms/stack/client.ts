@@ -40,6 +40,13 @@ export type StackEvent =
   | Exclude<AssociationEvent, { kind: 'associated' | 'released' }>
   | { readonly kind: 'closed' };
 
+export interface Tolerated {
+  /** Octets of the address in the meter's answers, where it was called by another number of them (meter-quirks 13, 97). */
+  readonly addressOctets: 1 | 2 | 4 | undefined;
+  /** Octets after complete APDUs (meter-quirks 51). */
+  readonly trailing: number;
+}
+
 const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
 /**
  * E6 E7 00 from the server; E6 E6 00 is seen in pushes; some leave it out (meter-quirks 90). No APDU begins with E6: what
@@ -87,6 +94,10 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
       trailing: this.association.trailing,
       foreign: this.foreign,
     };
+  }
+  /** What the meter does against the rules and we take all the same: another client may not. */
+  get tolerated(): Tolerated {
+    return { addressOctets: this.hdlc?.otherForm, trailing: this.association.trailing };
   }
   /** AARQ went out: the meter was shown our credentials. */
   get asked(): boolean {

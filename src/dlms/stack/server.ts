@@ -14,6 +14,7 @@ export interface ServerStackSettings {
   readonly signOn?: SignOnServerSettings;
   readonly server: ServerSettings;
 }
+const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
 const llcResponse = Uint8Array.of(0xe6, 0xe7, 0x00);
 
 export class ServerStack {
@@ -136,7 +137,9 @@ export class ServerStack {
         if (this.signOn && hdlc.state === 'disconnected') {
           this.signOff();
         }
-      } else if (event.kind === 'information' && event.information[0] === 0xe6 && event.information.length > 3) {
+      } else if (event.kind === 'information') {
+        // Without the LLC header of a command it is for nobody here.
+        if (llcCommand.some((octet, i) => event.information[i] !== octet) || event.information.length === 3) continue;
         for (const answer of this.association.answer(event.information.subarray(3), this.clientSap)) {
           hdlc.request({ kind: 'send', information: concat([llcResponse, answer]) }, now);
         }

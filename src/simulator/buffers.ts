@@ -1,0 +1,61 @@
+/** What a selection takes out of the buffers of a virtual meter (Blue Book 4.3.6.2.3). */
+import { type Millis, millis } from '../base/time.ts';
+import type { Data } from '../dlms/axdr/data.ts';
+import { utcOf } from '../dlms/cosem/date-time.ts';
+import { type CaptureObject, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
+import { accessResult, structure } from '../dlms/cosem/server-object.ts';
+import type { Selection } from '../dlms/xdlms/apdu.ts';
+import type { VirtualRow } from './load-curve.ts';
+
+const parametersOf = (selection: Selection | undefined): readonly Data[] =>
+  selection?.parameters.type === 'structure' ? selection.parameters.value : [];
+
+/** Column selection: of a range by capture objects, of entries by numbers from 1. */
+export function projected(buffer: Data, columns: readonly CaptureObject[], selection: Selection | undefined): Data {
+  if (buffer.type !== 'array' || !selection) return buffer;
+  const [, , third, fourth] = parametersOf(selection);
+  let kept: number[];
+  if (selection.selector === 1 && fourth?.type === 'array' && fourth.value.length > 0) {
+    const wanted = captureObjectsOf(fourth);
+    kept = wanted.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
+  } else if (selection.selector === 2 && third?.type === 'long-unsigned' && fourth?.type === 'long-unsigned') {
+    const last = fourth.value === 0 ? columns.length : fourth.value;
+    kept = columns.map((_, i) => i).filter((i) => i + 1 >= third.value && i + 1 <= last);
+  } else return buffer;
+  const value = buffer.value.map((row): Data => {
+    const cells = row.type === 'structure' ? row.value : [];
+    return structure(...kept.flatMap((i) => cells[i] ?? []));
+  });
+  return { type: 'array', value };
+}
+
+/** The stamps between which a range lies; undefined where it is no range. */
+export function rangeOf(
+  selection: Selection | undefined,
+  deviationMin: number,
+): { readonly from: Millis; readonly to: Millis } | undefined {
+  const [, second, third] = parametersOf(selection);
+  const instant = (data: Data | undefined) =>
+    data?.type === 'octet-string' ? utcOf(data.value, { deviationMin }) : undefined;
+  const from = instant(second);
+  const to = instant(third);
+  return selection?.selector === 1 && from !== undefined && to !== undefined ? { from, to } : undefined;
+}
+
+/** Rows by range of stamps or by numbers from 1; `rows` gives those of a range, oldest first. */
+export function selectedRows(
+  selection: Selection | undefined,
+  deviationMin: number,
+  rows: (from: Millis, to: Millis) => VirtualRow[],
+): VirtualRow[] | { refused: number } {
+  const everything = () => rows(millis(0), millis(Number.MAX_SAFE_INTEGER));
+  if (!selection) return everything();
+  const range = rangeOf(selection, deviationMin);
+  if (range) return rows(range.from, range.to);
+  const [first, second] = parametersOf(selection);
+  if (selection.selector !== 2 || first?.type !== 'double-long-unsigned' || second?.type !== 'double-long-unsigned')
+    return { refused: accessResult['type-unmatched'] };
+  const all = everything();
+  const last = second.value === 0 ? all.length : Math.min(second.value, all.length);
+  return all.slice(Math.max(0, first.value - 1), last);
+}

@@ -1,0 +1,62 @@
+/** What a virtual meter is: made from the scenario file. */
+import type { Millis } from '../base/time.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import type { Snapshot } from '../dlms/cosem/snapshot.ts';
+import type { ClientSettings } from './clients.ts';
+import type { ImageSettings } from './image-transfer.ts';
+import type { Dark } from './load-curve.ts';
+import type { QuirkName } from './quirks.ts';
+
+export interface VirtualMeterSettings {
+  readonly seed: number;
+  readonly serial: number;
+  readonly logical: number;
+  readonly physical: number;
+  /** Takes frames with its logical address alone: the only meter on its line. */
+  readonly alone: boolean;
+  readonly link: 'hdlc' | 'wrapper';
+  readonly modeE: boolean;
+  /** Period of unasked lists, seconds; 0 = none. */
+  readonly pushS: number;
+  readonly pushCiphered: boolean;
+  readonly baud: number;
+  readonly periodS: number;
+  readonly depthDays: number;
+  /** First instant with rows. */
+  readonly installed: Millis;
+  /** Of standard time, from local time to UTC. */
+  readonly deviationMin: number;
+  /** European summer time: an hour ahead from the last Sunday of March to that of October, 01:00 UTC. */
+  readonly dst: boolean;
+  readonly password: string;
+  /** Global encryption and authentication key of the client by HLS-GMAC, hex. */
+  readonly encryptionKey: string;
+  readonly authenticationKey: string;
+  /** Wraps new keys, hex. */
+  readonly masterKey: string;
+  /** Of the associations with those keys. */
+  readonly securityPolicy: CipheringSettings['policy'];
+  readonly image: ImageSettings;
+  /** Client 7 by HLS-ECDSA: the meter's private key in PEM and the client's certificate. */
+  readonly signing?: ClientSettings['signing'];
+  readonly maxInfo: number;
+  readonly window: number;
+  readonly maxPdu: number;
+  readonly octetMs: number;
+  readonly inactivityMs: number;
+  readonly dark: readonly Dark[];
+  readonly clockOffsetMs: number;
+  readonly driftPpm: number;
+  /** Energies of the intervals in units of 10 Wh are captured as well. */
+  readonly capturesEnergies: boolean;
+  /** The import register begins anew about then. */
+  readonly registerWrapsAt?: Millis;
+  readonly start: Millis;
+  /** What this meter does against the rules. */
+  readonly quirks: readonly QuirkName[];
+  readonly referencing?: 'logical-name' | 'short-name';
+  /** Logical device name; left out: SIM and the serial number. */
+  readonly deviceName?: string;
+  /** Serves these objects instead of its own. */
+  readonly snapshot?: Snapshot;
+}
