@@ -398,7 +398,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
           refused: outbox.refusedCount,
           unfit: forwarder.unfitCount,
         },
-        time: { trust: clockTrust(), trouble: timeTrouble() },
+        time: { trust: clockTrust(), trouble: timeTrouble(), zone: config.gateway.time_zone },
         store: await store.status(),
         ports: ports.map(({ port, owner, runner }) => ({
           name: port.name,

@@ -1,6 +1,6 @@
 /** Through a reload what goes on as it was keeps what is known of it; `status` names what a person must see. */
 import { describe, expect, test } from 'vitest';
-import { snapshotText } from '../src/status/snapshot.ts';
+import { snapshotText } from '../src/status/status-text.ts';
 import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
 
 const minute = 60_000;
@@ -83,7 +83,7 @@ describe('a clock that is 20 minutes off has a verdict in status, with the next 
       clockVerdict: 'CLOCK_ALARM',
       clockNextStep: expect.stringContaining(next) as string,
     });
-    const text = snapshotText(snapshot).join('\n');
+    const text = snapshotText(snapshot, 1000).join('\n');
     expect(text).toContain('CLOCK_ALARM: the clock of the meter is 1200 s ahead');
     expect(text).toContain(`next: ${snapshot.ports[0]?.meters[0]?.clockNextStep}`);
     expect(text.includes('NOT TRUSTED')).toBe(!it.timeIsKnown);
@@ -112,7 +112,7 @@ test('a time that is only assumed says so', async () => {
     { days: 1, gateway: 'clock_trust = "assume"', meter: entered },
   );
   await it.run(minute);
-  const text = snapshotText(await snapshotOf(it)).join('\n');
+  const text = snapshotText(await snapshotOf(it), 1000).join('\n');
   expect(text).toContain('taken for right without proof');
   await it.house.stop();
 });
@@ -132,7 +132,7 @@ describe('a fault of the bus is one line, and JSON keeps each meter', () => {
     const [port] = snapshot.ports;
     expect(port?.meters.map(({ verdict }) => verdict)).toEqual(['BUS_FAULT', 'BUS_FAULT', 'BUS_FAULT']);
     expect(port?.busFault).toMatchObject({ fault: 'line', meters: ['m60120001', 'm60120002', 'm60120003'] });
-    const lines = snapshotText(snapshot);
+    const lines = snapshotText(snapshot, 1000);
     expect(lines.filter((line) => line.includes('BUS_FAULT'))).toHaveLength(1);
     expect(lines.filter((line) => line.includes('next:'))).toHaveLength(1);
     expect(eventsOf(it).filter((name) => name.startsWith('BUS'))).toEqual(['BUS_FAULT']);
@@ -152,7 +152,7 @@ describe('a fault of the bus is one line, and JSON keeps each meter', () => {
     await it.run(minute);
     const snapshot = await snapshotOf(it);
     expect(snapshot.ports[0]?.busFault?.why).toContain('on fire');
-    const text = snapshotText(snapshot).join('\n');
+    const text = snapshotText(snapshot, 1000).join('\n');
     expect(text.match(/on fire/g)?.length).toBeLessThanOrEqual(2);
     expect(text).toMatch(/BUS_FAULT {2}all 2 meters/);
     expect(text).toMatch(/m60120001 .*CONFIG_FAULT/);

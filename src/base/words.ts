@@ -1,5 +1,8 @@
 /** Numbers and times as a person reads them. What machines read (JSON, MQTT, logs) keeps the raw number, and UTC. */
 
+/** Of this machine, and of who sits at it (TZ). */
+export const systemZone = (): string => usableZone(new Intl.DateTimeFormat().resolvedOptions().timeZone);
+
 /** A zone that this machine's tables know; UTC where they do not. */
 export function usableZone(zone: string | undefined): string {
   try {

@@ -7,7 +7,7 @@ import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
-import { note, noteLines, print } from '../cli/terminal.ts';
+import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { Failure } from '../base/errors.ts';
@@ -17,7 +17,8 @@ import { findingText, requirePlan, resolve } from '../config/resolve.ts';
 import { checkSources } from '../config/sources.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status/local-client.ts';
-import { gapsText, heldText, readingText, snapshotText } from '../status/snapshot.ts';
+import { gapsText, heldText, readingText } from '../status/answer-texts.ts';
+import { type Screen, screenOf, shownTime, snapshotText } from '../status/status-text.ts';
 import { acceptedText } from '../schedule/counter-accept.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
@@ -205,13 +206,17 @@ const withSocket = (command: Command): Command =>
     .option('--socket <path>', `status socket of the gateway; default: ${serviceSocket}`)
     .option('--config <file>', 'take the socket from this configuration');
 
+/** The width of the screen, and the zone of the gateway. */
+const screenAt = async (options: AskOptions): Promise<Screen> =>
+  screenOf(await askStatus(socketOf(options)), screenWidth());
+
 withSocket(program.command('status').description('show what the running gateway does'))
   .option('--json', 'the whole snapshot as JSON')
   .action((options: AskOptions) =>
     runCommand(async () => {
       const snapshot = await askStatus(socketOf(options));
       if (options.json) print(JSON.stringify(snapshot));
-      else for (const line of snapshotText(snapshot)) print(line);
+      else for (const line of snapshotText(snapshot, screenWidth())) print(line);
       return 0;
     }),
   );
@@ -229,7 +234,7 @@ withSocket(
       if (options.meter !== undefined && gaps.length === 0)
         requireMeter(await askStatus(socketOf(options)), options.meter);
       if (options.json) for (const gap of gaps) print(JSON.stringify(gap));
-      else for (const line of gapsText(gaps)) print(line);
+      else for (const line of gapsText(gaps, await screenAt(options))) print(line);
       return 0;
     }),
   );
@@ -246,7 +251,7 @@ withSocket(
     runCommand(async () => {
       const reading = await askRead(socketOf(options), meter, options.force);
       if (options.json) print(JSON.stringify(reading));
-      else for (const line of readingText(reading)) print(line);
+      else for (const line of readingText(reading, await screenAt(options))) print(line);
       return 0;
     }),
   );
@@ -259,7 +264,7 @@ withSocket(
     runCommand(async () => {
       const held = await askQuarantine(socketOf(options));
       if (options.json) for (const one of held) print(JSON.stringify(one));
-      else for (const line of heldText(held)) print(line);
+      else for (const line of heldText(held, await screenAt(options))) print(line);
       return 0;
     }),
   );
@@ -274,7 +279,11 @@ withSocket(
     runCommand(async () => {
       const answer = await askReload(socketOf(options));
       for (const warning of answer.warnings) note(warning);
-      print(options.json ? JSON.stringify(answer) : `configuration ${answer.hash} in force since ${answer.since}`);
+      print(
+        options.json
+          ? JSON.stringify(answer)
+          : `configuration ${answer.hash} in force since ${shownTime(answer.since, await screenAt(options))}`,
+      );
       return 0;
     }),
   );
