@@ -20,41 +20,43 @@ const stateWords: Readonly<Record<SeriesGap['state'], string>> = {
   REGISTER_BACKWARD: 'the register fell: no energy is told',
 };
 const gapColumns: readonly Column[] = [
-  { heading: 'meter' },
-  { heading: 'series' },
-  { heading: 'period', right: true },
-  { heading: 'from' },
+  { heading: '  from' },
   { heading: 'to' },
-  { heading: 'count', right: true },
+  { heading: 'intervals', right: true },
   { heading: 'state' },
 ];
-
 const minutes = (periodS: number): string => (periodS % 60 === 0 ? `${periodS / 60} min` : `${periodS} s`);
 
-/** What is not delivered and plainly measured, meter by meter; sums first. */
+/** What is not delivered and plainly measured: sums first, then each series of each meter. */
 export function gapsText(gaps: readonly SeriesGap[], screen: Screen): string[] {
   const { width, zone } = screen;
   if (gaps.length === 0) return ['every interval is measured, delivered and acknowledged'];
   // Hours and quarters of an hour are not counted together.
   const sums = new Map<string, { readonly state: SeriesGap['state']; readonly count: number }>();
   for (const { state, periodS, intervals } of gaps) {
-    const kind = `of ${minutes(periodS)} ${state}`;
+    const kind = `${state} of ${minutes(periodS)}`;
     sums.set(kind, { state, count: (sums.get(kind)?.count ?? 0) + intervals });
   }
-  const rows = gaps.map(({ meter, series, periodS, from, to, intervals, state }) => [
-    meter,
-    series,
-    minutes(periodS),
-    shownShortly(from, screen),
+  const rows = gaps.map(({ from, to, intervals, state }) => [
+    `  ${shownShortly(from, screen)}`,
     shownShortly(to, screen),
     String(intervals),
     state,
   ]);
+  const [heading = [], ...shown] = table(gapColumns, rows, width);
+  let above = '';
+  const body = gaps.flatMap(({ meter, series, periodS }, i) => {
+    const whose = `${meter} ${series} ${periodS}`;
+    const head = whose === above ? [] : ['', ...statements(`${meter}  `, [series, minutes(periodS)], width)];
+    above = whose;
+    return [...head, ...(shown[i] ?? [])];
+  });
   return [
     ...[...sums].flatMap(([kind, { state, count }]) => sentence(`${count} ${kind}  `, stateWords[state] ?? '', width)),
-    ...sentence('', `from, to: month-day and time of ${zone}; count: intervals`, width),
+    ...sentence('', `from, to: month-day and time of ${zone}`, width),
     '',
-    ...table(gapColumns, rows, width).flat(),
+    ...heading,
+    ...body,
   ];
 }
 

@@ -131,7 +131,7 @@ const gap = (meter: string, state: SeriesGap['state']): SeriesGap => ({
 test('gaps: local times, each state explained, and within the screen', () => {
   const lines = gapsText([gap('m1', 'PENDING'), gap('m'.repeat(64), 'UNCERTAIN/clock'), gap(nasty, 'LOST')], screen);
   expectFits(lines, 80);
-  expect(lines[0]).toBe('36 of 60 min PENDING  not read yet');
+  expect(lines[0]).toBe('36 PENDING of 60 min  not read yet');
   expect(lines.join('\n')).toContain('10-25 01:00+03  11-28 10:00');
   expectFits(gapsText([gap('m'.repeat(64), 'UNACKNOWLEDGED')], { ...screen, width: 60 }), 60);
 });
