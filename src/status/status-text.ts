@@ -170,7 +170,10 @@ function legend(snapshot: Snapshot, { width, zone, now }: Screen): string[] {
     ['missing', 'intervals that are not read yet'],
     ['clock', `of the meter against the gateway's${against}; right: within 2 s`],
     [snapshot.ports.some(({ activity }) => activity !== null) ? '»' : '', 'at work now'],
-    [meters.some(({ alarms, clockVerdict }) => alarms.length > 0 || clockVerdict) ? '!' : '', 'somebody should see to it'],
+    [
+      meters.some(({ alarms, clockVerdict }) => alarms.length > 0 || clockVerdict) ? '!' : '',
+      'somebody should see to it',
+    ],
     [meters.some(isDifferent) ? '·' : '', 'good to know: done in another way, or not done'],
     [meters.some(({ lastError }) => lastError !== null) ? '(line) …' : '', 'whose it is to mend'],
   ] as const;

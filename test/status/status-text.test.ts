@@ -35,7 +35,7 @@ describe('status', () => {
   });
   test('each meter of a bus that is well has one line', () => {
     const meters = Array.from({ length: 31 }, (_, n) =>
-      meterOf('REACHABLE', n, { alarms: [], ways: [], damagedFrames: 0, repeatedFrames: 0 }),
+      meterOf('REACHABLE', n, { alarms: [], ways: [], damagedFrames: 0, repeatedFrames: 0, clockVerdict: null }),
     );
     const lines = snapshotText(snapshotOf(meters));
     const first = lines.findIndex((line) => line.includes('m60120000'));
@@ -61,11 +61,29 @@ describe('status', () => {
     expect(text).toContain('month-day and time of Europe/Helsinki, +02:00');
     expect(text).not.toMatch(/\d\dZ/);
   });
-  test('a fault of the bus is told once, with its reason and next step', () => {
-    const meters = [1, 2, 3].map((n) => meterOf('BUS_FAULT', n));
-    const lines = snapshotText(snapshotOf(meters));
-    expect(lines.filter((line) => line.includes('next:'))).toHaveLength(1);
-    expect(lines.join('\n')).toContain('BUS_FAULT  3 of 3 meters: nobody on this line answers');
+  test('a fault of the bus is told once, with its reason, next step, the last success, and who hangs there', () => {
+    const meters = Array.from({ length: 31 }, (_, n) => meterOf('BUS_FAULT', n));
+    const busFault = {
+      meters: meters.map(({ meter }) => meter),
+      code: 'no-answer',
+      fault: 'line',
+      why: 'none of 31 meters answers: it is the line, not the meters',
+      nextStep: 'Look at what they share.',
+    } as const;
+    const [port] = snapshotOf(meters).ports;
+    if (!port) throw new Error('no port');
+    const lines = snapshotText(snapshotOf([], { ports: [{ ...port, busFault }] }));
+    expectFits(lines, 80);
+    expect(lines.filter((line) => line.includes('BUS_FAULT'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('next:'))).toEqual(['    next: Look at what they share.']);
+    expect(lines.join('\n')).toContain('    last success: 2026-11-27 09:27:00 +02:00');
+    for (const { meter } of meters) expect(lines.join(' ')).toContain(meter);
+  });
+  test('a clock that is wrong says how, and the next step', () => {
+    const text = snapshotText(snapshotOf([meterOf('REACHABLE', 2)])).join('\n');
+    expect(text).toContain(
+      '    ! CLOCK_ALARM: the clock of the meter is 1200 s ahead\n      next: Set it with the tool',
+    );
   });
   test('time that is not trusted stands at the top, and beside the clocks', () => {
     const time = {
