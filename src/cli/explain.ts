@@ -3,11 +3,13 @@ import { concat } from '../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
-import { type AcseApdu, decodeAcse, isAcse, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
+import { type AcseApdu, applicationContext, decodeAcse, isAcse, mechanism, userDiagnostic } from '../dlms/acse/apdu.ts';
 import { type Data, dataCodec } from '../dlms/axdr/data.ts';
-import { dataJson, dataText } from '../dlms/axdr/print.ts';
+import { dataJson } from '../dlms/axdr/print.ts';
 import { decode, encode } from '../base/codec.ts';
 import { refusalName } from '../dlms/association/client.ts';
+import { dataWords } from '../dlms/cosem/value-names.ts';
+import { describeError } from '../dlms/association/exchange.ts';
 import { attributeName, className, scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { type CaptureObject, captureObjectsOf, clockColumn } from '../dlms/cosem/profile-generic.ts';
@@ -25,6 +27,7 @@ import { genericModel, type MeterModel } from '../meter/model.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { ProfileReader } from '../reading/profile-reader.ts';
 import type { Recorded, RecordedLine } from './exchange-file.ts';
+import { objectWords } from './object-words.ts';
 import { withheld, withholding } from './withhold.ts';
 
 export interface Explained {
@@ -69,12 +72,20 @@ function frameText(frame: Frame): string {
 const short = (text: string): string => (text.length > 160 ? `${text.slice(0, 157)}...` : text);
 const attributeText = (a: Attribute): string =>
   `${obis(a.logicalName)} ${className(a.classId)}.${attributeName(a.classId, a.attribute)}`;
-const resultText = (result: GetResult): string =>
-  'data' in result ? short(dataText(result.data)) : `refused: ${refusalName(result.refused)}`;
+/** A value for people, by what is known of the attribute that it is of. */
+type Words = (data: Data, of?: Attribute) => string;
+const resultText = (result: GetResult, words: Words, of?: Attribute): string =>
+  'data' in result ? short(words(result.data, of)) : `refused: ${refusalName(result.refused)}`;
+const nameOf = (names: Readonly<Record<string, number>>, value: number): string =>
+  Object.entries(names).find(([, number]) => number === value)?.[0] ?? `unknown: ${value}`;
+/** Release-request-reason and release-response-reason (Green Book 9.4.2.1). */
+const releaseReasons: Readonly<Record<number, string>> = {
+  0: 'normal',
+  1: 'urgent or not finished',
+  30: 'user defined',
+};
 
 function acseText(apdu: AcseApdu): string {
-  const name = (value: number) =>
-    Object.entries(mechanism).find(([, number]) => number === value)?.[0] ?? String(value);
   let user = '';
   if ('userInformation' in apdu && apdu.userInformation) {
     try {
@@ -86,18 +97,19 @@ function acseText(apdu: AcseApdu): string {
   }
   switch (apdu.kind) {
     case 'aarq':
-      return `AARQ context ${apdu.applicationContext}, mechanism ${name(apdu.mechanism ?? 0)}${user}`;
+      return `AARQ context ${nameOf(applicationContext, apdu.applicationContext)}, mechanism ${nameOf(mechanism, apdu.mechanism ?? 0)}${user}`;
     case 'aare': {
       const { source, code } = apdu.diagnostic ?? { source: 'acse-service-user', code: 0 };
       const why = source === 'acse-service-user' ? (userDiagnostic[code] ?? String(code)) : `provider ${code}`;
       return `AARE ${apdu.result === 0 ? 'accepted' : 'refused'}${code === 0 ? '' : `: ${why} (${code})`}${user}`;
     }
     default:
-      return `${apdu.kind.toUpperCase()}${apdu.reason === undefined ? '' : ` reason ${apdu.reason}`}${user}`;
+      return `${apdu.kind.toUpperCase()}${apdu.reason === undefined ? '' : ` reason ${releaseReasons[apdu.reason] ?? `unknown: ${apdu.reason}`}`}${user}`;
   }
 }
 
-function apduText(apdu: Apdu): string {
+/** `asked`: the attributes that an answer is about. */
+function apduText(apdu: Apdu, asked: readonly Attribute[] = [], words: Words = dataWords): string {
   const id = 'invokeId' in apdu ? ` #${apdu.invokeId & 0x0f}` : '';
   switch (apdu.kind) {
     case 'initiate-request':
@@ -108,7 +120,7 @@ function apduText(apdu: Apdu): string {
       const selection = apdu.selection
         ? ` by ${apdu.selection.selector === 1 ? 'range' : apdu.selection.selector === 2 ? 'entry' : `selector ${apdu.selection.selector}`}`
         : '';
-      const value = 'value' in apdu ? ` = ${short(dataText(apdu.value))}` : '';
+      const value = 'value' in apdu ? ` = ${short(words(apdu.value, apdu.attribute))}` : '';
       return `${apdu.kind}${id} ${attributeText(apdu.attribute)}${selection}${value}`;
     }
     case 'get-request-with-list':
@@ -116,9 +128,9 @@ function apduText(apdu: Apdu): string {
     case 'get-request-next':
       return `${apdu.kind}${id} block ${apdu.number}`;
     case 'get-response-normal':
-      return `${apdu.kind}${id} ${resultText(apdu.result)}`;
+      return `${apdu.kind}${id} ${resultText(apdu.result, words, asked[0])}`;
     case 'get-response-with-list':
-      return `${apdu.kind}${id} ${apdu.results.map(resultText).join('; ')}`;
+      return `${apdu.kind}${id} ${apdu.results.map((result, i) => resultText(result, words, asked[i])).join('; ')}`;
     case 'get-response-with-datablock': {
       const content =
         'raw' in apdu.result ? `${apdu.result.raw.length} octets` : `refused: ${refusalName(apdu.result.refused)}`;
@@ -131,7 +143,8 @@ function apduText(apdu: Apdu): string {
     case 'action-response-normal':
       return `${apdu.kind}${id} ${refusalName(apdu.response.result, true)}`;
     case 'exception-response':
-      return `${apdu.kind} state-error ${apdu.stateError}, service-error ${apdu.serviceError}`;
+    case 'confirmed-service-error':
+      return describeError(apdu);
     default:
       if ('content' in apdu) {
         const title = 'systemTitle' in apdu ? `, system title ${toHex(apdu.systemTitle)}` : '';
@@ -332,6 +345,8 @@ export function explain(
     }
   };
 
+  const words: Words = (data, of) => (of ? objectWords(of, data, model, scalers.get(of.logicalName)) : dataWords(data));
+
   const apduOf = (octets: Uint8Array, at: RecordedLine): { text: string[]; apdu?: Apdu | AcseApdu } => {
     try {
       if (octets.length > 0 && isAcse(octets[0] as number)) {
@@ -348,7 +363,7 @@ export function explain(
       const proof = hlsText(apdu, at.line);
       const padding = trailing > 0 ? [`${trailing} octets after the APDU, ignored`] : [];
       const shown = withhold.strike(apdu);
-      return { text: [apduText(shown), ...proof, ...padding], apdu: shown };
+      return { text: [apduText(shown, asked?.attributes, words), ...proof, ...padding], apdu: shown };
     } catch (error) {
       if (!(error instanceof CodecError || error instanceof Failure)) throw error;
       note(at.line, messageOf(error));
@@ -432,7 +447,7 @@ export function explain(
         const bare = apduOrData(octets);
         if (bare) {
           learn(undefined, { data: bare }, item.line);
-          push(item, [`value ${short(dataText(bare))}`]);
+          push(item, [`value ${short(dataWords(bare))}`]);
         } else {
           const inner = apduOf(octets, item);
           push(item, inner.text, inner.apdu);

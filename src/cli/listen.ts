@@ -1,7 +1,8 @@
 /** `meter-gateway listen`: what meters send unasked, on a serial line or from connections that they make. */
 import { Failure } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
-import { type Clock, iso } from '../base/time.ts';
+import { type Clock, iso, type Millis } from '../base/time.ts';
+import { localTime, systemZone, withLocalTimes } from '../base/words.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { Suite } from '../dlms/security/protection.ts';
@@ -10,10 +11,12 @@ import { listenTcp, openPort, parseSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { stampReading } from '../meter/jobs.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
-import { pushedList, pushedListJson } from '../reading/pushed-list.ts';
-import { unitName } from '../reading/unit.ts';
+import { pushedList, pushedListJson, type PushedReading } from '../reading/pushed-list.ts';
+import { valueWords } from '../reading/value-words.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
 import { bad, whole } from './connection.ts';
 import { decodeKeys } from './secret.ts';
+import { rowText } from './object-words.ts';
 import { note } from './terminal.ts';
 import { traceTo } from './trace-file.ts';
 
@@ -30,7 +33,15 @@ export interface ListenOptions {
   readonly json?: boolean;
 }
 
-function lines(event: NotificationEvent, model: MeterModel, at: string, json: boolean): string[] {
+function readingWords({ value, scalerUnit }: PushedReading, zone: string): string {
+  if (value === null) return '-';
+  if (scalerUnit) return valueWords(value, scalerUnit.scaler, unitName(scalerUnit.unit));
+  return withLocalTimes(String(value), zone);
+}
+
+function lines(event: NotificationEvent, model: MeterModel, wall: Millis, json: boolean): string[] {
+  const zone = systemZone();
+  const at = json ? iso(wall) : localTime(wall, zone);
   if (event.kind === 'unreadable') {
     const { from, error } = event;
     if (json) return [JSON.stringify({ received: at, from, error: error.code, message: error.message })];
@@ -45,11 +56,9 @@ function lines(event: NotificationEvent, model: MeterModel, at: string, json: bo
   }
   const sender = title === undefined ? 'not ciphered' : `system title ${title}, authentic`;
   return [
-    `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${iso(list.at)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
-    ...list.readings.map(({ key, value, scalerUnit }) => {
-      const unit = scalerUnit ? ` ×10^${scalerUnit.scaler} ${unitName(scalerUnit.unit)}` : '';
-      return `  ${(key ?? '(no name)').padEnd(20)} ${value ?? '-'}${unit}`;
-    }),
+    `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${localTime(list.at, zone)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
+    ...list.readings.map((reading) => `  ${(reading.key ?? '(no name)').padEnd(20)} ${readingWords(reading, zone)}`),
+    ...list.rows.map((row) => `  ${rowText(row, zone)}`),
     ...list.problems.map((problem) => `  ${problem}`),
   ];
 }
@@ -113,7 +122,7 @@ export async function listen(
         receiver.receive(octets, clock.now());
       } else receiver.wake(clock.now());
       for (let event = receiver.pollEvent(); event && left > 0; event = receiver.pollEvent()) {
-        for (const text of lines(event, model, iso(clock.wall()), options.json === true)) print(text);
+        for (const text of lines(event, model, clock.wall(), options.json === true)) print(text);
         if (event.kind === 'notification' && --left === 0) end();
       }
     }

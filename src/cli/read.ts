@@ -1,17 +1,18 @@
 /** `meter-gateway read`: talks to one meter directly, without the daemon. */
 import { Failure } from '../base/errors.ts';
-import { type Clock, iso, type Millis, millis } from '../base/time.ts';
-import { attributeName } from '../dlms/cosem/class-table.ts';
-import { whyNoInstant } from '../dlms/cosem/date-time.ts';
+import { type Clock, type Millis, millis } from '../base/time.ts';
+import { systemZone } from '../base/words.ts';
+import { attributeName, scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
-import { dataJson, dataText } from '../dlms/axdr/print.ts';
+import { dataJson } from '../dlms/axdr/print.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute } from '../dlms/xdlms/apdu.ts';
 import { identify, readEntries, readLayout, readRange } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
-import { type LoadProfileRow, rowJson } from '../reading/load-profile-row.ts';
+import { rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
+import { clockWords, isScaledValue, objectWords, rowText } from './object-words.ts';
 
 export interface ReadOptions extends ConnectionOptions {
   readonly object?: readonly string[];
@@ -89,7 +90,7 @@ export async function read(
         print(`logical device name  ${identity.logicalDeviceName ?? '(refused)'}`);
         print(`serial number        ${identity.serial ?? '(refused)'}`);
         print(
-          `clock                ${identity.clockDeviationMs === undefined ? `(${identity.unreadable.find(({ object }) => object === 'clock')?.why ?? 'no instant'})` : `${identity.clockDeviationMs / 1000} s from this machine's`}`,
+          `clock                ${identity.clockDeviationMs === undefined ? `not read (${identity.unreadable.find(({ object }) => object === 'clock')?.why ?? 'no instant'})` : clockWords(identity.clockDeviationMs)}`,
         );
       }
     }
@@ -107,15 +108,18 @@ export async function read(
           );
       }
       const results = await session.get(attributes);
+      // For people only: JSON says what was asked for.
+      const scalers = options.json ? new Map<LogicalName, ScalerUnit>() : await scalersOf(session, attributes);
       let refused: string | undefined;
       results.forEach((result, i) => {
-        const { logicalName, attribute, classId: object } = attributes[i] as Attribute;
+        const asked = attributes[i] as Attribute;
+        const { logicalName, attribute, classId: object } = asked;
         const key = `${obis(logicalName)}:${attribute}`;
         if ('data' in result) {
           print(
             options.json
               ? JSON.stringify({ object: key, class: object, value: dataJson(result.data) })
-              : `${key}  ${dataText(result.data)}`,
+              : `${key}  ${objectWords(asked, result.data, access.model, scalers.get(logicalName))}`,
           );
         } else {
           const why = refusalName(result.refused);
@@ -131,16 +135,22 @@ export async function read(
       const rows = entries
         ? await readEntries(session, layout, access.model, Number(entries[1]), Number(entries[2]))
         : await readRange(session, layout, access.model, from as Millis, to as Millis);
-      for (const row of rows) print(options.json ? JSON.stringify(rowJson(row)) : rowText(row));
+      for (const row of rows) print(options.json ? JSON.stringify(rowJson(row)) : rowText(row, systemZone()));
     }
   });
 }
 
-function rowText(row: LoadProfileRow): string {
-  const values = row.channels.flatMap(({ key }, i) => (row.cells[i] === null ? [] : [`${key} ${row.cells[i]}`]));
-  const status = row.status === null ? '' : `status 0x${row.status.toString(16).padStart(2, '0')}  `;
-  const beside = row.besideMs === undefined ? '' : `  stamped ${row.besideMs / 1000} s beside it`;
-  const says = row.doubt ? `  clock says ${row.doubt}` : '';
-  const none = row.clock === null ? 'no instant' : whyNoInstant(row.clock);
-  return `${row.end === null ? `(${none})` : iso(row.end)}  ${status}${values.join('  ')}${beside}${says}`;
+/** Scaler and unit of those values that have one, as far as the meter tells them. */
+async function scalersOf(session: Session, attributes: readonly Attribute[]): Promise<Map<LogicalName, ScalerUnit>> {
+  const asked = attributes.filter(isScaledValue).flatMap(({ classId, logicalName }): Attribute[] => {
+    const attribute = scalerUnitAttribute(classId);
+    return attribute === undefined ? [] : [{ classId, logicalName, attribute }];
+  });
+  const results = asked.length > 0 ? await session.get(asked) : [];
+  return new Map(
+    results.flatMap((result, i): [LogicalName, ScalerUnit][] => {
+      const scalerUnit = 'data' in result ? scalerUnitOf(result.data) : undefined;
+      return scalerUnit ? [[(asked[i] as Attribute).logicalName, scalerUnit]] : [];
+    }),
+  );
 }

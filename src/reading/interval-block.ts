@@ -11,7 +11,7 @@ import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts'
 import { integerJson } from './facts.ts';
 import type { LoadProfileRow, ProfileChannel } from './load-profile-row.ts';
 import { type Flag, gapCause, type GapCause, type Quality, type Reason, rowQuality, statusBit } from './quality.ts';
-import { unitName } from './unit.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
 
 export interface Slice {
   readonly origin: Origin;

@@ -4,7 +4,7 @@ import { toHex } from '../base/hex.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { type StampDoubt, whyNoInstant } from '../dlms/cosem/date-time.ts';
 import type { ColumnKind } from './column.ts';
-import { unitName } from './unit.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
 
 export interface ScalerUnit {
   readonly scaler: number;

@@ -68,8 +68,9 @@ const names: Readonly<Record<'idis' | 'dsmr', Readonly<Record<number, string>>>>
     48: 'module cover opened',
   },
 };
-/** The name of a code; a code that the companion does not name keeps its number. */
-export const eventName = (companion: 'idis' | 'dsmr', code: number): string => names[companion][code] ?? `code ${code}`;
+/** The name of a code; one that the companion does not name is said to be unknown, with its number. */
+export const eventName = (companion: 'idis' | 'dsmr', code: number): string =>
+  names[companion][code] ?? `unknown code ${code}`;
 
 export interface LogEntry {
   readonly at: number;

@@ -16,7 +16,7 @@ import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import type { Notification } from '../dlms/stack/notification.ts';
 import { capturePeriodMsOf, type LoadProfileRow, rowJson, type ScalerUnit, scalerUnitOf } from './load-profile-row.ts';
 import { ProfileReader } from './profile-reader.ts';
-import { unitName } from './unit.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
 
 export interface PushedReading {
   /** OBIS code, and the attribute where it is not the value itself; undefined where the list names nothing. */

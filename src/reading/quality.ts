@@ -1,6 +1,25 @@
 /** From evidence to quality: the one table (after the AMR profile status byte and CIM IEC 61968-9 reading qualities). */
 export const statusBit = { ERR: 0x01, CIV: 0x02, DNV: 0x04, DST: 0x08, CAD: 0x20, PDN: 0x80 } as const;
 
+/** The AMR profile status, bit by bit; bits 4 and 6 are the maker's. */
+const statusNames: readonly (readonly [bit: number, name: string])[] = [
+  [0, 'ERR critical error'],
+  [1, 'CIV clock invalid'],
+  [2, 'DNV data not valid'],
+  [3, 'DST daylight saving'],
+  [5, 'CAD clock adjusted'],
+  [7, 'PDN power down'],
+];
+const hasBit = (status: number, bit: number): boolean => Math.floor(status / 2 ** bit) % 2 === 1;
+/** The bits of a status by name. */
+export function statusWords(status: number): string {
+  const names = new Map(statusNames);
+  const set = Array.from({ length: 53 }, (_, bit) => bit).filter((bit) => hasBit(status, bit));
+  return set.length === 0
+    ? 'nothing to tell'
+    : set.map((bit) => names.get(bit) ?? `bit ${bit} of the maker's`).join(', ');
+}
+
 /** Which bits of a meter's own status word mean what; several of them may. A meaning that no bit has is never said. */
 export interface StatusMeaning {
   readonly critical_error?: readonly number[] | undefined;
@@ -20,8 +39,10 @@ const meanings = [
 ] as const;
 /** A meter's own status word in the bits above. Of words with more than 53 bits the lowest may be wrong. */
 export function standardBits(status: number, meaning: StatusMeaning): number {
-  const has = (bit: number) => Math.floor(status / 2 ** bit) % 2 === 1;
-  return meanings.reduce((bits, [name, one]) => (meaning[name]?.some(has) ? bits | one : bits), 0);
+  return meanings.reduce(
+    (bits, [name, one]) => (meaning[name]?.some((bit) => hasBit(status, bit)) ? bits | one : bits),
+    0,
+  );
 }
 
 export const qualities = [

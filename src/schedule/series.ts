@@ -20,7 +20,7 @@ import { adjoining, type Exception, type Swap, withExceptions } from '../reading
 import { daySums } from '../reading/day-sum.ts';
 import { columnKind } from '../reading/column.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
-import { unitName } from '../reading/unit.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
 import type { SeriesState } from '../store/store.ts';
 import { turnShareMs } from './line-load.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';

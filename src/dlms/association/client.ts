@@ -596,4 +596,4 @@ const isOpen = (apdu: Apdu): boolean => apdu.kind === 'exception-response' || ap
 
 /** The name of a data-access-result or action-result for people. */
 export const refusalName = (code: number, action = false): string =>
-  (action ? actionResultName : dataAccessResult)[code] ?? `result ${code}`;
+  (action ? actionResultName : dataAccessResult)[code] ?? `unknown result ${code}`;

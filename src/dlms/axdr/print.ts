@@ -25,24 +25,28 @@ export function dataJson(data: Data): unknown {
   }
 }
 
-/** Data on one line. */
-export function dataText(data: Data): string {
+/** Octets that are printable as text, others in hex. */
+export function octetsText(octets: Uint8Array): string {
+  const printable = octets.length > 0 && octets.every((octet) => octet >= 0x20 && octet < 0x7f);
+  return printable ? `'${Buffer.from(octets).toString('latin1')}'` : `0x${toHex(octets)}`;
+}
+
+/** Data on one line. `octets`: how octet strings are written. */
+export function dataText(data: Data, octets: (value: Uint8Array) => string = octetsText): string {
   switch (data.type) {
     case 'null-data':
     case 'dont-care':
       return data.type;
     case 'array':
     case 'compact-array':
-      return `[${data.value.map(dataText).join(', ')}]`;
+      return `[${data.value.map((one) => dataText(one, octets)).join(', ')}]`;
     case 'structure':
-      return `{${data.value.map(dataText).join(', ')}}`;
+      return `{${data.value.map((one) => dataText(one, octets)).join(', ')}}`;
     case 'octet-string':
     case 'date-time':
     case 'date':
-    case 'time': {
-      const printable = data.value.length > 0 && data.value.every((octet) => octet >= 0x20 && octet < 0x7f);
-      return printable ? `'${Buffer.from(data.value).toString('latin1')}'` : `0x${toHex(data.value)}`;
-    }
+    case 'time':
+      return octets(data.value);
     case 'visible-string':
     case 'utf8-string':
       return JSON.stringify(data.value);

@@ -8,7 +8,6 @@ import { Failure, messageOf } from '../../base/errors.ts';
 import { fromHex, toHex } from '../../base/hex.ts';
 import type { Millis } from '../../base/time.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
-import { dataText } from '../axdr/print.ts';
 import type { Selection } from '../xdlms/apdu.ts';
 import { associationLn, associationSn } from './association-objects.ts';
 import { attributeName, className } from './class-table.ts';
@@ -18,6 +17,7 @@ import type { ListedObject } from './object-list.ts';
 import { captureObjectsOf, isClockColumn } from './profile-generic.ts';
 import { isSecretAttribute } from './secrets.ts';
 import { accessResult, type ServerObject } from './server-object.ts';
+import { dataWords } from './value-names.ts';
 
 const octet = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255));
 const hex = v.pipe(v.string(), v.regex(/^([0-9a-f]{2})+$/i, 'octets in hex'));
@@ -60,8 +60,8 @@ export type SnapshotObject = Snapshot['objects'][number];
 export type Seen = { readonly data: Data } | { readonly refused: number } | undefined;
 
 const textLimit = 200;
-const shortText = (data: Data): string => {
-  const text = dataText(data);
+const shortText = (data: Data, of: { readonly classId: number; readonly attribute: number }): string => {
+  const text = dataWords(data, of);
   return text.length > textLimit ? `${text.slice(0, textLimit - 3)}...` : text;
 };
 
@@ -84,7 +84,7 @@ export function snapshotObject(object: ListedObject, seen: ReadonlyMap<number, S
           ...(isSecretAttribute(classId, id) && { secret: true as const }),
           ...(value &&
             ('data' in value
-              ? { value: toHex(encode(dataCodec, value.data)), text: shortText(value.data) }
+              ? { value: toHex(encode(dataCodec, value.data)), text: shortText(value.data, { classId, attribute: id }) }
               : { refused: value.refused })),
         };
       }),

@@ -1,5 +1,10 @@
-/** Values that are codes, by name (Blue Book 4): enumerations by class and attribute, bits of the clock status. */
+/** Values that are codes, by name (Blue Book 4): enumerations by class and attribute, bits of the clock status, stamps. */
 import { type Data, integerOf } from '../axdr/data.ts';
+import { dataText, octetsText } from '../axdr/print.ts';
+import { scalerUnitAttribute } from './class-table.ts';
+import { deviationOf, deviationUnspecified } from './date-time.ts';
+import { logicalNameOf, obis } from './logical-name.ts';
+import { unitName } from './unit.ts';
 
 const named = (names: Readonly<Record<number, string>>, code: number): string => names[code] ?? `unknown: ${code}`;
 
@@ -61,8 +66,9 @@ export function clockStatusNames(status: number): string {
 }
 
 /** The name of a value, where it is a code; undefined where it speaks for itself. */
-export function valueName(classId: number, attribute: number, data: Data): string | undefined {
+function valueName(classId: number, attribute: number, data: Data): string | undefined {
   if (classId === 70 && attribute === 2 && data.type === 'boolean') return outputName(data.value);
+  if (attribute === scalerUnitAttribute(classId)) return scalerUnitName(data);
   const value = integerOf(data);
   if (value === undefined) return undefined;
   if (classId === 8 && attribute === 4) return clockStatusNames(Number(value));
@@ -71,10 +77,63 @@ export function valueName(classId: number, attribute: number, data: Data): strin
   return names && named(names, Number(value));
 }
 
+function scalerUnitName(data: Data): string | undefined {
+  const [scaler, unit] = data.type === 'structure' ? data.value.map(integerOf) : [];
+  return scaler === undefined || unit === undefined ? undefined : `× 10^${scaler} ${unitName(Number(unit))}`.trimEnd();
+}
+
 /** time_zone of a clock: minutes from local standard time to UTC. */
-const zoneName = (minutes: number): string =>
-  minutes === 0
-    ? 'standard time is UTC'
-    : `standard time is UTC${minutes > 0 ? '-' : '+'}${hoursOf(Math.abs(minutes))}`;
-const hoursOf = (minutes: number): string =>
-  `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;
+const zoneName = (minutes: number): string => `standard time is UTC${minutes === 0 ? '' : offsetOf(minutes)}`;
+/** Of minutes from local time to UTC: how far local time is from UTC. */
+const offsetOf = (minutes: number): string => {
+  const off = Math.abs(minutes);
+  return `${minutes > 0 ? '-' : '+'}${twoDigits(Math.floor(off / 60))}:${twoDigits(off % 60)}`;
+};
+const twoDigits = (value: number): string => String(value).padStart(2, '0');
+
+const open = 0xff;
+/**
+ * A date-time as the meter wrote it, in its own local time, with what its clock says of itself; undefined where these
+ * octets are none. Only years in which meters of this kind hang: other strings have 12 octets, too.
+ */
+export function stampWords(octets: Uint8Array): string | undefined {
+  const [high = 0, low = 0, month = 0, day = 0, weekday = 0, hour = 0, minute = 0, second = 0, hundredths = 0] = octets;
+  const year = high * 256 + low;
+  const deviation = octets.length === 12 ? deviationOf(octets) : 0;
+  const status = octets[11] ?? open;
+  const fits =
+    octets.length === 12 &&
+    year >= 1990 &&
+    year < 2100 &&
+    month >= 1 &&
+    month <= 12 &&
+    day >= 1 &&
+    day <= 31 &&
+    (weekday <= 7 || weekday === open) &&
+    hour <= 23 &&
+    [minute, second].every((one) => one <= 59 || one === open) &&
+    (hundredths <= 99 || hundredths === open) &&
+    (Math.abs(deviation) <= 840 || deviation === deviationUnspecified);
+  if (!fits) return undefined;
+  const time = [hour, minute, second].filter((one) => one !== open).map(twoDigits);
+  const offset = deviation === deviationUnspecified ? '(deviation left open)' : offsetOf(deviation);
+  const says = status === 0 || status === open ? '' : `, ${clockStatusNames(status)}`;
+  return `${year}-${twoDigits(month)}-${twoDigits(day)} ${time.join(':')} ${offset}${says}`;
+}
+
+/** Media of the first value group (Blue Book 7.2). */
+const lastMedium = 19;
+/** Octets for people: what they say where they are a stamp or an OBIS code, beside what they are. */
+function octetsWords(octets: Uint8Array): string {
+  const [medium = open] = octets;
+  const code = octets.length === 6 && octets[5] === open && medium <= lastMedium;
+  const words = code ? obis(logicalNameOf(octets)) : stampWords(octets);
+  return words === undefined ? octetsText(octets) : `${words} (${octetsText(octets)})`;
+}
+
+/** A value on one line, with the names of codes, stamps and OBIS codes in it. */
+export function dataWords(data: Data, of?: { readonly classId: number; readonly attribute: number }): string {
+  const name = of && valueName(of.classId, of.attribute, data);
+  const text = dataText(data, octetsWords);
+  return name === undefined ? text : `${text} (${name})`;
+}
