@@ -50,7 +50,8 @@ const verdictWords: Readonly<Record<Verdict, string>> = {
   IDENTITY_MISMATCH: 'another meter answers than the configured one; its rows are held back',
   LINE_QUALITY: 'it answers, and many frames come damaged: termination, shield, speed',
   METER_FAULT: 'it answers, but not as it should',
-  CONFIG_FAULT: 'it is not polled: its configuration does not hold',
+  CONFIG_FAULT: 'its configuration does not hold, or does not fit it: secret, key, model, period, right of its client',
+  GATEWAY_FAULT: 'what failed is of the gateway itself; the meter is not to blame',
 };
 
 const trustWords: Readonly<Record<ClockTrust, string>> = {

@@ -29,8 +29,8 @@ const words = (classId: number, logicalName: string, attribute: number, data: Da
   objectWords(of(classId, logicalName, attribute), data, model);
 
 describe('codes by name', () => {
-  test.each([
-    [70, '0.0.96.3.10.255', 2, { type: 'boolean', value: false } as Data, 'boolean false (supply OFF)'],
+  test.each<[number, string, number, Data, string]>([
+    [70, '0.0.96.3.10.255', 2, { type: 'boolean', value: false }, 'boolean false (supply OFF)'],
     [70, '0.0.96.3.10.255', 3, number(2, 'enum'), 'enum 2 (ready for reconnection)'],
     [70, '0.0.96.3.10.255', 4, number(4, 'enum'), 'enum 4 (off remotely or locally; on again remotely or by hand)'],
     [7, '1.0.99.1.0.255', 5, number(2, 'enum'), 'enum 2 (LIFO)'],
@@ -49,7 +49,7 @@ describe('codes by name', () => {
       4,
       '1.0.1.6.0.255',
       3,
-      { type: 'structure', value: [{ type: 'integer', value: -3 }, number(27, 'enum')] } as Data,
+      { type: 'structure', value: [{ type: 'integer', value: -3 }, number(27, 'enum')] },
       '{integer -3, enum 27} (× 10^-3 W)',
     ],
   ])('class %i %s attribute %i', (classId, name, attribute, data, expected) => {
