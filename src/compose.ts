@@ -24,6 +24,7 @@ import { type SeriesGap, seriesGap } from './schedule/series-gaps.ts';
 import { heldRows, type HeldRows, type Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
+import { unacknowledgedRuns } from './store/unacknowledged.ts';
 
 /** Everything outside of the house: on a concentrator the real thing, in a test a seeded twin. */
 export interface World {
@@ -364,7 +365,7 @@ export function compose(gatewayPlan: GatewayPlan, world: World, before?: House):
     sayAgain: async (meter, ...more) => runnerOf(meter).sayAgain(meter, ...more),
     async gaps() {
       const all = ports.flatMap(({ runner }) => runner.series());
-      const waiting = (await store.unacknowledged()).flatMap(({ meter, series, from, to }): SeriesGap[] => {
+      const waiting = (await unacknowledgedRuns(store)).flatMap(({ meter, series, from, to }): SeriesGap[] => {
         const own = all.find((one) => one.origin.meter === meter && one.series === series);
         return own ? [seriesGap(own.origin, own, [from, to, 'UNACKNOWLEDGED'])] : [];
       });

@@ -12,7 +12,8 @@ import { systemClock } from '../src/line/system-clock.ts';
 import { stateFolder } from '../src/main/state-folder.ts';
 import type { Fact } from '../src/reading/facts.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
-import { factOf, Store } from '../src/store/store.ts';
+import { factOf } from '../src/store/outbox-record.ts';
+import { Store } from '../src/store/store.ts';
 import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const program = fileURLToPath(import.meta.url);

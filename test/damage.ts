@@ -13,7 +13,8 @@ import type { Fact, ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
 import { Counters } from '../src/store/counters.ts';
-import { factOf, Store } from '../src/store/store.ts';
+import { factOf } from '../src/store/outbox-record.ts';
+import { Store } from '../src/store/store.ts';
 import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const program = fileURLToPath(import.meta.url);

@@ -10,7 +10,7 @@ import { physicalAddress, type ScenarioInput } from '../src/simulator/scenario.t
 import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { topics } from '../src/forward/payload.ts';
 import { Counters } from '../src/store/counters.ts';
-import { restoredState } from '../src/store/store.ts';
+import { restoredState } from '../src/store/records.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
 const hour = 3_600_000;

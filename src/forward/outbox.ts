@@ -6,7 +6,8 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
 import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts';
-import { factOf, type OutboxEntry, type Store } from '../store/store.ts';
+import { factOf } from '../store/outbox-record.ts';
+import type { OutboxEntry, Store } from '../store/store.ts';
 import { applied, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
 import { fitFact, isSuspicious, misfit } from './fit.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';

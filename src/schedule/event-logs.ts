@@ -10,7 +10,7 @@ import type { EventFact } from '../reading/facts.ts';
 import { aheadMs, cursorOf, logIntake, type LogOutcome } from '../reading/log-ledger.ts';
 import { type LogReader, logReader } from '../reading/log-reader.ts';
 import { darkSpans, eventName, isPowerEvent, lastPowerOf, type LogEntry } from '../reading/meter-event.ts';
-import type { MeterLogs } from '../store/store.ts';
+import type { MeterLogs } from '../store/records.ts';
 import { readWindow } from './log-window.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './series.ts';

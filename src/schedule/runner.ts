@@ -14,7 +14,7 @@ import type { ReadingFact } from '../reading/facts.ts';
 import { missing, type Range } from '../reading/coverage.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { type SeriesKey, seriesKey } from '../reading/series-key.ts';
-import type { SeriesState } from '../store/store.ts';
+import type { SeriesState } from '../store/records.ts';
 import { type SeriesGap, seriesGap } from './series-gaps.ts';
 import { seriesAt } from './polled-series.ts';
 import { type BusFault, busFaultOf } from './bus-fault.ts';

@@ -21,7 +21,7 @@ import { daySums } from '../reading/day-sum.ts';
 import { columnKind } from '../reading/column.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
-import type { SeriesState } from '../store/store.ts';
+import type { SeriesState } from '../store/records.ts';
 import { turnShareMs } from './line-load.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 import { tellLeftOut, tellScalers } from './layout-alarms.ts';

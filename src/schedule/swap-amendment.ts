@@ -7,7 +7,7 @@ import { obis } from '../dlms/cosem/logical-name.ts';
 import { withoutRange } from '../reading/coverage.ts';
 import type { Swap } from '../reading/ledger.ts';
 import { sameSerial } from '../meter/identity.ts';
-import type { SeriesState } from '../store/store.ts';
+import type { SeriesState } from '../store/records.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './series.ts';
 

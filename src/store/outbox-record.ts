@@ -7,9 +7,9 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Fact } from '../reading/facts.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { Operation } from './database.ts';
+import { type EntryClass, outboxKey, parseOutboxKey } from './keys.ts';
 import { sealed, unsealed } from './record.ts';
 
-export type EntryClass = 0 | 1;
 /** What stands before the fact in an entry. */
 export interface EntryHead {
   readonly storedAt: number;
@@ -32,16 +32,18 @@ export interface OutboxRecord {
   readonly entries: readonly Entry[];
 }
 
-const width = 12;
-export const outboxKey = (entryClass: EntryClass, sequence: number): string =>
-  `o/${entryClass}/${String(sequence).padStart(width, '0')}`;
-/** Of a class; all of its keys are before. */
-export const outboxEnd = (entryClass: EntryClass): string => `o/${entryClass}/~`;
-
 /** No JSON begins like this. */
 const packMark = 0;
 /** Text of the entries of a pack, octets: what is opened at once must be little for a small machine. */
 const packOctets = 256 * 1024;
+
+/** A fact under its number; `series`: where it tells of intervals. */
+export function entryOf(sequence: number, storedAt: number, fact: Fact, series?: SeriesKey): Entry {
+  const meter = 'meter' in fact ? fact.meter : '_';
+  const head = { storedAt, kind: fact.kind, meter, ...(series !== undefined && { profile: series }) };
+  return { sequence, head, text: JSON.stringify(fact) };
+}
+export const factOf = ({ text }: { readonly text: string }): Fact => JSON.parse(text) as Fact;
 
 /** Two lines, for the second is sent without being read. */
 export function putEntry(entryClass: EntryClass, { sequence, head, text }: Entry): Operation {
@@ -68,21 +70,19 @@ export function putPacks(entryClass: EntryClass, entries: readonly Entry[]): Ope
 
 /** undefined where it is damaged, or stands where it does not belong. */
 export function decodeOutbox(key: string, octets: Uint8Array): OutboxRecord | undefined {
-  const [, entryClass, number] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
+  const parsed = parseOutboxKey(key);
   const opened = unsealed(key, octets);
-  if (number === undefined || opened?.sequence !== Number(number)) return undefined;
+  if (!parsed || opened?.sequence !== parsed.sequence) return undefined;
   const { sequence, content } = opened;
   const packed = content[0] === packMark;
   try {
-    const entries = packed ? unpacked(content) : [entryOf(sequence, content)];
-    return entries.at(-1)?.sequence === sequence
-      ? { entryClass: Number(entryClass) as EntryClass, packed, entries }
-      : undefined;
+    const entries = packed ? unpacked(content) : [readEntry(sequence, content)];
+    return entries.at(-1)?.sequence === sequence ? { entryClass: parsed.entryClass, packed, entries } : undefined;
   } catch {
     return undefined;
   }
 }
-function entryOf(sequence: number, content: Buffer): Entry {
+function readEntry(sequence: number, content: Buffer): Entry {
   const end = content.indexOf('\n');
   // Format 1: all of it is one line of JSON.
   if (end < 0) return entryOfFormat1(sequence, content);
@@ -95,9 +95,7 @@ function entryOfFormat1(sequence: number, content: Buffer): Entry {
     fact: Fact;
     profile?: SeriesKey;
   };
-  const meter = 'meter' in fact ? fact.meter : '_';
-  const head = { storedAt, kind: fact.kind, meter, ...(profile !== undefined && { profile }) };
-  return { sequence, head, text: JSON.stringify(fact) };
+  return entryOf(sequence, storedAt, fact, profile);
 }
 function unpacked(content: Buffer): Entry[] {
   const lines = inflateRawSync(content.subarray(1)).toString('utf8').split('\n');

@@ -278,6 +278,8 @@ test('no road into the outbox misses it: committed and released facts are checke
   await store.commit({ meter: '_', entryClass: 0, facts: [poison, block(288, 100)] });
   await store.commit({
     meter: 'm1',
+    series: storedSeriesKey('p'),
+    state: { since: 0, coverage: [] },
     entryClass: 1,
     facts: [block(288, 100)],
     quarantine: { meter: 'm1', serial: '7' },

@@ -19,7 +19,8 @@ import { backUp, restoreBackup } from '../../src/main/backup.ts';
 import { stateFolder } from '../../src/main/state-folder.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { Counters } from '../../src/store/counters.ts';
-import { factOf, Store } from '../../src/store/store.ts';
+import { factOf } from '../../src/store/outbox-record.ts';
+import { Store } from '../../src/store/store.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'backup-test-'));

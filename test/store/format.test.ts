@@ -14,7 +14,8 @@ import { systemClock } from '../../src/line/system-clock.ts';
 import { stateFolder } from '../../src/main/state-folder.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
-import { type Checkpoint, Store } from '../../src/store/store.ts';
+import type { Checkpoint, SeriesState } from '../../src/store/records.ts';
+import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { virtualHouse } from '../virtual-house.ts';
@@ -85,13 +86,13 @@ describe.each(states)('a state of format $format', ({ format, epoch, since, wait
     // Counters of format 1 do not tell how many there are: each meter is asked for its own first.
     expect(first.counters.foundDoubtful).toBe(format === 1);
     // From now on there are pages of both kinds; this revision does not fit into one of before.
-    const state = first.store.seriesState('m60120001', profile);
+    const state = first.store.seriesState('m60120001', profile) as SeriesState;
     const mark = { start: newest, rev: 300, hash: 5, gap: false };
     const facts = [{ kind: 'void', cause: 'STORE_DAMAGED' } as const];
     await first.store.commit({
       meter: 'm60120001',
       series: profile,
-      ...(state && { state }),
+      state,
       entryClass: 0,
       facts,
       marks: [mark],

@@ -9,7 +9,10 @@ import type { Fact, GapFact } from '../../src/reading/facts.ts';
 import { marksOf } from '../../src/reading/interval-hash.ts';
 import { Counters, type CountersSettings } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
-import { type Checkpoint, type Commit, factOf, type OutboxEntry, Store } from '../../src/store/store.ts';
+import type { Checkpoint } from '../../src/store/records.ts';
+import type { SliceCommit } from '../../src/store/commit.ts';
+import { factOf } from '../../src/store/outbox-record.ts';
+import { type OutboxEntry, Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
@@ -25,7 +28,7 @@ const fact = (n: number): Fact => ({
   registers: { '1-0:1.8.0*255': { raw: n, scaler: 0, unit: 'Wh' } },
   clockDeviationS: 0,
 });
-const commit = (n: number, count = 1, entryClass: 0 | 1 = 0): Commit => ({
+const commit = (n: number, count = 1, entryClass: 0 | 1 = 0): SliceCommit => ({
   meter: 'm1',
   series: storedSeriesKey('p'),
   state: { since: 0, coverage: [[0, n]] },
@@ -521,7 +524,7 @@ describe('the store on a twin', () => {
       rev: 0,
       readAt: '2026-11-24T00:00:00Z',
     });
-    const said = (n: number): Commit => ({
+    const said = (n: number): SliceCommit => ({
       ...commit(n + 1),
       state: { since: 0, periodMs: hour, coverage: [[0, (n + 1) * hour]] },
       facts: [gap(n)],

@@ -1,0 +1,361 @@
+/**
+ * What a start finds in the database, whether anything of it is missing, and how damage is mended: only where nobody else
+ * writes, and so that a crash in the middle begins with it again.
+ */
+import { type Clock, hourMs } from '../base/time.ts';
+import { marksOf } from '../reading/interval-hash.ts';
+import { type EventFact, type Fact, gatewayFact } from '../reading/facts.ts';
+import type { Database, Operation } from './database.ts';
+import { corruptKey, type EntryClass, logsKey, meterOfLogs, seriesStateKey, spaceOf, stateKey } from './keys.ts';
+import { changedPages, type SaidMarks } from './marks.ts';
+import { type Pair, putFacts, removeAcknowledged, scanOutbox, walk } from './outbox-log.ts';
+import { decodeOutbox, type Entry, entryOf, factOf, putEntry, putPacks } from './outbox-record.ts';
+import { decodeRecord } from './record.ts';
+import {
+  type Checkpoint,
+  type MeterLogs,
+  putRecord,
+  putState,
+  refuseNewer,
+  type SeriesState,
+  type StateRecord,
+  storeFormat,
+} from './records.ts';
+
+/** Operations that are written at once. */
+const mendStep = 500;
+/** Marks and operations that are written at once. */
+const markStep = 10_000;
+const recordsMost = 100_000;
+
+/** In an event. */
+const wordsMost = 500;
+
+export interface Damage {
+  /** Records that were damaged and are kept for inspection. */
+  readonly quarantined: number;
+  /** Entries whose numbers became void. */
+  readonly missing: number;
+  readonly log: readonly string[];
+}
+/** What the store has in memory of what is on the disk. */
+export interface StoreMemory {
+  state: StateRecord;
+  series: Map<string, SeriesState>;
+  logs: Map<string, MeterLogs>;
+  /** No entry has a lower number. LevelDB walks over everything that was deleted before the first that is there. */
+  lowest: number;
+  /** No pack holds a higher number. */
+  packedTo: number;
+  damage: Damage;
+  /** Counts commits with marks: what is computed from marks must know whether they are still the same. */
+  marksVersion: number;
+}
+export interface MendingSettings {
+  readonly clock: Clock;
+  /** An epoch that cannot have been before, later than this one (epoch.ts). */
+  readonly newEpoch: (after: number) => number;
+  /** What was stored last, kept outside of the database: reveals a store that fell behind. */
+  readonly checkpoint?: { read(): Checkpoint | undefined; write(checkpoint: Checkpoint): void; close(): void };
+}
+
+interface Found {
+  /** As the store goes on with it. */
+  readonly state: StateRecord;
+  /** The state record as it was read. */
+  readonly before: StateRecord | undefined;
+  /** Which numbers were given is not known: `state` has begun an epoch. */
+  readonly numbersLost: boolean;
+  readonly series: Map<string, SeriesState>;
+  readonly logs: Map<string, MeterLogs>;
+  readonly packedTo: number;
+  readonly lowest: number;
+  /** Entries that the head-end has, left by a crash. */
+  readonly leftovers: boolean;
+  /** Numbers without an entry. */
+  readonly absent: readonly number[];
+  readonly corrupt: readonly Pair[];
+  /** Records of series and logs that are damaged or have vanished, in words. */
+  readonly unreadable: readonly string[];
+}
+
+/**
+ * Reads all state and finds what of it is missing: every sequence after the acknowledged one must be there, and what the
+ * checkpoint tells. Throws Failure `store-too-new`.
+ */
+async function readStore(
+  database: Database,
+  checkpoint: Checkpoint | undefined,
+  newEpoch: (after: number) => number,
+): Promise<Found> {
+  const raw = await database.get(stateKey);
+  const before = raw && (decodeRecord(stateKey, raw)?.body as StateRecord | undefined);
+  refuseNewer(before?.format ?? checkpoint?.format);
+  const { numbers, packedTo, corrupt } = await scanOutbox(database);
+  const sequences = [...numbers].toSorted((one, other) => one - other);
+  const [lowest, highest] = [sequences[0], sequences.at(-1) ?? 0];
+  const fresh = raw === undefined && checkpoint === undefined && sequences.length === 0;
+  const fellBehind = before !== undefined && (before.nextSequence <= highest || isBehind(before, checkpoint));
+  const begun = (): StateRecord => {
+    const nextSequence = highest + 1;
+    const acknowledged = (lowest ?? nextSequence) - 1;
+    const epoch = newEpoch(Math.max(before?.epoch ?? 0, checkpoint?.epoch ?? 0));
+    return { format: storeFormat, epoch, nextSequence, acknowledged, kept: [] };
+  };
+  const state = before && !fellBehind ? before : begun();
+  const unreadable: string[] = [];
+  const bodies = async <T>(space: 's' | 'e', name: (key: string) => string): Promise<Map<string, T>> => {
+    const found = new Map<string, T>();
+    for (const [key, value] of await database.range(...spaceOf(space), recordsMost)) {
+      const record = decodeRecord(key, value);
+      if (record) found.set(name(key), record.body as T);
+      else unreadable.push(key);
+    }
+    return found;
+  };
+  const series = await bodies<SeriesState>('s', (key) => key);
+  // Damaged: the logs are read from their beginning; the head-end knows an event by log, stamp, code and occurrence.
+  const logs = await bodies<MeterLogs>('e', meterOfLogs);
+  const vanished = (state.records ?? 0) - series.size - logs.size - unreadable.length;
+  if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
+  const { acknowledged, nextSequence, kept } = state;
+  const absent: number[] = [];
+  for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
+    if (!numbers.has(sequence)) absent.push(sequence);
+  absent.push(...kept.filter((sequence) => sequence <= acknowledged && !numbers.has(sequence)));
+  return {
+    state,
+    before,
+    numbersLost: before === undefined ? !fresh : fellBehind,
+    series,
+    logs,
+    packedTo,
+    lowest: lowest ?? nextSequence,
+    leftovers: sequences.some((sequence) => sequence <= acknowledged && !kept.includes(sequence)),
+    absent,
+    corrupt,
+    unreadable,
+  };
+}
+function isBehind(state: StateRecord, checkpoint: Checkpoint | undefined): boolean {
+  if (!checkpoint) return false;
+  const { epoch, nextSequence } = checkpoint;
+  return epoch > state.epoch || (epoch === state.epoch && nextSequence > state.nextSequence);
+}
+
+/** Of a number whose entry is lost, or says what is not so any more. */
+const voided: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
+
+/**
+ * Damaged records are kept for inspection; a number whose entry is damaged or has vanished keeps a place, so that the
+ * head-end can acknowledge past it.
+ */
+async function replaceDamaged(
+  database: Database,
+  { absent, corrupt }: Pick<Found, 'absent' | 'corrupt'>,
+  storedAt: number,
+): Promise<void> {
+  const operations = corrupt.flatMap(({ key, value }): Operation[] => [
+    { type: 'put', key: corruptKey(key), value },
+    { type: 'del', key },
+  ]);
+  for (const sequence of absent) operations.push(putEntry(1, entryOf(sequence, storedAt, voided)));
+  for (let at = 0; at < operations.length; at += mendStep)
+    await database.batch(operations.slice(at, at + mendStep), { sync: true });
+}
+
+/**
+ * What is not acknowledged is delivered in the new epoch: it counts as said in it. The accounts of days are of the epoch
+ * before, and are made again. Returns their days.
+ */
+async function republishPending(
+  database: Database,
+  { acknowledged, kept, epoch }: StateRecord,
+  series: ReadonlyMap<string, SeriesState>,
+): Promise<number[]> {
+  const days: number[] = [];
+  /** The last number of each class that has a record of its own. */
+  const lastUnpacked: Record<EntryClass, number> = { 0: 0, 1: 0 };
+  let operations: Operation[] = [];
+  let said: SaidMarks[] = [];
+  let marked = 0;
+  const flush = async () => {
+    operations.push(...(await changedPages(database, said, epoch, 'mending')));
+    if (operations.length > 0) await database.batch(operations, { sync: true });
+    [operations, said, marked] = [[], [], 0];
+  };
+  const republished = (entry: Entry): Entry => {
+    const { sequence, head } = entry;
+    const fact = factOf(entry);
+    if (head.profile !== undefined && (fact.kind === 'profile' || fact.kind === 'gap')) {
+      const { periodMs = hourMs } = series.get(seriesStateKey(fact.meter, head.profile)) ?? {};
+      const marks = marksOf(fact, periodMs);
+      said.push({ meter: fact.meter, series: head.profile, marks });
+      marked += marks.length;
+    }
+    if (fact.kind !== 'manifest') return entry;
+    days.push(Date.parse(`${fact.day}T00:00:00Z`));
+    return entryOf(sequence, head.storedAt, voided);
+  };
+  for await (const pairs of walk(database, spaceOf('o')))
+    for (const [key, value] of pairs) {
+      const record = decodeOutbox(key, value);
+      if (!record) continue;
+      const { entryClass, packed } = record;
+      const entries = record.entries.filter(
+        ({ sequence }) => sequence > acknowledged || (!packed && kept.includes(sequence)),
+      );
+      const replaced = entries.map(republished);
+      // Read in the order of their keys: where a number got a place within a pack, the others of it get theirs back.
+      const dissolved = packed && (entries[0]?.sequence ?? 0) < lastUnpacked[entryClass];
+      if (!packed) lastUnpacked[entryClass] = entries.at(-1)?.sequence ?? 0;
+      const changed = replaced.some((entry, i) => entry !== entries[i]);
+      if (packed && changed && !dissolved) operations.push(...putPacks(entryClass, replaced));
+      else if (changed || dissolved) operations.push(...replaced.map((entry) => putEntry(entryClass, entry)));
+      if (marked + operations.length > markStep) await flush();
+    }
+  await flush();
+  return days;
+}
+
+/** Takes what is there. After damage a new epoch begins: neither a number nor a revision means two things in one. */
+export async function loadStore(
+  database: Database,
+  memory: StoreMemory,
+  settings: MendingSettings,
+  repaired: readonly string[],
+): Promise<void> {
+  const { newEpoch, checkpoint } = settings;
+  const last = checkpoint?.read();
+  const found = await readStore(database, last, newEpoch);
+  const { before, numbersLost, absent, corrupt, unreadable } = found;
+  memory.state = found.state;
+  memory.series = found.series;
+  memory.logs = found.logs;
+  memory.packedTo = found.packedTo;
+  memory.lowest = found.lowest;
+  if (found.leftovers) memory.lowest = await removeAcknowledged(database, { lowest: memory.lowest, ...memory.state });
+  const unfinished = before?.mending === true;
+  const restored = before?.restored === true;
+  const isDamaged =
+    absent.length + corrupt.length + unreadable.length + repaired.length > 0 || numbersLost || unfinished;
+  if (isDamaged || restored) {
+    if (before) await beginMending(database, before);
+    // What is said again must not be taken for what was said: some of it may be known less well than before.
+    if (!numbersLost) memory.state = { ...memory.state, epoch: newEpoch(memory.state.epoch) };
+    await keepCorrupt(database, memory, settings, found);
+    const words = [
+      ...repaired,
+      ...(restored ? ['restored from a backup'] : []),
+      ...(unfinished ? ['a crash while damage was mended'] : []),
+      ...unreadable.map((key) => `${key}: damaged or lost`),
+    ];
+    await resetCoverage(database, memory, settings, isDamaged ? 'STORE_DAMAGED' : 'STATE_RESTORED', {
+      found: words.join('; ').slice(0, wordsMost) || null,
+      damagedRecords: corrupt.length,
+      missingRecords: absent.length,
+      epochBefore: before?.epoch ?? last?.epoch ?? null,
+      lostFrom: numbersLost ? (before?.nextSequence ?? null) : (absent[0] ?? null),
+      lostTo: numbersLost && last ? last.nextSequence - 1 : (absent.at(-1) ?? null),
+    });
+  } else if (before?.format !== storeFormat) await database.batch([putState(memory.state)], { sync: true });
+  writeCheckpoint(memory.state, settings);
+}
+
+/**
+ * A page of marks is damaged or has vanished: which revisions were given is not known any more, so the series are said
+ * anew, in an epoch of their own. Only where nobody else writes.
+ */
+export async function mendPage(
+  database: Database,
+  memory: StoreMemory,
+  settings: MendingSettings,
+  key: string,
+): Promise<void> {
+  const { state } = memory;
+  await beginMending(database, state);
+  const value = await database.get(key);
+  if (value) await keepCorrupt(database, memory, settings, { absent: [], corrupt: [{ key, value }] });
+  memory.state = { ...state, epoch: settings.newEpoch(state.epoch) };
+  memory.marksVersion++;
+  await resetCoverage(database, memory, settings, 'STORE_DAMAGED', {
+    found: `${key}: damaged or lost`,
+    damagedRecords: 1,
+    missingRecords: 0,
+    epochBefore: state.epoch,
+    lostFrom: null,
+    lostTo: null,
+  });
+}
+async function keepCorrupt(
+  database: Database,
+  memory: StoreMemory,
+  { clock }: MendingSettings,
+  found: Pick<Found, 'absent' | 'corrupt'>,
+): Promise<void> {
+  const { absent, corrupt } = found;
+  await replaceDamaged(database, found, clock.wall());
+  memory.lowest = absent.reduce((low, sequence) => Math.min(low, sequence), memory.lowest);
+  memory.damage = {
+    ...memory.damage,
+    quarantined: memory.damage.quarantined + corrupt.length,
+    missing: memory.damage.missing + absent.length,
+  };
+}
+/** From here on until the last batch of resetCoverage every start finds the damage, though parts of it are mended. */
+async function beginMending(database: Database, state: StateRecord): Promise<void> {
+  await database.batch([putState({ ...state, mending: true })], { sync: true });
+}
+/**
+ * What was lost is in the meters still: forget how far the series were read. Values that are the same do no harm. Why is
+ * said by an event.
+ */
+async function resetCoverage(
+  database: Database,
+  memory: StoreMemory,
+  settings: MendingSettings,
+  name: 'STORE_DAMAGED' | 'STATE_RESTORED' | 'STATE_FELL_BACK',
+  damage: NonNullable<EventFact['detail']>,
+): Promise<void> {
+  const wall = settings.clock.wall();
+  const event = gatewayFact(wall, name, { ...damage, epoch: memory.state.epoch });
+  const first = memory.state.nextSequence;
+  const operations = putFacts([event], 0, first, wall);
+  for (const [key, state] of memory.series) {
+    const emptied: SeriesState = { ...state, coverage: [], exceptions: [] };
+    memory.series.set(key, emptied);
+    operations.push(putRecord(key, first + 1, emptied));
+  }
+  const staleDays = await republishPending(database, memory.state, memory.series);
+  const own: MeterLogs = memory.logs.get('_') ?? { cursors: {}, dark: [] };
+  const stale: MeterLogs = { ...own, staleDays: [...new Set([...(own.staleDays ?? []), ...staleDays])] };
+  memory.logs.set('_', stale);
+  operations.push(putRecord(logsKey('_'), first + 1, stale));
+  const { mending: _, restored: __, ...state } = memory.state;
+  const records = memory.series.size + memory.logs.size;
+  memory.state = { ...state, nextSequence: first + 1, format: storeFormat, records };
+  operations.push(putState(memory.state));
+  await database.batch(operations, { sync: true });
+  writeCheckpoint(memory.state, settings);
+}
+
+/** The head-end proved that this state fell back: everything is said anew, in an epoch after both. */
+export async function mendFallBack(
+  database: Database,
+  memory: StoreMemory,
+  settings: MendingSettings,
+  theirs: { readonly epoch: number; readonly upTo: number },
+): Promise<void> {
+  const { state } = memory;
+  await beginMending(database, state);
+  memory.state = { ...state, epoch: settings.newEpoch(Math.max(state.epoch, theirs.epoch)) };
+  memory.marksVersion++;
+  await resetCoverage(database, memory, settings, 'STATE_FELL_BACK', {
+    epochBefore: state.epoch,
+    nextSequence: state.nextSequence,
+    headEndEpoch: theirs.epoch,
+    headEndUpTo: theirs.upTo,
+  });
+}
+export const writeCheckpoint = ({ epoch, nextSequence }: StateRecord, { checkpoint }: MendingSettings): void =>
+  checkpoint?.write({ epoch, nextSequence, format: storeFormat });

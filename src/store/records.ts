@@ -1,0 +1,100 @@
+/** What stands in the records of the store, and the format of all of them. */
+import { Failure } from '../base/errors.ts';
+import type { Coverage } from '../reading/coverage.ts';
+import type { Integer } from '../reading/facts.ts';
+import type { AccountedSwap, Exceptions } from '../reading/ledger.ts';
+import type { StoredLogCursor } from '../reading/log-ledger.ts';
+import type { DarkSpan } from '../reading/meter-event.ts';
+import type { Operation } from './database.ts';
+import { stateKey } from './keys.ts';
+import { decodeRecord, encodeRecord } from './record.ts';
+
+export interface SeriesState {
+  readonly since: number;
+  readonly periodMs?: number;
+  /** Where it ended because the meter captures with another period since, or will. */
+  readonly until?: number;
+  /** Up to this UTC day sums were checked (R02), ms. */
+  readonly summedTo?: number;
+  readonly coverage: Coverage;
+  /** Of what is covered: all that is not plainly measured. */
+  readonly exceptions?: Exceptions;
+  /** The meter whose rows these are, and its registers at the newest boundary that was read. */
+  readonly serial?: string;
+  readonly newest?: { readonly end: number; readonly registers: Readonly<Record<string, Integer>> };
+  /** The change of the meter that the series goes across. */
+  readonly swap?: AccountedSwap;
+  /** Fingerprint of capture objects, scalers and period that the series was commissioned with (R13). */
+  readonly layout?: string;
+}
+
+export interface MeterLogs {
+  readonly cursors: Readonly<Record<string, StoredLogCursor>>;
+  readonly dark: readonly DarkSpan[];
+  /** What the last power event of the log was. */
+  readonly lastPower?: 'down' | 'up' | undefined;
+  /** The meter whose logs these are, and where it replaced another: what it logged before hung elsewhere. */
+  readonly serial?: string;
+  readonly hungSince?: number;
+  /** Of the gateway itself (meter `_`): the last UTC day whose manifest was said, ms. */
+  readonly manifestDay?: number;
+  /** Of the gateway itself: earlier days of which something else was said since, ms. */
+  readonly staleDays?: readonly number[];
+  /** Stamps around which its clock was adjusted: what was read there is to be read again. */
+  readonly adjusted?: readonly number[];
+  /** When we set its clock, and whether the step was so large that its intervals are uncertain (1). */
+  readonly clockSets?: readonly (readonly [at: number, flag: number])[];
+}
+
+export interface StateRecord {
+  /** Of all records; left out up to format 2. */
+  readonly format?: number;
+  readonly epoch: number;
+  readonly nextSequence: number;
+  /** The head-end has everything up to here, except `kept`. */
+  readonly acknowledged: number;
+  /** Entries up to `acknowledged` that the head-end refused (nack): they stay and are sent again. */
+  readonly kept: readonly number[];
+  /** Damage was found and is being dealt with: a start after a crash in the middle begins with that again. */
+  readonly mending?: true;
+  /** Series and logs of meters: records that must be there. */
+  readonly records?: number;
+  /** This state came out of a backup: what was numbered since that was made is not known, so an epoch begins. */
+  readonly restored?: true;
+}
+/** What was stored last, as it is kept outside of the database: it reveals a store that fell behind. */
+export interface Checkpoint {
+  readonly epoch: number;
+  readonly nextSequence: number;
+  readonly format?: number;
+}
+
+/**
+ * Of the records, told in the state record and in the checkpoint. 1: entries of the outbox as one line of JSON. 2: entries in
+ * two lines, packs; pages of marks with revisions up to 255. 3: pages that tell their epoch. Each is read by what it looks
+ * like and written anew when it changes; the envelope of the state record never changes, so that every later program can
+ * read from it what it has before it.
+ */
+export const storeFormat = 3;
+/** A state of a later program is neither damage nor to be understood. */
+export function refuseNewer(format = storeFormat): void {
+  if (format > storeFormat)
+    throw new Failure(
+      'store-too-new',
+      `the state directory was written by a later version (format ${format}; this one knows formats up to ${storeFormat})`,
+    );
+}
+
+export const putRecord = (key: string, sequence: number, body: unknown): Operation => ({
+  type: 'put',
+  key,
+  value: encodeRecord(key, { sequence, body }),
+});
+export const putState = (state: StateRecord): Operation => putRecord(stateKey, state.nextSequence, state);
+
+/** A record of a backup as it is put back: the state record says that this state was restored, so that an epoch begins. */
+export function restoredState(key: string, value: Uint8Array): Uint8Array {
+  const record = key === stateKey ? decodeRecord(key, value) : undefined;
+  if (!record) return value;
+  return encodeRecord(key, { ...record, body: { ...(record.body as StateRecord), restored: true } });
+}
