@@ -3,8 +3,7 @@ import { type Clock, dayMs, type Millis, millis } from '../src/base/time.ts';
 import { type Ingest, newIngest, valueKey } from '../src/central/ingest.ts';
 import { compose, type House, type World } from '../src/compose.ts';
 import type { Sources } from '../src/config/findings.ts';
-import { parseConfig } from '../src/config/load.ts';
-import { requirePlan, resolve } from '../src/config/resolve.ts';
+import { judgeText, requirePlan } from '../src/config/judge.ts';
 import { fromHex } from '../src/base/hex.ts';
 import { fitFact } from '../src/forward/fit.ts';
 import { silentLog } from '../src/base/log.ts';
@@ -86,8 +85,11 @@ const virtualSources: Omit<Sources, 'lifeTitle'> = {
   file: () => new Uint8Array(0),
   socket: () => {},
   group: () => {},
+  state: () => {},
   device: (path) => path,
+  now: () => Date.UTC(2026, 10, 24),
 };
+const models = meterModels();
 
 export async function virtualHouse(
   scenario: ScenarioInput,
@@ -227,9 +229,8 @@ export async function virtualHouse(
     sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
   };
   const planned = () => {
-    const { config } = parseConfig(it.configText, 'virtual.toml');
     const sources = { ...virtualSources, lifeTitle: lifeTitle() };
-    return requirePlan(resolve(config, meterModels(), sources), 'virtual.toml');
+    return requirePlan(judgeText(it.configText, { name: 'virtual.toml', models, sources }), 'virtual.toml');
   };
   let inhabited: World | undefined;
   const begin = async () => {

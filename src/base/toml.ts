@@ -15,7 +15,7 @@ export interface Toml {
   readonly value: Record<string, unknown>;
   readonly problems: readonly TomlProblem[];
   /** Of the key at this path; of the nearest table around it where the file does not have that key. */
-  place(path: Path): Place;
+  readonly place: (path: Path) => Place;
 }
 
 type Table = Record<string, unknown>;

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig } from '../config/judge.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 
 export interface AskOptions {

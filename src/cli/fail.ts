@@ -1,12 +1,14 @@
 /** What a failed command prints: what happened, whose fault, the next step; and its exit code. */
-import { CodecError, errorTable, Failure, messageOf } from '../base/errors.ts';
+import { CodecError, type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
 import { note } from './terminal.ts';
+
+const withFindings: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed']);
 
 export function describeFailure(error: unknown): { readonly lines: string[]; readonly exitCode: number } {
   if (error instanceof Failure) {
     const { exitCode } = errorTable[error.code];
     // Only the findings of a configuration stand on lines of their own: elsewhere a line break is a meter's.
-    const message = error.code === 'config-invalid' ? error.message.split('\n') : [error.message];
+    const message = withFindings.has(error.code) ? error.message.split('\n') : [error.message];
     const [first = '', ...more] = message;
     return { lines: [`${error.code} (${error.fault}): ${first}`, ...more, `next: ${error.nextStep}`], exitCode };
   }

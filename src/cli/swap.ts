@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, type Millis, millis } from '../base/time.ts';
-import { parseConfig } from '../config/load.ts';
+import { parseConfig } from '../config/judge.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { Config } from '../config/schema.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';

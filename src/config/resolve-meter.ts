@@ -1,11 +1,12 @@
 /** What is to be known of one meter before it can be polled. Whatever is wrong with it stops this meter alone. */
-import { createHash, createPublicKey } from 'node:crypto';
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { type Millis, millis } from '../base/time.ts';
+import type { Path } from '../base/toml.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
-import { signingOf } from '../dlms/security/certificate.ts';
+import { parseCertificate, parseSigningKey, signingOf } from '../dlms/security/certificate.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { sessionLimitMs } from '../schedule/turn-time.ts';
@@ -13,7 +14,9 @@ import type { MeterAccess } from '../meter/session.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { MeterSecurity, PolledMeter } from '../schedule/meter-state.ts';
 import type { ConfiguredProfile } from '../schedule/polled-series.ts';
+import { nearest } from './did-you-mean.ts';
 import type { Findings, Sources } from './findings.ts';
+import { datesOf } from './resolve-broker.ts';
 import type { Config } from './schema.ts';
 
 type ConfiguredPort = Config['port'][number];
@@ -40,7 +43,7 @@ export interface MeterPlan {
 export interface MeterContext {
   readonly port: ConfiguredPort;
   readonly meter: ConfiguredMeter;
-  readonly path: string;
+  readonly path: Path;
   readonly models: ReadonlyMap<string, MeterModel>;
   /** Ours in ciphered associations, the one under which counters are kept, and whether the configuration pins it. */
   readonly systemTitle: Uint8Array;
@@ -77,16 +80,17 @@ function kept(octets: Uint8Array): Secret {
 const tells: ReadonlySet<ErrorCode> = new Set(['secret-missing', 'key-unfit']);
 
 /** Runs a step of a meter's plan; what fails is a finding, and the first one stops the meter. */
-function stepsOf({ findings, path, meter }: MeterContext) {
+function stepsOf({ findings, path }: MeterContext) {
   let unusable: Failure | undefined;
   const step = <T>(key: string, source: () => T): T | undefined =>
-    findings.attempt('meter', `${path}.${key}`, () => {
+    findings.attempt('meter', [...path, key], () => {
       try {
         return source();
       } catch (error) {
         if (!(error instanceof Failure) || error.detail['unjudged'] === true) throw error;
-        unusable ??= new Failure(tells.has(error.code) ? error.code : 'config-invalid', error.message);
-        throw new Failure(unusable.code, `${meter.id}: ${error.message}`);
+        const failure = new Failure(tells.has(error.code) ? error.code : 'config-invalid', error.message, error.detail);
+        unusable ??= failure;
+        throw failure;
       }
     });
   return { step, unusable: () => unusable };
@@ -104,6 +108,15 @@ function securityPlan(
     keyOf(sources.secret(authentication_key), authentication_key, suite),
   );
   if (!encryption || !authentication) return undefined;
+  // Octets, not references: a copied file is the same mistake.
+  const distinct = step('authentication_key', () => {
+    if (encryption.key.equals(authentication.key))
+      throw new Failure('config-invalid', `${authentication_key} holds the encryption key`, {
+        next: 'The two keys are two: put the authentication key there. A wrong key counts towards the lock of the meter.',
+      });
+    return true;
+  });
+  if (distinct === undefined) return undefined;
   // Whoever configures the same key again goes on where its counter stood.
   const counterName = createHash('sha256')
     .update('counter')
@@ -125,13 +138,26 @@ function securityPlan(
   };
 }
 
+/** Of the meter; its dates are told, and stop nothing. */
+function certificateOf({ sources, findings, path }: MeterContext, file: string): Uint8Array {
+  const octets = sources.file(file);
+  parseCertificate(octets);
+  const dated = datesOf(new X509Certificate(octets), sources.now());
+  if (dated !== undefined)
+    findings.add('warning', [...path, 'meter_certificate'], `${file} ${dated}`, {
+      next: 'Read the present one from the meter; is the clock of this machine right (timedatectl)?',
+    });
+  return octets;
+}
+
 function accessPlan(context: MeterContext, model: MeterModel, step: Step): MeterAccess {
   const { port, meter, systemTitle, sources } = context;
   const { secret, signing_key, meter_certificate } = meter;
   const signed = meter.auth === 'hls-ecdsa' && signing_key !== undefined && meter_certificate !== undefined;
   const key = signed ? step('signing_key', () => kept(sources.secret(signing_key))) : undefined;
-  const certificate = signed ? step('meter_certificate', () => sources.file(meter_certificate)) : undefined;
-  const signing = key && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
+  const certificate = signed ? step('meter_certificate', () => certificateOf(context, meter_certificate)) : undefined;
+  const own = key && step('signing_key', () => parseSigningKey(key));
+  const signing = key && own && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
   const password = secret === undefined ? undefined : step('secret', () => kept(sources.secret(secret)));
   const speed = { baud: port.baud, timed: parseSelector(port.device).kind === 'serial' };
   return {
@@ -175,7 +201,11 @@ export function meterPlan(context: MeterContext): MeterPlan {
   const model = step('model', () => {
     const found = models.get(detected ? genericModel.name : meter.model);
     if (found) return found;
-    throw new Failure('config-invalid', `no model '${meter.model}'; there are auto, ${[...models.keys()].join(', ')}`);
+    const meant = nearest(meter.model, ['auto', ...models.keys()]);
+    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
+    throw new Failure('config-invalid', `no model '${meter.model}'${hint}`, {
+      next: `Write one of auto, ${[...models.keys()].join(', ')}; config check says what a model of your own lacks.`,
+    });
   });
   const access = accessPlan(context, model ?? genericModel, step);
   const security = securityPlan(context, step);

@@ -1,13 +1,10 @@
 /**
- * Judges a configuration whole before anything is started or stopped for it: (config, models, sources) → plan, findings.
- * Pure but for the sources handed in. What concerns one meter stops that meter, by name; what concerns the gateway leaves
- * no plan. `config check`, the start and a reload all stand on this.
+ * What a configuration refers to: (config, models, sources) → plan, and findings on the way. Pure but for the sources
+ * handed in. What concerns one meter stops that meter, by name; what concerns the gateway leaves no plan.
  */
 import { createHash } from 'node:crypto';
-import { dirname } from 'node:path';
-import { Failure } from '../base/errors.ts';
+import { dirname, posix } from 'node:path';
 import { fromHex } from '../base/hex.ts';
-import { parseSelector } from '../line/open-port.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { type Finding, Findings, type Sources } from './findings.ts';
 import { type BrokerPlan, brokerPlan } from './resolve-broker.ts';
@@ -31,10 +28,6 @@ export interface GatewayPlan {
   readonly statusSocket: string;
   readonly findings: readonly Finding[];
 }
-export interface Resolution {
-  readonly plan: GatewayPlan | undefined;
-  readonly findings: readonly Finding[];
-}
 
 /** Linux keeps 108 octets for the path of a socket, with its end. */
 const socketPathMost = 107;
@@ -42,56 +35,58 @@ const socketPathMost = 107;
 const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
   Buffer.concat([Buffer.from('MGW'), createHash('sha256').update(`${tenant}/${gateway}`).digest().subarray(0, 5)]);
 
-/** Two ports may name one adapter in two ways. */
-function judgeDevices(config: Config, sources: Sources, findings: Findings): void {
-  const seen = new Map<string, string>();
-  config.port.forEach(({ device }, i) => {
-    const selector = parseSelector(device);
-    const real =
-      selector.kind === 'tcp' ? `tcp://${selector.host.toLowerCase()}:${selector.port}` : sources.device(selector.path);
-    const path = `port[${i}].device`;
-    const first = seen.get(real);
-    if (first !== undefined) findings.add('error', path, `${device} is ${real}, which is already used at ${first}`);
-    else seen.set(real, path);
-  });
+/** Files of the state directory, of which a socket can be none. */
+const stateNames = /^(store|counters|checkpoint|ballast|provisioned\.json|on-turn|set-aside\.json|unclean)/;
+
+interface ResolveContext {
+  readonly models: ReadonlyMap<string, MeterModel>;
+  readonly sources: Sources;
+  readonly findings: Findings;
+  /** Where the status socket is when the file names none. */
+  readonly door?: string | undefined;
 }
 
-/** A series belongs to a point: two meters there are a check meter, or a mistake. */
-function judgePoints(config: Config, findings: Findings): void {
-  const seen = new Map<string, string>();
-  config.port.forEach((port, i) =>
-    port.meter.forEach(({ point }, j) => {
-      const path = `port[${i}].meter[${j}].point`;
-      const first = seen.get(point);
-      if (first === undefined) seen.set(point, path);
-      else findings.add('warning', path, `point ${point} is already used at ${first}: is one of them a check meter?`);
-    }),
-  );
-}
-
-export function resolve(
-  config: Config,
-  models: ReadonlyMap<string, MeterModel>,
-  sources: Sources,
-  statusSocketByDefault = `${config.gateway.state_directory}/status.sock`,
-): Resolution {
-  const findings = new Findings();
-  const { gateway } = config;
-  const statusSocket = gateway.status_socket ?? statusSocketByDefault;
+function judgeSocket(statusSocket: string, config: Config, { sources, findings }: ResolveContext): void {
+  const path = ['gateway', 'status_socket'];
+  const directory = posix.resolve(config.gateway.state_directory);
+  const next =
+    'Write a path such as /run/meter-gateway/status.sock, in a folder that is there, or leave status_socket out.';
+  const restsOn = [['gateway', 'state_directory']];
+  const inState = dirname(posix.resolve(statusSocket)) === directory;
   if (Buffer.byteLength(statusSocket) > socketPathMost)
-    findings.add(
-      'error',
-      'gateway.status_socket',
-      `${statusSocket}: a socket's path has at most ${socketPathMost} octets`,
-    );
-  else
-    findings.attempt('error', 'gateway.status_socket', () =>
-      sources.socket(statusSocket, dirname(statusSocket) === gateway.state_directory),
-    );
+    findings.add('error', path, `${statusSocket}: a socket's path has at most ${socketPathMost} octets`, {
+      next,
+      restsOn,
+    });
+  else if (statusSocket.endsWith('/') || (inState && stateNames.test(posix.basename(statusSocket))))
+    findings.add('error', path, `${statusSocket} names a folder, or a file of the state`, { next, restsOn });
+  else findings.attempt('error', path, () => sources.socket(statusSocket, inState), { next, restsOn });
+}
+
+/** Folders that are the system's, or do not outlive a restart of the machine. */
+const notOurs =
+  /^\/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var|var\/lib|var\/run|var\/tmp)?$/;
+const notKept = /^\/(proc|sys|dev|run|var\/run)\//;
+function judgeState({ gateway }: Config, { sources, findings }: ResolveContext): void {
+  const path = ['gateway', 'state_directory'];
+  const directory = posix.resolve(gateway.state_directory);
+  const next = 'Name a folder that is for this gateway alone, on a disk: /var/lib/meter-gateway.';
+  if (notOurs.test(directory)) findings.add('error', path, `${directory} is no folder for one gateway alone`, { next });
+  else if (notKept.test(directory))
+    findings.add('error', path, `what lies in ${directory} does not outlive a restart of this machine`, { next });
+  else findings.attempt('error', path, () => sources.state(directory), { next });
+}
+
+/** undefined where there is no way to the head-end; whether the plan can be used is for the findings to say. */
+export function resolve(config: Config, context: ResolveContext): GatewayPlan | undefined {
+  const { models, sources, findings, door = `${config.gateway.state_directory}/status.sock` } = context;
+  const { gateway } = config;
+  const statusSocket = gateway.status_socket ?? door;
+  judgeState(config, context);
+  judgeSocket(statusSocket, config, context);
   const { status_group } = gateway;
-  if (status_group !== undefined) findings.attempt('error', 'gateway.status_group', () => sources.group(status_group));
-  judgeDevices(config, sources, findings);
-  judgePoints(config, findings);
+  if (status_group !== undefined)
+    findings.attempt('error', ['gateway', 'status_group'], () => sources.group(status_group));
   const pinned = gateway.system_title === undefined ? undefined : fromHex(gateway.system_title);
   // Counters go on where they stood, whatever the title of this life is.
   const countedAs = pinned ?? defaultSystemTitle(gateway.tenant, gateway.id);
@@ -102,30 +97,11 @@ export function resolve(
       name: port.name,
       device: port.device,
       baud: port.mode_e ? 300 : port.baud,
-      meters: port.meter.map((meter, j) => meterPlan({ ...shared, port, meter, path: `port[${i}].meter[${j}]` })),
+      meters: port.meter.map((meter, j) => meterPlan({ ...shared, port, meter, path: ['port', i, 'meter', j] })),
     }),
   );
   const broker = brokerPlan(config, sources, findings);
+  if (!broker) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
-  const sound = broker !== undefined && findings.all.every(({ severity }) => severity !== 'error');
-  return {
-    plan: sound ? { config, hash, ports, broker, statusSocket, findings: findings.all } : undefined,
-    findings: findings.all,
-  };
-}
-
-const severities = {
-  error: '',
-  meter: 'this meter is not polled: ',
-  warning: 'warning: ',
-  unjudged: 'not judged here: ',
-} as const;
-export const findingText = ({ severity, path, message }: Finding): string =>
-  `${path}: ${severities[severity]}${message}`;
-
-/** The plan, or a Failure `config-invalid` that names everything that stands in its way. */
-export function requirePlan({ plan, findings }: Resolution, name: string): GatewayPlan {
-  if (plan) return plan;
-  const errors = findings.filter(({ severity }) => severity === 'error' || severity === 'meter');
-  throw new Failure('config-invalid', [`${name}:`, ...errors.map((one) => `  ${findingText(one)}`)].join('\n'));
+  return { config, hash, ports, broker, statusSocket, findings: [] };
 }

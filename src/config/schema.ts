@@ -1,13 +1,9 @@
 /** The configuration file: one strict schema is type, validation, defaults and documentation. */
 import * as v from 'valibot';
 import { says, saysRestart } from '../base/says.ts';
-import { topicPart } from '../forward/payload.ts';
+import { topicPart, wordLimit } from '../forward/payload.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
-import { normalSerial, sameSerial } from '../meter/identity.ts';
-import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
-import { expectedTrouble } from '../schedule/line-load.ts';
-import { dayMs, isMidnight, millis } from '../base/time.ts';
 
 const whole = (low: number, high: number) =>
   v.pipe(
@@ -33,6 +29,13 @@ const reference = v.pipe(
     'write file:/path/to/file or credential:name; secrets never stand in this file',
   ),
 );
+const absolute = v.pipe(text, v.startsWith('/', 'an absolute path'));
+/** What the contract with the head-end takes for a name. */
+const word = v.pipe(
+  text,
+  v.maxLength(wordLimit, `at most ${wordLimit} letters`),
+  v.regex(/^[^\p{Cc}]*$/u, 'no control characters'),
+);
 const obisCode = v.pipe(text, v.check(checkable(parseLogicalName), 'no OBIS code; write 1-0:99.1.0*255'));
 
 /** GS1 check digit of an 18-digit GSRN: weights 3,1 from the right (R34). */
@@ -54,9 +57,11 @@ const mechanisms = [
 ] as const;
 const policies = ['authenticated', 'encrypted', 'authenticated-encrypted'] as const;
 
+/** The day that is written, whatever the offset behind it. */
 const dayExists = (given: string): boolean => {
-  const at = Date.parse(given);
-  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(given.slice(0, 10));
+  const day = given.slice(0, 10);
+  const at = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(Date.parse(given)) && !Number.isNaN(at) && new Date(at).toISOString().startsWith(day);
 };
 /** An ISO 8601 instant that exists, of a time in which meters of this kind hang: 1800 is a slip of the pen. */
 const instant = (hint: string) =>
@@ -96,15 +101,15 @@ const registers = v.record(
   ),
 );
 const swap = v.strictObject({
-  from: says('serial number of the meter that was taken down', text),
+  from: says('serial number of the meter that was taken down', word),
   at: says('when it was replaced', instant('UTC, e.g. 2026-11-24T10:37:00Z')),
   final: v.optional(says('registers of the old meter when it was taken down', registers), {}),
   first: v.optional(says('registers of the new meter when it began', registers), {}),
 });
 const meter = v.strictObject({
   id: says('one level of the MQTT topics, and the name in commands', topicPart),
-  point: says('metering point: the series belongs to it, whichever meter hangs there', text),
-  serial: says('the meter must tell this serial number, or its rows are not taken', text),
+  point: says('metering point: the series belongs to it, whichever meter hangs there', word),
+  serial: says('the meter must tell this serial number, or its rows are not taken', word),
   swap: v.optional(says('the meter replaced another one; `meter-gateway meter swap` writes this', swap)),
   model: v.optional(
     says("a name of hardware/meters, or auto: found out by the meter's logical device name", text),
@@ -123,7 +128,7 @@ const meter = v.strictObject({
   encryption_key: v.optional(says('global unicast encryption key, in hex', reference)),
   authentication_key: v.optional(says('authentication key, in hex', reference)),
   signing_key: v.optional(says('hls-ecdsa: our private key in PEM', reference)),
-  meter_certificate: v.optional(says('hls-ecdsa: the file of the certificate of the meter', text)),
+  meter_certificate: v.optional(says('hls-ecdsa: the file of the certificate of the meter', absolute)),
   dedicated_key: v.optional(
     says('a key of its own for each association, made fresh and sent under the global key', yesOrNo),
     false,
@@ -187,10 +192,7 @@ export const configSchema = v.strictObject({
   gateway: v.strictObject({
     id: says('name of this gateway: one level of the MQTT topics', topicPart),
     tenant: says('whose gateway it is: one level of the MQTT topics', topicPart),
-    state_directory: v.optional(
-      saysRestart('where the store lies', v.pipe(text, v.startsWith('/', 'an absolute path'))),
-      '/var/lib/meter-gateway',
-    ),
+    state_directory: v.optional(saysRestart('where the store lies', absolute), '/var/lib/meter-gateway'),
     poll_offset_s: v.optional(says('wait after the end of an interval before it is asked for', whole(0, 1800)), 60),
     back_fill_days: v.optional(
       says('how far back a new series begins, where the meter has no `since`', whole(0, 400)),
@@ -232,10 +234,7 @@ export const configSchema = v.strictObject({
       ),
     ),
     status_socket: v.optional(
-      says(
-        'the local door; left out: in /run under systemd, else in the state directory',
-        v.pipe(text, v.startsWith('/', 'an absolute path')),
-      ),
+      says('the local door; left out: in /run under systemd, else in the state directory', absolute),
     ),
     status_group: v.optional(
       says(
@@ -252,8 +251,8 @@ export const configSchema = v.strictObject({
     protocol: v.optional(says('version of MQTT', v.picklist(['5', '3.1.1'], '"5" or "3.1.1"')), '5'),
     username: v.optional(says('name of this client', text)),
     password: v.optional(says('its password', reference)),
-    ca_file: v.optional(says('certificates that the broker is checked against, PEM', text)),
-    cert_file: v.optional(says('certificate of this client, PEM', text)),
+    ca_file: v.optional(says('certificates that the broker is checked against, PEM', absolute)),
+    cert_file: v.optional(says('certificate of this client, PEM', absolute)),
     key: v.optional(says('private key of cert_file, PEM', reference)),
     keepalive_s: v.optional(says('keep-alive towards the broker', whole(5, 1200)), 30),
     window: v.optional(
@@ -282,108 +281,3 @@ export const configSchema = v.strictObject({
   port: v.pipe(v.array(port), v.minLength(1, 'at least one [[port]]')),
 });
 export type Config = v.InferOutput<typeof configSchema>;
-
-/** Not followed by the same profile with another period. */
-const isLast = ({ until }: { readonly until?: string | undefined }): boolean => until === undefined;
-
-interface Problem {
-  readonly path: string;
-  readonly message: string;
-}
-/** What one key alone cannot show: duplicates and things that exclude each other. */
-/** `models`: their address formulas. */
-export function crossCheck(
-  config: Config,
-  models: ReadonlyMap<string, MeterModel>,
-): { errors: Problem[]; warnings: Problem[] } {
-  const errors: Problem[] = [];
-  const warnings: Problem[] = [];
-  const seen = new Map<string, string>();
-  const unique = (what: string, value: string, path: string) => {
-    const first = seen.get(`${what} ${value}`);
-    if (first) errors.push({ path, message: `${what} ${value} is already used at ${first}` });
-    else seen.set(`${what} ${value}`, path);
-  };
-  config.port.forEach((aPort, i) => {
-    const at = `port[${i}]`;
-    unique('port name', aPort.name, `${at}.name`);
-    unique('device', aPort.device.replace(/^serial:/, ''), `${at}.device`);
-    if (aPort.mode_e && aPort.link === 'wrapper')
-      errors.push({ path: `${at}.mode_e`, message: 'mode E leads to HDLC, not to the wrapper' });
-    if (aPort.mode_e && aPort.meter.length > 1)
-      warnings.push({
-        path: `${at}.mode_e`,
-        message: 'an optical head sees one meter; several need their device addresses',
-      });
-    const speed = { baud: aPort.baud, timed: parseSelector(aPort.device).kind === 'serial' };
-    const periods = aPort.meter.map(({ profiles }) => profiles.filter(isLast).map(({ period_s }) => period_s * 1000));
-    const trouble = expectedTrouble(speed, periods);
-    if (trouble !== undefined)
-      warnings.push({ path: `${at}.baud`, message: `${aPort.name} at ${aPort.baud} Bd: ${trouble}` });
-    aPort.meter.forEach((aMeter, j) => {
-      const here = `${at}.meter[${j}]`;
-      unique('meter id', aMeter.id, `${here}.id`);
-      if (normalSerial(aMeter.serial) === undefined)
-        errors.push({ path: `${here}.serial`, message: 'is no serial number' });
-      unique('serial', normalSerial(aMeter.serial) ?? '', `${here}.serial`);
-      // Left out, the physical address is formed from the serial number, by the model's formula.
-      const byFormula =
-        aPort.link === 'hdlc' && aPort.meter.length > 1
-          ? physicalAddressOf(models.get(aMeter.model) ?? genericModel, aMeter.serial)
-          : undefined;
-      const address = aMeter.physical ?? byFormula ?? '-';
-      unique(`address on ${aPort.name}`, `${aMeter.server}/${address}`, `${here}.server`);
-      if (aMeter.swap && sameSerial(aMeter.swap.from, aMeter.serial))
-        errors.push({ path: `${here}.swap.from`, message: `a meter is not its own successor (${aMeter.serial})` });
-      if (aMeter.id === '_')
-        errors.push({ path: `${here}.id`, message: "'_' stands for the gateway itself in topics" });
-      const byEcdsa = aMeter.auth === 'hls-ecdsa';
-      const wantsSecret = aMeter.auth !== 'none' && aMeter.auth !== 'hls-gmac' && !byEcdsa;
-      for (const key of ['signing_key', 'meter_certificate'] as const) {
-        if (byEcdsa && aMeter[key] === undefined)
-          errors.push({
-            path: `${here}.${key}`,
-            message: 'auth = "hls-ecdsa" needs signing_key and meter_certificate',
-          });
-        if (!byEcdsa && aMeter[key] !== undefined)
-          warnings.push({ path: `${here}.${key}`, message: `not used with auth = "${aMeter.auth}"` });
-      }
-      if (wantsSecret && !aMeter.secret)
-        errors.push({ path: `${here}.secret`, message: `auth = "${aMeter.auth}" needs a secret` });
-      if (!wantsSecret && aMeter.secret)
-        warnings.push({ path: `${here}.secret`, message: `not used with auth = "${aMeter.auth}"` });
-      const someKey =
-        aMeter.encryption_key !== undefined || aMeter.authentication_key !== undefined || aMeter.dedicated_key;
-      for (const key of ['encryption_key', 'authentication_key'] as const) {
-        if ((someKey || aMeter.auth === 'hls-gmac') && aMeter[key] === undefined) {
-          errors.push({ path: `${here}.${key}`, message: 'ciphering needs both keys' });
-        }
-      }
-      if (aPort.link === 'wrapper' && aMeter.physical !== undefined)
-        warnings.push({ path: `${here}.physical`, message: 'not used with link = "wrapper"' });
-      if (/^\d{18}$/.test(aMeter.point) && !gsrnIsValid(aMeter.point)) {
-        const problem = { path: `${here}.point`, message: `${aMeter.point} has a wrong GS1 check digit` };
-        (config.gateway.check_point_ids === 'refuse' ? errors : warnings).push(problem);
-      }
-      aMeter.profiles.forEach(({ obis, period_s, until }, k) => {
-        const name = parseLogicalName(obis);
-        const before = aMeter.profiles.slice(0, k).findLast((one) => parseLogicalName(one.obis) === name);
-        const problem = (key: string, message: string) =>
-          errors.push({ path: `${here}.profiles[${k}].${key}`, message });
-        if (before && before.until === undefined) problem('obis', `${obis} stands twice`);
-        else if (before?.period_s === period_s) problem('period_s', 'the same period as before the change');
-        if (until === undefined) return;
-        if (before?.until !== undefined && Date.parse(until) <= Date.parse(before.until))
-          problem('until', 'not after the change before it');
-        if (!isMidnight(millis(Date.parse(until)), config.gateway.time_zone))
-          problem('until', `a period changes at midnight of ${config.gateway.time_zone} (gateway.time_zone)`);
-        if (!aMeter.profiles.slice(k + 1).some((one) => parseLogicalName(one.obis) === name))
-          problem('until', 'name the profile once more, with the period that it has from then on');
-      });
-      if (aMeter.since !== undefined && Date.parse(aMeter.since) % dayMs !== 0) {
-        errors.push({ path: `${here}.since`, message: 'must be midnight UTC: series begin with a day' });
-      }
-    });
-  });
-  return { errors, warnings };
-}

@@ -1,32 +1,46 @@
 /** What the configuration refers to, on this machine: files, secrets, the folder of the socket, devices. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, lstatSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Sources } from './findings.ts';
 import { groupNumber } from '../status/local-socket.ts';
-import { secretOf, unreadable } from './secrets.ts';
+import { regular, secretOf, unreadable } from './secrets.ts';
 
 /** systemd makes these for the service; whoever checks a file may see neither. */
 const madeByTheUnit = /^\/(run|var\/lib)\/meter-gateway\//;
 
 function file(path: string): Uint8Array {
   try {
+    regular(path);
     return readFileSync(path);
   } catch (error) {
-    throw new Failure('config-invalid', unreadable(path, error));
+    throw unreadable(path, error, 'config-invalid');
   }
 }
 
 function socket(path: string, ours: boolean): void {
   const existing = lstatSync(path, { throwIfNoEntry: false });
   if (existing && !existing.isSocket())
-    throw new Failure('config-invalid', `${path} is something else than a socket, and is left as it is`);
+    throw new Failure('config-invalid', `${path} is something else than a socket, and is left as it is`, {
+      next: 'Move it away, or name another path.',
+    });
   try {
     accessSync(dirname(path), constants.W_OK | constants.X_OK);
   } catch (error) {
     if (ours && (error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw new Failure('config-invalid', `no socket can be made in ${dirname(path)}: ${messageOf(error)}`);
+    throw new Failure('config-invalid', `no socket can be made in ${dirname(path)}: ${messageOf(error)}`, {
+      next: 'Make that folder for the service: RuntimeDirectory= in the unit makes one under /run; or name another.',
+    });
   }
 }
 
@@ -35,10 +49,9 @@ function group(name: string): void {
   const number = groupNumber(name);
   const own = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
   if (process.getuid?.() !== 0 && !own.includes(number))
-    throw new Failure(
-      'config-invalid',
-      `the service is not in ${name}: Group=${name} or SupplementaryGroups=${name} in the unit`,
-    );
+    throw new Failure('config-invalid', `the service is not in ${name}`, {
+      next: `Write Group=${name} or SupplementaryGroups=${name} into the unit.`,
+    });
 }
 
 function device(path: string): string {
@@ -53,18 +66,65 @@ function device(path: string): string {
 /** 'MGW' as the maker, and five octets that no other life has. */
 const lifeTitle = Buffer.concat([Buffer.from('MGW'), randomBytes(5)]);
 
-/** As the service sees them. */
-export const serviceSources: Sources = { secret: secretOf, file, socket, group, device, lifeTitle };
+/** The folder itself, or the nearest one above it that is there. */
+function standing(path: string): { readonly path: string; readonly isFolder: boolean } {
+  for (let at = path; ; at = dirname(at)) {
+    const found = statSync(at, { throwIfNoEntry: false });
+    if (found) return { path: at, isFolder: found.isDirectory() };
+  }
+}
+/** Written when the databases were made. */
+const marker = 'provisioned.json';
+function state(directory: string): void {
+  const { path, isFolder } = standing(directory);
+  if (!isFolder) throw new Failure('config-invalid', `${path} is no folder`);
+  for (let above = dirname(directory); above !== '/'; above = dirname(above))
+    if (existsSync(join(above, marker)))
+      throw new Failure(
+        'config-invalid',
+        `${directory} lies inside of ${above}, which is the state of another gateway`,
+      );
+  const inner = path === directory ? readdirSync(path).find((name) => existsSync(join(path, name, marker))) : undefined;
+  if (inner !== undefined && !existsSync(join(path, marker)))
+    throw new Failure('config-invalid', `the state of another gateway lies inside of it, in ${join(path, inner)}`);
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new Failure(
+      'config-invalid',
+      `${path} cannot be written by uid ${process.getuid?.() ?? '?'}: ${messageOf(error)}`,
+      {
+        next: `Give it to the user of the service: chown, or StateDirectory= in the unit for a folder under /var/lib.`,
+      },
+    );
+  }
+}
 
-const unjudged = (message: string) => new Failure('config-invalid', message, { unjudged: true });
+/** As the service sees them. */
+export const serviceSources: Sources = {
+  secret: secretOf,
+  file,
+  socket,
+  group,
+  state,
+  device,
+  lifeTitle,
+  now: () => Date.now(),
+};
+
+const unjudged = (message: string) =>
+  new Failure('config-invalid', message, {
+    unjudged: true,
+    next: 'The service says it at its start, and config check --live as far as the unit tells; or check as its user.',
+  });
 /** As somebody sees them who checks a file: what only the service can see is not judged. */
 export const checkSources: Sources = {
+  ...serviceSources,
   secret(reference) {
     if (reference.startsWith('credential:') && process.env['CREDENTIALS_DIRECTORY'] === undefined)
       throw unjudged(`${reference} is seen by the service only: LoadCredential= in the unit`);
     return secretOf(reference);
   },
-  file,
   socket(path, ours) {
     try {
       socket(path, ours);
@@ -74,6 +134,15 @@ export const checkSources: Sources = {
     }
   },
   group: (name) => void groupNumber(name),
-  device,
-  lifeTitle,
+  state(directory) {
+    try {
+      state(directory);
+    } catch (error) {
+      // Another user than the service's, or a folder that systemd makes.
+      const denied = error instanceof Failure && /cannot be written/.test(error.message);
+      if (denied || (error as NodeJS.ErrnoException).code === 'EACCES')
+        throw unjudged(`whether the service may write ${directory}`);
+      throw error;
+    }
+  },
 };

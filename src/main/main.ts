@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander';
 import { type AskOptions, requireMeter, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
+import { checkConfig, type CheckOptions } from '../cli/config-check.ts';
 import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
@@ -10,11 +11,7 @@ import { read, type ReadOptions } from '../cli/read.ts';
 import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
-import { Failure } from '../base/errors.ts';
-import { loadConfig } from '../config/load.ts';
-import { meterModels } from '../config/meter-models.ts';
-import { findingText, requirePlan, resolve } from '../config/resolve.ts';
-import { checkSources } from '../config/sources.ts';
+import { loadConfig } from '../config/judge.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status/local-client.ts';
 import { gapsText, heldText, readingText } from '../status/answer-texts.ts';
@@ -56,22 +53,8 @@ config
   .argument('<file>')
   .description('say everything that is wrong with a file, and with what it refers to')
   .option('--text-only', 'only the file itself: its secrets, certificates and folders are on another machine')
-  .action((file: string, { textOnly }: { readonly textOnly?: boolean }) =>
-    runCommand(() => {
-      const { config: checked, warnings } = loadConfig(file);
-      for (const warning of warnings) print(`warning: ${warning}`);
-      if (!textOnly) {
-        const resolution = resolve(checked, meterModels(), checkSources);
-        const plan = requirePlan(resolution, file);
-        for (const finding of plan.findings) print(findingText(finding));
-        if (plan.findings.some(({ severity }) => severity === 'meter'))
-          throw new Failure('config-invalid', `${file}: the meters named above are not polled; the others are`);
-      }
-      const meters = checked.port.reduce((sum, port) => sum + port.meter.length, 0);
-      print(`${file} is good: gateway ${checked.gateway.id}, ${checked.port.length} ports, ${meters} meters`);
-      return 0;
-    }),
-  );
+  .option('--json', 'the findings as JSON, one line each')
+  .action((file: string, options: CheckOptions) => runCommand(() => checkConfig(file, options, print)));
 config
   .command('example')
   .description('print a commented file to start from')

@@ -19,7 +19,7 @@ export interface ReloadSettings {
   readonly log: Log;
   readonly wall: () => Millis;
   /** Reads and judges the file. */
-  readonly read: () => ReadPlan;
+  readonly read: (inForce: GatewayPlan) => ReadPlan;
   /** `before`: the house that has stopped for it. */
   readonly build: (plan: GatewayPlan, before: House) => House;
   readonly doors: Pick<Doors, 'move'>;
@@ -60,6 +60,8 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
   let running: Promise<unknown> = Promise.resolve();
   let next: Promise<ReloadAnswer> | undefined;
   let closed = false;
+  /** What is in force after a reload that failed, in words. */
+  let stands = '';
 
   /** Throws what crashed within the probation, when that house has let go of everything. */
   const standing = async (plan: GatewayPlan, before: House): Promise<House> => {
@@ -78,23 +80,19 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
 
   const replace = async ({ plan, warnings }: ReadPlan): Promise<void> => {
     const before = now;
-    const { state_directory: folder } = before.plan.config.gateway;
-    if (plan.config.gateway.state_directory !== folder)
-      throw new Failure('restart-needed', `gateway.state_directory is ${folder} while the gateway runs`);
     const door = await settings.doors.move(plan);
     await before.house.stop();
     try {
       now = { house: await standing(plan, before.house), plan, since: wall(), warnings, refused: undefined };
       door.keep();
     } catch (error) {
-      await door.undo();
-      now = {
-        ...before,
-        house: await standing(before.plan, before.house).catch((fatal: unknown) => {
-          settings.fallen(fatal);
-          return before.house;
-        }),
-      };
+      try {
+        await door.undo();
+        now = { ...before, house: await standing(before.plan, before.house) };
+      } catch (fatal) {
+        stands = 'nor does the one before stand any more: the gateway ends, and is started again with the new one';
+        settings.fallen(fatal);
+      }
       throw error;
     }
   };
@@ -102,8 +100,9 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
   const once = async (): Promise<ReloadAnswer> => {
     if (closed) throw new Failure('busy', 'the gateway is stopping');
     settings.state(true);
+    stands = `the configuration of ${iso(now.since)} stays in force`;
     try {
-      const read = settings.read();
+      const read = settings.read(now.plan);
       for (const warning of read.warnings) log.warn({}, warning);
       await replace(read);
       log.info({ hash: now.plan.hash }, 'configuration reloaded');
@@ -111,10 +110,9 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
     } catch (error) {
       const failure = asFailure(error);
       now = { ...now, refused: { at: wall(), why: failure.message } };
-      log.error({ error: failure.message }, 'configuration not reloaded; the old one stays in force');
+      log.error({ error: failure.message }, `configuration not reloaded; ${stands}`);
       await settings.refused(failure.message);
-      const since = `the configuration of ${iso(now.since)} stays in force`;
-      throw new Failure(failure.code, `${failure.message}\n${since}`);
+      throw new Failure(failure.code, `${failure.message}\n${stands}`);
     } finally {
       settings.state(false);
     }

@@ -5,9 +5,9 @@ import { messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
 import type { Log } from '../base/log.ts';
 import { compose, type House, type World } from '../compose.ts';
-import { loadConfig } from '../config/load.ts';
-import { meterModels } from '../config/meter-models.ts';
-import { findingText, requirePlan, resolve } from '../config/resolve.ts';
+import { judgeFile, requirePlan } from '../config/judge.ts';
+import { findingTold } from '../config/findings.ts';
+import type { GatewayPlan } from '../config/resolve.ts';
 import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
@@ -46,11 +46,9 @@ interface RunContext {
 }
 
 /** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
-function readPlan(configPath: string): ReadPlan {
-  const { config, warnings } = loadConfig(configPath);
-  const door = defaultDoor(config.gateway.state_directory);
-  const plan = requirePlan(resolve(config, meterModels(), serviceSources, door), configPath);
-  return { plan, warnings: [...warnings, ...plan.findings.map(findingText)] };
+function readPlan(configPath: string, inForce?: GatewayPlan): ReadPlan {
+  const plan = requirePlan(judgeFile(configPath, { sources: serviceSources, door: defaultDoor, inForce }), configPath);
+  return { plan, warnings: plan.findings.map(findingTold) };
 }
 
 /** What happened is told by systemctl, too: a wrong configuration is not tried again (RestartPreventExitStatus). */
@@ -201,7 +199,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   const reloader = newReloader(first, house, {
     log,
     wall: () => millis(Date.now()),
-    read: () => readPlan(configPath),
+    read: (inForce) => readPlan(configPath, inForce),
     build: (plan, before) => {
       log.level = plan.config.log.level;
       return compose(plan, world, before);

@@ -19,7 +19,7 @@ import { millis } from '../../src/base/time.ts';
 import { changeFile } from '../../src/cli/replace-file.ts';
 import { type SwapOptions, withSwap as withSwapAt } from '../../src/cli/swap.ts';
 import { configExample } from '../../src/config/example.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/judge.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { folder, gateway, node, run } from '../programs.ts';
 

@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config/load.ts';
-import { meterModels } from '../../src/config/meter-models.ts';
-import { requirePlan, resolve } from '../../src/config/resolve.ts';
+import { judgeText, requirePlan } from '../../src/config/judge.ts';
 import type { Sources } from '../../src/config/findings.ts';
 
 const text = (gateway: string) =>
   `[gateway]\nid = "g"\ntenant = "t"\n${gateway}\n[mqtt]\nurl = "mqtt://localhost"\n[[port]]\nname = "b"\ndevice = "tcp://127.0.0.1:1"\n[[port.meter]]\nid = "m1"\npoint = "p1"\nserial = "1"\nclient = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"\n`;
 const securityOf = (life: string, gateway = '') => {
   const sources: Sources = {
-    secret: () => new Uint8Array(16),
+    secret: (reference) => new Uint8Array(16).fill(reference === 'file:/ek' ? 0 : 1),
     file: () => new Uint8Array(0),
     socket: () => {},
     group: () => {},
     device: (path) => path,
+    state: () => {},
+    now: () => 0,
     lifeTitle: Buffer.from(life),
   };
-  const plan = requirePlan(resolve(parseConfig(text(gateway), 'c').config, meterModels(), sources), 'c');
+  const plan = requirePlan(judgeText(text(gateway), { name: 'c', sources }), 'c');
   const [meter] = plan.ports[0]?.meters ?? [];
   return {
     title: Buffer.from(meter?.security?.settings.ownTitle ?? []).toString(),

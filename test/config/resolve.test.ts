@@ -4,9 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config/load.ts';
-import { meterModels } from '../../src/config/meter-models.ts';
-import { findingText, type Resolution, resolve } from '../../src/config/resolve.ts';
+import { findingText } from '../../src/config/findings.ts';
+import { type Judged, judgeText, parseConfig } from '../../src/config/judge.ts';
 import { checkSources, serviceSources } from '../../src/config/sources.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resolve-test-'));
@@ -48,8 +47,8 @@ const text = (given: { gateway?: string; mqtt?: string; meters?: string[]; devic
 [mqtt]\n${given.mqtt ?? 'url = "mqtt://localhost"'}
 [[port]]\nname = "bus"\ndevice = "${given.device ?? '/dev/ttyUSB0'}"
 ${(given.meters ?? ['']).map((more, i) => meter(`m${i + 1}`, more)).join('')}${given.ports ?? ''}`;
-const judge = (given: Parameters<typeof text>[0], sources = serviceSources): Resolution =>
-  resolve(parseConfig(text(given), 'c.toml').config, meterModels(), sources);
+const judge = (given: Parameters<typeof text>[0], sources = serviceSources): Judged =>
+  judgeText(text(given), { name: 'c.toml', sources });
 const found = (given: Parameters<typeof text>[0], sources = serviceSources): string[] =>
   judge(given, sources).findings.map(findingText);
 const lls = (reference: string) => `auth = "lls"\nsecret = "${reference}"`;
@@ -64,12 +63,7 @@ describe('incident: what concerns one meter stopped all of them', () => {
   const ciphered = (ek: string, ak: string) =>
     `auth = "hls-gmac"\nencryption_key = "file:${ek}"\nauthentication_key = "file:${ak}"`;
   test.each([
-    [
-      'its secret does not exist',
-      lls(`file:${path('no')}`),
-      'secret: this meter is not polled: m2: ',
-      'does not exist',
-    ],
+    ['its secret does not exist', lls(`file:${path('no')}`), 'secret: this meter is not polled: ', 'does not exist'],
     ['its secret is empty', lls(`file:${put('empty', '\n')}`), 'secret: ', 'is empty'],
     ['others may read its secret', lls(`file:${put('open', 'x', 0o644)}`), 'secret: ', 'may be read by others'],
     ['its secret is a folder', lls(`file:${path('.')}`), 'secret: ', 'is a folder'],
@@ -92,7 +86,7 @@ describe('incident: what concerns one meter stopped all of them', () => {
     [
       'its certificate is none',
       `auth = "hls-ecdsa"\nsigning_key = "file:${signing}"\nmeter_certificate = "${path('secret')}"`,
-      'signing_key: ',
+      'meter_certificate: ',
       'no X.509 certificate',
     ],
   ])('%s', (_, more, key, what) => {
@@ -113,13 +107,13 @@ describe('incident: what concerns one meter stopped all of them', () => {
         mqtt: `url = "mqtts://h"\nca_file = "${path('no-ca')}"\npassword = "file:${path('no-password')}"\nusername = "u"`,
         gateway: `status_socket = "${path('nowhere/s.sock')}"`,
         meters: [lls(`file:${path('no')}`), 'model = "x"'],
-      }).map((line) => line.split(':')[0]),
+      }).map((line) => line.split(': ').find((part) => /^(gateway|mqtt|port)[.[]/.test(part))),
     ).toEqual([
       'gateway.status_socket',
+      'mqtt.ca_file',
+      'mqtt.password',
       'port[0].meter[0].secret',
       'port[0].meter[1].model',
-      'mqtt.password',
-      'mqtt.ca_file',
     ]);
   });
 });
@@ -179,7 +173,7 @@ describe('what concerns the gateway leaves no plan', () => {
   });
   test('two meters on one point are told', () => {
     const given = text({ meters: ['', ''] }).replace('"pm2"', '"pm1"');
-    const { findings, plan } = resolve(parseConfig(given, 'c').config, meterModels(), serviceSources);
+    const { findings, plan } = judgeText(given, { name: 'c', sources: serviceSources });
     expect(findings.map(findingText).join()).toContain('point pm1 is already used at port[0].meter[0].point');
     expect(plan).toBeDefined();
   });

@@ -17,7 +17,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { backUp, restoreBackup } from '../../src/main/backup.ts';
 import { stateFolder } from '../../src/main/state-folder.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/judge.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
 import { Store } from '../../src/store/store.ts';

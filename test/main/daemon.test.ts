@@ -399,7 +399,7 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
       [good.replace(/url = "mqtt:[^"]*"/, `${tls}\npassword = "file:${no}/pw"`), 'mqtt.password'],
       [good.replace(it.socket, `${no}/s.sock`), 'gateway.status_socket'],
       [good.replace(it.state, `${it.state}-2`), 'gateway.state_directory'],
-      ['[gateway', 'Invalid TOML'],
+      ['[gateway', 'is no TOML'],
     ] as const) {
       writeFileSync(it.path, file);
       if (why !== 'gateway.state_directory')
@@ -419,9 +419,7 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     writeFileSync(it.path, good.replace(/(id = "m60120002"[\s\S]*?)file:[^"]*/, `$1file:${no}/secret`));
     const check = await run(gateway, ['config', 'check', it.path]);
     expect(check.code).toBe(2);
-    expect(check.out).toContain(
-      `port[0].meter[1].secret: this meter is not polled: m60120002: ${no}/secret does not exist`,
-    );
+    expect(check.err).toContain(`port[0].meter[1].secret: this meter is not polled: ${no}/secret does not exist`);
     const taken = await reload();
     expect(taken.code, taken.err).toBe(0);
     expect(taken.err).toContain('m60120002');

@@ -41,11 +41,14 @@ test('the earlier refusals of a meter, which protect it from being locked', () =
 });
 
 test('whose rights are missing for a file, and what to do', () => {
-  const error = (code: string) => Object.assign(new Error(code), { code });
-  expect(unreadable('/f', error('EACCES'))).toMatch(
-    /^\/f cannot be read by uid \d+ \(EACCES\).*LoadCredential=NAME:\/f in the unit.*credential:NAME$/,
+  const said = (code: string) => {
+    const { message, detail } = unreadable('/f', Object.assign(new Error(code), { code }), 'secret-missing');
+    return `${message} next ${String(detail['next'])}`;
+  };
+  expect(said('EACCES')).toMatch(
+    /^\/f cannot be read by uid \d+ \(EACCES\).* next .*LoadCredential=NAME:\/f in the unit.*credential:NAME\.$/,
   );
-  expect(unreadable('/f', error('ENOENT'))).toBe('/f does not exist');
-  expect(unreadable('/f', error('EISDIR'))).toBe('/f is a folder');
-  expect(unreadable('/f', error('EIO'))).toBe('/f cannot be read: EIO');
+  expect(said('ENOENT')).toMatch(/^\/f does not exist next /);
+  expect(said('EISDIR')).toMatch(/^\/f is a folder next /);
+  expect(said('EIO')).toMatch(/^\/f cannot be read: EIO/);
 });

@@ -2,7 +2,7 @@
 import { assert, property, stringMatching } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { meterModels } from '../../src/config/meter-models.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/judge.ts';
 import { normalSerial, requireIdentity, sameSerial } from '../../src/meter/identity.ts';
 import type { Identity } from '../../src/meter/jobs.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';

@@ -1,0 +1,162 @@
+/** What the schema says of a file, in words; and the file without it, so that everything else is judged as well. */
+import * as v from 'valibot';
+import type { Path } from '../base/toml.ts';
+import { nearest } from './did-you-mean.ts';
+import { configExample } from './example.ts';
+import { type Noted, pathText } from './findings.ts';
+import { type Config, configSchema } from './schema.ts';
+
+/** What this file looks at in a schema of valibot; its own types are one for each kind. */
+interface Node {
+  readonly type: string;
+  readonly wrapped?: Node;
+  readonly item?: Node;
+  readonly entries?: Readonly<Record<string, Node>>;
+}
+const inner = (node: Node | undefined): Node | undefined => (node?.type === 'optional' ? inner(node.wrapped) : node);
+/** The schema of a key; undefined where it knows none there. */
+const nodeAt = (path: Path): Node | undefined =>
+  path.reduce<Node | undefined>(
+    (node, key) => {
+      const at = inner(node);
+      return typeof key === 'number'
+        ? at?.item
+        : Object.hasOwn(at?.entries ?? {}, key)
+          ? at?.entries?.[key]
+          : undefined;
+    },
+    configSchema as unknown as Node,
+  );
+const keysAt = (path: Path): string[] => Object.keys(inner(nodeAt(path))?.entries ?? {});
+
+/** A line of the example with this key, in the table that it belongs to. */
+function exampleOf(path: Path): string | undefined {
+  const names = path.filter((key) => typeof key === 'string');
+  const key = String(names.at(-1));
+  if (names.length === 1 && key === 'port') return '[[port]]';
+  if (names.length === 2 && key === 'meter') return '[[port.meter]]';
+  const table = names[0] === 'port' ? (names[1] === 'meter' ? '[[port.meter]]' : '[[port]]') : `[${names[0]}]`;
+  if (names.length === 1) return table;
+  const from = configExample.indexOf(`\n${table}\n`);
+  const next = configExample.indexOf('\n[', from + 2);
+  const part = configExample.slice(from, next < 0 ? undefined : next);
+  const found = new RegExp(`(?:^|[{,] )(?:# *)?${key} *= ("[^"]*"|\\[\\{.*\\}\\]|\\{.*\\}|[^,\\s#}]+)`, 'm').exec(part);
+  return found ? `${key} = ${found[1]}` : undefined;
+}
+const asInExample = (path: Path): string => {
+  const example = exampleOf(path);
+  return example === undefined ? 'See meter-gateway config example.' : `For example: ${example}`;
+};
+
+/** Somebody may have written the secret itself there: it is not repeated into logs. Nor what stands before the @ of a URL. */
+const secrets = new Set(['secret', 'password', 'key', 'encryption_key', 'authentication_key', 'signing_key']);
+function givenText(path: Path, received: string): string {
+  if (path.some((key) => secrets.has(String(key)))) return '';
+  const shown = received.replace(/\/\/.*@/, '//…@');
+  return `, not ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}`;
+}
+
+interface Issue {
+  readonly noted: Noted;
+  /** Keys whose value says nothing, also that which an unknown key was meant to be. */
+  readonly wrong: readonly Path[];
+}
+function issueOf(issue: v.BaseIssue<unknown>): Issue {
+  const path = (issue.path ?? []).map((item) => item.key as string | number);
+  const noted = (message: string, next: string): Noted => ({
+    severity: 'error',
+    code: 'config-invalid',
+    path,
+    message,
+    next,
+  });
+  const above = path.slice(0, -1);
+  if (issue.type === 'strict_object' && issue.expected === 'never') {
+    const key = String(path.at(-1));
+    const known = keysAt(above);
+    const meant = nearest(key, known);
+    const table = above.length === 0 ? 'the file' : pathText(above);
+    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
+    const next = `${meant === undefined ? 'Leave it out' : `Write ${meant}, or leave it out`}; ${table} has ${known.join(', ')}.`;
+    return { noted: noted(`unknown key${hint}`, next), wrong: meant === undefined ? [] : [[...above, meant]] };
+  }
+  if (issue.type === 'strict_object' && issue.received === 'undefined')
+    return { noted: noted('missing', `Add it. ${asInExample(path)}`), wrong: [path] };
+  const expected =
+    issue.expected === 'Object'
+      ? 'a table is expected'
+      : issue.expected === 'Array'
+        ? 'a list is expected'
+        : issue.message;
+  return { noted: noted(`${expected}${givenText(path, issue.received)}`, asInExample(path)), wrong: [path] };
+}
+
+type Tables = Record<string | number, unknown>;
+const holder = (value: unknown, path: Path): Tables | undefined =>
+  path.slice(0, -1).reduce<unknown>((at, key) => (at as Tables | undefined)?.[key], value) as Tables | undefined;
+
+/** Something that fits and is nobody's, for a key that must stand. */
+function standIn(path: Path, number: number): unknown {
+  switch (path.at(-1)) {
+    case 'gateway':
+      return { id: 'left-out', tenant: 'left-out' };
+    case 'mqtt':
+      return { url: 'mqtts://left-out.invalid' };
+    case 'port':
+      return [
+        {
+          name: 'left-out',
+          device: '/dev/left-out',
+          meter: [{ id: 'left-out', point: 'left out', serial: 'left out' }],
+        },
+      ];
+    case 'meter':
+      return [{ id: `left-out-${number}`, point: `left out ${number}`, serial: `left out ${number}` }];
+    case 'url':
+      return 'mqtts://left-out.invalid';
+    case 'device':
+      return `/dev/left-out-${number}`;
+    case 'at':
+      return '2099-01-01T00:00:00Z';
+    case 'obis':
+      return `0-0:${number % 256}.${number >> 8}.0*255`;
+    default:
+      return typeof path.at(-1) === 'number' ? {} : `left-out-${number}`;
+  }
+}
+
+/** Rounds after which what is left of a file counts as not to be judged: the schema tells one unknown key of a table at a time. */
+const roundsMost = 100;
+
+export interface SchemaJudged {
+  /** What fits; with stand-ins where the schema found something, and then only to look for what else is wrong. */
+  readonly config: Config | undefined;
+  readonly found: readonly Noted[];
+  readonly wrong: readonly Path[];
+}
+export function judgeSchema(value: Record<string, unknown>): SchemaJudged {
+  const found = new Map<string, Issue>();
+  const mended = structuredClone(value);
+  for (let round = 0; round < roundsMost; round++) {
+    const { success, output, issues = [] } = v.safeParse(configSchema, mended);
+    if (success) {
+      const all = [...found.values()];
+      return { config: output, found: all.map(({ noted }) => noted), wrong: all.flatMap(({ wrong }) => wrong) };
+    }
+    issues.forEach((issue, i) => {
+      const told = issueOf(issue);
+      const { path } = told.noted;
+      // What a stand-in lacks is nobody's fault; and of one key the first complaint is enough.
+      const isOwn = round === 0 || (issue.type === 'strict_object' && issue.expected === 'never');
+      if (isOwn && !found.has(pathText(path))) found.set(pathText(path), told);
+      const table = holder(mended, path);
+      const key = path.at(-1);
+      if (table === undefined || key === undefined) return;
+      const node = nodeAt(path);
+      if (node !== undefined && node.type !== 'optional') table[key] = standIn(path, round * 100 + i);
+      else delete table[key];
+    });
+  }
+  const all = [...found.values()];
+  return { config: undefined, found: all.map(({ noted }) => noted), wrong: all.flatMap(({ wrong }) => wrong) };
+}
