@@ -8,7 +8,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dayMs, iso, millis } from '../src/base/time.ts';
-import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
+import { octetsOf } from '../src/disk/space.ts';
+import { stateDirectory } from '../src/disk/state-directory.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import { hashOf, type Exception } from '../src/reading/ledger.ts';
 import { hashed } from '../src/simulator/random.ts';
@@ -23,7 +24,7 @@ const directory = mkdtempSync(join(tmpdir(), 'big-store-'));
 const gateway = new URL('../dist/main/main.js', import.meta.url).pathname;
 const state = join(directory, 'state');
 
-const folder = await stateFolder(state, Date.now());
+const folder = await stateDirectory(state, Date.now());
 const store = await Store.open({ ...folder.store, clock: systemClock });
 const fillFrom = performance.now();
 for (let i = 0; i < meters; i++) {

@@ -12,7 +12,7 @@ import { newIngest, valueKey } from '../src/central/ingest.ts';
 import { subscribe } from '../src/central/subscriber.ts';
 import { dayMs, hourMs, millis } from '../src/base/time.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
-import { octetsOf } from '../src/main/state-folder.ts';
+import { octetsOf } from '../src/disk/space.ts';
 import { buildBus, parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/objects.ts';

@@ -12,6 +12,7 @@ const order = [
   'meter',
   'store',
   'schedule',
+  'disk',
   'forward',
   'command',
   'status',
@@ -24,8 +25,8 @@ const order = [
 ];
 /** Rooms beside each other, and what else a room may not see although it stands to the left. */
 const notEither: Record<string, string[]> = {
-  simulator: ['cli', 'reading', 'line', 'meter', 'store', 'schedule', 'forward', 'command', 'status', 'config'],
-  central: ['cli', 'simulator', 'dlms', 'line', 'meter', 'store', 'schedule', 'command', 'status', 'config'],
+  simulator: ['cli', 'reading', 'line', 'meter', 'store', 'schedule', 'disk', 'forward', 'command', 'status', 'config'],
+  central: ['cli', 'simulator', 'dlms', 'line', 'meter', 'store', 'schedule', 'disk', 'command', 'status', 'config'],
   compose: ['cli', 'simulator', 'central'],
   main: ['simulator', 'central'],
 };
@@ -34,8 +35,8 @@ const doors: Record<string, string[]> = {
   'node:net': ['line', 'simulator'],
   'node:http': ['status'],
   mqtt: ['forward', 'central'],
-  level: ['main'],
-  'classic-level': ['main'],
+  level: ['disk'],
+  'classic-level': ['disk'],
   pino: ['main'],
   koffi: ['main', 'simulator'],
   'node:tty': ['simulator'],

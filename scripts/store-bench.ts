@@ -15,7 +15,8 @@ import { iso, millis } from '../src/base/time.ts';
 import { fitFact } from '../src/forward/fit.ts';
 import { messageOfFact, topics } from '../src/forward/payload.ts';
 import { systemClock } from '../src/line/system-clock.ts';
-import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
+import { octetsOf } from '../src/disk/space.ts';
+import { stateDirectory } from '../src/disk/state-directory.ts';
 import type { ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import type { Commit } from '../src/store/commit.ts';
@@ -78,7 +79,7 @@ const commitOf = (meter: string, from: number, count: number): Commit => {
   };
 };
 const openStore = async (directory: string, now = Date.now()): Promise<Store> => {
-  const folder = await stateFolder(directory, now);
+  const folder = await stateDirectory(directory, now);
   return Store.open({
     ...folder.store,
     clock: systemClock,

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../src/line/system-clock.ts';
-import { stateFolder } from '../src/main/state-folder.ts';
+import { stateDirectory } from '../src/disk/state-directory.ts';
 import type { Fact } from '../src/reading/facts.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
 import { factOf } from '../src/store/outbox-record.ts';
@@ -57,7 +57,7 @@ const fact = (n: number): Fact => ({
 async function session(folder: string, tellPath: string): Promise<void> {
   let sequence = 0;
   for (const part of [0, 1]) {
-    const state = await stateFolder(folder, Date.UTC(2026, 10, 24));
+    const state = await stateDirectory(folder, Date.UTC(2026, 10, 24));
     const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
     for (let n = 0; n < sessionCommits / 2; n++) {
       const one = fact(part * 1000 + n);
@@ -311,7 +311,7 @@ export async function crash(
     }
     const committed = operations.slice(0, point).flatMap((one) => (one.kind === 'committed' ? [one] : []));
     const problems: string[] = [];
-    const state = await stateFolder(folder, Date.UTC(2026, 10, 25));
+    const state = await stateDirectory(folder, Date.UTC(2026, 10, 25));
     const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
     const found = new Map<number, Fact>();
     for (const entryClass of [0, 1] as const)

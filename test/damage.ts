@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { later, millis, type Clock } from '../src/base/time.ts';
-import { stateFolder } from '../src/main/state-folder.ts';
+import { stateDirectory } from '../src/disk/state-directory.ts';
 import type { Fact, ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import { type Random, seeded } from '../src/simulator/random.ts';
@@ -57,7 +57,7 @@ const clock: Clock = {
   sleepUntil: () => Promise.resolve(),
 };
 const open = async (folder: string): Promise<Store & { end: () => Promise<void> }> => {
-  const state = await stateFolder(folder, begin);
+  const state = await stateDirectory(folder, begin);
   const store = await Store.open({ ...state.store, clock, packSize: 4 });
   const end = async () => {
     await store.close();
@@ -102,7 +102,7 @@ const keys = ['key-a', 'key-b', 'key-c'];
 async function useCounters(folder: string): Promise<Map<string, number>> {
   const used = new Map<string, number>();
   for (let start = 0; start < 4; start++) {
-    const state = await stateFolder(folder, begin);
+    const state = await stateDirectory(folder, begin);
     const counters = await Counters.open(state.counters);
     for (const [i, key] of keys.entries())
       for (let leases = start === 0 ? 3 : 3 - i; leases > 0; leases--) {
@@ -119,7 +119,7 @@ async function reusedCounters(
   folder: string,
   used: ReadonlyMap<string, number>,
 ): Promise<{ problems: string[]; doubtful: boolean }> {
-  const state = await stateFolder(folder, begin);
+  const state = await stateDirectory(folder, begin);
   const counters = await Counters.open(state.counters);
   const problems: string[] = [];
   for (const [key, highest] of used) {

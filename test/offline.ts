@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { dayMs } from '../src/base/time.ts';
 import { subscribe } from '../src/central/subscriber.ts';
 import { systemClock } from '../src/line/system-clock.ts';
-import { openLevel } from '../src/main/level-database.ts';
-import { octetsOf, stateFolder } from '../src/main/state-folder.ts';
+import { openLevel } from '../src/disk/level-database.ts';
+import { octetsOf } from '../src/disk/space.ts';
+import { stateDirectory } from '../src/disk/state-directory.ts';
 import { defaultPackSize, Store } from '../src/store/store.ts';
 import { sleep } from './broker.ts';
 import { forwarderOf } from './forwarder.ts';
@@ -68,7 +69,7 @@ export async function offline(settings: OfflineSettings): Promise<OfflineResult>
     pairs.length = 0;
 
     const beforeOpening = performance.now();
-    const folder = await stateFolder(directory, Date.now());
+    const folder = await stateDirectory(directory, Date.now());
     const store = await Store.open({ ...folder.store, clock: systemClock });
     const openSeconds = (performance.now() - beforeOpening) / 1000;
     const octets = octetsOf(join(directory, 'store'));

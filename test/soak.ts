@@ -10,7 +10,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { dayMs, millis } from '../src/base/time.ts';
 import type { World } from '../src/compose.ts';
 import { openBroker } from '../src/forward/mqtt-client.ts';
-import { stateFolder } from '../src/main/state-folder.ts';
+import { stateDirectory } from '../src/disk/state-directory.ts';
 import { type RealBroker, sleep } from './broker.ts';
 import { defaultPackSize } from '../src/store/store.ts';
 import type { HeadEndReport } from './head-end.ts';
@@ -144,7 +144,7 @@ export async function soak({
   const directory = mkdtempSync(join(tmpdir(), 'soak-'));
   const headEnd = fork(new URL('head-end.ts', import.meta.url).pathname, [broker.url, tenant, gateway, '1']);
   await new Promise<void>((resolve) => headEnd.once('message', () => resolve()));
-  const folder = await stateFolder(directory, Date.now());
+  const folder = await stateDirectory(directory, Date.now());
   const { database: counters } = await folder.counters.open();
   const { open, connected } = waitedFor(broker.url);
   const it = await virtualHouse(

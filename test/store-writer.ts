@@ -10,7 +10,7 @@ import { storedSeriesKey } from '../src/reading/series-key.ts';
 const from = async <T>(path: string): Promise<T> =>
   (await import(new URL(`../dist/${path}`, import.meta.url).href)) as T;
 const { Store } = await from<typeof import('../src/store/store.ts')>('store/store.js');
-const { stateFolder } = await from<typeof import('../src/main/state-folder.ts')>('main/state-folder.js');
+const { stateDirectory } = await from<typeof import('../src/disk/state-directory.ts')>('main/state-folder.js');
 const { systemClock } = await from<typeof import('../src/line/system-clock.ts')>('line/system-clock.js');
 const { seeded } = await from<typeof import('../src/simulator/random.ts')>('simulator/random.js');
 
@@ -18,7 +18,7 @@ const tell = (line: string) => void writeSync(1, `${line}\n`);
 const [directory = '', seed = '1', when] = process.argv.slice(2);
 const random = seeded(Number(seed));
 const hour = 3_600_000;
-const state = await stateFolder(directory, Date.UTC(2026, 10, 24));
+const state = await stateDirectory(directory, Date.UTC(2026, 10, 24));
 const store = await Store.open({ ...state.store, clock: systemClock, packSize: 4 });
 // Ends that nobody asked for are the purpose here; otherwise each start would read the files in another process first.
 state.settled();

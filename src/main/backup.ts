@@ -33,8 +33,9 @@ import { askBackup } from '../status/local-client.ts';
 import { refuseNewer, restoredState, storeFormat } from '../store/records.ts';
 import { Store } from '../store/store.ts';
 import { asOwner } from './as-owner.ts';
-import { openLevel } from './level-database.ts';
-import { notAnother, putAside, syncDatabase, syncFile } from './state-folder.ts';
+import { openLevel } from '../disk/level-database.ts';
+import { notAnother, putAside } from '../disk/recovery.ts';
+import { syncDatabase, syncFile } from '../disk/sync.ts';
 import { withStoppedState } from './stopped-state.ts';
 
 const kind = 'meter-gateway backup';

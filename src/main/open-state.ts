@@ -8,11 +8,11 @@ import { Store } from '../store/store.ts';
 import { doubtIfCopied } from './counters-home.ts';
 import type { ServiceNotifier } from './notifier.ts';
 import type { TurnRecord } from '../schedule/turn-record.ts';
-import { type StateFolder, stateFolder } from './state-folder.ts';
-import { turnFile } from './turn-file.ts';
+import { type StateDirectory, stateDirectory } from '../disk/state-directory.ts';
+import { turnFile } from '../disk/turn-file.ts';
 
 export interface OpenState {
-  readonly folder: StateFolder;
+  readonly folder: StateDirectory;
   readonly store: Store;
   readonly counters: Counters;
   /** Who is on turn; what ended the process unasked is known by it. */
@@ -45,7 +45,7 @@ export async function openState(
   },
 ): Promise<OpenState | undefined> {
   const { log, notifier, stop, stopLimitMs } = context;
-  let folder: StateFolder | undefined;
+  let folder: StateDirectory | undefined;
   let store: Store | undefined;
   // Damage of a store with a year in it takes minutes to mend; a start that is killed meanwhile begins with that again.
   notifier.starting(startExtensionMs);
@@ -67,7 +67,7 @@ export async function openState(
   };
   try {
     stop.throwIfAborted();
-    folder = await stateFolder(directory, Date.now(), stop, (trouble) => log.error({}, trouble));
+    folder = await stateDirectory(directory, Date.now(), stop, (trouble) => log.error({}, trouble));
     store = await Store.open({
       ...folder.store,
       clock: systemClock,

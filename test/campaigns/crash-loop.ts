@@ -3,7 +3,7 @@
  * would start it again: `crash-loop.ts DIRECTORY MINUTES`. The last line tells the rows of the neighbour and what was said.
  */
 import { silentLog } from '../../src/base/log.ts';
-import { turnFile } from '../../src/main/turn-file.ts';
+import { turnFile } from '../../src/disk/turn-file.ts';
 import { virtualHouse } from '../virtual-house.ts';
 import { requestOf, takeOver } from './hostile-answers.ts';
 

@@ -56,7 +56,7 @@ test('nobody else writes to the screen', () => {
     'src/cli/connection.ts',
     'src/cli/secret.ts',
     // A child whose standard error the daemon reads.
-    'src/main/salvage.ts',
+    'src/disk/salvage.ts',
     // A service of its own, whose one line the gateway reads.
     'src/main/kernel-clock.ts',
     // Another program, with the same function around what is not its own.

@@ -16,7 +16,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { backUp, restoreBackup } from '../../src/main/backup.ts';
-import { stateFolder } from '../../src/main/state-folder.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
 import { parseConfig } from '../../src/config/judge.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
@@ -42,7 +42,7 @@ const configOf = (directory: string) =>
     'c.toml',
   ).config;
 async function opened(directory: string) {
-  const state = await stateFolder(directory, Date.now());
+  const state = await stateDirectory(directory, Date.now());
   const store = await Store.open({ ...state.store, clock: systemClock });
   const counters = await Counters.open(state.counters);
   const close = async () => {

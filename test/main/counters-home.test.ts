@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { doubtIfCopied } from '../../src/main/counters-home.ts';
-import { stateFolder } from '../../src/main/state-folder.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
 import { Counters } from '../../src/store/counters.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'counters-home-'));
@@ -14,7 +14,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 const lasting = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010].includes(statfsSync(root).type);
 
 async function start<T>(directory: string, work: (counters: Counters) => Promise<T>): Promise<T> {
-  const folder = await stateFolder(directory, Date.now());
+  const folder = await stateDirectory(directory, Date.now());
   const counters = await Counters.open(folder.counters);
   await doubtIfCopied(directory, counters, silentLog);
   const result = await work(counters);

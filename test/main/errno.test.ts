@@ -7,7 +7,7 @@ import { afterAll, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { entryCount } from '../../src/cli/refused-entries.ts';
 import { unreadable } from '../../src/config/secrets.ts';
-import { turnFile } from '../../src/main/turn-file.ts';
+import { turnFile } from '../../src/disk/turn-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'errno-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,7 +7,7 @@ import { Secret } from '../../src/base/secret.ts';
 import { keyPrint } from '../../src/meter/invocation-counter.ts';
 import { askCounterLease } from '../../src/status/local-client.ts';
 import { Counters } from '../../src/store/counters.ts';
-import { stateFolder } from '../../src/main/state-folder.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { until } from '../broker.ts';
 import { children, folder, gateway, node, run, simulate } from '../programs.ts';
@@ -103,7 +103,7 @@ describe('7: meter counter accept', () => {
     expect(unknown.err).toContain("no meter 'mX'");
     await daemon.stop();
     // As after an alarm.
-    const counters = await Counters.open((await stateFolder(it.state, Date.now())).counters);
+    const counters = await Counters.open((await stateDirectory(it.state, Date.now())).counters);
     const memory = (await counters.remembered()).get('m1');
     expect(memory).toMatchObject({ serial: '60120001', title: expect.stringMatching(/^53494d/) as string });
     await counters.remember('m1', { serial: '60120001', ...memory, claimed: 3_000_000_000 });
@@ -112,7 +112,7 @@ describe('7: meter counter accept', () => {
     expect(closed.err).toBe('');
     expect(closed.out).toBe('m1: our invocation counter goes on above 3000000000 at the next session\n');
     expect(existsSync(join(it.state, 'unclean'))).toBe(true);
-    const left = await Counters.open((await stateFolder(it.state, Date.now())).counters);
+    const left = await Counters.open((await stateDirectory(it.state, Date.now())).counters);
     expect((await left.remembered()).get('m1')).toMatchObject({ accepted: 3_000_000_000 });
     await left.close();
     // Without a gateway and without a configuration there is nothing to open.

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
-import { turnFile } from '../../src/main/turn-file.ts';
+import { turnFile } from '../../src/disk/turn-file.ts';
 import { setAsideMs } from '../../src/schedule/set-aside.ts';
 import { virtualHouse } from '../virtual-house.ts';
 

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { stateFolder } from '../../src/main/state-folder.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
 import type { Checkpoint, SeriesState } from '../../src/store/records.ts';
@@ -48,7 +48,7 @@ const states = [
 describe.each(states)('a state of format $format', ({ format, epoch, since, waiting, sha256 }) => {
   const directory = join(folder, `state-${format}`);
   const open = async () => {
-    const { store, counters } = await stateFolder(directory, Date.now());
+    const { store, counters } = await stateDirectory(directory, Date.now());
     return { store: await Store.open({ ...store, clock: systemClock }), counters: await Counters.open(counters) };
   };
   const numbered = waiting.profile + waiting.reading;

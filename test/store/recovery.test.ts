@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { runSalvage } from '../../src/main/salvage-process.ts';
-import { stateFolder } from '../../src/main/state-folder.ts';
+import { runSalvage } from '../../src/disk/salvage-process.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'recovery-test-'));
 const mounts: string[] = [];
@@ -21,14 +21,14 @@ const entries = 300;
 const key = (i: number) => `d/${String(i).padStart(6, '0')}`;
 /** A state directory whose store holds so many entries that nothing makes smaller. */
 async function filled(directory: string): Promise<void> {
-  const database = await (await stateFolder(directory, Date.now())).store.open(undefined);
+  const database = await (await stateDirectory(directory, Date.now())).store.open(undefined);
   for (let i = 0; i < entries; i++)
     await database.batch([{ type: 'put', key: key(i), value: randomBytes(10_000) }], { sync: false });
   await database.compact();
   await database.close();
 }
 const keysOf = async (directory: string): Promise<number> => {
-  const database = await (await stateFolder(directory, Date.now())).store.open(undefined);
+  const database = await (await stateDirectory(directory, Date.now())).store.open(undefined);
   const pairs = await database.range('d/', 'd/~', entries + 1);
   await database.close();
   return pairs.length;
@@ -44,14 +44,14 @@ test.skipIf(!root)(
     mounts.push(disk);
     const state = join(disk, 'state');
     await filled(state);
-    const opening = (await stateFolder(state, Date.now())).store.open('somebody said so');
+    const opening = (await stateDirectory(state, Date.now())).store.open('somebody said so');
     await expect(opening).rejects.toMatchObject({ code: 'store-failed' });
     await expect(opening).rejects.toThrow(/No space left/);
     expect(readdirSync(state)).not.toContain('store.damaged-1');
     expect(await keysOf(state)).toBe(entries);
     // With room it is mended, and nothing is missing.
     execFileSync('mount', ['-o', 'remount,size=64m', disk]);
-    const mended = await stateFolder(state, Date.now());
+    const mended = await stateDirectory(state, Date.now());
     await (await mended.store.open('somebody said so')).close();
     expect(mended.store.damageFound?.()).toEqual([expect.stringContaining('somebody said so; repaired')]);
     expect(await keysOf(state)).toBe(entries);
@@ -62,7 +62,7 @@ test('incident: systemd ends all processes of a unit: the look at the store was 
   const state = join(folder, 'asked');
   await filled(state);
   const stop = new AbortController();
-  const opening = (await stateFolder(state, Date.now(), stop.signal)).store.open('somebody said so');
+  const opening = (await stateDirectory(state, Date.now(), stop.signal)).store.open('somebody said so');
   const ended = expect(opening).rejects.toBe('SIGTERM');
   await new Promise((resolve) => setTimeout(resolve, 50));
   stop.abort('SIGTERM');
@@ -83,16 +83,16 @@ test('incident: systemd ends all processes of a unit: the look at the store was 
 test('incident: a start that did not get that far counted as an end that nobody asked for', async () => {
   const state = join(folder, 'counted');
   const unclean = () => (existsSync(join(state, 'unclean')) ? readFileSync(join(state, 'unclean'), 'utf8') : 'none');
-  const running = await stateFolder(state, Date.now());
+  const running = await stateDirectory(state, Date.now());
   const database = await running.store.open(undefined);
   expect(unclean()).toBe('1');
-  const second = await stateFolder(state, Date.now());
+  const second = await stateDirectory(state, Date.now());
   await expect(second.store.open(undefined)).rejects.toMatchObject({ code: 'store-locked' });
   second.notCounted();
   expect(unclean()).toBe('1');
   await database.close();
   running.settled();
-  const given = await stateFolder(state, Date.now());
+  const given = await stateDirectory(state, Date.now());
   given.notCounted();
   expect(unclean()).toBe('none');
 });
@@ -106,7 +106,7 @@ test('what cannot be kept or read beside the databases is told, once for each re
     mkdirSync(join(state, name));
   }
   const told: string[] = [];
-  const open = await stateFolder(state, Date.now(), never, (trouble) => told.push(trouble));
+  const open = await stateDirectory(state, Date.now(), never, (trouble) => told.push(trouble));
   expect(open.store.checkpoint?.read()).toBeUndefined();
   for (let i = 0; i < 3; i++) open.store.checkpoint?.write({ epoch: 1, nextSequence: 1, acknowledged: 0 } as never);
   expect(told).toEqual([

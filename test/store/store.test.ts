@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { iso, later, millis } from '../../src/base/time.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { stateFolder } from '../../src/main/state-folder.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
 import type { Fact, GapFact } from '../../src/reading/facts.ts';
 import { marksOf } from '../../src/reading/interval-hash.ts';
 import { Counters, type CountersSettings } from '../../src/store/counters.ts';
@@ -711,7 +711,7 @@ describe('the real LevelDB', () => {
     for (const path of folders) rmSync(path, { recursive: true, force: true });
   });
   const openReal = async (path: string) => {
-    const state = await stateFolder(path, Date.now());
+    const state = await stateDirectory(path, Date.now());
     return Store.open({ ...state.store, clock: systemClock });
   };
 
@@ -790,11 +790,11 @@ describe('the real LevelDB', () => {
 
   test('lost invocation counters are never begun anew: the meter tells its own first', async () => {
     const path = folder();
-    const first = await Counters.open((await stateFolder(path, Date.now())).counters);
+    const first = await Counters.open((await stateDirectory(path, Date.now())).counters);
     await first.lease('k', 10);
     await first.close();
     rmSync(join(path, 'counters'), { recursive: true });
-    const counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    const counters = await Counters.open((await stateDirectory(path, Date.now())).counters);
     expect(counters.foundDoubtful).toBe(true);
     expect(await counters.known('k')).toBe(false);
     await expect(counters.lease('k', 10)).rejects.toMatchObject({ code: 'counter-unknown' });
@@ -805,7 +805,7 @@ describe('the real LevelDB', () => {
 
   test('incident: the power failed while the state was created, and a new store was told as a damaged one', async () => {
     const path = folder();
-    await stateFolder(path, Date.now());
+    await stateDirectory(path, Date.now());
     // The names are on the disk, what was in the files is not; nothing says that it was finished.
     rmSync(join(path, 'provisioned.json'));
     for (const name of ['store', 'counters']) {
@@ -818,7 +818,7 @@ describe('the real LevelDB', () => {
     expect(damage).toEqual({ quarantined: 0, missing: 0, log: [] });
     expect(await sequences(store)).toEqual([]);
     await store.close();
-    const counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    const counters = await Counters.open((await stateDirectory(path, Date.now())).counters);
     expect(counters.foundDoubtful).toBe(false);
     expect(await counters.known('k')).toBe(true);
     expect(readdirSync(path).filter((name) => /damaged|new/.test(name))).toEqual([]);
@@ -838,16 +838,16 @@ describe('the real LevelDB', () => {
 
   test('incident: a table of the counters that does not read kept the gateway from starting', async () => {
     const path = folder();
-    let counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+    let counters = await Counters.open((await stateDirectory(path, Date.now())).counters);
     for (let start = 0; start < 3; start++) {
       await counters.lease('k', 1500);
       await counters.close();
-      counters = await Counters.open((await stateFolder(path, Date.now())).counters);
+      counters = await Counters.open((await stateDirectory(path, Date.now())).counters);
     }
     await counters.close();
     const table = readdirSync(join(path, 'counters')).find((name) => name.endsWith('.ldb')) as string;
     writeFileSync(join(path, 'counters', table), Buffer.alloc(100));
-    const again = await Counters.open((await stateFolder(path, Date.now())).counters);
+    const again = await Counters.open((await stateDirectory(path, Date.now())).counters);
     expect(again.foundDoubtful).toBe(true);
     expect(await again.known('k')).toBe(false);
     await again.close();
@@ -855,7 +855,7 @@ describe('the real LevelDB', () => {
 
   test('incident: the log of the counters was cut, LevelDB said nothing of it, and used counters were given again', async () => {
     const path = folder();
-    const first = await Counters.open((await stateFolder(path, Date.now())).counters);
+    const first = await Counters.open((await stateDirectory(path, Date.now())).counters);
     await first.lease('k', 10);
     const log = () => readdirSync(join(path, 'counters')).find((name) => name.endsWith('.log')) as string;
     const { size } = statSync(join(path, 'counters', log()));
@@ -863,7 +863,7 @@ describe('the real LevelDB', () => {
     await first.close();
     const file = join(path, 'counters', log());
     writeFileSync(file, readFileSync(file).subarray(0, size));
-    const again = await Counters.open((await stateFolder(path, Date.now())).counters);
+    const again = await Counters.open((await stateDirectory(path, Date.now())).counters);
     expect(await again.known('k')).toBe(false);
     await again.close();
   });
