@@ -9,10 +9,13 @@ const pushed: readonly QuirkName[] = [
   'swapped-obis',
   'list-without-obis',
 ];
-const testOf = (name: QuirkName, number: number, client: string): string =>
-  pushed.includes(name)
-    ? 'dlms/notification.test.ts "pushes of the simulator"'
+const ofConnections: readonly QuirkName[] = ['closes-after-release', 'one-association'];
+const testOf = (name: QuirkName, number: number, client: string): string => {
+  if (pushed.includes(name)) return 'dlms/notification.test.ts "pushes of the simulator"';
+  return ofConnections.includes(name)
+    ? `house-policy.test.ts "${number}: … over TCP"`
     : `meter/quirks.test.ts "quirk ${name}" "${number}: ${client}"`;
+};
 
 const rows = [
   ...Object.entries(quirks).map(([name, { number, what, client }]) => ({

@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { expect } from 'vitest';
 import { Secret } from '../src/base/secret.ts';
 import { later, type Millis, millis } from '../src/base/time.ts';
-import type { CipheringSettings, PeerMemory, PublicKeys } from '../src/dlms/association/ciphering.ts';
+import type { CipheringSettings, PeerMemory, Protection, PublicKeys } from '../src/dlms/association/ciphering.ts';
 import { type AssociationSettings, proposedByDefault, proposedWithShortNames } from '../src/dlms/association/client.ts';
 import { serverConformance, shortNameServerConformance } from '../src/dlms/association/server.ts';
 import type { ServerClient } from '../src/dlms/association/server-entry.ts';
@@ -17,7 +17,7 @@ import { conformance } from '../src/dlms/xdlms/conformance.ts';
 import type { LogicalName } from '../src/dlms/cosem/logical-name.ts';
 
 const clientTitle = Buffer.from('MMM\u0000\u0000\u0000\u0000\u0001', 'latin1');
-const serverTitle = Buffer.from('ABCDEFGH');
+export const serverTitle = Buffer.from('ABCDEFGH');
 export const key = (length: number, first: number) => new Secret(Uint8Array.from({ length }, (_, i) => first + i));
 const objects: ServerObject[] = [
   { classId: 15, version: 1, logicalName: '0.0.40.0.0.255' as const, attributes: [readable(2, array())] },
@@ -72,7 +72,9 @@ export interface Options {
   serverMechanism?: ServerClient['mechanism'];
   suite?: 0 | 1 | 2;
   ciphered?: boolean;
-  policy?: CipheringSettings['policy'];
+  policy?: Protection;
+  /** How InitiateRequest and InitiateResponse are protected, on both sides. */
+  initiate?: Protection;
   wrapping?: CipheringSettings['wrapping'];
   dedicated?: boolean;
   secret?: string;
@@ -131,6 +133,7 @@ export function world(options: Options) {
     wrapping,
     ...(options.keyInfo && { keyInfo: options.keyInfo }),
     ...(options.signed && { signed: true }),
+    ...(options.initiate && { initiate: options.initiate }),
     master: key(length, 0x70),
     freshKey: () => key(length, Math.floor(clientCounter.value * 7) & 0x7f),
   } as const;

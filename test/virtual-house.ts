@@ -11,6 +11,7 @@ import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { meterModels } from '../src/config/meter-models.ts';
 import { seeded } from '../src/simulator/random.ts';
 import type { Port } from '../src/line/port.ts';
+import type { MeterModel } from '../src/meter/model.ts';
 import { buildBus, parseScenario, type ScenarioInput, type SimulatedHouse } from '../src/simulator/scenario.ts';
 import { loadProfileName } from '../src/simulator/objects.ts';
 import type { TurnRecord } from '../src/schedule/turn-record.ts';
@@ -89,7 +90,7 @@ const virtualSources: Omit<Sources, 'lifeTitle'> = {
   device: (path) => path,
   now: () => Date.UTC(2026, 10, 24),
 };
-const models = meterModels();
+const shipped = meterModels();
 
 export async function virtualHouse(
   scenario: ScenarioInput,
@@ -111,6 +112,8 @@ export async function virtualHouse(
     wallOffsetMs?: number;
     /** More of each port in the configuration: its speed, mode E. */
     line?: string;
+    /** Fields of the generic model. */
+    model?: Partial<MeterModel>;
     /** Between the gateway and a bus: a line or an adapter that misbehaves. */
     port?: (port: VirtualPort, clock: VirtualClock, bus: number) => Port;
     /** Of the store; few, so that packs come and go in a short test. */
@@ -228,6 +231,8 @@ export async function virtualHouse(
     wall: () => clock.wall(),
     sleepUntil: (deadline, signal) => clock.sleepUntil(millis(deadline + shift), signal),
   };
+  const generic = { ...(shipped.get('generic') as MeterModel), ...options.model };
+  const models = new Map([...shipped, ['generic', generic]]);
   const planned = () => {
     const sources = { ...virtualSources, lifeTitle: lifeTitle() };
     return requirePlan(judgeText(it.configText, { name: 'virtual.toml', models, sources }), 'virtual.toml');

@@ -209,6 +209,13 @@ export function meterPlan(context: MeterContext): MeterPlan {
   });
   const access = accessPlan(context, model ?? genericModel, step);
   const security = securityPlan(context, step);
+  if (meter.dedicated_key && access.model.initiate_protection === 'authenticated')
+    step('dedicated_key', () => {
+      throw new Failure(
+        'config-invalid',
+        `would go out in the clear: model '${access.model.name}' has initiate_protection = "authenticated"`,
+      );
+    });
   return {
     origin: { meter: meter.id, point: meter.point, serial: meter.serial },
     access,

@@ -104,8 +104,10 @@ const unanswered: Partial<Record<ErrorCode, string>> = {
   'connection-lost': 'connection closed at it',
   'frame-rejected': 'frame rejected',
 };
-export const misanswer = (error: unknown): string | undefined =>
-  error instanceof Failure ? misanswered[error.code] : undefined;
+export const misanswer = (error: unknown): string | undefined => {
+  if (!(error instanceof Failure)) return undefined;
+  return error.detail['text'] === undefined ? misanswered[error.code] : 'answered by text';
+};
 export const nonAnswer = (error: unknown): string | undefined =>
   error instanceof Failure ? unanswered[error.code] : undefined;
 
@@ -122,7 +124,8 @@ export function learnFromFailure(
 ): boolean {
   const bad = misanswer(failure);
   const reason = bad ?? nonAnswer(failure);
-  if (reason === undefined) return false;
+  // Words of somebody between us and the rows say nothing of what the meter can.
+  if (reason === undefined || failure.detail['text'] !== undefined) return false;
   const now = withFallbacks(model, fallbacks);
   const next = [
     ...(now.transfer_window > 0 ? (['ordinary-blocks'] as const) : []),

@@ -44,6 +44,11 @@ export const meterModelSchema = v.strictObject({
   /** The meter never returns its own proof: its identity is then not shown (meter-quirks 36). */
   one_sided_proof: v.optional(v.boolean(), false),
   /**
+   * How InitiateRequest and InitiateResponse are protected where the meter wants them otherwise than authenticated and
+   * encrypted (meter-quirks 42, 82). It holds for these two alone: every other APDU is protected by the meter's policy.
+   */
+  initiate_protection: v.optional(v.picklist(['encrypted', 'authenticated'])),
+  /**
    * The meter's own invocation counter begins anew with each association or power-up. Without high level security a
    * recording of it can then be played again, and nothing tells.
    */

@@ -112,7 +112,12 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
       mechanism: access.auth,
       ...(access.secret && { secret: access.secret }),
       ...(access.challenge && { challenge: access.challenge() }),
-      ...(access.ciphering && { ciphering: access.ciphering }),
+      ...(access.ciphering && {
+        ciphering: {
+          ...access.ciphering,
+          ...(model.initiate_protection && { initiate: model.initiate_protection }),
+        },
+      }),
       ...(access.signing && { signing: access.signing }),
       ...(access.systemTitle && { systemTitle: access.systemTitle }),
       proposed: proposal(model),
@@ -235,7 +240,7 @@ export class Session {
   async get(attributes: readonly Attribute[]): Promise<readonly GetResult[]> {
     const list = attributes.length > 1;
     if (list && (!this.lists || this.fallbacks.held.has('single-gets'))) return this.getSingly(attributes);
-    const ask = async () => (await this.exchange({ kind: 'get', attributes }, 'got')).results;
+    const ask = () => this.pastText(async () => (await this.exchange({ kind: 'get', attributes }, 'got')).results);
     let failure: unknown;
     try {
       const results = await ask();
@@ -255,6 +260,21 @@ export class Session {
     // A frame that was rejected says nothing of what was in it.
     if (!list || (failure instanceof Failure && failure.code === 'frame-rejected')) throw failure;
     return this.withoutLists(attributes, failure);
+  }
+
+  /**
+   * Words in place of an answer are a converter's, or of the moment (meter-quirks 92): the same is asked once more, where
+   * nothing was taken of an answer yet.
+   */
+  private async pastText<T>(ask: () => Promise<T>, untouched: () => boolean = () => true): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      const text = error instanceof Failure && error.detail['text'] !== undefined;
+      if (!text || !untouched() || !this.associated) throw error;
+      await this.guarded(() => this.drain(quietMs));
+      return ask();
+    }
   }
 
   /** One by one; what the meter answers with nonsense counts as refused, as long as the association stands. */
@@ -319,7 +339,9 @@ export class Session {
   /** The octets of one value as they arrive, or a Failure that `isRefusal` knows. `expected`: octets that it should have. */
   async stream(attribute: Attribute, take: (octets: Uint8Array) => void, expected?: number): Promise<void> {
     let broken: unknown;
+    let taken = 0;
     this.onValue = (octets) => {
+      taken += octets.length;
       // What cannot be read is not asked for again: the meter says all it has to say, and the next request finds it idle.
       if (broken !== undefined) return;
       try {
@@ -330,7 +352,8 @@ export class Session {
     };
     try {
       const request: StackRequest = { kind: 'get', attributes: [attribute], stream: true };
-      const { results } = await this.exchange(request, 'got', expected);
+      const ask = () => this.exchange(request, 'got', expected);
+      const { results } = await this.pastText(ask, () => taken === 0);
       if (broken !== undefined) throw broken;
       const [result] = results;
       if (!result) return;

@@ -23,7 +23,7 @@ const countersPerSession = 500;
 export interface CipheredEntry {
   readonly ciphering: CipheringSettings;
   readonly peer: PeerMemory;
-  /** The meter authenticated itself: what it said of our counter before is believed from now on. */
+  /** The meter answered: where it authenticated itself, what it said of our counter before is believed from now on. */
   authenticated(): Promise<void>;
 }
 
@@ -70,6 +70,9 @@ export async function cipheredEntry(
     state.counterAlarmed = true;
     log.warn({ meter: state.polled.origin.meter }, 'invocation counter above 2·10⁹: change the encryption key');
   }
+  // Where the InitiateResponse carries no tag, only what comes after it shows that the meter has the keys.
+  const tagless = state.model.initiate_protection === 'encrypted' && security.settings.policy !== 'encrypted';
+  let shown = false;
   return {
     ciphering: {
       ...security.settings,
@@ -80,6 +83,8 @@ export async function cipheredEntry(
     },
     peer,
     async authenticated() {
+      if (shown || (tagless && peer.proven !== true)) return;
+      shown = true;
       await confirm?.(raisedBy(standing, from, clock.wall()));
     },
   };

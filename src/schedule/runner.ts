@@ -380,6 +380,7 @@ export class PortRunner {
       await entry?.authenticated();
       await letIn(this.settings, state);
       state.identity = await this.identified(state, session);
+      await entry?.authenticated();
       try {
         requireIdentity(state.identity, origin.serial, this.namedModel(state) ?? state.model);
       } catch (error) {

@@ -115,10 +115,14 @@ export class SimulatedBus {
     this.wake(now);
   }
 
-  /** The TCP connection is gone, and with it the associations that ran in wrapper frames, and who signed on by it. */
+  /** The TCP connection is gone. */
   connectionClosed(): void {
-    for (const meter of this.settings.meters)
-      if (meter.settings.link === 'wrapper' || meter.settings.modeE) meter.powerUp();
+    for (const meter of this.settings.meters) meter.connectionClosed();
+  }
+  /** A meter closes the connection; all that it said is sent. */
+  get hangsUp(): boolean {
+    const { out, outbound, settings } = this;
+    return out.length + outbound.length === 0 && settings.meters.some(({ hangsUp }) => hangsUp);
   }
 
   deadline(): Millis | undefined {

@@ -62,6 +62,10 @@ export interface Quirk {
     /** General blocks of so many octets. */
     readonly block?: number;
   };
+  /** Whether the TCP connection is closed with this answer. */
+  readonly hangsUp?: (answer: Uint8Array) => boolean;
+  /** A new TCP connection to the meter. */
+  readonly connected?: (memory: Memory) => void;
   /** Fields of the server's behaviour. */
   readonly server?: ServerMischief;
   readonly signOn?: {

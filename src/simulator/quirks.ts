@@ -14,6 +14,7 @@ import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import { octets as octetString, readable, structure } from '../dlms/cosem/server-object.ts';
 import { encodeFrame } from '../dlms/hdlc/frame.ts';
 import { decodeApdu, encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
+import { associationQuirks } from './association-quirks.ts';
 import {
   count,
   frameOf,
@@ -118,6 +119,7 @@ function padLength(octets: Uint8Array, at: number): Uint8Array {
 }
 
 export const quirks = {
+  ...associationQuirks,
   'flags-in-data': {
     number: 1,
     what: '0x7E inside valid frames',

@@ -58,7 +58,10 @@ export function servePty(bus: SimulatedBus, link?: string): ServedBus {
 
 export async function serveTcp(bus: SimulatedBus, port: number): Promise<ServedBus> {
   let current: Socket | undefined;
-  const driver = drive(bus, (octets) => current?.write(octets));
+  const driver = drive(bus, (octets) => {
+    current?.write(octets);
+    if (bus.hangsUp) current?.end();
+  });
   const server = createServer((socket) => {
     // A serial converter serves one master: the newest.
     current?.destroy();

@@ -215,6 +215,15 @@ export class VirtualMeter {
     return { encryption: keys.get(0) as Secret, authentication: keys.get(2) as Secret };
   }
 
+  /** The connection is closed when what was said is sent. */
+  hangsUp = false;
+  /** The TCP connection is gone, and with it the association that ran in wrapper frames, and who signed on by it. */
+  connectionClosed(): void {
+    this.hangsUp = false;
+    this.quirks.forEach(({ connected }, i) => connected?.(this.memories[i] as Memory));
+    if (this.settings.link === 'wrapper' || this.settings.modeE) this.powerUp();
+  }
+
   /** The next octets for the line. */
   pollTransmit(): Piece | undefined {
     while (this.pieces.length === 0) {
@@ -242,6 +251,7 @@ export class VirtualMeter {
         let changed: Uint8Array | undefined = answer;
         this.quirks.forEach((quirk, i) => {
           if (changed && quirk.answer) changed = quirk.answer(changed, request, this.memories[i] as Memory);
+          if (changed && quirk.hangsUp?.(changed) === true) this.hangsUp = true;
         });
         return changed;
       },

@@ -55,11 +55,16 @@ function notInitiated(apdu: Apdu, detail: Failure['detail'] = {}): Failure {
   );
 }
 
-function refusal(aare: Aare, anonymous: boolean, initiate: Initiate): Failure {
+const authenticationRequired = 14;
+type Chosen = { readonly anonymous: boolean; readonly highLevel: boolean; readonly proposed: Conformance };
+
+function refusal(aare: Aare, { anonymous, highLevel }: Chosen, initiate: Initiate): Failure {
   const { source, code } = aare.diagnostic ?? { source: 'acse-service-user', code: 1 };
   const byUser = source === 'acse-service-user';
+  // With high level security every AARE says "authentication required".
+  const ofCourse = highLevel && code === authenticationRequired && initiate?.apdu.kind === 'confirmed-service-error';
   // An authentication failure is never repeated by itself: meters lock for up to 24 h (R26).
-  if (byUser && code >= 11 && code <= 14)
+  if (byUser && code >= 11 && code <= authenticationRequired && !ofCourse)
     return new Failure(
       // 13 is the secret itself; the others are the way: none, or not this one.
       anonymous ? 'authentication-required' : code === 13 ? 'authentication-refused' : 'mechanism-refused',
@@ -84,16 +89,12 @@ function toldWith(aare: Aare, ciphering: Ciphering | undefined): Initiate {
 }
 
 /** What was agreed; Failure where the meter refused, or gave less protection than is configured. */
-export function agreementOf(
-  aare: Aare,
-  chosen: { readonly anonymous: boolean; readonly highLevel: boolean; readonly proposed: Conformance },
-  ciphering: Ciphering | undefined,
-): Agreement {
-  if (aare.result !== 0) throw refusal(aare, chosen.anonymous, toldWith(aare, ciphering));
+export function agreementOf(aare: Aare, chosen: Chosen, ciphering: Ciphering | undefined): Agreement {
+  if (aare.result !== 0) throw refusal(aare, chosen, toldWith(aare, ciphering));
   const { diagnostic } = aare;
   // Without a challenge there is no second pass, whatever the diagnostic says.
-  const wantsProof = diagnostic?.source === 'acse-service-user' && diagnostic.code === 14 && aare.authenticationValue;
-  if (wantsProof && !chosen.highLevel)
+  const required = diagnostic?.source === 'acse-service-user' && diagnostic.code === authenticationRequired;
+  if (required && aare.authenticationValue && !chosen.highLevel)
     throw new Failure(
       chosen.anonymous ? 'authentication-required' : 'mechanism-refused',
       'the meter wants the second pass of high level security',

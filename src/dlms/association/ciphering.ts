@@ -117,7 +117,7 @@ const plainTag: Readonly<Record<string, number>> = {
   'action-response': 0xc7,
 };
 const initiateTag: Readonly<Record<number, number>> = { 0x01: 0x21, 0x08: 0x28, 0x0e: 0x2e };
-const policyBits = {
+export const protectionBits = {
   authenticated: securityControl.authentication,
   encrypted: securityControl.encryption,
   'authenticated-encrypted': securityControl.authentication | securityControl.encryption,
@@ -195,7 +195,7 @@ export class Ciphering {
       );
     const w = new Writer(plain.length + 24);
     w.u8(initiateTag[plain[0] as number] as number);
-    octetString.write(w, protect(plain, policyBits[initiate] | suite, counter ?? nextCounter(), ownTitle, keys));
+    octetString.write(w, protect(plain, protectionBits[initiate] | suite, counter ?? nextCounter(), ownTitle, keys));
     return w.octets();
   }
   /** The title of the AARE; where it carries none, the one that is known of this meter. */
@@ -218,7 +218,7 @@ export class Ciphering {
     const wrapping = likeWrapping ?? this.settings.wrapping;
     if (wrapping === 'general-ciphering') return this.wrapGeneral(plain);
     const dedicated = like && !isDedicated(like) ? undefined : this.dedicated;
-    const control = policyBits[policy] | suite;
+    const control = protectionBits[policy] | suite;
     const counter = dedicated ? this.dedicatedCounter++ : nextCounter();
     const used: ProtectionKeys = dedicated ? { ...keys, encryption: dedicated } : keys;
     const content = protect(plain, control, counter, ownTitle, used);
@@ -250,7 +250,7 @@ export class Ciphering {
     const { keyInfo, encryption } = this.sendingKey(header);
     const content = protect(
       plain,
-      policyBits[policy] | suite,
+      protectionBits[policy] | suite,
       nextCounter(),
       ownTitle,
       { ...keys, encryption },
@@ -402,7 +402,7 @@ export class Ciphering {
       { ...keys, encryption },
       general && headerOctets(general),
     );
-    if ((control & policyBits[least]) !== policyBits[least]) {
+    if ((control & protectionBits[least]) !== protectionBits[least]) {
       const wanted = initiate && least !== policy ? 'the model says' : 'the policy';
       weaker(`${apdu.kind} with security control 0x${control.toString(16)} is weaker than ${wanted} (${least})`);
     }

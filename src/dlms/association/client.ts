@@ -18,6 +18,7 @@ import {
 } from '../acse/apdu.ts';
 import type { Data } from '../axdr/data.ts';
 import type { LogicalName } from '../cosem/logical-name.ts';
+import { plainText } from '../plain-text.ts';
 import {
   actionResultName,
   type Apdu,
@@ -144,6 +145,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   /** Since our last request or the last gain: APDUs that answer nothing, blocks that bring us no further. */
   private ignored = 0;
   private fruitless = 0;
+  /** The last APDU that answered nothing, for people. */
+  private stranger: string | undefined;
   /** The request went out in general blocks, or its answer comes so. */
   private transferring = false;
   /** Octets of an APDU that fit one frame: no list is made longer than that. */
@@ -306,6 +309,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
 
   receive(received: Uint8Array, now: Millis): void {
+    const text = plainText(received);
+    if (text !== undefined) return this.receiveText(text, now);
     let apdu: Apdu | AcseApdu;
     try {
       const octets = this.unblocked(received, now);
@@ -313,7 +318,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       if (isAcse(octets[0] ?? 0)) apdu = decodeAcse(octets);
       else {
         const plain = this.deciphered(octets);
-        if (this.streamed(plain)) return;
+        if (!plain || this.streamed(plain)) return;
         const decoded = decodeApdu(plain, this.pending?.budget);
         this.trailing += decoded.trailing;
         apdu = decoded.apdu;
@@ -338,6 +343,15 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       default:
         return this.apply('response', now, apdu);
     }
+  }
+
+  /** Somebody's words in place of an APDU (meter-quirks 92): they answer the request, and say nothing of what it asked for. */
+  private receiveText(text: string, now: Millis): void {
+    if (this.state === 'idle' || (this.state === 'associated' && !this.pending)) return;
+    if (this.state === 'releasing') return this.apply('timeout', now);
+    this.failRequest(
+      new Failure('malformed-octets', `text came in place of an APDU: ${JSON.stringify(text)}`, { text }),
+    );
   }
 
   /** The APDU inside of general blocks; undefined while more of them must come. */
@@ -375,19 +389,38 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
 
   /** An APDU came that answers nothing of ours. */
-  private disregard(): void {
+  private disregard(apdu?: Apdu | AcseApdu): void {
     if (this.timer === undefined) return;
     this.ignored++;
+    if (apdu) this.stranger = this.strangeness(apdu);
     if (this.ignored > ignoredLimit)
       this.fail(new Failure('answer-stalled', `${this.ignored} APDUs in a row that answer nothing of what was asked`));
   }
+  private strangeness(apdu: Apdu | AcseApdu): string {
+    if (!('invokeId' in apdu)) return apdu.kind;
+    return `${apdu.kind} with invoke-id ${apdu.invokeId & 0x0f}, asked with ${this.invokeId}`;
+  }
+  /** What came since our last request and answers nothing. */
+  get disregarded(): string | undefined {
+    return this.ignored > 0 ? this.stranger : undefined;
+  }
 
-  private deciphered(octets: Uint8Array): Uint8Array {
+  /** Undefined where it was sent unasked, and is not what an association of ours may believe. */
+  private deciphered(octets: Uint8Array): Uint8Array | undefined {
     if (!this.ciphering) return octets;
     const { apdu, trailing } = decodeApdu(octets);
     this.trailing += trailing;
-    if (Ciphering.isCiphered(apdu)) return this.ciphering.unwrap(apdu);
-    if (this.state !== 'idle' && !isOpen(apdu)) throw new Failure('protection-weaker', `${apdu.kind} came unprotected`);
+    try {
+      if (Ciphering.isCiphered(apdu)) return this.ciphering.unwrap(apdu);
+      if (this.state !== 'idle' && !isOpen(apdu))
+        throw new Failure('protection-weaker', `${apdu.kind} came unprotected`);
+    } catch (error) {
+      // A push of another protection, or of nobody knows whom, is no answer, and no reason to end the association.
+      if (!isUnasked(apdu) || !(error instanceof Failure)) throw error;
+      this.ignored = Math.min(this.ignored + 1, ignoredLimit);
+      this.stranger = `${apdu.kind} that is not protected as it must be`;
+      return undefined;
+    }
     return octets;
   }
 
@@ -425,6 +458,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         return this.answer(apdu as Apdu, now);
       case 'notify':
         this.events.push({ kind: 'notified', apdu: apdu as Apdu });
+        this.stranger = (apdu as Apdu).kind;
         // However many there are, they are no reason to give up; but they are not the answer either.
         this.ignored = Math.min(this.ignored + 1, ignoredLimit);
         return;
@@ -448,11 +482,14 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       case 'no-answer':
         return this.fail(
           this.ignored > 0 || this.fruitless > 0
-            ? new Failure('answer-stalled', 'the meter answers, but not what was asked, or the same blocks again')
+            ? new Failure(
+                'answer-stalled',
+                `the meter answers, but not what was asked${this.disregarded === undefined ? ', or the same blocks again' : `: ${this.disregarded}`}`,
+              )
             : new Failure('no-answer', 'no answer within the application time-out'),
         );
       default:
-        return this.disregard();
+        return this.disregard(apdu);
     }
   }
 
@@ -535,7 +572,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   /** Pass 4: the meter's proof over our challenge. Without a right one there is no association. */
   private authenticated(apdu: Apdu): void {
-    if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return this.disregard();
+    if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return this.disregard(apdu);
     const { result, returned } = apdu.response;
     if (result !== 0) {
       return this.fail(
@@ -561,7 +598,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     if (!pending) return;
     try {
       const step = pending.exchange.answer(apdu);
-      if (step === 'ignore') return this.disregard();
+      if (step === 'ignore') return this.disregard(apdu);
       if ('done' in step) this.done(step.done);
       else this.send(encodeApdu(step.send), now);
     } catch (error) {
@@ -593,6 +630,8 @@ function exchangeOf(request: ServiceRequest, context: ExchangeContext): Exchange
 
 /** Errors may come in the clear even in a ciphered association (Green Book 9.4.2.2.2). */
 const isOpen = (apdu: Apdu): boolean => apdu.kind === 'exception-response' || apdu.kind === 'confirmed-service-error';
+/** Sent by a meter of its own accord. */
+const isUnasked = ({ kind }: Apdu): boolean => /(^data|event)-notification$|information-report-request$/.test(kind);
 
 /** The name of a data-access-result or action-result for people. */
 export const refusalName = (code: number, action = false): string =>

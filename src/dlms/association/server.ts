@@ -19,7 +19,7 @@ import {
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
 import { type Conformance, conformance, type ConformanceName, has } from '../xdlms/conformance.ts';
 import { BlockTransfer } from './block-transfer.ts';
-import { Ciphering } from './ciphering.ts';
+import { Ciphering, type Protection } from './ciphering.ts';
 import type { ActionResult } from './exchange.ts';
 import { enter, type Entered, type EntrySettings } from './server-entry.ts';
 import {
@@ -37,7 +37,9 @@ import {
 export interface ServerMischief {
   readonly firstBlock?: 'zero' | 'goes-on';
   readonly emptyBlock?: 'middle' | 'last';
-  readonly gmacCounter?: 'must-advance' | 'must-not-advance';
+  readonly gmacCounter?: 'must-advance' | 'must-not-advance' | 'next-of-association';
+  /** InitiateRequest must be protected so and not otherwise; InitiateResponse is, with counter 0. */
+  readonly initiate?: Protection;
   readonly listLimit?: number;
   readonly abortsSet?: boolean;
   /** Other octets for a value than its A-XDR. */
@@ -262,7 +264,12 @@ export class ServerAssociation {
 
   private associate(aarq: AcseApdu & { kind: 'aarq' }, sap: number): Uint8Array {
     this.reset();
-    const { answer, entered } = enter(aarq, sap, this.settings, this.heard);
+    const { answer, entered } = enter(
+      aarq,
+      sap,
+      { ...this.settings, onlyInitiate: this.settings.mischief?.initiate },
+      this.heard,
+    );
     this.entered = entered;
     this.awaited = entered?.party;
     return answer;
@@ -296,6 +303,7 @@ export class ServerAssociation {
     if (!gmacCounter || entered?.client.mechanism !== 'hls-gmac') return true;
     const counter = Buffer.from(proof).readUInt32BE(1);
     const outer = this.ciphering?.heardGlobal ?? -1;
+    if (gmacCounter === 'next-of-association') return counter === entered.counterAtEntry + 1;
     return gmacCounter === 'must-advance' ? counter > entered.counterAtEntry && counter < outer : counter === outer;
   }
 

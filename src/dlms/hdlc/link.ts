@@ -3,7 +3,7 @@
  * both roles; the client holds the poll and repeats, the server answers. Octets in, octets and events out.
  */
 import { concat } from '../../base/cursor.ts';
-import { CodecError, Failure } from '../../base/errors.ts';
+import { Failure } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
 import { Deframer } from './deframer.ts';
@@ -97,6 +97,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   /** Client: an answer is awaited. Server: the poll was received and an answer is owed. */
   private turn: 'idle' | 'awaiting' | 'owing' = 'idle';
   private awaitingInformation = false;
+  /** Client: the last I-frame that was accepted held nothing. */
+  private hollow = false;
   private tries = 0;
   /**
    * A *gain* is an octet accepted into the answer or a segment of ours acknowledged. Between two gains everything is
@@ -277,8 +279,9 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
         let theirs: LinkParameters;
         try {
           theirs = parseParameters((frame as Frame).information);
-        } catch (error) {
-          return this.fail('malformed-octets', `UA: ${(error as CodecError).toString()}`);
+        } catch {
+          // What cannot be read limits nothing beyond the defaults, which every station takes.
+          theirs = defaultParameters;
         }
         const own = this.settings.parameters;
         // The peer's transmit limit is our receive limit (meter-quirks 20).
@@ -360,7 +363,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     this.parts = [];
     this.partsLength = 0;
     this.turn = 'idle';
-    this.awaitingInformation = false;
+    this.awaitingInformation = this.hollow = false;
     this.gain();
     this.timer = this.pollAt = undefined;
   }
@@ -518,7 +521,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (!this.acknowledge(control.nr) && this.settings.role === 'client') return;
     // An answer that we have: it came twice, or it answers a request that we repeated. It is no answer to the request
     // under way; taking it for one would make us repeat that too, and so on for ever.
-    const ns = this.settings.pinnedSequence === true ? this.vr : control.ns;
+    const pinned = this.settings.pinnedSequence === true;
+    const ns = pinned || this.fillsHollow(control.ns, frame) ? this.vr : control.ns;
     const ahead = (ns - this.vr) & 7;
     if (this.settings.role === 'client' && ahead >= this.parameters.windowReceive) return this.extend(now);
     const whole = ns === this.vr ? this.accepted(frame) : undefined;
@@ -527,8 +531,20 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       if (this.settings.role === 'client') this.waiting = [];
       this.events.push({ kind: 'information', information: whole });
     }
-    if (control.pollFinal) this.ourTurn(now);
+    // Where the meter may send one frame at a time its turn is over with it, whatever it says.
+    const endsTurn = this.settings.role === 'client' && this.parameters.windowReceive === 1 && !whole;
+    if (control.pollFinal || endsTurn) this.ourTurn(now);
     else if (this.settings.role === 'client') this.extend(now);
+  }
+
+  /**
+   * Some meters say "wait" by an I-frame without information, and give the number of that once more to the one that holds
+   * the answer (meter-quirks 90).
+   */
+  private fillsHollow(ns: number, { information }: Frame): boolean {
+    if (!this.hollow || information.length === 0 || ns !== ((this.vr - 1) & 7)) return false;
+    this.vr = ns;
+    return true;
   }
 
   /** The frame that comes next in order; what has become whole with it. */
@@ -540,6 +556,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       this.waiting = [];
     }
     this.vr = (this.vr + 1) & 7;
+    this.hollow = client && information.length === 0;
     // A frame without information gives nothing: alone it is no answer, and a row of them is no progress.
     if (information.length > 0) {
       this.gain();
@@ -578,7 +595,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private pause(now: Millis): void {
     this.stalledSince ??= now;
     if (now - this.stalledSince > this.settings.answerTimeoutMs * (this.settings.retries + 1)) {
-      return this.fail('answer-stalled', 'the meter stays busy (RNR, or RR without the answer)');
+      const how = this.hollow ? 'I-frames without information' : 'RNR, or RR without the answer';
+      return this.fail('answer-stalled', `the meter stays busy (${how})`);
     }
     this.timer = undefined;
     this.pollAt = later(now, Math.min(longestPauseMs, firstPauseMs * 2 ** this.pauses++));

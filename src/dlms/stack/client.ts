@@ -16,7 +16,7 @@ import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
 import type { LinkParameters } from '../hdlc/frame.ts';
 import { SignOn, type SignOnSettings } from '../iec62056-21/sign-on.ts';
 import { type Patience, StepTotal } from './patience.ts';
-import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
+import { encodeWrapper, Unwrapper, type WrapperFrame } from '../wrapper/wrapper.ts';
 
 export interface ClientStackSettings {
   readonly link:
@@ -54,6 +54,9 @@ const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
  */
 const withoutLlc = (information: Uint8Array): Uint8Array =>
   information[0] === 0xe6 ? information.subarray(3) : information;
+/** Some meters answer between the wPorts of the request, without turning them round. */
+const between = ({ source, destination }: WrapperFrame, server: number, client: number): boolean =>
+  (source === server && destination === client) || (source === client && destination === server);
 /** Events that do not end a step. */
 const onTheWay: ReadonlySet<StackEvent['kind']> = new Set([
   'set-baud',
@@ -75,6 +78,8 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   private signedOnBaud: number | undefined;
   /** Wrapper frames between other wPorts than ours. */
   private foreign = 0;
+  /** Between which they were, since the step began. */
+  private stranger: string | undefined;
   private unwrapped = 0;
   private readonly total: StepTotal;
 
@@ -171,6 +176,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     return this.hdlc ? this.hdlc.gained + this.hdlc.arrivingOctets : this.unwrapped + this.unwrapper.pendingOctets;
   }
   private begin(what: string, now: Millis): void {
+    this.stranger = undefined;
     this.total.begin(what, this.gained, now);
   }
   private emit(event: StackEvent): void {
@@ -223,16 +229,35 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     if (link.kind !== 'wrapper') return;
     try {
       for (const frame of this.unwrapper.push(octets)) {
-        if (frame.source === link.server && frame.destination === link.client) {
+        if (between(frame, link.server, link.client)) {
           this.unwrapped += frame.apdu.length + 8;
           this.association.receive(frame.apdu, now);
-        } else this.foreign++;
+        } else {
+          this.foreign++;
+          this.stranger = `wPort ${frame.source} to ${frame.destination}`;
+        }
       }
+      const text = this.unwrapper.takeText();
+      if (text) this.association.receive(text, now);
     } catch (error) {
       this.association.reset();
       this.phase = 'closed';
       this.emit({ kind: 'failed', error: error as Failure });
     }
+  }
+
+  /** Somebody answers, and it is not what was asked for: then neither power nor wires are the reason. */
+  private named(error: Failure): Failure {
+    if (error.code !== 'no-answer' && error.code !== 'answer-stalled') return error;
+    const { disregarded } = this.association;
+    if (disregarded !== undefined && !error.message.includes(disregarded))
+      return new Failure('answer-stalled', `${error.message}; what came answers nothing: ${disregarded}`);
+    const { link } = this.settings;
+    if (this.stranger === undefined || link.kind !== 'wrapper') return error;
+    return new Failure(
+      'unexpected-apdu',
+      `answers came from ${this.stranger}, none from wPort ${link.server} to ${link.client}: check server and client`,
+    );
   }
 
   /** Carries everything that waits between the layers until nothing moves. */
@@ -282,7 +307,8 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
             this.phase = 'closed';
             this.emit({ kind: 'closed' });
             break;
-          case 'failed':
+          case 'failed': {
+            const error = this.named(event.error);
             this.association.reset();
             if (this.phase === 'closing') {
               this.phase = 'closed';
@@ -296,9 +322,10 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
               this.hdlc?.request({ kind: 'connect' }, now);
             } else {
               this.phase = 'closed';
-              this.emit(event);
+              this.emit({ kind: 'failed', error });
             }
             break;
+          }
         }
       }
       for (let event = this.association.pollEvent(); event; event = this.association.pollEvent()) {
@@ -310,7 +337,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
         else {
           // The request for the block after this one earns nothing.
           if (event.kind === 'block') this.total.asked(-1);
-          this.emit(event);
+          this.emit(event.kind === 'failed' ? { kind: 'failed', error: this.named(event.error) } : event);
         }
       }
       if (!moved && this.association.expecting && this.hdlc?.expect(now)) moved = true;

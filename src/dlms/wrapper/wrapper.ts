@@ -1,6 +1,7 @@
 /** The TCP/UDP wrapper (Green Book 7.3.3): version 1, source and destination wPort, length, then the APDU. */
 import { concat, Writer } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
+import { endOfText } from '../plain-text.ts';
 
 export interface WrapperFrame {
   readonly source: number;
@@ -21,13 +22,15 @@ export function encodeWrapper(frame: WrapperFrame): Uint8Array {
 }
 
 /**
- * Cuts a TCP stream into wrapper frames. A wrong version ends the stream: there is no way to find the next header. APDUs
- * are views of the octets that came; whoever pushes octets does not change them afterwards.
+ * Cuts a TCP stream into wrapper frames. A wrong version ends the stream: there is no way to find the next header, unless it
+ * is text that stands before one, for a header begins with 0 and no text has that (meter-quirks 92). APDUs are views of the
+ * octets that came; whoever pushes octets does not change them afterwards.
  */
 export class Unwrapper {
   private parts: Uint8Array[] = [];
   private length = 0;
   private need = 8;
+  private text: Uint8Array[] = [];
 
   push(octets: Uint8Array): WrapperFrame[] {
     const frames: WrapperFrame[] = [];
@@ -40,6 +43,11 @@ export class Unwrapper {
     }
     let at = 0;
     for (;;) {
+      const textEnd = endOfText(all, at);
+      if (textEnd > at) {
+        this.text.push(all.subarray(at, textEnd));
+        at = textEnd;
+      }
       const left = all.length - at;
       if (left < 8) {
         this.need = 8;
@@ -56,6 +64,7 @@ export class Unwrapper {
         break;
       }
       const apdu = all.subarray(at + 8, at + size);
+      this.text = [];
       frames.push({ source: u16At(all, at + 2), destination: u16At(all, at + 4), apdu });
       at += size;
     }
@@ -64,6 +73,13 @@ export class Unwrapper {
     return frames;
   }
 
+  /** Text that came last, and no frame behind it. */
+  takeText(): Uint8Array | undefined {
+    if (this.text.length === 0 || this.pending) return undefined;
+    const text = concat(this.text);
+    this.text = [];
+    return text;
+  }
   get pending(): boolean {
     return this.length > 0;
   }

@@ -1,0 +1,412 @@
+/**
+ * What is demanded of a meter's answers: protection as the configured policy says, never less; and beside that only what
+ * something hangs on. What is let through is let through everywhere, what is refused is refused at once and by name.
+ */
+import { describe, expect, test } from 'vitest';
+import { CodecError } from '../../src/base/errors.ts';
+import { fromHex, toHex } from '../../src/base/hex.ts';
+import { type Aare, decodeAcse, encodeAcse } from '../../src/dlms/acse/apdu.ts';
+import { Ciphering, type PeerMemory, type Protection } from '../../src/dlms/association/ciphering.ts';
+import { encodeFrame, serverAddress } from '../../src/dlms/hdlc/frame.ts';
+import { protect } from '../../src/dlms/security/protection.ts';
+import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
+import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
+import { type Apdu, decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { conformance, has } from '../../src/dlms/xdlms/conformance.ts';
+import { key, type Options, serverTitle, world } from '../association-world.ts';
+
+const get: StackRequest = {
+  kind: 'get',
+  attributes: [{ classId: 1, logicalName: '0.0.42.0.0.255', attribute: 2 }],
+};
+const list: StackRequest = {
+  kind: 'get',
+  attributes: (['0.0.42.0.0.255', '0.0.96.1.0.255'] as const).map((logicalName) => ({
+    classId: 1,
+    logicalName,
+    attribute: 2,
+  })),
+};
+const keys = { encryption: key(16, 0), authentication: key(16, 0xd0) };
+const bits: Record<Protection, number> = { authenticated: 0x10, encrypted: 0x20, 'authenticated-encrypted': 0x30 };
+const protections = Object.keys(bits) as Protection[];
+/** 0 = in the clear. */
+const controls = [0, 0x10, 0x20, 0x30];
+const code = (event: StackEvent): string => (event.kind === 'failed' ? event.error.code : event.kind);
+const message = (event: StackEvent): string => (event.kind === 'failed' ? event.error.message : '');
+
+/** The meter's APDUs changed, in wrapper frames or in I-frames that hold one whole. */
+const onAnswer =
+  (change: (apdu: Uint8Array) => Uint8Array): NonNullable<Options['meddle']> =>
+  (octets, _, from) => {
+    if (from !== 'server' || octets[0] === 0x7e) return octets;
+    const [frame] = new Unwrapper().push(octets);
+    return frame ? encodeWrapper({ ...frame, apdu: change(frame.apdu) }) : octets;
+  };
+const onAare = (change: (aare: Aare) => Uint8Array | Aare): NonNullable<Options['meddle']> =>
+  onAnswer((apdu) => {
+    if (apdu[0] !== 0x61) return apdu;
+    const changed = change(decodeAcse(apdu) as Aare);
+    return changed instanceof Uint8Array ? changed : encodeAcse(changed);
+  });
+const initiateResponse: Apdu = {
+  kind: 'initiate-response',
+  version: 6,
+  conformance: conformance('get', 'multiple-references', 'block-transfer-with-get-or-read'),
+  maxPdu: 400,
+  vaaName: 7,
+};
+/** As the meter would have written it with this security control. */
+function protectedAs(plain: Uint8Array, tag: number, control: number, counter: number): Uint8Array {
+  if (control === 0) return plain;
+  const content = protect(plain, control, counter, serverTitle, keys);
+  return Uint8Array.of(tag, content.length, ...content);
+}
+const opened = (options: Options) => {
+  const it = world(options);
+  return { it, event: it.ask({ kind: 'connect' }, 'connected') };
+};
+
+describe('82: the protection of InitiateResponse', () => {
+  const cases = protections.flatMap((policy) =>
+    [undefined, 'encrypted' as const, 'authenticated' as const].flatMap((initiate) =>
+      controls.map((control) => [policy, initiate, control] as const),
+    ),
+  );
+  test.each(cases)(
+    'policy %s, model %s, control %i: taken where it is no less than was said',
+    (policy, initiate, control) => {
+      const { event } = opened({
+        mechanism: 'lls',
+        ciphered: true,
+        policy,
+        ...(initiate && { initiate }),
+        meddle: onAare((aare) => ({
+          ...aare,
+          userInformation: protectedAs(encodeApdu(initiateResponse), 0x28, control, 0),
+        })),
+      });
+      const least = bits[initiate ?? policy];
+      expect(code(event)).toBe((control & least) === least ? 'connected' : 'deciphering-failed');
+      if (control !== 0 && event.kind === 'failed') expect(message(event)).toMatch(/is weaker than the (policy|model)/);
+    },
+  );
+  test.each(
+    protections.flatMap((policy) => [undefined, 'encrypted' as const].map((initiate) => [policy, initiate] as const)),
+  )('and of every answer after it: policy %s, model %s: the policy alone says', (policy, initiate) => {
+    for (const control of controls) {
+      let armed = false;
+      const { it, event } = opened({
+        mechanism: 'lls',
+        ciphered: true,
+        policy,
+        ...(initiate && { initiate }),
+        meddle: onAnswer((apdu) => (armed ? protectedAs(fromHex('c401c1001105'), 0xcc, control, 9000) : apdu)),
+      });
+      expect(code(event)).toBe('connected');
+      armed = true;
+      const answer = it.ask(get, 'got');
+      const enough = control !== 0 && (control & bits[policy]) === bits[policy];
+      expect(code(answer), `control ${control}`).toBe(enough ? 'got' : 'deciphering-failed');
+    }
+  });
+  test.each([
+    [undefined, 0x30],
+    ['encrypted', 0x20],
+    ['authenticated', 0x10],
+  ] as const)(
+    'what goes out: model %s: control %i, whatever the policy is, and each counter once',
+    (initiate, control) => {
+      for (const policy of protections) {
+        const { it, event } = opened({ mechanism: 'hls-gmac', policy, ...(initiate && { initiate }) });
+        expect(code(event)).toBe('connected');
+        const [first, ...rest] = it.wire
+          .filter(({ from }) => from === 'client')
+          .map(({ octets }) => octets.subarray(8));
+        const user = (decodeAcse(first as Uint8Array) as { userInformation: Uint8Array }).userInformation;
+        expect(user[0]).toBe(0x21);
+        expect((user[2] as number) & 0xf0).toBe(control);
+        for (const apdu of rest.filter(({ 0: tag }) => tag === 0xc8 || tag === 0xcb))
+          expect((apdu[2] as number) & 0xf0).toBe(bits[policy]);
+      }
+    },
+  );
+  test('a dedicated key never goes out in the clear', () => {
+    const it = world({ mechanism: 'hls-gmac', dedicated: true, initiate: 'authenticated' });
+    expect(() => it.ask({ kind: 'connect' }, 'connected')).toThrow(/would go out in the clear/);
+    expect(it.wire).toEqual([]);
+  });
+  test('what carries no tag makes nobody known, and moves no counter of answers that must have one', () => {
+    const peer: PeerMemory = { title: undefined, heard: -1 };
+    const { it, event } = opened({
+      mechanism: 'lls',
+      ciphered: true,
+      initiate: 'encrypted',
+      peer,
+      meddle: onAare((aare) => ({
+        ...aare,
+        userInformation: protectedAs(encodeApdu(initiateResponse), 0x28, 0x20, 0xffff_ffff),
+      })),
+    });
+    expect(code(event)).toBe('connected');
+    expect(peer).toEqual({ title: undefined, heard: -1 });
+    expect(code(it.ask(get, 'got'))).toBe('got');
+    expect(peer).toMatchObject({ title: Uint8Array.from(serverTitle), proven: true });
+  });
+  test('with encryption alone nothing is proven, and a counter that comes again is refused all the same', () => {
+    let kept: Uint8Array | undefined;
+    const { it } = opened({
+      mechanism: 'lls',
+      ciphered: true,
+      policy: 'encrypted',
+      initiate: 'encrypted',
+      meddle: onAnswer((apdu) => (apdu[0] === 0x61 ? apdu : (kept ??= apdu))),
+    });
+    expect(code(it.ask(get, 'got'))).toBe('got');
+    expect(code(it.ask(get, 'got'))).toBe('replayed-counter');
+  });
+});
+
+describe('82, 83: octet by octet', () => {
+  /** Control 20, counter 0, no tag: keys 00…0F, D0…DF, title ABCDEFGH. */
+  const vectors: readonly [name: string, hex: string, apdu: Apdu][] = [
+    [
+      'conformance behind 5F 1F',
+      '0800065f1f0400005018019000 07',
+      { kind: 'initiate-response', version: 6, conformance: 0x005018, maxPdu: 400, vaaName: 7 },
+    ],
+    [
+      'conformance behind 5F',
+      '0800065f0400005018019000 07',
+      { kind: 'initiate-response', version: 6, conformance: 0x005018, maxPdu: 400, vaaName: 7 },
+    ],
+    [
+      'InitiateRequest, conformance behind 5F',
+      '01000000065f0400007e1f04b0',
+      { kind: 'initiate-request', responseAllowed: true, version: 6, conformance: 0x007e1f, maxPdu: 1200 },
+    ],
+  ];
+  const plain = (hex: string) => fromHex(hex.replaceAll(' ', ''));
+  test.each(vectors)('%s', (_, hex, apdu) => {
+    expect(decodeApdu(plain(hex))).toEqual({ apdu, trailing: 0 });
+    // We write the tag on two octets, as the book says.
+    const written = toHex(encodeApdu(apdu));
+    expect(written).toBe(toHex(plain(hex)).replace(/5f(1f)?04/, '5f1f04'));
+    expect(decodeApdu(fromHex(written)).apdu).toEqual(apdu);
+  });
+  test.each(vectors)('%s: cut at any octet, any bit flipped', (_, hex, apdu) => {
+    const octets = plain(hex);
+    // An InitiateResponse may end before its sizes: they limit nothing then.
+    const sizes = apdu.kind === 'initiate-response' ? [octets.length - 4, octets.length - 2] : [];
+    for (let end = 0; end < octets.length; end++) {
+      const cut = () => decodeApdu(octets.subarray(0, end)).apdu;
+      if (sizes.includes(end)) expect(cut()).toMatchObject({ conformance: 0x005018, vaaName: 7 });
+      else expect(cut, `cut at ${end}`).toThrow(CodecError);
+    }
+    for (let bit = 0; bit < octets.length * 8; bit++) {
+      const damaged = octets.slice();
+      damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
+      try {
+        decodeApdu(damaged);
+      } catch (error) {
+        expect(error).toBeInstanceOf(CodecError);
+      }
+    }
+  });
+  const encryptedOnly = fromHex('28132000000000' + '16584d6f2bf437535768d9c08177');
+  const reader = (initiate: Protection | undefined) => {
+    const ciphering = new Ciphering({
+      suite: 0,
+      ownTitle: Buffer.from('MGW00001'),
+      keys,
+      policy: 'authenticated-encrypted',
+      wrapping: 'service',
+      ...(initiate && { initiate }),
+      nextCounter: () => 0,
+    });
+    ciphering.meetTitle(serverTitle);
+    return (octets: Uint8Array) => {
+      const { apdu } = decodeApdu(octets);
+      if (!Ciphering.isCiphered(apdu)) throw new Error(apdu.kind);
+      return ciphering.unwrap(apdu);
+    };
+  };
+  test('InitiateResponse encrypted only: the same octets both ways', () => {
+    const inside = encodeApdu({ ...initiateResponse, conformance: 0x005018 } as Apdu);
+    expect(toHex(protectedAs(inside, 0x28, 0x20, 0))).toBe(toHex(encryptedOnly));
+    expect(toHex(reader('encrypted')(encryptedOnly))).toBe(toHex(inside));
+    expect(() => reader(undefined)(encryptedOnly)).toThrow(/weaker than the policy/);
+  });
+  test('cut at any octet; a flipped bit of the control makes it no stronger', () => {
+    for (let end = 0; end < encryptedOnly.length; end++)
+      expect(() => reader('encrypted')(encryptedOnly.subarray(0, end))).toThrow();
+    for (let bit = 0; bit < 8; bit++) {
+      const damaged = encryptedOnly.slice();
+      damaged[2] = (damaged[2] as number) ^ (1 << bit);
+      expect(() => reader(undefined)(damaged), `bit ${bit}`).toThrow();
+    }
+  });
+});
+
+describe('an AARE says what it must, and the rest as it likes', () => {
+  /** Elements of an AARE as they stand. */
+  const elements = (octets: Uint8Array): [number, Uint8Array][] => {
+    const found: [number, Uint8Array][] = [];
+    for (let at = 2; at < octets.length; at += 2 + (octets[at + 1] as number))
+      found.push([octets[at] as number, octets.subarray(at + 2, at + 2 + (octets[at + 1] as number))]);
+    return found;
+  };
+  const rebuilt = (all: readonly (readonly [number, Uint8Array])[]): Uint8Array => {
+    const body = all.flatMap(([tag, content]) => [tag, content.length, ...content]);
+    return Uint8Array.of(0x61, body.length, ...body);
+  };
+  const without = (tag: number) => (octets: Uint8Array) => rebuilt(elements(octets).filter(([one]) => one !== tag));
+  const with1 = (tag: number, hex: string) => (octets: Uint8Array) =>
+    rebuilt([
+      ...elements(octets).filter(([one]) => one !== tag && one !== 0xbe),
+      [tag, fromHex(hex)] as const,
+      ...elements(octets).filter(([one]) => one === 0xbe),
+    ]);
+  const forms: readonly [string, (octets: Uint8Array) => Uint8Array][] = [
+    ['no application context', without(0xa1)],
+    ['another application context', with1(0xa1, '060760857405080109')],
+    ['an application context of somebody else', with1(0xa1, '06032a0304')],
+    ['no diagnostic', without(0xa3)],
+    ['an empty diagnostic', with1(0xa3, '')],
+    ['a diagnostic of the provider', with1(0xa3, 'a203020100')],
+    ['result as an ENUMERATED', with1(0xa2, '0a0100')],
+    ['a mechanism name inside of an OBJECT IDENTIFIER', with1(0x89, '060760857405080201')],
+    ['a mechanism name of somebody else', with1(0x89, '2a0304')],
+    ['an AE qualifier that is none', with1(0xa5, 'ff')],
+    ['an AE invocation id that is none', with1(0xa7, '')],
+    ['ACSE requirements that are empty', with1(0x88, '')],
+    [
+      'user-information without its inner tag',
+      (octets) =>
+        rebuilt(elements(octets).map(([tag, content]) => [tag, tag === 0xbe ? content.subarray(2) : content] as const)),
+    ],
+    ['elements that nobody knows', with1(0xbd, '0403010203')],
+  ];
+  const raw = (change: (octets: Uint8Array) => Uint8Array) =>
+    onAnswer((apdu) => (apdu[0] === 0x61 ? change(apdu) : apdu));
+  test.each(forms)('%s: in the clear and ciphered', (_, change) => {
+    for (const options of [{ mechanism: 'lls' }, { mechanism: 'hls-gmac' }, { mechanism: 'hls-sha256' }] as const) {
+      const { it, event } = opened({ ...options, meddle: raw(change) });
+      expect(code(event), options.mechanism).toBe('connected');
+      expect(code(it.ask(list, 'got'))).toBe('got');
+    }
+  });
+  test('no result: refused by name', () => {
+    const { event } = opened({ mechanism: 'lls', meddle: raw(without(0xa2)) });
+    expect(code(event)).toBe('malformed-octets');
+    expect(message(event)).toContain('aare without result');
+  });
+  test('no challenge: high level security is not skipped', () => {
+    const { event } = opened({ mechanism: 'hls-sha256', meddle: raw(without(0xaa)) });
+    expect(code(event)).toBe('authentication-refused');
+  });
+  test('diagnostic 14 with low level security: a second pass only where a challenge came', () => {
+    const wanting = (aare: Aare): Aare => ({ ...aare, diagnostic: { source: 'acse-service-user', code: 14 } });
+    expect(code(opened({ mechanism: 'lls', meddle: onAare(wanting) }).event)).toBe('connected');
+    const challenged = onAare((aare) => ({ ...wanting(aare), authenticationValue: Buffer.from('challenge') }));
+    expect(code(opened({ mechanism: 'lls', meddle: challenged }).event)).toBe('authentication-refused');
+  });
+  test('no InitiateResponse: one attribute at a time; in a ciphered context refused by name', () => {
+    const bare = raw(without(0xbe));
+    const { it, event } = opened({ mechanism: 'lls', meddle: bare });
+    expect(event.kind === 'connected' && has(event.conformance, 'multiple-references')).toBe(false);
+    expect(code(it.ask(list, 'got'))).toBe('got');
+    expect(it.wire.some(({ octets }) => octets[8] === 0xc0 && octets[9] === 3)).toBe(false);
+    const ciphered = opened({ mechanism: 'hls-gmac', meddle: bare }).event;
+    expect(code(ciphered)).toBe('deciphering-failed');
+    expect(message(ciphered)).toContain('no InitiateResponse');
+  });
+  test('no system title: the one that the meter authenticated itself with before; refused by name where none is known', () => {
+    const nameless = raw(without(0xa4));
+    const first = opened({ mechanism: 'hls-gmac', meddle: nameless }).event;
+    expect(code(first)).toBe('deciphering-failed');
+    expect(message(first)).toContain('no system title, and none is known');
+    const peer: PeerMemory = { title: serverTitle, heard: -1, challenged: true };
+    const { it, event } = opened({ mechanism: 'hls-gmac', meddle: nameless, peer });
+    expect(code(event)).toBe('connected');
+    expect(code(it.ask(get, 'got'))).toBe('got');
+    const other = opened({
+      mechanism: 'hls-gmac',
+      meddle: nameless,
+      peer: { ...peer, title: Buffer.from('HGFEDCBA') },
+    });
+    expect(code(other.event)).toBe('deciphering-failed');
+    const short = opened({ mechanism: 'hls-gmac', meddle: raw(with1(0xa4, '040741424344454647')) }).event;
+    expect(message(short)).toContain('system title of 7 octets');
+  });
+  test.each([
+    [1, 'DLMS version too low', 'proposal-refused'],
+    [2, 'incompatible conformance', 'proposal-refused'],
+    [3, 'PDU size too short', 'proposal-refused'],
+    [4, 'refused by the VDE handler', 'association-refused'],
+  ])('84: initiateError %i is told by its name, with result 0, 1 or 2', (value, name, expected) => {
+    for (const result of [0, 1, 2])
+      for (const mechanism of ['lls', 'hls-gmac'] as const) {
+        const userInformation = Uint8Array.of(0x0e, 1, 6, value);
+        const { event } = opened({ mechanism, meddle: onAare((aare) => ({ ...aare, result, userInformation })) });
+        expect(code(event)).toBe(expected);
+        expect(message(event)).toContain(name);
+      }
+  });
+  test('84: a wrong password stays one, whatever stands beside it', () => {
+    const { event } = opened({
+      mechanism: 'lls',
+      meddle: onAare((aare) => ({
+        ...aare,
+        result: 1,
+        diagnostic: { source: 'acse-service-user', code: 13 },
+        userInformation: Uint8Array.of(0x0e, 1, 6, 2),
+      })),
+    });
+    expect(code(event)).toBe('authentication-refused');
+  });
+  test('84: initiateError behind the keys', () => {
+    const error = protectedAs(Uint8Array.of(0x0e, 1, 6, 2), 0x2e, 0x30, 1);
+    const { event } = opened({
+      mechanism: 'hls-gmac',
+      meddle: onAare((aare) => ({ ...aare, result: 1, userInformation: error })),
+    });
+    expect(code(event)).toBe('proposal-refused');
+  });
+});
+
+describe('what is sent unasked, or by nobody', () => {
+  const push = fromHex('0f00000001000201120001');
+  test.each([
+    ['a push in the clear', push],
+    ['an event in the clear', fromHex('c20000030100010800ff020600000001')],
+    ['an event that no key fits', fromHex(`ca1430${'00'.repeat(19)}`)],
+  ])('incident: %s ended the ciphered association, and counted as a refusal', (_, unasked) => {
+    for (const link of ['wrapper', 'hdlc'] as const) {
+      const before =
+        link === 'wrapper'
+          ? encodeWrapper({ source: 1, destination: 1, apdu: unasked })
+          : encodeFrame({
+              destination: { logical: 1, size: 1 },
+              source: serverAddress(1),
+              control: { kind: 'UI', pollFinal: false },
+              segmented: false,
+              information: Uint8Array.of(0xe6, 0xe7, 0, ...unasked),
+            });
+      const it = world({
+        link,
+        mechanism: 'hls-gmac',
+        meddle: (octets, __, from) => (from === 'server' ? Buffer.concat([before, octets]) : octets),
+      });
+      expect(code(it.ask({ kind: 'connect' }, 'connected')), link).toBe('connected');
+      expect(code(it.ask(list, 'got')), link).toBe('got');
+    }
+  });
+  test('an answer in the clear is still no answer', () => {
+    let armed = false;
+    const it = world({ mechanism: 'hls-gmac', meddle: onAnswer((apdu) => (armed ? fromHex('c401c2001105') : apdu)) });
+    it.ask({ kind: 'connect' }, 'connected');
+    armed = true;
+    expect(code(it.ask(get, 'got'))).toBe('deciphering-failed');
+  });
+});

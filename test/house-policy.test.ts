@@ -1,0 +1,172 @@
+/**
+ * The whole house against meters that protect, frame or close otherwise than we ask, within what the policy allows: their
+ * rows are delivered whole. Where they are not, the verdict says what is wrong, and neither the mains nor the line is blamed.
+ */
+import { describe, expect, test } from 'vitest';
+import type { Clock } from '../src/base/time.ts';
+import { Failure } from '../src/base/errors.ts';
+import type { Port } from '../src/line/port.ts';
+import type { MeterStatus } from '../src/schedule/runner.ts';
+import type { QuirkName } from '../src/simulator/quirks.ts';
+import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+import type { VirtualPort } from './virtual-port.ts';
+
+const minute = 60_000;
+type Options = NonNullable<Parameters<typeof virtualHouse>[1]>;
+const lls = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
+const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
+const lowCiphered = `client = 8\nauth = "lls"\nsecret = "file:/secret"\n${gmac.split('\n').slice(2).join('\n')}`;
+const wrapper: Options = { line: 'link = "wrapper"', meter: (index) => `${lls}\nserver = ${index + 1}` };
+
+async function houseOf(quirk: QuirkName, options: Options = {}): Promise<VirtualHouse> {
+  const link = options.line?.includes('wrapper') === true ? 'wrapper' : 'hdlc';
+  // A model holds for both.
+  const odd = options.model ? [0, 1] : [0];
+  const it = await virtualHouse(
+    { bus: { link }, meters: { count: 2 }, meter: odd.map((index) => ({ index, quirks: [quirk] })) },
+    { meter: lls, ...options },
+  );
+  it.broker.connect();
+  return it;
+}
+const status = async (it: VirtualHouse, index = 0): Promise<MeterStatus> =>
+  (await it.house.snapshot()).ports[0]?.meters[index] as MeterStatus;
+function expectWhole(it: VirtualHouse, meters: readonly number[]): void {
+  const compared = it.compare(2 * minute);
+  for (const meter of meters) {
+    const one = compared.get(meter) as { expected: number; right: number; wrong: string[] };
+    expect(one.wrong, `meter ${meter}`).toEqual([]);
+    expect(one.expected).toBeGreaterThan(20);
+    expect(one.right, `meter ${meter}`).toBe(one.expected);
+  }
+  expect(it.ingest.counters.conflicts).toBe(0);
+  expect(it.reused).toEqual([]);
+}
+
+/** A TCP connection as a meter has it: closed by the other side, made anew by ours. */
+const tcp =
+  (of: () => VirtualHouse, opened: () => void): NonNullable<Options['port']> =>
+  (port: VirtualPort, clock: Clock): Port => {
+    const { bus } = of().simulated;
+    opened();
+    bus.connectionClosed();
+    let closed = false;
+    const lost = () => new Failure('connection-lost', 'the other side closed the connection');
+    const hungUp = (): boolean => (closed ||= bus.hangsUp);
+    return {
+      ...port,
+      connection: true,
+      get closed() {
+        return hungUp();
+      },
+      write: (octets) => (hungUp() ? Promise.reject(lost()) : port.write(octets)),
+      async read(until) {
+        const octets = await port.read(closed ? clock.now() : until);
+        if (octets === undefined && hungUp()) throw lost();
+        return octets;
+      },
+      close: async () => {
+        closed = true;
+        await port.close();
+      },
+    };
+  };
+
+describe('rows are whole', () => {
+  const cases: readonly [QuirkName, string, Options, readonly unknown[]][] = [
+    ['encrypted-initiate', 'HLS by GMAC', { meter: gmac, model: { initiate_protection: 'encrypted' } }, []],
+    ['encrypted-initiate', 'LLS, ciphered', { meter: lowCiphered, model: { initiate_protection: 'encrypted' } }, []],
+    ['one-octet-conformance', 'LLS', {}, []],
+    ['one-octet-conformance', 'wrapper', wrapper, []],
+    ['bare-acceptance', 'LLS', {}, []],
+    ['gmac-counter-next', 'HLS by GMAC', { meter: gmac }, []],
+    ['no-llc', 'LLS', {}, []],
+    ['no-llc', 'HLS by GMAC', { meter: gmac }, []],
+    ['llc-once', 'LLS', {}, []],
+    ['empty-frames', 'LLS', {}, []],
+    ['empty-frames', 'HLS by GMAC', { meter: gmac }, []],
+    ['text-for-answers', 'LLS', {}, []],
+    ['text-for-answers', 'wrapper', wrapper, []],
+    ['last-words', 'wrapper', wrapper, []],
+  ];
+  test.each(cases)('%s (%s)', async (quirk, _, options, ways) => {
+    const it = await houseOf(quirk, options);
+    await it.run(20 * minute);
+    for (let hour = 0; hour < 3; hour++) {
+      await it.run(60 * minute);
+      expectWhole(it, [0, 1]);
+    }
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', ways });
+    expect(await status(it, 1)).toMatchObject({ verdict: 'REACHABLE', ways: [] });
+  });
+  test.each([
+    [[], 1],
+    [['closes-after-release'], 4],
+    [['one-association'], 4],
+  ] as const)('91: %j, over TCP', async (odd, connections) => {
+    let it: VirtualHouse | undefined;
+    let opened = 0;
+    const port = tcp(
+      () => it as VirtualHouse,
+      () => void opened++,
+    );
+    it = await virtualHouse({ bus: { link: 'wrapper' }, meters: { count: 1, quirks: [...odd] } }, { ...wrapper, port });
+    it.broker.connect();
+    for (let hour = 0; hour < 4; hour++) {
+      await it.run(60 * minute);
+      expectWhole(it, [0]);
+    }
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways: [] });
+    expect(Math.min(opened, 4)).toBe(connections);
+  });
+});
+
+describe('rows are not, and it is said why', () => {
+  const cases: readonly [QuirkName, string, Options, object][] = [
+    [
+      'encrypted-initiate',
+      'the model does not say so',
+      { meter: gmac },
+      { verdict: 'SECURITY_FAULT', lastError: expect.stringContaining('association refused') as string },
+    ],
+    [
+      'bare-acceptance',
+      'ciphered',
+      { meter: gmac },
+      { verdict: 'SECURITY_FAULT', lastError: expect.stringContaining('no InitiateResponse') as string },
+    ],
+    ['initiate-error', 'LLS', {}, { lastError: expect.stringContaining('incompatible conformance') as string }],
+    [
+      'initiate-error',
+      'HLS by GMAC',
+      { meter: gmac },
+      { lastError: expect.stringContaining('incompatible conformance') as string },
+    ],
+    [
+      'nothing-but-empty-frames',
+      'LLS',
+      {},
+      { verdict: 'METER_FAULT', lastError: expect.stringContaining('I-frames without information') as string },
+    ],
+    [
+      'nothing-but-text',
+      'LLS',
+      {},
+      { verdict: 'METER_FAULT', lastError: expect.stringContaining('NEXERRORNO-1') as string },
+    ],
+    [
+      'nothing-but-text',
+      'wrapper',
+      wrapper,
+      { verdict: 'METER_FAULT', lastError: expect.stringContaining('NEXERRORNO-1') as string },
+    ],
+  ];
+  test.each(cases)('%s (%s)', async (quirk, _, options, shown) => {
+    const it = await houseOf(quirk, options);
+    await it.run(3 * 60 * minute);
+    expectWhole(it, [1]);
+    expect(await status(it)).toMatchObject(shown);
+    expect((await status(it)).verdict).not.toMatch(/MAINS|POWER|LINE|BUS/);
+    expect((await status(it)).ways.filter((way) => !way.startsWith('left alone'))).toEqual([]);
+  });
+});
