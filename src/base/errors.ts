@@ -139,7 +139,7 @@ export const errorTable = {
     'refusal',
     'operator',
     5,
-    'The meter protects less than policy asks for: set policy to what its security setup says. If it protected more before, somebody may be answering in its place.',
+    'The meter protects less than policy asks for: set policy to what its security setup says; where it is the InitiateResponse alone, initiate_protection in its model. If it protected more before, somebody may be answering in its place.',
   ),
   'authentication-required': entry(
     'refusal',

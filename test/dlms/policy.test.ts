@@ -87,7 +87,7 @@ describe('82: the protection of InitiateResponse', () => {
         })),
       });
       const least = bits[initiate ?? policy];
-      expect(code(event)).toBe((control & least) === least ? 'connected' : 'deciphering-failed');
+      expect(code(event)).toBe((control & least) === least ? 'connected' : 'protection-weaker');
       if (control !== 0 && event.kind === 'failed') expect(message(event)).toMatch(/is weaker than the (policy|model)/);
     },
   );
@@ -107,7 +107,7 @@ describe('82: the protection of InitiateResponse', () => {
       armed = true;
       const answer = it.ask(get, 'got');
       const enough = control !== 0 && (control & bits[policy]) === bits[policy];
-      expect(code(answer), `control ${control}`).toBe(enough ? 'got' : 'deciphering-failed');
+      expect(code(answer), `control ${control}`).toBe(enough ? 'got' : 'protection-weaker');
     }
   });
   test.each([
@@ -303,13 +303,13 @@ describe('an AARE says what it must, and the rest as it likes', () => {
   });
   test('no challenge: high level security is not skipped', () => {
     const { event } = opened({ mechanism: 'hls-sha256', meddle: raw(without(0xaa)) });
-    expect(code(event)).toBe('authentication-refused');
+    expect(code(event)).toBe('meter-unproven');
   });
   test('diagnostic 14 with low level security: a second pass only where a challenge came', () => {
     const wanting = (aare: Aare): Aare => ({ ...aare, diagnostic: { source: 'acse-service-user', code: 14 } });
     expect(code(opened({ mechanism: 'lls', meddle: onAare(wanting) }).event)).toBe('connected');
     const challenged = onAare((aare) => ({ ...wanting(aare), authenticationValue: Buffer.from('challenge') }));
-    expect(code(opened({ mechanism: 'lls', meddle: challenged }).event)).toBe('authentication-refused');
+    expect(code(opened({ mechanism: 'lls', meddle: challenged }).event)).toBe('mechanism-refused');
   });
   test('no InitiateResponse: one attribute at a time; in a ciphered context refused by name', () => {
     const bare = raw(without(0xbe));
@@ -318,7 +318,7 @@ describe('an AARE says what it must, and the rest as it likes', () => {
     expect(code(it.ask(list, 'got'))).toBe('got');
     expect(it.wire.some(({ octets }) => octets[8] === 0xc0 && octets[9] === 3)).toBe(false);
     const ciphered = opened({ mechanism: 'hls-gmac', meddle: bare }).event;
-    expect(code(ciphered)).toBe('deciphering-failed');
+    expect(code(ciphered)).toBe('protection-weaker');
     expect(message(ciphered)).toContain('no InitiateResponse');
   });
   test('no system title: the one that the meter authenticated itself with before; refused by name where none is known', () => {
@@ -407,6 +407,6 @@ describe('what is sent unasked, or by nobody', () => {
     const it = world({ mechanism: 'hls-gmac', meddle: onAnswer((apdu) => (armed ? fromHex('c401c2001105') : apdu)) });
     it.ask({ kind: 'connect' }, 'connected');
     armed = true;
-    expect(code(it.ask(get, 'got'))).toBe('deciphering-failed');
+    expect(code(it.ask(get, 'got'))).toBe('protection-weaker');
   });
 });
