@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { dayMs, millis } from '../src/base/time.ts';
-import type { World } from '../src/compose.ts';
+import type { World } from '../src/house.ts';
 import { openBroker } from '../src/forward/mqtt-client.ts';
 import { stateDirectory } from '../src/disk/state-directory.ts';
 import { type RealBroker, sleep } from './broker.ts';

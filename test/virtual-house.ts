@@ -1,7 +1,8 @@
 /** The whole house in virtual time: real rooms, a simulated bus, a store that can lose power, a broker twin. */
 import { type Clock, dayMs, type Millis, millis } from '../src/base/time.ts';
 import { type Ingest, newIngest, valueKey } from '../src/central/ingest.ts';
-import { compose, type House, type World } from '../src/compose.ts';
+import { compose } from '../src/compose.ts';
+import type { House, World } from '../src/house.ts';
 import type { Sources } from '../src/config/findings.ts';
 import { judgeText, requirePlan } from '../src/config/judge.ts';
 import { fromHex } from '../src/base/hex.ts';
@@ -250,6 +251,7 @@ export async function virtualHouse(
         return it.newEpoch;
       },
       fit: (fact) => fitFact(fact, clock.wall()),
+      timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       packSize: options.packSize ?? 8,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),

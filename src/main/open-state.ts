@@ -42,9 +42,11 @@ export async function openState(
     readonly stop: AbortSignal;
     /** From the wish to stop to the end. */
     readonly stopLimitMs: number;
+    /** Why the time of day cannot be right. */
+    readonly timeImpossible: () => string | undefined;
   },
 ): Promise<OpenState | undefined> {
-  const { log, notifier, stop, stopLimitMs } = context;
+  const { log, notifier, stop, stopLimitMs, timeImpossible } = context;
   let folder: StateDirectory | undefined;
   let store: Store | undefined;
   // Damage of a store with a year in it takes minutes to mend; a start that is killed meanwhile begins with that again.
@@ -72,6 +74,7 @@ export async function openState(
       ...folder.store,
       clock: systemClock,
       fit: (fact) => fitFact(fact, systemClock.wall()),
+      timeImpossible,
     });
     if (stop.aborted) return await given();
     const counters = await Counters.open(folder.counters);

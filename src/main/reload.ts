@@ -6,7 +6,7 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { iso, type Millis } from '../base/time.ts';
-import type { House } from '../compose.ts';
+import type { House } from '../house.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import type { ReloadAnswer } from '../status/routes.ts';
 import type { Doors } from './doors.ts';

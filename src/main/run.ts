@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
 import type { Log } from '../base/log.ts';
-import { compose, type House, type World } from '../compose.ts';
+import { compose } from '../compose.ts';
+import type { House, World } from '../house.ts';
 import { judgeFile, requirePlan } from '../config/judge.ts';
 import { findingTold } from '../config/findings.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
@@ -43,6 +44,7 @@ interface RunContext {
   readonly log: DaemonLog;
   readonly notifier: ServiceNotifier;
   readonly signals: Signals;
+  readonly time: KernelTime;
 }
 
 /** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
@@ -60,6 +62,8 @@ function firstPlan(configPath: string, notifier: ServiceNotifier): ReadPlan {
     throw error;
   }
 }
+
+const impossibleBy = (time: KernelTime): string | undefined => timeImpossible(systemClock.wall(), millis(time.floor()));
 
 const worldOf = (
   { folder, store, counters, turns }: OpenState,
@@ -83,7 +87,7 @@ const worldOf = (
   rssBytes: () => process.memoryUsage.rss(),
   timeIsKnown: () => time.timeIsKnown(),
   timeTrouble: () => time.trouble(),
-  timeImpossible: () => timeImpossible(systemClock.wall(), millis(time.floor())),
+  timeImpossible: () => impossibleBy(time),
   configurationRefused: refused,
   turns,
 });
@@ -183,14 +187,8 @@ async function stopGently(reloader: Reloader, signal: AbortSignal, notifier: Ser
 
 /** Until it is asked to stop, or crashes. */
 async function serve(configPath: string, first: ReadPlan, state: OpenState, context: RunContext): Promise<number> {
-  const { log, notifier, signals } = context;
+  const { log, notifier, signals, time } = context;
   const { config } = first.plan;
-  const time = kernelTime(
-    config.gateway.state_directory,
-    () => Date.now(),
-    (trouble) => log.error({}, trouble),
-    synchronisedTeller(),
-  );
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
   const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
@@ -242,9 +240,21 @@ export async function run(configPath: string): Promise<number> {
   if (Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) < 16) {
     log.warn({}, 'UV_THREADPOOL_SIZE is below 16: a slow serial port can hold up the store; set it before starting');
   }
-  const state = await openState(config.gateway.state_directory, { log, notifier, stop: signals.stop, stopLimitMs });
+  const time = kernelTime(
+    config.gateway.state_directory,
+    () => Date.now(),
+    (trouble) => log.error({}, trouble),
+    synchronisedTeller(),
+  );
+  const state = await openState(config.gateway.state_directory, {
+    log,
+    notifier,
+    stop: signals.stop,
+    stopLimitMs,
+    timeImpossible: () => impossibleBy(time),
+  });
   if (!state) return 0;
-  const code = await serve(configPath, first, state, { log, notifier, signals });
+  const code = await serve(configPath, first, state, { log, notifier, signals, time });
   await state.store.close();
   await state.counters.close();
   if (code === 0) state.folder.settled();

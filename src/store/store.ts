@@ -68,6 +68,8 @@ export interface StoreSettings extends MendingSettings {
   readonly packSize?: number;
   /** What is said instead of a fact that the contract cannot say; asked of each before it gets a number. */
   readonly fit?: (fact: Fact) => readonly Fact[];
+  /** Why the time of day cannot be right: nothing gets a number then, for its stamp would stay for ever. */
+  readonly timeImpossible?: () => string | undefined;
   /** What was found damaged, or repaired, since the database was opened. */
   readonly damageFound?: () => readonly string[];
 }
@@ -185,6 +187,7 @@ export class Store {
       const storedAt = this.settings.clock.wall();
       const slice = series === undefined ? undefined : { ...commit, key: seriesStateKey(meter, series) };
       const { quarantine, marks = [] } = slice ?? {};
+      if (!quarantine) this.requirePossibleTime();
       const facts = quarantine ? commit.facts : this.fitted(commit.facts);
       const nextSequence = quarantine ? first : first + facts.length;
       const operations = quarantine
@@ -358,6 +361,7 @@ export class Store {
     operations: readonly Operation[],
     marks: readonly Mark[],
   ): Promise<void> {
+    this.requirePossibleTime();
     const state: StateRecord = { ...this.memory.state, nextSequence: this.memory.state.nextSequence + count };
     const stale = this.stale(marks);
     const logs = stale ? [putRecord(logsKey('_'), state.nextSequence, stale)] : [];
@@ -365,6 +369,10 @@ export class Store {
     if (stale) this.memory.logs.set('_', stale);
     this.memory.state = state;
     writeCheckpoint(this.memory.state, this.settings);
+  }
+  private requirePossibleTime(): void {
+    const impossible = this.settings.timeImpossible?.();
+    if (impossible !== undefined) throw new Failure('time-unknown', impossible);
   }
   /** As they can be said. */
   private fitted(facts: readonly Fact[]): readonly Fact[] {

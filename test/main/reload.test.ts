@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Failure } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { millis } from '../../src/base/time.ts';
-import type { House } from '../../src/compose.ts';
+import type { House } from '../../src/house.ts';
 import type { GatewayPlan } from '../../src/config/resolve.ts';
 import { newReloader, type ReadPlan } from '../../src/main/reload.ts';
 

@@ -559,6 +559,31 @@ describe('the store on a twin', () => {
     await store.commit(said(2));
   });
 
+  test('while the time of day cannot be right nothing gets a number, by whatever road; what is held back needs none', async () => {
+    const database = new MemoryDatabase();
+    let impossible: string | undefined;
+    const store = await Store.open({
+      open: () => Promise.resolve(database),
+      clock,
+      newEpoch: epochAfter(7),
+      timeImpossible: () => impossible,
+    });
+    await store.commit(commit(1));
+    impossible = 'it is 1970';
+    await expect(store.commit(commit(2))).rejects.toMatchObject({ code: 'time-unknown' });
+    await expect(store.commit({ meter: '_', entryClass: 0, facts: [fact(1)] })).rejects.toThrow('1970');
+    await store.commit({ ...commit(3), quarantine: { meter: 'm1', serial: '7' } });
+    const held = await store.quarantined();
+    const released = (one: Fact) => ({ meter: 'm1', series: storedSeriesKey('p'), fact: one, marks: [] });
+    await expect(store.release(held, released)).rejects.toThrow('1970');
+    await expect(store.replace(1, [fact(1)], 'SPLIT')).rejects.toThrow('1970');
+    expect([store.nextSequence, await sequences(store), (await store.quarantined()).length]).toEqual([2, [1], 1]);
+    impossible = undefined;
+    expect(await store.release(held, released)).toBe(1);
+    expect(await store.replace(1, [fact(1)], 'SPLIT')).toBe(true);
+    expect(store.nextSequence).toBe(4);
+  });
+
   test('a series that vanished is noticed', async () => {
     const database = new MemoryDatabase();
     const store = await openTwin(database);

@@ -1,0 +1,81 @@
+/** The planned ports with their meters: an owner of each port, and who polls its meters. */
+import type { Failure } from './base/errors.ts';
+import { Secret } from './base/secret.ts';
+import { dayMs, type Millis, millis } from './base/time.ts';
+import type { GatewayPlan } from './config/resolve.ts';
+import type { MeterPlan } from './config/resolve-meter.ts';
+import type { Known, World } from './house.ts';
+import { PortOwner } from './line/port-owner.ts';
+import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
+import { polledSeries } from './schedule/polled-series.ts';
+import { PortRunner } from './schedule/runner.ts';
+import type { ReportedPort } from './status/reports.ts';
+
+/** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
+const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
+
+const freshOctets = (length: number, random: () => number): Uint8Array =>
+  Uint8Array.from({ length }, () => Math.floor(random() * 256));
+
+/** A planned meter as a port polls it: with the series that the store knows, and what is fresh for each session. */
+function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): PolledMeter {
+  const { origin, access, challengeOctets, security, dedicatedKeyOctets } = plan;
+  return {
+    origin,
+    access: { ...access, challenge: () => freshOctets(challengeOctets, world.random) },
+    ...(security && {
+      security: {
+        ...security,
+        ...(dedicatedKeyOctets > 0 && { freshKey: () => new Secret(freshOctets(dedicatedKeyOctets, world.random)) }),
+      },
+    }),
+    ...(plan.detectFrom && { detectFrom: plan.detectFrom }),
+    ...(plan.swap && { swap: plan.swap }),
+    ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
+    series: polledSeries(world.store, origin.meter, plan, sinceByDefault),
+    ...(plan.unusable && { unusable: plan.unusable }),
+    fingerprint: plan.fingerprint,
+  };
+}
+
+interface PortContext {
+  readonly clockTrust: () => ClockTrust;
+  readonly standstill: () => Failure | undefined;
+  /** What the house before this one knew. */
+  readonly known: Known | undefined;
+}
+export function openLines({ config, ports }: GatewayPlan, world: World, context: PortContext): ReportedPort[] {
+  const { clock, log, store, counters } = world;
+  const { clockTrust, standstill, known } = context;
+  const startOfToday = Math.floor(clock.wall() / dayMs) * dayMs;
+  const sinceByDefault = millis(startOfToday - config.gateway.back_fill_days * dayMs);
+  return ports.map((port) => {
+    const lineKnown = known?.lines.get(port.name);
+    const line = lineKnown?.device === port.device ? lineKnown : undefined;
+    const owner = new PortOwner({
+      device: port.device,
+      open: () => world.openPort(port.device, port.baud),
+      clock,
+      muteLimit: muteLimit(port.meters.length),
+      before: line?.owner,
+    });
+    const meters = port.meters.map((meter) => polledMeter(meter, world, sinceByDefault));
+    const runner = new PortRunner({
+      name: port.name,
+      owner,
+      meters,
+      store,
+      counters,
+      clock,
+      log,
+      clockTrust,
+      clockPolicy: { set: config.gateway.set_clocks, setLarge: config.gateway.set_large_deviations },
+      timeZone: config.gateway.time_zone,
+      standstill,
+      ...(known && { known: known.meters, lineBefore: line?.runner }),
+      ...(world.turns && { turns: world.turns }),
+      plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
+    });
+    return { port, owner, runner, meters };
+  });
+}

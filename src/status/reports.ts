@@ -1,0 +1,131 @@
+/** What the house says of itself: birth and health to the head-end, the snapshot to people. */
+import { type Clock, iso, type Millis } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import type { Forwarder } from '../forward/forwarder.ts';
+import { type BirthPayload, contractVersion, type HealthPayload } from '../forward/payload.ts';
+import type { PortOwner } from '../line/port-owner.ts';
+import type { ClockTrust, PolledMeter } from '../schedule/meter-state.ts';
+import { answers } from '../schedule/reachability.ts';
+import type { PortRunner } from '../schedule/runner.ts';
+import type { Disk } from '../schedule/storage.ts';
+import type { Store } from '../store/store.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface ReportedPort {
+  readonly port: { readonly name: string; readonly device: string };
+  readonly owner: PortOwner;
+  readonly runner: PortRunner;
+  readonly meters: readonly PolledMeter[];
+}
+/** What the reports are made of. */
+export interface Reported {
+  readonly gateway: string;
+  readonly version: string;
+  readonly boot: string;
+  readonly configHash: string;
+  readonly zone: string;
+  readonly upSince: Millis;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly ports: readonly ReportedPort[];
+  readonly clockTrust: () => ClockTrust;
+  /** Why the time is not trusted. */
+  readonly timeTrouble: () => string | null;
+  readonly configurationRefused: () => string | undefined;
+  readonly disk: () => Disk | null;
+  readonly rssBytes: () => number;
+}
+/** Of what is wrong with a configuration, in the health message. */
+const whyMost = 500;
+
+export const birthOf = (reported: Reported): BirthPayload => ({
+  v: contractVersion,
+  gateway: reported.gateway,
+  version: reported.version,
+  boot: reported.boot,
+  epoch: reported.store.epoch,
+  acknowledged: reported.store.acknowledged,
+  clockTrust: reported.clockTrust(),
+  configHash: reported.configHash,
+  capabilities: ['profile', 'gap', 'reading', 'event', 'manifest', 'again'],
+  meters: reported.ports.flatMap(({ meters }) =>
+    meters.map(({ origin, series }) => ({
+      ...origin,
+      series: series.map(({ profile, periodMs }) => ({ profile: obis(profile), periodS: periodMs / 1000 })),
+    })),
+  ),
+  at: iso(reported.clock.wall()),
+});
+
+export async function healthOf(reported: Reported): Promise<HealthPayload> {
+  const { boot, clock, store, ports } = reported;
+  const { epoch, pending, oldestStoredAt, failure, damage } = await store.status();
+  const ageS = (at: Millis) => Math.max(0, Math.round((clock.wall() - at) / 1000));
+  return {
+    v: contractVersion,
+    at: iso(clock.wall()),
+    boot,
+    epoch,
+    pending,
+    oldestUnacknowledgedS: oldestStoredAt === undefined ? null : ageS(oldestStoredAt),
+    clockTrust: reported.clockTrust(),
+    timeTrouble: reported.timeTrouble(),
+    configuration: {
+      hash: reported.configHash,
+      refused: reported.configurationRefused()?.slice(0, whyMost) ?? null,
+    },
+    disk: reported.disk(),
+    ports: ports.map(({ port: { name, device }, owner: { state } }) => ({
+      name,
+      device,
+      open: state.open,
+      error: state.lastError ?? null,
+    })),
+    meters: ports.flatMap(({ runner }) =>
+      runner.status().map(({ meter, verdict, lastSuccess, intervalsMissing, alarms, nextStep }) => ({
+        meter,
+        verdict,
+        lastSuccess,
+        missing: intervalsMissing,
+        alarms: [...alarms],
+        ...(!answers(verdict) && { next: nextStep }),
+      })),
+    ),
+    store: { failure: failure ?? null, quarantined: damage.quarantined, missing: damage.missing },
+  };
+}
+
+export async function snapshotOf(reported: Reported, forwarder: Forwarder): Promise<Snapshot> {
+  const { gateway, version, boot, clock, store, ports, upSince } = reported;
+  const { outbox } = forwarder;
+  return {
+    gateway,
+    version,
+    boot,
+    at: iso(clock.wall()),
+    uptimeS: (clock.now() - upSince) / 1000,
+    broker: {
+      connected: forwarder.online,
+      trouble: forwarder.trouble ?? null,
+      sent: outbox.sentCount,
+      acknowledged: outbox.acknowledgedCount,
+      sentAgain: outbox.resendCount,
+      split: outbox.splitCount,
+      refused: outbox.refusedCount,
+      unfit: forwarder.unfitCount,
+    },
+    time: { trust: reported.clockTrust(), trouble: reported.timeTrouble(), zone: reported.zone },
+    store: await store.status(),
+    ports: ports.map(({ port: { name, device }, owner: { state }, runner }) => ({
+      name,
+      device,
+      open: state.open,
+      error: state.lastError ?? null,
+      activity: runner.activity ?? null,
+      trouble: runner.trouble() ?? null,
+      busFault: runner.busFault() ?? null,
+      meters: runner.status(),
+    })),
+    rssBytes: reported.rssBytes(),
+  };
+}
