@@ -1,8 +1,9 @@
 /** Whether the meter that answers is the one that is configured: its serial number, exactly (R32). */
 import { Failure } from '../base/errors.ts';
+import type { EventFact } from '../reading/facts.ts';
 import { isAbsent } from './asked-again.ts';
 import type { Identity } from './jobs.ts';
-import { refusalCode } from './session.ts';
+import { type MeterAccess, refusalCode } from './session.ts';
 import { genericModel, type MeterModel } from './model.ts';
 
 /**
@@ -25,7 +26,12 @@ export const serialInName = (name: string, model: MeterModel): string | undefine
   RegExp(model.name_serial).exec(name)?.[1];
 
 /** Throws `identity-mismatch` where another meter answers than the configured one, `identity-unknown` where it does not say which it is. */
-export function requireIdentity(identity: Identity, serial: string, model: MeterModel = genericModel): void {
+export function requireIdentity(
+  identity: Identity,
+  serial: string,
+  model: MeterModel = genericModel,
+  address = '',
+): void {
   const { logicalDeviceName: name, serial: answered } = identity;
   const told = [answered, name, name === undefined ? undefined : serialInName(name, model)].filter(
     (one) => one !== undefined && normalSerial(one) !== undefined,
@@ -47,6 +53,27 @@ export function requireIdentity(identity: Identity, serial: string, model: Meter
       `the meter tells neither serial number nor logical device name; expected ${serial}`,
     );
   }
-  if (!told.some((one) => sameSerial(one, serial)))
-    throw new Failure('identity-mismatch', `meter ${told[0]} answers where ${serial} is configured`, { identity });
+  if (!told.some((one) => sameSerial(one, serial))) throw mismatch(identity, serial, address);
 }
+
+/** Who answered instead of whom: the words and the fields of the event say the same. */
+function mismatch({ logicalDeviceName, serial }: Identity, expected: string, address: string): Failure {
+  const who = [
+    normalSerial(serial ?? '') === undefined ? 'that tells no serial number' : serial,
+    normalSerial(logicalDeviceName ?? '') === undefined ? '' : `(logical device name ${logicalDeviceName})`,
+    'answers',
+    address === '' ? '' : `at server address ${address}`,
+  ].filter((part) => part !== '');
+  return new Failure('identity-mismatch', `meter ${who.join(' ')} where ${expected} is configured`, {
+    expected,
+    answeredSerial: serial ?? null,
+    answeredName: logicalDeviceName ?? null,
+    address: address === '' ? null : address,
+  });
+}
+/** As --server and the configuration spell it: logical device, and the HDLC physical address. */
+export const serverText = ({ logical, physical }: Pick<MeterAccess, 'logical' | 'physical'>): string =>
+  physical === undefined ? String(logical) : `${logical}/${physical}`;
+/** The fields of a mismatch, for its event. */
+export const mismatchDetail = (failure: Failure | undefined): NonNullable<EventFact['detail']> =>
+  failure?.code === 'identity-mismatch' ? (failure.detail as NonNullable<EventFact['detail']>) : {};

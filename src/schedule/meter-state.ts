@@ -158,6 +158,8 @@ export interface MeterState {
   logs: MeterLogs | undefined;
   /** What the head-end was told last, and since when the meter is silent (wall). */
   told: Verdict;
+  /** Who answered instead of it, as it was told last. */
+  toldMismatch?: string | undefined;
   /** It was told as unreachable: its return is told with what the silence was. */
   toldSilent: boolean;
   silentSince: Millis | undefined;

@@ -1,7 +1,8 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
 import { type ErrorCode, Failure, type Fault, isOfStore, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, longAgo, type Millis, millis } from '../base/time.ts';
-import { requireIdentity, sameSerial } from '../meter/identity.ts';
+import { deviationWords } from '../base/words.ts';
+import { serverText, requireIdentity, sameSerial } from '../meter/identity.ts';
 import { forgetOld, withFallbacks } from '../meter/fallbacks.ts';
 import { type Identity, identify } from '../meter/jobs.ts';
 import { setClock } from '../meter/act.ts';
@@ -382,7 +383,8 @@ export class PortRunner {
       state.identity = await this.identified(state, session);
       await entry?.authenticated();
       try {
-        requireIdentity(state.identity, origin.serial, this.namedModel(state) ?? state.model);
+        const model = this.namedModel(state) ?? state.model;
+        requireIdentity(state.identity, origin.serial, model, serverText(access));
       } catch (error) {
         if (error instanceof Failure && error.code === 'identity-mismatch') await this.holdBack(state, session);
         throw error;
@@ -466,7 +468,9 @@ export class PortRunner {
     if (failure.code === 'answer-stalled' && damaged === 0) state.fragile = false;
     // Sessions on a damaging line fail half-way: go on with smaller frames and slices, soon.
     if (damaged > 0 && session.heard) state.fragile = true;
-    const soon = counterSuspect || anotherWay || (state.fragile && session.heard && refusalMs === undefined);
+    // What the meter refuses, and who it is, shorter frames do not change.
+    const ofDamage = state.fragile && session.heard && refusalMs === undefined && failure.family !== 'refusal';
+    const soon = counterSuspect || anotherWay || ofDamage;
     const slow = ['identity-mismatch', 'identity-unknown', 'counter-implausible', 'counter-used-up'].includes(
       failure.code,
     );
@@ -544,6 +548,7 @@ export class PortRunner {
         state.saying.push(
           gatewayEvent(this.settings, state, alarm, {
             deviationS: Math.round(deviationMs / 100) / 10,
+            clock: deviationWords(deviationMs / 1000),
             action: decision.kind === 'set' ? 'set' : decision.why,
           }),
         );
@@ -553,11 +558,15 @@ export class PortRunner {
     if (decision.kind !== 'set') return;
     const { beforeMs, afterMs } = await setClock(session, clock, state.model);
     const at = clock.wall();
-    log.info({ meter: origin.meter, beforeMs, afterMs }, 'clock of the meter set');
+    const was = deviationWords((beforeMs ?? deviationMs) / 1000);
+    const is = deviationWords(afterMs / 1000);
+    log.info({ meter: origin.meter, beforeMs, afterMs, was, is }, 'clock of the meter set');
     state.saying.push(
       gatewayEvent(this.settings, state, 'CLOCK_SET', {
         beforeS: (beforeMs ?? deviationMs) / 1000,
         afterS: afterMs / 1000,
+        was,
+        is,
       }),
     );
     state.logs = {

@@ -1,5 +1,6 @@
 /** What the gateway says of the meters of a line that answer or do not (R23 to R26). */
 import { messageOf } from '../base/errors.ts';
+import { mismatchDetail } from '../meter/identity.ts';
 import { iso, longAgo, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { Line, MeterState, RunnerSettings } from './meter-state.ts';
@@ -58,7 +59,11 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
   for (const state of all) {
     const { meter } = state.polled.origin;
     const verdict = verdictOf(state);
-    if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || verdict === state.told) continue;
+    // Another meter than the one that was told is another story.
+    const mismatch = verdict === 'IDENTITY_MISMATCH' ? state.lastError?.message : undefined;
+    const told = verdict === state.told && (mismatch === undefined || mismatch === state.toldMismatch);
+    if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || told) continue;
+    state.toldMismatch = mismatch;
     if (!answers(verdict)) {
       const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? longAgo);
       if (isSilent(verdict) && (state.failures < 2 || !neighbourAnswers)) continue;
@@ -71,6 +76,7 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
           failures: state.failures,
           confidence: state.failures >= 4 ? 'high' : 'medium',
           evidence: state.lastError?.code ?? null,
+          ...mismatchDetail(state.lastError),
         }),
       );
     } else if (state.told !== 'UNKNOWN' || verdict !== 'REACHABLE') {
