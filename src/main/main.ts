@@ -11,6 +11,8 @@ import { read, type ReadOptions } from '../cli/read.ts';
 import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
+import { Failure } from '../base/errors.ts';
+import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status/local-client.ts';
@@ -232,7 +234,12 @@ withSocket(
   .option('--json', 'the reading as JSON')
   .action((meter: string, options: AskOptions & { readonly force?: boolean }) =>
     runCommand(async () => {
-      const reading = await askRead(socketOf(options), meter, options.force);
+      const reading = await askRead(socketOf(options), meter, options.force).catch((error: unknown) => {
+        // When it is tried again.
+        throw error instanceof Failure && error.code === 'backed-off' && !options.json
+          ? new Failure(error.code, withLocalTimes(error.message, systemZone()))
+          : error;
+      });
       if (options.json) print(JSON.stringify(reading));
       else for (const line of readingText(reading, await screenAt(options))) print(line);
       return 0;

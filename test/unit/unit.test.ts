@@ -188,7 +188,7 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
         configText(url, 'credential:meter', 'username = "u"\npassword = "credential:no"'),
         'systemd passed no such credential',
       ],
-      ['[gateway', 'Invalid TOML'],
+      ['[gateway', 'a closing bracket is missing'],
     ] as const) {
       await machine.write(configPath, file);
       expect((await machine.run('systemctl reload meter-gateway')).code).not.toBe(0);
