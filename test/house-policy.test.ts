@@ -18,10 +18,13 @@ const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthen
 const lowCiphered = `client = 8\nauth = "lls"\nsecret = "file:/secret"\n${gmac.split('\n').slice(2).join('\n')}`;
 const wrapper: Options = { line: 'link = "wrapper"', meter: (index) => `${lls}\nserver = ${index + 1}` };
 
+/** General blocks of both meters, and answers that need them. */
+const inBlocks: Options = { model: { transfer_window: 3, max_pdu: 128 } };
+
 async function houseOf(quirk: QuirkName, options: Options = {}): Promise<VirtualHouse> {
   const link = options.line?.includes('wrapper') === true ? 'wrapper' : 'hdlc';
-  // A model holds for both.
-  const odd = options.model ? [0, 1] : [0];
+  // What the model says of protection holds for both.
+  const odd = options.model?.initiate_protection ? [0, 1] : [0];
   const it = await virtualHouse(
     { bus: { link }, meters: { count: 2 }, meter: odd.map((index) => ({ index, quirks: [quirk] })) },
     { meter: lls, ...options },
@@ -83,6 +86,10 @@ describe('rows are whole', () => {
     ['no-llc', 'LLS', {}, []],
     ['no-llc', 'HLS by GMAC', { meter: gmac }, []],
     ['llc-once', 'LLS', {}, []],
+    ['no-llc', 'general blocks', inBlocks, []],
+    ['llc-once', 'general blocks', inBlocks, []],
+    ['blocks-flooded', 'HDLC', inBlocks, ['no general blocks (answer does not go on)']],
+    ['blocks-flooded', 'wrapper', { ...wrapper, ...inBlocks }, ['no general blocks (answer does not go on)']],
     ['empty-frames', 'LLS', {}, []],
     ['empty-frames', 'HLS by GMAC', { meter: gmac }, []],
     ['text-for-answers', 'LLS', {}, []],
@@ -119,6 +126,43 @@ describe('rows are whole', () => {
     expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways: [] });
     expect(Math.min(opened, 4)).toBe(connections);
   });
+});
+
+describe('82: associations that are encrypted only, or authenticated only', () => {
+  const secured = async (
+    policy: string,
+    security_policy: 'encrypted' | 'authenticated',
+    quirks: QuirkName[],
+    model = {},
+  ) => {
+    const it = await virtualHouse(
+      { meters: { count: 1, security_policy, quirks } },
+      { meter: `${gmac}\n${policy}`, model },
+    );
+    it.broker.connect();
+    await it.run(3 * 60 * minute);
+    return it;
+  };
+  test.each([
+    ['encrypted', [], {}],
+    ['encrypted', ['encrypted-initiate'], { initiate_protection: 'encrypted' }],
+    ['authenticated', [], {}],
+    ['authenticated', ['encrypted-initiate'], { initiate_protection: 'encrypted' }],
+  ] as const)('policy %s, %j, model %j: rows are whole', async (policy, quirks, model) => {
+    const it = await secured(`policy = "${policy}"`, policy, [...quirks], model);
+    expectWhole(it, [0]);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways: [] });
+  });
+  test.each(['encrypted', 'authenticated'] as const)(
+    'the meter answers %s only, more is configured: refused, and left alone',
+    async (policy) => {
+      for (const model of [{}, { initiate_protection: 'encrypted' as const }]) {
+        const it = await secured('', policy, [], model);
+        expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT', intervalsRead: 0 });
+        expect(it.compare(0).get(0)?.right).toBe(0);
+      }
+    },
+  );
 });
 
 describe('rows are not, and it is said why', () => {

@@ -17,6 +17,17 @@ const withoutLlc = (frame: Frame): readonly Piece[] =>
   one(encodeFrame({ ...frame, information: frame.information.subarray(llcOctets) }));
 const isAarq = (octets: Uint8Array): boolean => octets[8] === 0x60;
 
+const wrapperOctets = 8;
+/** The general block behind the header, if it is one, made the first of many. */
+function asBlockOne(octets: Uint8Array, header: number): Uint8Array {
+  if (octets[header] !== 0xe0) return octets;
+  const changed = octets.slice();
+  changed[header + 1] = (changed[header + 1] as number) & ~lastBlock;
+  changed.set([0, 1], header + 2);
+  return changed;
+}
+const lastBlock = 0x80;
+
 /** Answers that wait for our RR. */
 const heldBack = new WeakMap<Memory, Uint8Array>();
 const text = (words: string): Uint8Array => Buffer.from(words, 'latin1');
@@ -63,6 +74,20 @@ export const associationQuirks = {
     what: 'the proof must carry the counter that follows the one of AARQ',
     client: 'takes counters one after the other, without a gap',
     server: { gmacCounter: 'next-of-association' },
+  },
+  'blocks-flooded': {
+    number: 89,
+    what: 'general blocks come several times each, all with block number 1, and none is the last',
+    client: 'answer-stalled after a few; the daemon goes on without general blocks, and remembers it',
+    transmit: (octets) => {
+      const frame = frameOf(octets);
+      if (!frame)
+        return octets[wrapperOctets] === 0xe0
+          ? [1, 2, 3].flatMap(() => one(asBlockOne(octets, wrapperOctets)))
+          : one(octets);
+      if (frame.control.kind !== 'I') return one(octets);
+      return one(encodeFrame({ ...frame, information: asBlockOne(frame.information, llcOctets) }));
+    },
   },
   'no-llc': {
     number: 90,

@@ -19,7 +19,7 @@ import { meterWorld, profile, start } from '../meter-world.ts';
 const marked = [
   1, 2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 17, 19, 21, 22, 23, 24, 25, 26, 27, 29, 32, 33, 34, 35, 40, 41, 45, 46, 47, 48,
   49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 64, 65, 67, 68, 69, 70, 71, 72, 73, 76, 77, 78, 79, 80, 81, 82,
-  83, 84, 85, 86, 87, 88, 90, 91, 92, 94, 95, 96,
+  83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 94, 95, 96,
 ];
 /** A fault of the line: a switch of the bus, tested below. */
 const elsewhere = [5];
@@ -143,6 +143,7 @@ const cases: Partial<Record<QuirkName, Case>> = {
   'encrypted-initiate': { access: gmac({ value: 100 }), model: { initiate_protection: 'encrypted' } },
   'initiate-error': { fails: 'proposal-refused', stays: true },
   'gmac-counter-next': { access: gmac({ value: 100 }) },
+  'blocks-flooded': { model: { transfer_window: 3, max_pdu: 128 }, fails: 'answer-stalled', stays: true },
   'nothing-but-empty-frames': { fails: 'answer-stalled', stays: true },
   'nothing-but-text': { fails: 'malformed-octets', stays: true },
   'last-words': { scenario: { bus: { link: 'wrapper' } }, access: { link: 'wrapper' } },
