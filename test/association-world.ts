@@ -78,6 +78,8 @@ export interface Options {
   wrapping?: CipheringSettings['wrapping'];
   dedicated?: boolean;
   secret?: string;
+  /** wPort of the client; over HDLC it is 1. */
+  client?: number;
   clientKeys?: { ek: Secret; ak: Secret };
   clientCounter?: { value: number };
   meddle?: (octets: Uint8Array, index: number, from: 'client' | 'server') => Uint8Array;
@@ -172,7 +174,7 @@ export function world(options: Options) {
           ? { kind: 'wrapper', server: 1 }
           : { kind: 'hdlc', settings: { role: 'server', own: serverAddress(1), parameters: size, ...timing } },
       server: {
-        clients: new Map([[1, client]]),
+        clients: new Map([[options.client ?? 1, client]]),
         objects,
         conformance: options.serverConformance ?? (options.shortNames ? shortNameServerConformance : serverConformance),
         transferWindow: options.transferWindow ?? 1,
@@ -185,7 +187,7 @@ export function world(options: Options) {
   const stack = new ClientStack({
     link:
       link === 'wrapper'
-        ? { kind: 'wrapper', client: 1, server: 1 }
+        ? { kind: 'wrapper', client: options.client ?? 1, server: 1 }
         : {
             kind: 'hdlc',
             settings: {

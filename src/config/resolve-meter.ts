@@ -213,7 +213,7 @@ export function meterPlan(context: MeterContext): MeterPlan {
     step('dedicated_key', () => {
       throw new Failure(
         'config-invalid',
-        `would go out in the clear: model '${access.model.name}' has initiate_protection = "authenticated"`,
+        `the key of the association would go out in the clear: model '${access.model.name}' has initiate_protection = "authenticated"`,
       );
     });
   return {

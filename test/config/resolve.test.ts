@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { findingText } from '../../src/config/findings.ts';
 import { type Judged, judgeText, parseConfig } from '../../src/config/judge.ts';
 import { checkSources, serviceSources } from '../../src/config/sources.ts';
+import { genericModel } from '../../src/meter/model.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resolve-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -222,4 +223,19 @@ test('whoever checks a file is told what only the service can see', () => {
   const { plan, findings } = judge(given, checkSources);
   expect(plan).toBeDefined();
   expect(findings.map(({ severity }) => severity)).toEqual(['unjudged', 'unjudged']);
+});
+
+test('a dedicated key never goes out in the clear: refused with the model that says so', () => {
+  put('ak-of-model', 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf\n');
+  const ciphered = `auth = "hls-gmac"\nencryption_key = "file:${path('ek')}"\nauthentication_key = "file:${path('ak-of-model')}"`;
+  const judged = (initiate: 'authenticated' | 'encrypted', dedicated: boolean) => {
+    const models = new Map([['generic', { ...genericModel, initiate_protection: initiate }]]);
+    const meters = [`${ciphered}\ndedicated_key = ${dedicated}`];
+    return judgeText(text({ meters }), { name: 'c.toml', sources: serviceSources, models }).findings.map(findingText);
+  };
+  expect(judged('encrypted', true)).toEqual([]);
+  expect(judged('authenticated', false)).toEqual([]);
+  const [said, ...more] = judged('authenticated', true);
+  expect(said).toMatch(/m1: .*dedicated_key: .*would go out in the clear.*initiate_protection = "authenticated"/);
+  expect(more).toEqual([]);
 });

@@ -348,3 +348,95 @@ test('an endless segmented answer is stopped at the limit', () => {
   const got = it.send(pattern(3));
   expect(got.kind === 'failed' && got.error.code).toBe('answer-too-long');
 });
+
+describe('90: I-frames without information, and what else a client lets a server do', () => {
+  /** A client that stands in a connection, and a server that says what the test says. */
+  const standing = (own = parameters(128, 1), ua: Uint8Array = new Uint8Array(0)) => {
+    const link = new HdlcLink(settings('client', own));
+    let now = millis(0);
+    const says = (
+      control: Parameters<typeof encodeFrame>[0]['control'],
+      information: Uint8Array = new Uint8Array(0),
+      more = false,
+    ) => {
+      now = later(now, 10);
+      link.receive(encodeFrame({ destination: client, source: server, control, segmented: more, information }), now);
+    };
+    const sent = () => {
+      const all = [];
+      for (let octets = link.pollTransmit(); octets; octets = link.pollTransmit())
+        all.push(parseControl(octets[8] as number));
+      return all;
+    };
+    const events = () => {
+      const all: LinkEvent[] = [];
+      for (let event = link.pollEvent(); event; event = link.pollEvent()) all.push(event);
+      return all;
+    };
+    const wake = () => {
+      now = millis(Math.max(now + 1, link.deadline() ?? 0));
+      link.wake(now);
+    };
+    link.request({ kind: 'connect' }, now);
+    sent();
+    says({ kind: 'UA', pollFinal: true }, ua);
+    const connected = events();
+    link.request({ kind: 'send', information: Uint8Array.of(1, 2, 3) }, now);
+    sent();
+    return { link, says, sent, events, wake, connected };
+  };
+  const I = (ns: number, nr = 1, pollFinal = true) => ({ kind: 'I', ns, nr, pollFinal }) as const;
+  test.each([
+    ['has a number of its own', 1],
+    ['lends its number to the answer', 0],
+  ])('an empty frame that %s: the answer is whole, once, and the next one too', (_, ns) => {
+    const it = standing();
+    it.says(I(0));
+    expect(it.events()).toEqual([]);
+    it.wake();
+    expect(it.sent()).toEqual([{ kind: 'RR', nr: 1, pollFinal: true }]);
+    it.says(I(ns), pattern(20));
+    expect(it.events()).toEqual([{ kind: 'information', information: pattern(20) }]);
+    // The same frame once more is a repeated one.
+    it.says(I(ns), pattern(20));
+    expect(it.events()).toEqual([]);
+    it.link.request({ kind: 'send', information: Uint8Array.of(4) }, millis(1000));
+    expect(it.sent()).toEqual([{ kind: 'I', ns: 1, nr: (ns + 1) & 7, pollFinal: true }]);
+    it.says(I((ns + 1) & 7, 2), pattern(5));
+    expect(it.events()).toEqual([{ kind: 'information', information: pattern(5) }]);
+  });
+  test('a frame that held something lends its number to nobody', () => {
+    const it = standing();
+    it.says(I(0), pattern(20));
+    it.events();
+    it.link.request({ kind: 'send', information: Uint8Array.of(4) }, millis(1000));
+    it.says(I(0, 2), pattern(9));
+    expect(it.events()).toEqual([]);
+  });
+  test('nothing but empty frames: named, after pauses', () => {
+    const it = standing();
+    const events: LinkEvent[] = [];
+    for (let ns = 0; events.length === 0 && ns < 100; ns++) {
+      it.says(I(ns & 7));
+      it.wake();
+      it.sent();
+      events.push(...it.events());
+    }
+    expect(events).toMatchObject([{ kind: 'failed', error: { code: 'answer-stalled' } }]);
+    expect(String((events[0] as { error: Failure }).error.message)).toContain('I-frames without information');
+  });
+  test('no final bit where only one frame may come: the next is asked for at once', () => {
+    const it = standing();
+    it.says(I(0, 1, false), pattern(8), true);
+    expect(it.sent()).toEqual([{ kind: 'RR', nr: 1, pollFinal: true }]);
+    it.says(I(1, 1, false), pattern(4));
+    expect(it.events()).toHaveLength(1);
+  });
+  test.each(['818014', '8180125501', '80', 'ff00ff', '81800405018006'])(
+    'a UA whose parameters cannot be read (%s): the defaults, which every station takes',
+    (hex) => {
+      const it = standing(parameters(1024, 7), Uint8Array.from(Buffer.from(hex, 'hex')));
+      expect(it.connected).toMatchObject([{ kind: 'connected', parameters: parameters(128, 1) }]);
+    },
+  );
+});

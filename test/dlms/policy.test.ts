@@ -8,6 +8,7 @@ import { fromHex, toHex } from '../../src/base/hex.ts';
 import { type Aare, decodeAcse, encodeAcse } from '../../src/dlms/acse/apdu.ts';
 import { Ciphering, type PeerMemory, type Protection } from '../../src/dlms/association/ciphering.ts';
 import { encodeFrame, serverAddress } from '../../src/dlms/hdlc/frame.ts';
+import { plainText } from '../../src/dlms/plain-text.ts';
 import { protect } from '../../src/dlms/security/protection.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
@@ -408,5 +409,90 @@ describe('what is sent unasked, or by nobody', () => {
     it.ask({ kind: 'connect' }, 'connected');
     armed = true;
     expect(code(it.ask(get, 'got'))).toBe('protection-weaker');
+  });
+});
+
+describe('92: text in place of an APDU', () => {
+  const words = Buffer.from('NEXERRORNO-1\r\n', 'latin1');
+  const frames = [fromHex('c401c1001105'), fromHex('c401c2001106')].map((apdu) =>
+    encodeWrapper({ source: 1, destination: 1, apdu }),
+  );
+  test('before, between and behind frames of the wrapper, cut anywhere: the frames are whole, and the last words are known', () => {
+    const stream = Buffer.concat([words, frames[0] as Uint8Array, words, frames[1] as Uint8Array, words]);
+    for (let cut = 0; cut <= stream.length; cut++) {
+      const unwrapper = new Unwrapper();
+      const got = [stream.subarray(0, cut), stream.subarray(cut)].flatMap((part) => unwrapper.push(part));
+      expect(
+        got.map(({ apdu }) => toHex(apdu)),
+        `cut at ${cut}`,
+      ).toEqual(['c401c1001105', 'c401c2001106']);
+      expect(Buffer.from(unwrapper.takeText() ?? []).toString()).toBe(words.toString());
+    }
+  });
+  test('what is no text and no header ends the stream', () => {
+    for (const octets of [Uint8Array.of(0xff, 0, 1, 0, 1, 0, 1, 0, 0), Uint8Array.of(0, 2, 0, 1, 0, 1, 0, 0)])
+      expect(() => new Unwrapper().push(octets)).toThrow(/wrapper version/);
+  });
+  test.each(['as an APDU', 'without a header'])('%s: AARQ answered so is said; a request so fails alone', (how) => {
+    let armed = true;
+    const it = world({
+      mechanism: 'lls',
+      meddle: (octets, _, from) => {
+        if (from !== 'server' || !armed) return octets;
+        return how === 'as an APDU' ? encodeWrapper({ source: 1, destination: 1, apdu: words }) : words;
+      },
+    });
+    const refused = it.ask({ kind: 'connect' }, 'connected');
+    expect(code(refused)).toBe('malformed-octets');
+    expect(message(refused)).toContain('"NEXERRORNO-1"');
+    const again = world({ mechanism: 'lls', meddle: onAnswer((apdu) => (armed ? words : apdu)) });
+    armed = false;
+    again.ask({ kind: 'connect' }, 'connected');
+    armed = true;
+    expect(message(again.ask(get, 'got'))).toContain('"NEXERRORNO-1"');
+    armed = false;
+    expect(code(again.ask(get, 'got'))).toBe('got');
+  });
+  test('an APDU is no text, however many of its octets are letters', () => {
+    for (const { apdu } of frames.flatMap((frame) => new Unwrapper().push(frame)))
+      expect(decodeApdu(apdu).apdu.kind).toBe('get-response-normal');
+    expect(plainText(fromHex('63038001 00'.replace(' ', '')))).toBeUndefined();
+    expect(plainText(Buffer.from('abc'))).toBeUndefined();
+    expect(plainText(Buffer.from(`x${'y'.repeat(200)}`))).toHaveLength(60);
+  });
+});
+
+describe('who answers', () => {
+  const between =
+    (source: number, destination: number): NonNullable<Options['meddle']> =>
+    (octets, _, from) => {
+      if (from !== 'server') return octets;
+      return Buffer.concat([octets.subarray(0, 2), Uint8Array.of(0, source, 0, destination), octets.subarray(6)]);
+    };
+  const asked = (meddle: NonNullable<Options['meddle']>) => {
+    const it = world({ mechanism: 'lls', client: 16, meddle });
+    return { it, event: it.ask({ kind: 'connect' }, 'connected') };
+  };
+  test('between the wPorts of the request, not turned round: taken', () => {
+    const { it, event } = asked(between(16, 1));
+    expect(code(event)).toBe('connected');
+    expect(code(it.ask(get, 'got'))).toBe('got');
+  });
+  test('between others: not taken for ours, and no silence: the mains are not to blame', () => {
+    const { event } = asked(between(2, 16));
+    expect(code(event)).toBe('unexpected-apdu');
+    expect(message(event)).toBe('answers came from wPort 2 to 16, none from wPort 1 to 16: check server and client');
+  });
+  test('another invoke-id is another answer, and that is what is said', () => {
+    const it = world({
+      mechanism: 'lls',
+      meddle: onAnswer((apdu) =>
+        apdu[0] === 0xc4 ? Uint8Array.of(...apdu.subarray(0, 2), 0xc9, ...apdu.subarray(3)) : apdu,
+      ),
+    });
+    it.ask({ kind: 'connect' }, 'connected');
+    const event = it.ask(get, 'got');
+    expect(code(event)).toBe('answer-stalled');
+    expect(message(event)).toContain('get-response-normal with invoke-id 9, asked with 1');
   });
 });
