@@ -423,7 +423,7 @@ describe('90: I-frames without information, and what else a client lets a server
       events.push(...it.events());
     }
     expect(events).toMatchObject([{ kind: 'failed', error: { code: 'answer-stalled' } }]);
-    expect(String((events[0] as { error: Failure }).error.message)).toContain('I-frames without information');
+    expect((events[0] as { error: Failure }).error.message).toContain('I-frames without information');
   });
   test('no final bit where only one frame may come: the next is asked for at once', () => {
     const it = standing();
