@@ -168,6 +168,55 @@ describe('82: the protection of InitiateResponse', () => {
   });
 });
 
+describe('what stands behind which tag', () => {
+  const getResponse = fromHex('c401c1001105');
+  const exception = fromHex('d80102');
+  const general = (content: Uint8Array) => Uint8Array.of(0xdb, 8, ...serverTitle, content.length, ...content);
+  const answered = (options: Options, answer: (counter: number) => Uint8Array) => {
+    let armed = false;
+    const { it, event } = opened({
+      mechanism: 'lls',
+      ciphered: true,
+      ...options,
+      meddle: onAnswer((apdu) => (armed ? answer(9000) : apdu)),
+    });
+    expect(code(event)).toBe('connected');
+    armed = true;
+    return it.ask(get, 'got');
+  };
+  test.each(['service', 'general', 'general-ciphering'] as const)(
+    'asked by %s: answered by the tag of the service, or by general-glo',
+    (wrapping) => {
+      const content = (counter: number) => protect(getResponse, 0x30, counter, serverTitle, keys);
+      expect(code(answered({ wrapping }, (counter) => protectedAs(getResponse, 0xcc, 0x30, counter)))).toBe('got');
+      expect(code(answered({ wrapping }, (counter) => general(content(counter))))).toBe('got');
+    },
+  );
+  test('an exception behind any tag is the meter’s exception, and no other APDU is taken behind a tag that is not its own', () => {
+    for (const tag of [0xcc, 0xcf]) {
+      const event = answered({}, (counter) => protectedAs(exception, tag, 0x30, counter));
+      expect(code(event)).toBe('service-exception');
+      expect(message(event)).toContain('service not supported');
+    }
+    expect(code(answered({}, (counter) => protectedAs(getResponse, 0xcf, 0x30, counter)))).not.toBe('got');
+    expect(code(answered({}, (counter) => protectedAs(exception, 0xcc, 0x20, counter)))).toBe('protection-weaker');
+  });
+  test('what the model says of InitiateResponse holds in the AARE, behind whatever tag, and nowhere else', () => {
+    const plain = encodeApdu(initiateResponse);
+    const inAare = (userInformation: Uint8Array) =>
+      opened({
+        mechanism: 'lls',
+        ciphered: true,
+        initiate: 'encrypted',
+        meddle: onAare((aare) => ({ ...aare, userInformation })),
+      }).event;
+    expect(code(inAare(general(protect(plain, 0x20, 0, serverTitle, keys))))).toBe('connected');
+    expect(code(inAare(general(protect(plain, 0x10, 0, serverTitle, keys))))).toBe('protection-weaker');
+    const later = (counter: number) => protectedAs(plain, 0x28, 0x20, counter);
+    expect(code(answered({ initiate: 'encrypted' }, later))).toBe('protection-weaker');
+  });
+});
+
 describe('82, 83: octet by octet', () => {
   /** Control 20, counter 0, no tag: keys 00…0F, D0…DF, title ABCDEFGH. */
   const vectors: readonly [name: string, hex: string, apdu: Apdu][] = [
@@ -229,7 +278,7 @@ describe('82, 83: octet by octet', () => {
     return (octets: Uint8Array) => {
       const { apdu } = decodeApdu(octets);
       if (!Ciphering.isCiphered(apdu)) throw new Error(apdu.kind);
-      return ciphering.unwrap(apdu);
+      return ciphering.unwrap(apdu, true);
     };
   };
   test('InitiateResponse encrypted only: the same octets both ways', () => {

@@ -38,7 +38,7 @@ function initiateOf({ userInformation }: Aare, ciphering: Ciphering | undefined)
   try {
     const outer = decodeApdu(userInformation).apdu;
     if (!ciphering || !Ciphering.isCiphered(outer)) return { apdu: outer, protected: false };
-    return { apdu: decodeApdu(ciphering.unwrap(outer)).apdu, protected: true };
+    return { apdu: decodeApdu(ciphering.unwrap(outer, true)).apdu, protected: true };
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
     throw new Failure('malformed-octets', `InitiateResponse: ${error.toString()}`);

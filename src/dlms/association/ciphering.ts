@@ -127,6 +127,9 @@ const onePass = 0x01;
 const staticUnified = 0x02;
 const none = new Uint8Array(0);
 
+/** exception-response and confirmed-service-error have no tags of their own, and stand behind those of what was asked for. */
+const errorTags: ReadonlySet<number> = new Set([0xd8, 0x0e]);
+
 const isDedicated = (apdu: Apdu): boolean => apdu.kind.startsWith('ded-') || apdu.kind === 'general-ded-ciphering';
 const refuse = (message: string): never => {
   throw new Failure('deciphering-failed', message);
@@ -356,9 +359,8 @@ export class Ciphering {
   }
 
   /** The plain octets. Failure where tag, title, counter, signature or policy do not fit; the state is unchanged then. */
-  unwrap(apdu: ProtectedApdu): Uint8Array {
+  unwrap(apdu: ProtectedApdu, initiate = false): Uint8Array {
     const { settings } = this;
-    const initiate = apdu.kind.startsWith('glo-initiate') || apdu.kind === 'glo-confirmed-service-error';
     if (apdu.kind === 'general-signing') {
       const { signing } = settings.publicKeys ?? {};
       if (!signing) return keyless('a signed APDU came, and there is no key to verify it');
@@ -372,7 +374,8 @@ export class Ciphering {
       }
       return this.decipher(inner, false);
     }
-    if (settings.signed && !initiate) return weaker(`${apdu.kind} came without a signature`);
+    const mayBeUnsigned = initiate || apdu.kind === 'glo-confirmed-service-error';
+    if (settings.signed && !mayBeUnsigned) return weaker(`${apdu.kind} came without a signature`);
     return this.decipher(apdu, initiate);
   }
 
@@ -411,7 +414,7 @@ export class Ciphering {
       throw new Failure('replayed-counter', `counter ${counter} after ${this.heard[which]}`, { counter });
     }
     const expected = plainTag[apdu.kind.slice(4)];
-    if (!apdu.kind.startsWith('general') && expected !== text[0]) {
+    if (!apdu.kind.startsWith('general') && expected !== text[0] && !errorTags.has(text[0] as number)) {
       // Where a tag was right the key is: the meter put something else in. Without one this is what a wrong key gives.
       const tagged = (control & securityControl.authentication) !== 0;
       const holds = `${apdu.kind} holds something else (tag ${text[0]})`;

@@ -102,7 +102,7 @@ function initiateOf(
       ciphering.startAfter(heard());
       if (!Ciphering.isCiphered(apdu)) return 'no-reason';
       if (only && ((apdu.content[0] as number) & 0xf0) !== protectionBits[only]) return 'no-reason';
-      apdu = decodeApdu(ciphering.unwrap(apdu)).apdu;
+      apdu = decodeApdu(ciphering.unwrap(apdu, true)).apdu;
     }
     return apdu.kind === 'initiate-request' ? { initiate: apdu, ciphering } : 'no-reason';
   } catch {

@@ -8,6 +8,7 @@ import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
 import { Deframer } from './deframer.ts';
 import {
+  addressText,
   answeringAddress,
   type Control,
   type ControlKind,
@@ -118,6 +119,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private heardAt: Millis | undefined;
   /** Our own frames that came back since the first try. */
   private echoes = 0;
+  /** Who else said something to us since then: another meter of the line, or ours at another address. */
+  private stranger: HdlcAddress | undefined;
   private damagedAtSend = 0;
   private damagedAtFirst = 0;
   private droppedAtFirst = 0;
@@ -233,7 +236,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       return;
     }
     if (settings.role === 'client') {
-      if (!this.peer || !sameAddress(frame.source, this.peer)) return;
+      if (!this.peer) return;
+      if (!sameAddress(frame.source, this.peer)) {
+        this.stranger = frame.source;
+        return;
+      }
       if (frame.source.size !== this.peer.size) this.otherForm = frame.source.size;
     } else {
       const called = answeringAddress(frame.destination, settings.own);
@@ -417,6 +424,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       this.damagedAtFirst = this.damagedAtSend;
       this.droppedAtFirst = this.deframer.dropped;
       this.echoes = 0;
+      this.stranger = undefined;
     }
     this.quietAt = this.pollAt = undefined;
     this.timer = later(now, this.settings.answerTimeoutMs + this.octetMs * sentOctets);
@@ -440,7 +448,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
         damaged ? 'damaged-answer' : 'no-answer',
         damaged
           ? `the answer to ${doing} came damaged (${this.deframer.lastDamage || 'not whole in time'}), asked ${times}`
-          : `no answer to ${doing}, asked ${times}`,
+          : `no answer to ${doing}, asked ${times}${this.stranger ? `; what came is of ${addressText(this.stranger)}` : ''}`,
       );
     }
     this.tries++;
