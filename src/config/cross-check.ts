@@ -177,10 +177,6 @@ function judgeAccess(meter: Meter, here: Path, { findings }: Judging): void {
         [...here, 'dedicated_key'],
       ]);
   }
-  if (encryption_key !== undefined && encryption_key === authentication_key)
-    findings.add('meter', [...here, 'authentication_key'], 'is the same reference as encryption_key', {
-      next: 'The two keys are two: name the other one. A wrong key counts towards the lock of the meter.',
-    });
 }
 
 function judgeProfiles(meter: Meter, here: Path, { config, findings }: Judging): void {

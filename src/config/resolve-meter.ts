@@ -61,8 +61,17 @@ const keyed = (registers: Readonly<Record<string, number | string>>): Record<str
 function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
   const length = suite === 2 ? 32 : 16;
   const text = Buffer.from(octets).toString('latin1').trim();
-  const isHex = text.length === length * 2 && /^[0-9a-f]+$/i.test(text);
-  const key = isHex ? fromHex(text) : Uint8Array.from(octets);
+  const digits = /^[0-9a-f]+$/i.test(text);
+  // As octets they would be a key that nobody has, and each try with it counts towards the lock of the meter.
+  if (digits && text.length !== length * 2)
+    throw new Failure(
+      'key-unfit',
+      `${reference}: ${text.length} hex digits, a key of suite ${suite} has ${length * 2}`,
+      {
+        next: `Write all ${length * 2} of them, or the suite that the key is for; where the key is these signs themselves, write them in hex.`,
+      },
+    );
+  const key = digits ? fromHex(text) : Uint8Array.from(octets);
   octets.fill(0);
   if (key.length !== length)
     throw new Failure('key-unfit', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
@@ -97,6 +106,9 @@ function stepsOf({ findings, path }: MeterContext) {
 }
 type Step = ReturnType<typeof stepsOf>['step'];
 
+const keysAreTwo =
+  'The two keys are two: name the authentication key there. A wrong key counts towards the lock of the meter.';
+
 function securityPlan(
   { meter, systemTitle, countedAs, titlePinned, sources }: MeterContext,
   step: Step,
@@ -110,9 +122,11 @@ function securityPlan(
   if (!encryption || !authentication) return undefined;
   // Octets, not references: a copied file is the same mistake.
   const distinct = step('authentication_key', () => {
+    if (encryption_key === authentication_key)
+      throw new Failure('config-invalid', 'is the same reference as encryption_key', { next: keysAreTwo });
     if (encryption.key.equals(authentication.key))
       throw new Failure('config-invalid', `${authentication_key} holds the encryption key`, {
-        next: 'The two keys are two: put the authentication key there. A wrong key counts towards the lock of the meter.',
+        next: keysAreTwo,
       });
     return true;
   });

@@ -58,6 +58,8 @@ function givenText(path: Path, received: string): string {
 
 interface Issue {
   readonly noted: Noted;
+  /** What is put in its place, or left out, so that the rest can be judged. */
+  readonly mend: Path;
   /** Keys whose value says nothing, also that which an unknown key was meant to be. */
   readonly wrong: readonly Path[];
 }
@@ -72,23 +74,38 @@ function issueOf(issue: v.BaseIssue<unknown>): Issue {
   });
   const above = path.slice(0, -1);
   if (issue.type === 'strict_object' && issue.expected === 'never') {
+    // A list counts as a table with numbers for keys.
+    if (Array.isArray(issue.path?.at(-1)?.input))
+      return {
+        noted: { ...noted('a table is expected, not a list', asInExample(above)), path: above },
+        mend: above,
+        wrong: [above],
+      };
     const key = String(path.at(-1));
     const known = keysAt(above);
     const meant = nearest(key, known);
     const table = above.length === 0 ? 'the file' : pathText(above);
     const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
     const next = `${meant === undefined ? 'Leave it out' : `Write ${meant}, or leave it out`}; ${table} has ${known.join(', ')}.`;
-    return { noted: noted(`unknown key${hint}`, next), wrong: meant === undefined ? [] : [[...above, meant]] };
+    return {
+      noted: noted(`unknown key${hint}`, next),
+      mend: path,
+      wrong: meant === undefined ? [] : [[...above, meant]],
+    };
   }
   if (issue.type === 'strict_object' && issue.received === 'undefined')
-    return { noted: noted('missing', `Add it. ${asInExample(path)}`), wrong: [path] };
+    return { noted: noted('missing', `Add it. ${asInExample(path)}`), mend: path, wrong: [path] };
   const expected =
     issue.expected === 'Object'
       ? 'a table is expected'
       : issue.expected === 'Array'
         ? 'a list is expected'
         : issue.message;
-  return { noted: noted(`${expected}${givenText(path, issue.received)}`, asInExample(path)), wrong: [path] };
+  return {
+    noted: noted(`${expected}${givenText(path, issue.received)}`, asInExample(path)),
+    mend: path,
+    wrong: [path],
+  };
 }
 
 type Tables = Record<string | number, unknown>;
@@ -149,11 +166,11 @@ export function judgeSchema(value: Record<string, unknown>): SchemaJudged {
       // What a stand-in lacks is nobody's fault; and of one key the first complaint is enough.
       const isOwn = round === 0 || (issue.type === 'strict_object' && issue.expected === 'never');
       if (isOwn && !found.has(pathText(path))) found.set(pathText(path), told);
-      const table = holder(mended, path);
-      const key = path.at(-1);
+      const table = holder(mended, told.mend);
+      const key = told.mend.at(-1);
       if (table === undefined || key === undefined) return;
-      const node = nodeAt(path);
-      if (node !== undefined && node.type !== 'optional') table[key] = standIn(path, round * 100 + i);
+      const node = nodeAt(told.mend);
+      if (node !== undefined && node.type !== 'optional') table[key] = standIn(told.mend, round * 100 + i);
       else delete table[key];
     });
   }

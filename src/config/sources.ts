@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  type Stats,
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -28,16 +29,31 @@ function file(path: string): Uint8Array {
   }
 }
 
+/** undefined where nothing is there, also no folder for it. */
+function found(path: string, look: (path: string) => Stats): Stats | undefined {
+  try {
+    return look(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new Failure(
+      'config-invalid',
+      `${path} cannot be looked at by uid ${process.getuid?.() ?? '?'}: ${messageOf(error)}`,
+    );
+  }
+}
+
 function socket(path: string, ours: boolean): void {
-  const existing = lstatSync(path, { throwIfNoEntry: false });
+  const existing = found(path, lstatSync);
   if (existing && !existing.isSocket())
     throw new Failure('config-invalid', `${path} is something else than a socket, and is left as it is`, {
       next: 'Move it away, or name another path.',
     });
+  // The start makes the state directory; where that cannot be it is said of state_directory.
+  if (ours && found(dirname(path), statSync)?.isDirectory() !== true) return;
   try {
     accessSync(dirname(path), constants.W_OK | constants.X_OK);
   } catch (error) {
-    if (ours && (error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw new Failure('config-invalid', `no socket can be made in ${dirname(path)}: ${messageOf(error)}`, {
       next: 'Make that folder for the service: RuntimeDirectory= in the unit makes one under /run; or name another.',
     });
@@ -69,8 +85,8 @@ const lifeTitle = Buffer.concat([Buffer.from('MGW'), randomBytes(5)]);
 /** The folder itself, or the nearest one above it that is there. */
 function standing(path: string): { readonly path: string; readonly isFolder: boolean } {
   for (let at = path; ; at = dirname(at)) {
-    const found = statSync(at, { throwIfNoEntry: false });
-    if (found) return { path: at, isFolder: found.isDirectory() };
+    const there = found(at, statSync);
+    if (there) return { path: at, isFolder: there.isDirectory() };
   }
 }
 /** Written when the databases were made. */
@@ -139,9 +155,8 @@ export const checkSources: Sources = {
       state(directory);
     } catch (error) {
       // Another user than the service's, or a folder that systemd makes.
-      const denied = error instanceof Failure && /cannot be written/.test(error.message);
-      if (denied || (error as NodeJS.ErrnoException).code === 'EACCES')
-        throw unjudged(`whether the service may write ${directory}`);
+      const denied = error instanceof Failure && /cannot be (written|looked at)/.test(error.message);
+      if (denied) throw unjudged(`whether the service may write ${directory}`);
       throw error;
     }
   },

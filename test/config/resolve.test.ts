@@ -69,7 +69,12 @@ describe('incident: what concerns one meter stopped all of them', () => {
     ['others may read its secret', lls(`file:${put('open', 'x', 0o644)}`), 'secret: ', 'may be read by others'],
     ['its secret is a folder', lls(`file:${path('.')}`), 'secret: ', 'is a folder'],
     ['systemd passed no credentials', lls('credential:m2'), 'secret: ', 'LoadCredential='],
-    ['a key of another length', ciphered(path('short'), path('ek')), 'encryption_key: ', 'has 16 octets'],
+    [
+      'a key of another length',
+      ciphered(path('short'), path('ek')),
+      'encryption_key: ',
+      '10 hex digits, a key of suite 0 has 32',
+    ],
     ['the second key does not exist', ciphered(path('ek'), path('no')), 'authentication_key: ', 'does not exist'],
     ['a model that nobody knows', 'model = "kamstrup-9000"', 'model: ', "no model 'kamstrup-9000'"],
     [
