@@ -59,7 +59,7 @@ describe('the command line', () => {
     const socket = join(folder, 'words.sock');
     const house = {
       gaps: () => Promise.resolve([]),
-      snapshot: () => Promise.resolve({ ports: [{ meters: [{ meter: 'm1' }] }] }),
+      snapshot: () => Promise.resolve({ at: '2026-11-24T12:00:00Z', time: {}, ports: [{ meters: [{ meter: 'm1' }] }] }),
     } as unknown as LocalAnswers;
     const close = await serveStatus(socket, () => house);
     const unknown = await run(gateway, ['gaps', '--meter', 'nosuch', '--socket', socket]);
