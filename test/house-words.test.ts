@@ -108,3 +108,16 @@ test('incident: CLOCK_ALARM and CLOCK_SET left a sign to be guessed; they tell i
   expect(eventsOf(it, 'CLOCK_SET')[0]?.detail).toMatchObject({ was: '12 s behind', is: 'right' });
   await it.house.stop();
 });
+
+test('incident: SUPPLY_OFF_BY_METER_SWITCH told controlState 2; the state has a name beside it', async () => {
+  const it = await virtualHouse({ meters: { count: 1 } }, { days: 1 });
+  it.broker.connect();
+  await it.run(10 * minute);
+  it.simulated.meters[0]?.pressButton(it.clock.now());
+  await it.run(2 * hour);
+  expect(eventsOf(it, 'SUPPLY_OFF_BY_METER_SWITCH')[0]?.detail).toMatchObject({
+    controlState: 2,
+    control: 'ready for reconnection',
+  });
+  await it.house.stop();
+});

@@ -1,14 +1,18 @@
 /** What a failed command prints: what happened, whose fault, the next step; and its exit code. */
 import { CodecError, type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
+import { systemZone, withLocalTimes } from '../base/words.ts';
 import { note } from './terminal.ts';
 
+/** They quote what the operator wrote, and how it is to be written: that stays as it is. */
+const quoting: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed', 'bad-argument']);
 const withFindings: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed']);
 
 export function describeFailure(error: unknown): { readonly lines: string[]; readonly exitCode: number } {
   if (error instanceof Failure) {
     const { exitCode } = errorTable[error.code];
     // Only the findings of a configuration stand on lines of their own: elsewhere a line break is a meter's.
-    const message = withFindings.has(error.code) ? error.message.split('\n') : [error.message];
+    const told = quoting.has(error.code) ? error.message : withLocalTimes(error.message, systemZone());
+    const message = withFindings.has(error.code) ? told.split('\n') : [told];
     const [first = '', ...more] = message;
     return { lines: [`${error.code} (${error.fault}): ${first}`, ...more, `next: ${error.nextStep}`], exitCode };
   }

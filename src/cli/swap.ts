@@ -1,7 +1,8 @@
 /** `meter-gateway meter swap`: writes the change of a meter into the configuration file; the file stays the one truth. */
 import { isDeepStrictEqual } from 'node:util';
 import { Failure, messageOf } from '../base/errors.ts';
-import { dayMs, iso, type Millis, millis } from '../base/time.ts';
+import { dayMs, type Millis, millis } from '../base/time.ts';
+import { localTime, systemZone } from '../base/words.ts';
 import { parseConfig } from '../config/judge.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { Config } from '../config/schema.ts';
@@ -71,8 +72,9 @@ function requirePairs(final: Registers, first: Registers, without: boolean): voi
 function instantOf(text: string, now: Millis, known: Meter, before: Swap | undefined): Millis {
   const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) bad(`--at takes an instant such as 2026-11-24T10:37:00Z, not '${text}'`);
-  const told = `--at ${iso(millis(at))}`;
-  if (at > now) bad(`${told} is still to come (it is ${iso(now)}): tell it when the meter has been replaced`);
+  const told = `--at ${text}`;
+  if (at > now)
+    bad(`${told} is still to come (it is ${localTime(now, systemZone())}): tell it when the meter has been replaced`);
   if (at < now - oldestMs) bad(`${told} is more than 400 days ago: is the year right?`);
   if (before && at <= Date.parse(before.at))
     bad(`${told} is not after the swap before it (${before.at}); to correct that one: --amend`);

@@ -11,7 +11,6 @@ import { read, type ReadOptions } from '../cli/read.ts';
 import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
-import { Failure } from '../base/errors.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
 import { systemClock } from '../line/system-clock.ts';
@@ -234,12 +233,7 @@ withSocket(
   .option('--json', 'the reading as JSON')
   .action((meter: string, options: AskOptions & { readonly force?: boolean }) =>
     runCommand(async () => {
-      const reading = await askRead(socketOf(options), meter, options.force).catch((error: unknown) => {
-        // When it is tried again.
-        throw error instanceof Failure && error.code === 'backed-off' && !options.json
-          ? new Failure(error.code, withLocalTimes(error.message, systemZone()))
-          : error;
-      });
+      const reading = await askRead(socketOf(options), meter, options.force);
       if (options.json) print(JSON.stringify(reading));
       else for (const line of readingText(reading, await screenAt(options))) print(line);
       return 0;
@@ -302,7 +296,9 @@ program
     runCommand(async () => {
       const directory = loadConfig(options.config).config.gateway.state_directory;
       const { madeAt, records } = await restoreBackup(file, directory);
-      print(`${directory}: state of ${madeAt}, ${records} records; what was there is kept as *.replaced-N.`);
+      print(
+        `${directory}: state of ${withLocalTimes(madeAt, systemZone())}, ${records} records; what was there is kept as *.replaced-N.`,
+      );
       print('The next start begins a new epoch: what the meters still have is read and said anew.');
       return 0;
     }),

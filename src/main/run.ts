@@ -24,6 +24,7 @@ import { type DaemonLog, openLog } from './logger.ts';
 import { openNotifier, type ServiceNotifier } from './notifier.ts';
 import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
+import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { synchronisedTeller } from './synchronised.ts';
 
@@ -111,19 +112,17 @@ function diskTeller(disk: () => ReturnType<World['disk']>, log: Log): World['dis
 
 /** Looks after the house: tells systemd how it is, and feeds the watchdog by evidence only. */
 function startTicking(reloader: Reloader, notifier: ServiceNotifier, time: KernelTime, log: Log): NodeJS.Timeout {
-  let timeTold: string | undefined = '';
+  let timeTold: Partial<ReturnType<typeof timeTrust>> = {};
   const tick = async () => {
     const { house, refused } = reloader.inForce();
     const stuck = await house.stuck();
-    const { store: stored, broker, ports } = await house.snapshot();
+    const { store: stored, broker, ports, time: standing } = await house.snapshot();
     const meters = ports.flatMap((port) => port.meters);
     const healthy = meters.filter(({ verdict }) => answers(verdict)).length;
-    const trouble = time.trouble();
-    if (trouble !== timeTold) {
-      if (trouble === undefined) log.info({}, 'the time is known');
-      else log.warn({ why: trouble }, 'the time is not known: no clock is set, and rows say TIME_UNTRUSTED');
-    }
-    timeTold = trouble;
+    const told = timeTrust(standing);
+    if (told.words !== timeTold.words || told.why !== timeTold.why)
+      log[told.level](told.why === undefined ? {} : { why: told.why }, told.words);
+    timeTold = told;
     notifier.status(
       stuck ??
         `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}${refused ? '; THE CONFIGURATION FILE WAS REFUSED, an earlier one is in force' : ''}`,

@@ -1,6 +1,7 @@
 /** What the gateway says of the meters of a line that answer or do not (R23 to R26). */
 import { messageOf } from '../base/errors.ts';
 import { mismatchDetail } from '../meter/identity.ts';
+import { controlStateName } from '../dlms/cosem/value-names.ts';
 import { iso, longAgo, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { Line, MeterState, RunnerSettings } from './meter-state.ts';
@@ -59,6 +60,7 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
   for (const state of all) {
     const { meter } = state.polled.origin;
     const verdict = verdictOf(state);
+    const control = state.identity?.disconnector?.control;
     // Another meter than the one that was told is another story.
     const mismatch = verdict === 'IDENTITY_MISMATCH' ? state.lastError?.message : undefined;
     const told = verdict === state.told && (mismatch === undefined || mismatch === state.toldMismatch);
@@ -85,7 +87,8 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
         gatewayEvent(house, state, verdict, {
           state: 'REACHABLE',
           before: state.told,
-          controlState: state.identity?.disconnector?.control ?? null,
+          controlState: control ?? null,
+          ...(control !== undefined && { control: controlStateName(control) }),
         }),
       );
     }

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Failure, messageOf } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
-import { iso, millis } from '../base/time.ts';
+import { millis } from '../base/time.ts';
+import { localTime, systemZone } from '../base/words.ts';
 import { buildBus, parseScenario, readScenario } from './scenario.ts';
 import { connectTcp, servePty, serveTcp } from './serve.ts';
 
@@ -71,7 +72,7 @@ async function run(options: Options): Promise<void> {
         : servePty(house.bus, path);
   process.stdout.write(`${visible(served.device)}\n`);
   process.stderr.write(
-    `bus on ${visible(served.device)}, ${scenario.bus.link}, seed ${scenario.seed}, since ${iso(start)}\n`,
+    `bus on ${visible(served.device)}, ${scenario.bus.link}, seed ${scenario.seed}, since ${localTime(start, systemZone())}\n`,
   );
   for (const { settings } of house.meters) {
     process.stderr.write(

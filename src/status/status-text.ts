@@ -57,7 +57,7 @@ const verdictWords: Readonly<Record<Verdict, string>> = {
 const trustWords: Readonly<Record<ClockTrust, string>> = {
   kernel: 'known: the kernel says that its clock is kept right',
   system: 'taken for right without proof (clock_trust = "assume")',
-  untrusted: 'NOT TRUSTED',
+  untrusted: 'NOT TRUSTED, no clock is set, rows say TIME_UNTRUSTED',
 };
 
 const counted = (what: string, count: number): string => (count > 0 ? `${what} ${count}` : '');
@@ -214,9 +214,9 @@ function configurationText({ configuration }: Snapshot, screen: Screen): string[
 function timeText({ time, at }: Snapshot, screen: Screen): string[] {
   const { width, zone } = screen;
   const { trust, trouble } = time;
-  const why = trouble === null ? '' : `, no clock is set, rows say TIME_UNTRUSTED: ${withLocalTimes(trouble, zone)}`;
-  // A trusted time may be impossible all the same.
-  const words = trouble !== null && trust !== 'untrusted' ? trustWords.untrusted : trustWords[trust];
+  const why = trouble === null ? '' : `: ${withLocalTimes(trouble, zone)}`;
+  // A time that is taken for right may be impossible all the same: then nothing is read.
+  const words = trouble === null || trust === 'untrusted' ? trustWords[trust] : 'NOT TRUSTED';
   return sentence('time    ', `${shownTime(at, screen)} (${zone}), ${words ?? trust}${why}`, width);
 }
 

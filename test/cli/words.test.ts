@@ -12,6 +12,9 @@ import { dataWords } from '../../src/dlms/cosem/value-names.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 import { refusalName } from '../../src/dlms/association/client.ts';
+import { Failure } from '../../src/base/errors.ts';
+import { localTime, systemZone } from '../../src/base/words.ts';
+import { describeFailure } from '../../src/cli/fail.ts';
 import { gateway, run, simulate } from '../programs.ts';
 import { traceText } from '../recorded.ts';
 
@@ -139,6 +142,15 @@ describe('decode', () => {
     const exception = encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 2 });
     expect(texts(toHex(exception))).toEqual(['exception-response: service not allowed, service not supported']);
   });
+});
+
+test('incident: a failed command told UTC; times are local, and what the operator wrote stays as it was written', () => {
+  const at = '2026-11-28T09:00:00Z';
+  const lineOf = (code: 'backed-off' | 'time-unknown' | 'bad-argument' | 'config-invalid') =>
+    describeFailure(new Failure(code, `x ${at} y`)).lines[0];
+  for (const code of ['backed-off', 'time-unknown'] as const)
+    expect(lineOf(code)).toContain(`x ${localTime(Date.parse(at), systemZone())} y`);
+  for (const code of ['bad-argument', 'config-invalid'] as const) expect(lineOf(code)).toContain(`x ${at} y`);
 });
 
 test('of this machine: a clock in words', () => {
