@@ -226,6 +226,12 @@ export const errorTable = {
     'Set period_s of this profile to what the meter captures; one that captures at no period (0) must be set up first.',
   ),
   'no-answer': entry('line', 'line', 3, 'Check power, A/B polarity, the address and the speed.'),
+  'bus-silent': entry(
+    'line',
+    'line',
+    3,
+    'Look at what they share: the power of the adapter, A/B polarity at its clamps, the cable up to the first meter, termination; then the speed.',
+  ),
   'echo-only': entry(
     'line',
     'line',
@@ -367,7 +373,7 @@ export const errorTable = {
     'local',
     'gateway',
     6,
-    'It is repaired when it is opened; what it was is kept beside it as store.damaged-N.',
+    'It is mended by itself, and what is lost is read from the meters again; where the whole store did not open, what it was is kept beside it as store.damaged-N.',
   ),
   'store-too-new': entry(
     'local',

@@ -9,7 +9,7 @@ import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute } from '../dlms/xdlms/apdu.ts';
 import { identify, readEntries, readLayout, readRange } from '../meter/jobs.ts';
-import type { Session } from '../meter/session.ts';
+import { refusalCode, type Session } from '../meter/session.ts';
 import { rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
 import { clockWords, isScaledValue, objectWords, rowText } from './object-words.ts';
@@ -110,7 +110,7 @@ export async function read(
       const results = await session.get(attributes);
       // For people only: JSON says what was asked for.
       const scalers = options.json ? new Map<LogicalName, ScalerUnit>() : await scalersOf(session, attributes);
-      let refused: string | undefined;
+      let refused: Failure | undefined;
       results.forEach((result, i) => {
         const asked = attributes[i] as Attribute;
         const { logicalName, attribute, classId: object } = asked;
@@ -124,10 +124,10 @@ export async function read(
         } else {
           const why = refusalName(result.refused);
           if (options.json) print(JSON.stringify({ object: key, class: object, refused: why }));
-          refused ??= `${key} refused: ${why}`;
+          refused ??= new Failure(refusalCode(result.refused), `${key} refused: ${why}`);
         }
       });
-      if (refused) throw new Failure('access-refused', refused);
+      if (refused) throw refused;
     }
     if (profile !== undefined) {
       const layout = await readLayout(session, profile, access.model);

@@ -112,7 +112,9 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
       now = { ...now, refused: { at: wall(), why: failure.message } };
       log.error({ error: failure.message }, `configuration not reloaded; ${stands}`);
       await settings.refused(failure.message);
-      throw new Failure(failure.code, `${failure.message}\n${stands}`);
+      // Findings stand on lines of their own; anything else is one line.
+      const apart = failure.code === 'config-invalid' ? '\n' : '; ';
+      throw new Failure(failure.code, `${failure.message}${apart}${stands}`);
     } finally {
       settings.state(false);
     }

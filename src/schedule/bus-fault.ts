@@ -11,9 +11,6 @@ export interface BusFault {
   readonly why: string;
   readonly nextStep: string;
 }
-const allSilent = (meters: number): string => `none of ${meters} meters answers: it is the line, not the meters`;
-const silentNextStep =
-  'Look at what they share: the power of the adapter, A/B polarity at its clamps, the cable up to the first meter, termination; then the speed.';
 
 /** undefined where at least one meter can be read, or none is polled. */
 export function busFaultOf(house: RunnerSettings, line: Line): BusFault | undefined {
@@ -30,8 +27,10 @@ export function busFaultOf(house: RunnerSettings, line: Line): BusFault | undefi
   }
   const verdicts = judged(house, line);
   if (!meters.every((meter) => verdicts.get(meter) === 'BUS_FAULT')) return undefined;
-  const code = first.lastError?.code ?? 'no-answer';
+  const { lastError: failed } = first;
+  const silent = failed === undefined || failed.code === 'no-answer' || failed.code === 'echo-only';
+  const code = silent ? 'bus-silent' : failed.code;
   const { fault, nextStep } = errorTable[code];
-  const hungUp = code === 'connection-lost';
-  return { meters, code, fault, why: allSilent(meters.length), nextStep: hungUp ? nextStep : silentNextStep };
+  const why = silent ? `none of ${meters.length} meters answers: it is the line, not the meters` : failed.message;
+  return { meters, code, fault, why, nextStep };
 }

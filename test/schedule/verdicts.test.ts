@@ -6,12 +6,12 @@ import { expect, test } from 'vitest';
 import { type ErrorCode, errorTable, Failure, type Fault } from '../../src/base/errors.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { judge, type Observation, type Verdict, verdictOf } from '../../src/schedule/reachability.ts';
-import type { Quirk } from '../../src/simulator/quirk.ts';
-import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
+import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { firstMeter } from '../support/house-facts.ts';
 import { meterWorld } from '../meter-world.ts';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { aareRefused, answerTo, deafFrom, instead, misbehave, type Odd, refuse, tags } from '../support/odd-meters.ts';
+import { virtualHouse } from '../virtual-house.ts';
 
 const minute = 60_000;
 const lls = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
@@ -30,66 +30,7 @@ interface Case {
   readonly port?: NonNullable<Parameters<typeof virtualHouse>[1]>['port'];
   readonly minutes?: number;
 }
-type Odd = Pick<Quirk, 'answer' | 'transmit' | 'heeds' | 'objects'>;
-/** The first meter does this besides. */
-function misbehave(it: VirtualHouse, odd: Odd): void {
-  const meter = it.simulated.meters[0] as unknown as { quirks: Odd[]; memories: object[] };
-  meter.quirks = [odd];
-  meter.memories = [{}];
-}
-/** Nothing is heeded any more from the first message with this tag on, until the link is opened anew. */
-function deafFrom(tag: number): Odd {
-  let seen = 0;
-  return {
-    heeds(octets) {
-      if (octets[8] === 0x93) seen = 0;
-      const llc = Buffer.from(octets).indexOf(Buffer.of(0xe6, 0xe6, 0x00));
-      if (llc >= 0 && octets[llc + 3] === tag) seen++;
-      return seen === 0;
-    },
-  };
-}
-const get = 0xc0;
-const aarq = 0x60;
-const answerTo = (tag: number, answer: readonly number[]): Odd => ({
-  answer: (octets, request) => (request[0] === tag ? Uint8Array.from(answer) : octets),
-});
-/** Control octet of UA, behind flag, format and the addresses of this line (1 + 4 octets). */
-const isUa = (octets: Uint8Array): boolean => octets[8] === 0x73;
-/** After so many frames of information the meter sends another frame, whatever it is asked. */
-function instead(kind: 'DM' | 'FRMR', after: number): Odd {
-  let sent = 0;
-  return {
-    transmit(octets) {
-      if (after > 0 && isUa(octets)) sent = 0;
-      else sent++;
-      if (sent <= after) return [{ octets, pauseMs: 0 }];
-      const frame = encodeFrame({
-        destination: { logical: 17, size: 1 },
-        source: { logical: 1, physical: 1001, size: 4 },
-        control: { kind, pollFinal: true },
-        segmented: false,
-        information: new Uint8Array(0),
-      });
-      return [{ octets: frame, pauseMs: 0 }];
-    },
-  };
-}
-const refuse = (result: number): Odd => ({
-  // Every GET of an attribute: the identity is told by nothing.
-  answer: (octets, request) => {
-    if (request[0] !== get) return octets;
-    if (request[1] === 1) return Uint8Array.of(0xc4, 1, request[2] as number, 1, result);
-    const count = request[3] as number;
-    return Uint8Array.from([
-      0xc4,
-      3,
-      request[2] as number,
-      count,
-      ...Array.from({ length: count }, () => [1, result]).flat(),
-    ]);
-  },
-});
+const { aarq, get } = tags;
 
 const cases: readonly Case[] = [
   { observed: 'it is read', code: null, fault: null, verdict: 'REACHABLE' },
@@ -331,14 +272,6 @@ const cases: readonly Case[] = [
     verdict: 'METER_FAULT',
   },
 ];
-/** An AARE in the clear that refuses for a reason of the user's (Green Book 9.4.2). */
-const aareRefused = (diagnostic: number, more: readonly number[] = []): Uint8Array =>
-  Buffer.concat([
-    Buffer.of(0x61, 0x17 + more.length),
-    Buffer.from('a109060760857405080101a203020101a305a1030201', 'hex'),
-    Buffer.of(diagnostic, ...more),
-  ]);
-
 test.each(cases)('$observed: $code, $verdict', async ({ scenario, meter, text, odd, port, minutes = 5, ...wanted }) => {
   const it = await virtualHouse(
     { meters: { count: 1 }, ...scenario },
@@ -351,7 +284,7 @@ test.each(cases)('$observed: $code, $verdict', async ({ scenario, meter, text, o
     it.configText = changed;
     await it.restart();
   }
-  if (odd) misbehave(it, odd);
+  if (odd) misbehave(it.simulated.meters[0] as VirtualMeter, odd);
   it.broker.connect();
   await it.run(minutes * minute);
   const { verdict, lastCode: code, fault, nextStep, lastError } = await firstMeter(it);
@@ -401,7 +334,7 @@ test.each([
 ])('an AARE that refuses is told by its names (%#)', async (aare, words) => {
   const world = meterWorld({}, { model: genericModel });
   const odd: Odd = { answer: (octets, request) => (request[0] === aarq ? aare : octets) };
-  misbehave({ simulated: world.house } as VirtualHouse, odd);
+  misbehave(world.meter, odd);
   const failed = world.clock.complete(world.session.connect());
   await expect(failed).rejects.toThrow(words);
 });

@@ -303,7 +303,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
         return;
       }
       case 'refused':
-        return this.fail('link-disconnected', `the meter answered SNRM with ${input}`);
+        return this.fail(
+          input === 'FRMR' ? 'frame-rejected' : 'link-disconnected',
+          `the meter answered SNRM with ${input}`,
+        );
       case 'queue': {
         const underWay = this.turn === 'awaiting' && (this.waiting.length > 0 || this.unacknowledged.length > 0);
         const size = this.parameters.maxInfoTransmit;
