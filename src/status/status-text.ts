@@ -22,10 +22,13 @@ export interface Screen {
   /** The time that it is at the gateway. */
   readonly now: number;
 }
-/** Where the configuration names no zone, which is UTC, times are those of the machine. */
-export const screenOf = ({ at, time }: Pick<Snapshot, 'at' | 'time'>, width: number, own = systemZone()): Screen => ({
+/**
+ * Where the configuration names no zone, which is UTC, times are those of the machine. A gateway of another version may say
+ * less of its time.
+ */
+export const screenOf = ({ at = '', time }: Partial<Snapshot>, width: number, own = systemZone()): Screen => ({
   width,
-  zone: time.zone === undefined || time.zone === 'UTC' ? own : usableZone(time.zone),
+  zone: time?.zone === undefined || time.zone === 'UTC' ? own : usableZone(time.zone),
   now: Date.parse(at),
 });
 

@@ -99,6 +99,8 @@ describe('status', () => {
     expect(snapshotText(snapshotOf([], { time: early })).join('\n')).toContain('NOT TRUSTED');
     const zoneOf = (zone?: string) =>
       screenOf(snapshotOf([], { time: { ...early, ...(zone && { zone }) } }), 80, 'Asia/Tokyo').zone;
+    // A gateway of a version before says nothing of it, or of its time at all.
+    expect(screenOf({}, 80, 'Asia/Tokyo').zone).toBe('Asia/Tokyo');
     expect([zoneOf('Europe/Helsinki'), zoneOf('UTC'), zoneOf()]).toEqual([
       'Europe/Helsinki',
       'Asia/Tokyo',
