@@ -91,6 +91,8 @@ export interface Options {
   access?: boolean;
   keyInfo?: CipheringSettings['keyInfo'];
   signed?: boolean;
+  /** The meter's, as it is configured. */
+  peerTitle?: Uint8Array;
   /** What the client knows of the meter from one association to the next. */
   peer?: PeerMemory;
   association?: Partial<AssociationSettings>;
@@ -213,6 +215,7 @@ export function world(options: Options) {
           nextCounter: () => clientCounter.value++,
           publicKeys: publicKeys(curve, 'client'),
           ...(options.peer && { peer: options.peer }),
+          ...(options.peerTitle && { peerTitle: options.peerTitle }),
           ...(options.dedicated && { dedicated: () => key(length, 0x40) }),
         },
       }),

@@ -37,6 +37,8 @@ export interface ConnectionOptions {
   readonly signingKey?: string;
   readonly meterCertificate?: string;
   readonly systemTitle?: string;
+  readonly meterTitle?: string;
+  readonly initiate?: string;
   readonly socket: string;
   readonly force?: boolean;
   readonly counterObject: string;
@@ -79,6 +81,9 @@ function accessOf(device: string, options: ConnectionOptions): MeterAccess {
     ...((!given || options.maxInfo !== defaultMaxInfo) && { max_info: whole('--max-info', options.maxInfo, 32, 2030) }),
     ...((!given || options.window !== '1') && { window: whole('--window', options.window, 1, 7) }),
     ...(size && { address_size: Number(size) as 1 | 2 | 4 }),
+    ...(options.initiate !== undefined && {
+      initiate_protection: options.initiate as NonNullable<MeterModel['initiate_protection']>,
+    }),
     ...(options.standardOffset !== undefined && {
       stamp_deviation_min: -whole('--standard-offset', options.standardOffset, -840, 840),
     }),
@@ -102,20 +107,26 @@ function accessOf(device: string, options: ConnectionOptions): MeterAccess {
   };
 }
 
+function titleOf(name: string, given: string | undefined): Uint8Array | undefined {
+  if (given === undefined) return undefined;
+  return /^[0-9a-f]{16}$/i.test(given) ? fromHex(given) : bad(`${name} takes 8 octets in hex, not '${given}'`);
+}
+
 /** Everything that can be wrong with the options is said here, before the line is touched. */
 function checkedOptions(device: string, options: ConnectionOptions) {
   const access = accessOf(device, options);
   const ciphered = options.auth === 'hls-gmac' || options.security !== undefined;
-  const systemTitle = options.systemTitle === undefined ? undefined : fromHex(options.systemTitle);
-  if (systemTitle && systemTitle.length !== 8)
-    bad(`--system-title takes 8 octets in hex, not '${options.systemTitle}'`);
+  const systemTitle = titleOf('--system-title', options.systemTitle);
+  const meterTitle = titleOf('--meter-title', options.meterTitle);
+  if (options.dedicated === true && access.model.initiate_protection === 'authenticated')
+    bad('--dedicated sends its key in InitiateRequest, which is not encrypted with --initiate authenticated');
   const suite = whole('--suite', options.suite, 0, 2) as Suite;
   const counterObject = parseLogicalName(options.counterObject);
   const given =
     options.invocationCounter === undefined
       ? undefined
       : whole('--invocation-counter', options.invocationCounter, 0, 0xffff_ffff);
-  return { access, ciphered, systemTitle, suite, counterObject, given };
+  return { access, ciphered, systemTitle, meterTitle, suite, counterObject, given };
 }
 
 function signingFrom({ signingKey, meterCertificate }: ConnectionOptions) {
@@ -137,7 +148,8 @@ export async function withSession(
   clock: Clock,
   work: (session: Session, access: MeterAccess) => Promise<void>,
 ): Promise<void> {
-  const { access: checked, ciphered, systemTitle, suite, counterObject, given } = checkedOptions(device, options);
+  const valid = checkedOptions(device, options);
+  const { access: checked, ciphered, systemTitle, meterTitle, suite, counterObject, given } = valid;
   const keys = ciphered ? decodeKeys(options.keys, process.env) : {};
   if (ciphered && (!keys.encryption || !keys.authentication)) {
     throw new Failure('secret-missing', 'ciphering needs METER_EK and METER_AK, or --keys FILE');
@@ -179,6 +191,7 @@ export async function withSession(
         ciphering: {
           suite,
           ownTitle: title,
+          ...(meterTitle && { peerTitle: meterTitle }),
           keys: { encryption: keys.encryption as Secret, authentication: keys.authentication as Secret },
           policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
           wrapping: options.wrapping as CipheringSettings['wrapping'],

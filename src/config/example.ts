@@ -70,6 +70,7 @@ profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # policy = "authenticated-encrypted"
 # wrapping = "service"         # or "general", "general-ciphering"
 # dedicated_key = true         # a key of its own for each association
+# meter_title = "53494d0003955e41"   # the meter's system title, where its AARE carries none
 # With auth = "hls-ecdsa": our private key (PEM, P-256 or P-384) and the meter's certificate
 # signing_key = "credential:signing-key"
 # meter_certificate = "/etc/meter-gateway/meters/m-60120001.pem"

@@ -145,6 +145,7 @@ function securityPlan(
     settings: {
       suite,
       ownTitle: systemTitle,
+      ...(meter.meter_title !== undefined && { peerTitle: fromHex(meter.meter_title) }),
       keys: { encryption, authentication },
       policy: meter.policy,
       wrapping: meter.wrapping,

@@ -129,6 +129,12 @@ const meter = v.strictObject({
   authentication_key: v.optional(says('authentication key, in hex', reference)),
   signing_key: v.optional(says('hls-ecdsa: our private key in PEM', reference)),
   meter_certificate: v.optional(says('hls-ecdsa: the file of the certificate of the meter', absolute)),
+  meter_title: v.optional(
+    says(
+      "the meter's system title, 8 octets in hex, where its AARE carries none; once it was met it is remembered",
+      v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex')),
+    ),
+  ),
   dedicated_key: v.optional(
     says('a key of its own for each association, made fresh and sent under the global key', yesOrNo),
     false,

@@ -95,6 +95,13 @@ const withConnection = (command: Command): Command =>
       '--system-title <hex>',
       'our system title, 8 octets, where the meter wants a certain one; left out: a fresh one for each session',
     )
+    .option('--meter-title <hex>', "the meter's system title, 8 octets, where its AARE carries none")
+    .addOption(
+      new Option(
+        '--initiate <protection>',
+        'InitiateRequest protected so, and InitiateResponse at least, where the meter wants it otherwise than the rest',
+      ).choices(['authenticated', 'encrypted']),
+    )
     .option('--socket <path>', 'status socket of a gateway that may use the same key', serviceSocket)
     .option('--force', 'although the meter refused us again and again: every try counts towards its lock')
     .option('--counter-object <obis>', 'where the meter keeps what it heard last', '0-0:43.1.0*255')

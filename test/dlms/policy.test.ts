@@ -380,6 +380,8 @@ describe('an AARE says what it must, and the rest as it likes', () => {
     const { it, event } = opened({ mechanism: 'hls-gmac', meddle: nameless, peer });
     expect(code(event)).toBe('connected');
     expect(code(it.ask(get, 'got'))).toBe('got');
+    const told = opened({ mechanism: 'hls-gmac', meddle: nameless, peerTitle: serverTitle });
+    expect(code(told.event)).toBe('connected');
     const other = opened({
       mechanism: 'hls-gmac',
       meddle: nameless,
@@ -430,9 +432,11 @@ describe('what is sent unasked, or by nobody', () => {
   test.each([
     ['a push in the clear', push],
     ['an event in the clear', fromHex('c20000030100010800ff020600000001')],
+    ['a push by general-glo that no key fits', fromHex(`db08414243444546474818303f${'00'.repeat(22)}`)],
     ['an event that no key fits', fromHex(`ca1430${'00'.repeat(19)}`)],
   ])('incident: %s ended the ciphered association, and counted as a refusal', (_, unasked) => {
-    for (const link of ['wrapper', 'hdlc'] as const) {
+    // Behind the wrapper nothing tells an answer by general-glo from a push of it.
+    for (const link of unasked[0] === 0xdb ? (['hdlc'] as const) : (['wrapper', 'hdlc'] as const)) {
       const before =
         link === 'wrapper'
           ? encodeWrapper({ source: 1, destination: 1, apdu: unasked })

@@ -62,6 +62,11 @@ describe('mode E', () => {
     ]);
     expect(server.handedOver).toBe(true);
   });
+  test('an identification that ends with LF alone', () => {
+    const bare = (octets: Uint8Array, from: 'client' | 'server') =>
+      from === 'client' ? octets : octets.filter((octet) => (octet & 0x7f) !== 0x0d);
+    expect(play(new SignOn(settings('E')), meter(), bare).events.at(-1)).toMatchObject({ kind: 'handed-over' });
+  });
   test('a lower speed is agreed when we cannot follow', () => {
     const { sent, events } = play(new SignOn(settings('E', { maxBaud: 2400 })), meter('6'));
     expect(sent[1]).toBe('\x06232\r\n');

@@ -142,6 +142,24 @@ describe('keys of the technician', () => {
       expect(read.out).toContain('SIM0000060120001');
     }
   });
+  test('82: InitiateRequest encrypted only, where the meter wants it so; no key goes out in the clear for it', async () => {
+    const scenario = join(folder, 'encrypted-initiate.toml');
+    writeFileSync(scenario, '[meters]\nquirks = ["encrypted-initiate"]\n');
+    const { device } = await simulate(['--tcp', '0', '--scenario', scenario]);
+    const env = { METER_EK: '000102030405060708090A0B0C0D0E0F', METER_AK: 'D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF' };
+    const read = (...more: string[]) =>
+      run(gateway, ['read', device, '--client', '5', '--auth', 'hls-gmac', ...more], { env });
+    const usual = await read();
+    expect(usual.err).toContain('association-refused');
+    expect(usual.out).toBe('');
+    const asked = await read('--initiate', 'encrypted');
+    expect(asked.code).toBe(0);
+    expect(asked.out).toContain('SIM0000060120001');
+    const clear = await read('--initiate', 'authenticated', '--dedicated');
+    expect(clear.code).toBe(2);
+    expect(clear.err).toContain('which is not encrypted');
+    expect((await read('--meter-title', '4d')).err).toContain('--meter-title takes 8 octets in hex');
+  });
 });
 
 describe('meter-gateway listen', () => {

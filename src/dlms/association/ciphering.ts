@@ -56,6 +56,8 @@ export interface CipheringSettings {
   readonly peer?: PeerMemory;
   readonly suite: Suite;
   readonly ownTitle: Uint8Array;
+  /** The peer's, where its AARE carries none and it was never met. */
+  readonly peerTitle?: Uint8Array;
   /** Global unicast encryption key and authentication key. */
   readonly keys: ProtectionKeys;
   /** What every service APDU gets, and what an answer must have at least. */
@@ -204,8 +206,11 @@ export class Ciphering {
   /** The title of the AARE; where it carries none, the one that is known of this meter. */
   meetTitle(given: Uint8Array | undefined): void {
     if (given && given.length !== 8) refuse(`the AARE carries a system title of ${given.length} octets, not of 8`);
-    const known = given ?? this.settings.peer?.title;
-    if (!known) return refuse('the AARE carries no system title, and none is known of this meter');
+    const known = given ?? this.settings.peer?.title ?? this.settings.peerTitle;
+    if (!known)
+      return refuse(
+        'the AARE carries no system title, and none is known of this meter: give its own (meter_title, --meter-title)',
+      );
     this.peerTitle = known;
   }
 

@@ -308,9 +308,10 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     }
   }
 
-  receive(received: Uint8Array, now: Millis): void {
+  /** `unasked`: it came in a UI frame, where answers seldom stand: what cannot be read there is no answer. */
+  receive(received: Uint8Array, now: Millis, unasked = false): void {
     const text = plainText(received);
-    if (text !== undefined) return this.receiveText(text, now);
+    if (text !== undefined) return unasked ? this.passOver('text') : this.receiveText(text, now);
     let apdu: Apdu | AcseApdu;
     try {
       const octets = this.unblocked(received, now);
@@ -327,6 +328,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       // A malformed answer to our RLRQ ends the association all the same (meter-quirks 46).
       if (this.state === 'releasing') return this.apply('timeout', now);
       if (this.state === 'idle') return;
+      if (unasked) return this.passOver('a push that cannot be read');
       return this.failRequest(error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error)));
     }
     switch (apdu.kind) {
@@ -396,6 +398,11 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     if (this.ignored > ignoredLimit)
       this.fail(new Failure('answer-stalled', `${this.ignored} APDUs in a row that answer nothing of what was asked`));
   }
+  /** Sent unasked: however many there are, they are no reason to give up; but they are not the answer either. */
+  private passOver(what: string): void {
+    this.ignored = Math.min(this.ignored + 1, ignoredLimit);
+    this.stranger = what;
+  }
   private strangeness(apdu: Apdu | AcseApdu): string {
     if (!('invokeId' in apdu)) return apdu.kind;
     return `${apdu.kind} with invoke-id ${apdu.invokeId & 0x0f}, asked with ${this.invokeId}`;
@@ -417,8 +424,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     } catch (error) {
       // A push of another protection, or of nobody knows whom, is no answer, and no reason to end the association.
       if (!isUnasked(apdu) || !(error instanceof Failure)) throw error;
-      this.ignored = Math.min(this.ignored + 1, ignoredLimit);
-      this.stranger = `${apdu.kind} that is not protected as it must be`;
+      this.passOver(`${apdu.kind} that is not protected as it must be`);
       return undefined;
     }
     return octets;
@@ -458,10 +464,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
         return this.answer(apdu as Apdu, now);
       case 'notify':
         this.events.push({ kind: 'notified', apdu: apdu as Apdu });
-        this.stranger = (apdu as Apdu).kind;
-        // However many there are, they are no reason to give up; but they are not the answer either.
-        this.ignored = Math.min(this.ignored + 1, ignoredLimit);
-        return;
+        return this.passOver((apdu as Apdu).kind);
       case 'released':
         this.reset();
         this.events.push({ kind: 'released' });

@@ -120,7 +120,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
 
   private identify(now: Millis): void {
     // Echo of our own request and stray characters stand before the identification (meter-quirks 5, 32).
-    const match = /\/([A-Za-z]{3})([0-9A-I])([^\r\n/?!]*)\r\n/.exec(this.text);
+    const match = /\/([A-Za-z]{3})([0-9A-I])([^\r\n/?!]*)\r?\n/.exec(this.text);
     if (!match) {
       if (this.text.length > lineLimit) this.text = this.text.slice(-lineLimit);
       return;

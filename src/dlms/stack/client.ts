@@ -299,7 +299,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
             break;
           case 'information':
           case 'unnumbered-information': {
-            this.association.receive(withoutLlc(event.information), now);
+            this.association.receive(withoutLlc(event.information), now, event.kind !== 'information');
             break;
           }
           case 'disconnected':
