@@ -323,7 +323,7 @@ const broken: Partial<Record<QuirkName, readonly [fault: RegExp, kind?: Kind]>> 
   'disc-ua-parameters': [/DISC answered with information/],
   'long-lengths': [/length \d+ on 3 octets/],
   'trailing-user-information': [/length of the AARE/],
-  'release-length': [/RLRE 6309/],
+  'release-length': [/length of the RLRE/],
   'service-not-allowed': [/exception-response d80101/],
   'priority-bit': [/invoke-id and priority/],
   'blocks-from-zero': [/block 0 where 1 comes next/, { model: { max_pdu: 200 } }],

@@ -70,6 +70,7 @@ class StrictClient {
   private title = { client: new Uint8Array(0), meter: new Uint8Array(0) };
   private counter = -1;
   private dedicated: Uint8Array | undefined;
+  private releaseCiphered = false;
   private blocks: Blocks | undefined;
   private general: { parts: Uint8Array[]; next: number } = { parts: [], next: 1 };
   private generalAsked: Uint8Array[] = [];
@@ -96,6 +97,8 @@ class StrictClient {
     if (tag === 0x60) return this.aarq(octets);
     if (tag === 0x62) {
       this.asked = 'rlrq';
+      const rlrq = decodeAcse(octets);
+      this.releaseCiphered = rlrq.kind === 'rlrq' && (rlrq.userInformation?.length ?? 0) > 0;
       return;
     }
     if (tag === 0xe0) {
@@ -178,19 +181,29 @@ class StrictClient {
     const { asked } = this;
     if (asked === undefined) return this.fail(`tag ${tag.toString(16)} without a request`);
     if (asked === 'aarq') return this.aare(octets);
-    if (asked === 'rlrq') {
-      if (Buffer.from(octets).toString('hex') !== '6303800100')
-        this.fail(`RLRE ${Buffer.from(octets).toString('hex')}`);
-      this.count('rlre');
-      this.associated = false;
-      this.asked = undefined;
-      return;
-    }
+    if (asked === 'rlrq') return this.rlre(octets);
     if (octets.length > this.maxPdu) this.fail(`an APDU of ${octets.length} octets, ${this.maxPdu} are taken`);
     if (tag === 0xd8) return this.exception(octets);
     if (!this.associated) return this.fail(`tag ${tag.toString(16)} without an association`);
     if (tag !== 0xe0) return this.service(octets, asked);
     this.block(octets, asked);
+  }
+  /** With user-information where the RLRQ had it (Green Book 9.3.3). */
+  private rlre(octets: Uint8Array): void {
+    const o = new Octets(octets);
+    o.expect(0x63, 'RLRE');
+    if (o.length() !== o.left) o.fail('length of the RLRE');
+    for (const octet of [0x80, 1, 0]) o.expect(octet, 'reason of the RLRE');
+    if (this.releaseCiphered) {
+      o.expect(0xbe, 'user-information of the RLRE');
+      const information = new Octets(o.string());
+      information.expect(4, 'user-information');
+      this.initiateResponse(this.unwrap(information.string(), 'meter'), true);
+    }
+    o.end('the RLRE');
+    this.count(this.releaseCiphered ? 'rlre-ciphered' : 'rlre');
+    this.associated = false;
+    this.asked = undefined;
   }
   /** While the client's request comes in blocks they are acknowledged by empty ones. */
   private acknowledgement(octets: Uint8Array): void {

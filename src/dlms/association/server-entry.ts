@@ -110,6 +110,34 @@ function initiateOf(
   }
 }
 
+const initiateResponse = (settings: EntrySettings, bits: Conformance): Apdu => ({
+  kind: 'initiate-response',
+  version: 6,
+  conformance: bits,
+  maxPdu: settings.maxPdu,
+  vaaName: settings.shortNames ? associationBaseName : 7,
+});
+
+/** RLRE; whoever proves by a ciphered RLRQ that it is the client gets a ciphered one. Undefined: it is not. */
+export function released(
+  rlrq: { readonly userInformation?: Uint8Array },
+  { ciphering, facts }: Entered,
+  settings: EntrySettings,
+  heard: Map<number, number>,
+): Uint8Array | undefined {
+  if (!ciphering || !rlrq.userInformation) return encodeAcse({ kind: 'rlre', reason: 0 });
+  try {
+    const { apdu } = decodeApdu(rlrq.userInformation);
+    if (!Ciphering.isCiphered(apdu)) return undefined;
+    ciphering.unwrap(apdu);
+  } catch {
+    return undefined;
+  }
+  heard.set(facts.clientSap, ciphering.heardGlobal);
+  const response = encodeApdu(initiateResponse(settings, facts.conformance));
+  return encodeAcse({ kind: 'rlre', reason: 0, userInformation: ciphering.wrapInitiate(response) });
+}
+
 /** AARE, and the association where there is one. `heard`: the highest invocation counter of each client SAP. */
 export function enter(
   aarq: Aarq,
@@ -121,13 +149,7 @@ export function enter(
   const client = settings.clients.get(sap);
   const context =
     applicationContext[`${shortNames ? 'short-name' : 'logical-name'}${client?.ciphering ? '-ciphered' : ''}`];
-  const response = (bits: Conformance): Apdu => ({
-    kind: 'initiate-response',
-    version: 6,
-    conformance: bits,
-    maxPdu: settings.maxPdu,
-    vaaName: shortNames ? associationBaseName : 7,
-  });
+  const response = (bits: Conformance): Apdu => initiateResponse(settings, bits);
   const refuse = (reason: Diagnostic) => ({
     answer: encodeAcse({
       kind: 'aare',

@@ -2,7 +2,7 @@
 import { decode, encode } from '../../base/codec.ts';
 import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
-import { type AcseApdu, decodeAcse, encodeAcse, isAcse } from '../acse/apdu.ts';
+import { type AcseApdu, decodeAcse, isAcse } from '../acse/apdu.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
 import { accessResult } from '../cosem/server-object.ts';
 import {
@@ -21,7 +21,7 @@ import { type Conformance, conformance, type ConformanceName, has } from '../xdl
 import { BlockTransfer } from './block-transfer.ts';
 import { Ciphering, type Protection } from './ciphering.ts';
 import type { ActionResult } from './exchange.ts';
-import { enter, type Entered, type EntrySettings } from './server-entry.ts';
+import { enter, type Entered, type EntrySettings, released } from './server-entry.ts';
 import {
   accessItems,
   type AttributeOf,
@@ -246,9 +246,7 @@ export class ServerAssociation {
       case 'aarq':
         return this.associate(apdu, sap);
       case 'rlrq':
-        if (!this.serves(sap)) return undefined;
-        this.reset();
-        return encodeAcse({ kind: 'rlre', reason: 0 });
+        return this.serves(sap) ? this.release(apdu) : undefined;
       case 'aare':
       case 'rlre':
         return undefined;
@@ -272,6 +270,12 @@ export class ServerAssociation {
     );
     this.entered = entered;
     this.awaited = entered?.party;
+    return answer;
+  }
+
+  private release(rlrq: { readonly userInformation?: Uint8Array }): Uint8Array | undefined {
+    const answer = released(rlrq, this.entered as Entered, this.settings, this.heard);
+    if (answer) this.reset();
     return answer;
   }
 
