@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { Clock } from '../src/base/time.ts';
 import { Failure } from '../src/base/errors.ts';
 import type { Port } from '../src/line/port.ts';
-import type { MeterStatus } from '../src/schedule/runner.ts';
+import type { MeterStatus } from '../src/schedule/port-report.ts';
 import type { QuirkName } from '../src/simulator/quirks.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 import type { VirtualPort } from './virtual-port.ts';

@@ -1,6 +1,6 @@
 /** The whole house against meters, and those who answer in their place, that lie, refuse, or are played again. */
 import { describe, expect, test } from 'vitest';
-import type { MeterStatus } from '../src/schedule/runner.ts';
+import type { MeterStatus } from '../src/schedule/port-report.ts';
 import { Counters, type MeterMemory } from '../src/store/counters.ts';
 import { decodeRecord } from '../src/store/record.ts';
 import { type VirtualHouse, virtualHouse } from './virtual-house.ts';

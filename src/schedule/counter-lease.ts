@@ -15,7 +15,7 @@ import type { MeterAccess } from '../meter/session.ts';
 import type { Standing } from '../store/counters.ts';
 import { acceptedOf, peerOf, remember, wasMet } from './meter-memory.ts';
 import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts';
-import { gatewayEvent } from './series.ts';
+import { gatewayEvent } from './gateway-event.ts';
 
 /** More than any session sends; what is left is given to the next one. */
 const countersPerSession = 500;

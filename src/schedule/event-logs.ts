@@ -13,7 +13,7 @@ import { darkSpans, eventName, isPowerEvent, lastPowerOf, type LogEntry } from '
 import type { MeterLogs } from '../store/records.ts';
 import { readWindow } from './log-window.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
-import { gatewayEvent } from './series.ts';
+import { gatewayEvent } from './gateway-event.ts';
 import { stand } from './standing-alarms.ts';
 
 /** Of a log that was never read, and of one that may have been written before its cursor. */
@@ -240,7 +240,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
       lastPower,
       adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
     };
-  for (const fact of said) state.saying.push(fact);
+  for (const fact of said) state.pendingEvents.push(fact);
   if (broken) throw broken;
 }
 

@@ -9,7 +9,7 @@ import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { stand } from './standing-alarms.ts';
 
 const say = (house: RunnerSettings, state: MeterState, name: string, detail: EventFact['detail']) =>
-  state.saying.push(gatewayFact(house.clock.wall(), name, detail, state.polled.origin));
+  state.pendingEvents.push(gatewayFact(house.clock.wall(), name, detail, state.polled.origin));
 
 /** Values without a scaler are delivered as they are, and say so; this says it to people. */
 export function tellScalers(house: RunnerSettings, state: MeterState, series: SeriesKey, layout: ProfileLayout): void {

@@ -120,7 +120,7 @@ export interface MeterState {
   securityTold: string | undefined;
   notBefore: Millis;
   lastTurn: Millis;
-  fragile: boolean;
+  degradedLine: boolean;
   lastSuccess: Millis | undefined;
   lastError: Failure | undefined;
   identity: Identity | undefined;
@@ -135,7 +135,7 @@ export interface MeterState {
   logWindows: LogWindows;
   layouts: Map<LogicalName, { layout: ProfileLayout; at: Millis; changes: bigint | undefined }>;
   readingAt: Millis | undefined;
-  recent: { damaged: number; repeated: number }[];
+  qualityWindow: { damaged: number; repeated: number }[];
   intervalsRead: number;
   /** The meter may have heard a higher counter than ours: ask before the next association. */
   askCounter: boolean;
@@ -149,11 +149,11 @@ export interface MeterState {
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<SeriesKey>;
   /** Who waits for this meter to be read now. */
-  wanted: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
+  readRequests: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
   /** Gaps are looked at again at this time (monotonic), by series. */
   recheckAt: Map<SeriesKey, Millis>;
   /** What is to be said with the next commit. */
-  saying: EventFact[];
+  pendingEvents: EventFact[];
   /** Cursors of what is to be said, stored with it. */
   logs: MeterLogs | undefined;
   /** What the head-end was told last, and since when the meter is silent (wall). */
@@ -194,7 +194,7 @@ export interface MeterState {
  */
 export const keptState = (polled: PolledMeter, before: MeterState | undefined): MeterState =>
   before !== undefined && before.polled.fingerprint !== undefined && before.polled.fingerprint === polled.fingerprint
-    ? { ...before, polled, wanted: [] }
+    ? { ...before, polled, readRequests: [] }
     : freshState(polled);
 
 export const freshState = (polled: PolledMeter): MeterState => ({
@@ -208,7 +208,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   securityTold: undefined,
   notBefore: longAgo,
   lastTurn: longAgo,
-  fragile: false,
+  degradedLine: false,
   lastSuccess: undefined,
   lastError: undefined,
   identity: undefined,
@@ -217,7 +217,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   logWindows: new Map(),
   layouts: new Map(),
   readingAt: undefined,
-  recent: [],
+  qualityWindow: [],
   intervalsRead: 0,
   askCounter: false,
   counterAlarmed: false,
@@ -226,8 +226,8 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   leftOut: new Map(),
   atRisk: new Set(),
   recheckAt: new Map(),
-  wanted: [],
-  saying: [],
+  readRequests: [],
+  pendingEvents: [],
   logs: undefined,
   told: 'UNKNOWN',
   toldSilent: false,

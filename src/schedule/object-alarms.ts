@@ -2,7 +2,7 @@
 import { isAbsent } from '../meter/asked-again.ts';
 import type { EventFact } from '../reading/facts.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
-import { gatewayEvent } from './series.ts';
+import { gatewayEvent } from './gateway-event.ts';
 import { stand } from './standing-alarms.ts';
 
 /** data-access-result: hardware-fault, temporary-failure, data-block-unavailable. What is there may answer so for a while. */
@@ -18,7 +18,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   const now = house.clock.wall();
   const say = (key: string, name: string, text: string | undefined, detail: EventFact['detail']) => {
     if (stand(rowAlarms, key, text && `${name}: ${text}`, now))
-      state.saying.push(gatewayEvent(house, state, name, detail));
+      state.pendingEvents.push(gatewayEvent(house, state, name, detail));
   };
   const of = (object: string) => identity.unreadable.find((one) => one.object === object);
   const clock = of('clock');

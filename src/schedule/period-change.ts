@@ -8,7 +8,10 @@ import type { Session } from '../meter/session.ts';
 import { missing } from '../reading/coverage.ts';
 import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
 import { chop } from './plan.ts';
-import { boundsOf, gatewayEvent, layoutOf, readSlice } from './series.ts';
+import { boundsOf } from './series-bounds.ts';
+import { gatewayEvent } from './gateway-event.ts';
+import { layoutOf } from './series-context.ts';
+import { readSlice } from './series.ts';
 
 /** Left of the first new interval when the write begins, at least. */
 const marginMs = 60_000;
@@ -48,7 +51,7 @@ export async function changePeriods(house: RunnerSettings, state: MeterState, se
         `${state.polled.origin.meter} still captures every ${capturePeriodMs / 1000} s after it was told ${next.periodMs / 1000} s`,
       );
     house.log.info({ meter: state.polled.origin.meter, periodS: next.periodMs / 1000 }, 'capture period written');
-    state.saying.push(
+    state.pendingEvents.push(
       gatewayEvent(house, state, 'PERIOD_CHANGED', {
         series: obis(old.profile),
         beforeS: old.periodMs / 1000,

@@ -27,7 +27,7 @@ export interface PlannedMeter {
   readonly notBefore: Millis;
   readonly lastTurn: Millis;
   /** Small slices, because long answers do not come through. */
-  readonly fragile: boolean;
+  readonly degradedLine: boolean;
   /** A session without rows is wanted then (monotonic): something waits for a safe moment. */
   readonly visitAt?: Millis | undefined;
   /** Somebody waits for this meter: it is next, whatever else there is (R39). */
@@ -55,7 +55,7 @@ export type Job =
   /** Nothing to do until then (monotonic). */
   | { readonly kind: 'wait'; readonly until: Millis };
 
-const fragileRows = 4;
+const degradedRows = 4;
 /** How long a failing meter lets the live rows of the others go first. */
 const longestWaitMs = 15 * 60_000;
 
@@ -75,11 +75,11 @@ export function slicesOf(meter: PlannedMeter, wall: Millis, settings: PlanSettin
     const end = newestEnd(wall, periodMs, settings.offsetMs, until);
     const rows = Math.min(
       sliceRows ?? Number.POSITIVE_INFINITY,
-      meter.fragile ? fragileRows : Number.POSITIVE_INFINITY,
+      meter.degradedLine ? degradedRows : Number.POSITIVE_INFINITY,
     );
     const longest = Math.min(dayMs, rows * periodMs);
     // A gap is asked for whole where the line can bring it: mostly nothing is there.
-    const longestGap = longest < dayMs && !meter.fragile ? longest : Number.POSITIVE_INFINITY;
+    const longestGap = longest < dayMs && !meter.degradedLine ? longest : Number.POSITIVE_INFINITY;
     for (const [from, to] of recheck)
       for (let at = from; at < Math.min(to, end); at += longestGap)
         again.push({ series, from: millis(at), to: millis(Math.min(to, end, at + longestGap)), live: false });

@@ -57,16 +57,25 @@ export function entryOf(
   return hangUps.includes(failure.code) ? 'silent' : 'none';
 }
 
-/** Counts a failed entry, durably, and says how long the meter is left alone for it; undefined where it is not. */
+/** `pauseMs`: how long the meter is left alone, undefined where it is not; `lastError`: the failure as a person is to read it. */
+export interface Counted {
+  readonly pauseMs: number | undefined;
+  readonly lastError: Failure;
+}
+/** Counts a failed entry, durably. */
 export async function refused(
   settings: RunnerSettings,
   state: MeterState,
   failure: Failure,
   entry: 'refused' | 'silent' | 'none',
   heard: boolean,
-): Promise<number | undefined> {
+): Promise<Counted> {
   const before = state.memory?.refusal;
-  if (entry === 'none') return before && standing(before) > 0 ? backOffMs(standing(before), true) : undefined;
+  if (entry === 'none')
+    return {
+      pauseMs: before && standing(before) > 0 ? backOffMs(standing(before), true) : undefined,
+      lastError: failure,
+    };
   const counted = {
     count: (before?.count ?? 0) + (entry === 'refused' ? 1 : 0),
     silent: (before?.silent ?? 0) + (entry === 'silent' ? 1 : 0),
@@ -83,12 +92,11 @@ export async function refused(
           `${counted.silent} entries in a row ended without a word: ${failure.message}`,
         )
       : failure;
-  state.lastError = told;
   const { code, message } = told;
   await remember(settings, state, {
     refusal: { ...counted, until: settings.clock.wall() + pauseMs, code, message: message.slice(0, 200) },
   });
-  return times === 0 ? undefined : pauseMs;
+  return { pauseMs: times === 0 ? undefined : pauseMs, lastError: told };
 }
 
 /** The meter let us in: nothing is left of what it refused. */

@@ -5,7 +5,7 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { iso, later } from '../base/time.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
-import { gatewayEvent } from './series.ts';
+import { gatewayEvent } from './gateway-event.ts';
 
 /**
  * After the first ends the meter only comes last: whoever kills a process hits some meter's turn, and on a short bus the

@@ -9,7 +9,7 @@ import type { Swap } from '../reading/ledger.ts';
 import { sameSerial } from '../meter/identity.ts';
 import type { SeriesState } from '../store/records.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
-import { gatewayEvent } from './series.ts';
+import { gatewayEvent } from './gateway-event.ts';
 
 const registersText = (registers: Swap['final']): string =>
   Object.entries(registers)

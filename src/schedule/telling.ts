@@ -7,7 +7,7 @@ import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { Line, MeterState, RunnerSettings } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 import { isRefused } from './refusals.ts';
-import { gatewayEvent } from './series.ts';
+import { gatewayEvent } from './gateway-event.ts';
 
 /** Of a failure's words, in an event. */
 const whyMost = 300;
@@ -124,7 +124,7 @@ function supplyOff({ identity, hasDisconnector, disconnectorSeen }: MeterState):
 
 export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> {
   const { store } = house;
-  const sum = (state: MeterState) => state.recent.reduce((total, one) => total + one.damaged, 0);
+  const sum = (state: MeterState) => state.qualityWindow.reduce((total, one) => total + one.damaged, 0);
   return judge(
     new Map<string, Observation>(
       [...line.states].map(([meter, state]) => [
@@ -134,7 +134,7 @@ export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> 
           failures: state.failures,
           lastError: state.lastError?.code,
           damaged: sum(state),
-          sessions: state.recent.length,
+          sessions: state.qualityWindow.length,
           supplyOff: supplyOff(state),
           powerDown: store.meterLogs(meter).lastPower === 'down',
           unusable: state.polled.unusable !== undefined,

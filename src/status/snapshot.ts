@@ -3,7 +3,7 @@ import { iso, millis } from '../base/time.ts';
 import type { Fact } from '../reading/facts.ts';
 import type { ClockTrust } from '../schedule/meter-state.ts';
 import type { BusFault } from '../schedule/bus-fault.ts';
-import type { MeterStatus } from '../schedule/runner.ts';
+import type { MeterStatus } from '../schedule/port-report.ts';
 import type { StoreStatus } from '../store/store.ts';
 
 export interface PortStatus {

@@ -11,7 +11,7 @@ import {
 import type { ClockTrust } from '../schedule/meter-state.ts';
 import { answers, type Verdict } from '../schedule/reachability.ts';
 import type { BusFault } from '../schedule/bus-fault.ts';
-import type { MeterStatus } from '../schedule/runner.ts';
+import type { MeterStatus } from '../schedule/port-report.ts';
 import { type Column, sentence, statements, table, widthOf } from './layout.ts';
 import type { PortStatus, Snapshot } from './snapshot.ts';
 

@@ -67,7 +67,7 @@ test('grids hold for negative times', () => {
     failures: 0,
     notBefore: millis(-8.64e15),
     lastTurn: millis(-8.64e15),
-    fragile: false,
+    degradedLine: false,
   };
   const job = plan({ meters: [meter], silentNotBefore: millis(-8.64e15) }, millis(-5), millis(-5), {
     offsetMs: 0,

@@ -15,7 +15,7 @@ const meter = (id: string, coverage: Coverage, more: Partial<PlannedMeter> = {})
   failures: 0,
   notBefore: millis(0),
   lastTurn: millis(0),
-  fragile: false,
+  degradedLine: false,
   ...more,
 });
 const state = (...meters: PlannedMeter[]) => ({ meters, silentNotBefore: millis(0) });
@@ -146,7 +146,7 @@ test('back-off: seconds after silence, a quarter of an hour and more after a ref
 });
 
 test('a fragile meter gets small slices', () => {
-  const slices = slicesOf(meter('a', [], { fragile: true }), wall, settings);
+  const slices = slicesOf(meter('a', [], { degradedLine: true }), wall, settings);
   for (const { from, to } of slices) expect(to - from).toBeLessThanOrEqual(4 * hour);
 });
 

@@ -1,6 +1,6 @@
 /** Snapshots of gateways, as large and as strange as they may be. */
 import { type Verdict, verdicts } from '../../src/schedule/reachability.ts';
-import type { MeterStatus } from '../../src/schedule/runner.ts';
+import type { MeterStatus } from '../../src/schedule/port-report.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 
 export function meterOf(verdict: Verdict, n: number, more: Partial<MeterStatus> = {}): MeterStatus {

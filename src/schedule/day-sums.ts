@@ -1,0 +1,96 @@
+/** Sums of days, beside the advance of the register (R02). */
+import { dayMs, later, type Millis, millis } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { type ProfileLayout, readRange } from '../meter/jobs.ts';
+import type { Session } from '../meter/session.ts';
+import { columnKind } from '../reading/column.ts';
+import { missing } from '../reading/coverage.ts';
+import { daySums } from '../reading/day-sum.ts';
+import type { LoadProfileRow } from '../reading/load-profile-row.ts';
+import { gatewayEvent } from './gateway-event.ts';
+import { turnShareMs } from './line-load.ts';
+import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
+import { boundsOf } from './series-bounds.ts';
+import { modulusOf } from './series-context.ts';
+import { learning, sliceRowsOf } from './slice-size.ts';
+
+/** Days whose sums are told in one session. */
+const summedDaysMost = 3;
+
+/**
+ * Of a meter that captures energies: each UTC day that is complete is read once more, and the sum is told beside the advance
+ * of the register (R02).
+ */
+export async function sumDays(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const { clock, store } = house;
+  const { origin } = state.polled;
+  for (const settings of state.polled.series) {
+    const { series, profile, periodMs } = settings;
+    const layout = state.layouts.get(profile)?.layout;
+    if (!layout?.columns.some((column) => columnKind(column, undefined) === 'interval')) continue;
+    const began = clock.now();
+    for (let done = 0; done < summedDaysMost && clock.now() - began < turnShareMs; done++) {
+      const { epoch } = store;
+      const { stored, since, until } = boundsOf(house, state, settings);
+      const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));
+      const to = later(from, dayMs);
+      if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
+      // What left the buffer was told by its rows; a sum of them is no longer to be had.
+      const kept = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
+      const rows = kept ? await rowsOfDay(house, state, session, settings, layout, from) : [];
+      // Too much for this turn: the next one goes on with it.
+      if (!rows) return;
+      const facts = daySums(rows, from, to, periodMs, modulusOf(state).modulus).map((sum) =>
+        gatewayEvent(house, state, sum.agrees === false ? 'SUM_CHECK' : 'DAY_SUM', {
+          series: obis(profile),
+          day: new Date(from).toISOString().slice(0, 10),
+          ...sum,
+        }),
+      );
+      await store.commit({
+        epoch,
+        meter: origin.meter,
+        series,
+        state: { ...stored, summedTo: to },
+        entryClass: 1,
+        facts,
+      });
+    }
+  }
+}
+/** The rows of a day, in pieces that the line brings; undefined where they are not all there within a turn's share. */
+async function rowsOfDay(
+  { clock }: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  { series, periodMs }: PolledSeries,
+  layout: ProfileLayout,
+  from: Millis,
+): Promise<LoadProfileRow[] | undefined> {
+  const line = state.polled.access;
+  const to = later(from, dayMs);
+  const begun = state.dayRows.get(series);
+  const day =
+    begun?.from === from && begun.layout === layout.fingerprint
+      ? begun
+      : { from, layout: layout.fingerprint, next: from, rows: [] as LoadProfileRow[] };
+  state.dayRows.set(series, day);
+  const since = clock.now();
+  while (day.next <= to) {
+    const end = millis(Math.min(to, day.next + sliceRowsOf(state.sliceRows, series, line) * periodMs));
+    const range = { from: day.next, to: end };
+    const rows = await learning(
+      state.sliceRows,
+      { series, periodMs },
+      line,
+      range,
+      () => clock.now(),
+      () => readRange(session, layout, state.model, range.from, range.to),
+    );
+    day.rows.push(...rows);
+    day.next = later(end, 1);
+    if (day.next <= to && clock.now() - since > turnShareMs) return undefined;
+  }
+  state.dayRows.delete(series);
+  return day.rows;
+}

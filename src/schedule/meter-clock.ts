@@ -1,0 +1,72 @@
+/** The clock of a meter after its rows were read: its deviation is an event, and it is set as far as the policy lets (R29 to R31). */
+import { dayMs, later, longAgo, type Millis } from '../base/time.ts';
+import { deviationWords } from '../base/words.ts';
+import { setClock } from '../meter/act.ts';
+import type { Session } from '../meter/session.ts';
+import {
+  clockAlarm,
+  clockNextStep,
+  type ClockState,
+  type ClockVerdict,
+  decideClock,
+  nearBoundary,
+} from './clock-policy.ts';
+import { logsOf } from './event-logs.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { gatewayEvent } from './gateway-event.ts';
+
+/** Past the minute around a boundary in which no clock is set, for both clocks. */
+const visitAfterMs = 200_000;
+const clockSetsMost = 50;
+
+function clockState(house: RunnerSettings, state: MeterState, deviationMs: number): ClockState {
+  const { clock, clockTrust } = house;
+  return {
+    deviationMs,
+    wall: clock.wall(),
+    trusted: clockTrust() !== 'untrusted',
+    periodMs: Math.min(...state.polled.series.map(({ periodMs }) => periodMs)),
+    lastSet: logsOf(house, state).clockSets?.at(-1)?.[0] as Millis | undefined,
+  };
+}
+
+/** For `status`: what is wrong with the clock, and what to do about it. */
+export function clockFinding(
+  house: RunnerSettings,
+  state: MeterState,
+): { readonly verdict: ClockVerdict; readonly nextStep: string } | undefined {
+  const deviationMs = state.identity?.clockDeviationMs;
+  const verdict = deviationMs === undefined ? undefined : clockAlarm(deviationMs);
+  if (deviationMs === undefined || verdict === undefined) return undefined;
+  return { verdict, nextStep: clockNextStep(decideClock(clockState(house, state, deviationMs), house.clockPolicy)) };
+}
+
+export async function keepClock(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const { clock, clockPolicy, log } = house;
+  const deviationMs = state.identity?.clockDeviationMs;
+  if (deviationMs === undefined) return;
+  const before = logsOf(house, state);
+  const decision = decideClock(clockState(house, state, deviationMs), clockPolicy);
+  announceAlarm(house, state, deviationMs, decision.kind === 'set' ? 'set' : decision.why);
+  if (decision.kind === 'leave' && decision.why === nearBoundary) state.visitAt = later(clock.now(), visitAfterMs);
+  if (decision.kind !== 'set') return;
+  const { beforeMs, afterMs } = await setClock(session, clock, state.model);
+  const at = clock.wall();
+  const was = deviationWords((beforeMs ?? deviationMs) / 1000);
+  const is = deviationWords(afterMs / 1000);
+  log.info({ meter: state.polled.origin.meter, beforeMs, afterMs, was, is }, 'clock of the meter set');
+  const detail = { beforeS: (beforeMs ?? deviationMs) / 1000, afterS: afterMs / 1000, was, is };
+  state.pendingEvents.push(gatewayEvent(house, state, 'CLOCK_SET', detail));
+  const clockSets = [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-clockSetsMost);
+  state.logs = { ...before, clockSets };
+}
+
+/** When it changes, and once a day. */
+function announceAlarm(house: RunnerSettings, state: MeterState, deviationMs: number, action: string): void {
+  const wall = house.clock.wall();
+  const alarm = clockAlarm(deviationMs);
+  if (alarm === state.clockTold?.alarm && wall - (state.clockTold?.at ?? longAgo) < dayMs) return;
+  const detail = { deviationS: Math.round(deviationMs / 100) / 10, clock: deviationWords(deviationMs / 1000), action };
+  if (alarm) state.pendingEvents.push(gatewayEvent(house, state, alarm, detail));
+  state.clockTold = { alarm, at: wall };
+}

@@ -1,0 +1,87 @@
+/** Registers, clock and switch as the display shows them: once a day beside the series, and when somebody asks (R39). */
+import { Failure } from '../base/errors.ts';
+import { dayMs, iso, type Millis } from '../base/time.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
+import { readRegisters } from '../meter/jobs.ts';
+import type { Session } from '../meter/session.ts';
+import { type Fact, integerJson, type ReadingFact } from '../reading/facts.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
+import { optional } from './optional.ts';
+import { layoutOf, type SeriesContext } from './series-context.ts';
+
+/** Registers are delivered with the first poll of each day. */
+const readingEveryMs = dayMs;
+
+/** Registers and clock, once a day: what the display shows, beside the series. */
+export async function dailyReading(poll: SeriesContext, readAt: Millis): Promise<Fact | undefined> {
+  const { readingAt } = poll.state;
+  if (readingAt !== undefined && poll.house.clock.now() - readingAt < readingEveryMs) return undefined;
+  let reading: Fact | undefined;
+  await optional(poll.house, poll.state, poll.session, 'registers', async () => {
+    // Tomorrow again, where they cannot be read.
+    poll.state.readingAt = poll.house.clock.now();
+    reading = await readingNow(poll, readAt);
+  });
+  return reading;
+}
+
+async function readingNow(
+  { house, state, session, layout }: Omit<SeriesContext, 'settings'>,
+  readAt: Millis,
+): Promise<ReadingFact> {
+  const registers = await readRegisters(session, layout);
+  state.readingAt = house.clock.now();
+  const disconnector = state.identity?.disconnector;
+  const deviation = state.identity?.clockDeviationMs;
+  return {
+    kind: 'reading',
+    ...state.polled.origin,
+    readAt: iso(readAt),
+    registers: Object.fromEntries(
+      [...registers].map(([name, raw]) => {
+        const scalerUnit = layout.scalers.get(name);
+        return [
+          obis(name),
+          {
+            raw: integerJson(raw),
+            scaler: scalerUnit?.scaler ?? null,
+            unit: scalerUnit ? unitName(scalerUnit.unit) : null,
+          },
+        ];
+      }),
+    ),
+    clockDeviationS: deviation === undefined ? null : Math.round(deviation / 100) / 10,
+    ...(disconnector && { disconnector }),
+  };
+}
+
+/** Answers those who wait for this meter. */
+export async function answerReadRequests(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+  const [profile] = state.polled.series;
+  if (!profile) return;
+  const what = 'registers';
+  let fact: ReadingFact | undefined;
+  await optional(house, state, session, what, async () => {
+    const layout = await layoutOf(house, state, session, profile.profile);
+    fact = await readingNow({ house, state, session, layout }, house.clock.wall());
+  });
+  if (!fact) {
+    const why = state.troubles.get(what) ?? new Failure('link-disconnected', 'the session ended before');
+    for (const { reject } of state.readRequests.splice(0)) reject(why);
+    return;
+  }
+  const reading = fact;
+  await house.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [reading] });
+  for (const { resolve } of state.readRequests.splice(0)) resolve(reading);
+}
+
+/** Events that no slice took along are stored on their own. */
+export async function flushEvents({ store }: RunnerSettings, state: MeterState): Promise<void> {
+  const { pendingEvents, logs } = state;
+  if (pendingEvents.length === 0 && !logs) return;
+  const facts = pendingEvents.slice();
+  await store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts, ...(logs && { logs }) });
+  state.pendingEvents = state.pendingEvents.slice(facts.length);
+  state.logs = undefined;
+}
