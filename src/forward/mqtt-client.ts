@@ -369,7 +369,7 @@ class Connection {
   private warnOnce(message: string): void {
     if (this.logged.has(message) || this.logged.size >= failuresLogged) return;
     this.logged.add(message);
-    this.log.warn({}, message);
+    this.log.warn({}, `broker: ${message}`);
   }
   private failed(message: string): void {
     this.lastError = message;

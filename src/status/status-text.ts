@@ -133,7 +133,7 @@ function portText(port: PortStatus, screen: Screen): string[] {
   const { width } = screen;
   const { meters, busFault } = port;
   const sum = (of: (meter: MeterStatus) => number) => meters.reduce((total, meter) => total + of(meter), 0);
-  const state = port.open ? 'open' : port.error === null ? 'not open yet' : 'CLOSED';
+  const state = port.open ? 'open' : port.error === null ? 'not open' : 'CLOSED';
   const parts = [
     port.device,
     state,
