@@ -1,6 +1,5 @@
 /** A broker and a central system in virtual time: connections that come and go, a head-end that acknowledges or not. */
 import { crc32 } from 'node:zlib';
-import { Failure } from '../src/base/errors.ts';
 import { type Clock, later } from '../src/base/time.ts';
 import { ackOf, greet, type Ingest, take } from '../src/central/ingest.ts';
 import type { Broker, BrokerListener, BrokerSettings, PublishOptions } from '../src/forward/mqtt-client.ts';
@@ -70,7 +69,7 @@ export class TwinBroker {
   }
 
   private async publish(topic: string, payload: string, options: PublishOptions): Promise<void> {
-    if (!this.up) throw new Failure('port-lost', 'offline');
+    if (!this.up) throw new Error('offline');
     this.published.push({ topic, payload, options });
     if (topic.includes('/up/')) {
       this.inFlight++;

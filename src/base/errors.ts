@@ -311,7 +311,7 @@ export const errorTable = {
     'local',
     'operator',
     1,
-    'Look at the place that the message names. decode takes hex, one message a line, or what --trace wrote; --keys is TOML with ek, ak, secret; a scenario is TOML as in hardware/.',
+    'Look at the place that the message names. decode takes hex, one message a line, or what --trace wrote; --keys is TOML with ek, ak, secret; a scenario is TOML, a snapshot what browse --save wrote.',
   ),
   'backup-unfit': entry(
     'local',

@@ -1,12 +1,11 @@
 /** The only door to MQTT. Version 5 by default, 3.1.1 on request; nothing is published while offline. */
 import type { Duplex } from 'node:stream';
 import { connect, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
-import { Failure } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
 import { troubleOf } from './connection-trouble.ts';
 import { guarded } from './packet-guard.ts';
 import { payloadLimit } from './payload.ts';
-import { reasonText } from './refusal.ts';
+import { reasonText, tooLarge } from './refusal.ts';
 
 export interface BrokerSettings {
   readonly url: string;
@@ -434,16 +433,15 @@ class Connection {
   private send(topic: string, payload: string, { qos, retain = false, expiryS }: PublishOptions): Promise<void> {
     const { client, terms } = this;
     return new Promise((resolve, reject) => {
-      if (!this.up) return reject(new Failure('port-lost', 'the broker is not connected'));
+      if (!this.up) return reject(new Error('the broker is not connected'));
       const octets = Buffer.byteLength(payload) + topic.length + 64;
-      if (octets > terms.packetLimit)
-        return reject(new Failure('request-too-long', `${octets} octets, the broker takes ${terms.packetLimit}`));
+      if (octets > terms.packetLimit) return reject(tooLarge(octets, terms.packetLimit));
       const properties =
         this.settings.protocol === 5
           ? { properties: { contentType: 'application/json', ...(expiryS && { messageExpiryInterval: expiryS }) } }
           : {};
       let id: number | undefined;
-      const lost = () => settled(new Failure('port-lost', 'the connection to the broker was lost'));
+      const lost = () => settled(new Error('the connection to the broker was lost'));
       const settled = (error?: Error | null) => {
         this.sending.delete(lost);
         if (id !== undefined) this.ids.delete(id);

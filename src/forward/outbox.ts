@@ -3,9 +3,10 @@
  * head-end itself acknowledges it, and only where the broker has taken it. PUBACK moves the window and is evidence. What
  * stays unacknowledged is sent again after a silence and after every reconnect; silence is the lack of progress.
  */
-import { Failure, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
 import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts';
+import { hasSuccessor } from '../store/epoch.ts';
 import { factOf } from '../store/outbox-record.ts';
 import type { OutboxEntry, Store } from '../store/store.ts';
 import { applied, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
@@ -347,13 +348,12 @@ export class Outbox {
     const { clock, store, log, onFellBack } = this.settings;
     if (!fallen) return;
     const { epoch, nextSequence } = store;
-    try {
-      if (clock.now() < this.fallBackFrom) {
-        if (!this.fallBackIgnored) log.warn({ ...fallen }, fellBackAgain);
-        this.fallBackIgnored = true;
-        this.fallen = undefined;
-        return;
-      }
+    if (!hasSuccessor(fallen.epoch))
+      log.warn({ ...fallen }, 'acknowledgement ignored (head-end): it tells an epoch that no gateway can have begun');
+    else if (clock.now() < this.fallBackFrom) {
+      if (!this.fallBackIgnored) log.warn({ ...fallen }, fellBackAgain);
+      this.fallBackIgnored = true;
+    } else {
       this.fallBackIgnored = false;
       if (provesFallBack({ ...fallen, nack: [] }, store)) {
         log.error(
@@ -364,9 +364,6 @@ export class Outbox {
         await store.fellBack(fallen);
         this.fallBackFrom = later(clock.now(), fellBackPauseMs * 2 ** Math.min(this.fallBacks++, 8));
       }
-    } catch (error) {
-      if (!(error instanceof Failure) || error.code !== 'bad-argument') throw error;
-      log.warn({ error: messageOf(error) }, 'acknowledgement ignored (head-end)');
     }
     this.fallen = undefined;
   }

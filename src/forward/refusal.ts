@@ -1,5 +1,4 @@
 /** A message that the broker does not take: why, and what is said instead where it is too large. */
-import { Failure } from '../base/errors.ts';
 import { cut } from '../base/log.ts';
 import type { Millis } from '../base/time.ts';
 import type { Fact } from '../reading/facts.ts';
@@ -44,13 +43,17 @@ export const reasonText = (code: number): string =>
 
 /** Why the broker refused; undefined where it did not, but the connection was lost. */
 export function reasonOf(error: unknown): string | undefined {
-  if (error instanceof Failure) return error.code === 'request-too-long' ? cut(error.message) : undefined;
-  const { code } = error as { readonly code?: unknown };
-  return typeof code === 'number' && code >= 0x80 ? reasonText(code) : undefined;
+  const { code, foreseen } = error as { readonly code?: unknown; readonly foreseen?: string };
+  return typeof code === 'number' && code >= 0x80 ? (foreseen ?? reasonText(code)) : undefined;
 }
+const packetTooLarge = 0x95;
 export const isPacketTooLarge = (error: unknown): boolean =>
-  (error instanceof Failure && error.code === 'request-too-long') ||
-  (error as { readonly code?: unknown }).code === 0x95;
+  (error as { readonly code?: unknown }).code === packetTooLarge;
+/** A message is not sent at all: the broker said beforehand how much it takes. */
+export function tooLarge(octets: number, limit: number): Error {
+  const foreseen = `${octets} octets, the broker takes ${limit}`;
+  return Object.assign(new Error(foreseen), { code: packetTooLarge, foreseen: cut(foreseen) });
+}
 
 /**
  * Below it a broker's maximum is a mistake of its configuration: what cannot be split without loss waits until that is

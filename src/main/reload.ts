@@ -113,7 +113,7 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
       log.error({ error: failure.message }, `configuration not reloaded; ${stands}`);
       await settings.refused(failure.message);
       // Findings stand on lines of their own; anything else is one line.
-      const apart = failure.code === 'config-invalid' ? '\n' : '; ';
+      const apart = failure.message.includes('\n') ? '\n' : '; ';
       throw new Failure(failure.code, `${failure.message}${apart}${stands}`);
     } finally {
       settings.state(false);

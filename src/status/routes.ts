@@ -2,7 +2,6 @@
  * What may be asked at the local door: one row for each method and path, in the order of the documentation. Whoever may
  * open the socket may ask all of it; rows that act, not only look, are written into the log.
  */
-import { Failure } from '../base/errors.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
@@ -124,7 +123,7 @@ function parametersOf(query: string): [name: string, value: string][] | undefine
   try {
     return query.split('&').map((pair) => {
       const [name = '', value = '', ...more] = pair.split('=');
-      if (more.length > 0) throw new Failure('bad-argument', 'two signs of equality');
+      if (more.length > 0) throw new URIError('two signs of equality');
       return [decodeURIComponent(name), decodeURIComponent(value)];
     });
   } catch {

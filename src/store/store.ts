@@ -264,8 +264,7 @@ export class Store {
    * copied or restored). What was numbered meanwhile is not known, so everything is said anew in an epoch of its own.
    */
   async fellBack(theirs: { readonly epoch: number; readonly upTo: number }): Promise<void> {
-    if (!hasSuccessor(theirs.epoch))
-      throw new Failure('bad-argument', `the head-end tells an epoch that cannot be: ${theirs.epoch}`);
+    if (!hasSuccessor(theirs.epoch)) throw new RangeError(`no epoch comes after ${theirs.epoch}`);
     await this.connection.exclusive((database) => mendFallBack(database, this.memory, this.settings, theirs));
     this.committed?.();
   }

@@ -346,7 +346,7 @@ describe('parts of a list', () => {
     expect(drain(receiver)).toEqual([]);
     expect(receiver.deadline()).toBe(later(at, 30_000));
     receiver.wake(later(at, 30_000));
-    expect(codes(drain(receiver))).toEqual(['no-answer']);
+    expect(codes(drain(receiver))).toEqual(['fell-silent']);
     receiver.receive(ui(information), later(at, 31_000));
     expect(codes(drain(receiver))).toEqual(['data-notification']);
   });
@@ -468,7 +468,7 @@ describe('pushes of the simulator', () => {
   });
   test('the pause before the last frame bites: with less patience the list is lost', async () => {
     const { events } = await pushes(['pause-before-last-frame'], { patienceMs: 2000 });
-    expect(codes(events)).toContain('no-answer');
+    expect(codes(events)).toContain('fell-silent');
     expect(codes(events)).not.toContain('data-notification');
   });
 });

@@ -1,10 +1,10 @@
 /** What an acknowledgement, its absence and a refusal do to what waits: nothing leaves the store without evidence. */
 import { expect, test } from 'vitest';
-import { Failure } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import { later } from '../../src/base/time.ts';
 import { fitFact } from '../../src/forward/fit.ts';
 import { Outbox, type OutboxSettings } from '../../src/forward/outbox.ts';
+import { tooLarge } from '../../src/forward/refusal.ts';
 import { type AckPayload, ackPayload, isUnfit, parsePayload, topics } from '../../src/forward/payload.ts';
 import { type Fact, gatewayFact, type ProfileFact } from '../../src/reading/facts.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
@@ -371,8 +371,7 @@ for (const way of ['Maximum Packet Size', 'reason 0x95', 'hangs up', 'drops it w
       ...(way === 'Maximum Packet Size' && { packetLimit: () => 4000 }),
       publish: async (_, payload) => {
         if (payload.length <= 4000) return central.take(payload);
-        if (way === 'Maximum Packet Size')
-          throw new Failure('request-too-long', `${payload.length} octets, the broker takes 4000`);
+        if (way === 'Maximum Packet Size') throw tooLarge(payload.length, 4000);
         if (way === 'reason 0x95') throw Object.assign(new Error('Publish error'), { code: 0x95 });
         if (way === 'drops it without a word') return;
         outbox.onDisconnected();
@@ -415,8 +414,7 @@ test('what has no parts and is too large for the broker becomes void and an even
     const { outbox, end } = it.begin(it.store, {
       packetLimit: () => limit,
       publish: (_, payload) => {
-        if (payload.length > limit)
-          throw new Failure('request-too-long', `${payload.length} octets, the broker takes ${limit}`);
+        if (payload.length > limit) throw tooLarge(payload.length, limit);
         central.take(payload);
         return Promise.resolve();
       },

@@ -22,6 +22,7 @@ const steady = (text: string): string =>
     .replaceAll(folder, '/tmp/test')
     .replaceAll(/127\.0\.0\.1:\d{2,5}/g, '127.0.0.1:4059')
     .replaceAll(/\/dev\/pts\/\d+/g, '/dev/pts/1')
+    .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ([+-]\d\d:\d\d|UTC|Z)/g, '2026-11-28 10:00:00 +02:00')
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z/g, '2026-11-28T08:00:00Z')
     .replaceAll(/(\/daemon)-\w{6}/g, '$1')
     .replaceAll(/counter \d+ after \d+/g, 'counter 572606411 after 572606411')

@@ -92,18 +92,18 @@ export function snapshotObject(object: ListedObject, seen: ReadonlyMap<number, S
   };
 }
 
-/** Failure `bad-argument` with the place where a file is no snapshot. */
+/** Failure `input-unreadable` with the place where a file is no snapshot. */
 export function parseSnapshot(text: string): Snapshot {
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch (error) {
-    throw new Failure('bad-argument', `snapshot: ${messageOf(error)}`);
+    throw new Failure('input-unreadable', `snapshot: ${messageOf(error)}`);
   }
   const result = v.safeParse(snapshotSchema, raw);
   if (!result.success) {
     const [issue] = result.issues;
-    throw new Failure('bad-argument', `snapshot: ${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
+    throw new Failure('input-unreadable', `snapshot: ${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
   }
   return result.output;
 }
@@ -158,7 +158,7 @@ export function snapshotServer(snapshot: Snapshot, reading: StampReading = { dev
       try {
         values.set(id, decode(dataCodec, fromHex(value)));
       } catch (error) {
-        throw new Failure('bad-argument', `snapshot: ${object.name} attribute ${id}: ${messageOf(error)}`);
+        throw new Failure('input-unreadable', `snapshot: ${object.name} attribute ${id}: ${messageOf(error)}`);
       }
     }
     // Of a buffer the file may hold the newest entries only: they are what is in use.
@@ -171,7 +171,7 @@ export function snapshotServer(snapshot: Snapshot, reading: StampReading = { dev
       try {
         clockAt = captureObjectsOf(columns).findIndex(isClockColumn);
       } catch (error) {
-        throw new Failure('bad-argument', `snapshot: ${object.name} capture objects: ${messageOf(error)}`);
+        throw new Failure('input-unreadable', `snapshot: ${object.name} capture objects: ${messageOf(error)}`);
       }
     }
     return {

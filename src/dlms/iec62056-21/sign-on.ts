@@ -190,7 +190,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.state === 'reading-out') {
       const late = this.until !== undefined && now >= this.until;
       if (late) return this.fail('answer-too-slow', `the read-out came too slowly: ${this.text.length} characters`);
-      return this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'no-answer', 'the read-out stopped');
+      return this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'fell-silent', 'the read-out stopped');
     }
     const asked = `asked ${this.tries + 1} times`;
     if (this.parityErrors > 0) return this.fail('damaged-answer', `no answer to sign-on, ${asked}`);
@@ -201,7 +201,14 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
   }
 
   private fail(
-    code: 'sign-on-malformed' | 'answer-too-long' | 'answer-too-slow' | 'damaged-answer' | 'echo-only' | 'no-answer',
+    code:
+      | 'sign-on-malformed'
+      | 'answer-too-long'
+      | 'answer-too-slow'
+      | 'damaged-answer'
+      | 'echo-only'
+      | 'fell-silent'
+      | 'no-answer',
     message: string,
   ): void {
     this.state = 'idle';

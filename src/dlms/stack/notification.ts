@@ -119,7 +119,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
       for (const [from, { since, length }] of pending) {
         if (now < later(since, this.settings.patienceMs)) continue;
         pending.delete(from);
-        this.unreadable(from, new Failure('no-answer', `the rest of a list did not come after ${length} octets`));
+        this.unreadable(from, new Failure('fell-silent', `the rest of a list did not come after ${length} octets`));
       }
     }
   }
