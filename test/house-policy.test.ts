@@ -8,6 +8,7 @@ import { Failure } from '../src/base/errors.ts';
 import type { Port } from '../src/line/port.ts';
 import type { MeterStatus } from '../src/schedule/port-report.ts';
 import type { QuirkName } from '../src/simulator/quirks.ts';
+import { decodeRecord } from '../src/store/record.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 import type { VirtualPort } from './virtual-port.ts';
 
@@ -163,6 +164,40 @@ describe('82: associations that are encrypted only, or authenticated only', () =
       }
     },
   );
+});
+
+describe('82: what carries no tag proves nothing', () => {
+  type Insides = { heard: Map<number, number>; quirks: object[]; memories: object[] };
+  const reserved = (it: VirtualHouse): number => {
+    const [key, value] = [...it.counters.data].find(([name]) => name.startsWith('c/')) as [string, Uint8Array];
+    return (decodeRecord(key, value) as { body: { reserved: number } }).body.reserved;
+  };
+  test.each([
+    ['the meter', false],
+    ['somebody without the keys, by a recorded InitiateResponse', true],
+  ])('%s names a counter 900 000 ahead', async (_, keyless) => {
+    const it = await virtualHouse(
+      { meters: { count: 1, quirks: ['encrypted-initiate'] } },
+      { meter: lowCiphered, model: { initiate_protection: 'encrypted' } },
+    );
+    it.broker.connect();
+    await it.run(30 * minute);
+    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    const before = reserved(it);
+    const insides = it.simulated.meters[0] as unknown as Insides;
+    insides.heard.set(8, before + 900_000);
+    if (keyless) {
+      const answer = (apdu: Uint8Array) =>
+        apdu[0] === 0xcc ? apdu.map((octet, i) => (i > 10 ? octet ^ 1 : octet)) : apdu;
+      insides.quirks.push({ answer });
+      insides.memories.push({});
+    }
+    await it.run(5 * 60 * minute);
+    expect(await status(it)).toMatchObject({ verdict: keyless ? 'SECURITY_FAULT' : 'REACHABLE' });
+    if (keyless) expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
+    else expect(reserved(it)).toBeGreaterThan(before + 900_000);
+    expect(it.reused).toEqual([]);
+  });
 });
 
 describe('rows are not, and it is said why', () => {

@@ -44,6 +44,14 @@ describe('after a session that failed in the middle of its rows', () => {
     expect(fallbackTexts(fallbacks)).toEqual(['no general blocks (answer does not go on)']);
     expect(withFallbacks(able, fallbacks).transfer_window).toBe(0);
   });
+  test('words in place of an answer are of somebody between, or of the moment: nothing is learned of the meter', () => {
+    const fallbacks = freshFallbacks();
+    for (let i = 0; i < 5; i++) {
+      const failure = new Failure('malformed-octets', 'text came', { text: 'NEXERRORNO-1' });
+      expect(learnFromFailure(fallbacks, able, wide, failure, 1)).toBe(false);
+    }
+    expect(fallbacks.held.size + fallbacks.suspected.size).toBe(0);
+  });
   test.each(['no-answer', 'link-disconnected', 'connection-lost', 'frame-rejected'] as const)(
     '%s may be the line or the mains: the second time in a row counts',
     (code) => {
