@@ -22,12 +22,12 @@ const wrapper: Options = { line: 'link = "wrapper"', meter: (index) => `${lls}\n
 /** General blocks of both meters, and answers that need them. */
 const inBlocks: Options = { model: { transfer_window: 3, max_pdu: 128 } };
 
-async function houseOf(quirk: QuirkName, options: Options = {}): Promise<VirtualHouse> {
+async function houseOf(quirk: QuirkName, options: Options = {}, meters: object = {}): Promise<VirtualHouse> {
   const link = options.line?.includes('wrapper') === true ? 'wrapper' : 'hdlc';
   // What the model says of protection holds for both.
   const odd = options.model?.initiate_protection ? [0, 1] : [0];
   const it = await virtualHouse(
-    { bus: { link }, meters: { count: 2 }, meter: odd.map((index) => ({ index, quirks: [quirk] })) },
+    { bus: { link }, meters: { count: 2, ...meters }, meter: odd.map((index) => ({ index, quirks: [quirk] })) },
     { meter: lls, ...options },
   );
   it.broker.connect();
@@ -240,6 +240,12 @@ describe('rows are not, and it is said why', () => {
       { verdict: 'METER_FAULT', lastError: expect.stringContaining('NEXERRORNO-1') as string },
     ],
   ];
+  test('88: numbers that jump, and RR answered by RR: the meter is named, its neighbour is on time', async () => {
+    const it = await houseOf('numbers-jump', {}, { max_info: 128 });
+    await it.run(3 * 60 * minute);
+    expectWhole(it, [1]);
+    expect(await status(it)).toMatchObject({ verdict: 'METER_FAULT', lastCode: 'answer-stalled', fault: 'meter' });
+  });
   test.each(cases)('%s (%s)', async (quirk, _, options, shown) => {
     const it = await houseOf(quirk, options);
     await it.run(3 * 60 * minute);
