@@ -39,8 +39,13 @@ const core = (node: Node): Node => steps(node)[0] ?? node;
 const described = (node: Node): string | undefined =>
   steps(node).findLast(({ type }) => type === 'description')?.description;
 
-const limit = (all: readonly Node[], type: string): string | number | undefined =>
-  all.find((step) => step.type === type)?.requirement;
+/** Of several bounds the last is the narrowest; what every integer of JSON keeps is no bound. */
+const limit = (all: readonly Node[], type: string): string | number | undefined => {
+  const found = all.findLast((step) => step.type === type)?.requirement;
+  return Math.abs(Number(found)) === Number.MAX_SAFE_INTEGER ? undefined : found;
+};
+/** What has an "or" of its own, within something else. */
+const inner = (text: string): string => (text.includes(' or ') ? `(${text})` : text);
 const hintTypes = new Set(['regex', 'check', 'iso_timestamp', 'starts_with']);
 function range(all: readonly Node[], unit: string): string {
   const low = limit(all, 'min_value');
@@ -70,9 +75,9 @@ export function valuesOf(node: Node): string {
       return `text${hint ? `: ${hint.message}` : ''}${most === undefined ? '' : `, at most ${most} characters`}`;
     }
     case 'array':
-      return `list of ${item?.entries ? 'tables' : valuesOf(item as Node)}`;
+      return `list of ${item?.entries ? 'tables' : inner(valuesOf(item as Node))}`;
     case 'record':
-      return `table: name = ${valuesOf(value as Node)}`;
+      return `table: name = ${inner(valuesOf(value as Node))}`;
     case 'object':
     case 'strict_object':
       return 'table';
@@ -89,11 +94,11 @@ export function valuesOf(node: Node): string {
 export function rowsOf(schema: v.GenericSchema, from = ''): SchemaRow[] {
   return Object.entries(core(schema as unknown as Node).entries ?? {}).flatMap(([key, node]) => {
     const path = from === '' ? key : `${from}.${key}`;
-    const inner = core(node);
-    const list = inner.type === 'array' ? inner.item : undefined;
+    const kernel = core(node);
+    const list = kernel.type === 'array' ? kernel.item : undefined;
     const below = list
       ? rowsOf(list as unknown as v.GenericSchema, `${path}[]`)
-      : rowsOf(inner as unknown as v.GenericSchema, path);
+      : rowsOf(kernel as unknown as v.GenericSchema, path);
     const all = steps(node);
     const wrapper = all.find(({ type }) => type === 'optional' || type === 'exact_optional');
     const row: SchemaRow = {
