@@ -3,7 +3,7 @@
  * process, and a central system that acknowledges. Compares what was delivered with the oracle.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +19,14 @@ import { loadProfileName } from '../src/simulator/objects.ts';
 import { visible } from '../src/base/visible.ts';
 import { askStatus } from '../src/status/local-client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
+import { fitWindow, idleOption, verdictOf } from './demo-report.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE]
 scripts/run --config FILE        the real thing
+  --for N      end after N seconds and compare with the oracle; without it Ctrl-C ends it, and sums up
   --kills N    kill the daemon N times at random moments (needs --for)
-  --outage     stop the broker for the middle third (needs --for)
+  --outage     stop the broker for the middle third (needs --for, and the broker of the demonstration)
   --scenario F faults of line and meters from a simulator's scenario file; meters that a fault names are counted apart`;
 
 function numberOf(name: string, text: string | undefined, fallback: number, low: number, high: number): number {
@@ -68,6 +70,16 @@ const forS = text('for') === undefined ? undefined : numberOf('for', text('for')
 const seed = numberOf('seed', text('seed'), 1, 0, 2 ** 31 - 1);
 const kills = numberOf('kills', text('kills'), 0, 0, 1000);
 const pollOffsetS = 2;
+const idle = idleOption({
+  kills: kills > 0,
+  outage: values['outage'] === true,
+  for: forS !== undefined,
+  broker: text('broker') !== undefined,
+});
+if (idle !== undefined) {
+  process.stderr.write(`${idle}\n${usage}\n`);
+  process.exit(2);
+}
 
 let faults: Scenario['fault'] = [];
 if (text('scenario') !== undefined) {
@@ -102,7 +114,8 @@ async function startBroker(port: number): Promise<ChildProcess> {
     configuration,
     `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\nautosave_interval 1\nlog_type error\nuser root\n`,
   );
-  const child = spawn('mosquitto', ['-c', configuration], { stdio: 'ignore' });
+  // In a group of its own: Ctrl-C is for us, and we end it.
+  const child = spawn('mosquitto', ['-c', configuration], { stdio: 'ignore', detached: true });
   child.on('error', (error) => {
     process.stderr.write(`mosquitto does not start: ${error.message}; scripts/setup installs it\n`);
     process.exit(1);
@@ -120,8 +133,6 @@ if (brokerUrl === undefined) {
   brokerUrl = `mqtt://127.0.0.1:${brokerPort}`;
 }
 cleanUp.push(() => broker?.kill());
-// However this ends, no broker is left behind.
-process.on('exit', () => broker?.kill('SIGKILL'));
 
 const start = millis(Date.now());
 const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
@@ -182,9 +193,19 @@ const node = join(root, 'node_modules/.bin/node');
 const built = join(root, 'dist/main/main.js');
 const entry = existsSync(built) ? built : join(root, 'src/main/main.ts');
 const logPath = join(stateDirectory, 'gateway.log');
-let daemon!: ChildProcess;
+/** Room that the daemon keeps for a full disk; it writes that once, and it belongs to no interval. */
+const ballastPath = join(stateDirectory, 'state/ballast');
+const ballastOctets = (): number => statSync(ballastPath, { throwIfNoEntry: false })?.size ?? 0;
+let ballastBefore = 0;
+let daemon: ChildProcess | undefined;
 let expectedExit = false;
+// However this ends, nobody is left behind.
+process.on('exit', () => {
+  daemon?.kill('SIGKILL');
+  broker?.kill('SIGKILL');
+});
 function startDaemon(): void {
+  ballastBefore = ballastOctets();
   const child = spawn(
     '/bin/sh',
     [
@@ -201,6 +222,7 @@ function startDaemon(): void {
     {
       env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
       stdio: 'ignore',
+      detached: true,
     },
   );
   daemon = child;
@@ -211,7 +233,7 @@ function startDaemon(): void {
   });
 }
 startDaemon();
-cleanUp.push(() => daemon.kill('SIGKILL'));
+cleanUp.push(() => daemon?.kill('SIGKILL'));
 
 /** Every interval of every meter that had ended some seconds before `at`. */
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
@@ -248,8 +270,14 @@ function compareWithOracle(at: number, which: (index: number) => boolean = (inde
 
 const terminal = process.stdout.isTTY;
 let drawn = 0;
-let lastLine = '';
+let last = { line: '', at: 0 };
 let rss = 0;
+let progress = { delivered: 0, at: start };
+/** How much of what a meter owes is accounted for, as 24 signs, or fewer in a narrow window. */
+function barOf(share: number): string {
+  const width = Math.max(8, Math.min(24, (process.stdout.columns || 80) - 56));
+  return '█'.repeat(Math.max(0, Math.round(share * width))).padEnd(width, '·');
+}
 async function show(): Promise<void> {
   let snapshot: Snapshot | undefined;
   try {
@@ -259,77 +287,173 @@ async function show(): Promise<void> {
     // Between a kill and the start after it nobody answers.
   }
   const { expected, delivered } = compareWithOracle(Date.now());
+  if (delivered > progress.delivered) progress = { delivered, at: millis(Date.now()) };
   const backlog = snapshot?.store.pending ?? 0;
   const summary = `delivered ${delivered} of ${expected} meter-hours, backlog ${backlog} messages, broker ${broker || text('broker') ? 'up' : 'stopped'}`;
   if (!terminal) {
-    const line = `${Math.round((Date.now() - start) / 1000)} s  ${summary}`;
-    if (line.replace(/^\d+ s/, '') !== lastLine) process.stdout.write(`${line}\n`);
-    lastLine = line.replace(/^\d+ s/, '');
+    // Also where nothing changes: so it is noticed that nobody reads any more.
+    if (summary !== last.line || Date.now() - last.at > 30_000) {
+      process.stdout.write(`${Math.round((Date.now() - start) / 1000)} s  ${summary}\n`);
+      last = { line: summary, at: Date.now() };
+    }
     return;
   }
-  const lines = [`bus ${served.device} 9600 Bd  ${summary}`];
+  if (ending.finishing) return;
+  const lines = [summary];
   for (const port of snapshot?.ports ?? []) {
     for (const meter of port.meters) {
       const total = meter.intervalsRead + meter.intervalsMissing;
       const share = total === 0 ? 0 : 1 - meter.intervalsMissing / Math.max(1, expected / meterCount);
-      const bar = '█'.repeat(Math.max(0, Math.round(share * 24))).padEnd(24, '·');
-      lines.push(`${port.activity === meter.meter ? '»' : ' '} ${meter.meter}  ${bar}  ${meter.verdict}`);
+      lines.push(`${port.activity === meter.meter ? '»' : ' '} ${meter.meter}  ${barOf(share)}  ${meter.verdict}`);
     }
   }
-  if (drawn > 0) process.stdout.write(`\x1b[${drawn}A`);
-  for (const line of lines) process.stdout.write(`\x1b[2K${visible(line)}\n`);
-  drawn = lines.length;
+  const fitting = fitWindow(lines.map(visible), {
+    rows: process.stdout.rows || 24,
+    columns: process.stdout.columns || 80,
+  });
+  // Up to the first of our lines, and nothing of the last picture below the new one.
+  const up = drawn > 0 ? `\x1b[${drawn}A` : '';
+  process.stdout.write(`${up}${fitting.map((line) => `\x1b[2K${line}\n`).join('')}\x1b[J`);
+  drawn = fitting.length;
+}
+// Lines of the old picture may have been wrapped: begin below it.
+process.stdout.on('resize', () => {
+  drawn = 0;
+});
+
+function print(lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${visible(line)}\n`);
+}
+let killed = 0;
+/** What was done so far, compared with the oracle. */
+async function sumUp(): Promise<'good' | 'too short' | 'not good'> {
+  // Measured at one instant; the last acknowledgements may take a moment to come home.
+  const at = Date.now();
+  let snapshot: Snapshot | undefined;
+  for (let i = 0; i < 20 && snapshot?.store.pending !== 0; i++) {
+    if (i > 0) await sleep(250);
+    snapshot = await askStatus(socketPath).catch(() => undefined);
+  }
+  const result = compareWithOracle(at);
+  const states = snapshot?.ports.flatMap(({ meters }) => meters) ?? [];
+  const odd = [...faulty].map((index) => ({
+    own: compareWithOracle(at, (other) => other === index),
+    state: states[index],
+  }));
+  // Octets that the daemon caused to be written (Linux counts them per process), log included; and what lies on disk.
+  const io = daemon?.pid === undefined ? '' : readIfThere(`/proc/${daemon.pid}/io`);
+  const written = Number(/write_bytes: (\d+)/.exec(io)?.[1] ?? 0) - Math.max(0, ballastOctets() - ballastBefore);
+  const { counters } = ingest;
+  const verdict = verdictOf({
+    ...result,
+    wrong: result.wrong + odd.reduce((sum, { own }) => sum + own.wrong, 0),
+    ...counters,
+    pending: snapshot?.store.pending,
+    stillForS: (at - progress.at) / 1000,
+  });
+  const each =
+    killed > 0
+      ? ' since its last start'
+      : `, ${(written / Math.max(1, result.delivered)).toFixed(0)} for each delivered interval`;
+  print([
+    `expected     ${result.expected} meter-hours (ended more than ${pollOffsetS + 60} s before the end of the run)`,
+    `delivered    ${result.delivered} equal to the oracle, ${result.wrong} wrong, ${counters.conflicts} keys with two values, ${counters.gaps} gaps`,
+    `messages     ${counters.messages}, of them ${counters.duplicates} duplicates, ${counters.unfit} outside of the contract`,
+    `backlog      ${snapshot?.store.pending ?? 'unknown:'} messages not acknowledged`,
+    `import sum   ${result.sums.delivered} Wh delivered, ${result.sums.oracle} Wh by the oracle`,
+    `daemon       killed ${killed} times, ${Math.round(rss / 2 ** 20)} MiB resident at most`,
+    `disk         ${written} octets written by the daemon${each}; the store folder holds ${octetsOf(join(stateDirectory, 'state/store'))}; ballast not counted`,
+    ...odd.map(
+      ({ own, state }) =>
+        `faulty       ${state?.meter} is shown as ${state?.verdict} (${state?.lastError ?? 'no error'}), ${own.delivered} of ${own.expected} delivered, ${own.wrong} wrong`,
+    ),
+    `line         ${simulated.bus.octetsIn} octets to the meters, ${simulated.bus.octetsOut} from them`,
+    ...ingest.conflicts.map((conflict) => `conflict: ${conflict}`),
+    ...[...ingest.unfit].map(([unfit, count]) => `unfit: ${unfit} × ${count}`),
+  ]);
+  return verdict;
+}
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
-let finishing = false;
-async function finish(code: number): Promise<never> {
-  if (finishing) return new Promise(() => {});
-  finishing = true;
+/** How it ends. */
+const ending = { finishing: false, interrupted: false };
+/** Ends everything that was started. The state goes too, where it is ours and nobody needs it to find out what went wrong. */
+async function finish(code: number, removeState = code === 0): Promise<never> {
+  if (ending.finishing) return new Promise(() => {});
+  ending.finishing = true;
+  clearInterval(refresh);
   expectedExit = true;
-  if (code === 0) {
+  if (daemon && daemon.exitCode === null && daemon.signalCode === null) {
+    const ended = new Promise((resolve) => daemon?.once('exit', resolve));
     daemon.kill('SIGTERM');
-    await Promise.race([new Promise((resolve) => daemon.once('exit', resolve)), sleep(6000)]);
+    await Promise.race([ended, sleep(6000)]);
   }
-  for (const task of cleanUp.toReversed()) await task();
+  // A timer beside each: without anything to wait for the process would end before it has cleaned up.
+  for (const task of cleanUp.toReversed()) await Promise.race([task(), sleep(2000)]);
+  if (removeState && text('state') === undefined) rmSync(stateDirectory, { recursive: true, force: true });
   process.exit(code);
 }
-process.on('SIGINT', () => void finish(0));
-process.on('SIGTERM', () => void finish(0));
+async function interrupt(): Promise<void> {
+  // The second one does not wait.
+  if (ending.interrupted) process.exit(130);
+  ending.interrupted = true;
+  clearInterval(refresh);
+  process.stdout.write('\nstopping; this was delivered so far:\n');
+  const verdict = await sumUp();
+  await finish(verdict === 'not good' ? 1 : 0);
+}
+process.on('SIGINT', () => void interrupt());
+process.on('SIGTERM', () => void interrupt());
+// The terminal is gone, or nobody reads what we write: there is nobody to sum up for.
+process.on('SIGHUP', () => void finish(0));
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => void finish(0));
 
 process.stdout.write(
   `broker ${brokerUrl}, bus ${served.device}, ${meterCount} meters, ${days} days, state ${stateDirectory}\n`,
 );
+print([
+  'from another terminal:',
+  `  scripts/meter-gateway status --socket ${socketPath}`,
+  `  scripts/meter-gateway poll m${simulated.meters[0]?.settings.serial} --socket ${socketPath}`,
+]);
 const refresh = setInterval(() => void show(), terminal ? 500 : 5000);
 
 if (forS === undefined) {
-  process.stdout.write('Ctrl-C stops\n');
+  process.stdout.write('Ctrl-C stops, sums up and cleans up\n');
 } else {
   const end = start + forS * 1000;
   const killAt = Array.from(
     { length: kills },
     () => start + 3000 + Math.random() * Math.max(0, forS * 1000 * 0.8 - 3000),
   ).sort((a, b) => a - b);
-  let killed = 0;
   const third = (forS * 1000) / 3;
   let outage: 'before' | 'during' | 'after' = values['outage'] && broker ? 'before' : 'after';
-  while (Date.now() < end) {
+  while (Date.now() < end && !ending.finishing && !ending.interrupted) {
     await sleep(50);
     if (outage === 'before' && Date.now() > start + third) {
       outage = 'during';
       broker?.kill('SIGTERM');
       broker = undefined;
       process.stdout.write('broker stopped\n');
+      drawn = 0;
     }
     if (outage === 'during' && Date.now() > start + 2 * third) {
       outage = 'after';
       broker = await startBroker(brokerPort);
       process.stdout.write('broker started again\n');
+      drawn = 0;
     }
     const next = killAt[0];
-    if (next !== undefined && Date.now() >= next) {
+    if (next !== undefined && Date.now() >= next && daemon) {
       killAt.shift();
       expectedExit = true;
-      const dead = new Promise((resolve) => daemon.once('exit', resolve));
+      const dead = new Promise((resolve) => daemon?.once('exit', resolve));
       daemon.kill('SIGKILL');
       await dead;
       killed++;
@@ -337,55 +461,16 @@ if (forS === undefined) {
       startDaemon();
     }
   }
-  // The end is measured at one instant; the last acknowledgements may take a moment to come home.
-  const at = Date.now();
-  let pending = -1;
-  for (let i = 0; i < 20 && pending !== 0; i++) {
-    pending = await askStatus(socketPath)
-      .then((snapshot) => snapshot.store.pending)
-      .catch(() => -1);
-    if (pending !== 0) await sleep(250);
+  if (!ending.finishing && !ending.interrupted) {
+    clearInterval(refresh);
+    await show();
+    const verdict = await sumUp();
+    const words = {
+      good: 'GOOD: everything expected is delivered, acknowledged and equal to the oracle',
+      'too short': `TOO SHORT: what was delivered is right, and more was still coming; try --for ${Math.max(60, 2 * forS)}`,
+      'not good': `NOT GOOD: see ${logPath}`,
+    };
+    print([words[verdict]]);
+    await finish(verdict === 'good' ? 0 : 1, verdict !== 'not good');
   }
-  clearInterval(refresh);
-  await show();
-  const result = compareWithOracle(at);
-  const snapshot = await askStatus(socketPath).catch(() => undefined);
-  const states = snapshot?.ports.flatMap(({ meters }) => meters) ?? [];
-  const odd = [...faulty].map((index) => {
-    const own = compareWithOracle(at, (other) => other === index);
-    return { own, state: states[index] };
-  });
-  // Octets that the daemon caused to be written (Linux counts them per process), log included; and what lies on disk.
-  const written = /write_bytes: (\d+)/.exec(readFileSync(`/proc/${daemon.pid}/io`, 'utf8'))?.[1] ?? '0';
-  const onDisk = octetsOf(join(stateDirectory, 'state/store'));
-  const { counters } = ingest;
-  const good =
-    result.delivered === result.expected &&
-    result.wrong === 0 &&
-    odd.every(({ own }) => own.wrong === 0) &&
-    counters.conflicts === 0 &&
-    counters.gaps === 0 &&
-    counters.unfit === 0 &&
-    pending === 0;
-  const lines = [
-    `expected     ${result.expected} meter-hours (ended more than ${pollOffsetS + 60} s before the end of the run)`,
-    `delivered    ${result.delivered} equal to the oracle, ${result.wrong} wrong, ${counters.conflicts} keys with two values, ${counters.gaps} gaps`,
-    `messages     ${counters.messages}, of them ${counters.duplicates} duplicates, ${counters.unfit} outside of the contract`,
-    `backlog      ${pending === -1 ? 'unknown' : pending} messages not acknowledged`,
-    `import sum   ${result.sums.delivered} Wh delivered, ${result.sums.oracle} Wh by the oracle`,
-    `daemon       killed ${killed} times, ${Math.round(rss / 2 ** 20)} MiB resident at most`,
-    `disk         ${written} octets written by the daemon${killed > 0 ? ' since its last start' : `, ${(Number(written) / Math.max(1, result.delivered)).toFixed(0)} for each delivered interval`}; the store folder holds ${onDisk}`,
-    ...odd.map(
-      ({ own, state }) =>
-        `faulty       ${state?.meter} is shown as ${state?.verdict} (${state?.lastError ?? 'no error'}), ${own.delivered} of ${own.expected} delivered, ${own.wrong} wrong`,
-    ),
-    `line         ${simulated.bus.octetsIn} octets to the meters, ${simulated.bus.octetsOut} from them`,
-    good ? 'GOOD: everything expected is delivered, acknowledged and equal to the oracle' : `NOT GOOD: see ${logPath}`,
-  ];
-  for (const line of lines) process.stdout.write(`${visible(line)}\n`);
-  for (const conflict of ingest.conflicts) process.stdout.write(`conflict: ${visible(conflict)}\n`);
-  for (const [unfit, count] of ingest.unfit) process.stdout.write(`unfit: ${visible(unfit)} × ${count}\n`);
-  if (good && text('state') === undefined)
-    cleanUp.unshift(() => rmSync(stateDirectory, { recursive: true, force: true }));
-  await finish(good ? 0 : 1);
 }

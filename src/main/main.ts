@@ -23,7 +23,7 @@ import { backUp, restoreBackup } from './backup.ts';
 import { run, version } from './run.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
-  note(`meter-gateway needs Node 24, this is ${process.version}. In a checkout: npx meter-gateway, or scripts/run`);
+  note(`meter-gateway needs Node 24, this is ${process.version}. In a checkout: scripts/meter-gateway, or scripts/run`);
   process.exit(2);
 }
 // Every file that any command makes is for its user alone: state, traces, snapshots, copies of the configuration.

@@ -1,6 +1,8 @@
-/** scripts/run as a person starts it, in a small dose; the long ones are in the README. */
-import { execFile } from 'node:child_process';
+/** scripts/run as a person starts it, in a small dose; the long ones are in docs/figures.md. */
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { until } from '../broker.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const demo = (...args: string[]): Promise<{ code: number; out: string }> =>
@@ -41,6 +43,9 @@ test('bad arguments: a message and exit code 2', async () => {
     ['--meters', '99'],
     ['--nonsense'],
     ['--for', '-1'],
+    ['--kills', '2'],
+    ['--outage'],
+    ['--outage', '--for', '60', '--broker', 'mqtt://127.0.0.1:1'],
     ['--scenario', '/no/such'],
   ]) {
     const { code, out } = await demo(...args);
@@ -48,3 +53,41 @@ test('bad arguments: a message and exit code 2', async () => {
     expect(out.length).toBeGreaterThan(10);
   }
 });
+
+/** Starts it without an end; what it says, the processes it started, and the folder of its state. */
+async function endless() {
+  const child = spawn(process.execPath, [`${root}scripts/demo.ts`, '--meters', '1', '--days', '1'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  await until(() => /delivered [1-9]/.test(out), 'something is delivered', 30_000);
+  const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ');
+  const state = /state (\/\S+)/.exec(out)?.[1] ?? '';
+  const left = () => children.filter((pid) => existsSync(`/proc/${pid}`));
+  return { child, ended, out: () => out, children, left, state };
+}
+test('Ctrl-C: sums up, ends everybody, and nothing of the state is left', async () => {
+  const { child, ended, out, children, left, state } = await endless();
+  expect(children.length).toBeGreaterThanOrEqual(2);
+  expect(existsSync(state)).toBe(true);
+  child.kill('SIGINT');
+  expect(await ended).toBe(0);
+  expect(out()).toMatch(/delivered +\d+ equal to the oracle, 0 wrong/);
+  await until(() => left().length === 0, 'nobody is left');
+  expect(existsSync(state)).toBe(false);
+}, 60_000);
+test.each(['SIGHUP', 'a closed pipe'])(
+  'incident: after %s the broker and the daemon lived on',
+  async (how) => {
+    const { child, ended, left, state } = await endless();
+    if (how === 'SIGHUP') child.kill('SIGHUP');
+    else child.stdout.destroy();
+    await ended;
+    await until(() => left().length === 0, 'nobody is left');
+    expect(existsSync(state)).toBe(false);
+  },
+  60_000,
+);
