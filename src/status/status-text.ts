@@ -42,7 +42,7 @@ export const shownShortly = (instant: string, { zone, now }: Screen): string => 
   return Number.isNaN(at) ? instant : shortLocalTime(at, now, zone);
 };
 
-const verdictWords: Readonly<Record<Verdict, string>> = {
+export const verdictWords: Readonly<Record<Verdict, string>> = {
   UNKNOWN: 'not asked yet since the gateway started',
   REACHABLE: 'it answers',
   BUS_FAULT: 'nobody on this line answers: converter, cable, fuse or polarity',
