@@ -13,8 +13,9 @@ export function forwarderOf(of: {
   readonly gateway: string;
   readonly window: number;
   readonly rateLimit?: number;
+  readonly protocol?: 4 | 5;
 }): Forwarder {
-  const { store, url, tenant, gateway, window, rateLimit } = of;
+  const { store, url, tenant, gateway, window, rateLimit, protocol = 5 } = of;
   return new Forwarder({
     store,
     clock: systemClock,
@@ -22,7 +23,7 @@ export function forwarderOf(of: {
     gateway,
     boot: 'b',
     topics: topics(tenant, gateway),
-    broker: { url, protocol: 5, clientId: `${tenant}-${gateway}`, keepaliveS: 60, window },
+    broker: { url, protocol, clientId: `${tenant}-${gateway}`, keepaliveS: 60, window },
     rateLimit,
     birth: () => ({
       v: contractVersion,

@@ -83,6 +83,7 @@ export class Forwarder {
       window: () => this.broker.window(),
       packetLimit: () => this.broker.packetLimit(),
       rateLimit: settings.rateLimit,
+      refusesInSilence: settings.broker.protocol === 4,
       ...(settings.onFellBack && { onFellBack: settings.onFellBack }),
     });
     const broker: BrokerSettings = { ...settings.broker, will: { topic: topics.state, payload: this.state(false) } };

@@ -463,6 +463,11 @@ class Connection {
     }, stepMs);
     try {
       await this.client.subscribeAsync(filter, { qos: 1 });
+    } catch (error) {
+      // mqtt.js keeps the reason in the packet, and not in its error.
+      const { packet } = error as { readonly packet?: { readonly granted?: readonly number[] } };
+      const code = packet?.granted?.find((granted) => granted >= 0x80);
+      throw code === undefined ? error : Object.assign(error as Error, { code });
     } finally {
       clearTimeout(late);
     }

@@ -29,6 +29,8 @@ export interface OutboxSettings {
   readonly window: () => number;
   /** Octets of a packet that the broker takes; undefined = as many as there are. */
   readonly packetLimit?: () => number;
+  /** MQTT 3.1.1 has no word for a message that the access rules of the broker forbid: it is acknowledged, and dropped. */
+  readonly refusesInSilence?: boolean;
   /** Messages per second; undefined = no cap. */
   readonly rateLimit: number | undefined;
   /** The head-end proved that this state fell back: what else it counts is in doubt, before another epoch begins. */
@@ -69,6 +71,9 @@ interface Again {
   tries: number;
   sending: boolean;
 }
+
+const silentRefusal =
+  '; with MQTT 3.1.1 a broker does not say that its access rules forbid this gateway to publish: look there, or set mqtt.protocol = "5"';
 
 export class Outbox {
   private readonly settings: OutboxSettings;
@@ -496,7 +501,10 @@ export class Outbox {
     if (store.refused.length > 0)
       return `the head-end refuses ${store.refused.length} messages (nack), the first of them number ${Math.min(...store.refused)}: they stay and are sent again; its log says why (head-end)`;
     if (this.silences > 0)
-      return `the head-end acknowledges nothing after ${store.acknowledged}: is it running, and does it subscribe? (head-end)`;
+      return (
+        `the head-end acknowledges nothing after ${store.acknowledged}: is it running, does it subscribe, and do the access rules of the broker let ` +
+        `its answers (${this.settings.topics.ack}) through to this gateway? (head-end)${this.settings.refusesInSilence ? silentRefusal : ''}`
+      );
     return undefined;
   }
 }

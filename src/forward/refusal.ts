@@ -7,7 +7,7 @@ import { fitFact, octetsOf } from './fit.ts';
 
 /** MQTT 5, 2.4, in words with whose matter it is. */
 const reasons: Readonly<Record<number, string>> = {
-  0x80: 'unspecified error',
+  0x80: 'unspecified error: check the access rules of the broker for this gateway, and its log',
   0x81: 'malformed packet',
   0x82: 'protocol error',
   0x83: 'implementation specific error',
