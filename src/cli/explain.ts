@@ -78,6 +78,13 @@ const resultText = (result: GetResult, words: Words, of?: Attribute): string =>
   'data' in result ? short(words(result.data, of)) : `refused: ${refusalName(result.refused)}`;
 const nameOf = (names: Readonly<Record<string, number>>, value: number): string =>
   Object.entries(names).find(([, number]) => number === value)?.[0] ?? `unknown: ${value}`;
+/** Security control (Green Book 9.2.7.2.4.1): the suite, and what was done with the text. */
+function controlWords(control: number): string {
+  const done = ['authenticated', 'encrypted', 'broadcast key', 'compressed'].filter(
+    (_, i) => (control & (0x10 << i)) !== 0,
+  );
+  return [`suite ${control & 0x0f}`, ...(done.length > 0 ? done : ['neither encrypted nor authenticated'])].join(', ');
+}
 /** Release-request-reason and release-response-reason (Green Book 9.4.2.1). */
 const releaseReasons: Readonly<Record<number, string>> = {
   0: 'normal',
@@ -337,7 +344,7 @@ export function explain(
     try {
       const { control, counter, text } = unprotect(apdu.content, title, protection);
       const inside = apduOf(text, at);
-      const head = `${apdu.kind}, system title ${toHex(title)}, security control 0x${control.toString(16)}, counter ${counter}`;
+      const head = `${apdu.kind}, system title ${toHex(title)}, security control 0x${control.toString(16)} (${controlWords(control)}), counter ${counter}`;
       return { ...inside, text: [head, ...inside.text] };
     } catch (error) {
       note(at.line, `offset 0: ${apdu.kind}: ${messageOf(error)}`);

@@ -58,7 +58,7 @@ function lines(event: NotificationEvent, model: MeterModel, wall: Millis, json: 
   return [
     `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${localTime(list.at, zone)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
     ...list.readings.map((reading) => `  ${(reading.key ?? '(no name)').padEnd(20)} ${readingWords(reading, zone)}`),
-    ...list.rows.map((row) => `  ${rowText(row, zone)}`),
+    ...list.rows.map((row) => `  ${rowText(row, zone, model)}`),
     ...list.problems.map((problem) => `  ${problem}`),
   ];
 }

@@ -135,7 +135,8 @@ export async function read(
       const rows = entries
         ? await readEntries(session, layout, access.model, Number(entries[1]), Number(entries[2]))
         : await readRange(session, layout, access.model, from as Millis, to as Millis);
-      for (const row of rows) print(options.json ? JSON.stringify(rowJson(row)) : rowText(row, systemZone()));
+      for (const row of rows)
+        print(options.json ? JSON.stringify(rowJson(row)) : rowText(row, systemZone(), access.model));
     }
   });
 }

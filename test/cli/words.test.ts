@@ -13,6 +13,7 @@ import { genericModel } from '../../src/meter/model.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 import { refusalName } from '../../src/dlms/association/client.ts';
 import { Failure } from '../../src/base/errors.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { localTime, systemZone } from '../../src/base/words.ts';
 import { describeFailure } from '../../src/cli/fail.ts';
 import { gateway, run, simulate } from '../programs.ts';
@@ -118,7 +119,7 @@ test('incident: a row was "status 0x88  1-0:1.8.0*255 12345" in UTC; it is local
     doubt: 'doubtful',
     besideMs: -2000,
   };
-  expect(rowText(row, 'Europe/Helsinki').split('  ')).toEqual([
+  expect(rowText(row, 'Europe/Helsinki', genericModel).split('  ')).toEqual([
     '2026-11-28 10:00:00 +02:00',
     'status 0x88 (DST daylight saving, PDN power down)',
     '1-0:1.8.0*255 12.345 kWh (raw 12345, scaler 0, Wh)',
@@ -126,8 +127,37 @@ test('incident: a row was "status 0x88  1-0:1.8.0*255 12345" in UTC; it is local
     'stamped -2 s beside it',
     'clock says doubtful',
   ]);
-  expect(rowText({ ...row, status: 0x200, bits: 0x80 }, 'UTC')).toContain('status 0x200 (PDN power down)');
-  expect(rowText({ ...row, end: null, clock: null }, 'UTC')).toMatch(/^\(no instant\) /);
+  expect(rowText({ ...row, status: 0x200, bits: 0x80 }, 'UTC', genericModel)).toContain(
+    'status 0x200 (PDN power down)',
+  );
+  expect(rowText({ ...row, end: null, clock: null }, 'UTC', genericModel)).toMatch(/^\(no instant\) /);
+});
+
+test('sibling: a row of an event log names its events, a counter misses no scaler, a status that nobody explains is no all-clear', () => {
+  const row: LoadProfileRow = {
+    start: null,
+    end: millis(Date.parse('2026-11-28T08:00:00Z')),
+    clock: fromHex('07ea0b1c060a0000ffff8800'),
+    status: 0x10,
+    bits: 0,
+    channels: [
+      { key: '0-0:96.11.0*255', scalerUnit: undefined, kind: 'value' },
+      { key: '0-0:96.7.21*255', scalerUnit: undefined, kind: 'value' },
+      { key: '1-0:32.7.0*255', scalerUnit: undefined, kind: 'value', unscaled: { billable: false } },
+      { key: '0-0:96.11.0*255:5', scalerUnit: undefined, kind: 'value' },
+      { key: '0-0:96.1.0*255', scalerUnit: undefined, kind: 'value' },
+    ],
+    cells: [60, 7, 2301, 60, "'ABC'"],
+  };
+  expect(rowText(row, 'UTC', genericModel).split('  ')).toEqual([
+    '2026-11-28 08:00:00 +00:00',
+    'status 0x10 (no bit that the model names)',
+    '0-0:96.11.0*255 60 (manual disconnection)',
+    '0-0:96.7.21*255 7',
+    '1-0:32.7.0*255 2301 (raw; scaler and unit are not known)',
+    '0-0:96.11.0*255:5 60',
+    "0-0:96.1.0*255 'ABC'",
+  ]);
 });
 
 describe('decode', () => {
@@ -139,6 +169,12 @@ describe('decode', () => {
     expect(lls).toContain('get-response-normal #1 2026-11-24 02:08:09 +00:00 (0x07ea0b180202080900000000)');
     expect(lls).toContain('RLRQ reason normal');
     expect(lls).toContain('AARQ context logical-name, mechanism lls');
+    const keys = {
+      encryption: new Secret(fromHex('000102030405060708090a0b0c0d0e0f')),
+      authentication: new Secret(fromHex('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')),
+    };
+    const ciphered = explain(parseExchange(traceText('c-tcp-hdlc-gmac.tap')), keys).frames.flatMap(({ text }) => text);
+    expect(ciphered.join('\n')).toMatch(/security control 0x30 \(suite 0, authenticated, encrypted\), counter \d+/);
     const exception = encodeApdu({ kind: 'exception-response', stateError: 1, serviceError: 2 });
     expect(texts(toHex(exception))).toEqual(['exception-response: service not allowed, service not supported']);
   });
