@@ -311,7 +311,7 @@ describe('an AARE says what it must, and the rest as it likes', () => {
     return Uint8Array.of(0x61, body.length, ...body);
   };
   const without = (tag: number) => (octets: Uint8Array) => rebuilt(elements(octets).filter(([one]) => one !== tag));
-  const with1 = (tag: number, hex: string) => (octets: Uint8Array) =>
+  const withElement = (tag: number, hex: string) => (octets: Uint8Array) =>
     rebuilt([
       ...elements(octets).filter(([one]) => one !== tag && one !== 0xbe),
       [tag, fromHex(hex)] as const,
@@ -319,23 +319,28 @@ describe('an AARE says what it must, and the rest as it likes', () => {
     ]);
   const forms: readonly [string, (octets: Uint8Array) => Uint8Array][] = [
     ['no application context', without(0xa1)],
-    ['another application context', with1(0xa1, '060760857405080109')],
-    ['an application context of somebody else', with1(0xa1, '06032a0304')],
+    ['another application context', withElement(0xa1, '060760857405080109')],
+    ['an application context of somebody else', withElement(0xa1, '06032a0304')],
     ['no diagnostic', without(0xa3)],
-    ['an empty diagnostic', with1(0xa3, '')],
-    ['a diagnostic of the provider', with1(0xa3, 'a203020100')],
-    ['result as an ENUMERATED', with1(0xa2, '0a0100')],
-    ['a mechanism name inside of an OBJECT IDENTIFIER', with1(0x89, '060760857405080201')],
-    ['a mechanism name of somebody else', with1(0x89, '2a0304')],
-    ['an AE qualifier that is none', with1(0xa5, 'ff')],
-    ['an AE invocation id that is none', with1(0xa7, '')],
-    ['ACSE requirements that are empty', with1(0x88, '')],
+    ['an empty diagnostic', withElement(0xa3, '')],
+    ['a diagnostic of the provider', withElement(0xa3, 'a203020100')],
+    ['result as an ENUMERATED', withElement(0xa2, '0a0100')],
+    ['a mechanism name inside of an OBJECT IDENTIFIER', withElement(0x89, '060760857405080201')],
+    ['a mechanism name of somebody else', withElement(0x89, '2a0304')],
+    ['an AE qualifier that is none', withElement(0xa5, 'ff')],
+    ['an AE invocation id that is none', withElement(0xa7, '')],
+    ['ACSE requirements that are empty', withElement(0x88, '')],
     [
       'user-information without its inner tag',
       (octets) =>
         rebuilt(elements(octets).map(([tag, content]) => [tag, tag === 0xbe ? content.subarray(2) : content] as const)),
     ],
-    ['elements that nobody knows', with1(0xbd, '0403010203')],
+    [
+      'a system title without its inner tag',
+      (octets) =>
+        rebuilt(elements(octets).map(([tag, content]) => [tag, tag === 0xa4 ? content.subarray(2) : content])),
+    ],
+    ['elements that nobody knows', withElement(0xbd, '0403010203')],
   ];
   const raw = (change: (octets: Uint8Array) => Uint8Array) =>
     onAnswer((apdu) => (apdu[0] === 0x61 ? change(apdu) : apdu));
@@ -354,6 +359,17 @@ describe('an AARE says what it must, and the rest as it likes', () => {
   test('no challenge: high level security is not skipped', () => {
     const { event } = opened({ mechanism: 'hls-sha256', meddle: raw(without(0xaa)) });
     expect(code(event)).toBe('meter-unproven');
+  });
+  test('a challenge or a title that cannot be read: none, and nothing is lost where none is needed', () => {
+    for (const [tag, hex] of [
+      [0xaa, '04ff01'],
+      [0xa4, '0409'],
+    ] as const) {
+      expect(code(opened({ mechanism: 'lls', meddle: raw(withElement(tag, hex)) }).event)).toBe('connected');
+      expect(code(opened({ mechanism: 'hls-gmac', meddle: raw(withElement(tag, hex)) }).event)).toBe(
+        tag === 0xaa ? 'meter-unproven' : 'deciphering-failed',
+      );
+    }
   });
   test('diagnostic 14 with low level security: a second pass only where a challenge came', () => {
     const wanting = (aare: Aare): Aare => ({ ...aare, diagnostic: { source: 'acse-service-user', code: 14 } });
@@ -388,7 +404,7 @@ describe('an AARE says what it must, and the rest as it likes', () => {
       peer: { ...peer, title: Buffer.from('HGFEDCBA') },
     });
     expect(code(other.event)).toBe('deciphering-failed');
-    const short = opened({ mechanism: 'hls-gmac', meddle: raw(with1(0xa4, '040741424344454647')) }).event;
+    const short = opened({ mechanism: 'hls-gmac', meddle: raw(withElement(0xa4, '040741424344454647')) }).event;
     expect(message(short)).toContain('system title of 7 octets');
   });
   test.each([

@@ -159,15 +159,16 @@ const requirements = (tag: number): Element => ({
 });
 const arcs = { context: [0x60, 0x85, 0x74, 0x05, 0x08, 0x01], mechanism: [0x60, 0x85, 0x74, 0x05, 0x08, 0x02] };
 const octetStringTag = 0x04;
-const userInformation: Element = {
-  ...wrapped(0xbe, 'userInformation', octetStringTag),
-  // Without its inner tag the APDU stands there as it is; none has that tag itself.
+/** Some leave the inner tag out. What stands there, an APDU or a system title, does not begin like it. */
+const perhapsWrapped = (tag: number, name: string): Element => ({
+  ...wrapped(tag, name, octetStringTag),
   read: (r) => {
     if (r.peek() !== octetStringTag) return r.rest();
     r.u8();
     return octetString.read(r);
   },
-};
+});
+const userInformation = perhapsWrapped(0xbe, 'userInformation');
 
 const grammar: Record<number, { kind: AcseApdu['kind']; elements: readonly Element[] }> = {
   0x60: {
@@ -204,12 +205,12 @@ const grammar: Record<number, { kind: AcseApdu['kind']; elements: readonly Eleme
           octetString.write(w, inner.octets());
         },
       },
-      wrapped(0xa4, 'respondingApTitle', 0x04),
+      spare(perhapsWrapped(0xa4, 'respondingApTitle')),
       spare(wrapped(0xa5, 'respondingAeQualifier', 0x04)),
       spare(integer(0xa7, 'respondingAeInvocationId')),
       spare(requirements(0x88)),
       spare(objectIdentifier(0x89, 'mechanism', arcs.mechanism, false)),
-      wrapped(0xaa, 'authenticationValue', 0x80),
+      spare(wrapped(0xaa, 'authenticationValue', 0x80)),
       userInformation,
     ],
   },
