@@ -78,7 +78,8 @@ export function gapsOf(house: RunnerSettings, states: Iterable<MeterState>): Ser
 
 export function statusOf(house: RunnerSettings, line: Line): MeterStatus[] {
   const verdicts = judged(house, line);
-  const { open, lastError } = house.owner.state;
+  const { open, lastError, oneSession } = house.owner.state;
+  const connection = oneSession ? ['a connection for each session (a second association was not answered)'] : [];
   const portDown = !open && lastError !== undefined;
   return [...line.states].map(([meter, state]) => {
     const { unusable, origin } = state.polled;
@@ -102,7 +103,7 @@ export function statusOf(house: RunnerSettings, line: Line): MeterStatus[] {
       intervalsMissing: intervalsMissing(house, state),
       damagedFrames: state.qualityWindow.reduce((sum, { damaged }) => sum + damaged, 0),
       repeatedFrames: state.qualityWindow.reduce((sum, { repeated }) => sum + repeated, 0),
-      ways: [...waysAround(state), ...leftAlone(house, state)],
+      ways: [...waysAround(state), ...connection, ...leftAlone(house, state)],
       alarms: alarmsOf(house, state),
     };
   });
