@@ -23,6 +23,8 @@ import { Store, type StoreSettings } from '../src/store/store.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { TwinBroker } from './twin-broker.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import type { Fact } from '../src/reading/facts.ts';
+import { misfitOfEvent } from '../src/reading/gateway-events.ts';
 import { timeImpossible } from '../src/schedule/possible-time.ts';
 import { type VirtualPort, virtualPort } from './virtual-port.ts';
 
@@ -92,6 +94,13 @@ const virtualSources: Omit<Sources, 'lifeTitle'> = {
   now: () => Date.UTC(2026, 10, 24),
 };
 const shipped = meterModels();
+
+/** Every event that the gateway says has a row in the table, with these fields. */
+function requireRow(fact: Fact): void {
+  if (fact.kind !== 'event' || fact.source !== 'gateway') return;
+  const why = misfitOfEvent(fact.name, fact.detail);
+  if (why !== undefined) throw new Error(why);
+}
 
 export async function virtualHouse(
   scenario: ScenarioInput,
@@ -250,7 +259,10 @@ export async function virtualHouse(
         it.newEpoch = Math.max(it.newEpoch, after) + 1;
         return it.newEpoch;
       },
-      fit: (fact) => fitFact(fact, clock.wall()),
+      fit: (fact) => {
+        requireRow(fact);
+        return fitFact(fact, clock.wall());
+      },
       timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       packSize: options.packSize ?? 8,
       checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },

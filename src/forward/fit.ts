@@ -9,7 +9,7 @@ import { iso, type Millis } from '../base/time.ts';
 import {
   type EventFact,
   type Fact,
-  gatewayFact,
+  eventOfGateway,
   integerJson,
   type Origin,
   type ProfileFact,
@@ -138,7 +138,7 @@ function unsayable(fact: Fact, why: string, wall: Millis, limit: number): EventF
     if (of[name] !== undefined) facts[name] = cut(asText(of[name]), 40);
   const event = (detail: Detail, from = origin): EventFact => {
     const at = sayable(wall) ?? null;
-    return { ...gatewayFact(0 as Millis, 'UNSAYABLE_FACT', detail, from), at, readAt: at ?? latest };
+    return { ...eventOfGateway(0 as Millis, 'UNSAYABLE_FACT', detail, from), at, readAt: at ?? latest };
   };
   const short = { kind: cut(asText(of['kind']), 20), why: cut(why, 160) };
   const text = printed(fact);
@@ -225,7 +225,7 @@ function mendEvent(fact: EventFact, wall: Millis): EventFact {
     detail: mendDetail(fact.detail, raw),
   };
 }
-const plainEvent: EventFact = { ...gatewayFact(0 as Millis, 'X', null) };
+const plainEvent: EventFact = { ...eventOfGateway(0 as Millis, 'X', null) };
 
 function mendDetail(detail: EventFact['detail'], raw: Record<string, string>): EventFact['detail'] {
   const all = Object.entries(detail ?? {});

@@ -1,6 +1,7 @@
 /** The facts that leave the house. Plain JSON: integers beyond 2^53 are decimal strings; instants are ISO 8601 in UTC. */
 import { iso, type Millis } from '../base/time.ts';
 import type { ObisCode } from '../dlms/cosem/logical-name.ts';
+import type { GatewayEventDetail, GatewayEventName } from './gateway-events.ts';
 import type { Flag, GapCause, Quality, Reason, VoidCause } from './quality.ts';
 
 export type Integer = number | string;
@@ -83,7 +84,7 @@ export interface EventFact extends Origin {
   readonly log: string | null;
   /** Code in that log; null where the gateway speaks. */
   readonly code: number | null;
-  /** Words of the companion specification, or the gateway's own: CONFIG_CHANGED, DATA_AT_RISK … */
+  /** Words of the companion specification, or one of the gateway's own (gateway-events.ts). */
   readonly name: string;
   /** The meter's stamp in UTC, or the gateway's time. */
   readonly at: string | null;
@@ -94,7 +95,14 @@ export interface EventFact extends Origin {
 }
 const gatewayItself: Origin = { meter: '_', point: '', serial: '' };
 /** What the gateway says of a meter, or of itself. */
-export function gatewayFact(
+export const gatewayFact = <Name extends GatewayEventName>(
+  wall: Millis,
+  name: Name,
+  detail: GatewayEventDetail<Name>,
+  origin = gatewayItself,
+): EventFact => eventOfGateway(wall, name, detail, origin);
+/** By whatever name: of another version, or cut so that it fits. */
+export function eventOfGateway(
   wall: Millis,
   name: string,
   detail: EventFact['detail'],

@@ -130,6 +130,7 @@ async function toldBy(
 }
 
 /** Alarms of who the meter is and what it counts: told once for each change. */
+type SecurityEvent = 'COUNTER_IMPLAUSIBLE' | 'COUNTER_USED_UP' | 'TITLE_CHANGED' | 'REPLAYED_COUNTER';
 export async function tellSecurity(settings: RunnerSettings, state: MeterState, failure: Failure): Promise<void> {
   const name = securityEvents[failure.code];
   if (name === undefined) return;
@@ -144,7 +145,8 @@ export async function tellSecurity(settings: RunnerSettings, state: MeterState, 
     title = null,
     counter = null,
   } = failure.detail as Record<string, number | string | undefined>;
-  const detail = { reason: failure.message, claimed, limit, reserved, title, counter };
+  const text = title === null ? null : String(title);
+  const detail = { reason: failure.message, claimed, limit, reserved, title: text, counter };
   try {
     if (failure.code === 'title-changed' || failure.code === 'replayed-counter')
       await remember(settings, state, { strange: failure.code });
@@ -155,7 +157,7 @@ export async function tellSecurity(settings: RunnerSettings, state: MeterState, 
     settings.log.error({ meter, error: messageOf(error) }, 'security alarm not stored');
   }
 }
-const securityEvents: Partial<Record<Failure['code'], string>> = {
+const securityEvents: Partial<Record<Failure['code'], SecurityEvent>> = {
   'counter-implausible': 'COUNTER_IMPLAUSIBLE',
   'counter-used-up': 'COUNTER_USED_UP',
   'title-changed': 'TITLE_CHANGED',

@@ -2,14 +2,11 @@
 import { obis } from '../dlms/cosem/logical-name.ts';
 import type { ProfileLayout } from '../meter/jobs.ts';
 import { columnKeys, columnRoles } from '../reading/column.ts';
-import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
+import { gatewayEvent } from './gateway-event.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { stand } from './standing-alarms.ts';
-
-const say = (house: RunnerSettings, state: MeterState, name: string, detail: EventFact['detail']) =>
-  state.pendingEvents.push(gatewayFact(house.clock.wall(), name, detail, state.polled.origin));
 
 /** Values without a scaler are delivered as they are, and say so; this says it to people. */
 export function tellScalers(house: RunnerSettings, state: MeterState, series: SeriesKey, layout: ProfileLayout): void {
@@ -20,7 +17,7 @@ export function tellScalers(house: RunnerSettings, state: MeterState, series: Se
       ? undefined
       : `SCALER_UNKNOWN: ${code} captures objects whose scaler and unit the meter does not tell (${unknown}): their values are not to be billed as they are; next: read attribute 3 of one with --trace, or see whether this client may read it`;
   if (stand(state.rowAlarms, `scaler ${series}`, text, house.clock.wall()))
-    say(house, state, 'SCALER_UNKNOWN', { series: code, objects: unknown });
+    state.pendingEvents.push(gatewayEvent(house, state, 'SCALER_UNKNOWN', { series: code, objects: unknown }));
 }
 
 /** Columns of times, and of texts: they have no place in a row of numbers. Told once, and when there are others. */
@@ -42,5 +39,7 @@ export function tellLeftOut(
   const columns = [...times, ...texts].join(' ');
   if (columns === (state.leftOut.get(series) ?? '')) return;
   state.leftOut.set(series, columns);
-  if (columns !== '') say(house, state, 'COLUMNS_LEFT_OUT', { series: obis(layout.profile), columns });
+  if (columns === '') return;
+  const detail = { series: obis(layout.profile), columns };
+  state.pendingEvents.push(gatewayEvent(house, state, 'COLUMNS_LEFT_OUT', detail));
 }

@@ -1,6 +1,6 @@
 /** What somebody should see to although the meter answers: told as an event once, and once a day while it stands. */
 import { isAbsent } from '../meter/asked-again.ts';
-import type { EventFact } from '../reading/facts.ts';
+import type { GatewayEventDetail, GatewayEventName } from '../reading/gateway-events.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { stand } from './standing-alarms.ts';
@@ -16,7 +16,12 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   const { identity, rowAlarms } = state;
   if (!identity) return;
   const now = house.clock.wall();
-  const say = (key: string, name: string, text: string | undefined, detail: EventFact['detail']) => {
+  const say = <Name extends GatewayEventName>(
+    key: string,
+    name: Name,
+    text: string | undefined,
+    detail: GatewayEventDetail<Name>,
+  ) => {
     if (stand(rowAlarms, key, text && `${name}: ${text}`, now))
       state.pendingEvents.push(gatewayEvent(house, state, name, detail));
   };

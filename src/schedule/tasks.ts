@@ -2,7 +2,7 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Clock, dayMs, later, type Millis } from '../base/time.ts';
-import { gatewayFact, type ManifestFact } from '../reading/facts.ts';
+import { type EventFact, gatewayFact, type ManifestFact } from '../reading/facts.ts';
 import type { Store } from '../store/store.ts';
 import { type AccountedSeries, manifestOf } from './manifest.ts';
 import type { ClockTrust } from './meter-state.ts';
@@ -68,17 +68,18 @@ export interface StorageSettings extends TaskSettings {
   readonly relieve: () => Promise<readonly { readonly what: string; readonly bytes: number }[]>;
   readonly onState: (state: StorageState) => void;
 }
+const storageEvents = { ok: 'STORAGE_OK', low: 'STORAGE_LOW', full: 'STORAGE_FULL' } as const;
 /** What the disk has left, and what was deleted to make room, are events (R22). */
 export async function watchStorage(settings: StorageSettings, signal: AbortSignal): Promise<void> {
   const { clock, store, log, disk: left, relieve, onState } = settings;
   let state: StorageState = 'ok';
-  const pending: { name: string; detail: Record<string, string | number> }[] = [];
+  const pending: ((wall: Millis) => EventFact)[] = [];
   while (!signal.aborted) {
     const disk = left();
     const next: StorageState = disk ? storageState(disk, state) : state;
     if (disk && next !== state) {
       log.warn({ ...disk, storage: next }, 'room on the disk');
-      pending.push({ name: `STORAGE_${next.toUpperCase()}`, detail: { ...disk } });
+      pending.push((wall) => gatewayFact(wall, storageEvents[next], disk));
       state = next;
       onState(state);
     }
@@ -87,12 +88,11 @@ export async function watchStorage(settings: StorageSettings, signal: AbortSigna
         log.warn({ error: messageOf(error) }, 'no room could be made on the disk');
         return [];
       });
-      for (const { what, bytes } of freed) pending.push({ name: 'STORAGE_FREED', detail: { what, bytes } });
+      for (const { what, bytes } of freed) pending.push((wall) => gatewayFact(wall, 'STORAGE_FREED', { what, bytes }));
     }
     try {
       for (; pending[0]; pending.shift()) {
-        const fact = gatewayFact(clock.wall(), pending[0].name, pending[0].detail);
-        await store.commit({ meter: '_', entryClass: 0, facts: [fact] });
+        await store.commit({ meter: '_', entryClass: 0, facts: [pending[0](clock.wall())] });
       }
     } catch (error) {
       // It is stored when there is room for it, and a time of day.

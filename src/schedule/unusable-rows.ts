@@ -9,7 +9,7 @@ import { type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { isClockColumn } from '../dlms/cosem/profile-generic.ts';
 import type { ProfileLayout } from '../meter/jobs.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
-import type { EventFact } from '../reading/facts.ts';
+import type { GatewayEventDetail } from '../reading/gateway-events.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { PlannedSlice } from './plan.ts';
 
@@ -69,7 +69,7 @@ export function judgeRows(
   profile: LogicalName,
   census: RowCensus,
   now: Millis,
-): EventFact['detail'] | undefined {
+): GatewayEventDetail<'ROWS_WITHOUT_STAMP'> | undefined {
   const found = census.found();
   const { rows, withoutStamp, ofTheFuture, ofThePast } = found;
   if (rows === 0) return undefined;
@@ -97,7 +97,7 @@ export function judgeLayout(
   key: SeriesKey,
   layout: ProfileLayout,
   now: Millis,
-): { readonly readable: boolean; readonly detail?: EventFact['detail'] } {
+): { readonly readable: boolean; readonly detail?: GatewayEventDetail<'PROFILE_WITHOUT_CLOCK'> } {
   if (layout.columns.some(isClockColumn)) return { readable: true };
   const series = obis(layout.profile);
   const text = `PROFILE_WITHOUT_CLOCK: ${series} captures no clock, its rows belong to no time; next: configure another profile, or have the clock (class 8, attribute 2) captured`;

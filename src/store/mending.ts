@@ -2,7 +2,7 @@
  * What a start finds in the database, whether anything of it is missing, and how damage is mended: only where nobody else
  * writes, and so that a crash in the middle begins with it again.
  */
-import { type Clock, hourMs } from '../base/time.ts';
+import { type Clock, hourMs, type Millis } from '../base/time.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { type EventFact, type Fact, gatewayFact } from '../reading/facts.ts';
 import type { Database, Operation } from './database.ts';
@@ -250,14 +250,18 @@ export async function loadStore(
       ...(unfinished ? ['a crash while damage was mended'] : []),
       ...unreadable.map((key) => `${key}: damaged or lost`),
     ];
-    await resetCoverage(database, memory, settings, isDamaged ? 'STORE_DAMAGED' : 'STATE_RESTORED', {
-      found: words.join('; ').slice(0, wordsMost) || null,
-      damagedRecords: corrupt.length,
-      missingRecords: absent.length,
-      epochBefore: before?.epoch ?? last?.epoch ?? null,
-      lostFrom: numbersLost ? (before?.nextSequence ?? null) : (absent[0] ?? null),
-      lostTo: numbersLost && last ? last.nextSequence - 1 : (absent.at(-1) ?? null),
-    });
+    const name = isDamaged ? 'STORE_DAMAGED' : 'STATE_RESTORED';
+    await resetCoverage(database, memory, settings, (wall, epoch) =>
+      gatewayFact(wall, name, {
+        epoch,
+        found: words.join('; ').slice(0, wordsMost) || null,
+        damagedRecords: corrupt.length,
+        missingRecords: absent.length,
+        epochBefore: before?.epoch ?? last?.epoch ?? null,
+        lostFrom: numbersLost ? (before?.nextSequence ?? null) : (absent[0] ?? null),
+        lostTo: numbersLost && last ? last.nextSequence - 1 : (absent.at(-1) ?? null),
+      }),
+    );
   } else if (before?.format !== storeFormat) await database.batch([putState(memory.state)], { sync: true });
   writeCheckpoint(memory.state, settings);
 }
@@ -278,14 +282,17 @@ export async function mendPage(
   if (value) await keepCorrupt(database, memory, settings, { absent: [], corrupt: [{ key, value }] });
   memory.state = { ...state, epoch: settings.newEpoch(state.epoch) };
   memory.marksVersion++;
-  await resetCoverage(database, memory, settings, 'STORE_DAMAGED', {
-    found: `${key}: damaged or lost`,
-    damagedRecords: 1,
-    missingRecords: 0,
-    epochBefore: state.epoch,
-    lostFrom: null,
-    lostTo: null,
-  });
+  await resetCoverage(database, memory, settings, (wall, epoch) =>
+    gatewayFact(wall, 'STORE_DAMAGED', {
+      epoch,
+      found: `${key}: damaged or lost`,
+      damagedRecords: 1,
+      missingRecords: 0,
+      epochBefore: state.epoch,
+      lostFrom: null,
+      lostTo: null,
+    }),
+  );
 }
 async function keepCorrupt(
   database: Database,
@@ -314,13 +321,11 @@ async function resetCoverage(
   database: Database,
   memory: StoreMemory,
   settings: MendingSettings,
-  name: 'STORE_DAMAGED' | 'STATE_RESTORED' | 'STATE_FELL_BACK',
-  damage: NonNullable<EventFact['detail']>,
+  eventOf: (wall: Millis, epoch: number) => EventFact,
 ): Promise<void> {
   const wall = settings.clock.wall();
-  const event = gatewayFact(wall, name, { ...damage, epoch: memory.state.epoch });
   const first = memory.state.nextSequence;
-  const operations = putFacts([event], 0, first, wall);
+  const operations = putFacts([eventOf(wall, memory.state.epoch)], 0, first, wall);
   for (const [key, state] of memory.series) {
     const emptied: SeriesState = { ...state, coverage: [], exceptions: [] };
     memory.series.set(key, emptied);
@@ -350,12 +355,15 @@ export async function mendFallBack(
   await beginMending(database, state);
   memory.state = { ...state, epoch: settings.newEpoch(Math.max(state.epoch, theirs.epoch)) };
   memory.marksVersion++;
-  await resetCoverage(database, memory, settings, 'STATE_FELL_BACK', {
-    epochBefore: state.epoch,
-    nextSequence: state.nextSequence,
-    headEndEpoch: theirs.epoch,
-    headEndUpTo: theirs.upTo,
-  });
+  await resetCoverage(database, memory, settings, (wall, epoch) =>
+    gatewayFact(wall, 'STATE_FELL_BACK', {
+      epoch,
+      epochBefore: state.epoch,
+      nextSequence: state.nextSequence,
+      headEndEpoch: theirs.epoch,
+      headEndUpTo: theirs.upTo,
+    }),
+  );
 }
 export const writeCheckpoint = ({ epoch, nextSequence }: StateRecord, { checkpoint }: MendingSettings): void =>
   checkpoint?.write({ epoch, nextSequence, format: storeFormat });

@@ -13,7 +13,7 @@ import { ackOf, greet, type Ingest, newIngest, take } from '../../src/central/in
 import { fitFact } from '../../src/forward/fit.ts';
 import { Forwarder } from '../../src/forward/forwarder.ts';
 import { birthPayload, contractVersion, isUnfit, parsePayload, topics } from '../../src/forward/payload.ts';
-import { gatewayFact } from '../../src/reading/facts.ts';
+import { eventOfGateway } from '../../src/reading/facts.ts';
 import { seeded } from '../../src/simulator/random.ts';
 import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
@@ -387,7 +387,7 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
   const log: Log = { info: line, warn: line, error: line };
   let said = 0;
   const say = async (count: number) => {
-    const facts = Array.from({ length: count }, () => gatewayFact(clock.wall(), 'TRIED', { n: said++ }));
+    const facts = Array.from({ length: count }, () => eventOfGateway(clock.wall(), 'TRIED', { n: said++ }));
     await store.commit({ meter: '_', entryClass: said % 2 === 0 ? 0 : 1, facts });
   };
   await say(30);

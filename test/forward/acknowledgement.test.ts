@@ -6,7 +6,7 @@ import { fitFact } from '../../src/forward/fit.ts';
 import { Outbox, type OutboxSettings } from '../../src/forward/outbox.ts';
 import { tooLarge } from '../../src/forward/refusal.ts';
 import { type AckPayload, ackPayload, isUnfit, parsePayload, topics } from '../../src/forward/payload.ts';
-import { type Fact, gatewayFact, type ProfileFact } from '../../src/reading/facts.ts';
+import { type Fact, eventOfGateway, type ProfileFact } from '../../src/reading/facts.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
 import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
@@ -15,7 +15,7 @@ import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const epoch = 7;
 const facts = (clock: VirtualClock, count: number, from = 0): Fact[] =>
-  Array.from({ length: count }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n: from + n }));
+  Array.from({ length: count }, (_, n) => eventOfGateway(clock.wall(), 'TRIED', { n: from + n }));
 const ack = (upTo: number, more: Partial<AckPayload> = {}): AckPayload => ({ epoch, upTo, nack: [], ...more });
 
 async function world(live: number, backFill = 0, packSize = 8) {
@@ -405,7 +405,7 @@ test('what has no parts and is too large for the broker becomes void and an even
       meter: '_',
       entryClass: 0,
       facts: [
-        gatewayFact(
+        eventOfGateway(
           it.clock.wall(),
           'LONG',
           Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`n${n}`, 'x'.repeat(60)])),
@@ -504,7 +504,7 @@ test('sibling: a poison message that an earlier version stored is said in other 
     newEpoch: (after) => after + 1,
   });
   const stamp = '+010000-01-01T00:00:00.000Z';
-  const event = gatewayFact(it.clock.wall(), 'HAPPENED', null);
+  const event = eventOfGateway(it.clock.wall(), 'HAPPENED', null);
   const poison = [{ ...event, at: stamp }, { ...event, detail: { rawAt: stamp } }, block(it.clock, 288, 130)];
   await unchecked.commit({ meter: '_', entryClass: 0, facts: [...poison, ...facts(it.clock, 5)] });
   const store = await it.open();

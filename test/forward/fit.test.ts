@@ -14,7 +14,7 @@ import {
 import {
   type EventFact,
   type Fact,
-  gatewayFact,
+  eventOfGateway,
   type ManifestFact,
   type ProfileFact,
 } from '../../src/reading/facts.ts';
@@ -53,7 +53,7 @@ function block(rows: number, channels = 2, cell: number | string = 123_456_789):
   };
 }
 const event = (changed: Partial<Record<keyof EventFact, unknown>>): EventFact =>
-  ({ ...gatewayFact(wall, 'SOMETHING', null, origin), ...changed }) as EventFact;
+  ({ ...eventOfGateway(wall, 'SOMETHING', null, origin), ...changed }) as EventFact;
 
 /** All of it is taken by the reference receiver, numbered in turn. */
 function received(facts: readonly Fact[]) {

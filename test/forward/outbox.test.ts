@@ -3,7 +3,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { later, millis } from '../../src/base/time.ts';
 import { Outbox, type OutboxSettings } from '../../src/forward/outbox.ts';
 import { topics } from '../../src/forward/payload.ts';
-import { gatewayFact } from '../../src/reading/facts.ts';
+import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 import { VirtualClock } from '../virtual-clock.ts';
@@ -16,7 +16,7 @@ async function filled() {
     clock,
     newEpoch: (after) => after + 1,
   });
-  const facts = Array.from({ length: stored }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n }));
+  const facts = Array.from({ length: stored }, (_, n) => eventOfGateway(clock.wall(), 'TRIED', { n }));
   await store.commit({ meter: '_', entryClass: 1, facts });
   return { clock, store };
 }
@@ -124,7 +124,7 @@ test('R21: a rate limit above what timers can do is kept, and used', async () =>
 
 test('incident: thousands of live entries, and a back-fill numbered before them that was never sent: nothing moved on', async () => {
   const it = await filled();
-  const facts = Array.from({ length: stored }, (_, n) => gatewayFact(it.clock.wall(), 'TRIED', { n }));
+  const facts = Array.from({ length: stored }, (_, n) => eventOfGateway(it.clock.wall(), 'TRIED', { n }));
   await it.store.commit({ meter: '_', entryClass: 0, facts });
   const order: number[] = [];
   const arrived = arrivals();

@@ -4,7 +4,7 @@ import { fitFact } from '../../src/forward/fit.ts';
 import { Forwarder } from '../../src/forward/forwarder.ts';
 import { contractVersion, topics } from '../../src/forward/payload.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { gatewayFact } from '../../src/reading/facts.ts';
+import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../memory-database.ts';
 
@@ -20,7 +20,7 @@ const store = await Store.open({
 await store.commit({
   meter: '_',
   entryClass: 0,
-  facts: Array.from({ length: 1000 }, (_, n) => gatewayFact(clock.wall(), 'TRIED', { n })),
+  facts: Array.from({ length: 1000 }, (_, n) => eventOfGateway(clock.wall(), 'TRIED', { n })),
 });
 const forwarder = new Forwarder({
   store,
