@@ -7,7 +7,7 @@ import mqttPacket from 'mqtt-packet';
 import { afterAll, describe, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { gatewayFact } from '../../src/reading/facts.ts';
+import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
 import { realBroker, until } from '../broker.ts';
 import { forwarderOf } from '../forwarder.ts';
@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function saidAt(url: string, protocol: 4 | 5, says: RegExp): Promise<void> {
   const database = new MemoryDatabase();
   const store = await Store.open({ open: () => Promise.resolve(database), clock: systemClock, newEpoch: () => 1 });
-  await store.commit({ meter: '_', entryClass: 0, facts: [gatewayFact(millis(Date.now()), 'TRIED', {})] });
+  await store.commit({ meter: '_', entryClass: 0, facts: [eventOfGateway(millis(Date.now()), 'TRIED', {})] });
   const forwarder = forwarderOf({ store, url, tenant: 't', gateway: 'g', window: 4, protocol });
   const stop = new AbortController();
   const running = forwarder.run(stop.signal);
