@@ -296,7 +296,7 @@ describe('24: a meter that refused us is left alone', () => {
     const sessions = sent.filter(({ at }, i) => i === 0 || at - (sent[i - 1] as { at: number }).at > 12_000).length;
     expect(sessions).toBeLessThanOrEqual(10);
     expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    expect((await status(it)).lastError).toContain('without a word');
+    expect((await status(it)).lastError).toContain('before the meter let us in');
     await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toMatchObject({ code: 'backed-off' });
   });
   test('sibling: a bus that fell silent and answers again does not shorten the back-off', async () => {

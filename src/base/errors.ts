@@ -73,7 +73,7 @@ export const errorTable = {
     'remote',
     'meter',
     4,
-    'It answered in this session, and then no more: mains, address and speed are right. Try again; if it stops at the same place, save the exchange with --trace and report the meter model.',
+    'It answered in this session, so it had mains, and then no more. Try again; where only its sign-on was answered, check --baud; if it stops at the same place each time, save the exchange with --trace and report the meter model.',
   ),
   'answer-too-slow': entry(
     'remote',
@@ -127,13 +127,13 @@ export const errorTable = {
     'refusal',
     'operator',
     5,
-    'Nobody judged the password: the meter wants another mechanism. Set --auth (auth in the configuration) to the one that this client has in the meter: lls, or one of hls-…',
+    'The meter did not judge the password: it wants another mechanism. Set --auth (auth in the configuration) to the one that this client has in the meter: lls, or one of hls-…',
   ),
   'meter-unproven': entry(
     'refusal',
     'meter',
     5,
-    'The meter took our proof and did not give a right one of its own: where its model never gives one, one_sided_proof = true in the model; else somebody may be answering in its place.',
+    'The meter did not prove that it has our secret or key: where its model never does, one_sided_proof = true in the model; else somebody may be answering in its place.',
   ),
   'protection-weaker': entry(
     'refusal',
@@ -187,7 +187,7 @@ export const errorTable = {
     'local',
     'gateway',
     2,
-    'One session sends only so many protected requests: ask for less in one session, then for the rest in another. The key is good for many more.',
+    'One session sends only so many protected requests: ask for less in one session, then for the rest in another. The key need not be changed for that.',
   ),
   'backed-off': entry(
     'refusal',
@@ -205,7 +205,7 @@ export const errorTable = {
     'refusal',
     'meter',
     5,
-    'The meter has the object and does not give its value now: try again later; if it repeats, report the meter model.',
+    'The meter gives no value, and says neither that it lacks the object nor that we may not read it: try again later; if it repeats, report the meter model.',
   ),
   'identity-mismatch': entry(
     'refusal',
@@ -262,7 +262,12 @@ export const errorTable = {
     3,
     'Another program uses this port: stop it (the gateway itself? see meter-gateway status).',
   ),
-  'port-lost': entry('line', 'line', 3, 'The adapter was unplugged: check the cable.'),
+  'port-lost': entry(
+    'line',
+    'line',
+    3,
+    'The port is gone: was the adapter unplugged, or did its driver end? Check the cable, and dmesg.',
+  ),
   'host-missing': entry(
     'line',
     'line',
@@ -317,7 +322,7 @@ export const errorTable = {
     'local',
     'operator',
     2,
-    'Nothing was restored: take another backup. What `meter-gateway backup` has not written whole, or a later version wrote, is not taken.',
+    'Nothing was changed: take another backup. What `meter-gateway backup` has not written whole, or a later version wrote, is not taken.',
   ),
   'file-unusable': entry(
     'local',
@@ -373,7 +378,7 @@ export const errorTable = {
     'local',
     'gateway',
     6,
-    'It is mended by itself, and what is lost is read from the meters again; where the whole store did not open, what it was is kept beside it as store.damaged-N.',
+    'It is mended by itself, and what is lost is read again as far back as the meters have it; where the whole store did not open, what it was is kept beside it as store.damaged-N.',
   ),
   'store-too-new': entry(
     'local',

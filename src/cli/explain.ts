@@ -18,7 +18,7 @@ import { Deframer } from '../dlms/hdlc/deframer.ts';
 import { addressText, type Frame, parseParameters } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
 import { type HlsMechanism, hlsVerify } from '../dlms/security/hls.ts';
-import { type ProtectionKeys, unprotect } from '../dlms/security/protection.ts';
+import { type ProtectionKeys, securityControl, unprotect } from '../dlms/security/protection.ts';
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { type Apdu, type Attribute, decodeApdu, type GetResult, getResults } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
@@ -344,7 +344,8 @@ export function explain(
     try {
       const { control, counter, text } = unprotect(apdu.content, title, protection);
       const inside = apduOf(text, at);
-      const head = `${apdu.kind}, system title ${toHex(title)}, security control 0x${control.toString(16)} (${controlWords(control)}), counter ${counter}`;
+      const shows = `${controlWords(control)}; ${proofText(control)}`;
+      const head = `${apdu.kind}, system title ${toHex(title)}, security control 0x${control.toString(16)} (${shows}), counter ${counter}`;
       return { ...inside, text: [head, ...inside.text] };
     } catch (error) {
       note(at.line, `offset 0: ${apdu.kind}: ${messageOf(error)}`);
@@ -541,6 +542,12 @@ export function explainedJson(explained: Explained): Record<string, unknown> {
         ? { ...apdu, dedicatedKey: withheld }
         : apdu;
   return { ...explained, apdu: plain(secretive) };
+}
+
+/** What deciphering shows of the sender: without a tag anybody may have changed the octets, and with a wrong key they are others. */
+function proofText(control: number): string {
+  if ((control & securityControl.authentication) !== 0) return 'the tag fits';
+  return (control & securityControl.encryption) !== 0 ? 'decrypted, not authenticated' : 'nothing proves who sent it';
 }
 
 export function requireReadable(explanation: Explanation): void {

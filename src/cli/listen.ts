@@ -47,14 +47,17 @@ function lines(event: NotificationEvent, model: MeterModel, wall: Millis, json: 
     if (json) return [JSON.stringify({ received: at, from, error: error.code, message: error.message })];
     return [`${at}  from ${from}  ${error.code} (${error.fault}): ${error.message}`];
   }
-  const { from, apdu, systemTitle } = event;
+  const { from, apdu, systemTitle, authentic = false } = event;
   const list = pushedList(apdu, stampReading(model), model.push_lists);
   const title = systemTitle ? toHex(systemTitle) : undefined;
   if (json) {
-    const head = { received: at, from, kind: apdu.kind, systemTitle: title ?? null };
+    const head = { received: at, from, kind: apdu.kind, systemTitle: title ?? null, authenticated: authentic };
     return [JSON.stringify({ ...head, ...pushedListJson(list) })];
   }
-  const sender = title === undefined ? 'not ciphered' : `system title ${title}, authentic`;
+  const sender =
+    title === undefined
+      ? 'not ciphered'
+      : `system title ${title}, ${authentic ? 'authenticated' : 'decrypted, not authenticated'}`;
   return [
     `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${localTime(list.at, zone)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
     ...list.readings.map((reading) => `  ${(reading.key ?? '(no name)').padEnd(20)} ${readingWords(reading, zone)}`),

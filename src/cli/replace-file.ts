@@ -21,12 +21,12 @@ import { Failure, messageOf } from '../base/errors.ts';
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 const maxBackups = 1000;
 
-function failed(path: string, error: unknown): Failure {
+function failed(path: string, error: unknown, replaced: boolean): Failure {
   if (error instanceof Failure) return error;
   const { code } = error as NodeJS.ErrnoException;
   return new Failure(
     code === 'EACCES' || code === 'EPERM' ? 'not-permitted' : 'file-unusable',
-    `${path}: ${messageOf(error)}; the file is as it was`,
+    `${path}: ${messageOf(error)}; ${replaced ? 'the file is changed, and a power cut may still undo that' : 'the file is as it was'}`,
   );
 }
 
@@ -85,11 +85,12 @@ function backUp(path: string, suffix: string, text: string, stats: Stats): strin
 
 /**
  * Changes a text file. A symbolic link stays one: what it leads to is changed. Returns where the text before it is kept.
- * Whatever fails, the file is as it was.
+ * Where it fails, the message says whether the file is as it was.
  */
 export function changeFile(path: string, suffix: string, change: (text: string) => string): string {
   let temporary: string | undefined;
   let backup: string | undefined;
+  let replaced = false;
   try {
     const target = realpathSync(path);
     const { text, stats } = contentOf(target);
@@ -106,12 +107,13 @@ export function changeFile(path: string, suffix: string, change: (text: string) 
       );
     renameSync(name, target);
     temporary = undefined;
+    replaced = true;
     const kept = backup;
     backup = undefined;
     withDescriptor(dirname(target), O_RDONLY | O_DIRECTORY, fsyncSync);
     return kept;
   } catch (error) {
     for (const left of [temporary, backup]) if (left !== undefined) rmSync(left, { force: true });
-    throw failed(path, error);
+    throw failed(path, error, replaced);
   }
 }

@@ -131,7 +131,7 @@ async function readBackup(
         head = parsed as Head;
         if (head.kind !== kind) throw no('it does not begin as one');
         if (head.v !== backupVersion) throw no(`it is of version ${head.v}, this program reads ${backupVersion}`);
-        refuseNewer(head.storeFormat);
+        refuseNewer(head.storeFormat, path);
       } else if (Array.isArray(parsed)) {
         const [letter, key, value] = parsed as [Letter, string, string];
         if (!(letter in databases)) throw no(`a record of no database: ${letter as string}`);

@@ -36,7 +36,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const program = new Command('meter-gateway')
-  .description('Polls electricity meters over DLMS/COSEM and delivers every meter-hour once over MQTT')
+  .description(
+    'Polls electricity meters over DLMS/COSEM and delivers each meter-hour over MQTT until the head-end has it',
+  )
   .version(version)
   .showHelpAfterError('(see --help)')
   .configureOutput({ writeErr: noteLines })

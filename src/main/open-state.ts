@@ -25,7 +25,10 @@ async function tellDamage({ folder, store, counters }: OpenState, directory: str
   log.info({ directory, epoch: store.epoch, created: folder.created }, 'state directory');
   const { damage } = await store.status();
   if (damage.quarantined + damage.missing + damage.log.length > 0)
-    log.error({ ...damage }, 'the store was damaged; all series are read again from the meters');
+    log.error(
+      { ...damage },
+      'the store was damaged; all series are read again, as far back as the meters still have them',
+    );
   if (counters.foundDoubtful)
     log.error(
       {},

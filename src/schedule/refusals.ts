@@ -32,7 +32,7 @@ const hangUps: readonly ErrorCode[] = [
   'connection-lost',
   'frame-rejected',
 ];
-/** So many entries in a row may end without a word. */
+/** So many entries in a row may end without an answer that lets us in or refuses us. */
 const toleratedSilences = 2;
 const leastMs = 15 * 60_000;
 /** A meter that said nothing at all in the session may have no power: it is not left alone for a day. */
@@ -89,7 +89,7 @@ export async function refused(
     there && times > 0
       ? new Failure(
           'association-refused',
-          `${counted.silent} entries in a row ended without a word: ${failure.message}`,
+          `${counted.silent} entries in a row ended before the meter let us in: ${failure.message}`,
         )
       : failure;
   const { code, message } = told;

@@ -45,7 +45,7 @@ export const shownShortly = (instant: string, { zone, now }: Screen): string => 
 export const verdictWords: Readonly<Record<Verdict, string>> = {
   UNKNOWN: 'not asked yet since the gateway started',
   REACHABLE: 'it answers',
-  BUS_FAULT: 'nobody on this line answers: converter, cable, fuse or polarity',
+  BUS_FAULT: 'nobody can be read over this line: its port, converter, cable, fuse or polarity',
   SUSPECT_MAINS_OR_METER: 'silent while its neighbours answer: its mains, its wires or the meter',
   POWER_LOST: 'silent, and the last that its log told was a power-down',
   SUPPLY_OFF_BY_METER_SWITCH: 'it answers, and its own switch is open: that nothing is counted is true',
@@ -252,7 +252,7 @@ export function snapshotText(snapshot: Snapshot, width = 80): string[] {
     ...(damage > 0
       ? sentence(
           '      ! ',
-          `damage found: ${store.damage.quarantined} quarantined, ${store.damage.missing} missing; read again from the meters`,
+          `damage found: ${store.damage.quarantined} quarantined, ${store.damage.missing} missing; read again as far back as the meters have it`,
           width,
         )
       : []),

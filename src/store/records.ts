@@ -77,11 +77,11 @@ export interface Checkpoint {
  */
 export const storeFormat = 3;
 /** A state of a later program is neither damage nor to be understood. */
-export function refuseNewer(format = storeFormat): void {
+export function refuseNewer(format = storeFormat, what = 'the state directory'): void {
   if (format > storeFormat)
     throw new Failure(
       'store-too-new',
-      `the state directory was written by a later version (format ${format}; this one knows formats up to ${storeFormat})`,
+      `${what} was written by a later version (format ${format}; this one knows formats up to ${storeFormat})`,
     );
 }
 

@@ -3,7 +3,9 @@ import { parseExchange } from '../../src/cli/exchange-file.ts';
 import { meterModels } from '../../src/config/meter-models.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { Failure } from '../../src/base/errors.ts';
-import { fromHex } from '../../src/base/hex.ts';
+import { fromHex, toHex } from '../../src/base/hex.ts';
+import { protect } from '../../src/dlms/security/protection.ts';
+import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { cellOf, rowJson } from '../../src/reading/load-profile-row.ts';
 import { formulaIndex, formulaRow, linesOf, traceNames, traceText, vectorText } from '../recorded.ts';
@@ -113,6 +115,23 @@ describe('ciphered exchanges, with the keys', () => {
       }
     },
   );
+  test.each([
+    [0x30, 'the tag fits'],
+    [0x10, 'the tag fits'],
+    [0x20, 'decrypted, not authenticated'],
+    [0x21, 'decrypted, not authenticated'],
+    [0x00, 'nothing proves who sent it'],
+  ])('incident: security control %s was told as if it proved who sent it', (control, words) => {
+    const title = fromHex('4d4d4d0000000001');
+    const whole = { ...keys, authentication: keys.authentication };
+    const content = protect(Uint8Array.of(0xc0, 1, 0xc1, 0, 1, 0, 0, 96, 1, 0, 255, 2, 0), control, 7, title, whole);
+    const apdu = encodeApdu({ kind: 'general-glo-ciphering', systemTitle: title, content });
+    const { frames, problems } = explain(parseExchange(toHex(apdu)), keys);
+    expect(problems).toEqual([]);
+    const text = frames.flatMap((frame) => frame.text).join('\n');
+    expect(text).toContain(`; ${words}), counter 7`);
+    expect(text).toContain('get-request-normal');
+  });
   test.each(['x-push.tap', 'push-notification.txt'])('%s deciphers', (name) => {
     const { problems, frames } = explain(parseExchange(traceText(name)), keys);
     expect(problems).toEqual([]);

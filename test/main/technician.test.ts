@@ -202,6 +202,19 @@ describe('meter-gateway listen', () => {
     await until(() => it.code !== undefined, 'the end');
     expect(it.code).toBe(0);
   });
+  test.each([
+    ['encrypted', 'decrypted, not authenticated'],
+    ['authenticated-encrypted', 'authenticated'],
+    ['authenticated', 'authenticated'],
+  ])('incident: a push that is only %s was called authentic', async (policy, words) => {
+    const scenario = join(folder, `push-${policy}.toml`);
+    writeFileSync(scenario, `[meters]\npush_s = 1\npush_ciphered = true\nsecurity_policy = "${policy}"\n`);
+    const { device } = await simulate(['--scenario', scenario, '--pty', join(folder, `push-${policy}`)]);
+    const secret = { METER_EK: '000102030405060708090a0b0c0d0e0f', METER_AK: 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf' };
+    const { it } = listening(device, ['--count', '1', '--security', policy], secret);
+    await until(() => it.code !== undefined, `a list ${it.err}`);
+    expect(it.out).toMatch(new RegExp(`system title [0-9a-f]{16}, ${words}(  |\n)`));
+  });
   test('a port that is taken, a model that is not there', async () => {
     const { device } = await simulate(['--tcp', '0']);
     const taken = await run(gateway, ['listen', device]);

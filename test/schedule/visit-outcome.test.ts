@@ -110,7 +110,7 @@ describe('what is known of the meter', () => {
     expect(after.lastError?.code).toBe('store-failed');
   });
   test('repeated silence is told as what it means', () => {
-    const lastError = new Failure('association-refused', '3 entries in a row ended without a word');
+    const lastError = new Failure('association-refused', '3 entries in a row ended before the meter let us in');
     const { health: after } = visitOutcome(health, ended('no-answer', { entry: 'silent', lastError }), now, wall);
     expect(after.lastError).toBe(lastError);
   });

@@ -358,6 +358,9 @@ export class Ciphering {
     return encodeApdu({ ...apdu, signature });
   }
 
+  /** What was unwrapped last carried a right tag or signature. What is only encrypted proves nothing of its sender. */
+  authentic = false;
+
   /** Whether this APDU is protected, in any of the ways that `unwrap` knows. */
   static isCiphered(apdu: Apdu): apdu is ProtectedApdu {
     return 'content' in apdu && apdu.kind !== 'general-block-transfer';
@@ -377,7 +380,9 @@ export class Ciphering {
       if (!Ciphering.isCiphered(inner) || inner.kind === 'general-signing') {
         return weaker('a signed APDU that is not ciphered is weaker than the policy');
       }
-      return this.decipher(inner, false);
+      const plain = this.decipher(inner, false);
+      this.authentic = true;
+      return plain;
     }
     const mayBeUnsigned = initiate || apdu.kind === 'glo-confirmed-service-error';
     if (settings.signed && !mayBeUnsigned) return weaker(`${apdu.kind} came without a signature`);
@@ -426,6 +431,7 @@ export class Ciphering {
       throw new Failure(tagged ? 'unexpected-apdu' : 'deciphering-failed', holds);
     }
     const authentic = (control & securityControl.authentication) !== 0;
+    this.authentic = authentic;
     if (which === 'global' && authentic) this.meet(title, counter);
     // What carries no tag where answers must have one says nothing of the counters that count.
     if (authentic || policy === 'encrypted') this.heard[which] = counter;

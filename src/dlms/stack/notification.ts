@@ -40,8 +40,10 @@ export type NotificationEvent =
       /** HDLC address or wPort of the sender. */
       readonly from: string;
       readonly apdu: Notification;
-      /** Of the sender, where the APDU was ciphered or signed: then it is authentic. */
+      /** Of the sender, where the APDU was ciphered or signed. */
       readonly systemTitle?: Uint8Array;
+      /** A right tag or signature proves that it is the sender. */
+      readonly authentic?: boolean;
     }
   /** Something came that is no readable notification; the next one may be. */
   | { readonly kind: 'unreadable'; readonly from: string; readonly error: Failure };
@@ -66,7 +68,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   private readonly events: NotificationEvent[] = [];
   private readonly segments = new Map<string, Pending>();
   private readonly blocks = new Map<string, Pending>();
-  /** What is known of each sender's counter. Only an authentic APDU makes an entry. */
+  /** What is known of each sender's counter. Only an APDU that is protected as the policy wants it makes an entry. */
   private readonly senders: Map<string, Ciphering>;
   private quietAt: Millis | undefined;
 
@@ -232,7 +234,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
       this.senders.set(name, ciphering);
     }
     if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
-    this.events.push({ kind: 'notification', from, apdu: inside, systemTitle: title });
+    this.events.push({ kind: 'notification', from, apdu: inside, systemTitle: title, authentic: ciphering.authentic });
   }
 }
 
