@@ -15,7 +15,7 @@ check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "war
 # status_socket = "/run/meter-gateway/status.sock"   # default: in /run under systemd, else in the state directory
 # status_group = "meter-operators"                       # members may use the socket; default: the service only
 
-set_clocks = true              # meters' clocks, within limits; false: only told
+set_clocks = true              # meters' clocks, within limits; false: only reported
 set_large_deviations = false   # also by more than a minute
 time_zone = "Europe/Helsinki"  # of the days of the utility: capture periods change at its midnight
 clock_trust = "kernel"         # trusted when the kernel says it is synchronised; "assume": always

@@ -85,7 +85,7 @@ const profile = v.strictObject({
   ),
   until: v.optional(
     says(
-      'the meter is told another capture period at this local midnight, after its profile was read; the same profile stands once more with the new period',
+      'the gateway sets another capture period at this local midnight, after its profile was read; the same profile stands once more with the new period',
       instant('a local midnight, in UTC, e.g. 2026-12-01T22:00:00Z'),
     ),
   ),
@@ -205,7 +205,7 @@ export const configSchema = v.strictObject({
       40,
     ),
     set_clocks: v.optional(
-      says("meters' clocks are corrected within the limits of R30; false: only told", yesOrNo),
+      says("meters' clocks are corrected within the limits of R30; false: a deviation is only reported", yesOrNo),
       true,
     ),
     set_large_deviations: v.optional(says('also where they are off by more than a minute', yesOrNo), false),
