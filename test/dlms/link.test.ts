@@ -441,29 +441,27 @@ describe('90: I-frames without information, and what else a client lets a server
   );
 });
 
-test('a meter at another address answers: the silence of the one that was called says so', () => {
+test.each([
+  ['another address answers', client, serverAddress(1, 17), 'what came is of 1/17'],
+  [
+    'ours answers another client',
+    { logical: 16, size: 1 } as const,
+    server,
+    'what came is for client 16, and we are 17',
+  ],
+])('%s: the silence of the one that was called says so', (_, destination, source, said) => {
   const link = new HdlcLink(settings('client', parameters(128, 1)));
   let now = millis(0);
   link.request({ kind: 'connect' }, now);
   const events: LinkEvent[] = [];
   for (let step = 0; step < 10 && events.length === 0; step++) {
     while (link.pollTransmit());
-    link.receive(
-      encodeFrame({
-        destination: client,
-        source: serverAddress(1, 17),
-        control: { kind: 'UA', pollFinal: true },
-        segmented: false,
-        information: new Uint8Array(0),
-      }),
-      now,
-    );
+    const ua = { control: { kind: 'UA', pollFinal: true }, segmented: false, information: new Uint8Array(0) } as const;
+    link.receive(encodeFrame({ destination, source, ...ua }), now);
     now = link.deadline() as Millis;
     link.wake(now);
     for (let event = link.pollEvent(); event; event = link.pollEvent()) events.push(event);
   }
   expect(events).toMatchObject([{ kind: 'failed', error: { code: 'no-answer' } }]);
-  expect((events[0] as { error: Failure }).error.message).toBe(
-    'no answer to SNRM, asked 4 times; what came is of 1/17',
-  );
+  expect((events[0] as { error: Failure }).error.message).toBe(`no answer to SNRM, asked 4 times; ${said}`);
 });

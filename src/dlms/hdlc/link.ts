@@ -119,8 +119,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   private heardAt: Millis | undefined;
   /** Our own frames that came back since the first try. */
   private echoes = 0;
-  /** Who else said something to us since then: another meter of the line, or ours at another address. */
-  private stranger: HdlcAddress | undefined;
+  /** Who said something since then to whom: another meter of the line, ours at another address, or ours to another client. */
+  private stranger: string | undefined;
   private damagedAtSend = 0;
   private damagedAtFirst = 0;
   private droppedAtFirst = 0;
@@ -233,12 +233,14 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     if (!forUs) {
       // An adapter that hears itself: our own frame comes back.
       if (settings.role === 'client' && this.peer && sameAddress(frame.source, settings.own)) this.echoes++;
+      else if (settings.role === 'client' && this.peer && sameAddress(frame.source, this.peer))
+        this.stranger = `for client ${frame.destination.logical}, and we are ${settings.own.logical}`;
       return;
     }
     if (settings.role === 'client') {
       if (!this.peer) return;
       if (!sameAddress(frame.source, this.peer)) {
-        this.stranger = frame.source;
+        this.stranger = `of ${addressText(frame.source)}`;
         return;
       }
       if (frame.source.size !== this.peer.size) this.otherForm = frame.source.size;
@@ -451,7 +453,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
         damaged ? 'damaged-answer' : 'no-answer',
         damaged
           ? `the answer to ${doing} came damaged (${this.deframer.lastDamage || 'not whole in time'}), asked ${times}`
-          : `no answer to ${doing}, asked ${times}${this.stranger ? `; what came is of ${addressText(this.stranger)}` : ''}`,
+          : `no answer to ${doing}, asked ${times}${this.stranger ? `; what came is ${this.stranger}` : ''}`,
       );
     }
     this.tries++;
