@@ -168,6 +168,50 @@ describe('82: the protection of InitiateResponse', () => {
   });
 });
 
+describe('what InitiateResponse may say', () => {
+  const usual = '0800065f1f0400001e1d01900007';
+  test.each([
+    ['quality of service', usual.replace('0800', '080100')],
+    ['another version', usual.replace('080006', '080007')],
+    ['no limit of its APDUs, by 0', usual.replace('0190', '0000')],
+    ['no limit of its APDUs, by FFFF', usual.replace('0190', 'ffff')],
+    ['a limit in which no service fits', usual.replace('0190', '0005')],
+    ['another VAA name', usual.replace(/0007$/, 'fa00')],
+    ['no VAA name', usual.slice(0, -4)],
+    ['no sizes at all', usual.slice(0, -8)],
+    ['octets behind its end', `${usual}eeeeee`],
+    ['more than was proposed', usual.replace('001e1d', 'ffffff')],
+    ['nothing of what was proposed', usual.replace('001e1d', '000000')],
+    ['the tag of its conformance on one octet', usual.replace('5f1f', '5f')],
+    ['a length of its conformance on two octets', usual.replace('5f1f04', '5f1f8104')],
+  ])('%s', (_, hex) => {
+    for (const options of [{ mechanism: 'lls' }, { mechanism: 'lls', ciphered: true }] as const) {
+      const { it, event } = opened({
+        ...options,
+        meddle: onAare((aare) => ({
+          ...aare,
+          userInformation: protectedAs(fromHex(hex), 0x28, 'ciphered' in options ? 0x30 : 0, 0),
+        })),
+      });
+      expect(code(event)).toBe('connected');
+      // Nothing that we did not propose is used, whatever the meter offers.
+      expect(event.kind === 'connected' && has(event.conformance, 'general-block-transfer')).toBe(false);
+      expect(code(it.ask(get, 'got'))).toBe('got');
+    }
+  });
+  test.each([
+    ['no conformance', '080006'],
+    ['a conformance of another length', usual.replace('5f1f0400001e1d', '5f1f0300001e')],
+    ['something else', 'c401c1001105'],
+  ])('%s: refused at once', (_, hex) => {
+    const { event } = opened({
+      mechanism: 'lls',
+      meddle: onAare((aare) => ({ ...aare, userInformation: fromHex(hex) })),
+    });
+    expect(code(event)).toMatch(/malformed-octets|association-refused/);
+  });
+});
+
 describe('what stands behind which tag', () => {
   const getResponse = fromHex('c401c1001105');
   const exception = fromHex('d80102');
