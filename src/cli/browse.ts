@@ -35,7 +35,7 @@ function shownValue(object: ListedObject, seen: ReadonlyMap<number, Seen>, id: n
   if ('refused' in value) return `refused: ${refusalName(value.refused)}`;
   const scaler = seen.get(scalerUnitAttribute(classId) ?? 0);
   const scalerUnit = scaler && 'data' in scaler ? scalerUnitOf(scaler.data) : undefined;
-  return cut(objectWords({ classId, logicalName, attribute: id }, value.data, model, scalerUnit), valueMost);
+  return cut(objectWords({ classId, logicalName, attribute: id }, value.data, model, scalerUnit ?? null), valueMost);
 }
 
 function lines(object: SnapshotObject, shown: (id: number) => string): string[] {

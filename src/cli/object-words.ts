@@ -2,6 +2,7 @@
 import { deviationWords, localTime } from '../base/words.ts';
 import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { dataText } from '../dlms/axdr/print.ts';
+import { scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { whyNoInstant } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
@@ -30,12 +31,15 @@ function codeName(name: LogicalName, value: bigint, model: MeterModel): string |
   return d === 11 ? eventName(model.companion, code) : undefined;
 }
 
-export function objectWords(of: Attribute, data: Data, model: MeterModel, scalerUnit?: ScalerUnit): string {
+/** `scalerUnit`: null where the meter was asked and does not tell it, left out where nobody asked. */
+export function objectWords(of: Attribute, data: Data, model: MeterModel, scalerUnit?: ScalerUnit | null): string {
   const value = integerOf(data);
   if (value !== undefined) {
     const name = of.attribute === 2 ? codeName(of.logicalName, value, model) : undefined;
     if (name !== undefined) return `${dataText(data)} (${name})`;
-    if (scalerUnit && isScaledValue(of)) return valueWords(value, scalerUnit.scaler, unitName(scalerUnit.unit));
+    if (isScaledValue(of) && scalerUnit) return valueWords(value, scalerUnit.scaler, unitName(scalerUnit.unit));
+    const untold = scalerUnit === null && scalerUnitAttribute(of.classId) !== undefined;
+    if (isScaledValue(of) && untold) return valueWords(value, null, null);
   }
   return dataWords(data, of);
 }

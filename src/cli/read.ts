@@ -7,7 +7,7 @@ import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { dataJson } from '../dlms/axdr/print.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
-import type { Attribute } from '../dlms/xdlms/apdu.ts';
+import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { identify, readEntries, readLayout, readRange } from '../meter/jobs.ts';
 import { refusalCode, type Session } from '../meter/session.ts';
 import { rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
@@ -119,7 +119,7 @@ export async function read(
           print(
             options.json
               ? JSON.stringify({ object: key, class: object, value: dataJson(result.data) })
-              : `${key}  ${objectWords(asked, result.data, access.model, scalers.get(logicalName))}`,
+              : `${key}  ${objectWords(asked, result.data, access.model, scalers.get(logicalName) ?? null)}`,
           );
         } else {
           const why = refusalName(result.refused);
@@ -143,11 +143,18 @@ export async function read(
 
 /** Scaler and unit of those values that have one, as far as the meter tells them. */
 async function scalersOf(session: Session, attributes: readonly Attribute[]): Promise<Map<LogicalName, ScalerUnit>> {
-  const asked = attributes.filter(isScaledValue).flatMap(({ classId, logicalName }): Attribute[] => {
+  const scaled = attributes.filter(isScaledValue).flatMap(({ classId, logicalName }): Attribute[] => {
     const attribute = scalerUnitAttribute(classId);
     return attribute === undefined ? [] : [{ classId, logicalName, attribute }];
   });
-  const results = asked.length > 0 ? await session.get(asked) : [];
+  const asked = [...new Map(scaled.map((one) => [one.logicalName, one])).values()];
+  let results: readonly GetResult[] = [];
+  try {
+    if (asked.length > 0) results = await session.get(asked);
+  } catch (error) {
+    // The values are there, and are shown without.
+    if (!(error instanceof Failure)) throw error;
+  }
   return new Map(
     results.flatMap((result, i): [LogicalName, ScalerUnit][] => {
       const scalerUnit = 'data' in result ? scalerUnitOf(result.data) : undefined;

@@ -59,6 +59,16 @@ describe('codes by name', () => {
   ])('class %i %s attribute %i', (classId, name, attribute, data, expected) => {
     expect(words(classId, name, attribute, data)).toBe(expected);
   });
+  test('a register of which the meter tells no scaler says so; an object that has none misses none', () => {
+    const untold = (classId: number, name: string, attribute: number) =>
+      objectWords(of(classId, name, attribute), number(7), genericModel, null);
+    expect(untold(3, '1.0.1.8.0.255', 2)).toBe('7 (raw; scaler and unit are not known)');
+    expect(untold(5, '1.0.1.4.0.255', 3)).toBe('7 (raw; scaler and unit are not known)');
+    expect(untold(4, '1.0.1.6.0.255', 4)).toBe('unsigned 7');
+    expect(untold(1, '0.0.96.7.21.255', 2)).toBe('unsigned 7');
+    // In a recording nobody may have asked.
+    expect(words(3, '1.0.1.8.0.255', 2, number(7))).toBe('unsigned 7');
+  });
   test('a code without a name keeps its number and is said to be unknown', () => {
     expect(words(70, '0.0.96.3.10.255', 3, number(9, 'enum'))).toBe('enum 9 (unknown: 9)');
     expect(words(7, '1.0.99.1.0.255', 5, number(77, 'enum'))).toBe('enum 77 (unknown: 77)');
