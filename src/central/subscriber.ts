@@ -41,6 +41,8 @@ export async function subscribe(
       client.publish(topics(tenant, gateway).ack, JSON.stringify(ack), { qos: 1 });
   };
   client.on('message', (topic, payload) => {
+    // config check --live looks whether it may publish, with nothing to say.
+    if (payload.length === 0) return;
     if (topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, payload);
       if (isUnfit(birth) || topic !== topics(tenant, birth.gateway).birth) return;

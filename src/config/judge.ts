@@ -27,6 +27,8 @@ export interface Judged {
   readonly plan: GatewayPlan | undefined;
   readonly config: Config | undefined;
   readonly findings: readonly Finding[];
+  /** For what is found out of the file: the line that it stands in. */
+  readonly locate: (noted: Noted) => Finding;
 }
 export interface JudgeContext {
   /** Of the file, as it was named. */
@@ -72,6 +74,7 @@ function judgeBroken(toml: Toml, at: Located): Judged {
     plan: undefined,
     config: undefined,
     findings: [...broken, ...others.map((one) => located(one, at))].toSorted(inOrder),
+    locate: (noted) => located(noted, at),
   };
 }
 
@@ -106,6 +109,7 @@ export function judgeText(text: string, context: JudgeContext): Judged {
     plan: whole && plan ? { ...plan, findings: all } : undefined,
     config: whole ? config : undefined,
     findings: all,
+    locate: (noted) => located(noted, at),
   };
 }
 

@@ -3,7 +3,6 @@
 import { Command, Option } from 'commander';
 import { type AskOptions, requireMeter, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
-import { checkConfig, type CheckOptions } from '../cli/config-check.ts';
 import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
@@ -18,6 +17,7 @@ import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status
 import { gapsText, heldText, readingText } from '../status/answer-texts.ts';
 import { type Screen, screenOf, shownTime, snapshotText } from '../status/status-text.ts';
 import { acceptedText } from '../schedule/counter-accept.ts';
+import { checkConfig, type CheckOptions } from './config-check.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
 import { run, version } from './run.ts';
@@ -56,6 +56,10 @@ config
   .argument('<file>')
   .description('say everything that is wrong with a file, and with what it refers to')
   .option('--text-only', 'only the file itself: its secrets, certificates and folders are on another machine')
+  .option(
+    '--live',
+    'also open what it names: lines (nothing is sent on them), broker, clock, disk, credentials of the unit',
+  )
   .option('--json', 'the findings as JSON, one line each')
   .action((file: string, options: CheckOptions) => runCommand(() => checkConfig(file, options, print)));
 config

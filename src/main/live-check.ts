@@ -1,0 +1,189 @@
+/**
+ * `config check --live`: opens what the configuration names, beside a gateway that may be running. What that one holds is
+ * left to it. Nothing is said on a line of meters, and each probe has its time.
+ */
+import { execFile } from 'node:child_process';
+import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { type ErrorCode, errorTable, messageOf } from '../base/errors.ts';
+import type { Path } from '../base/toml.ts';
+import { type Finding, isFault, type Noted } from '../config/findings.ts';
+import type { GatewayPlan } from '../config/resolve.ts';
+import { probeBroker } from '../forward/broker-probe.ts';
+import { topics } from '../forward/payload.ts';
+import { probeLine } from '../line/probe-line.ts';
+import { systemClock } from '../line/system-clock.ts';
+import { storageState } from '../schedule/storage.ts';
+import { askStatus } from '../status/local-client.ts';
+import type { Snapshot } from '../status/snapshot.ts';
+import { synchronisedTeller } from './synchronised.ts';
+
+export interface LiveCheck {
+  /** What was found good, in words. */
+  readonly good: readonly string[];
+  readonly found: readonly Noted[];
+}
+const brokerLimitMs = 10_000;
+/** File systems in memory: what lies there does not outlive a restart. */
+const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+const one = (severity: Noted['severity'], code: ErrorCode, path: Path, message: string, next?: string): LiveCheck => ({
+  good: [],
+  found: [{ severity, code, path, message, ...(next !== undefined && { next }) }],
+});
+const good = (...words: string[]): LiveCheck => ({ good: words, found: [] });
+
+async function runningAt(path: string): Promise<Snapshot | undefined> {
+  try {
+    return await askStatus(path);
+  } catch {
+    return undefined;
+  }
+}
+
+async function checkPort(plan: GatewayPlan, i: number, running: Snapshot | undefined): Promise<LiveCheck> {
+  const { name, device, baud } = plan.ports[i] as GatewayPlan['ports'][number];
+  const path = ['port', i, 'device'];
+  const theirs = running?.ports.find((port) => port.device === device);
+  const { good: opens, wrong, remarks } = await probeLine(device, baud, systemClock, theirs?.open === true);
+  return {
+    good: opens === undefined ? [] : [`port ${name}: ${opens}`],
+    found: [
+      ...(wrong ? [{ severity: 'error' as const, path, ...wrong }] : []),
+      ...remarks.map(({ message, next }) => ({
+        severity: 'warning' as const,
+        code: 'config-invalid' as const,
+        path,
+        message,
+        next,
+      })),
+    ],
+  };
+}
+
+async function checkBroker(plan: GatewayPlan, running: Snapshot | undefined): Promise<LiveCheck> {
+  const { gateway } = plan.config;
+  const path = ['mqtt', 'url'];
+  // The running one has tried more than can be tried here, with its own name.
+  if (running?.gateway === gateway.id && running.broker.connected && running.broker.trouble === null)
+    return good('broker: the running gateway is connected, and has no trouble with it');
+  const probe = await probeBroker(plan.broker, topics(gateway.tenant, gateway.id), brokerLimitMs);
+  const next = 'Mend what the line says, at the broker or in [mqtt]; then check again.';
+  return {
+    good: probe.good.map((words) => `broker: ${words}`),
+    found: [
+      ...probe.wrong.map((message): Noted => {
+        const code = message.startsWith('may not') ? 'not-permitted' : 'host-missing';
+        return { severity: 'error', code, path, message, next };
+      }),
+      ...probe.remarks.map(
+        (message): Noted => ({ severity: 'warning', code: 'config-invalid', path, message, next: 'Ask the head-end.' }),
+      ),
+    ],
+  };
+}
+
+function checkClock({ config }: GatewayPlan): LiveCheck {
+  const path = ['gateway', 'clock_trust'];
+  const told = synchronisedTeller()();
+  if (told.known) return good('clock: the kernel says that it is synchronised');
+  if (config.gateway.clock_trust === 'kernel') return one('error', 'time-unknown', path, told.why);
+  return one('warning', 'time-unknown', path, `${told.why}; clock_trust = "assume" takes it for right all the same`);
+}
+
+/** The folder, or the nearest one above it that is there. */
+function standing(path: string): string {
+  for (let at = path; ; at = dirname(at)) if (statSync(at, { throwIfNoEntry: false })) return at;
+}
+function checkDisk({ config }: GatewayPlan): LiveCheck {
+  const path = ['gateway', 'state_directory'];
+  const folder = standing(config.gateway.state_directory);
+  const wrong = (message: string, next?: string) => one('error', 'store-failed', path, message, next);
+  const { bavail, blocks, bsize, ffree, files, type } = statfsSync(folder);
+  if (inMemory.has(type))
+    return one(
+      'warning',
+      'store-failed',
+      path,
+      `${folder} lies in memory: a restart of the machine empties it`,
+      'Name a folder on a disk.',
+    );
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EROFS')
+      return wrong(`${folder} can only be read: ${messageOf(error)}`);
+  }
+  if (files > 0 && ffree === 0)
+    return wrong(`the disk of ${folder} takes no further file (inodes)`, 'Delete what nobody needs: df -i.');
+  const mebibytes = `${Math.round((bavail * bsize) / 2 ** 20)} MiB of ${Math.round((blocks * bsize) / 2 ** 20)} are free at ${folder}`;
+  const state = storageState({ freeBytes: bavail * bsize, totalBytes: blocks * bsize }, 'ok');
+  if (state === 'ok') return good(`disk: ${mebibytes}`);
+  return state === 'full'
+    ? wrong(`the disk is full, nothing would be read: ${mebibytes}`)
+    : one('warning', 'store-failed', path, `the disk is nearly full: ${mebibytes}`);
+}
+
+/** LoadCredential=NAME:PATH of the unit; undefined where there is no systemd, or no such unit. */
+async function credentialsOfUnit(): Promise<ReadonlyMap<string, string> | undefined> {
+  const show = ['show', '--property=LoadCredential', '--value', 'meter-gateway.service'];
+  try {
+    const { stdout } = await promisify(execFile)('systemctl', show, { timeout: 5000 });
+    const pairs = stdout
+      .trim()
+      .split(/\s+/)
+      .filter((part) => part.includes(':'));
+    return new Map(pairs.map((part) => [part.slice(0, part.indexOf(':')), part.slice(part.indexOf(':') + 1)]));
+  } catch {
+    return undefined;
+  }
+}
+/** Secrets that only the service sees: the unit says whether it will. What cannot be told stays as it was. */
+export async function judgeCredentials(
+  findings: readonly Finding[],
+  unit: () => Promise<ReadonlyMap<string, string> | undefined> = credentialsOfUnit,
+): Promise<readonly Finding[]> {
+  const nameOf = ({ severity, message }: Finding) =>
+    severity === 'unjudged' ? /^credential:([A-Za-z0-9_.-]+)/.exec(message)?.[1] : undefined;
+  if (!findings.some((finding) => nameOf(finding) !== undefined)) return findings;
+  const passed = await unit();
+  if (!passed) return findings;
+  return findings.flatMap((finding) => {
+    const name = nameOf(finding);
+    if (name === undefined) return [finding];
+    const path = passed.get(name);
+    const severity = finding.path.startsWith('port') ? ('meter' as const) : ('error' as const);
+    const wrong = { ...finding, severity, code: 'secret-missing' as const };
+    if (path === undefined)
+      return [
+        {
+          ...wrong,
+          message: `credential:${name}: meter-gateway.service passes none of that name`,
+          next: `Write LoadCredential=${name}:/etc/meter-gateway/secrets/${name} into the unit, and restart the service.`,
+        },
+      ];
+    if (statSync(path, { throwIfNoEntry: false })) return [];
+    const next = 'Put the secret there, readable for root alone, and restart the service.';
+    return [{ ...wrong, message: `credential:${name}: ${path} does not exist`, next }];
+  });
+}
+
+/** All of it, side by side. */
+export async function checkLive(plan: GatewayPlan, sockets: readonly string[]): Promise<LiveCheck> {
+  const running = (await Promise.all(sockets.map(runningAt))).find((snapshot) => snapshot !== undefined);
+  const parts = await Promise.all([
+    ...plan.ports.map((_, i) => checkPort(plan, i, running)),
+    checkBroker(plan, running),
+  ]);
+  parts.push(checkClock(plan), checkDisk(plan));
+  const state =
+    running === undefined
+      ? ['no gateway runs at its socket']
+      : [`gateway ${running.gateway} runs, version ${running.version}`];
+  return { good: [...state, ...parts.flatMap((part) => part.good)], found: parts.flatMap((part) => part.found) };
+}
+
+/** Of the worst of them. */
+export const exitCodeOf = (findings: readonly Finding[]): number =>
+  Math.max(0, ...findings.filter(isFault).map(({ code }) => errorTable[code].exitCode));
