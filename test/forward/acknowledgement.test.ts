@@ -188,6 +188,20 @@ test('incident: a head-end that refuses what it gets (nack) kept messages waitin
   await end();
 });
 
+test('sibling: an epoch that no gateway can have begun is the head-end’s mistake: said, and nothing is begun anew', async () => {
+  const it = await world(10);
+  const { outbox, end } = it.begin(it.store, {}, false);
+  await it.run(100);
+  outbox.onAck(ack(0, { epoch: Number.MAX_SAFE_INTEGER }));
+  await it.run(1000);
+  expect(it.store.epoch).toBe(epoch);
+  expect(it.lines.filter((line) => line.includes('no gateway can have begun'))).toHaveLength(1);
+  outbox.onAck(ack(0));
+  await it.run(20_000);
+  expect(it.sent.length).toBeGreaterThan(5);
+  await end();
+});
+
 test('an answer beyond our numbers, in `upTo`, in `seen` or in the epoch: the state fell back, and nothing is said under numbers given before', async () => {
   for (const answer of [
     ack(20),
