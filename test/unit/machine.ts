@@ -62,7 +62,7 @@ function productionModules(): string[] {
 const enter = ['-m', '-u', '-i', '-p', '-C', '--', 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'];
 const home = '/opt/meter-gateway';
 export const unitFiles = readdirSync(join(root, 'systemd'));
-/** As the README installs it: program, packages, Node, units; `files` and `binds` are of the test. */
+/** As docs/install.md installs it: program, packages, Node, units; `files` and `binds` are of the test. */
 export async function bootMachine(
   name: string,
   files: Readonly<Record<string, string>>,
