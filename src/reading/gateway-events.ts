@@ -100,32 +100,31 @@ export const gatewayEvents = {
     detail: verdict,
   },
   IDENTITY_MISMATCH: { says: 'another meter answers at the address', requirement: 'R32', detail: verdict },
-  LINE_QUALITY: { says: 'frames are damaged on the way', requirement: 'R23', detail: verdict },
-  METER_FAULT: { says: 'the meter breaks the rules', requirement: 'R23', detail: verdict },
-  GATEWAY_FAULT: { says: 'what failed is the gateway’s own', requirement: 'R23', detail: verdict },
+  LINE_QUALITY: { says: 'frames are damaged on the way', detail: verdict },
+  METER_FAULT: { says: 'the meter breaks the rules', detail: verdict },
+  GATEWAY_FAULT: { says: 'what failed is the gateway’s own', detail: verdict },
   CONFIG_FAULT: {
     says: 'the configuration of the meter does not hold, or does not fit it',
-    requirement: 'R25',
     detail: { ...verdict, why: field('text?', 'what does not hold'), next: field('text?', 'the next step') },
   },
   BUS_FAULT: {
     says: 'all meters of a port are silent',
-    requirement: 'R25',
+    requirement: 'R23',
     detail: { port: field('text', 'name of the port'), meters: field('number', 'meters on it') },
   },
   BUS_ANSWERS: {
     says: 'meters of that port answer again',
-    requirement: 'R25',
+    requirement: 'R23',
     detail: { port: field('text', 'name of the port'), meters: field('number', 'meters on it') },
   },
   MAINS_OFF: {
     says: 'the silence was without power, as the meter’s log shows',
-    requirement: 'R23',
+    requirement: 'R25',
     detail: { from: field('instant', 'power down'), to: field('instant', 'power up') },
   },
   COMM_FAULT: {
     says: 'the silence was of the line: the meter had power',
-    requirement: 'R23',
+    requirement: 'R25',
     detail: { from: field('instant', 'silent since'), to: field('instant', 'answers since') },
   },
   METER_SET_ASIDE: {
@@ -220,7 +219,7 @@ export const gatewayEvents = {
     requirement: 'R02',
     detail: sum,
   },
-  CLOCK_DEVIATION: { says: 'the meter’s clock is off by more than 30 s', requirement: 'R29', detail: clock },
+  CLOCK_DEVIATION: { says: 'the meter’s clock is off by more than 30 s', requirement: 'R31', detail: clock },
   CLOCK_ALARM: {
     says: 'the meter’s clock is so far off that its intervals are uncertain',
     requirement: 'R30',
@@ -228,7 +227,7 @@ export const gatewayEvents = {
   },
   CLOCK_SET: {
     says: 'the meter’s clock was set',
-    requirement: 'R31',
+    requirement: 'R30',
     detail: {
       beforeS: field('number', 'deviation before'),
       afterS: field('number', 'deviation afterwards'),
