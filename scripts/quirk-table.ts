@@ -1,20 +1,19 @@
 /** Writes hardware/meters/QUIRKS.md from the simulator's switches; `--check` compares instead (test/meter/quirks.test.ts). */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { pushQuirks } from '../src/simulator/push-quirks.ts';
 import { type QuirkName, quirks } from '../src/simulator/quirks.ts';
 
-const pushed: readonly QuirkName[] = [
-  'pause-before-last-frame',
-  'segmented-push',
-  'push-in-blocks',
-  'swapped-obis',
-  'list-without-obis',
-];
+const tests = new URL('../test/', import.meta.url);
+/** Tests of the whole house, from the second list on; its switches stand there by name. */
+const whole = readdirSync(tests)
+  .filter((name) => name.startsWith('house') || name === 'foreign-meters.test.ts')
+  .map((name) => [name, readFileSync(new URL(name, tests), 'utf8')] as const);
 const ofConnections: readonly QuirkName[] = ['closes-after-release', 'one-association'];
 const testOf = (name: QuirkName, number: number, client: string): string => {
-  if (pushed.includes(name)) return 'dlms/notification.test.ts "pushes of the simulator"';
-  return ofConnections.includes(name)
-    ? `house-policy.test.ts "${number}: … over TCP"`
-    : `meter/quirks.test.ts "quirk ${name}" "${number}: ${client}"`;
+  if (name in pushQuirks) return 'dlms/notification.test.ts "pushes of the simulator"';
+  if (ofConnections.includes(name)) return `house-policy.test.ts "${number}: … over TCP"`;
+  const house = number < 77 ? [] : whole.filter(([, text]) => text.includes(`'${name}'`)).map(([file]) => file);
+  return [`meter/quirks.test.ts "quirk ${name}" "${number}: ${client}"`, ...house].join(', ');
 };
 
 const rows = [
@@ -22,6 +21,14 @@ const rows = [
     number: number as number,
     row: `| ${number} | \`${name}\` | ${what} | ${client} | ${testOf(name as QuirkName, number, client)} |`,
   })),
+  {
+    number: 93,
+    row: '| 93 | `[[fault]] kind = "stray"` | an octet that nobody sent comes every so often, also on an optical head | between frames it is dropped, in one it costs a try; alone it is no answer, and not the mains | house-line.test.ts |',
+  },
+  {
+    number: 97,
+    row: '| 97 | always | answers from the address that was called, in one, two or four octets, and to nobody’s broadcast (the reverse is 13) | says where an answer came from another form of the address | dlms/called-address.test.ts, simulator/strict-sessions.test.ts |',
+  },
   {
     number: 5,
     row: '| 5 | `[[fault]] kind = "echo"` | our own octets come back, damaged at a rate | drops frames that are not addressed to us | meter/quirks.test.ts "5: our own octets come back, damaged" |',

@@ -92,7 +92,8 @@ export function stackSettings(access: MeterAccess): ClientStackSettings {
               retries: access.retries,
               octetMs: octetMsOf(access),
               inactivityMs: 0,
-              reassemblyLimit: 1 << 16,
+              // The longest APDU that we offer to take, and its LLC header.
+              reassemblyLimit: 0xffff + 3,
               explicitParameters: model.explicit_parameters,
               pinnedSequence: model.pinned_sequence,
             },

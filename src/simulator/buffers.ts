@@ -30,7 +30,7 @@ export function projected(buffer: Data, columns: readonly CaptureObject[], selec
 }
 
 /** The stamps between which a range lies; undefined where it is no range. */
-export function rangeOf(
+function rangeOf(
   selection: Selection | undefined,
   deviationMin: number,
 ): { readonly from: Millis; readonly to: Millis } | undefined {
@@ -42,7 +42,16 @@ export function rangeOf(
   return selection?.selector === 1 && from !== undefined && to !== undefined ? { from, to } : undefined;
 }
 
-/** Rows by range of stamps or by numbers from 1; `rows` gives those of a range, oldest first. */
+/** Of so many entries, those by numbers from 1, the last included; 0 as the last: all. Undefined where it names none. */
+function numbersOf(selection: Selection, count: number): { readonly first: number; readonly last: number } | undefined {
+  const [first, second] = parametersOf(selection);
+  if (selection.selector !== 2 || first?.type !== 'double-long-unsigned' || second?.type !== 'double-long-unsigned')
+    return undefined;
+  return { first: Math.max(0, first.value - 1), last: second.value === 0 ? count : Math.min(second.value, count) };
+}
+const mismatch = { refused: accessResult['type-unmatched'] };
+
+/** Rows by range of stamps or by numbers; `rows` gives those of a range, oldest first. */
 export function selectedRows(
   selection: Selection | undefined,
   deviationMin: number,
@@ -52,10 +61,19 @@ export function selectedRows(
   if (!selection) return everything();
   const range = rangeOf(selection, deviationMin);
   if (range) return rows(range.from, range.to);
-  const [first, second] = parametersOf(selection);
-  if (selection.selector !== 2 || first?.type !== 'double-long-unsigned' || second?.type !== 'double-long-unsigned')
-    return { refused: accessResult['type-unmatched'] };
   const all = everything();
-  const last = second.value === 0 ? all.length : Math.min(second.value, all.length);
-  return all.slice(Math.max(0, first.value - 1), last);
+  const numbers = numbersOf(selection, all.length);
+  return numbers ? all.slice(numbers.first, numbers.last) : mismatch;
+}
+
+/** Entries of a log, likewise. */
+export function selectedEntries<T extends { readonly stamp: Millis }>(
+  selection: Selection | undefined,
+  entries: readonly T[],
+): readonly T[] | { refused: number } {
+  if (!selection) return entries;
+  const range = rangeOf(selection, 0);
+  if (range) return entries.filter(({ stamp }) => stamp >= range.from && stamp <= range.to);
+  const numbers = numbersOf(selection, entries.length);
+  return numbers ? entries.slice(numbers.first, numbers.last) : mismatch;
 }

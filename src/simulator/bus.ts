@@ -18,6 +18,14 @@ export type LineFault =
       readonly to: Millis;
     }
   | {
+      /** Octets that nobody sent, one at a time: a bad optical head, a converter. */
+      readonly kind: 'stray';
+      readonly meter: undefined;
+      readonly everyMs: number;
+      readonly from: Millis;
+      readonly to: Millis;
+    }
+  | {
       readonly kind: 'echo';
       readonly meter: undefined;
       /** Probability that an octet comes back damaged. */
@@ -38,6 +46,7 @@ export interface BusSettings {
 }
 /** Octets come in pieces of this time, as an adapter hands them over. */
 const pieceMs = 16;
+const longPauseMs = 500;
 interface OnWire {
   readonly octets: Uint8Array;
   /** When the last octet has arrived. */
@@ -60,7 +69,11 @@ export class SimulatedBus {
   private out: Uint8Array[] = [];
   private inFreeAt: Millis = millis(0);
   private outFreeAt: Millis = millis(0);
+  /** When each meter has said all that it has to say. */
+  private readonly freeAt: Millis[] = [];
   private readonly wasPowered: boolean[];
+  /** When the next octet comes that nobody sent, for each such fault. */
+  private readonly strayAt: (Millis | undefined)[];
   /** The speed at which the gateway's port really runs; differs from a meter's speed until the port switches. */
   lineBaud: number;
   octetsIn = 0;
@@ -71,6 +84,7 @@ export class SimulatedBus {
     this.random = seeded(settings.seed);
     this.lineBaud = settings.baud;
     this.wasPowered = settings.meters.map(() => true);
+    this.strayAt = settings.faults.map((fault) => (fault.kind === 'stray' ? fault.from : undefined));
   }
 
   pollTransmit(): Uint8Array | undefined {
@@ -139,7 +153,18 @@ export class SimulatedBus {
       consider(later(start, Math.ceil((sent + piece) * octetMs)));
     }
     for (const meter of this.settings.meters) consider(meter.deadline());
+    for (const at of this.strayAt) consider(at);
     return next;
+  }
+
+  /** What is late is not made up for: a line is read while somebody listens. */
+  private stray(now: Millis): void {
+    this.settings.faults.forEach((fault, i) => {
+      const at = this.strayAt[i];
+      if (fault.kind !== 'stray' || at === undefined || at > now) return;
+      if (now < fault.to) this.out.push(Uint8Array.of(Math.floor(this.random() * 256)));
+      this.strayAt[i] = now < fault.to ? later(now, fault.everyMs) : undefined;
+    });
   }
 
   wake(now: Millis): void {
@@ -154,6 +179,7 @@ export class SimulatedBus {
       else meter.sleep(now);
       this.collect(meter, i, now);
     });
+    this.stray(now);
     for (const sending of this.outbound) {
       const due =
         sending.octetMs === 0
@@ -188,10 +214,15 @@ export class SimulatedBus {
     for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit()) {
       if (silent) continue;
       const { octets, pauseMs } = piece;
-      const start = millis(Math.max(now + this.settings.turnaroundMs, this.outFreeAt) + pauseMs);
+      // Who pauses for long does not keep the line from the others.
+      const alone = pauseMs >= longPauseMs;
+      const free = Math.max(this.freeAt[index] ?? 0, alone ? 0 : this.outFreeAt);
+      const start = millis(Math.max(now + this.settings.turnaroundMs, free) + pauseMs);
       const octetMs = this.octetMs(baud);
       const damaged = this.damage(octets, index, now);
-      this.outFreeAt = millis(start + damaged.length * octetMs);
+      const end = millis(start + damaged.length * octetMs);
+      this.freeAt[index] = end;
+      if (!alone) this.outFreeAt = end;
       this.outbound.push({ octets: damaged, start, octetMs, sent: 0 });
     }
   }

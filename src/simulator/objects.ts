@@ -12,6 +12,7 @@ import {
   type ServerObject,
   structure,
 } from '../dlms/cosem/server-object.ts';
+import { associationBaseName, associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
 import type { Quirk } from './quirk.ts';
 
@@ -99,7 +100,7 @@ export interface MeterFace {
     readonly inUse: () => number;
     readonly entries: () => number;
   };
-  readonly log: (number: number, selection: Selection | undefined) => Data;
+  readonly log: (number: number, selection: Selection | undefined) => Data | { refused: number };
   readonly logEntries: (number: number) => number;
   readonly supply: { readonly state: () => number; readonly switchTo: (state: 0 | 1) => void };
   /** Image transfer, security setup. */
@@ -161,14 +162,14 @@ function eventLog(face: MeterFace, log: number): ServerObject[] {
       version: 1,
       logicalName: `0.0.99.98.${log}.255`,
       attributes: [
-        { id: 2, access: 1, selectors: [1], get: (selection) => face.log(log, selection) },
+        { id: 2, access: 1, selectors: [1, 2], get: (selection) => face.log(log, selection) },
         readable(3, array(captureObjectData(clockColumn), captureObjectData(code))),
         readable(4, u32(0)),
         readable(5, enumerated(1)),
         // Not sorted by an object.
         readable(6, captureObjectData({ classId: 0, logicalName: '0.0.0.0.0.0', attribute: 0, dataIndex: 0 })),
         readable(7, () => u32(face.logEntries(log))),
-        readable(8, u32(1000)),
+        readable(8, () => u32(Math.max(1000, face.logEntries(log)))),
       ],
     },
   ];
@@ -270,3 +271,12 @@ export function meterObjects(face: MeterFace): ServerObject[] {
     },
   ];
 }
+
+/** Base names of a meter with short-name referencing: the association where it always is, the others far enough apart. */
+export const baseNames = (objects: readonly ServerObject[]): Map<LogicalName, number> =>
+  new Map(
+    objects.map(({ logicalName }, i) => [
+      logicalName,
+      logicalName === associationShortNameObject ? associationBaseName : 0x1000 + i * 0x100,
+    ]),
+  );

@@ -30,7 +30,8 @@ function inBlocks(apdu: Uint8Array, size: number): Uint8Array[] {
 export function pushedList(
   { clock, registers, number }: { clock: Uint8Array; registers: readonly [number, number]; number: number },
   quirks: readonly Quirk[],
-  ciphering: CipheringSettings | undefined,
+  settings: CipheringSettings,
+  ciphered: boolean,
 ): { readonly apdus: readonly Uint8Array[]; readonly maxInfo: number } {
   const [imported, exported] = registers;
   let body: Data = structure(
@@ -43,7 +44,8 @@ export function pushedList(
   for (const { push } of quirks) body = push?.list?.(body) ?? body;
   let apdu = encodeApdu({ kind: 'data-notification', longInvokeId: number, dateTime: new Uint8Array(0), body });
   for (const { push } of quirks) apdu = push?.apdu?.(apdu) ?? apdu;
-  if (ciphering) apdu = new Ciphering(ciphering).wrap(apdu);
+  const protection = quirks.find(({ push }) => push?.protection !== undefined)?.push?.protection;
+  if (ciphered || protection) apdu = new Ciphering({ ...settings, ...protection }).wrap(apdu);
   const block = quirks.find(({ push }) => push?.block !== undefined)?.push?.block;
   const maxInfo = quirks.find(({ push }) => push?.maxInfo !== undefined)?.push?.maxInfo ?? 128;
   return { apdus: block === undefined ? [apdu] : inBlocks(apdu, block), maxInfo };

@@ -1,5 +1,6 @@
 /** What a quirk of a simulated meter is made of, and the small tools that several of them use. */
 import { concat } from '../base/cursor.ts';
+import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { ServerMischief } from '../dlms/association/server.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
@@ -44,6 +45,10 @@ export interface Quirk {
     readonly columns: (columns: readonly CaptureObject[]) => readonly CaptureObject[];
     readonly cells: (cells: readonly Data[], row: VirtualRow) => readonly Data[];
   };
+  /** What is made of a selection from an event log. */
+  readonly selectLog?: (selection: Selection) => Selection | { refused: number };
+  /** An entry that stands in the standard log so often, six hours before the simulation begins. */
+  readonly logged?: { readonly code: number; readonly times: number };
   /** The entries of an event log as they are sent. */
   readonly log?: (entries: Data) => Data;
   /** Objects that the meter has besides. */
@@ -61,6 +66,8 @@ export interface Quirk {
     readonly maxInfo?: number;
     /** General blocks of so many octets. */
     readonly block?: number;
+    /** Ciphered, whatever the scenario says, and so. */
+    readonly protection?: Pick<CipheringSettings, 'policy' | 'suite'>;
   };
   /** Whether the TCP connection is closed with this answer. */
   readonly hangsUp?: (answer: Uint8Array) => boolean;
@@ -113,3 +120,4 @@ export function replaced(octets: Uint8Array, before: readonly number[], after: r
 }
 export const isBlock = (apdu: Uint8Array): boolean => apdu[0] === 0xc4 && apdu[1] === 2;
 export const isValue = (apdu: Uint8Array): boolean => apdu[0] === 0xc4 && apdu[1] === 1 && apdu[3] === 0;
+export const cellsOf = (row: Data | undefined): readonly Data[] => (row?.type === 'structure' ? row.value : []);

@@ -15,7 +15,10 @@ import { octets as octetString, readable, structure } from '../dlms/cosem/server
 import { encodeFrame } from '../dlms/hdlc/frame.ts';
 import { decodeApdu, encodeApdu, type Selection } from '../dlms/xdlms/apdu.ts';
 import { associationQuirks } from './association-quirks.ts';
+import { logQuirks } from './log-quirks.ts';
+import { pushQuirks } from './push-quirks.ts';
 import {
+  cellsOf,
   count,
   frameOf,
   hangsAt,
@@ -47,7 +50,6 @@ const eachRow =
         }
       : buffer;
 const nothing: Data = { type: 'null-data' };
-const cellsOf = (row: Data | undefined): readonly Data[] => (row?.type === 'structure' ? row.value : []);
 const sameCell = (a: Data | undefined, b: Data | undefined): boolean =>
   a !== undefined && b !== undefined && Buffer.compare(encode(dataCodec, a), encode(dataCodec, b)) === 0;
 /** The stamps of all rows written anew. */
@@ -81,16 +83,6 @@ const moved = (octets: Uint8Array, ms: number): Uint8Array => {
   const at = utcOf(octets, { deviationMin: 0 });
   return at === undefined ? octets : dateTimeOctets(millis(at + ms));
 };
-/** The values of a described list, each with its logical name; the list itself and what only describes others is left out. */
-function namesOf(described: Data): (readonly [Uint8Array, Data])[] {
-  const [description, ...values] = cellsOf(described);
-  const objects = description?.type === 'array' ? description.value.slice(1) : [];
-  return values.flatMap((value, i) => {
-    const [, name, attribute] = cellsOf(objects[i]);
-    if (name?.type !== 'octet-string' || attribute?.type !== 'integer' || attribute.value !== 2) return [];
-    return [[name.value, value] as const];
-  });
-}
 /** The status of the rows in another column, as a word of 32 bits: power-down 20, summer time 1, clock adjusted 2. */
 const statusAs = (column: CaptureObject): NonNullable<Quirk['profile']> => ({
   columns: (columns) => columns.map((one) => (one.logicalName.startsWith('0.0.96.10.') ? column : one)),
@@ -120,6 +112,8 @@ function padLength(octets: Uint8Array, at: number): Uint8Array {
 
 export const quirks = {
   ...associationQuirks,
+  ...logQuirks,
+  ...pushQuirks,
   'flags-in-data': {
     number: 1,
     what: '0x7E inside valid frames',
@@ -222,18 +216,11 @@ export const quirks = {
       }));
     },
   },
-  'pause-before-last-frame': {
-    number: 11,
-    what: '3 s of silence before the last frame of a push',
-    client: 'the listener waits for the rest of a list that has begun',
-    push: { maxInfo: 32 },
-    transmit: onFrame((frame, octets) => one(octets, frame.segmented ? 0 : 3000), 'UI'),
-  },
-  'segmented-push': {
-    number: 12,
-    what: 'one list segmented over several UI frames',
-    client: 'the listener puts the segments of each sender together',
-    push: { maxInfo: 32 },
+  'octet-a-second': {
+    number: 93,
+    what: 'one octet a second, for ever',
+    client: 'every step has its total: the line is at fault, not the mains, and the neighbours are read',
+    transmit: (octets) => Array.from(octets, (octet) => ({ octets: Uint8Array.of(octet), pauseMs: 1000 })),
   },
   'other-address-size': {
     number: 13,
@@ -507,12 +494,6 @@ export const quirks = {
     client: 'stops at once, reports long-set-aborted',
     server: { abortsSet: true },
   },
-  'push-in-blocks': {
-    number: 55,
-    what: 'general block transfer in pushes, not asked for',
-    client: 'the listener puts the blocks together and answers nothing',
-    push: { block: 40 },
-  },
   'broken-last-block': {
     number: 56,
     what: 'a last block of 5 octets, for certain row counts',
@@ -574,61 +555,6 @@ export const quirks = {
       { type: 'structure', value: [{ type: 'octet-string', value: Uint8Array.of(1, 0, 1, 8, 0, 255) }, one1 as Data] },
       two as Data,
     ]),
-  },
-  'swapped-obis': {
-    number: 62,
-    what: '06 09 for 09 06 before the OBIS codes of a pushed list',
-    client: 'model field push_swapped_obis: turned round where the octets make no sense as they are',
-    push: {
-      list: (described) => ({
-        type: 'structure',
-        value: namesOf(described).flatMap(([name, value]) => [{ type: 'octet-string', value: name }, value]),
-      }),
-      apdu: (octets) => {
-        const changed = octets.slice();
-        for (let at = 0; at + 8 <= changed.length; at++) {
-          if (changed[at] !== 9 || changed[at + 1] !== 6 || changed[at + 7] !== 255) continue;
-          changed[at] = 6;
-          changed[at + 1] = 9;
-        }
-        return changed;
-      },
-    },
-  },
-  'list-without-obis': {
-    number: 62,
-    what: 'a pushed list of bare values',
-    client: 'model field push_lists tells their order',
-    push: {
-      list: (described) => ({ type: 'structure', value: namesOf(described).map(([, value]) => value) }),
-    },
-  },
-  'alarm-push': {
-    number: 96,
-    what: 'a pushed list of push setup, equipment id and alarm word, without OBIS codes for the two',
-    client: 'every element is shown in its order; the push setup names nothing but the list',
-    push: {
-      list: () =>
-        structure(
-          { type: 'octet-string', value: Uint8Array.of(0, 0, 25, 9, 0, 255) },
-          { type: 'octet-string', value: Buffer.from('SIM10200') },
-          { type: 'double-long-unsigned', value: 0x400 },
-        ),
-    },
-  },
-  'tagged-push-time': {
-    number: 96,
-    what: 'the date-time of a push carries its tag (09 0C)',
-    client: 'reads it',
-    push: {
-      apdu: (apdu) =>
-        concat([
-          apdu.subarray(0, 5),
-          Uint8Array.of(0x09, 0x0c),
-          dateTimeOctets(millis(Date.UTC(2026, 10, 24))),
-          apdu.subarray(6),
-        ]),
-    },
   },
   'untagged-stamps': {
     number: 62,
@@ -785,20 +711,6 @@ export const quirks = {
         return [{ type: 'structure', value: [{ ...stamp, value: changed }, ...rest] } as const, row];
       });
       return { ...buffer, value };
-    },
-  },
-  'entries-of-no-date': {
-    number: 78,
-    what: 'entries of the years 2099 and 65534, and of 31 February, in the event logs',
-    client: 'those that name no instant are told as LOG_ENTRIES_UNUSABLE, and move no cursor',
-    log: (entries) => {
-      const at = (fields: readonly number[]) => octetString(Uint8Array.of(...fields, 0xff, 12, 0, 0, 0, 0, 0, 0));
-      const odd = [
-        [0x08, 0x33, 1, 1],
-        [0xff, 0xfe, 1, 1],
-        [0x07, 0xea, 2, 31],
-      ].map((fields) => structure(at(fields), { type: 'unsigned', value: 9 }));
-      return entries.type === 'array' ? { ...entries, value: [...odd, ...entries.value] } : entries;
     },
   },
   'status-elsewhere': {
@@ -1007,12 +919,6 @@ export const quirks = {
     what: 'every selection is refused',
     client: 'the buffer is read whole, and remembered',
     select: () => ({ refused: 250 }),
-  },
-  'log-hangs-up': {
-    number: 95,
-    what: 'asking for an event log ends the connection',
-    client: 'rows first, in another association; logs last from then on',
-    ...hangsAt((request) => Buffer.from(request).includes(Buffer.of(0, 7, 0, 0, 99, 98))),
   },
   'switch-hangs-up': {
     number: 95,

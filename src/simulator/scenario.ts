@@ -113,6 +113,12 @@ export const faultSchemas = [
     from_s: v.optional(from),
     to_s: v.optional(to),
   }),
+  v.strictObject({
+    kind: v.literal('stray'),
+    every_s: says('an octet that nobody sent comes so often', v.pipe(v.number(), v.minValue(0.05))),
+    from_s: v.optional(from),
+    to_s: v.optional(to),
+  }),
   v.strictObject({ kind: v.literal('power-cut'), meter: index, from_s: from, to_s: to }),
   v.strictObject({ kind: v.literal('drift'), meter: index, ppm: says('drift of its clock', v.number()) }),
 ] as const;
@@ -273,7 +279,11 @@ export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSna
     if (fault.kind === 'power-cut' || fault.kind === 'drift') continue;
     const during = { from: at(fault.from_s, millis(0)), to: at(fault.to_s, always) };
     if (fault.kind === 'echo') faults.push({ kind: 'echo', meter: undefined, rate: fault.rate, ...during });
-    else if (fault.kind === 'silence') faults.push({ kind: 'silence', meter: fault.meter, ...during });
+    else if (fault.kind === 'stray') {
+      // Never before the bus is there.
+      const begins = { from: millis(Math.max(during.from, start)), to: during.to };
+      faults.push({ kind: 'stray', meter: undefined, everyMs: fault.every_s * 1000, ...begins });
+    } else if (fault.kind === 'silence') faults.push({ kind: 'silence', meter: fault.meter, ...during });
     else faults.push({ kind: fault.kind, meter: fault.meter, rate: fault.rate, ...during });
   }
   return {

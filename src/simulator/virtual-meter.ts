@@ -5,21 +5,20 @@ import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { serverConformance, type ServerMischief, shortNameServerConformance } from '../dlms/association/server.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { utcOf } from '../dlms/cosem/date-time.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import { accessResult, array, octets, type ServerObject, structure } from '../dlms/cosem/server-object.ts';
-import { associationBaseName, associationShortNameObject } from '../dlms/cosem/short-name.ts';
 import { snapshotServer } from '../dlms/cosem/snapshot.ts';
 import { callsAllPhysical, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
 import { ServerStack, type ServerStackSettings } from '../dlms/stack/server.ts';
 import { conformance } from '../dlms/xdlms/conformance.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
-import { projected, rangeOf, selectedRows } from './buffers.ts';
+import { projected, selectedRows } from './buffers.ts';
 import { clientsOf, gmacClient, lowCipheredClient } from './clients.ts';
+import { eventsOf, logBuffer, type MeterEvent } from './event-log.ts';
 import { type Dark, type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
-import { energyColumn, import18, meterObjects, profileColumns, u32, u8 } from './objects.ts';
+import { baseNames, energyColumn, import18, meterObjects, profileColumns, u32, u8 } from './objects.ts';
 import {
   deviationAt,
   instantsOf,
@@ -48,27 +47,13 @@ const systemTitle = (serial: number): Uint8Array => {
 };
 const counterOrigin = Date.UTC(2026, 0, 1);
 
-/** IDIS: 40 to 46 and 49, 50 are fraud, 59 to 69 the disconnector's. */
-const logOf = (code: number): number =>
-  (code >= 40 && code <= 46) || code === 49 || code === 50 ? 1 : code >= 59 && code <= 69 ? 2 : 0;
-
-/** Base names of a meter with short-name referencing: the association where it always is, the others far enough apart. */
-const baseNames = (objects: readonly ServerObject[]): Map<LogicalName, number> =>
-  new Map(
-    objects.map(({ logicalName }, i) => [
-      logicalName,
-      logicalName === associationShortNameObject ? associationBaseName : 0x1000 + i * 0x100,
-    ]),
-  );
-
 export class VirtualMeter {
   readonly settings: VirtualMeterSettings;
   readonly curve: LoadCurve;
   stack: ServerStack;
   private now: Millis;
   private readonly time: MeterClock;
-  /** `stamp`: where the entry does not tell what the clock shows after it. */
-  private readonly events: { at: Millis; code: number; stamp?: Millis }[] = [];
+  private readonly events: MeterEvent[] = [];
   controlState = 1;
   /** Spans in which nothing is consumed: without mains, or with the meter's switch open. */
   private readonly unfed: Dark[];
@@ -108,6 +93,9 @@ export class VirtualMeter {
     this.random = seeded(settings.seed ^ settings.serial);
     const { start, driftPpm, deviationMin, dst, clockOffsetMs } = settings;
     this.time = { start, driftPpm, deviationMin, dst, sets: [{ since: millis(0), offsetMs: clockOffsetMs }] };
+    for (const { logged } of this.quirks)
+      for (let i = 0; i < (logged?.times ?? 0); i++)
+        this.events.push({ at: later(settings.start, -6 * 3_600_000), code: logged?.code ?? 0 });
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
     this.pushAt = settings.pushS > 0 ? later(settings.start, settings.pushS * 1000) : undefined;
     this.stack = this.newStack();
@@ -201,7 +189,7 @@ export class VirtualMeter {
     };
     this.pushes += 1;
     const list = { clock: this.stamp(this.clock(this.now)), registers: this.registers(this.now), number: this.pushes };
-    const { apdus, maxInfo } = pushedList(list, quirks, settings.pushCiphered ? ciphering : undefined);
+    const { apdus, maxInfo } = pushedList(list, quirks, ciphering, settings.pushCiphered);
     for (const apdu of apdus) this.stack.notify(apdu, 16, maxInfo);
   }
   /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
@@ -437,19 +425,16 @@ export class VirtualMeter {
     return projected(buffer, this.columns(), selection);
   }
 
-  /** Standard log 0, fraud log 1, disconnector log 2. */
-  private eventBuffer(log: number, selection: Selection | undefined): Data {
-    const { from, to } = rangeOf(selection, 0) ?? {};
-    const entries = array(
-      ...this.events
-        .filter(({ at, code }) => at <= this.now && logOf(code) === log)
-        .map(({ at, code, stamp = this.clock(at) }) => ({ stamp, code }))
-        .filter(({ stamp }) => (from === undefined || stamp >= from) && (to === undefined || stamp <= to))
-        .map(({ stamp, code }) => structure(octets(this.stamp(stamp)), u8(code))),
+  private log(log: number, selection: Selection | undefined): Data | { refused: number } {
+    const events = eventsOf(this.events, log, this.now);
+    return logBuffer(
+      events,
+      selection,
+      this.quirks,
+      (at) => this.clock(at),
+      (stamp) => this.stamp(stamp),
     );
-    return this.quirks.reduce((all, quirk) => quirk.log?.(all) ?? all, entries);
   }
-
   private setTime(value: Data): number {
     const { deviationMin } = this.settings;
     const to = value.type === 'octet-string' ? utcOf(value.value, { deviationMin }) : undefined;
@@ -493,8 +478,8 @@ export class VirtualMeter {
         inUse: () => this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).length,
         entries: () => this.entries(),
       },
-      log: (log, selection) => this.eventBuffer(log, selection),
-      logEntries: (log) => this.events.filter(({ at, code }) => at <= this.now && logOf(code) === log).length,
+      log: (log, selection) => this.log(log, selection),
+      logEntries: (log) => eventsOf(this.events, log, this.now).length,
       supply: { state: () => this.controlState, switchTo: (state) => this.switchTo(state) },
       others: [
         imageTransfer(this.image, settings.image, () => this.now),

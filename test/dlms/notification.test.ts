@@ -15,7 +15,7 @@ import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { type ListOrder, pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
-import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import { traceText } from '../recorded.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { virtualPort } from '../virtual-port.ts';
@@ -383,13 +383,18 @@ describe('parts of a list', () => {
 });
 
 describe('pushes of the simulator', () => {
-  async function pushes(quirks: readonly QuirkName[], more: Partial<NotificationSettings> = {}, ciphered = false) {
+  async function pushes(
+    quirks: readonly QuirkName[],
+    more: Partial<NotificationSettings> = {},
+    ciphered = false,
+    fields: ScenarioInput['meters'] = {},
+  ) {
     const clock = new VirtualClock(at);
     const link = more.link ?? 'hdlc';
     const { bus, meters } = buildBus(
       parseScenario({
         bus: { link },
-        meters: { count: 2, quirks: [...quirks], push_s: 60, push_ciphered: ciphered },
+        meters: { count: 2, quirks: [...quirks], push_s: 60, push_ciphered: ciphered, ...fields },
       }),
       at,
     );
@@ -457,6 +462,85 @@ describe('pushes of the simulator', () => {
       const truths = meters.map((meter) => meter.registers(told));
       expect(truths).toContainEqual([imported, exported]);
     }
+  });
+  describe('encrypted-push: encryption only, control 21', () => {
+    const encrypted = (more: Partial<NonNullable<ReturnType<NonNullable<typeof ciphering>>>>) => ({
+      ciphering: () =>
+        ({ suite: 1, ownTitle: fromHex('4d47570000000001'), keys, policy: 'encrypted', ...more }) as const,
+    });
+    test('read where the policy says so, and not called authentic', async () => {
+      const { events } = await pushes(['encrypted-push'], encrypted({}));
+      expect(codes(events)).toEqual(Array.from({ length: 6 }, () => 'data-notification'));
+      for (const event of events) {
+        expect(event).toHaveProperty('authentic', false);
+        expect(listOf([event]).readings.map(({ key }) => key)).toEqual(names);
+      }
+      const { events: tagged } = await pushes([], {}, true);
+      for (const event of tagged) expect(event).toHaveProperty('authentic', true);
+    });
+    test('sibling: control 20, by the scenario', async () => {
+      const more = { ciphering: () => ({ suite: 0, ownTitle: new Uint8Array(8), keys, policy: 'encrypted' }) as const };
+      const { events } = await pushes([], more, true, { security_policy: 'encrypted' });
+      expect(codes(events)).toEqual(Array.from({ length: 6 }, () => 'data-notification'));
+    });
+    test('refused by name where a tag is wanted', async () => {
+      const { events } = await pushes(['encrypted-push'], encrypted({ policy: 'authenticated-encrypted' }));
+      expect(new Set(codes(events))).toEqual(new Set(['protection-weaker']));
+    });
+  });
+  test('incident: cut-push: a list that is cut was silence; it is said, and the next one is read', async () => {
+    const { events } = await pushes(['cut-push'], { quietMs: 2000 });
+    expect(codes(events).filter((code) => code === 'data-notification').length).toBeGreaterThan(1);
+    expect(codes(events).filter((code) => code === 'damaged-answer').length).toBeGreaterThan(1);
+    expect(new Set(codes(events))).toEqual(new Set(['data-notification', 'damaged-answer']));
+  });
+  describe('mbus-push: long frames of M-Bus around DLMS', () => {
+    test.each([
+      ['in the clear', false],
+      ['ciphered', true],
+    ])('incident: nothing of it was heard: %s', async (_, ciphered) => {
+      const { events } = await pushes(['mbus-push'], {}, ciphered);
+      expect(codes(events)).toEqual(Array.from({ length: 6 }, () => 'data-notification'));
+      for (const event of events) {
+        expect(event.from).toBe('M-Bus 255/1');
+        expect(listOf([event]).readings.map(({ key }) => key)).toEqual(names);
+      }
+    });
+    test('a list in three frames, octet by octet, noise between them; one frame of it lost', () => {
+      const part = (number: number, content: Uint8Array) => {
+        const body = concat([Uint8Array.of(0x53, 0xff, number, 1, 0x67), content]);
+        const sum = body.reduce((all, octet) => (all + octet) & 0xff, 0);
+        return concat([Uint8Array.of(0x68, body.length, body.length, 0x68), body, Uint8Array.of(sum, 0x16)]);
+      };
+      const [a, b, c] = [
+        part(0, namedList.subarray(0, 20)),
+        part(1, namedList.subarray(20, 45)),
+        part(0x12, namedList.subarray(45)),
+      ];
+      const noise = Uint8Array.of(0x68, 0x68, 0x00, 0x16, 0x68, 9, 9);
+      const receiver = new NotificationReceiver(settings);
+      const said = (octets: Uint8Array): string[] => {
+        for (const octet of octets) receiver.receive(Uint8Array.of(octet), at);
+        return codes(drain(receiver));
+      };
+      expect(said(concat([a, b, c]))).toEqual(['data-notification']);
+      expect(said(concat([a, noise, b, noise, c]))).toEqual(['data-notification']);
+      expect(said(concat([a, c, b, c]))).toEqual([]);
+      const damaged = b.slice();
+      damaged[12] = (damaged[12] as number) ^ 1;
+      expect(said(concat([a, damaged, c]))).toEqual([]);
+      expect(said(concat([a, b, c]))).toEqual(['data-notification']);
+      expect(said(concat([a, b]))).toEqual([]);
+      receiver.wake(receiver.deadline() ?? at);
+      expect(codes(drain(receiver))).toEqual(['damaged-answer']);
+    });
+    test('sibling: on a line of HDLC a frame of M-Bus in a frame is what it holds', () => {
+      const inside = fromHex('680808685301017201020316');
+      expect(codes(heard(concat([ui(concat([llc, namedList])), ui(concat([llc, bareList])), inside])))).toEqual([
+        'data-notification',
+        'data-notification',
+      ]);
+    });
   });
   test('swapped-obis bites: without the field of the model no value has its name', async () => {
     const { events } = await pushes(['swapped-obis']);

@@ -11,6 +11,7 @@ import { later, type Millis } from '../../base/time.ts';
 import { Ciphering, type CipheringSettings } from '../association/ciphering.ts';
 import { Deframer } from '../hdlc/deframer.ts';
 import { addressText, type Frame } from '../hdlc/frame.ts';
+import { LongFrames } from '../mbus/long-frames.ts';
 import { Unwrapper, type WrapperFrame } from '../wrapper/wrapper.ts';
 import { type Apdu, type ApduOf, decodeApdu } from '../xdlms/apdu.ts';
 
@@ -64,6 +65,9 @@ const titleLimit = 4096;
 export class NotificationReceiver implements Machine<never, NotificationEvent> {
   private readonly settings: NotificationSettings;
   private readonly deframer = new Deframer();
+  private readonly longFrames = new LongFrames();
+  /** What the line carries, once a whole frame told: HDLC, or DLMS in frames of M-Bus (meter-quirks 96). */
+  private carries: 'hdlc' | 'mbus' | undefined;
   private readonly unwrapper = new Unwrapper();
   private readonly events: NotificationEvent[] = [];
   private readonly segments = new Map<string, Pending>();
@@ -99,8 +103,8 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
 
   receive(octets: Uint8Array, now: Millis): void {
     if (this.settings.link === 'hdlc') {
-      for (const frame of this.deframer.push(octets)) this.frame(frame, now);
-      this.quietAt = this.deframer.pending ? later(now, this.settings.quietMs) : undefined;
+      this.serial(octets, now);
+      this.quietAt = this.deframer.pending || this.longFrames.pending ? later(now, this.settings.quietMs) : undefined;
       return;
     }
     let frames: WrapperFrame[];
@@ -115,7 +119,11 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   wake(now: Millis): void {
     if (this.quietAt !== undefined && now >= this.quietAt) {
       this.quietAt = undefined;
+      const damaged = this.deframer.damaged;
       for (const frame of this.deframer.flush()) this.frame(frame, now);
+      const cut = this.longFrames.clear() && this.carries === 'mbus';
+      if (cut || (this.deframer.damaged > damaged && this.carries !== 'mbus'))
+        this.unreadable('the line', new Failure('damaged-answer', 'a frame came cut or damaged'));
     }
     for (const pending of [this.segments, this.blocks]) {
       for (const [from, { since, length }] of pending) {
@@ -124,6 +132,21 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
         this.unreadable(from, new Failure('fell-silent', `the rest of a list did not come after ${length} octets`));
       }
     }
+  }
+
+  private serial(octets: Uint8Array, now: Millis): void {
+    if (this.carries !== 'mbus')
+      for (const frame of this.deframer.push(octets)) {
+        this.carries = 'hdlc';
+        this.frame(frame, now);
+      }
+    if (this.carries === 'hdlc') {
+      this.longFrames.clear();
+      return;
+    }
+    const { apdus, frames } = this.longFrames.push(octets);
+    if (frames > 0) this.carries = 'mbus';
+    for (const { from, apdu } of apdus) this.apdu(apdu, from, now);
   }
 
   private unreadable(from: string, error: unknown): void {
