@@ -68,7 +68,7 @@ export function rowText(row: LoadProfileRow, zone: string, model: MeterModel): s
     end === null ? `(${clock === null ? 'no instant' : whyNoInstant(clock)})` : localTime(end, zone),
     status === null ? '' : `status 0x${status.toString(16).padStart(2, '0')} (${statusNames(status, bits)})`,
     ...values,
-    besideMs === undefined ? '' : `stamped ${besideMs / 1000} s beside it`,
+    besideMs === undefined ? '' : `stamped ${Math.abs(besideMs) / 1000} s ${besideMs < 0 ? 'before' : 'after'} it`,
     doubt ? `clock says ${doubt}` : '',
   ];
   return parts.filter((part) => part !== '').join('  ');

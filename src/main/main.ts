@@ -118,7 +118,10 @@ const withConnection = (command: Command): Command =>
     .option('--window <n>', 'HDLC window to propose', '1')
     .option('--timeout <ms>', 'time for an answer', '2000')
     .option('--retries <n>', 'how often a frame is sent again', '2')
-    .option('--standard-offset <minutes>', 'offset of the meter from UTC, where its stamps do not tell')
+    .option(
+      '--standard-offset <minutes>',
+      'how far its standard time is ahead of UTC, where its stamps do not tell: 120 in Finland, -300 in New York',
+    )
     .option('--trace <file>', 'append the exchange to a file that decode reads');
 
 withConnection(

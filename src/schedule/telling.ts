@@ -65,6 +65,8 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
     const mismatch = verdict === 'IDENTITY_MISMATCH' ? state.lastError?.message : undefined;
     const told = verdict === state.told && (mismatch === undefined || mismatch === state.toldMismatch);
     if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || told) continue;
+    // The log of a failure tells the first in a row; who it is may change within the row.
+    if (mismatch !== undefined && state.toldMismatch !== undefined) log.warn({ port: house.name, meter }, mismatch);
     state.toldMismatch = mismatch;
     if (!answers(verdict)) {
       const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? longAgo);

@@ -134,9 +134,10 @@ test('incident: a row was "status 0x88  1-0:1.8.0*255 12345" in UTC; it is local
     'status 0x88 (DST daylight saving, PDN power down)',
     '1-0:1.8.0*255 12.345 kWh (raw 12345, scaler 0, Wh)',
     '1-0:2.8.0*255 18446744073709551615 (raw; scaler and unit are not known)',
-    'stamped -2 s beside it',
+    'stamped 2 s before it',
     'clock says doubtful',
   ]);
+  expect(rowText({ ...row, besideMs: 1500 }, 'UTC', genericModel)).toContain('stamped 1.5 s after it');
   expect(rowText({ ...row, status: 0x200, bits: 0x80 }, 'UTC', genericModel)).toContain(
     'status 0x200 (PDN power down)',
   );
