@@ -4,6 +4,9 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { gateway, node, root, simulator } from '../programs.ts';
+import { rowsOf } from '../../scripts/schema-rows.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { verdictWords } from '../../src/status/status-text.ts';
 import { anchorsOf, blocksOf, callsOf, codeOf, documents, textOf } from './documents.ts';
 
 const sourceOf = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -124,6 +127,20 @@ describe('requirements', () => {
     const shown = /`(?:test\/[\w./-]+\.test\.ts|scripts\/[\w-]+)/.test(rest);
     expect(shown || /\bopen\b/.test(rest)).toBe(true);
   });
+});
+
+test('the page of the wiring speaks of verdicts that there are', () => {
+  const rows = [...textOf('hardware/README.md').matchAll(/^\| ([A-Z_]{6,})/gm)].map(([, verdict = '']) => verdict);
+  expect(rows.length).toBeGreaterThan(4);
+  expect(rows.filter((verdict) => !(verdict in verdictWords))).toEqual([]);
+});
+
+test('what needs a restart is what a reload refuses', () => {
+  const restart = rowsOf(configSchema).flatMap(({ key, restart }) => (restart ? [key] : []));
+  const judged = sourceOf('src/config/judge.ts').split("'restart-needed'");
+  const refused = judged.slice(0, -1).map((before) => [...before.matchAll(/'gateway', '(\w+)'/g)].at(-1)?.[1]);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(restart).toEqual(refused);
 });
 
 test('the order of the rooms is the one that the linter holds', () => {

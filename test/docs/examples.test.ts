@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileS
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ackPayload, againPayload, checked, inconsistent, isUnfit, upPayload } from '../../src/forward/payload.ts';
+import { misfitOfEvent } from '../../src/reading/gateway-events.ts';
 import { readScenario } from '../../src/simulator/scenario.ts';
 import { folder, gateway, node, root, simulator } from '../programs.ts';
 import { type Block, blocksOf, documents } from './documents.ts';
@@ -58,7 +59,9 @@ test.each(runs.map(({ block, after }, i) => ({ ...named(block, i), after })))(
 const judge: Readonly<Record<string, (text: string) => unknown>> = {
   'json up': (text) => {
     const payload = checked(upPayload, JSON.parse(text));
-    return isUnfit(payload) ? payload : inconsistent(payload);
+    if (isUnfit(payload)) return payload;
+    const event = payload.kind === 'event' && payload.source === 'gateway' ? payload : undefined;
+    return inconsistent(payload) ?? (event && misfitOfEvent(event.name, event.detail));
   },
   'json down/ack': (text) => checked(ackPayload, JSON.parse(text)),
   'json down/again': (text) => checked(againPayload, JSON.parse(text)),
