@@ -4,7 +4,11 @@ import { expect } from 'vitest';
 import { Secret } from '../src/base/secret.ts';
 import { later, type Millis, millis } from '../src/base/time.ts';
 import type { CipheringSettings, PeerMemory, Protection, PublicKeys } from '../src/dlms/association/ciphering.ts';
-import { type AssociationSettings, proposedByDefault, proposedWithShortNames } from '../src/dlms/association/client.ts';
+import {
+  type AssociationSettings,
+  proposedByDefault,
+  proposedWithShortNames,
+} from '../src/dlms/association/client-entry.ts';
 import { serverConformance, shortNameServerConformance } from '../src/dlms/association/server.ts';
 import type { ServerClient } from '../src/dlms/association/server-entry.ts';
 import type { Data } from '../src/dlms/axdr/data.ts';

@@ -5,12 +5,12 @@ import { type Clock, later, type Millis, millis } from '../base/time.ts';
 import { type Data, dataCodec } from '../dlms/axdr/data.ts';
 import type { Secret } from '../base/secret.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import { refusalName } from '../dlms/association/client.ts';
 import {
   type AssociationSettings,
   proposedByDefault,
   proposedWithShortNames,
-  refusalName,
-} from '../dlms/association/client.ts';
+} from '../dlms/association/client-entry.ts';
 import { type HdlcAddress, type LinkParameters, serverAddress } from '../dlms/hdlc/frame.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';

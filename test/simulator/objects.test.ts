@@ -7,7 +7,7 @@ import { classTable } from '../../src/dlms/cosem/class-table.ts';
 import type { LogicalName } from '../../src/dlms/cosem/logical-name.ts';
 import { logicalNameOf } from '../../src/dlms/cosem/logical-name.ts';
 import { shortNamesOf } from '../../src/dlms/cosem/short-name.ts';
-import { proposedByDefault } from '../../src/dlms/association/client.ts';
+import { proposedByDefault } from '../../src/dlms/association/client-entry.ts';
 import { conformanceNames } from '../../src/dlms/xdlms/conformance.ts';
 import { readObjectList } from '../../src/meter/browse.ts';
 import { genericModel } from '../../src/meter/model.ts';

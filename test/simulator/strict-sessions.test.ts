@@ -1,7 +1,7 @@
 /** What the simulator says in sessions of every kind, before a client that tolerates nothing. */
 import { describe, expect, test } from 'vitest';
 import { later, millis } from '../../src/base/time.ts';
-import { type AssociationSettings, proposedByDefault } from '../../src/dlms/association/client.ts';
+import { type AssociationSettings, proposedByDefault } from '../../src/dlms/association/client-entry.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import { byRange } from '../../src/dlms/cosem/profile-generic.ts';
 import { conformance, type ConformanceName } from '../../src/dlms/xdlms/conformance.ts';

@@ -1,7 +1,7 @@
 /** A session of ours with a meter of the simulator, and every octet of it, for the strict judge. */
 import { fromHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
-import type { AssociationSettings } from '../../src/dlms/association/client.ts';
+import type { AssociationSettings } from '../../src/dlms/association/client-entry.ts';
 import type { CipheringSettings } from '../../src/dlms/association/ciphering.ts';
 import { ClientStack } from '../../src/dlms/stack/client.ts';
 import { type MeterAccess, type Session, stackSettings } from '../../src/meter/session.ts';

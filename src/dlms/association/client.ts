@@ -5,19 +5,8 @@
 import { type Budget, newBudget } from '../../base/cursor.ts';
 import { Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
-import type { Secret } from '../../base/secret.ts';
 import { later, type Millis } from '../../base/time.ts';
-import {
-  type Aare,
-  type AcseApdu,
-  applicationContext,
-  decodeAcse,
-  encodeAcse,
-  isAcse,
-  mechanism,
-} from '../acse/apdu.ts';
-import type { Data } from '../axdr/data.ts';
-import type { LogicalName } from '../cosem/logical-name.ts';
+import { type Aare, type AcseApdu, decodeAcse, encodeAcse, isAcse } from '../acse/apdu.ts';
 import { plainText } from '../plain-text.ts';
 import {
   actionResultName,
@@ -28,77 +17,28 @@ import {
   encodeApdu,
   getResponseOctets,
 } from '../xdlms/apdu.ts';
-import { type Conformance, conformance, has } from '../xdlms/conformance.ts';
-import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
+import { type Conformance, has } from '../xdlms/conformance.ts';
+import type { HlsParty } from '../security/hls.ts';
 import { type Agreement, agreementOf } from './aare.ts';
 import { accessExchange } from './access.ts';
 import { actionExchange } from './action.ts';
 import { BlockTransfer } from './block-transfer.ts';
-import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
+import { aarqOf, type AssociationSettings, partyOf, proofRequest, unproven } from './client-entry.ts';
+import { Ciphering } from './ciphering.ts';
 import { type AssociationInput, type AssociationState, associationTable } from './client-states.ts';
 import {
   describeError,
   type Exchange,
   type ExchangeContext,
   invokePriority,
+  isOpen,
+  isUnasked,
   type ServiceEvent,
   type ServiceRequest,
 } from './exchange.ts';
 import { getExchange } from './get.ts';
 import { shortNameExchange } from './read-write.ts';
 import { setExchange } from './set.ts';
-
-export interface AssociationSettings {
-  readonly mechanism: 'none' | 'lls' | HlsMechanism;
-  /** The password of LLS, or the secret of HLS by MD5, SHA-1, SHA-256 and of the manufacturer's mechanism. */
-  readonly secret?: Secret;
-  /** Our challenge for HLS, 8 to 64 octets, fresh for every association. */
-  readonly challenge?: Uint8Array;
-  /** Ciphered context; also the keys of HLS by GMAC. */
-  readonly ciphering?: CipheringSettings;
-  /** HLS by ECDSA: the suite names the curve; our private and the meter's public signing key. */
-  readonly signing?: { readonly suite: 1 | 2; readonly keys: NonNullable<PublicKeys['signing']> };
-  /** Our system title, where a mechanism wants it without ciphering (HLS by SHA-256). */
-  readonly systemTitle?: Uint8Array;
-  readonly proposed: Conformance;
-  /** The longest APDU that we take, octets. */
-  readonly maxPdu: number;
-  /** Silence that ends the wait for an answer: renewed by what comes, a safety net above the link's own. */
-  readonly answerTimeoutMs: number;
-  /** The longest value that block transfer may build up, octets. */
-  readonly valueLimit: number;
-  /** Most items in one list; default 10 (meter-quirks 53). */
-  readonly listLimit?: number;
-  /** General block transfer: blocks that we take in one go, 1 to 63; default 1. */
-  readonly transferWindow?: number;
-  /** Short-name referencing: base names, filled once the object list was read. */
-  readonly shortNames?: ReadonlyMap<LogicalName, number>;
-  /** The association object that takes our proof; not everywhere 0.0.40.0.0.255 (meter-quirks 39). */
-  readonly associationObject?: LogicalName;
-  /** The mechanism name in AARQ: always left out, always there, or only with authentication (meter-quirks 37). */
-  readonly mechanismName?: 'always' | 'never';
-  /** The meter never proves itself in turn (meter-quirks 36). */
-  readonly oneSidedProof?: boolean;
-}
-export const proposedByDefault: Conformance = conformance(
-  'block-transfer-with-get-or-read',
-  'block-transfer-with-set-or-write',
-  'block-transfer-with-action',
-  'multiple-references',
-  'get',
-  'set',
-  'selective-access',
-  'action',
-);
-export const proposedWithShortNames: Conformance = conformance(
-  'read',
-  'write',
-  // Without it a meter that keeps to the rules has no way to answer with a long value.
-  'block-transfer-with-get-or-read',
-  'multiple-references',
-  'parameterized-access',
-  'information-report',
-);
 
 /** An APDU in general blocks is put together whole before it is read. */
 const transferLimit = 1 << 20;
@@ -199,60 +139,12 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     if (this.pending) throw new Failure('busy', `${request.kind} before the answer to ${this.pending.request.kind}`);
     if (request.kind === 'associate') {
       this.state = 'associating';
-      this.send(this.aarq(), now);
+      this.send(aarqOf(this.settings, this.ciphering), now);
       this.asked = true;
     } else if (request.kind === 'release') {
       this.state = 'releasing';
       this.send(encodeAcse({ kind: 'rlrq', reason: 0 }), now);
     } else this.serve(request, now);
-  }
-
-  private aarq(): Uint8Array {
-    const { settings, ciphering } = this;
-    const dedicated = ciphering?.dedicated;
-    const initiate = encodeApdu({
-      kind: 'initiate-request',
-      ...(dedicated && { dedicatedKey: dedicated.reveal() }),
-      responseAllowed: true,
-      version: 6,
-      conformance: settings.proposed,
-      maxPdu: settings.maxPdu,
-    });
-    const title = settings.ciphering?.ownTitle ?? settings.systemTitle;
-    const authentication = this.authenticationValue();
-    return encodeAcse({
-      kind: 'aarq',
-      applicationContext:
-        applicationContext[`${settings.shortNames ? 'short-name' : 'logical-name'}${ciphering ? '-ciphered' : ''}`],
-      ...(title && { callingApTitle: title }),
-      ...(authentication && { authentication: true, authenticationValue: authentication }),
-      ...((authentication ? settings.mechanismName !== 'never' : settings.mechanismName === 'always') && {
-        mechanism: mechanism[settings.mechanism],
-      }),
-      userInformation: ciphering ? ciphering.wrapInitiate(initiate) : initiate,
-    });
-  }
-
-  /** The password of LLS, the challenge of HLS. */
-  private authenticationValue(): Uint8Array | undefined {
-    const { mechanism: chosen, secret, challenge } = this.settings;
-    if (chosen === 'none') return undefined;
-    if (chosen === 'lls') {
-      if (!secret) throw new Failure('secret-missing', 'LLS needs a password');
-      return secret.reveal();
-    }
-    if (this.settings.shortNames) {
-      throw new Failure('not-supported', 'high level security with short-name referencing: lls or none instead');
-    }
-    const byKeys = chosen === 'hls-gmac' || chosen === 'hls-ecdsa';
-    const keys = chosen === 'hls-ecdsa' ? this.settings.signing?.keys : this.ciphering;
-    if (byKeys ? !keys : !secret) {
-      throw new Failure('secret-missing', `${chosen} needs ${byKeys ? 'keys' : 'a secret'}`);
-    }
-    if (!challenge || challenge.length < 8 || challenge.length > 64) {
-      throw new Failure('bad-argument', 'HLS needs a challenge of 8 to 64 octets');
-    }
-    return challenge;
   }
 
   private send(apdu: Uint8Array, now: Millis): void {
@@ -536,37 +428,19 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   /** Pass 3 of HLS: our proof over the meter's challenge, by reply_to_HLS_authentication (Blue Book 4.4.4). */
   private prove(peerChallenge: Uint8Array, peerTitle: Uint8Array, now: Millis): void {
-    const { mechanism: chosen, secret, challenge, systemTitle } = this.settings;
+    const { settings } = this;
     const global = this.ciphering?.global;
-    if (peerChallenge.length < 8) {
-      return this.fail(new Failure('meter-unproven', `the meter's challenge has ${peerChallenge.length} octets`));
-    }
-    // A challenge that is our own, sent back, would make us prove ourselves to ourselves.
-    if (Buffer.compare(peerChallenge, challenge as Uint8Array) === 0) {
-      return this.fail(new Failure('meter-unproven', 'the meter sent our own challenge back'));
-    }
-    this.party = {
-      secret,
-      ownTitle: this.settings.ciphering?.ownTitle ?? systemTitle ?? new Uint8Array(0),
-      peerTitle,
-      peerChallenge,
-      ownChallenge: challenge as Uint8Array,
-      keys: global?.keys,
-      suite: this.settings.signing?.suite ?? global?.suite ?? 0,
-      signing: this.settings.signing?.keys,
-    };
-    const proof = hlsProof(
-      chosen as HlsMechanism,
-      this.party,
-      chosen === 'hls-gmac' ? (global?.nextCounter() as number) : 0,
-    );
-    this.invokeId = (this.invokeId + 1) & 0x0f;
-    this.state = 'authenticating';
-    const method = { classId: 15, logicalName: this.settings.associationObject ?? '0.0.40.0.0.255', method: 1 };
-    const parameters: Data = { type: 'octet-string', value: proof };
-    const invokeId = invokePriority | this.invokeId;
     try {
-      this.send(encodeApdu({ kind: 'action-request-normal', invokeId, method, parameters }), now);
+      this.party = partyOf(settings, peerChallenge, peerTitle, global);
+      this.invokeId = (this.invokeId + 1) & 0x0f;
+      const proof = proofRequest(
+        settings,
+        this.party,
+        invokePriority | this.invokeId,
+        () => global?.nextCounter() ?? 0,
+      );
+      this.state = 'authenticating';
+      this.send(encodeApdu(proof), now);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.fail(error);
@@ -576,19 +450,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   /** Pass 4: the meter's proof over our challenge. Without a right one there is no association. */
   private authenticated(apdu: Apdu): void {
     if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return this.disregard(apdu);
-    const { result, returned } = apdu.response;
-    if (result !== 0) {
-      return this.fail(
-        new Failure('authentication-refused', `the meter refused our proof: ${actionResultName[result] ?? result}`),
-      );
-    }
-    if (!returned && this.settings.oneSidedProof) return this.proven();
-    const proof =
-      returned && 'data' in returned && returned.data.type === 'octet-string' ? returned.data.value : undefined;
-    if (!proof || !hlsVerify(this.settings.mechanism as HlsMechanism, proof, this.party as HlsParty)) {
-      return this.fail(new Failure('meter-unproven', proof ? "the meter's proof is wrong" : 'the meter gave no proof'));
-    }
-    this.proven();
+    const error = unproven(apdu.response, this.settings, this.party as HlsParty);
+    if (error) this.fail(error);
+    else this.proven();
   }
   private proven(): void {
     this.timer = undefined;
@@ -630,11 +494,6 @@ function exchangeOf(request: ServiceRequest, context: ExchangeContext): Exchange
       return accessExchange(request.items, context);
   }
 }
-
-/** Errors may come in the clear even in a ciphered association (Green Book 9.4.2.2.2). */
-const isOpen = (apdu: Apdu): boolean => apdu.kind === 'exception-response' || apdu.kind === 'confirmed-service-error';
-/** Sent by a meter of its own accord. */
-const isUnasked = ({ kind }: Apdu): boolean => /(^data|event)-notification$|information-report-request$/.test(kind);
 
 /** The name of a data-access-result or action-result for people. */
 export const refusalName = (code: number, action = false): string =>

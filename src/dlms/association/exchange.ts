@@ -208,6 +208,13 @@ const initiateErrors: Record<number, string> = {
   3: 'PDU size too short',
   4: 'refused by the VDE handler',
 };
+/** Errors may come in the clear even in a ciphered association (Green Book 9.4.2.2.2). */
+export const isOpen = (apdu: Apdu): boolean =>
+  apdu.kind === 'exception-response' || apdu.kind === 'confirmed-service-error';
+/** Sent by a meter of its own accord. */
+export const isUnasked = ({ kind }: Apdu): boolean =>
+  /(^data|event)-notification$|information-report-request$/.test(kind);
+
 /** An error of the meter, for people. */
 export function describeError(apdu: Apdu): string {
   if (apdu.kind === 'exception-response') {

@@ -213,6 +213,13 @@ export const defaultParameters: LinkParameters = {
   windowTransmit: 1,
   windowReceive: 1,
 };
+/** What both sides can do. The peer's transmit limit is our receive limit (meter-quirks 20). */
+export const negotiated = (own: LinkParameters, theirs: LinkParameters): LinkParameters => ({
+  maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
+  maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
+  windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
+  windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
+});
 const parameterIds = [
   [0x05, 'maxInfoTransmit'],
   [0x06, 'maxInfoReceive'],

@@ -18,6 +18,7 @@ import {
   type Frame,
   type HdlcAddress,
   type LinkParameters,
+  negotiated,
   parseParameters,
   sameAddress,
 } from './frame.ts';
@@ -292,14 +293,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
           // What cannot be read limits nothing beyond the defaults, which every station takes.
           theirs = defaultParameters;
         }
-        const own = this.settings.parameters;
-        // The peer's transmit limit is our receive limit (meter-quirks 20).
-        this.parameters = {
-          maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
-          maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
-          windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
-          windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
-        };
+        this.parameters = negotiated(this.settings.parameters, theirs);
         this.reset('connected');
         this.events.push({ kind: 'connected', parameters: this.parameters, peer: this.peer as HdlcAddress });
         return;
@@ -647,14 +641,8 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
       theirs = defaultParameters;
     }
     const wasConnected = this.state === 'connected';
-    const own = this.settings.parameters;
     this.peer = frame.source;
-    this.parameters = {
-      maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
-      maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
-      windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
-      windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
-    };
+    this.parameters = negotiated(this.settings.parameters, theirs);
     this.reset('connected');
     this.put(frame.source, { kind: 'UA', pollFinal: true }, encodeParameters(this.parameters));
     if (wasConnected) this.events.push({ kind: 'disconnected' });

@@ -6,12 +6,8 @@ import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Millis } from '../../base/time.ts';
-import {
-  type AssociationEvent,
-  type AssociationRequest,
-  type AssociationSettings,
-  ClientAssociation,
-} from '../association/client.ts';
+import { type AssociationEvent, type AssociationRequest, ClientAssociation } from '../association/client.ts';
+import type { AssociationSettings } from '../association/client-entry.ts';
 import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
 import type { LinkParameters } from '../hdlc/frame.ts';
 import { SignOn, type SignOnSettings } from '../iec62056-21/sign-on.ts';
