@@ -177,6 +177,11 @@ function judgeAccess(meter: Meter, here: Path, { findings }: Judging): void {
         [...here, 'dedicated_key'],
       ]);
   }
+  if (encryption_key !== undefined && encryption_key === authentication_key)
+    findings.add('error', [...here, 'authentication_key'], 'is the same reference as encryption_key', {
+      next: 'The two keys are two: name the authentication key there. A wrong key counts towards the lock of the meter.',
+      restsOn: [[...here, 'encryption_key']],
+    });
 }
 
 function judgeProfiles(meter: Meter, here: Path, { config, findings }: Judging): void {

@@ -122,9 +122,8 @@ function securityPlan(
   if (!encryption || !authentication) return undefined;
   // Octets, not references: a copied file is the same mistake.
   const distinct = step('authentication_key', () => {
-    if (encryption_key === authentication_key)
-      throw new Failure('config-invalid', 'is the same reference as encryption_key', { next: keysAreTwo });
-    if (encryption.key.equals(authentication.key))
+    // One reference for both is told of the file itself.
+    if (encryption_key !== authentication_key && encryption.key.equals(authentication.key))
       throw new Failure('config-invalid', `${authentication_key} holds the encryption key`, {
         next: keysAreTwo,
       });

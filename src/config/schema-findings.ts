@@ -53,7 +53,7 @@ const secrets = new Set(['secret', 'password', 'key', 'encryption_key', 'authent
 function givenText(path: Path, received: string): string {
   if (path.some((key) => secrets.has(String(key)))) return '';
   const shown = received.replace(/\/\/.*@/, '//…@');
-  return `, not ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}`;
+  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
 }
 
 interface Issue {
@@ -101,8 +101,11 @@ function issueOf(issue: v.BaseIssue<unknown>): Issue {
       : issue.expected === 'Array'
         ? 'a list is expected'
         : issue.message;
+  const given = givenText(path, issue.received);
+  // What is expected, or what is wrong with it.
+  const joint = /^(this|no|not|must) /.test(expected) ? ': ' : ', not ';
   return {
-    noted: noted(`${expected}${givenText(path, issue.received)}`, asInExample(path)),
+    noted: noted(given === '' ? expected : `${expected}${joint}${given}`, asInExample(path)),
     mend: path,
     wrong: [path],
   };

@@ -58,6 +58,10 @@ export function secretFromFile(path: string): Uint8Array {
   return oneLine(octets, path);
 }
 
+const passIt = (name: string): string =>
+  `Write LoadCredential=${name}:/etc/meter-gateway/secrets/${name} into the unit and restart the service (a reload does not ` +
+  'pass new credentials); by hand, file:/path.';
+
 function credential(name: string, directory: string): Uint8Array {
   const path = join(directory, name);
   let octets: Buffer;
@@ -68,8 +72,8 @@ function credential(name: string, directory: string): Uint8Array {
     if (codeOf(error) === 'ENOENT')
       throw new Failure(
         'secret-missing',
-        `credential:${name}: systemd passed no such credential; add LoadCredential=${name}:/path to the unit and restart ` +
-          'the service (a reload does not pass new credentials)',
+        `credential:${name}: systemd passed no such credential (LoadCredential= in the unit)`,
+        { next: passIt(name) },
       );
     throw new Failure(
       'secret-missing',
@@ -84,6 +88,8 @@ export function secretOf(reference: string): Uint8Array {
   if (reference.startsWith('file:')) return secretFromFile(reference.slice('file:'.length));
   const directory = process.env['CREDENTIALS_DIRECTORY'];
   if (directory === undefined)
-    throw new Failure('secret-missing', `${reference}: systemd passed no credentials (LoadCredential= in the unit)`);
+    throw new Failure('secret-missing', `${reference}: systemd passed no credentials (LoadCredential= in the unit)`, {
+      next: passIt(reference.slice('credential:'.length)),
+    });
   return credential(reference.slice('credential:'.length), directory);
 }
