@@ -225,7 +225,12 @@ export const errorTable = {
     5,
     'Set period_s of this profile to what the meter captures; one that captures at no period (0) must be set up first.',
   ),
-  'no-answer': entry('line', 'line', 3, 'Check power, A/B polarity, the address and the speed.'),
+  'no-answer': entry(
+    'line',
+    'line',
+    3,
+    'Check power, A/B polarity, the address and the speed; over TCP also whether it speaks HDLC or the wrapper (link).',
+  ),
   'bus-silent': entry(
     'line',
     'line',

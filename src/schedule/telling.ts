@@ -70,7 +70,9 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
     state.toldMismatch = mismatch;
     if (!answers(verdict)) {
       const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? longAgo);
-      if (isSilent(verdict) && (state.failures < 2 || !neighbourAnswers)) continue;
+      // A meter that falls silent in a session may have lost its mains just then: the next one tells.
+      const unsure = isSilent(verdict) || state.lastError?.code === 'fell-silent';
+      if ((unsure && state.failures < 2) || (isSilent(verdict) && !neighbourAnswers)) continue;
       state.toldSilent = isSilent(verdict);
       await commit(
         meter,

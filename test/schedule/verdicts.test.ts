@@ -297,6 +297,29 @@ test.each(cases)('$observed: $code, $verdict', async ({ scenario, meter, text, o
   await it.clock.complete(it.house.stop());
 });
 
+test('incident: mains that fail in the middle of a session are told as mains, and not first as a fault of the meter', async () => {
+  const it = await virtualHouse({ meters: { count: 1 } }, { days: 1, meter: lls });
+  it.broker.connect();
+  await it.run(20 * minute);
+  // From the next GET on it says nothing more at all.
+  const deaf = deafFrom(get);
+  let dark = false;
+  misbehave(it.simulated.meters[0] as VirtualMeter, {
+    heeds(octets, ...more) {
+      dark ||= deaf.heeds?.(octets, ...more) === false;
+      return !dark;
+    },
+  });
+  await it.run(120 * minute);
+  const told = it.broker.published
+    .filter(({ topic }) => topic.endsWith('/event'))
+    .map(({ payload }) => JSON.parse(payload) as { meter: string; name: string })
+    .filter(({ meter }) => meter === 'm60120001');
+  expect(told.map(({ name }) => name)).toEqual(['SUSPECT_MAINS_OR_METER']);
+  expect(await firstMeter(it)).toMatchObject({ verdict: 'SUSPECT_MAINS_OR_METER', lastCode: 'no-answer' });
+  await it.clock.complete(it.house.stop());
+});
+
 test('a meter with another period than configured answers: two silent ones beside it are no fault of the bus', () => {
   const silent = { lastSuccess: undefined, failures: 3, lastError: 'no-answer', damaged: 0, sessions: 5 } as const;
   const other = { ...silent, lastError: 'period-mismatch' } as const;
