@@ -9,7 +9,7 @@ import {
   proposedByDefault,
   proposedWithShortNames,
 } from '../src/dlms/association/client-entry.ts';
-import { serverConformance, shortNameServerConformance } from '../src/dlms/association/server.ts';
+import { serverConformance, shortNameServerConformance } from '../src/dlms/association/server-conformance.ts';
 import type { ServerClient } from '../src/dlms/association/server-entry.ts';
 import type { Data } from '../src/dlms/axdr/data.ts';
 import { array, octets, readable, type ServerObject } from '../src/dlms/cosem/server-object.ts';

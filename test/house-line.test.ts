@@ -1,6 +1,7 @@
 /** The whole house on a line where somebody speaks who should not, or far too slowly (93), and its event logs (95). */
 import { describe, expect, test } from 'vitest';
 import { factsOf, firstMeter, hourMs } from './support/house-facts.ts';
+import { meterWorld } from './meter-world.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
 import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
 
@@ -78,4 +79,20 @@ describe('95: event logs', () => {
     complete(it, 0);
     await it.house.stop();
   });
+});
+
+test('incident: an answer as long as what we offer to take was refused by our own link as too long', async () => {
+  // The model offers 65 535 octets; the meter takes all of them, in segments behind an LLC header.
+  const { clock, session } = meterWorld({ bus: { baud: 0 }, meters: { quirks: ['log-of-equals'] } });
+  let octets = 0;
+  await clock.complete(
+    (async () => {
+      await session.connect();
+      const log = { classId: 7, logicalName: '0.0.99.98.0.255', attribute: 2 } as const;
+      await session.stream(log, (part) => void (octets += part.length));
+      await session.close();
+    })(),
+  );
+  // Each entry is a structure of a stamp and a code.
+  expect(octets).toBe(4 + 50_000 * (2 + 14 + 2));
 });

@@ -1,7 +1,7 @@
 /** Client against server: every mechanism, suite, policy, wrapping and link; and everything that must be refused. */
 import { describe, expect, test } from 'vitest';
 import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
-import { serverConformance } from '../../src/dlms/association/server.ts';
+import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
 import { invoked, key, type Options, world, written } from '../association-world.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { later } from '../../src/base/time.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
-import { serverConformance } from '../../src/dlms/association/server.ts';
+import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { openPort } from '../../src/line/open-port.ts';

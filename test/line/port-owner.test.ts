@@ -9,7 +9,7 @@ import { systemClock } from '../../src/line/system-clock.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
-import { serverConformance } from '../../src/dlms/association/server.ts';
+import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { type MeterAccess, Session } from '../../src/meter/session.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';

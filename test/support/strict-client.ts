@@ -5,6 +5,7 @@
 import { decodeAcse } from '../../src/dlms/acse/apdu.ts';
 import { type Apdu, decodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { type Conformance, type ConformanceName, has } from '../../src/dlms/xdlms/conformance.ts';
+import { strictAare, strictInitiateResponse } from './strict-aare.ts';
 import { type Spoken, type SpokenApdu, StrictHdlc, StrictWrapper } from './strict-link.ts';
 import { dataResult, datum, type Keys, Octets, opened, Strictness } from './strict-octets.ts';
 
@@ -26,9 +27,6 @@ export interface Verdict {
   readonly conformance: Conformance;
 }
 
-/** Tags of AARE in the order of the grammar (Green Book 9.4.2). */
-const aareOrder = [0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0x88, 0x89, 0xaa, 0xbe];
-const nameStart = [0x60, 0x85, 0x74, 0x05, 0x08];
 /** Global and dedicated tags, and the plain one that each holds. */
 const plainOf: ReadonlyMap<number, number> = new Map([
   [0x21, 0x01],
@@ -250,88 +248,23 @@ class StrictClient {
 
   private aare(octets: Uint8Array): void {
     this.asked = undefined;
-    const o = new Octets(octets);
-    o.expect(0x61, 'AARE');
-    if (o.length() !== o.left) o.fail('length of the AARE');
-    const elements = new Map<number, Octets>();
-    let before = -1;
-    while (o.left > 0) {
-      const tag = o.u8();
-      const at = aareOrder.indexOf(tag);
-      if (at <= before) o.fail(`element ${tag.toString(16)} of AARE out of its order`);
-      before = at;
-      elements.set(tag, new Octets(o.string()));
-    }
-    const part = (tag: number): Octets => elements.get(tag) ?? this.fail(`AARE without ${tag.toString(16)}`);
-    const integer = (i: Octets): number => {
-      i.expect(2, 'INTEGER');
-      i.expect(1, 'of one octet');
-      const value = i.u8();
-      i.end('an INTEGER');
-      return value;
-    };
-    const name = part(0xa1);
-    for (const octet of [6, 7, ...nameStart, 1]) name.expect(octet, 'application context name');
-    const context = name.u8();
-    name.end('the application context name');
-    const result = integer(part(0xa2));
-    const diagnostic = part(0xa3);
-    const source = diagnostic.u8();
-    if (source !== 0xa1 && source !== 0xa2) diagnostic.fail('source of the diagnostic');
-    const code = integer(new Octets(diagnostic.string()));
-    diagnostic.end('the diagnostic');
-    const title = elements.get(0xa4);
-    if (title) {
-      title.expect(4, 'responding AP title');
-      this.title.meter = Uint8Array.from(title.string());
-      title.end('the responding AP title');
-      if (this.title.meter.length !== 8) this.fail('a system title that has not 8 octets');
-    }
+    const { context, result, title, information } = strictAare(octets);
+    if (title) this.title.meter = Uint8Array.from(title);
     this.count(result === 0 ? 'aare' : 'aare-refused');
-    const information = elements.get(0xbe);
-    if (!information) {
-      if (result === 0) this.fail('AARE without user-information');
-      return;
-    }
-    information.expect(4, 'user-information');
-    const initiate = this.unwrap(information.string(), 'meter');
-    information.end('user-information');
+    if (!information) return;
+    const initiate = this.unwrap(information, 'meter');
     if (initiate[0] === 0x0e && result !== 0) return;
     this.initiateResponse(initiate, result === 0);
     if (result !== 0) return;
     if (context !== this.context) this.fail(`application context ${context}, ${this.context} was asked for`);
-    this.highLevel(elements, code);
     this.associated = true;
   }
-  private highLevel(elements: ReadonlyMap<number, Octets>, code: number): void {
-    const challenge = elements.get(0xaa);
-    if (!challenge) {
-      if (code !== 0) this.fail(`accepted with diagnostic ${code}`);
-      return;
-    }
-    if (code !== 14) this.fail(`a challenge with diagnostic ${code}`);
-    challenge.expect(0x80, 'charstring');
-    const { length } = challenge.string();
-    if (length < 8 || length > 64) this.fail(`a challenge of ${length} octets`);
-    const name = elements.get(0x89) ?? this.fail('a challenge without mechanism');
-    for (const octet of [...nameStart, 2]) name.expect(octet, 'mechanism name');
-    if (!elements.has(0x88)) this.fail('a challenge without ACSE requirements');
-  }
   private initiateResponse(octets: Uint8Array, accepted: boolean): void {
-    const o = new Octets(octets);
-    o.expect(0x08, 'InitiateResponse');
-    if (o.flag('quality of service')) o.u8();
-    o.expect(6, 'DLMS version');
-    for (const octet of [0x5f, 0x1f, 4, 0]) o.expect(octet, 'conformance');
-    const agreed = o.number(3);
-    if (accepted && (agreed & ~this.proposed) !== 0)
+    const agreed = strictInitiateResponse(octets, this.context === 2 || this.context === 4);
+    if (!accepted) return;
+    if ((agreed & ~this.proposed) !== 0)
       this.fail(`conformance ${agreed.toString(16)}, proposed ${this.proposed.toString(16)}`);
-    if (accepted) this.agreed = agreed;
-    if (o.number(2) < 64) o.fail('server-max-receive-pdu-size');
-    const vaa = o.number(2);
-    const shortNamed = this.context === 2 || this.context === 4;
-    if (vaa !== (shortNamed ? 0xfa00 : 7)) o.fail(`vaa-name ${vaa.toString(16)}`);
-    o.end('InitiateResponse');
+    this.agreed = agreed;
   }
 
   private notification(octets: Uint8Array): void {

@@ -17,10 +17,11 @@ import {
   readResults,
 } from '../xdlms/apdu.ts';
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
-import { type Conformance, conformance, type ConformanceName, has } from '../xdlms/conformance.ts';
+import { type Conformance, has } from '../xdlms/conformance.ts';
 import { BlockTransfer } from './block-transfer.ts';
 import { Ciphering, type Protection } from './ciphering.ts';
 import type { ActionResult } from './exchange.ts';
+import { blocksOf, neededFor } from './server-conformance.ts';
 import { enter, type Entered, type EntrySettings, released } from './server-entry.ts';
 import {
   accessItems,
@@ -54,66 +55,6 @@ export interface ServerSettings extends EntrySettings {
   readonly transferWindow?: number;
   readonly mischief?: ServerMischief;
 }
-/** What this server can do, by each kind of referencing: all of it, and nothing else. */
-export const serverConformance: Conformance = conformance(
-  'general-protection',
-  'general-block-transfer',
-  'block-transfer-with-get-or-read',
-  'block-transfer-with-set-or-write',
-  'block-transfer-with-action',
-  'multiple-references',
-  'access',
-  'get',
-  'set',
-  'selective-access',
-  'action',
-);
-export const shortNameServerConformance: Conformance = conformance(
-  'general-protection',
-  'general-block-transfer',
-  'read',
-  'write',
-  'block-transfer-with-get-or-read',
-  'multiple-references',
-  'parameterized-access',
-);
-
-/** What must be negotiated for a request to be answered (Green Book 9.4.6.1). */
-const needs: Partial<Record<ApduKind, readonly ConformanceName[]>> = {
-  'get-request-normal': ['get'],
-  'get-request-with-list': ['get', 'multiple-references'],
-  'get-request-next': ['get', 'block-transfer-with-get-or-read'],
-  'set-request-normal': ['set'],
-  'set-request-with-list': ['set', 'multiple-references'],
-  'set-request-with-first-datablock': ['set', 'block-transfer-with-set-or-write'],
-  'set-request-with-datablock': ['set', 'block-transfer-with-set-or-write'],
-  'action-request-normal': ['action'],
-  'action-request-with-list': ['action', 'multiple-references'],
-  'action-request-next-pblock': ['action', 'block-transfer-with-action'],
-  'action-request-with-first-pblock': ['action', 'block-transfer-with-action'],
-  'action-request-with-pblock': ['action', 'block-transfer-with-action'],
-  'access-request': ['access'],
-  'read-request': ['read'],
-  'write-request': ['write'],
-};
-function neededFor(apdu: Apdu): readonly ConformanceName[] | undefined {
-  const always = needs[apdu.kind];
-  if (!always || (apdu.kind !== 'read-request' && apdu.kind !== 'write-request')) return always;
-  return [
-    ...always,
-    ...(apdu.variables.length > 1 ? (['multiple-references'] as const) : []),
-    ...(apdu.variables.some(({ kind }) => kind === 'parameterized-access') ? (['parameterized-access'] as const) : []),
-    ...(apdu.variables.some(({ kind }) => kind === 'block-number-access')
-      ? (['block-transfer-with-get-or-read'] as const)
-      : []),
-  ];
-}
-const blocksOf = {
-  get: 'block-transfer-with-get-or-read',
-  read: 'block-transfer-with-get-or-read',
-  action: 'block-transfer-with-action',
-} as const;
-
 type Exception = ApduOf<'exception-response'>;
 const exception = (stateError: number, serviceError: number): Exception => ({
   kind: 'exception-response',
