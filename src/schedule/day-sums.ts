@@ -1,7 +1,7 @@
 /** Sums of days, beside the advance of the register (R02). */
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
-import { type ProfileLayout, readRange } from '../meter/jobs.ts';
+import { readRange } from '../meter/jobs.ts';
 import type { Session } from '../meter/session.ts';
 import { columnKind } from '../reading/column.ts';
 import { missing } from '../reading/coverage.ts';
@@ -9,9 +9,9 @@ import { daySums } from '../reading/day-sum.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { turnShareMs } from './line-load.ts';
-import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
+import type { MeterState, RunnerSettings } from './meter-state.ts';
 import { boundsOf } from './series-bounds.ts';
-import { modulusOf } from './series-context.ts';
+import { modulusOf, type SeriesContext } from './series-context.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 
 /** Days whose sums are told in one session. */
@@ -37,7 +37,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
       if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
       // What left the buffer was told by its rows; a sum of them is no longer to be had.
       const kept = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
-      const rows = kept ? await rowsOfDay(house, state, session, settings, layout, from) : [];
+      const rows = kept ? await rowsOfDay({ house, state, session, settings, layout }, from) : [];
       // Too much for this turn: the next one goes on with it.
       if (!rows) return;
       const facts = daySums(rows, from, to, periodMs, modulusOf(state).modulus).map((sum) =>
@@ -60,13 +60,10 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
 }
 /** The rows of a day, in pieces that the line brings; undefined where they are not all there within a turn's share. */
 async function rowsOfDay(
-  { clock }: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  { series, periodMs }: PolledSeries,
-  layout: ProfileLayout,
+  { house: { clock }, state, session, settings, layout }: SeriesContext,
   from: Millis,
 ): Promise<LoadProfileRow[] | undefined> {
+  const { series, periodMs } = settings;
   const line = state.polled.access;
   const to = later(from, dayMs);
   const begun = state.dayRows.get(series);
@@ -79,13 +76,8 @@ async function rowsOfDay(
   while (day.next <= to) {
     const end = millis(Math.min(to, day.next + sliceRowsOf(state.sliceRows, series, line) * periodMs));
     const range = { from: day.next, to: end };
-    const rows = await learning(
-      state.sliceRows,
-      { series, periodMs },
-      line,
-      range,
-      () => clock.now(),
-      () => readRange(session, layout, state.model, range.from, range.to),
+    const rows = await learning({ sizes: state.sliceRows, polled: settings, line, now: () => clock.now() }, range, () =>
+      readRange(session, layout, state.model, range.from, range.to),
     );
     day.rows.push(...rows);
     day.next = later(end, 1);

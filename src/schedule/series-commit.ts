@@ -3,9 +3,8 @@ import { iso, later, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { withRange } from '../reading/coverage.ts';
-import type { Fact } from '../reading/facts.ts';
-import { accountFor } from '../reading/interval-block.ts';
-import { type Exception, type Swap, withExceptions } from '../reading/ledger.ts';
+import { type Accounted, accountFor } from '../reading/interval-block.ts';
+import { type Exception, type Exceptions, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { SeriesState } from '../store/records.ts';
 import { gatewayEvent } from './gateway-event.ts';
@@ -90,6 +89,41 @@ function unaskedNow(
   return millis(Math.min(readAt - unaskedMarginMs, newest + graceMs));
 }
 
+/** What the meter's clock shows; or at least, where it could not be asked. */
+function meterNow(poll: SeriesContext, rows: readonly LoadProfileRow[], readAt: Millis): Millis {
+  const deviation = poll.state.identity?.clockDeviationMs;
+  return deviation === undefined ? unaskedNow(poll, rows, readAt) : later(readAt, deviation);
+}
+
+/** Whether the meter captures otherwise than the series was commissioned with: said before any value of the new segment (R13). */
+function announceLayout({ house, state, settings, layout }: SeriesContext, stored: SeriesState | undefined): boolean {
+  const sameLayouts = [layout.fingerprint, ...layout.formerFingerprints];
+  if (stored?.layout === undefined || sameLayouts.includes(stored.layout)) return false;
+  state.pendingEvents.push(
+    gatewayEvent(house, state, 'CONFIG_CHANGED', {
+      series: obis(settings.profile),
+      columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
+      before: stored.layout,
+      now: layout.fingerprint,
+    }),
+  );
+  return true;
+}
+
+/** The exceptions of the series with those of a slice; what the slice does not judge anew stands as it was. */
+function exceptionsAfter(
+  before: Exceptions,
+  from: number,
+  { coveredTo, kept, exceptions }: Pick<Accounted, 'coveredTo' | 'kept' | 'exceptions'>,
+): Exceptions {
+  const standing = kept.flatMap(([low, high]) =>
+    before.flatMap(([start, end, kind]): Exception[] =>
+      start < high && end > low ? [[Math.max(start, low), Math.min(end, high), kind]] : [],
+    ),
+  );
+  return withExceptions(before, from, coveredTo, [...exceptions, ...standing]);
+}
+
 /** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
 export async function commitSlice(
   poll: SeriesContext,
@@ -98,27 +132,15 @@ export async function commitSlice(
   oldestKept: Millis | undefined,
 ): Promise<void> {
   const { house, state, settings, layout } = poll;
-  const { clock, store, log } = house;
+  const { clock, store } = house;
   const { origin, powerLimitW } = state.polled;
   const { periodMs } = settings;
   const readAt = clock.wall();
-  const deviation = state.identity?.clockDeviationMs;
-  const meterNow = deviation === undefined ? unaskedNow(poll, rows, readAt) : later(readAt, deviation);
+  const now = meterNow(poll, rows, readAt);
   const { epoch } = store;
   const { stored, since } = boundsOf(house, state, settings);
   const swap = changeOfMeter(house, state, stored, periodMs);
-  const sameLayouts = [layout.fingerprint, ...layout.formerFingerprints];
-  const otherLayout = stored?.layout !== undefined && !sameLayouts.includes(stored.layout);
-  // Said before any value of the new segment (R13).
-  if (otherLayout)
-    state.pendingEvents.push(
-      gatewayEvent(house, state, 'CONFIG_CHANGED', {
-        series: obis(settings.profile),
-        columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
-        before: stored.layout ?? null,
-        now: layout.fingerprint,
-      }),
-    );
+  const otherLayout = announceLayout(poll, stored);
   const known = state.logs ?? store.meterLogs(origin.meter);
   const accounted = accountFor({
     origin,
@@ -128,9 +150,9 @@ export async function commitSlice(
     from: slice.from,
     to: slice.to,
     periodMs,
-    openAfter: later(meterNow, -graceMs),
+    openAfter: later(now, -graceMs),
     readAt,
-    clockDeviationMs: deviation,
+    clockDeviationMs: state.identity?.clockDeviationMs,
     clockTrust: house.clockTrust(),
     // A row off the grid may begin before the slice.
     known: await store.marks(origin.meter, slice.series, slice.from - periodMs, slice.to),
@@ -142,54 +164,45 @@ export async function commitSlice(
     newSegment: otherLayout || swap?.fresh === true,
     ...(swap && { swap: swap.swap }),
   });
-  // The line may fail here: what is to be said is taken only when nothing stands between it and the store.
+  // The line may fail here: what is to be said stays until the store has it.
   const reading = await dailyReading(poll, readAt);
-  const said = state.pendingEvents.splice(0);
   const { logs } = state;
+  const events = state.pendingEvents.slice();
+  await store.commit({
+    epoch,
+    meter: origin.meter,
+    series: slice.series,
+    state: {
+      since,
+      periodMs,
+      ...(stored?.until !== undefined && { until: stored.until }),
+      ...(stored?.summedTo !== undefined && { summedTo: stored.summedTo }),
+      coverage: withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo),
+      exceptions: exceptionsAfter(stored?.exceptions ?? [], slice.from, accounted),
+      layout: layout.fingerprint,
+      serial: origin.serial,
+      ...newestOf(stored, rows, periodMs, swap?.fresh === true),
+      ...(swap && { swap: swap.swap }),
+    },
+    entryClass: slice.live ? 0 : 1,
+    facts: [...events, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])],
+    marks: accounted.marks,
+    ...(logs && { logs }),
+    ...(state.quarantine && { quarantine: state.quarantine }),
+  });
+  state.pendingEvents = state.pendingEvents.slice(events.length);
   state.logs = undefined;
-  const facts: Fact[] = [...said, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])];
-  const coverage = withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo);
-  const before = stored?.exceptions ?? [];
-  const standing = accounted.kept.flatMap(([from, to]) =>
-    before.flatMap(([start, end, kind]): Exception[] =>
-      start < to && end > from ? [[Math.max(start, from), Math.min(end, to), kind]] : [],
-    ),
-  );
-  const exceptions = withExceptions(before, slice.from, accounted.coveredTo, [...accounted.exceptions, ...standing]);
-  try {
-    await store.commit({
-      epoch,
-      meter: origin.meter,
-      series: slice.series,
-      state: {
-        since,
-        periodMs,
-        ...(stored?.until !== undefined && { until: stored.until }),
-        ...(stored?.summedTo !== undefined && { summedTo: stored.summedTo }),
-        coverage,
-        exceptions,
-        layout: layout.fingerprint,
-        serial: origin.serial,
-        ...newestOf(stored, rows, periodMs, swap?.fresh === true),
-        ...(swap && { swap: swap.swap }),
-      },
-      entryClass: slice.live ? 0 : 1,
-      facts,
-      marks: accounted.marks,
-      ...(logs && { logs }),
-      ...(state.quarantine && { quarantine: state.quarantine }),
-    });
-  } catch (error) {
-    state.pendingEvents.unshift(...said);
-    state.logs = logs;
-    throw error;
-  }
   state.intervalsRead += accounted.blocks.reduce((count, block) => count + block.count, 0);
-  if (accounted.coveredTo < slice.to) {
-    // The newest row is not written yet: come back shortly, without pressing.
-    // The meter's own clock says when it will be; a clock that is far behind must not be asked every few seconds.
-    const dueMs = slice.to + graceMs - meterNow;
-    state.notBefore = later(clock.now(), Math.min(longestRowWaitMs, Math.max(shortestRowWaitMs, dueMs)));
-    log.info({ meter: origin.meter, until: iso(slice.to) }, 'newest row is not there yet');
-  }
+  if (accounted.coveredTo < slice.to) comeBack(poll, slice, now);
+}
+
+/**
+ * The newest row is not written yet: the next visit comes shortly, without pressing. The meter's own clock says when it will
+ * be; a clock that is far behind must not be asked every few seconds.
+ */
+function comeBack({ house, state }: SeriesContext, { to }: PlannedSlice, now: Millis): void {
+  const { clock, log } = house;
+  const dueMs = to + graceMs - now;
+  state.notBefore = later(clock.now(), Math.min(longestRowWaitMs, Math.max(shortestRowWaitMs, dueMs)));
+  log.info({ meter: state.polled.origin.meter, until: iso(to) }, 'newest row is not there yet');
 }

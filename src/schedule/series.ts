@@ -16,7 +16,7 @@ import { boundsOf } from './series-bounds.ts';
 import { commitSlice } from './series-commit.ts';
 import { layoutOf, type SeriesContext } from './series-context.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
-import { judgeLayout, judgeRows, rowCensus } from './unusable-rows.ts';
+import { judgeLayout, judgeRows, rowCensus, type RowCensus } from './unusable-rows.ts';
 
 /** Share of the buffer's reach from which on unread rows are at risk (R16). */
 const riskShare = 0.8;
@@ -65,54 +65,43 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
   return kept;
 }
 
-export async function readSlice(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  slice: PlannedSlice,
-): Promise<void> {
-  const { clock } = house;
-  const { origin } = state.polled;
-  const { model } = state;
-  const settings = state.polled.series.find(({ series }) => series === slice.series) as PolledSeries;
-  const { periodMs } = settings;
-  const layout = await layoutOf(house, state, session, settings.profile);
-  const poll: SeriesContext = { house, state, session, settings, layout };
-  const { readable, detail } = judgeLayout(state.rowAlarms, slice.series, layout, clock.wall());
-  if (detail) state.pendingEvents.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
-  if (!readable) return;
-  tellScalers(house, state, slice.series, layout);
+/** Whether the meter captures with the period of the series, so that its rows can be read. Failure `period-mismatch`. */
+async function capturesAsConfigured(poll: SeriesContext, slice: PlannedSlice): Promise<boolean> {
+  const { house, state, settings, layout } = poll;
+  const { meter } = state.polled.origin;
+  const { periodMs, profile } = settings;
   requirePeriod(layout);
-  if (layout.capturePeriodMs !== periodMs) {
-    const { stored: known, until: ended } = boundsOf(house, state, settings);
-    // It is not told its new period yet.
-    if (settings.after !== undefined && !known) return;
-    if (ended !== undefined && ended <= clock.wall()) {
-      // The change emptied the buffer: what was not read before it is gone.
-      for (const [from, to] of missing(known?.coverage ?? [], slice.from, slice.to))
-        await commitSlice(poll, { ...slice, from: millis(from), to: millis(to) }, [], ended);
-      return;
-    }
-    // It may have been told wrongly once: the next session asks again.
-    state.layouts.delete(settings.profile);
-    throw new Failure(
-      'period-mismatch',
-      layout.capturePeriodMs === 0
-        ? `${origin.meter} captures ${obis(settings.profile)} at no period (capture_period 0), the configuration says ${periodMs / 1000} s`
-        : `${origin.meter} captures every ${layout.capturePeriodMs / 1000} s, the configuration says ${periodMs / 1000} s`,
-    );
+  if (layout.capturePeriodMs === periodMs) return true;
+  const { stored, until: ended } = boundsOf(house, state, settings);
+  // It is not told its new period yet.
+  if (settings.after !== undefined && !stored) return false;
+  if (ended !== undefined && ended <= house.clock.wall()) {
+    // The change emptied the buffer: what was not read before it is gone.
+    for (const [from, to] of missing(stored?.coverage ?? [], slice.from, slice.to))
+      await commitSlice(poll, { ...slice, from: millis(from), to: millis(to) }, [], ended);
+    return false;
   }
-  const census = rowCensus(clock.wall(), stampReading(model));
-  const read = async (from: number, to: number): Promise<LoadProfileRow[]> => {
+  // It may have been told wrongly once: the next session asks again.
+  state.layouts.delete(profile);
+  const captures =
+    layout.capturePeriodMs === 0
+      ? `captures ${obis(profile)} at no period (capture_period 0)`
+      : `captures every ${layout.capturePeriodMs / 1000} s`;
+  throw new Failure('period-mismatch', `${meter} ${captures}, the configuration says ${periodMs / 1000} s`);
+}
+
+type ReadRows = (from: number, to: number) => Promise<LoadProfileRow[]>;
+/** Reads rows by their stamps, both inclusive, in ms; learns how many the line brings at once. */
+function rowsOf({ house, state, session, settings, layout }: SeriesContext, census: RowCensus): ReadRows {
+  const { clock } = house;
+  return async (from, to) => {
     const range = { from: millis(from), to: millis(to) };
+    const outside = (row: LoadProfileRow) => census.outside(row);
     try {
       const found = await learning(
-        state.sliceRows,
-        settings,
-        state.polled.access,
+        { sizes: state.sliceRows, polled: settings, line: state.polled.access, now: () => clock.now() },
         range,
-        () => clock.now(),
-        () => readRange(session, layout, model, range.from, range.to, undefined, (row) => census.outside(row)),
+        () => readRange(session, layout, state.model, range.from, range.to, undefined, outside),
       );
       for (const row of found) census.add(row);
       return found;
@@ -122,31 +111,35 @@ export async function readSlice(
       throw error;
     }
   };
-  const kept = await reportOverwritten(poll);
+}
+
+/**
+ * The rows from `from` to `to`: the row stamped `from` gives the register before the first interval. A gap is told whole, with
+ * the rows at both its edges: where an edge row is not there it is looked for further on.
+ */
+async function readWithEdges(
+  { house, state, settings }: SeriesContext,
+  read: ReadRows,
+  from: number,
+  to: number,
+): Promise<{ readonly rows: readonly LoadProfileRow[]; readonly from: Millis; readonly to: Millis }> {
+  const { series, periodMs } = settings;
   const { stored, since, until } = boundsOf(house, state, settings);
-  // What was lost meanwhile need not be asked for.
-  const from = Math.max(
-    slice.from,
-    kept === undefined ? slice.from : Math.floor(kept / periodMs) * periodMs - periodMs,
-  );
-  if (from >= slice.to) return;
-  // The row stamped with the start of the slice gives the register before its first interval.
-  let rows = await read(from, slice.to);
-  // A gap is told whole, with the rows at both its edges: where an edge row is not there it is looked for further on.
-  const end = newestEnd(clock.wall(), periodMs, house.plan.offsetMs, until);
+  let rows = await read(from, to);
+  const end = newestEnd(house.clock.wall(), periodMs, house.plan.offsetMs, until);
   const holes = missing(stored?.coverage ?? [], since, end);
-  const [holeFrom, holeTo] = holes.find(([start, stop]) => start < slice.to && stop > from) ?? [from, slice.to];
-  const [begin, finish] = [Math.min(holeFrom, from), Math.max(holeTo, slice.to)];
+  const [holeFrom, holeTo] = holes.find(([start, stop]) => start < to && stop > from) ?? [from, to];
+  const [begin, finish] = [Math.min(holeFrom, from), Math.max(holeTo, to)];
   const [runFrom, highest] = adjoining(stored?.exceptions ?? [], begin, finish);
   // Of what a meter before this one had, nothing more comes to be known.
-  const hungFrom = state.polled.swap?.at ?? stored?.swap?.at ?? runFrom;
-  const lowest = Math.min(begin, Math.max(runFrom, Math.floor(hungFrom / periodMs) * periodMs));
+  const installedAt = state.polled.swap?.at ?? stored?.swap?.at ?? runFrom;
+  const lowest = Math.min(begin, Math.max(runFrom, Math.floor(installedAt / periodMs) * periodMs));
   const has = (stamp: number) => rows.some((row) => row.end === stamp);
-  let [low, high] = [from, slice.to as number];
+  let [low, high] = [from, to];
   // On a line with small slices the edge is looked for in small steps.
   const firstStepMs = Math.min(
     dayMs,
-    Math.max(periodMs, sliceRowsOf(state.sliceRows, slice.series, state.polled.access) * periodMs),
+    Math.max(periodMs, sliceRowsOf(state.sliceRows, series, state.polled.access) * periodMs),
   );
   for (let step = firstStepMs; low > lowest && !has(low) && step <= longestStepMs; step *= 2) {
     const next = Math.max(lowest, low - step);
@@ -158,8 +151,34 @@ export async function readSlice(
     rows = [...rows, ...(await read(high + periodMs, next))];
     high = next;
   }
-  tellLeftOut(house, state, slice.series, layout, rows);
-  const unusable = judgeRows(state.rowAlarms, slice, settings.profile, census, clock.wall());
+  return { rows, from: millis(low), to: millis(high) };
+}
+
+export async function readSlice(
+  house: RunnerSettings,
+  state: MeterState,
+  session: Session,
+  slice: PlannedSlice,
+): Promise<void> {
+  const { clock } = house;
+  const settings = state.polled.series.find(({ series }) => series === slice.series) as PolledSeries;
+  const { periodMs, profile } = settings;
+  const layout = await layoutOf(house, state, session, profile);
+  const poll: SeriesContext = { house, state, session, settings, layout };
+  const { readable, detail } = judgeLayout(state.rowAlarms, slice.series, layout, clock.wall());
+  if (detail) state.pendingEvents.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
+  if (!readable) return;
+  tellScalers(house, state, slice.series, layout);
+  if (!(await capturesAsConfigured(poll, slice))) return;
+  const census = rowCensus(clock.wall(), stampReading(state.model));
+  const kept = await reportOverwritten(poll);
+  // What was lost meanwhile need not be asked for.
+  const keptFrom = kept === undefined ? slice.from : Math.floor(kept / periodMs) * periodMs - periodMs;
+  const from = Math.max(slice.from, keptFrom);
+  if (from >= slice.to) return;
+  const found = await readWithEdges(poll, rowsOf(poll, census), from, slice.to);
+  tellLeftOut(house, state, slice.series, layout, found.rows);
+  const unusable = judgeRows(state.rowAlarms, slice, profile, census, clock.wall());
   if (unusable) state.pendingEvents.push(gatewayEvent(house, state, 'ROWS_WITHOUT_STAMP', unusable));
-  await commitSlice(poll, { ...slice, from: millis(low), to: millis(high) }, rows, kept);
+  await commitSlice(poll, { ...slice, from: found.from, to: found.to }, found.rows, kept);
 }

@@ -21,16 +21,20 @@ export const sliceRowsOf = (sizes: SliceSizes, series: SeriesKey, line: LineSpee
 const rowsBetween = (from: number, to: number, periodMs: number): number =>
   Math.max(1, Math.round((to - from) / periodMs));
 
+/** Whose rows are read, over which line. */
+export interface Learning {
+  readonly sizes: SliceSizes;
+  readonly polled: { readonly series: SeriesKey; readonly periodMs: number };
+  readonly line: LineSpeed;
+  /** Monotonic. */
+  readonly now: () => Millis;
+}
 /** Reads a range and learns from it. A range that was no smaller than allowed and came soon lets the next one be larger. */
 export async function learning<T>(
-  sizes: SliceSizes,
-  polled: { readonly series: SeriesKey; readonly periodMs: number },
-  line: LineSpeed,
+  { sizes, polled: { series, periodMs }, line, now }: Learning,
   range: { readonly from: Millis; readonly to: Millis },
-  now: () => Millis,
   read: () => Promise<T[]>,
 ): Promise<T[]> {
-  const { series, periodMs } = polled;
   const limit = sliceRowsOf(sizes, series, line);
   const asked = rowsBetween(range.from, range.to, periodMs);
   const most = Math.round(dayMs / periodMs);

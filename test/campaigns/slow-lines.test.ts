@@ -107,17 +107,10 @@ describe('the size of a slice is learned', () => {
   const once = async (sizes: SliceSizes, rows: number, spentMs: number, came = rows) => {
     let now = 0;
     const range = { from: millis(0), to: millis(rows * 300_000) };
-    await learning(
-      sizes,
-      polled,
-      speed,
-      range,
-      () => millis(now),
-      () => {
-        now += spentMs;
-        return Promise.resolve(Array.from({ length: came }, () => 0));
-      },
-    );
+    await learning({ sizes, polled, line: speed, now: () => millis(now) }, range, () => {
+      now += spentMs;
+      return Promise.resolve(Array.from({ length: came }, () => 0));
+    });
     return sizes.get(series)?.rows;
   };
   test('a slow one shrinks, a quick one of full size grows, a small one says nothing', async () => {
@@ -132,9 +125,11 @@ describe('the size of a slice is learned', () => {
     const sizes: SliceSizes = new Map([[series, { rows: 3 }]]);
     const fails = () => Promise.reject(new Failure('answer-too-slow', 'slow'));
     for (let i = 0; i < 3; i++)
-      await learning(sizes, polled, speed, { from: millis(0), to: millis(900_000) }, () => millis(0), fails).catch(
-        () => {},
-      );
+      await learning(
+        { sizes, polled, line: speed, now: () => millis(0) },
+        { from: millis(0), to: millis(900_000) },
+        fails,
+      ).catch(() => {});
     expect(sizes.get(series)?.rows).toBe(1);
   });
 });
