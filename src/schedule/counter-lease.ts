@@ -1,6 +1,7 @@
 /** The invocation counters of a session with one meter: leased where they are known, else from the meter's word (R37). */
 import { type ErrorCode, errorCodeOf, Failure, messageOf } from '../base/errors.ts';
 import type { CipheringSettings, PeerMemory } from '../dlms/association/ciphering.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
 import {
   askCounter,
@@ -41,7 +42,7 @@ export async function cipheredEntry(
   let { ownTitle } = security.settings;
   try {
     if (state.askCounter || standing.doubtful || state.counterUnconfirmed)
-      from = await toldBy(settings, state, security, standing, port, access);
+      from = await toldBy(settings, state, standing, { port, access, object: security.counterObject });
   } catch (error) {
     if (!keepsItsCounter(error) || (standing.doubtful && security.titlePinned)) throw error;
     if (!standing.doubtful && state.askCounter) throw error;
@@ -107,14 +108,12 @@ const keptBy: readonly ErrorCode[] = [
 async function toldBy(
   settings: RunnerSettings,
   state: MeterState,
-  security: MeterSecurity,
   standing: Standing,
-  port: Port,
-  access: MeterAccess,
+  { port, access, object }: { readonly port: Port; readonly access: MeterAccess; readonly object: LogicalName },
 ): Promise<number> {
   const { clock, log } = settings;
   const { meter } = state.polled.origin;
-  const told = await askCounter(port, clock, access, security.counterObject);
+  const told = await askCounter(port, clock, access, object);
   const limit = counterLimit(standing, wasMet(state), acceptedOf(state), clock.wall());
   if (told > limit) {
     const failure = implausible(told, limit, standing.reserved);

@@ -7,7 +7,7 @@ import { sameSerial } from '../meter/identity.ts';
 import { countLog, type LogWay, readLog, stampReading } from '../meter/jobs.ts';
 import { isRefusal, refusedBy, type Session } from '../meter/session.ts';
 import type { EventFact } from '../reading/facts.ts';
-import { aheadMs, cursorOf, logIntake, type LogOutcome } from '../reading/log-ledger.ts';
+import { aheadMs, cursorOf, logIntake, type LogOutcome, type StoredLogCursor } from '../reading/log-ledger.ts';
 import { type LogReader, logReader } from '../reading/log-reader.ts';
 import { darkSpans, eventName, isPowerEvent, lastPowerOf, type LogEntry } from '../reading/meter-event.ts';
 import type { MeterLogs } from '../store/records.ts';
@@ -47,86 +47,120 @@ interface LogRead {
 const refusal = (error: unknown): boolean =>
   isRefusal(error) || (error instanceof Failure && error.code === 'service-exception');
 
-/** One reading of one log; undefined where the meter does not have it. */
-async function read(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  log: LogicalName,
-  before: MeterLogs,
-  deep: boolean,
-): Promise<LogRead | undefined> {
-  const { clock } = house;
-  const { model } = state;
-  const wall = clock.wall();
-  const cursor = cursorOf(before.cursors[log], wall);
-  const { upTo } = cursor;
-  const known = upTo > 0;
-  const from = millis(known ? upTo - (deep ? logDays * dayMs : logOverlapMs) : wall - firstLogDays * dayMs);
+/** One reading of one log. */
+interface LogRequest {
+  readonly house: RunnerSettings;
+  readonly state: MeterState;
+  readonly session: Session;
+  readonly log: LogicalName;
+  readonly before: MeterLogs;
+  /** Some days before the cursor are read as well: a clock that was set back writes there. */
+  readonly deep: boolean;
+}
+
+/** Undefined where the meter does not have the log. */
+async function read(request: LogRequest): Promise<LogRead | undefined> {
+  const { state, log, before, deep, house } = request;
+  const known = cursorOf(before.cursors[log], house.clock.wall()).upTo > 0;
   const first = state.logWays.get(log) ?? 'range';
   for (const way of ways.slice(ways.indexOf(first))) {
     // All that there is: nothing would be left out by asking for the newest entries only.
     if (way === 'entries' && (!known || deep)) continue;
-    const intake = logIntake(cursor, wall);
-    let power: LogEntry[] = [];
-    let refused = 0;
-    let part = false;
-    const take = (at: number, code: number, doubt: StampDoubt | null): void => {
-      // On the shelf and in the workshop it was without power as well: that is nothing of this point.
-      if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
-      if (isPowerEvent(code) && at > cursor.floor && at <= wall + aheadMs) {
-        power.push({ at, code, occurrence: 0, ...(doubt && { doubt }) });
-        if (power.length >= 2 * powerMost) power = power.toSorted((a, b) => a.at - b.at).slice(-powerMost);
-      }
-      intake.take(at, code, doubt);
-    };
-    const readings: LogReader[] = [];
-    const reader = (): LogReader => {
-      const one = logReader(stampReading(model), take);
-      readings.push(one);
-      return one;
-    };
-    const window = async (to: Millis): Promise<void> => {
-      const range = { from, to };
-      const one = (part: typeof range) => readLog(session, model, log, part, reader());
-      part = !(await readWindow(state.logWindows, log, range, wall, () => clock.now(), one));
-    };
-    try {
-      if (way === 'range') {
-        try {
-          await window(deep ? farAhead : later(wall, dayMs));
-        } catch (error) {
-          if (!refusal(error)) throw error;
-          // It may be the far bound that it does not take.
-          if (deep) await window(later(wall, dayMs));
-          else throw error;
-        }
-      } else if (way === 'entries') await readBack(session, state, log, reader, () => intake.progress);
-      else await readLog(session, model, log, undefined, reader());
-    } catch (error) {
-      const empty = model.refusal_when_empty;
-      const said = refusedBy(error);
-      if (way === 'range' && empty !== undefined && said === empty && !deep) refused = empty;
-      else if (refusal(error)) continue;
-      else if (!(error instanceof CodecError)) throw error;
-      else
-        house.log.info(
-          { meter: state.polled.origin.meter, log: obis(log), error: messageOf(error) },
-          'a log does not read to its end',
-        );
-    }
+    const found = await readBy(way, request);
+    if (found === 'refused') continue;
     // A reading far back goes past a way that the others take.
     if (way !== first && !deep) state.logWays.set(log, way);
-    const outcome = intake.finish(way === 'range');
-    return {
-      outcome: part ? { ...outcome, more: true } : outcome,
-      power: power.toSorted((a, b) => a.at - b.at),
-      complete: refused !== 0 || readings.every(({ complete }) => complete),
-      unreadable: readings.reduce((sum, one) => sum + one.unreadable, 0),
-      why: readings.find((one) => one.why !== undefined)?.why,
-    };
+    return found;
   }
   return undefined;
+}
+
+async function readBy(way: LogWay, request: LogRequest): Promise<LogRead | 'refused'> {
+  const { house, state, session, log, before, deep } = request;
+  const { model } = state;
+  const wall = house.clock.wall();
+  const cursor = cursorOf(before.cursors[log], wall);
+  const intake = logIntake(cursor, wall);
+  const power = powerIntake(cursor.floor, wall);
+  const take = (at: number, code: number, doubt: StampDoubt | null): void => {
+    // On the shelf and in the workshop it was without power as well: that is nothing of this point.
+    if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
+    power.take(at, code, doubt);
+    intake.take(at, code, doubt);
+  };
+  const readings: LogReader[] = [];
+  const reader = (): LogReader => {
+    const one = logReader(stampReading(model), take);
+    readings.push(one);
+    return one;
+  };
+  let outcome: Pick<RangeOutcome, 'refused' | 'part'> = { refused: false, part: false };
+  try {
+    if (way === 'range') outcome = await readByRange(request, cursor.upTo, reader);
+    else if (way === 'entries') await readBack(session, state, log, reader, () => intake.progress);
+    else await readLog(session, model, log, undefined, reader());
+  } catch (error) {
+    const empty = model.refusal_when_empty;
+    if (way === 'range' && empty !== undefined && refusedBy(error) === empty && !deep)
+      outcome = { refused: true, part: false };
+    else if (refusal(error)) return 'refused';
+    else if (!(error instanceof CodecError)) throw error;
+    else
+      house.log.info(
+        { meter: state.polled.origin.meter, log: obis(log), error: messageOf(error) },
+        'a log does not read to its end',
+      );
+  }
+  const finished = intake.finish(way === 'range');
+  return {
+    outcome: outcome.part ? { ...finished, more: true } : finished,
+    power: power.entries(),
+    complete: outcome.refused || readings.every(({ complete }) => complete),
+    unreadable: readings.reduce((sum, one) => sum + one.unreadable, 0),
+    why: readings.find((one) => one.why !== undefined)?.why,
+  };
+}
+
+interface RangeOutcome {
+  /** As the model says that an empty range is refused. */
+  readonly refused: boolean;
+  /** The line brings a part of it at a time, and this was not the last. */
+  readonly part: boolean;
+}
+async function readByRange(
+  { house, state, session, log, deep }: LogRequest,
+  upTo: number,
+  reader: () => LogReader,
+): Promise<RangeOutcome> {
+  const { clock } = house;
+  const wall = clock.wall();
+  const from = millis(upTo > 0 ? upTo - (deep ? logDays * dayMs : logOverlapMs) : wall - firstLogDays * dayMs);
+  const window = async (to: Millis): Promise<RangeOutcome> => {
+    const range = { from, to };
+    const one = (part: typeof range) => readLog(session, state.model, log, part, reader());
+    return { refused: false, part: !(await readWindow(state.logWindows, log, range, clock, one)) };
+  };
+  if (!deep) return window(later(wall, dayMs));
+  try {
+    return await window(farAhead);
+  } catch (error) {
+    if (!refusal(error)) throw error;
+    // It may be the far bound that it does not take.
+    return window(later(wall, dayMs));
+  }
+}
+
+/** The newest power events of a log; `floor`: entries up to there were read before. */
+function powerIntake(floor: number, wall: Millis) {
+  let found: LogEntry[] = [];
+  return {
+    take(at: number, code: number, doubt: StampDoubt | null): void {
+      if (!isPowerEvent(code) || at <= floor || at > wall + aheadMs) return;
+      found.push({ at, code, occurrence: 0, ...(doubt && { doubt }) });
+      if (found.length >= 2 * powerMost) found = found.toSorted((a, b) => a.at - b.at).slice(-powerMost);
+    },
+    entries: (): readonly LogEntry[] => found.toSorted((a, b) => a.at - b.at),
+  };
 }
 
 /** From the newest entry back, until a step has nothing new. */
@@ -160,88 +194,109 @@ function withoutStamp(state: MeterState, log: LogicalName, read: LogRead, deep: 
   return stand(state.rowAlarms, `log ${log}`, unreadable === 0 ? undefined : text, now);
 }
 
+/** What the logs told in one visit. */
+interface Forwarded {
+  readonly events: EventFact[];
+  /** Stamps around which the clock was adjusted. */
+  readonly adjusted: number[];
+  readonly cursors: Record<string, StoredLogCursor>;
+  dark: MeterLogs['dark'];
+  lastPower: MeterLogs['lastPower'];
+  /** Something is left for another reading. */
+  more: boolean;
+}
+
 /** New entries of the logs are to be said with the next commit, and the cursors are stored with them. */
 export async function forwardLogs(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
   const { clock, store } = house;
-  const { origin } = state.polled;
-  const { model } = state;
   const before = logsOf(house, state);
   const deep = clock.now() >= state.logsDeepAt;
   // What was refused a day ago is asked for once more.
   if (deep) state.logWays.clear();
-  const readAt = clock.wall();
-  const cursors = { ...before.cursors };
-  let { dark, lastPower } = before;
-  const said: EventFact[] = [];
-  const adjusted: number[] = [];
-  let more = false;
-  let broken: Failure | undefined;
-  for (const log of model.event_logs.map(parseLogicalName)) {
+  const { dark, lastPower } = before;
+  const forwarded: Forwarded = {
+    events: [],
+    adjusted: [],
+    cursors: { ...before.cursors },
+    dark,
+    lastPower,
+    more: false,
+  };
+  const broken = await forwardEach({ house, state, session, before, deep }, forwarded);
+  // What is left is found by another reading far back.
+  if (forwarded.more) state.logsDeepAt = clock.now();
+  else if (deep) {
+    state.logsDeepAt = later(clock.now(), dayMs);
+    state.logsTold.clear();
+  }
+  const { events, adjusted, cursors } = forwarded;
+  const changed = events.length > 0 || forwarded.dark.length !== before.dark.length;
+  if (changed || before.serial !== store.meterLogs(state.polled.origin.meter).serial)
+    state.logs = {
+      ...before,
+      cursors,
+      dark: forwarded.dark,
+      lastPower: forwarded.lastPower,
+      adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
+    };
+  for (const event of events) state.pendingEvents.push(event);
+  if (broken) throw broken;
+}
+
+/** Log by log; returns what ended the session. */
+async function forwardEach(request: Omit<LogRequest, 'log'>, forwarded: Forwarded): Promise<Failure | undefined> {
+  const { state, session } = request;
+  for (const log of state.model.event_logs.map(parseLogicalName)) {
     if (state.lacks.has(log)) continue;
-    let result: LogRead | undefined;
     try {
-      result = await read(house, state, session, log, before, deep);
+      const found = await read({ ...request, log });
+      if (found) forward({ ...request, log }, found, forwarded);
+      else state.lacks.add(log);
       state.troubles.delete(`log ${obis(log)}`);
     } catch (error) {
       // A log that cannot be read is its own trouble: the others are read, and what was read of them is kept.
       if (!(error instanceof Failure)) throw error;
       state.troubles.set(`log ${obis(log)}`, error);
-      if (session.associated) continue;
-      broken = error;
-      break;
-    }
-    if (!result) {
-      state.lacks.add(log);
-      continue;
-    }
-    const { fresh, cursor, ignored } = result.outcome;
-    more ||= result.outcome.more;
-    if (ignored > 0 && !state.logsTold.has(log)) {
-      state.logsTold.add(log);
-      said.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
-    }
-    if (withoutStamp(state, log, result, deep, readAt)) {
-      const detail = { log: obis(log), entries: result.unreadable, why: result.why ?? null };
-      said.push(gatewayEvent(house, state, 'LOG_ENTRIES_UNUSABLE', detail));
-    }
-    dark = darkSpans(dark, result.power);
-    if (fresh.length === 0) continue;
-    lastPower = lastPowerOf(fresh.filter(({ at }) => at <= readAt + aheadMs)) ?? lastPower;
-    cursors[log] = cursor;
-    for (const { at, code, occurrence, doubt } of fresh) {
-      // A clock that was set back writes rows again under stamps that were read already (R05, R11).
-      if (code === clockAdjustedOld || code === clockAdjustedNew) adjusted.push(at);
-      said.push({
-        kind: 'event',
-        ...origin,
-        source: 'meter',
-        log: obis(log),
-        code,
-        name: eventName(model.companion, code),
-        at: iso(millis(at)),
-        occurrence,
-        detail: doubt ? { clockSays: doubt } : null,
-        readAt: iso(readAt),
-      });
+      if (!session.associated) return error;
     }
   }
-  // What is left is found by another reading far back.
-  if (more) state.logsDeepAt = clock.now();
-  else if (deep) {
-    state.logsDeepAt = later(clock.now(), dayMs);
-    state.logsTold.clear();
+  return undefined;
+}
+
+function forward({ house, state, log, deep }: LogRequest, found: LogRead, forwarded: Forwarded): void {
+  const { origin } = state.polled;
+  const readAt = house.clock.wall();
+  const { fresh, cursor, ignored, more } = found.outcome;
+  forwarded.more ||= more;
+  if (ignored > 0 && !state.logsTold.has(log)) {
+    state.logsTold.add(log);
+    forwarded.events.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
   }
-  const changed = said.length > 0 || dark.length !== before.dark.length;
-  if (changed || before.serial !== store.meterLogs(origin.meter).serial)
-    state.logs = {
-      ...before,
-      cursors,
-      dark,
-      lastPower,
-      adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
-    };
-  for (const fact of said) state.pendingEvents.push(fact);
-  if (broken) throw broken;
+  if (withoutStamp(state, log, found, deep, readAt)) {
+    const detail = { log: obis(log), entries: found.unreadable, why: found.why ?? null };
+    forwarded.events.push(gatewayEvent(house, state, 'LOG_ENTRIES_UNUSABLE', detail));
+  }
+  forwarded.dark = darkSpans(forwarded.dark, found.power);
+  if (fresh.length === 0) return;
+  const past = fresh.filter(({ at }) => at <= readAt + aheadMs);
+  forwarded.lastPower = lastPowerOf(past) ?? forwarded.lastPower;
+  forwarded.cursors[log] = cursor;
+  for (const { at, code, occurrence, doubt } of fresh) {
+    // A clock that was set back writes rows again under stamps that were read already (R05, R11).
+    if (code === clockAdjustedOld || code === clockAdjustedNew) forwarded.adjusted.push(at);
+    forwarded.events.push({
+      kind: 'event',
+      ...origin,
+      source: 'meter',
+      log: obis(log),
+      code,
+      name: eventName(state.model.companion, code),
+      at: iso(millis(at)),
+      occurrence,
+      detail: doubt ? { clockSays: doubt } : null,
+      readAt: iso(readAt),
+    });
+  }
 }
 
 /** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */

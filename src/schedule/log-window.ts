@@ -3,7 +3,7 @@
  * and nothing is left out. Kept in memory; after a start it is learned anew.
  */
 import { Failure } from '../base/errors.ts';
-import { dayMs, hourMs, later, type Millis, millis } from '../base/time.ts';
+import { type Clock, dayMs, hourMs, later, type Millis, millis } from '../base/time.ts';
 
 /** Where the next window begins, and how long it is, by log. */
 export type LogWindows = Map<string, { readonly from: Millis; readonly spanMs: number }>;
@@ -19,15 +19,15 @@ export async function readWindow(
   windows: LogWindows,
   log: string,
   whole: Range,
-  wall: Millis,
-  now: () => Millis,
+  clock: Pick<Clock, 'now' | 'wall'>,
   readRange: (range: Range) => Promise<void>,
 ): Promise<boolean> {
+  const wall = clock.wall();
   const known = windows.get(log);
   const from = millis(Math.max(whole.from, known?.from ?? whole.from));
   const next = known && later(from, known.spanMs);
   const part = next !== undefined && next < wall ? { from, to: next } : { from, to: whole.to };
-  const began = now();
+  const began = clock.now();
   try {
     await readRange(part);
   } catch (error) {
@@ -38,7 +38,7 @@ export async function readWindow(
     throw error;
   }
   const done = part.to === whole.to;
-  const spanMs = (known?.spanMs ?? 0) * (now() - began < soonMs ? 2 : 1);
+  const spanMs = (known?.spanMs ?? 0) * (clock.now() - began < soonMs ? 2 : 1);
   if (known) windows.set(log, { from: done ? whole.from : part.to, spanMs });
   return done;
 }
