@@ -71,6 +71,8 @@ meter-gateway config check --text-only gateway.toml
 \`\`\`
 
 Without \`--text-only\` the check also looks at what the file refers to: secrets, keys, certificates, folders, models.
+\`meter-gateway config check --live FILE\` also opens what it names: lines (nothing is sent on them), broker, clock, disk, and
+the credentials of the unit. No meter is asked.
 A key that the schema does not know is an error. A start and a reload judge the file in the same way as the check.
 
 **Secrets never stand in this file.** A reference is \`credential:NAME\` (what the unit passes by \`LoadCredential=\`: the way
