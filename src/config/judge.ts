@@ -2,8 +2,9 @@
  * Judges a configuration file whole: its text, its schema, what excludes each other, and what it refers to. `config check`,
  * the start and a reload all stand on this, so all of them say the same, all at once.
  */
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { Failure, messageOf } from '../base/errors.ts';
+import { Failure } from '../base/errors.ts';
 import { type Path, readToml, type Toml } from '../base/toml.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { crossCheck } from './cross-check.ts';
@@ -21,6 +22,7 @@ import { readModels } from './meter-models.ts';
 import { type GatewayPlan, resolve } from './resolve.ts';
 import type { Config } from './schema.ts';
 import { judgeSchema } from './schema-findings.ts';
+import { regular, unreadable } from './secrets.ts';
 
 export interface Judged {
   /** undefined where something stands in the way of the whole. */
@@ -115,13 +117,17 @@ export function judgeText(text: string, context: JudgeContext): Judged {
 
 /** Failure where the file itself cannot be read. */
 function textOf(path: string): string {
+  let octets: Buffer;
   try {
-    return readFileSync(path, 'utf8');
+    regular(path);
+    octets = readFileSync(path);
   } catch (error) {
-    const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
-    const why = denied ? `; it holds no secrets: chmod 644 ${path}, and 755 for its folder` : '';
-    throw new Failure('config-invalid', `${messageOf(error)} (uid ${process.getuid?.() ?? '?'})${why}`);
+    const { message, detail } = unreadable(path, error, 'config-invalid');
+    const next = typeof detail['next'] === 'string' ? `\n    next (operator): ${detail['next']}` : '';
+    throw new Failure('config-invalid', `${message}${next}`);
   }
+  if (isUtf8(octets)) return octets.toString('utf8');
+  throw new Failure('config-invalid', `${path} is no text in UTF-8\n    next (operator): Save it as UTF-8.`);
 }
 export const judgeFile = (path: string, context: Omit<JudgeContext, 'name'>): Judged =>
   judgeText(textOf(path), { ...context, name: path });

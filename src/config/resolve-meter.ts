@@ -3,7 +3,7 @@ import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
-import { type Millis, millis } from '../base/time.ts';
+import { dayMs, type Millis, millis } from '../base/time.ts';
 import type { Path } from '../base/toml.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { parseCertificate, parseSigningKey, signingOf } from '../dlms/security/certificate.ts';
@@ -208,8 +208,23 @@ function fingerprintOf({ port, meter, models }: MeterContext, access: MeterAcces
   return hash.digest('hex');
 }
 
+/** A slip of the year would be a meter of which nothing is ever missing. */
+function judgeTimes({ meter, path, findings, sources }: MeterContext): void {
+  const now = sources.now();
+  // A machine that does not know the time says nothing of it.
+  if (now < clockBegan) return;
+  const judge = (key: Path, at: string | undefined, message: string) => {
+    if (at !== undefined && Date.parse(at) > now + dayMs)
+      findings.add('warning', [...path, ...key], `${at} is still to come: ${message}`, { next: 'Is the year right?' });
+  };
+  judge(['since'], meter.since, 'nothing is read before it, and nothing is called missing');
+  judge(['swap', 'at'], meter.swap?.at, 'a meter is swapped when it hangs');
+}
+const clockBegan = Date.UTC(2025, 0, 1);
+
 export function meterPlan(context: MeterContext): MeterPlan {
   const { meter, models } = context;
+  judgeTimes(context);
   const { step, unusable } = stepsOf(context);
   const detected = meter.model === 'auto';
   const model = step('model', () => {

@@ -10,6 +10,7 @@ import { type Finding, Findings, type Sources } from './findings.ts';
 import { type BrokerPlan, brokerPlan } from './resolve-broker.ts';
 import { type MeterPlan, meterPlan } from './resolve-meter.ts';
 import type { Config } from './schema.ts';
+import { unfitForState } from './state-place.ts';
 
 export interface PortPlan {
   readonly name: string;
@@ -63,17 +64,12 @@ function judgeSocket(statusSocket: string, config: Config, { sources, findings }
   else findings.attempt('error', path, () => sources.socket(statusSocket, inState), { next, restsOn });
 }
 
-/** Folders that are the system's, or do not outlive a restart of the machine. */
-const notOurs =
-  /^\/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var|var\/lib|var\/run|var\/tmp)?$/;
-const notKept = /^\/(proc|sys|dev|run|var\/run)\//;
 function judgeState({ gateway }: Config, { sources, findings }: ResolveContext): void {
   const path = ['gateway', 'state_directory'];
   const directory = posix.resolve(gateway.state_directory);
   const next = 'Name a folder that is for this gateway alone, on a disk: /var/lib/meter-gateway.';
-  if (notOurs.test(directory)) findings.add('error', path, `${directory} is no folder for one gateway alone`, { next });
-  else if (notKept.test(directory))
-    findings.add('error', path, `what lies in ${directory} does not outlive a restart of this machine`, { next });
+  const unfit = unfitForState(directory);
+  if (unfit !== undefined) findings.add('error', path, unfit, { next });
   else findings.attempt('error', path, () => sources.state(directory), { next });
 }
 

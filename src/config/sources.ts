@@ -16,6 +16,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import type { Sources } from './findings.ts';
 import { groupNumber } from '../status/local-socket.ts';
 import { regular, secretOf, unreadable } from './secrets.ts';
+import { unfitForState } from './state-place.ts';
 
 /** systemd makes these for the service; whoever checks a file may see neither. */
 const madeByTheUnit = /^\/(run|var\/lib)\/meter-gateway\//;
@@ -94,6 +95,9 @@ const marker = 'provisioned.json';
 function state(directory: string): void {
   const { path, isFolder } = standing(directory);
   if (!isFolder) throw new Failure('config-invalid', `${path} is no folder`);
+  // A link may lead to where none may be.
+  const unfit = path === directory ? unfitForState(realpathSync(path)) : undefined;
+  if (unfit !== undefined) throw new Failure('config-invalid', `${directory} is a link: ${unfit}`);
   for (let above = dirname(directory); above !== '/'; above = dirname(above))
     if (existsSync(join(above, marker)))
       throw new Failure(

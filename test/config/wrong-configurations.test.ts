@@ -64,6 +64,7 @@ put('meter.pem', readFileSync(new URL('../vectors/ecdsa/meter.pem', import.meta.
 put('adapter', '');
 for (const name of ['by-id', 'another', 'outer', 'outer/its']) mkdirSync(path(name));
 symlinkSync(path('adapter'), path('by-id/usb-FTDI'));
+symlinkSync('/', path('root'));
 for (const name of ['another', 'outer/its']) put(`${name}/provisioned.json`, '{}');
 
 const sound: Readonly<Record<string, readonly string[]>> = {
@@ -206,6 +207,21 @@ describe('the start names the same', () => {
 
 /** Those that the start refuses; one that it takes would run. */
 const refused = cases.filter(({ expected }) => expected.some(({ severity }) => severity === 'error'));
+describe('a file that is none', () => {
+  test.each([
+    ['nothing', () => path('nothing.toml'), /nothing\.toml does not exist\n.*next/],
+    ['a folder', () => folder, / is a folder\n.*next/],
+    ['a device without an end', () => '/dev/zero', /no regular file/],
+    [
+      'a text of Windows',
+      () => (put('utf-16.toml', Buffer.from('\ufeff[gateway]\n', 'utf16le')), path('utf-16.toml')),
+      /no text in UTF-8/,
+    ],
+  ])('%s', (_, file, says) => {
+    expect(() => judgeFile(file(), { sources: checkSources })).toThrow(says);
+  });
+});
+
 describe('and so do the programs', () => {
   test.each(refused.filter((_, i) => i % 16 === 0 || i > refused.length - 4).map((one) => [one.name, one] as const))(
     '%s',
