@@ -45,7 +45,57 @@ const doors: Record<string, string[]> = {
 };
 const pure = ['base', 'dlms', 'reading'];
 
-const overrides = order.map((room, i) => {
+/**
+ * The ratchet: 70 lines a function, 500 a file, 5 parameters. What breaks it is named here with its reason, and the list only
+ * becomes shorter.
+ */
+const limits = {
+  'max-lines-per-function': ['error', { max: 70 }],
+  'max-lines': ['error', { max: 500 }],
+  'max-params': ['error', { max: 5 }],
+} as const;
+const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, string>>>> = {
+  'max-lines-per-function': {
+    'src/reading/interval-block.ts': 'accountFor: what is said of an interval hangs on all of its neighbours',
+    'src/dlms/axdr/data.ts': 'one case a type, written by hand for speed',
+    'src/dlms/hdlc/link.ts': 'one case a transition',
+    'src/dlms/stack/client.ts': 'one case an event of the layers below',
+    'src/dlms/association/server-entry.ts': 'the entry, step by step',
+    'src/cli/explain.ts': 'decode walks beside the stack (issue: one reader)',
+    'src/cli/listen.ts': 'to be split with it',
+    'src/cli/withhold.ts': 'to be split with it',
+    'src/cli/connection.ts': 'a session of the command line, step by step',
+    'src/cli/read.ts': 'one case a kind of object',
+    'src/meter/act.ts': 'transferImage: the steps of image transfer',
+    'src/meter/session.ts': 'settings of the stack, a line each',
+    'src/reading/log-reader.ts': 'a machine in closures',
+    'src/disk/state-directory.ts': 'what is in the directory, one after the other',
+    'src/main/reload.ts': 'one reload at a time, in closures',
+    'src/compose.ts': 'wiring',
+    'src/simulator/scenario.ts': 'a bus out of a scenario',
+    'src/simulator/security-setup.ts': 'one object of the simulator',
+    'src/simulator/image-transfer.ts': 'one object of the simulator',
+  },
+  'max-lines': {
+    'src/dlms/hdlc/link.ts': 'the table of states with its transitions',
+    'src/reading/profile-reader.ts': 'the fast path, written by hand',
+    'src/simulator/quirks.ts': 'one row a quirk',
+    'src/meter/jobs.ts': 'to be split: identity, layout, rows',
+    'src/forward/outbox.ts': 'to be split: sending, believing',
+    'src/cli/explain.ts': 'see above',
+  },
+  'max-params': {
+    'src/meter/jobs.ts': 'to be split: identity, layout, rows',
+    'src/reading/profile-reader.ts': 'the fast path, written by hand',
+    'src/dlms/security/protection.ts': 'the fields of the security header, in their order',
+  },
+};
+const ratchet = Object.entries(beyond).map(([rule, files]) => ({
+  files: Object.keys(files),
+  rules: { [rule]: 'off' },
+}));
+
+const overrides: object[] = order.map((room, i) => {
   const rooms = [...order.slice(i + 1), ...(notEither[room] ?? [])];
   const patterns = rooms.flatMap((other) =>
     other === 'compose' ? composing.map((file) => `../**/${file}`) : [`../**/${other}/**`],
@@ -94,7 +144,7 @@ const config = {
     'typescript/no-unnecessary-type-parameters': 'off',
     'typescript/no-unnecessary-type-arguments': 'off',
   },
-  overrides,
+  overrides: [...overrides, { files: ['src/**'], rules: limits }, ...ratchet],
 };
 const text = `${JSON.stringify(config, null, 2)}\n`;
 const path = new URL('../.oxlintrc.json', import.meta.url);
