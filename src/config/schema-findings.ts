@@ -56,6 +56,14 @@ function givenText(path: Path, received: string): string {
   return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
 }
 
+/** Where the schema has no words of its own. */
+const kinds: Readonly<Record<string, string>> = {
+  Object: 'a table is expected',
+  Array: 'a list is expected',
+  string: 'a text in quotes is expected',
+  number: 'a number is expected',
+  boolean: 'true or false',
+};
 interface Issue {
   readonly noted: Noted;
   /** What is put in its place, or left out, so that the rest can be judged. */
@@ -95,12 +103,9 @@ function issueOf(issue: v.BaseIssue<unknown>): Issue {
   }
   if (issue.type === 'strict_object' && issue.received === 'undefined')
     return { noted: noted('missing', `Add it. ${asInExample(path)}`), mend: path, wrong: [path] };
-  const expected =
-    issue.expected === 'Object'
-      ? 'a table is expected'
-      : issue.expected === 'Array'
-        ? 'a list is expected'
-        : issue.message;
+  const expected = issue.message.startsWith('Invalid type')
+    ? (kinds[issue.expected ?? ''] ?? issue.message)
+    : issue.message;
   const given = givenText(path, issue.received);
   // What is expected, or what is wrong with it.
   const joint = /^(this|no|not|must) /.test(expected) ? ': ' : ', not ';
