@@ -37,16 +37,13 @@ export function requireIdentity(
     (one) => one !== undefined && normalSerial(one) !== undefined,
   ) as string[];
   if (told.length === 0) {
-    // What is refused for now is another meter's name no more than this one's.
-    const refused = identity.unreadable.filter(
-      (one) => one.object !== 'clock' && one.refused !== undefined && !isAbsent(one),
-    );
-    if (refused.length > 0)
+    // What is refused for now, or is no text, is another meter's name no more than this one's.
+    const given = identity.unreadable.filter((one) => one.object !== 'clock' && !isAbsent(one));
+    const denied = given.some(({ refused }) => refused !== undefined && refusalCode(refused) === 'access-refused');
+    if (given.length > 0)
       throw new Failure(
-        refused.every((one) => refusalCode(one.refused as number) === 'value-unavailable')
-          ? 'value-unavailable'
-          : 'identity-unknown',
-        `which meter it is could not be read: ${refused.map(({ object, why }) => `${object} ${why}`).join(', ')}; expected ${serial}`,
+        denied ? 'identity-unknown' : 'value-unavailable',
+        `which meter it is could not be read: ${given.map(({ object, why }) => `${object} ${why}`).join(', ')}; expected ${serial}`,
       );
     throw new Failure(
       'identity-unknown',

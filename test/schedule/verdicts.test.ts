@@ -126,6 +126,21 @@ const cases: readonly Case[] = [
     verdict: 'METER_FAULT',
   },
   {
+    observed: 'its identity is of another type',
+    odd: {
+      answer(octets, request) {
+        if (request[0] !== get) return octets;
+        // A boolean for each attribute that is asked for.
+        if (request[1] === 1) return Uint8Array.of(0xc4, 1, request[2] as number, 0, 3, 1);
+        const values = Array.from({ length: request[3] as number }, () => [0, 3, 1]).flat();
+        return Uint8Array.from([0xc4, 3, request[2] as number, request[3] as number, ...values]);
+      },
+    },
+    code: 'value-unavailable',
+    fault: 'meter',
+    verdict: 'METER_FAULT',
+  },
+  {
     observed: 'silence after AARQ',
     odd: deafFrom(aarq),
     minutes: 1,
