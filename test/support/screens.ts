@@ -1,5 +1,4 @@
 /** What a person sees of an error: how it was provoked, what was typed, and the lines on the screen. */
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
@@ -13,7 +12,7 @@ export interface Screen {
   /** Of the command; undefined where the screen is no failure of the command itself. */
   readonly exit: number | undefined;
 }
-const compiled = join(tmpdir(), 'meter-gateway-compiled');
+const compiled = join(folder, 'compiled');
 export type Provocations = Partial<Record<ErrorCode, () => Promise<Screen>>>;
 
 /** Without what is another one in each run. */
