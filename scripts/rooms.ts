@@ -69,7 +69,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/meter/act.ts': 'transferImage: the steps of image transfer',
     'src/meter/session.ts': 'settings of the stack, a line each',
     'src/reading/log-reader.ts': 'a machine in closures',
-    'src/disk/state-directory.ts': 'what is in the directory, one after the other',
     'src/main/reload.ts': 'one reload at a time, in closures',
     'src/compose.ts': 'wiring',
     'src/simulator/scenario.ts': 'a bus out of a scenario',

@@ -18,6 +18,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import type { Disk } from '../schedule/storage.ts';
 import { Counters, type CountersSettings } from '../store/counters.ts';
 import { laterEpoch } from '../store/epoch.ts';
+import type { Database } from '../store/database.ts';
 import type { Checkpoint } from '../store/records.ts';
 import type { StoreSettings } from '../store/store.ts';
 import { checkpointFile } from './checkpoint-file.ts';
@@ -43,6 +44,61 @@ export interface StateDirectory {
 }
 
 const never = new AbortController().signal;
+const uncleanName = 'unclean';
+
+/** Makes the databases where they never were; false where they were. Failure `store-failed`. */
+async function provision(directory: string, now: number): Promise<boolean> {
+  const marker = join(directory, 'provisioned.json');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    if (existsSync(marker)) return false;
+    for (const name of ['store', 'counters']) {
+      const path = join(directory, name);
+      if (existsSync(path)) continue;
+      // Under another name until it is whole: the power may fail at any moment.
+      const fresh = `${path}.new`;
+      rmSync(fresh, { recursive: true, force: true });
+      const open = async () => ({ database: await openLevel(fresh, true) });
+      if (name === 'counters') await (await Counters.open({ open, fresh: true })).close();
+      else await (await open()).database.close();
+      syncDatabase(fresh);
+      renameSync(fresh, path);
+    }
+    writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
+    for (const path of [marker, directory]) syncFile(path);
+    return true;
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure('store-failed', messageOf(error));
+  }
+}
+
+/** LevelDB ends the process on some damages: how often in a row that may have been, this start counted already. */
+function countUnclean(directory: string, tell: (trouble: string) => void): number {
+  const path = join(directory, uncleanName);
+  try {
+    diskOf(directory);
+    const unclean = existsSync(path) ? Number(readFileSync(path, 'utf8')) || uncleanMost : 0;
+    writeFileSync(path, String(unclean + 1));
+    return unclean;
+  } catch (error) {
+    // A disk that takes nothing is told once more when the database is opened.
+    tell(`${path} or the ballast is not kept, a store that ends the gateway is not noticed: ${messageOf(error)}`);
+    return 0;
+  }
+}
+
+/** LevelDB opens with tables that do not read. */
+async function openCounters(open: (broken?: string) => Promise<Database>): Promise<Database> {
+  const database = await open();
+  try {
+    await database.range('', '\u{10ffff}', 100_000);
+    return database;
+  } catch (error) {
+    await database.close();
+    if (notTheFiles.test(messageOf(error))) throw error;
+    return open(messageOf(error));
+  }
+}
 
 /** `stop`: mending may be given up, which rejects with its reason. `tell`: what works without, but should not have to. */
 export async function stateDirectory(
@@ -51,44 +107,12 @@ export async function stateDirectory(
   stop: AbortSignal = never,
   tell: (trouble: string) => void = () => {},
 ): Promise<StateDirectory> {
-  const marker = join(directory, 'provisioned.json');
-  let created = false;
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o750 });
-    if (!existsSync(marker)) {
-      for (const name of ['store', 'counters']) {
-        const path = join(directory, name);
-        if (existsSync(path)) continue;
-        // Under another name until it is whole: the power may fail at any moment.
-        const fresh = `${path}.new`;
-        rmSync(fresh, { recursive: true, force: true });
-        const open = async () => ({ database: await openLevel(fresh, true) });
-        if (name === 'counters') await (await Counters.open({ open, fresh: true })).close();
-        else await (await open()).database.close();
-        syncDatabase(fresh);
-        renameSync(fresh, path);
-      }
-      writeFileSync(marker, `${JSON.stringify({ created: new Date(now).toISOString() })}\n`, { mode: 0o640 });
-      for (const path of [marker, directory]) syncFile(path);
-      created = true;
-    }
-  } catch (error) {
-    throw error instanceof Failure ? error : new Failure('store-failed', messageOf(error));
-  }
-  // LevelDB ends the process on some damages: then it is not opened a third time without a look.
-  const uncleanPath = join(directory, 'unclean');
-  let unclean = 0;
-  try {
-    diskOf(directory);
-    unclean = existsSync(uncleanPath) ? Number(readFileSync(uncleanPath, 'utf8')) || uncleanMost : 0;
-    writeFileSync(uncleanPath, String(unclean + 1));
-  } catch (error) {
-    // A disk that takes nothing is told once more when the database is opened.
-    tell(
-      `${uncleanPath} or the ballast is not kept, a store that ends the gateway is not noticed: ${messageOf(error)}`,
-    );
-  }
+  const created = await provision(directory, now);
+  const unclean = countUnclean(directory, tell);
+  const uncleanPath = join(directory, uncleanName);
   const damage: string[] = [];
+  const opening = (name: string, found: string[]) => (broken?: string) =>
+    openOrRecover({ directory, name, unclean, found: (what) => found.push(what), stop }, broken);
   return {
     created,
     settled: () => rmSync(uncleanPath, { force: true }),
@@ -96,11 +120,8 @@ export async function stateDirectory(
       unclean === 0 ? rmSync(uncleanPath, { force: true }) : writeFileSync(uncleanPath, String(unclean)),
     store: {
       newEpoch: (after) => laterEpoch(after, Date.now(), randomInt(2 ** 26)),
-      open: (broken) =>
-        openOrRecover({ directory, name: 'store', unclean, found: (what) => damage.push(what), stop }, broken),
-      damageFound: () => {
-        return [...damage.splice(0), ...droppedBy(join(directory, 'store'))];
-      },
+      open: opening('store', damage),
+      damageFound: () => [...damage.splice(0), ...droppedBy(join(directory, 'store'))],
       checkpoint: checkpointFile<Checkpoint>(join(directory, 'checkpoint'), tell),
     },
     disk: () => diskOf(directory),
@@ -114,17 +135,7 @@ export async function stateDirectory(
     counters: {
       open: async () => {
         const lost: string[] = [];
-        const open = (broken?: string) =>
-          openOrRecover({ directory, name: 'counters', unclean, found: (what) => lost.push(what), stop }, broken);
-        let database = await open();
-        try {
-          // LevelDB opens with tables that do not read.
-          await database.range('', '\u{10ffff}', 100_000);
-        } catch (error) {
-          await database.close();
-          if (notTheFiles.test(messageOf(error))) throw error;
-          database = await open(messageOf(error));
-        }
+        const database = await openCounters(opening('counters', lost));
         return { database, doubtful: lost.length + droppedBy(join(directory, 'counters')).length > 0 };
       },
       checkpoint: checkpointFile<number>(join(directory, 'checkpoint-counters'), tell),
