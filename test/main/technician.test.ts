@@ -14,15 +14,17 @@ describe('meter-gateway browse', () => {
     const { device } = await simulate(['--pty', join(folder, 'browse-tty')]);
     const file = join(folder, 'meter.json');
     const first = await run(gateway, ['browse', device, ...reading, '--rows', '30', '--save', file], secret);
-    expect(first.err).toBe(`18 objects saved in ${file}\n`);
+    expect(first.err).toBe(`21 objects saved in ${file}\n`);
     expect(first.code).toBe(0);
-    expect(first.out).toMatch(/0-0:1\.0\.0\*255 +Clock \(8\) version 0\n +2 time +rw +0x07e/);
+    expect(first.out).toMatch(
+      /0-0:1\.0\.0\*255 +Clock \(8\) version 0\n +2 time +rw +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+\d\d:\d\d \(0x07e/,
+    );
     expect(first.out).toMatch(/methods 1, 2/);
 
     const served = await simulate(['--snapshot', file, '--tcp', '0']);
     const again = await run(gateway, ['browse', served.device, ...reading, '--json'], secret);
     const objects = again.out.trim().split('\n');
-    expect(objects).toHaveLength(18);
+    expect(objects).toHaveLength(21);
     type Saved = { objects: { name: string; attributes: { id: number; value?: string }[] }[] };
     const saved = JSON.parse(readFileSync(file, 'utf8')) as Saved;
     const clock = (all: Saved['objects']) => all.find(({ name }) => name === '0-0:1.0.0*255')?.attributes[0]?.value;
