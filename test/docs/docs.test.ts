@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { gateway, node, root, simulator } from '../programs.ts';
-import { rowsOf } from '../../scripts/schema-rows.ts';
+import { rowsOf } from '../../scripts/generate/schema-rows.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { verdictWords } from '../../src/status/status-text.ts';
 import { anchorsOf, blocksOf, callsOf, codeOf, documents, textOf } from './documents.ts';
@@ -56,7 +56,9 @@ describe.each(documents)('%s', (document) => {
   test('commands and options exist', () => {
     const wrong = codeOf(document).flatMap((code) => [
       ...callsOf(code, /meter-gateway|meter-simulator/).flatMap(({ name, words }) => unknownWords(name, words)),
-      ...callsOf(code, /scripts\/[\w-]+(?:\.ts)?/).flatMap(({ name, words }) => unknownOptions(name, words)),
+      ...callsOf(code, /scripts\/(?:generate\/)?[\w-]+(?:\.ts)?|test\/bench\/[\w-]+\.ts/).flatMap(({ name, words }) =>
+        unknownOptions(name, words),
+      ),
       ...callsOf(code, /npm run/).flatMap(({ words }) => {
         const script = words.find((word) => !word.startsWith('-')) ?? '';
         return sourceOf('package.json').includes(`"${script}":`) ? [] : [`npm run ${script}`];
@@ -97,7 +99,7 @@ function unknownOptions(script: string, words: readonly string[]): string[] {
   const files = [...new Set([script, `${script}.ts`])].filter((path) => existsSync(join(root, path)));
   if (files.length === 0) return [script];
   const own = files.map(sourceOf);
-  const called = own.flatMap((text) => [...text.matchAll(/scripts\/[\w-]+\.ts/g)].map(([path]) => path));
+  const called = own.flatMap((text) => [...text.matchAll(/(?:scripts|test)\/[\w/-]+\.ts/g)].map(([path]) => path));
   const text = [...own, ...called.filter((path) => existsSync(join(root, path))).map(sourceOf)].join('\n');
   return words
     .filter((word) => /^--[a-z]/.test(word))
@@ -144,7 +146,7 @@ test('what needs a restart is what a reload refuses', () => {
 });
 
 test('the order of the rooms is the one that the linter holds', () => {
-  const [, order = ''] = /const order = \[([^\]]*)\]/.exec(sourceOf('scripts/rooms.ts')) ?? [];
+  const [, order = ''] = /const order = \[([^\]]*)\]/.exec(sourceOf('scripts/generate/rooms.ts')) ?? [];
   const rooms = [...order.matchAll(/'(\w+)'/g)].map(([, room = '']) => room);
   const there = rooms.filter((room) => globSync(`src/${room}{,.ts}`, { cwd: root }).length > 0);
   expect(there.length).toBeGreaterThan(10);

@@ -1,7 +1,7 @@
 /**
  * Every error code is provoked for real, and what stands on the screen then is what docs/errors.md shows. The screens are
  * kept in test/vectors/error-screens.json: `UPDATE_SCREENS=1 vitest run test/main/error-screens.test.ts` writes it anew,
- * `node scripts/error-table.ts` puts it into the document.
+ * `node scripts/generate/error-table.ts` puts it into the document.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /** Writes the tables of docs/simulator.md from the schema of the scenario; `--check` compares instead. */
-import { quirkNames } from '../src/simulator/quirks.ts';
-import { faultSchemas, meterDefaults, scenarioSchema } from '../src/simulator/scenario.ts';
+import { quirkNames } from '../../src/simulator/quirks.ts';
+import { faultSchemas, meterDefaults, scenarioSchema } from '../../src/simulator/scenario.ts';
 import { generatedPart } from './generated.ts';
 import { cell, rowsOf, type SchemaRow } from './schema-rows.ts';
 
@@ -48,4 +48,4 @@ ${faults.join('\n')}
 There are ${quirkNames.length} switches for \`quirks\`. [QUIRKS.md](../hardware/meters/QUIRKS.md) says of each what the simulated meter does, what the
 client does about it, and which test shows that.
 `;
-generatedPart('docs/simulator.md', 'scenario', text, 'node scripts/simulator-table.ts');
+generatedPart('docs/simulator.md', 'scenario', text, 'node scripts/generate/simulator-table.ts');

@@ -16,7 +16,7 @@ import {
   topics,
   upFilter,
   voidPayload,
-} from '../src/forward/payload.ts';
+} from '../../src/forward/payload.ts';
 import { generatedPart } from './generated.ts';
 import { cell, rowsOf } from './schema-rows.ts';
 
@@ -148,7 +148,7 @@ const meanings: Readonly<Record<string, string>> = {
 const used = new Set<string>();
 function meaningOf(kind: string, path: string, key: string): string {
   const name = [`${kind}.${path}`, key].find((one) => meanings[one] !== undefined);
-  if (name === undefined) throw new Error(`${kind}.${path} has no meaning in scripts/contract-table.ts`);
+  if (name === undefined) throw new Error(`${kind}.${path} has no meaning in scripts/generate/contract-table.ts`);
   used.add(name);
   return meanings[name] as string;
 }
@@ -187,4 +187,4 @@ ${kinds.map(([kind, topic, title]) => `| \`${topic.replace(', ', '`, `')}\` | [$
 ${kinds.map(([kind, , title, schema]) => `### ${kind}\n\n${title[0]?.toUpperCase()}${title.slice(1)}.\n\n${table(kind, schema)}`).join('\n')}`;
 const superfluous = Object.keys(meanings).filter((name) => !used.has(name));
 if (superfluous.length > 0) throw new Error(`meanings of no field: ${superfluous.join(', ')}`);
-generatedPart('docs/contract.md', 'payloads', text, 'node scripts/contract-table.ts');
+generatedPart('docs/contract.md', 'payloads', text, 'node scripts/generate/contract-table.ts');

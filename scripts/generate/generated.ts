@@ -1,7 +1,7 @@
 /** Documents that are generated, whole or between two marks: written, or with `--check` compared. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const at = (path: string): URL => new URL(`../${path}`, import.meta.url);
+const at = (path: string): URL => new URL(`../../${path}`, import.meta.url);
 const check = process.argv.includes('--check');
 
 export function generated(path: string, text: string, command: string): void {

@@ -146,10 +146,12 @@ const config = {
   overrides: [...overrides, { files: ['src/**'], rules: limits }, ...ratchet],
 };
 const text = `${JSON.stringify(config, null, 2)}\n`;
-const path = new URL('../.oxlintrc.json', import.meta.url);
+const path = new URL('../../.oxlintrc.json', import.meta.url);
 if (process.argv.includes('--check')) {
   if (readFileSync(path, 'utf8') !== text) {
-    process.stderr.write('.oxlintrc.json has drifted from scripts/rooms.ts; run: node scripts/rooms.ts\n');
+    process.stderr.write(
+      '.oxlintrc.json has drifted from scripts/generate/rooms.ts; run: node scripts/generate/rooms.ts\n',
+    );
     process.exit(1);
   }
 } else writeFileSync(path, text);
