@@ -15,7 +15,9 @@ import type { Snapshot } from '../src/dlms/cosem/snapshot.ts';
 import { openPort } from '../src/line/open-port.ts';
 import { systemClock } from '../src/line/system-clock.ts';
 import type { Port } from '../src/line/port.ts';
-import { identify, type ProfileLayout, readLayout, readRange } from '../src/meter/jobs.ts';
+import { identify } from '../src/meter/identity-reading.ts';
+import { type ProfileLayout, readLayout } from '../src/meter/profile-layout.ts';
+import { readRange } from '../src/meter/profile-range.ts';
 import { genericModel } from '../src/meter/model.ts';
 import { type MeterAccess, Session } from '../src/meter/session.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
@@ -144,7 +146,7 @@ async function readingOf(line: Line, rows: number): Promise<Count & { ms: number
       const layout = await readLayout(session, profile);
       const before = { ...count };
       const start = clock.now();
-      const got = await readRange(session, layout, genericModel, stamp(0), stamp(rows - 1));
+      const got = await readRange({ session, layout, model: genericModel }, stamp(0), stamp(rows - 1));
       const ms = clock.now() - start;
       if (got.length !== rows) throw new Error(`${got.length} rows instead of ${rows}`);
       const delta = {
@@ -170,7 +172,7 @@ async function dayOf(line: Line, rows: number, layout?: ProfileLayout) {
       await session.connect();
       await identify(session, clock, genericModel);
       const known = layout ?? (await readLayout(session, profile));
-      await readRange(session, known, genericModel, stamp(0), stamp(rows - 1));
+      await readRange({ session, layout: known, model: genericModel }, stamp(0), stamp(rows - 1));
       await session.close();
       return known;
     })(),
@@ -189,7 +191,7 @@ async function pacedOf(line: Line, rows: number): Promise<number> {
     await session.connect();
     const layout = await readLayout(session, profile);
     const before = systemClock.now();
-    const got = await readRange(session, layout, genericModel, stamp(0), stamp(rows - 1));
+    const got = await readRange({ session, layout, model: genericModel }, stamp(0), stamp(rows - 1));
     if (got.length !== rows) throw new Error(`${got.length} rows instead of ${rows}`);
     return systemClock.now() - before;
   } finally {

@@ -1,7 +1,8 @@
 /** The whole house, and meters whose profiles hold more than registers, tell no scaler, or stamp beside the grid. */
 import { describe, expect, test } from 'vitest';
 import { later, millis } from '../src/base/time.ts';
-import { readLayout, readRange } from '../src/meter/jobs.ts';
+import { readLayout } from '../src/meter/profile-layout.ts';
+import { readRange } from '../src/meter/profile-range.ts';
 import { genericModel } from '../src/meter/model.ts';
 import { onGrid } from '../src/reading/grid.ts';
 import { accountFor } from '../src/reading/interval-block.ts';
@@ -88,7 +89,7 @@ describe('columns that are no energies', () => {
     const rows = await clock.complete(
       (async () => {
         await session.connect();
-        return readRange(session, await readLayout(session, profile, model), model, from, to);
+        return readRange({ session, layout: await readLayout(session, profile, model), model }, from, to);
       })(),
     );
     const accounted = accountFor({

@@ -6,7 +6,9 @@ import { toHex } from '../src/base/hex.ts';
 import { later, millis } from '../src/base/time.ts';
 import type { RecordedLine } from '../src/cli/exchange-file.ts';
 import type { Port } from '../src/line/port.ts';
-import { identify, type Identity, readLayout, readRange } from '../src/meter/jobs.ts';
+import { identify, type Identity } from '../src/meter/identity-reading.ts';
+import { readLayout } from '../src/meter/profile-layout.ts';
+import { readRange } from '../src/meter/profile-range.ts';
 import type { MeterModel } from '../src/meter/model.ts';
 import type { MeterAccess } from '../src/meter/session.ts';
 import { Session } from '../src/meter/session.ts';
@@ -36,7 +38,7 @@ async function day(session: Session, clock: VirtualClock, model: MeterModel): Pr
   await session.connect();
   const identity = await identify(session, clock, model);
   const layout = await readLayout(session, profile);
-  const rows = await readRange(session, layout, model, from, to);
+  const rows = await readRange({ session, layout, model }, from, to);
   await session.close();
   return { identity, rows };
 }

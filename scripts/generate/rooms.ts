@@ -79,12 +79,10 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/dlms/hdlc/link.ts': 'the table of states with its transitions',
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
     'src/simulator/quirks.ts': 'one row a quirk',
-    'src/meter/jobs.ts': 'to be split: identity, layout, rows',
     'src/forward/outbox.ts': 'to be split: sending, believing',
     'src/cli/explain.ts': 'see above',
   },
   'max-params': {
-    'src/meter/jobs.ts': 'to be split: identity, layout, rows',
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
     'src/dlms/security/protection.ts': 'the fields of the security header, in their order',
   },

@@ -22,7 +22,8 @@ import { type ProtectionKeys, securityControl, unprotect } from '../dlms/securit
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { type Apdu, type Attribute, decodeApdu, type GetResult, getResults } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
-import { rowReading, statusOf } from '../meter/jobs.ts';
+import { statusOf } from '../meter/profile-layout.ts';
+import { rowReading } from '../meter/stamp-reading.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { ProfileReader } from '../reading/profile-reader.ts';

@@ -9,7 +9,7 @@ import type { Suite } from '../dlms/security/protection.ts';
 import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
 import { listenTcp, openPort, parseSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
-import { stampReading } from '../meter/jobs.ts';
+import { stampReading } from '../meter/stamp-reading.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { pushedList, pushedListJson, type PushedReading } from '../reading/pushed-list.ts';
 import { valueWords } from '../reading/value-words.ts';

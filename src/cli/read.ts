@@ -8,7 +8,10 @@ import { dataJson } from '../dlms/axdr/print.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
-import { identify, readEntries, readLayout, readRange } from '../meter/jobs.ts';
+import { identify } from '../meter/identity-reading.ts';
+import { readLayout } from '../meter/profile-layout.ts';
+import { readRange } from '../meter/profile-range.ts';
+import { readEntries } from '../meter/profile-rows.ts';
 import { refusalCode, type Session } from '../meter/session.ts';
 import { rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
@@ -133,8 +136,8 @@ export async function read(
       const layout = await readLayout(session, profile, access.model);
       if (holdsSecret(layout.columns)) bad(`${obis(profile)} captures a secret of the meter: its rows are not read`);
       const rows = entries
-        ? await readEntries(session, layout, access.model, Number(entries[1]), Number(entries[2]))
-        : await readRange(session, layout, access.model, from as Millis, to as Millis);
+        ? await readEntries({ session, layout, model: access.model }, Number(entries[1]), Number(entries[2]))
+        : await readRange({ session, layout, model: access.model }, from as Millis, to as Millis);
       for (const row of rows)
         print(options.json ? JSON.stringify(rowJson(row)) : rowText(row, systemZone(), access.model));
     }

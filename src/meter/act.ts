@@ -17,7 +17,8 @@ import {
 } from '../dlms/cosem/date-time.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
-import { type Disconnector, disconnectorName, disconnectorOf, stampReading } from './jobs.ts';
+import { type Disconnector, disconnectorName, disconnectorOf } from './disconnector.ts';
+import { stampReading } from './stamp-reading.ts';
 import type { MeterModel } from './model.ts';
 import { refusalCode, refusedBy, type Session } from './session.ts';
 

@@ -6,9 +6,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Failure } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Clock } from '../base/time.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { integerOf } from '../dlms/axdr/data.ts';
+import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import type { Port, Trace } from '../line/port.ts';
-import { readInvocationCounter } from './jobs.ts';
+import { attribute } from './attribute.ts';
 import { askingLimitMs } from './patience.ts';
 import { type MeterAccess, Session } from './session.ts';
 
@@ -76,6 +77,15 @@ export const implausible = (told: number, limit: number, reserved: number): Fail
     `the meter says that it heard invocation counter ${told}; ours stands at ${reserved}, believed is up to ${limit}`,
     { told, limit, reserved },
   );
+
+/** The invocation counter that the meter heard last, from its object 0.0.43.1.x.255; for the public client. */
+export async function readInvocationCounter(session: Session, object: LogicalName): Promise<number> {
+  const value = integerOf(await session.value(attribute(1, object, 2)));
+  if (value === undefined || value < 0n || value > 0xffff_ffffn) {
+    throw new Failure('unexpected-apdu', `${obis(object)} is no invocation counter`);
+  }
+  return Number(value);
+}
 
 /** Asks by the public client, in a session of its own. Nothing of the answer is authenticated. */
 export async function askCounter(

@@ -1,7 +1,7 @@
 /** Sums of days, beside the advance of the register (R02). */
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
-import { readRange } from '../meter/jobs.ts';
+import { readRange } from '../meter/profile-range.ts';
 import type { Session } from '../meter/session.ts';
 import { columnKind } from '../reading/column.ts';
 import { missing } from '../reading/coverage.ts';
@@ -77,7 +77,7 @@ async function rowsOfDay(
     const end = millis(Math.min(to, day.next + sliceRowsOf(state.sliceRows, series, line) * periodMs));
     const range = { from: day.next, to: end };
     const rows = await learning({ sizes: state.sliceRows, polled: settings, line, now: () => clock.now() }, range, () =>
-      readRange(session, layout, state.model, range.from, range.to),
+      readRange({ session, layout, model: state.model }, range.from, range.to),
     );
     day.rows.push(...rows);
     day.next = later(end, 1);

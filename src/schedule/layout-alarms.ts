@@ -1,6 +1,6 @@
 /** What a profile captures and nobody gets: scalers that the meter does not tell, columns that are no numbers. */
 import { obis } from '../dlms/cosem/logical-name.ts';
-import type { ProfileLayout } from '../meter/jobs.ts';
+import type { ProfileLayout } from '../meter/profile-layout.ts';
 import { columnKeys, columnRoles } from '../reading/column.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { SeriesKey } from '../reading/series-key.ts';

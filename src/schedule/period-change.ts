@@ -3,7 +3,7 @@ import { Failure } from '../base/errors.ts';
 import { iso, nextMidnight } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { write } from '../meter/act.ts';
-import { requirePeriod } from '../meter/jobs.ts';
+import { requirePeriod } from '../meter/profile-layout.ts';
 import type { Session } from '../meter/session.ts';
 import { missing } from '../reading/coverage.ts';
 import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';

@@ -3,7 +3,7 @@ import { Failure } from '../base/errors.ts';
 import { dayMs, iso, type Millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
-import { readRegisters } from '../meter/jobs.ts';
+import { readRegisters } from '../meter/registers.ts';
 import type { Session } from '../meter/session.ts';
 import { type Fact, integerJson, type ReadingFact } from '../reading/facts.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';

@@ -1,7 +1,7 @@
 /** A series in a session that reads it: what its steps share. */
 import { dayMs } from '../base/time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import { type ProfileLayout, readLayout } from '../meter/jobs.ts';
+import { type ProfileLayout, readLayout } from '../meter/profile-layout.ts';
 import type { Session } from '../meter/session.ts';
 import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
 

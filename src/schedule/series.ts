@@ -2,7 +2,10 @@
 import { Failure } from '../base/errors.ts';
 import { dayMs, iso, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
-import { readOldestStamp, readRange, requirePeriod, stampReading } from '../meter/jobs.ts';
+import { requirePeriod } from '../meter/profile-layout.ts';
+import { readRange } from '../meter/profile-range.ts';
+import { readOldestStamp } from '../meter/profile-rows.ts';
+import { stampReading } from '../meter/stamp-reading.ts';
 import type { Session } from '../meter/session.ts';
 import { missing } from '../reading/coverage.ts';
 import { adjoining } from '../reading/ledger.ts';
@@ -42,7 +45,7 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
   }
   let kept: Millis | undefined;
   await optional(house, state, session, `oldest row of ${obis(profile)}`, async () => {
-    kept = await readOldestStamp(session, layout, state.model);
+    kept = await readOldestStamp({ session, layout, model: state.model });
   });
   if (!state.atRisk.has(series)) {
     state.atRisk.add(series);
@@ -61,7 +64,7 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
     to: millis(Math.min(oldestHole[1], Math.floor(kept / periodMs) * periodMs)),
     live: false,
   };
-  await commitSlice(poll, lost, await readRange(session, layout, state.model, kept, kept), kept);
+  await commitSlice(poll, lost, await readRange({ session, layout, model: state.model }, kept, kept), kept);
   return kept;
 }
 
@@ -101,7 +104,7 @@ function rowsOf({ house, state, session, settings, layout }: SeriesContext, cens
       const found = await learning(
         { sizes: state.sliceRows, polled: settings, line: state.polled.access, now: () => clock.now() },
         range,
-        () => readRange(session, layout, state.model, range.from, range.to, undefined, outside),
+        () => readRange({ session, layout, model: state.model }, range.from, range.to, { outside }),
       );
       for (const row of found) census.add(row);
       return found;

@@ -7,7 +7,7 @@ import { dayMs, iso, type Millis } from '../base/time.ts';
 import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import { type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import { isClockColumn } from '../dlms/cosem/profile-generic.ts';
-import type { ProfileLayout } from '../meter/jobs.ts';
+import type { ProfileLayout } from '../meter/profile-layout.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { GatewayEventDetail } from '../reading/gateway-events.ts';
 import type { SeriesKey } from '../reading/series-key.ts';

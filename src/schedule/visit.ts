@@ -4,7 +4,7 @@ import type { Millis } from '../base/time.ts';
 import type { Port } from '../line/port.ts';
 import { forgetOld, withFallbacks } from '../meter/fallbacks.ts';
 import { requireIdentity, serverText } from '../meter/identity.ts';
-import { type Identity, identify } from '../meter/jobs.ts';
+import { type Identity, identify } from '../meter/identity-reading.ts';
 import { detectModel, type MeterModel } from '../meter/model.ts';
 import { type MeterAccess, Session } from '../meter/session.ts';
 import { readAdjusted } from './adjusted-rows.ts';

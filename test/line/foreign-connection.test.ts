@@ -10,7 +10,7 @@ import { openPort } from '../../src/line/open-port.ts';
 import { PortOwner } from '../../src/line/port-owner.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { type Fallbacks, fallbackTexts, freshFallbacks, storedFallbacks } from '../../src/meter/fallbacks.ts';
-import { identify } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { Session } from '../../src/meter/session.ts';
 

@@ -14,7 +14,7 @@ import {
   switchSupply,
   transferImage,
 } from '../../src/meter/act.ts';
-import { identify } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
 import {
   agreeKey,

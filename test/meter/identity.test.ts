@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { meterModels } from '../../src/config/meter-models.ts';
 import { parseConfig } from '../../src/config/judge.ts';
 import { normalSerial, requireIdentity, sameSerial } from '../../src/meter/identity.ts';
-import type { Identity } from '../../src/meter/jobs.ts';
+import type { Identity } from '../../src/meter/identity-reading.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
 
 const identity = (serial: string | undefined, logicalDeviceName?: string): Identity => ({

@@ -10,7 +10,8 @@ import { captureObjectData, clockColumn } from '../../src/dlms/cosem/profile-gen
 import { array, octets, structure } from '../../src/dlms/cosem/server-object.ts';
 import { snapshotObject } from '../../src/dlms/cosem/snapshot.ts';
 import { detectModel, genericModel, meterModelSchema, physicalAddressOf } from '../../src/meter/model.ts';
-import { readLayout, readRange } from '../../src/meter/jobs.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
 import { record, replay, scenarios } from '../model-exchanges.ts';
@@ -104,8 +105,12 @@ describe('a meter that selects by number only', () => {
         await it.session.connect();
         const layout = await readLayout(it.session, profile);
         for (const [first, last] of ranges) {
-          const range = await readRange(it.session, layout, genericModel, first, last);
-          const entry = await readRange(it.session, layout, { ...genericModel, selection: 'entry' }, first, last);
+          const range = await readRange({ session: it.session, layout, model: genericModel }, first, last);
+          const entry = await readRange(
+            { session: it.session, layout, model: { ...genericModel, selection: 'entry' } },
+            first,
+            last,
+          );
           expect(stamps(entry)).toEqual(stamps(range));
         }
         await it.session.close();
@@ -138,7 +143,11 @@ describe('a meter that selects by number only', () => {
         const layout = await readLayout(it.session, profile);
         expect(layout.descending).toBe(true);
         for (const [first, last] of ranges) {
-          const entry = await readRange(it.session, layout, { ...genericModel, selection: 'entry' }, first, last);
+          const entry = await readRange(
+            { session: it.session, layout, model: { ...genericModel, selection: 'entry' } },
+            first,
+            last,
+          );
           expect(stamps(entry)).toEqual(stamps(it.meter.rows(first, last) as never));
         }
         await it.session.close();

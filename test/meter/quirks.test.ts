@@ -7,7 +7,11 @@ import { Secret } from '../../src/base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../../src/base/time.ts';
 import { accessRightsOf } from '../../src/dlms/cosem/object-list.ts';
 import { byRange, clockColumn } from '../../src/dlms/cosem/profile-generic.ts';
-import { identify, readInvocationCounter, readLayout, readRange, streamRows } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
+import { readInvocationCounter } from '../../src/meter/invocation-counter.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
+import { streamRows } from '../../src/meter/profile-rows.ts';
 import { requireIdentity } from '../../src/meter/identity.ts';
 import { fallbackTexts } from '../../src/meter/fallbacks.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
@@ -77,7 +81,7 @@ async function day({ clock, meter }: World, session: Session, model: MeterModel,
     await session.connect();
     requireIdentity(await identify(session, clock, model), String(meter.settings.serial));
     const layout = await readLayout(session, profile, model);
-    const rows = await readRange(session, layout, model, from, until);
+    const rows = await readRange({ session, layout, model }, from, until);
     return { rows, layout };
   } finally {
     await session.close();
@@ -360,7 +364,7 @@ describe('quirks whose test needs more than a day', () => {
       const layout = await clock.complete(readLayout(session, profile));
       const future = later(start, dayMs);
       try {
-        return (await clock.complete(readRange(session, layout, model, future, later(future, dayMs)))).length;
+        return (await clock.complete(readRange({ session, layout, model }, future, later(future, dayMs)))).length;
       } finally {
         await clock.complete(session.close());
       }
@@ -376,7 +380,7 @@ describe('quirks whose test needs more than a day', () => {
       const layout = await clock.complete(readLayout(session, profile));
       let rows = 0;
       await clock.complete(
-        streamRows(session, layout, genericModel, byRange(from, to), (some) => {
+        streamRows({ session, layout, model: genericModel }, byRange(from, to), (some) => {
           rows += some.length;
         }),
       );
@@ -392,7 +396,7 @@ describe('quirks whose test needs more than a day', () => {
       await clock.complete(session.connect());
       const layout = await clock.complete(readLayout(session, profile));
       const columns = [clockColumn, layout.columns[3] ?? clockColumn];
-      const narrow = clock.complete(readRange(session, layout, genericModel, from, to, columns));
+      const narrow = clock.complete(readRange({ session, layout, model: genericModel }, from, to, { columns }));
       return { world, layout, narrow };
     };
     const able = await some('two-flags');
@@ -404,7 +408,7 @@ describe('quirks whose test needs more than a day', () => {
     const unable = await some('no-column-selection');
     await expect(unable.narrow).rejects.toMatchObject({ code: 'access-refused' });
     const all = await unable.world.clock.complete(
-      readRange(unable.world.session, unable.layout, genericModel, from, to),
+      readRange({ session: unable.world.session, layout: unable.layout, model: genericModel }, from, to),
     );
     expectTruth(unable.world, all);
   });

@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { fallbackTexts } from '../../src/meter/fallbacks.ts';
-import { identify, readLayout, readRange } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { Session } from '../../src/meter/session.ts';
 import { concat } from '../../src/base/cursor.ts';
@@ -145,7 +147,7 @@ test('incident x2-c-list-clock-wrapped-twice: the clock of a list came as 09 0E 
       await session.connect();
       const identity = await identify(session, clock, genericModel, true);
       const layout = await readLayout(session, '1.0.99.1.0.255');
-      const rows = await readRange(session, layout, genericModel, millis(at - 4 * 86_400_000), millis(at));
+      const rows = await readRange({ session, layout, model: genericModel }, millis(at - 4 * 86_400_000), millis(at));
       await session.close();
       return { identity, layout, rows };
     })(),

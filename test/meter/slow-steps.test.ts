@@ -9,7 +9,9 @@ import { later, type Millis, millis } from '../../src/base/time.ts';
 import { encodeFrame, serverAddress } from '../../src/dlms/hdlc/frame.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import type { Port } from '../../src/line/port.ts';
-import { identify, readLayout, readRange } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
 import { judge } from '../../src/schedule/reachability.ts';
 import { type MeterAccess, Session } from '../../src/meter/session.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
@@ -100,7 +102,7 @@ async function day(clock: VirtualClock, port: Port, access: MeterAccess) {
     await session.connect();
     await identify(session, clock, access.model);
     const layout = await readLayout(session, profile);
-    rows = (await readRange(session, layout, access.model, millis(start - 20 * 3_600_000), start)).length;
+    rows = (await readRange({ session, layout, model: access.model }, millis(start - 20 * 3_600_000), start)).length;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     code = error.code;

@@ -4,7 +4,7 @@ import { Failure } from '../../src/base/errors.ts';
 import { withEvenParity } from '../../src/dlms/iec62056-21/parity.ts';
 import { encodeFrame, cutFrame, serverAddress, encodeParameters } from '../../src/dlms/hdlc/frame.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
-import { identify } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { type MeterAccess, Session } from '../../src/meter/session.ts';
 import type { Port } from '../../src/line/port.ts';

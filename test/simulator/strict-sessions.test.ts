@@ -7,7 +7,10 @@ import { byRange } from '../../src/dlms/cosem/profile-generic.ts';
 import { conformance, type ConformanceName } from '../../src/dlms/xdlms/conformance.ts';
 import { switchSupply, transferImage } from '../../src/meter/act.ts';
 import { readObject, readObjectList } from '../../src/meter/browse.ts';
-import { identify, readEntries, readLayout, readRange } from '../../src/meter/jobs.ts';
+import { identify } from '../../src/meter/identity-reading.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
+import { readEntries } from '../../src/meter/profile-rows.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
 import type { MeterAccess, Session } from '../../src/meter/session.ts';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
@@ -28,9 +31,9 @@ const day =
   async (session, { clock }) => {
     await identify(session, clock, model);
     const layout = await readLayout(session, profile, model);
-    expect(await readRange(session, layout, model, from, to)).toHaveLength(25);
+    expect(await readRange({ session, layout, model }, from, to)).toHaveLength(25);
     if (model.referencing === 'short-name') return;
-    expect(await readEntries(session, layout, model, 1, 5)).toHaveLength(5);
+    expect(await readEntries({ session, layout, model }, 1, 5)).toHaveLength(5);
     await session.value({ classId: 7, logicalName: '0.0.99.98.0.255', attribute: 2, selection: byRange(from, to) });
   };
 /** What `browse` asks. */
