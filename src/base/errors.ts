@@ -421,8 +421,10 @@ export class Failure extends Error {
   get fault(): Fault {
     return errorTable[this.code].fault;
   }
+  /** What is known here to be done (`detail.next`), else what the code says. */
   get nextStep(): string {
-    return errorTable[this.code].nextStep;
+    const { next } = this.detail;
+    return typeof next === 'string' ? next : errorTable[this.code].nextStep;
   }
 }
 

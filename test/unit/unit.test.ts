@@ -208,7 +208,8 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     expect((await machine.run('systemctl reload meter-gateway')).code).toBe(0);
     const meters = (await status())?.ports[0]?.meters;
     expect(meters?.map(({ verdict }) => verdict)[1]).toBe('CONFIG_FAULT');
-    expect(meters?.[1]?.lastError).toMatch(/cannot be read by uid \d+ \(EACCES\).*LoadCredential=.*credential:NAME/);
+    expect(meters?.[1]?.lastError).toMatch(/cannot be read by uid \d+ \(EACCES\)/);
+    expect(meters?.[1]?.nextStep).toMatch(/LoadCredential=NAME:\/.* write credential:NAME/);
     expect((await machine.run(`${gateway} poll m1`)).code).toBe(0);
     await machine.write(configPath, configText(url));
     expect((await machine.run('systemctl reload meter-gateway')).code).toBe(0);
