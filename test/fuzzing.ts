@@ -25,7 +25,7 @@ import { NotificationReceiver } from '../src/dlms/stack/notification.ts';
 import { encodeWrapper, Unwrapper } from '../src/dlms/wrapper/wrapper.ts';
 import { decodeApdu, encodeApdu } from '../src/dlms/xdlms/apdu.ts';
 import { parseCertificate } from '../src/dlms/security/certificate.ts';
-import { stackSettings } from '../src/meter/session.ts';
+import { stackSettings } from '../src/meter/access.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
 import { logReader } from '../src/reading/log-reader.ts';
 import { ProfileReader } from '../src/reading/profile-reader.ts';

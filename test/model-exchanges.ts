@@ -10,7 +10,7 @@ import { identify, type Identity } from '../src/meter/identity-reading.ts';
 import { readLayout } from '../src/meter/profile-layout.ts';
 import { readRange } from '../src/meter/profile-range.ts';
 import type { MeterModel } from '../src/meter/model.ts';
-import type { MeterAccess } from '../src/meter/session.ts';
+import type { MeterAccess } from '../src/meter/access.ts';
 import { Session } from '../src/meter/session.ts';
 import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';

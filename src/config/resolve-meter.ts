@@ -10,7 +10,7 @@ import { parseCertificate, parseSigningKey, signingOf } from '../dlms/security/c
 import { parseSelector } from '../line/open-port.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { sessionLimitMs } from '../schedule/turn-time.ts';
-import type { MeterAccess } from '../meter/session.ts';
+import type { MeterAccess } from '../meter/access.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { MeterSecurity, PolledMeter } from '../schedule/meter-state.ts';
 import type { ConfiguredProfile } from '../schedule/polled-series.ts';

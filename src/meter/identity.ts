@@ -3,7 +3,8 @@ import { Failure } from '../base/errors.ts';
 import type { EventFact } from '../reading/facts.ts';
 import { isAbsent } from './asked-again.ts';
 import type { Identity } from './identity-reading.ts';
-import { type MeterAccess, refusalCode } from './session.ts';
+import type { MeterAccess } from './access.ts';
+import { refusalCode } from './session.ts';
 import { genericModel, type MeterModel } from './model.ts';
 
 /**

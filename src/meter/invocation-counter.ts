@@ -11,7 +11,8 @@ import { type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { attribute } from './attribute.ts';
 import { askingLimitMs } from './patience.ts';
-import { type MeterAccess, Session } from './session.ts';
+import type { MeterAccess } from './access.ts';
+import { Session } from './session.ts';
 
 /** Client SAP of the public client (Green Book 9.1.4). */
 const publicClient = 16;

@@ -3,21 +3,15 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { encode } from '../base/codec.ts';
 import { type Clock, later, type Millis, millis } from '../base/time.ts';
 import { type Data, dataCodec } from '../dlms/axdr/data.ts';
-import type { Secret } from '../base/secret.ts';
-import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { refusalName } from '../dlms/association/client.ts';
-import {
-  type AssociationSettings,
-  proposedByDefault,
-  proposedWithShortNames,
-} from '../dlms/association/client-entry.ts';
-import { type HdlcAddress, type LinkParameters, serverAddress } from '../dlms/hdlc/frame.ts';
-import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import type { LinkParameters } from '../dlms/hdlc/frame.ts';
+import { obis } from '../dlms/cosem/logical-name.ts';
 import { associationBaseName, associationShortNameObject, shortNamesOf } from '../dlms/cosem/short-name.ts';
-import { type Conformance, conformance, has } from '../dlms/xdlms/conformance.ts';
-import { ClientStack, type ClientStackSettings, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
+import { has } from '../dlms/xdlms/conformance.ts';
+import { ClientStack, type StackEvent, type StackRequest } from '../dlms/stack/client.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import type { Port, Trace } from '../line/port.ts';
+import { type MeterAccess, stackSettings } from './access.ts';
 import {
   type Fallbacks,
   fallBack,
@@ -27,119 +21,7 @@ import {
   suspect,
   toleratedTexts,
 } from './fallbacks.ts';
-import type { MeterModel } from './model.ts';
-import { closeMs, longestFrameMs, octetMsOf, requestMs, stepPatience } from './patience.ts';
-
-/** How to reach and enter one meter. */
-export interface MeterAccess {
-  readonly link: 'hdlc' | 'wrapper';
-  readonly modeE: boolean;
-  /** Address between '/?' and '!' in mode E. */
-  readonly signOnAddress: string;
-  readonly client: number;
-  readonly logical: number;
-  readonly physical: number | undefined;
-  readonly auth: AssociationSettings['mechanism'];
-  readonly secret: Secret | undefined;
-  /** Fresh for every session that authenticates by HLS. */
-  readonly challenge?: () => Uint8Array;
-  readonly ciphering?: CipheringSettings;
-  /** HLS by ECDSA. */
-  readonly signing?: NonNullable<AssociationSettings['signing']>;
-  readonly systemTitle?: Uint8Array;
-  /** Short-name referencing: base names, learned from the object list. */
-  readonly shortNames?: Map<LogicalName, number>;
-  readonly model: MeterModel;
-  /** What the meter mishandles, as far as it is known; what is found out is noted there. */
-  readonly fallbacks?: Fallbacks;
-  readonly baud: number;
-  /** The line is serial: octets take the time of its speed. Behind TCP nobody knows. */
-  readonly timed: boolean;
-  readonly answerTimeoutMs: number;
-  readonly retries: number;
-  /** Silence between the meter's last octet and our next. */
-  readonly guardMs: number;
-  /** The total of a session, whatever still comes; its end is not counted in. */
-  readonly sessionMs: number;
-}
-
-function proposal(model: MeterModel): Conformance {
-  const all = model.referencing === 'short-name' ? proposedWithShortNames : proposedByDefault;
-  const some = model.multiple_references ? all : all & ~conformance('multiple-references');
-  return model.transfer_window > 0 ? some | conformance('general-block-transfer') : some;
-}
-
-export function stackSettings(access: MeterAccess): ClientStackSettings {
-  const { model } = access;
-  const own: HdlcAddress = { logical: access.client, size: 1 };
-  const peer = serverAddress(access.logical, access.physical, model.address_size);
-  const maxInfo = model.max_info - model.max_info_header;
-  const size = { maxInfoTransmit: maxInfo, maxInfoReceive: maxInfo };
-  const window = { windowTransmit: model.window, windowReceive: model.window };
-  return {
-    link:
-      access.link === 'wrapper'
-        ? { kind: 'wrapper', client: access.client, server: access.logical }
-        : {
-            kind: 'hdlc',
-            settings: {
-              role: 'client',
-              own,
-              peer,
-              parameters: { ...size, ...window },
-              answerTimeoutMs: access.answerTimeoutMs,
-              quietMs: 250,
-              retries: access.retries,
-              octetMs: octetMsOf(access),
-              inactivityMs: 0,
-              // The longest APDU that we offer to take, and its LLC header.
-              reassemblyLimit: 0xffff + 3,
-              explicitParameters: model.explicit_parameters,
-              pinnedSequence: model.pinned_sequence,
-            },
-          },
-    ...(access.modeE && {
-      signOn: {
-        mode: 'E',
-        address: access.signOnAddress,
-        maxBaud: access.baud,
-        answerTimeoutMs: 2200,
-        retries: access.retries,
-        settleMs: 300,
-        wakeUp: model.wake_up,
-      },
-    }),
-    association: {
-      mechanism: access.auth,
-      ...(access.secret && { secret: access.secret }),
-      ...(access.challenge && { challenge: access.challenge() }),
-      ...(access.ciphering && {
-        ciphering: {
-          ...access.ciphering,
-          ...(model.initiate_protection && { initiate: model.initiate_protection }),
-        },
-      }),
-      ...(access.signing && { signing: access.signing }),
-      ...(access.systemTitle && { systemTitle: access.systemTitle }),
-      proposed: proposal(model),
-      listLimit: model.list_limit,
-      ...(model.transfer_window > 0 && { transferWindow: model.transfer_window }),
-      ...(access.shortNames && { shortNames: access.shortNames }),
-      associationObject: parseLogicalName(model.association_object),
-      ...(model.mechanism_name !== 'with-authentication' && { mechanismName: model.mechanism_name }),
-      oneSidedProof: model.one_sided_proof,
-      maxPdu: model.max_pdu,
-      // The safety net above the link's repeats; behind the wrapper it is the only time-out.
-      answerTimeoutMs:
-        access.link === 'wrapper'
-          ? access.answerTimeoutMs * 5
-          : access.answerTimeoutMs * (access.retries + 2) * 10 + stepPatience(access).stepMs,
-      valueLimit: 8 << 20,
-    },
-    patience: stepPatience(access),
-    release: model.release,
-  };
-}
+import { closeMs, longestFrameMs, requestMs } from './patience.ts';
 
 /** Silence after which nobody is talking. */
 const quietMs = 250;

@@ -12,7 +12,7 @@ import {
   raisedBy,
   unheardMargin,
 } from '../meter/invocation-counter.ts';
-import type { MeterAccess } from '../meter/session.ts';
+import type { MeterAccess } from '../meter/access.ts';
 import type { Standing } from '../store/counters.ts';
 import { acceptedOf, peerOf, remember, wasMet } from './meter-memory.ts';
 import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts';

@@ -12,7 +12,7 @@ import type { Identity } from '../meter/identity-reading.ts';
 import type { ProfileLayout } from '../meter/profile-layout.ts';
 import { type Fallbacks, freshFallbacks } from '../meter/fallbacks.ts';
 import type { MeterModel } from '../meter/model.ts';
-import type { MeterAccess } from '../meter/session.ts';
+import type { MeterAccess } from '../meter/access.ts';
 import type { EventFact, Origin, ReadingFact } from '../reading/facts.ts';
 import type { Swap } from '../reading/ledger.ts';
 import { edge } from '../reading/interval-block.ts';

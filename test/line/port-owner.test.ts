@@ -11,7 +11,8 @@ import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import { type MeterAccess, Session } from '../../src/meter/session.ts';
+import type { MeterAccess } from '../../src/meter/access.ts';
+import { Session } from '../../src/meter/session.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';
 import { until } from '../broker.ts';
 

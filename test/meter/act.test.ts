@@ -23,7 +23,8 @@ import {
   listCertificates,
   transferKeys,
 } from '../../src/meter/security-setup.ts';
-import type { MeterAccess, Session } from '../../src/meter/session.ts';
+import type { MeterAccess } from '../../src/meter/access.ts';
+import type { Session } from '../../src/meter/session.ts';
 import { securitySetup } from '../../src/simulator/security-setup.ts';
 import { meterWorld } from '../meter-world.ts';
 import { vectorText } from '../recorded.ts';

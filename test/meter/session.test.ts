@@ -10,7 +10,7 @@ import { readEntries } from '../../src/meter/profile-rows.ts';
 import { readRegisters } from '../../src/meter/registers.ts';
 import { requireIdentity } from '../../src/meter/identity.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import type { MeterAccess } from '../../src/meter/session.ts';
+import type { MeterAccess } from '../../src/meter/access.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { meterWorld, profile, start } from '../meter-world.ts';
 

@@ -6,7 +6,8 @@ import { encodeFrame, cutFrame, serverAddress, encodeParameters } from '../../sr
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import { type MeterAccess, Session } from '../../src/meter/session.ts';
+import type { MeterAccess } from '../../src/meter/access.ts';
+import { Session } from '../../src/meter/session.ts';
 import type { Port } from '../../src/line/port.ts';
 import { lineAccess, meterWorld } from '../meter-world.ts';
 import { scripted, trickling } from '../support/slow-port.ts';
