@@ -66,7 +66,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/cli/withhold.ts': 'to be split with it',
     'src/cli/connection.ts': 'a session of the command line, step by step',
     'src/cli/read.ts': 'one case a kind of object',
-    'src/meter/act.ts': 'transferImage: the steps of image transfer',
     'src/reading/log-reader.ts': 'a machine in closures',
     'src/main/reload.ts': 'one reload at a time, in closures',
     'src/compose.ts': 'wiring',

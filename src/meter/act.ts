@@ -1,10 +1,10 @@
 /**
- * What the gateway does to a meter: its clock, its disconnector, its firmware image. Each act reads the state before and
+ * What the gateway does to a meter: its clock, its disconnector (image-transfer.ts: its firmware). Each act reads the state before and
  * after; none repeats itself. Who may order an act, and when, is not decided here.
  */
 import { Failure } from '../base/errors.ts';
-import { type Clock, later, type Millis } from '../base/time.ts';
-import { type Data, integerOf } from '../dlms/axdr/data.ts';
+import type { Clock, Millis } from '../base/time.ts';
+import type { Data } from '../dlms/axdr/data.ts';
 import { refusalName } from '../dlms/association/client.ts';
 import type { Invocation } from '../dlms/association/exchange.ts';
 import {
@@ -20,7 +20,7 @@ import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { type Disconnector, disconnectorName, disconnectorOf } from './disconnector.ts';
 import { stampReading } from './stamp-reading.ts';
 import type { MeterModel } from './model.ts';
-import { refusalCode, refusedBy, type Session } from './session.ts';
+import { refusalCode, type Session } from './session.ts';
 
 /** Writes one attribute, or a Failure of `refusalCode`. */
 export async function write(session: Session, attribute: Attribute, value: Data): Promise<void> {
@@ -129,141 +129,4 @@ export async function switchSupply(
   const method = order === 'disconnect' ? 1 : 2;
   await invoke(session, { classId: 70, logicalName: name, method, parameters: { type: 'integer', value: 0 } });
   return { before, after: await readDisconnector(session, name) };
-}
-
-// ---- Image transfer (class 18, Blue Book 4.4.6)
-
-const imageName: LogicalName = '0.0.44.0.0.255';
-export const imageStatus = [
-  'not initiated',
-  'initiated',
-  'verification initiated',
-  'verification successful',
-  'verification failed',
-  'activation initiated',
-  'activation successful',
-  'activation failed',
-] as const;
-export interface ImageOptions {
-  readonly logicalName?: LogicalName;
-  /** Goes on with the image that the meter already has parts of; the caller knows that it is this one. */
-  readonly resume?: boolean;
-  /** After each block: how many of how many the meter has. */
-  readonly progress?: (blocks: number, of: number) => void;
-  /** How long the meter may take to verify. */
-  readonly verifyForMs?: number;
-}
-export interface TransferredImage {
-  readonly blocks: number;
-  /** Blocks sent in this session: fewer than all where an earlier one got somewhere. */
-  readonly sent: number;
-  /** What image_to_activate_info tells of the image. */
-  readonly identification: Uint8Array;
-}
-const temporaryFailure = 2;
-/** A block that the meter says it has not got is sent again so often. */
-const rounds = 3;
-const verifyPollMs = 5000;
-
-/**
- * Brings an image to the meter: initiate, blocks, the missing ones again, verify. It is not activated. An interrupted
- * transfer goes on with `resume` where the meter still has its blocks.
- */
-export async function transferImage(
-  session: Session,
-  clock: Clock,
-  image: Uint8Array,
-  identifier: Uint8Array,
-  options: ImageOptions = {},
-): Promise<TransferredImage> {
-  const { logicalName = imageName, resume = false, progress, verifyForMs = 600_000 } = options;
-  const attribute = (id: number): Attribute => ({ classId: 18, logicalName, attribute: id });
-  const method = (id: number, parameters: Data): Invocation => ({ classId: 18, logicalName, method: id, parameters });
-  const whole = async (id: number): Promise<number> => {
-    const data = await session.value(attribute(id));
-    const value = integerOf(data);
-    if (value === undefined)
-      throw new Failure('unexpected-apdu', `${obis(logicalName)}:${id} is ${data.type}, not a number`);
-    return Number(value);
-  };
-  const enabled = await session.value(attribute(5));
-  if (enabled.type !== 'boolean' || !enabled.value)
-    throw new Failure('access-refused', 'image transfer is not enabled in the meter');
-  const size = await whole(2);
-  if (size < 1 || size > 65_535) throw new Failure('unexpected-apdu', `image_block_size is ${size}`);
-  const blocks = Math.ceil(image.length / size);
-  let status = await whole(6);
-  if (!(resume && status === 1)) {
-    await invoke(
-      session,
-      method(1, {
-        type: 'structure',
-        value: [
-          { type: 'octet-string', value: identifier },
-          { type: 'double-long-unsigned', value: image.length },
-        ],
-      }),
-    );
-  }
-  let sent = 0;
-  const send = async (number: number) => {
-    const value = image.subarray(number * size, (number + 1) * size);
-    await invoke(
-      session,
-      method(2, {
-        type: 'structure',
-        value: [
-          { type: 'double-long-unsigned', value: number },
-          { type: 'octet-string', value },
-        ],
-      }),
-    );
-    sent++;
-  };
-  for (let round = 0; ; round++) {
-    const first = await whole(4);
-    if (first >= blocks) break;
-    if (round === rounds)
-      throw new Failure('answer-stalled', `the meter still lacks block ${first} after ${rounds} rounds`);
-    const bits = await session.value(attribute(3));
-    const has = (number: number) => bits.type === 'bit-string' && bits.value[number] === '1';
-    for (let number = first; number < blocks; number++) {
-      if (!has(number)) await send(number);
-      progress?.(number + 1, blocks);
-    }
-  }
-  const verifyUntil = later(clock.now(), verifyForMs);
-  try {
-    await invoke(session, method(3, { type: 'integer', value: 0 }));
-  } catch (error) {
-    // The meter verifies while we wait.
-    if (!(error instanceof Failure) || error.detail['refused'] !== temporaryFailure) throw error;
-  }
-  for (;;) {
-    status = await whole(6);
-    if (status === 3) break;
-    if (status === 4) throw new Failure('service-exception', 'the meter did not verify the image');
-    if (clock.now() >= verifyUntil)
-      throw new Failure(
-        'answer-stalled',
-        `verification took more than ${verifyForMs / 1000} s: ${imageStatus[status as 0]}`,
-      );
-    await clock.sleepUntil(later(clock.now(), verifyPollMs));
-  }
-  const info = await session.value(attribute(7));
-  const [element] = info.type === 'array' ? info.value : [];
-  const [length, identification] = element?.type === 'structure' ? element.value : [];
-  if (integerOf(length as Data) !== BigInt(image.length) || identification?.type !== 'octet-string')
-    throw new Failure('unexpected-apdu', 'image_to_activate_info names another image');
-  return { blocks, sent, identification: identification.value };
-}
-
-/** Activates the verified image. Meters restart with it: no answer is as good as success, and the state is read later. */
-export async function activateImage(session: Session, logicalName = imageName): Promise<void> {
-  try {
-    await invoke(session, { classId: 18, logicalName, method: 4, parameters: { type: 'integer', value: 0 } });
-  } catch (error) {
-    const silent = error instanceof Failure && (error.code === 'no-answer' || error.code === 'fell-silent');
-    if (!silent && refusedBy(error) !== temporaryFailure) throw error;
-  }
 }

@@ -6,14 +6,8 @@ import { Secret } from '../../src/base/secret.ts';
 import { millis } from '../../src/base/time.ts';
 import { parseCertificate } from '../../src/dlms/security/certificate.ts';
 import { newKeyPair, publicKeyOf } from '../../src/dlms/security/keys.ts';
-import {
-  activateImage,
-  readClock,
-  readDisconnector,
-  setClock,
-  switchSupply,
-  transferImage,
-} from '../../src/meter/act.ts';
+import { readClock, readDisconnector, setClock, switchSupply } from '../../src/meter/act.ts';
+import { activateImage, transferImage } from '../../src/meter/image-transfer.ts';
 import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
 import {

@@ -5,7 +5,8 @@ import { type AssociationSettings, proposedByDefault } from '../../src/dlms/asso
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import { byRange } from '../../src/dlms/cosem/profile-generic.ts';
 import { conformance, type ConformanceName } from '../../src/dlms/xdlms/conformance.ts';
-import { switchSupply, transferImage } from '../../src/meter/act.ts';
+import { switchSupply } from '../../src/meter/act.ts';
+import { transferImage } from '../../src/meter/image-transfer.ts';
 import { readObject, readObjectList } from '../../src/meter/browse.ts';
 import { identify } from '../../src/meter/identity-reading.ts';
 import { readLayout } from '../../src/meter/profile-layout.ts';
