@@ -36,7 +36,7 @@ vi.mock('../src/dlms/security/protection.ts', async (original) => {
   return {
     ...real,
     protect: (...given: Parameters<typeof protect>) => {
-      const [text, control, counter, title, keys, header] = given;
+      const [text, { control, counter, systemTitle: title }, keys, header] = given;
       const name = `${toHex(keys.encryption.reveal())} ${toHex(title)} ${counter}`;
       const content = `${control} ${toHex(text)} ${header ? toHex(header) : ''}`;
       const before = seen.get(name);

@@ -124,7 +124,11 @@ describe('ciphered exchanges, with the keys', () => {
   ])('incident: security control %s was told as if it proved who sent it', (control, words) => {
     const title = fromHex('4d4d4d0000000001');
     const whole = { ...keys, authentication: keys.authentication };
-    const content = protect(Uint8Array.of(0xc0, 1, 0xc1, 0, 1, 0, 0, 96, 1, 0, 255, 2, 0), control, 7, title, whole);
+    const content = protect(
+      Uint8Array.of(0xc0, 1, 0xc1, 0, 1, 0, 0, 96, 1, 0, 255, 2, 0),
+      { control, counter: 7, systemTitle: title },
+      whole,
+    );
     const apdu = encodeApdu({ kind: 'general-glo-ciphering', systemTitle: title, content });
     const { frames, problems } = explain(parseExchange(toHex(apdu)), keys);
     expect(problems).toEqual([]);

@@ -60,7 +60,7 @@ const initiateResponse: Apdu = {
 /** As the meter would have written it with this security control. */
 function protectedAs(plain: Uint8Array, tag: number, control: number, counter: number): Uint8Array {
   if (control === 0) return plain;
-  const content = protect(plain, control, counter, serverTitle, keys);
+  const content = protect(plain, { control, counter, systemTitle: serverTitle }, keys);
   return Uint8Array.of(tag, content.length, ...content);
 }
 const opened = (options: Options) => {
@@ -231,7 +231,8 @@ describe('what stands behind which tag', () => {
   test.each(['service', 'general', 'general-ciphering'] as const)(
     'asked by %s: answered by the tag of the service, or by general-glo',
     (wrapping) => {
-      const content = (counter: number) => protect(getResponse, 0x30, counter, serverTitle, keys);
+      const content = (counter: number) =>
+        protect(getResponse, { control: 0x30, counter, systemTitle: serverTitle }, keys);
       expect(code(answered({ wrapping }, (counter) => protectedAs(getResponse, 0xcc, 0x30, counter)))).toBe('got');
       expect(code(answered({ wrapping }, (counter) => general(content(counter))))).toBe('got');
     },
@@ -254,8 +255,12 @@ describe('what stands behind which tag', () => {
         initiate: 'encrypted',
         meddle: onAare((aare) => ({ ...aare, userInformation })),
       }).event;
-    expect(code(inAare(general(protect(plain, 0x20, 0, serverTitle, keys))))).toBe('connected');
-    expect(code(inAare(general(protect(plain, 0x10, 0, serverTitle, keys))))).toBe('protection-weaker');
+    expect(code(inAare(general(protect(plain, { control: 0x20, counter: 0, systemTitle: serverTitle }, keys))))).toBe(
+      'connected',
+    );
+    expect(code(inAare(general(protect(plain, { control: 0x10, counter: 0, systemTitle: serverTitle }, keys))))).toBe(
+      'protection-weaker',
+    );
     const later = (counter: number) => protectedAs(plain, 0x28, 0x20, counter);
     expect(code(answered({ initiate: 'encrypted' }, later))).toBe('protection-weaker');
   });

@@ -32,13 +32,13 @@ describe('Green Book: GET-Request protected', () => {
     ['encrypted', 0x20, '2001234567411312ff935a47566827c467bc'],
     ['authenticated and encrypted', 0x30, '3001234567411312ff935a47566827c467bc7d825c3be4a77c3fcc056b6b'],
   ])('%s', (_, control, hex) => {
-    expect(toHex(protect(request, control, counter, title, keys))).toBe(hex);
+    expect(toHex(protect(request, { control, counter, systemTitle: title }, keys))).toBe(hex);
     expect(unprotect(fromHex(hex), title, keys)).toEqual({ control, counter, text: request });
   });
 
   test('one flipped bit, another title, another key: refused, never a text', () => {
     for (const control of [0x10, 0x30]) {
-      const good = protect(request, control, counter, title, keys);
+      const good = protect(request, { control, counter, systemTitle: title }, keys);
       for (let bit = 0; bit < good.length * 8; bit++) {
         const damaged = good.slice();
         damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
@@ -58,7 +58,7 @@ describe('Green Book: GET-Request protected', () => {
       encryption: secret('000102030405060708090A0B0C0D0E0F'.repeat(2)),
       authentication: secret('D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF'.repeat(2)),
     };
-    const octets = protect(request, 0x32, 7, title, long);
+    const octets = protect(request, { control: 0x32, counter: 7, systemTitle: title }, long);
     expect(unprotect(octets, title, long).text).toEqual(request);
     expect(toHex(octets)).not.toContain(toHex(request));
   });

@@ -200,7 +200,8 @@ export class Ciphering {
       );
     const w = new Writer(plain.length + 24);
     w.u8(initiateTag[plain[0] as number] as number);
-    octetString.write(w, protect(plain, protectionBits[initiate] | suite, counter ?? nextCounter(), ownTitle, keys));
+    const control = protectionBits[initiate] | suite;
+    octetString.write(w, protect(plain, { control, counter: counter ?? nextCounter(), systemTitle: ownTitle }, keys));
     return w.octets();
   }
   /** The title of the AARE; where it carries none, the one that is known of this meter. */
@@ -229,7 +230,7 @@ export class Ciphering {
     const control = protectionBits[policy] | suite;
     const counter = dedicated ? this.dedicatedCounter++ : nextCounter();
     const used: ProtectionKeys = dedicated ? { ...keys, encryption: dedicated } : keys;
-    const content = protect(plain, control, counter, ownTitle, used);
+    const content = protect(plain, { control, counter, systemTitle: ownTitle }, used);
     const w = new Writer(content.length + 16);
     const tags = cipheredTag[plain[0] as number];
     if (wrapping === 'general' || !tags) {
@@ -258,9 +259,7 @@ export class Ciphering {
     const { keyInfo, encryption } = this.sendingKey(header);
     const content = protect(
       plain,
-      protectionBits[policy] | suite,
-      nextCounter(),
-      ownTitle,
+      { control: protectionBits[policy] | suite, counter: nextCounter(), systemTitle: ownTitle },
       { ...keys, encryption },
       headerOctets(header),
     );

@@ -65,7 +65,8 @@ export function hlsProof(mechanism: HlsMechanism, party: HlsParty, counter: numb
     case 'hls-gmac': {
       // SC || IC || GMAC(SC || AK || challenge): protection by authentication only, without the text itself.
       const control = securityControl.authentication | party.suite;
-      const whole = protect(party.peerChallenge, control, counter, party.ownTitle, need(party.keys, 'the keys'));
+      const header = { control, counter, systemTitle: party.ownTitle };
+      const whole = protect(party.peerChallenge, header, need(party.keys, 'the keys'));
       return concat([whole.subarray(0, 5), whole.subarray(5 + party.peerChallenge.length)]);
     }
   }

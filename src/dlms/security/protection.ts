@@ -52,12 +52,16 @@ const noHeader = new Uint8Array(0);
 const controlAndCounter = (control: number, counter: number): Uint8Array =>
   Uint8Array.of(control, counter >>> 24, (counter >>> 16) & 0xff, (counter >>> 8) & 0xff, counter & 0xff);
 
+/** What a text is protected by beside the keys: the security header, and whose title stands in the nonce. */
+export interface SecurityHeader {
+  readonly control: number;
+  readonly counter: number;
+  readonly systemTitle: Uint8Array;
+}
 /** Security control, counter, (ciphered) text, tag. `header`: what general-ciphering authenticates beside the text. */
 export function protect(
   text: Uint8Array,
-  control: number,
-  counter: number,
-  systemTitle: Uint8Array,
+  { control, counter, systemTitle }: SecurityHeader,
   keys: ProtectionKeys,
   header: Uint8Array = noHeader,
 ): Uint8Array {
