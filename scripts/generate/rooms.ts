@@ -60,7 +60,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/dlms/axdr/data.ts': 'one case a type, written by hand for speed',
     'src/dlms/hdlc/link.ts': 'one case a transition',
     'src/dlms/stack/client.ts': 'one case an event of the layers below',
-    'src/dlms/association/server-entry.ts': 'the entry, step by step',
     'src/cli/explain.ts': 'decode walks beside the stack (issue: one reader)',
     'src/cli/listen.ts': 'to be split with it',
     'src/cli/withhold.ts': 'to be split with it',

@@ -138,6 +138,56 @@ export function released(
   return encodeAcse({ kind: 'rlre', reason: 0, userInformation: ciphering.wrapInitiate(response) });
 }
 
+/** What an AARE that is not a plain refusal needs to know. */
+interface Opening {
+  readonly client: ServerClient;
+  readonly context: number;
+  readonly ciphering: Ciphering | undefined;
+  /** Of HLS: what the client must prove itself by. */
+  readonly challenge: Uint8Array | undefined;
+}
+
+/** AARE to whom is not let in. */
+function refusal(
+  settings: EntrySettings,
+  client: ServerClient | undefined,
+  context: number,
+  reason: Diagnostic,
+): Uint8Array {
+  return encodeAcse({
+    kind: 'aare',
+    applicationContext: context,
+    result: 1,
+    diagnostic: { source: user, code: diagnostic[reason] },
+    // What the meter could do; where it would have to be ciphered nothing is told to whom is not let in.
+    ...(!client?.ciphering && { userInformation: encodeApdu(initiateResponse(settings, settings.conformance)) }),
+  });
+}
+
+/** AARE to whom the server could open: with its InitiateResponse, or with the error that there is instead. */
+function aare(
+  settings: EntrySettings,
+  { client, context, ciphering, challenge }: Opening,
+  { apdu, result, code }: { readonly apdu: Apdu; readonly result: 0 | 1; readonly code: number },
+): Uint8Array {
+  return encodeAcse({
+    kind: 'aare',
+    applicationContext: context,
+    result,
+    diagnostic: { source: user, code },
+    ...(settings.systemTitle && { respondingApTitle: settings.systemTitle }),
+    ...(challenge &&
+      result === 0 && {
+        authentication: true,
+        mechanism: mechanism[client.mechanism],
+        authenticationValue: challenge,
+      }),
+    userInformation: ciphering
+      ? ciphering.wrapInitiate(encodeApdu(apdu), settings.onlyInitiate && 0)
+      : encodeApdu(apdu),
+  });
+}
+
 /** AARE, and the association where there is one. `heard`: the highest invocation counter of each client SAP. */
 export function enter(
   aarq: Aarq,
@@ -149,21 +199,10 @@ export function enter(
   const client = settings.clients.get(sap);
   const context =
     applicationContext[`${shortNames ? 'short-name' : 'logical-name'}${client?.ciphering ? '-ciphered' : ''}`];
-  const response = (bits: Conformance): Apdu => initiateResponse(settings, bits);
-  const refuse = (reason: Diagnostic) => ({
-    answer: encodeAcse({
-      kind: 'aare',
-      applicationContext: context,
-      result: 1,
-      diagnostic: { source: user, code: diagnostic[reason] },
-      // What the meter could do; where it would have to be ciphered nothing is told to whom is not let in.
-      ...(!client?.ciphering && { userInformation: encodeApdu(response(settings.conformance)) }),
-    }),
-  });
   const objected = objection(aarq, client, context);
-  if (objected || !client) return refuse(objected ?? 'no-reason');
+  if (objected || !client) return { answer: refusal(settings, client, context, objected ?? 'no-reason') };
   const opened = initiateOf(aarq, client, settings, () => heard.get(sap) ?? -1);
-  if (typeof opened === 'string') return refuse(opened);
+  if (typeof opened === 'string') return { answer: refusal(settings, client, context, opened) };
   const { initiate, ciphering } = opened;
   if (ciphering) heard.set(sap, ciphering.heardGlobal);
   // Protection that comes apart from the services has no use without keys.
@@ -171,26 +210,12 @@ export function enter(
   const negotiated = initiate.conformance & able;
   const hls = client.mechanism !== 'none' && client.mechanism !== 'lls';
   const challenge = hls ? settings.challenge?.() : undefined;
-  const answer = (apdu: Apdu, result: number, code: number): Uint8Array =>
-    encodeAcse({
-      kind: 'aare',
-      applicationContext: context,
-      result,
-      diagnostic: { source: user, code },
-      ...(title && { respondingApTitle: title }),
-      ...(challenge &&
-        result === 0 && {
-          authentication: true,
-          mechanism: mechanism[client.mechanism],
-          authenticationValue: challenge,
-        }),
-      userInformation: ciphering
-        ? ciphering.wrapInitiate(encodeApdu(apdu), settings.onlyInitiate && 0)
-        : encodeApdu(apdu),
-    });
+  const opening: Opening = { client, context, ciphering, challenge };
   const error = initiateError(initiate, negotiated);
-  if (error !== undefined)
-    return { answer: answer({ kind: 'confirmed-service-error', service: 1, error: 6, value: error }, 1, 1) };
+  if (error !== undefined) {
+    const apdu: Apdu = { kind: 'confirmed-service-error', service: 1, error: 6, value: error };
+    return { answer: aare(settings, opening, { apdu, result: 1, code: 1 }) };
+  }
   if (ciphering && initiate.dedicatedKey) ciphering.dedicated = new Secret(initiate.dedicatedKey);
   const entered: Entered = {
     client,
@@ -209,7 +234,8 @@ export function enter(
       shortNames,
     },
   };
-  return { answer: answer(response(negotiated), 0, hls ? diagnostic.required : 0), entered };
+  const apdu = initiateResponse(settings, negotiated);
+  return { answer: aare(settings, opening, { apdu, result: 0, code: hls ? diagnostic.required : 0 }), entered };
 }
 
 const partyOf = (
