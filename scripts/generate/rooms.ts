@@ -69,7 +69,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/main/reload.ts': 'one reload at a time, in closures',
     'src/compose.ts': 'wiring',
     'src/simulator/scenario.ts': 'a bus out of a scenario',
-    'src/simulator/image-transfer.ts': 'one object of the simulator',
   },
   'max-lines': {
     'src/dlms/hdlc/link.ts': 'the table of states with its transitions',
