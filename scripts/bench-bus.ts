@@ -23,10 +23,10 @@ import type { MeterAccess } from '../src/meter/access.ts';
 import { Session } from '../src/meter/session.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
-import { formulaRow, vectorText } from '../test/recorded.ts';
-import { lineAccess } from '../test/meter-world.ts';
-import { VirtualClock } from '../test/virtual-clock.ts';
-import { virtualPort } from '../test/virtual-port.ts';
+import { formulaRow, vectorText } from '../test/support/recorded.ts';
+import { lineAccess } from '../test/support/meter-world.ts';
+import { VirtualClock } from '../test/support/virtual-clock.ts';
+import { virtualPort } from '../test/support/virtual-port.ts';
 
 const profile = '1.0.99.1.0.255';
 const baud = 9600;

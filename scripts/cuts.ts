@@ -5,7 +5,7 @@
  * code 1 on any loss (with --no-sync: where none was found).
  */
 import { cannotCut, life, noSyncLibrary } from '../test/cuts.ts';
-import { realBroker } from '../test/broker.ts';
+import { realBroker } from '../test/support/broker.ts';
 import { storeLife } from '../test/store-kills.ts';
 import { options } from './options.ts';
 

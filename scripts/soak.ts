@@ -3,7 +3,7 @@
  * day by day; the last line is the summary. Exit code 1 on any loss, or where the heap after collection, handles or files
  * rise.
  */
-import { realBroker } from '../test/broker.ts';
+import { realBroker } from '../test/support/broker.ts';
 import { soak } from '../test/soak.ts';
 import { options } from './options.ts';
 

@@ -21,9 +21,9 @@ import type { ProfileFact } from '../src/reading/facts.ts';
 import { marksOf } from '../src/reading/interval-hash.ts';
 import type { Commit } from '../src/store/commit.ts';
 import { Store } from '../src/store/store.ts';
-import { realBroker } from '../test/broker.ts';
+import { realBroker } from '../test/support/broker.ts';
 import { cannotCut, ext4Disk } from '../test/cuts.ts';
-import { forwarderOf } from '../test/forwarder.ts';
+import { forwarderOf } from '../test/support/forwarder.ts';
 import { options } from './options.ts';
 import { storedSeriesKey } from '../src/reading/series-key.ts';
 
@@ -89,7 +89,7 @@ const openStore = async (directory: string, now = Date.now()): Promise<Store> =>
 
 /** A head-end that counts and acknowledges, in a process of its own; `all` resolves when it has everything. */
 async function headEnd(url: string, tenant: string, gateway: string): Promise<{ all: Promise<void>; close(): void }> {
-  const program = new URL('../test/head-end.ts', import.meta.url).pathname;
+  const program = new URL('../test/support/head-end.ts', import.meta.url).pathname;
   const child = fork(program, [url, tenant, gateway, '500', String(drained)]);
   const said = (word: string) =>
     new Promise<void>((resolve) => {

@@ -30,7 +30,7 @@ import { seeded } from '../src/simulator/random.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
 import { servePty, serveTcp } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/objects.ts';
-import { sleep, until } from './broker.ts';
+import { sleep, until } from './support/broker.ts';
 
 const root = new URL('../', import.meta.url).pathname;
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;

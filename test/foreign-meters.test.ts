@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import type { QuirkName } from '../src/simulator/quirks.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
-import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
 
 const minute = 60_000;
 const complete = (it: VirtualHouse, meters: readonly number[]) => {

@@ -32,8 +32,8 @@ import { ProfileReader } from '../src/reading/profile-reader.ts';
 import { pushedList } from '../src/reading/pushed-list.ts';
 import type { Random } from '../src/simulator/random.ts';
 import { buildBus, parseScenario } from '../src/simulator/scenario.ts';
-import { lineAccess } from './meter-world.ts';
-import { apdusOf, isHdlc, linesOf, traceNames, vectorText } from './recorded.ts';
+import { lineAccess } from './support/meter-world.ts';
+import { apdusOf, isHdlc, linesOf, traceNames, vectorText } from './support/recorded.ts';
 
 const start = millis(Date.UTC(2026, 10, 24, 12));
 const pick = <T>(random: Random, items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;

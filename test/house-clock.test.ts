@@ -1,7 +1,7 @@
 /** The whole house, and meters whose clocks say something of themselves. */
 import { describe, expect, test } from 'vitest';
 import { valueKey } from '../src/central/ingest.ts';
-import { virtualHouse } from './virtual-house.ts';
+import { virtualHouse } from './support/virtual-house.ts';
 import { eventsOf, factsOf, firstMeter, hourMs } from './support/house-facts.ts';
 
 const nordic = 'client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "nordic"';

@@ -9,8 +9,8 @@ import type { Port } from '../src/line/port.ts';
 import type { MeterStatus } from '../src/schedule/port-report.ts';
 import type { QuirkName } from '../src/simulator/quirks.ts';
 import { decodeRecord } from '../src/store/record.ts';
-import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
-import type { VirtualPort } from './virtual-port.ts';
+import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
+import type { VirtualPort } from './support/virtual-port.ts';
 
 const minute = 60_000;
 type Options = NonNullable<Parameters<typeof virtualHouse>[1]>;

@@ -6,9 +6,9 @@ import { readRange } from '../src/meter/profile-range.ts';
 import { genericModel } from '../src/meter/model.ts';
 import { onGrid } from '../src/reading/grid.ts';
 import { accountFor } from '../src/reading/interval-block.ts';
-import { meterWorld, profile, start } from './meter-world.ts';
+import { meterWorld, profile, start } from './support/meter-world.ts';
 import { eventsOf, factsOf, firstMeter, hourMs } from './support/house-facts.ts';
-import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
 import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const minute = 60_000;

@@ -5,7 +5,7 @@ import { snapshotText } from '../src/status/status-text.ts';
 import { eventsOf, factsOf, firstMeter } from './support/house-facts.ts';
 import { requireIdentity } from '../src/meter/identity.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
-import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
+import { type VirtualHouse, virtualHouse } from './support/virtual-house.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -7,7 +7,7 @@ import { seeded } from '../src/simulator/random.ts';
 import type { ScenarioInput } from '../src/simulator/scenario.ts';
 import { gapsText } from '../src/status/answer-texts.ts';
 import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
-import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
 
 const minute = 60_000;
 const complete = (it: VirtualHouse, meters: number[], graceMs = 2 * minute) => {

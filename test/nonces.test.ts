@@ -25,8 +25,8 @@ import { serveStatus } from '../src/status/local-server.ts';
 import type { LocalAnswers } from '../src/status/routes.ts';
 import { Counters } from '../src/store/counters.ts';
 import { decodeRecord } from '../src/store/record.ts';
-import { MemoryDatabase } from './memory-database.ts';
-import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
+import { MemoryDatabase } from './support/memory-database.ts';
+import { type VirtualHouse, virtualHouse } from './support/virtual-house.ts';
 
 const seen = new Map<string, string>();
 const repeated: string[] = [];

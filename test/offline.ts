@@ -12,9 +12,9 @@ import { openLevel } from '../src/disk/level-database.ts';
 import { octetsOf } from '../src/disk/space.ts';
 import { stateDirectory } from '../src/disk/state-directory.ts';
 import { defaultPackSize, Store } from '../src/store/store.ts';
-import { sleep } from './broker.ts';
-import { forwarderOf } from './forwarder.ts';
-import { virtualHouse } from './virtual-house.ts';
+import { sleep } from './support/broker.ts';
+import { forwarderOf } from './support/forwarder.ts';
+import { virtualHouse } from './support/virtual-house.ts';
 
 export interface OfflineSettings {
   readonly days: number;

@@ -11,7 +11,7 @@ import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
 import { topics } from '../src/forward/payload.ts';
 import { Counters } from '../src/store/counters.ts';
 import { restoredState } from '../src/store/records.ts';
-import { virtualHouse, type VirtualHouse } from './virtual-house.ts';
+import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
 
 const hour = 3_600_000;
 const series = '1-0:99.1.0*255';

@@ -1,7 +1,7 @@
 /** Writes the exchanges of the meter models to test/traces/models; test/meter/models.test.ts replays them. */
 import { writeFileSync } from 'node:fs';
 import { meterModels } from '../../src/config/meter-models.ts';
-import { record, scenarios } from '../../test/model-exchanges.ts';
+import { record, scenarios } from '../../test/support/model-exchanges.ts';
 
 for (const name of Object.keys(scenarios)) {
   const model = meterModels().get(name);

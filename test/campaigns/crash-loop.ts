@@ -4,7 +4,7 @@
  */
 import { silentLog } from '../../src/base/log.ts';
 import { turnFile } from '../../src/disk/turn-file.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { requestOf, takeOver } from './hostile-answers.ts';
 
 const [, , directory, minutes] = process.argv;

@@ -12,7 +12,7 @@ import * as v from 'valibot';
 import { birthPayload, healthPayload, isUnfit, parsePayload, statePayload } from '../../src/forward/payload.ts';
 import { hashed, type Random, seeded } from '../../src/simulator/random.ts';
 import { anyData, leaf, mutate } from '../fuzzing.ts';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 import { type Attack, requestOf, takeOver } from './hostile-answers.ts';
 
 const minute = 60_000;

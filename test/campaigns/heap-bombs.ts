@@ -15,7 +15,7 @@ import { NotificationReceiver } from '../../src/dlms/stack/notification.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { type Attack, requestOf, takeOver, valueAttack } from './hostile-answers.ts';
 
 /** Just below what is held of one answer: the elements must be what is refused, not the octets. */

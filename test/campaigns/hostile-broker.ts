@@ -16,7 +16,7 @@ import { birthPayload, contractVersion, isUnfit, parsePayload, topics } from '..
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { seeded } from '../../src/simulator/random.ts';
 import { Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
 
 export const steps = ['connect', 'subscribe', 'again', 'birth', 'row', 'flow', 'ping', 'reconnect'] as const;
 export type Step = (typeof steps)[number];

@@ -10,7 +10,7 @@ import { type Apdu, decodeApdu, encodeApdu, type GetResult, getResponseOctets } 
 import { PortRunner } from '../../src/schedule/runner.ts';
 import type { Piece } from '../../src/simulator/quirk.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { requestOf, takeOver, valueAttack } from './hostile-answers.ts';
 
 const minute = 60_000;

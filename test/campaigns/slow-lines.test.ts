@@ -5,7 +5,7 @@ import { expectedTrouble } from '../../src/schedule/line-load.ts';
 import { learning, type SliceSizes } from '../../src/schedule/slice-size.ts';
 import { Failure } from '../../src/base/errors.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { slowLine, type SlowLine } from './slow-lines.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 

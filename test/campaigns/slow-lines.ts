@@ -1,6 +1,6 @@
 /** Days on slow lines in virtual time: is everything read, how late, and what of the line does it take? */
 import { trickling } from '../support/slow-port.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 export interface SlowLine {

@@ -8,7 +8,7 @@ import { protect } from '../../src/dlms/security/protection.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { cellOf, rowJson } from '../../src/reading/load-profile-row.ts';
-import { formulaIndex, formulaRow, linesOf, traceNames, traceText, vectorText } from '../recorded.ts';
+import { formulaIndex, formulaRow, linesOf, traceNames, traceText, vectorText } from '../support/recorded.ts';
 
 const explainTrace = (name: string) => explain(parseExchange(traceText(name)));
 const keys = ['1-0:1.8.0*255', '1-0:2.8.0*255', '1-0:3.8.0*255', '1-0:4.8.0*255'];

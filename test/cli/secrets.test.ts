@@ -14,7 +14,7 @@ import { captureObjectData, clockColumn } from '../../src/dlms/cosem/profile-gen
 import { secretTable } from '../../src/dlms/cosem/secrets.ts';
 import { type Apdu, encodeApdu, getResults } from '../../src/dlms/xdlms/apdu.ts';
 import { pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
-import { folder, gateway, run, simulate } from '../programs.ts';
+import { folder, gateway, run, simulate } from '../support/programs.ts';
 
 const word = 'Sup3rS3cret!';
 const octets = Buffer.from(word);

@@ -21,7 +21,7 @@ import { type SwapOptions, withSwap as withSwapAt } from '../../src/cli/swap.ts'
 import { configExample } from '../../src/config/example.ts';
 import { parseConfig } from '../../src/config/judge.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import { folder, gateway, node, run } from '../programs.ts';
+import { folder, gateway, node, run } from '../support/programs.ts';
 
 const now = millis(Date.parse('2026-11-28T05:00:00Z'));
 const withSwap = (text: string, meter: string, options: SwapOptions) => withSwapAt(text, meter, options, now);

@@ -13,7 +13,7 @@ import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
 import { serveStatus } from '../../src/status/local-server.ts';
 import type { LocalAnswers } from '../../src/status/routes.ts';
 import type { HeldRows, Snapshot } from '../../src/status/snapshot.ts';
-import { folder, gateway, root, run, simulate } from '../programs.ts';
+import { folder, gateway, root, run, simulate } from '../support/programs.ts';
 
 /** Title, clear screen, C1 CSI, DEL, overrides, isolates, zero width, separators, tags, a filler, a line of its own. */
 const nasty =

@@ -14,7 +14,7 @@ import { encodeFrame, serverAddress } from '../../src/dlms/hdlc/frame.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { seeded } from '../../src/simulator/random.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'trace-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -16,8 +16,8 @@ import { Failure } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { localTime, systemZone } from '../../src/base/words.ts';
 import { describeFailure } from '../../src/cli/fail.ts';
-import { gateway, run, simulate } from '../programs.ts';
-import { traceText } from '../recorded.ts';
+import { gateway, run, simulate } from '../support/programs.ts';
+import { traceText } from '../support/recorded.ts';
 
 const of = (classId: number, name: string, attribute: number) => ({
   classId,

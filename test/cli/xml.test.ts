@@ -5,7 +5,7 @@ import { Secret } from '../../src/base/secret.ts';
 import { parseExchange } from '../../src/cli/exchange-file.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { messageXml, xmlEnd, xmlHead } from '../../src/cli/xml.ts';
-import { traceNames, traceText } from '../recorded.ts';
+import { traceNames, traceText } from '../support/recorded.ts';
 
 const pduOf = (hex: string): string => {
   const { frames } = explain(parseExchange(hex));

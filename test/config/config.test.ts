@@ -7,7 +7,7 @@ import { configExample } from '../../src/config/example.ts';
 import { parseConfig } from '../../src/config/judge.ts';
 import { configSchema, gsrnIsValid } from '../../src/config/schema.ts';
 import { meterModelSchema } from '../../src/meter/model.ts';
-import { traceText } from '../recorded.ts';
+import { traceText } from '../support/recorded.ts';
 
 const problems = (text: string): string => {
   try {

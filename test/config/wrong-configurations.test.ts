@@ -8,7 +8,7 @@ import { type Finding, findingText, nextText } from '../../src/config/findings.t
 import { judgeFile, judgeText, requirePlan } from '../../src/config/judge.ts';
 import { checkSources, serviceSources } from '../../src/config/sources.ts';
 import { defaultDoor } from '../../src/main/doors.ts';
-import { gateway, run } from '../programs.ts';
+import { gateway, run } from '../support/programs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wrong-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

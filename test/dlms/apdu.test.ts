@@ -4,7 +4,7 @@ import { fromHex, toHex } from '../../src/base/hex.ts';
 import { decodeAcse, encodeAcse, isAcse } from '../../src/dlms/acse/apdu.ts';
 import { type Apdu, decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { conformance, conformanceNames } from '../../src/dlms/xdlms/conformance.ts';
-import { apdusOf, traceNames } from '../recorded.ts';
+import { apdusOf, traceNames } from '../support/recorded.ts';
 
 const roundTrip = (octets: Uint8Array): { again: Uint8Array; trailing: number } => {
   if (isAcse(octets[0] as number)) return { again: encodeAcse(decodeAcse(octets)), trailing: 0 };

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
 import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
-import { invoked, key, type Options, world, written } from '../association-world.ts';
+import { invoked, key, type Options, world, written } from '../support/association-world.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { conformance } from '../../src/dlms/xdlms/conformance.ts';

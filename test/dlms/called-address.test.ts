@@ -6,8 +6,8 @@ import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
 import { type Control, encodeFrame, type Frame, type HdlcAddress } from '../../src/dlms/hdlc/frame.ts';
 import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import { meterWorld } from '../meter-world.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { meterWorld } from '../support/meter-world.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { firstMeter } from '../support/house-facts.ts';
 
 const at = millis(Date.UTC(2026, 10, 24, 12));

@@ -3,7 +3,7 @@ import { concat } from '../../src/base/cursor.ts';
 import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
 import { encodeFrame, type Frame, serverAddress } from '../../src/dlms/hdlc/frame.ts';
 import { seeded } from '../../src/simulator/random.ts';
-import { framesOf } from '../recorded.ts';
+import { framesOf } from '../support/recorded.ts';
 
 const make = (information: number[]): Uint8Array =>
   encodeFrame({

@@ -12,7 +12,7 @@ import {
   sameAddress,
   serverAddress,
 } from '../../src/dlms/hdlc/frame.ts';
-import { framesOf, isHdlc, traceNames } from '../recorded.ts';
+import { framesOf, isHdlc, traceNames } from '../support/recorded.ts';
 
 const hdlcTraces = traceNames.filter(isHdlc);
 

@@ -5,7 +5,7 @@ import { fromHex } from '../../src/base/hex.ts';
 import { parseCertificate } from '../../src/dlms/security/certificate.ts';
 import { hashed, seeded } from '../../src/simulator/random.ts';
 import { mutate, targets } from '../fuzzing.ts';
-import { vectorText } from '../recorded.ts';
+import { vectorText } from '../support/recorded.ts';
 
 const inputs = 600;
 

@@ -16,9 +16,9 @@ import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { type ListOrder, pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
 import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
-import { traceText } from '../recorded.ts';
-import { VirtualClock } from '../virtual-clock.ts';
-import { virtualPort } from '../virtual-port.ts';
+import { traceText } from '../support/recorded.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import { virtualPort } from '../support/virtual-port.ts';
 
 const at = millis(Date.UTC(2026, 10, 24));
 const keys = {

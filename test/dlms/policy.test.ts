@@ -14,7 +14,7 @@ import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { type Apdu, decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { conformance, has } from '../../src/dlms/xdlms/conformance.ts';
-import { key, type Options, serverTitle, world } from '../association-world.ts';
+import { key, type Options, serverTitle, world } from '../support/association-world.ts';
 
 const get: StackRequest = {
   kind: 'get',

@@ -5,7 +5,7 @@ import { Ciphering, type PeerMemory, type ProtectedApdu } from '../../src/dlms/a
 import { decodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import type { ServerStack } from '../../src/dlms/stack/server.ts';
 import { toHex } from '../../src/base/hex.ts';
-import { type Options, world } from '../association-world.ts';
+import { type Options, world } from '../support/association-world.ts';
 
 const get = {
   kind: 'get',

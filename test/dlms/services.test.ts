@@ -6,7 +6,7 @@ import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { Attribute } from '../../src/dlms/xdlms/apdu.ts';
 import { decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import type { StackEvent, StackRequest } from '../../src/dlms/stack/client.ts';
-import { invoked, type Options, world, written } from '../association-world.ts';
+import { invoked, type Options, world, written } from '../support/association-world.ts';
 
 const short: Attribute = { classId: 1, logicalName: '0.0.42.0.0.255' as const, attribute: 2 };
 const long: Attribute = { classId: 1, logicalName: '0.0.96.1.0.255' as const, attribute: 2 };

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { gateway, node, root, simulator } from '../programs.ts';
+import { gateway, node, root, simulator } from '../support/programs.ts';
 import { rowsOf } from '../../scripts/generate/schema-rows.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { verdictWords } from '../../src/status/status-text.ts';

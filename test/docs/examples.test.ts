@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { ackPayload, againPayload, checked, inconsistent, isUnfit, upPayload } from '../../src/forward/payload.ts';
 import { misfitOfEvent } from '../../src/reading/gateway-events.ts';
 import { readScenario } from '../../src/simulator/scenario.ts';
-import { folder, gateway, node, root, simulator } from '../programs.ts';
+import { folder, gateway, node, root, simulator } from '../support/programs.ts';
 import { type Block, blocksOf, documents } from './documents.ts';
 
 /** A folder that looks like the repository, where commands may write, with the built programs on the path. */

@@ -1,6 +1,6 @@
 /** Small doses of scripts/power-cut, scripts/kill and scripts/kill --store. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RealBroker, realBroker } from '../broker.ts';
+import { type RealBroker, realBroker } from '../support/broker.ts';
 import { cannotCut, life, noSyncLibrary } from '../cuts.ts';
 import { storeLife } from '../store-kills.ts';
 

@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { until } from '../broker.ts';
+import { until } from '../support/broker.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const demo = (...args: string[]): Promise<{ code: number; out: string }> =>

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { freePort, sleep } from '../broker.ts';
+import { freePort, sleep } from '../support/broker.ts';
 import { life } from '../cuts.ts';
 
 const run = (...command: string[]) => execFileSync(command[0] as string, command.slice(1), { stdio: 'pipe' });

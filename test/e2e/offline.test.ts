@@ -1,6 +1,6 @@
 /** The small dose of scripts/offline. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RealBroker, realBroker } from '../broker.ts';
+import { type RealBroker, realBroker } from '../support/broker.ts';
 import { offline } from '../offline.ts';
 
 let broker: RealBroker;

@@ -9,9 +9,9 @@ import { millis } from '../../src/base/time.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
-import { realBroker, until } from '../broker.ts';
-import { forwarderOf } from '../forwarder.ts';
-import { MemoryDatabase } from '../memory-database.ts';
+import { realBroker, until } from '../support/broker.ts';
+import { forwarderOf } from '../support/forwarder.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'access-rules-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -9,8 +9,8 @@ import { type AckPayload, ackPayload, isUnfit, parsePayload, topics } from '../.
 import { type Fact, eventOfGateway, type ProfileFact } from '../../src/reading/facts.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
 import { Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const epoch = 7;

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { hourMs } from '../../src/base/time.ts';
 import { topics } from '../../src/forward/payload.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 const of = topics('t1', 'g1');
 const series = '1-0:99.1.0*255';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Log } from '../../src/base/log.ts';
 import { openBroker } from '../../src/forward/mqtt-client.ts';
-import { realBroker, until } from '../broker.ts';
+import { realBroker, until } from '../support/broker.ts';
 
 let folder: string;
 const path = (name: string) => join(folder, name);

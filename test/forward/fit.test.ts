@@ -20,8 +20,8 @@ import {
 } from '../../src/reading/facts.ts';
 import { marksOf } from '../../src/reading/interval-hash.ts';
 import { Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const wall = millis(Date.UTC(2026, 10, 25, 12));

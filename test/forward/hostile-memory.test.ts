@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createServer, type Socket } from 'node:net';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import { afterEach, expect, test } from 'vitest';
-import { until } from '../broker.ts';
+import { until } from '../support/broker.ts';
 
 interface Report {
   readonly mostMiB: number;

@@ -5,7 +5,7 @@ import { connectAsync, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Log, silentLog } from '../../src/base/log.ts';
 import { type Broker, type BrokerListener, type BrokerSettings, openBroker } from '../../src/forward/mqtt-client.ts';
-import { type RealBroker, realBroker, sleep, until } from '../broker.ts';
+import { type RealBroker, realBroker, sleep, until } from '../support/broker.ts';
 
 const settings = (url: string, protocol: 5 | 4, clientId: string): BrokerSettings => ({
   url,

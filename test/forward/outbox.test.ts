@@ -5,8 +5,8 @@ import { Outbox, type OutboxSettings } from '../../src/forward/outbox.ts';
 import { topics } from '../../src/forward/payload.ts';
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const stored = 4000;
 async function filled() {

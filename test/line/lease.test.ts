@@ -7,9 +7,9 @@ import { inTime, leased } from '../../src/line/lease.ts';
 import { listenTcp, openPort } from '../../src/line/open-port.ts';
 import type { Port } from '../../src/line/port.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { until } from '../broker.ts';
-import { gateway, run } from '../programs.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { until } from '../support/broker.ts';
+import { gateway, run } from '../support/programs.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const never = <T>() => new Promise<T>(() => {});
 const hung: Port = {

@@ -14,7 +14,7 @@ import { genericModel } from '../../src/meter/model.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
 import { Session } from '../../src/meter/session.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';
-import { until } from '../broker.ts';
+import { until } from '../support/broker.ts';
 
 const servers: { server: Server; sockets: Set<Socket> }[] = [];
 afterEach(async () => {

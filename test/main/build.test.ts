@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { folder, root } from '../programs.ts';
+import { folder, root } from '../support/programs.ts';
 
 function project() {
   const at = mkdtempSync(join(folder, 'build-'));

@@ -11,9 +11,9 @@ import { openPort } from '../../src/line/open-port.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { openPty } from '../../src/simulator/pty.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
-import { realBroker, until } from '../broker.ts';
-import { children, folder, gateway, node, type Result, root, run, simulate } from '../programs.ts';
-import { formulaIndex } from '../recorded.ts';
+import { realBroker, until } from '../support/broker.ts';
+import { children, folder, gateway, node, type Result, root, run, simulate } from '../support/programs.ts';
+import { formulaIndex } from '../support/recorded.ts';
 
 const rowsOf = (out: string) =>
   out

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
-import { root } from '../programs.ts';
+import { root } from '../support/programs.ts';
 import { closeServers } from '../support/odd-meters.ts';
 import { ofTheHouse } from '../support/provoked-house.ts';
 import { ofMeters } from '../support/provoked-meters.ts';

@@ -10,8 +10,8 @@ import { describe, expect, test } from 'vitest';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
 import { serveStatus } from '../../src/status/local-server.ts';
 import type { LocalAnswers } from '../../src/status/routes.ts';
-import { meterWorld } from '../meter-world.ts';
-import { folder, gateway, node, type Result, run, simulate } from '../programs.ts';
+import { meterWorld } from '../support/meter-world.ts';
+import { folder, gateway, node, type Result, run, simulate } from '../support/programs.ts';
 
 const ek = '000102030405060708090a0b0c0d0e0f';
 const env = { HOME: folder, XDG_STATE_HOME: join(folder, 'state') };

@@ -10,8 +10,8 @@ import { judgeCredentials } from '../../src/main/live-check.ts';
 import { openPty } from '../../src/simulator/pty.ts';
 import { serveStatus } from '../../src/status/local-server.ts';
 import type { LocalAnswers } from '../../src/status/routes.ts';
-import { freePort, realBroker, until } from '../broker.ts';
-import { children, folder, gateway, run } from '../programs.ts';
+import { freePort, realBroker, until } from '../support/broker.ts';
+import { children, folder, gateway, run } from '../support/programs.ts';
 
 /** Files that a process has open. */
 const readlinks = (pid: number | undefined): string[] =>

@@ -1,7 +1,7 @@
 /** The daemon's log as somebody reads it from a file. */
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { node, root } from '../programs.ts';
+import { node, root } from '../support/programs.ts';
 
 const lines = (environment: NodeJS.ProcessEnv): string[] => {
   const script = `const { openLog } = await import('./src/main/logger.ts'); const log = openLog('info'); log.info({ a: 1 }, 'well'); log.warn({}, 'odd'); log.error({}, 'bad');`;

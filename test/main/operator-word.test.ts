@@ -9,8 +9,8 @@ import { askCounterLease } from '../../src/status/local-client.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { stateDirectory } from '../../src/disk/state-directory.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
-import { until } from '../broker.ts';
-import { children, folder, gateway, node, run, simulate } from '../programs.ts';
+import { until } from '../support/broker.ts';
+import { children, folder, gateway, node, run, simulate } from '../support/programs.ts';
 
 const keys = { ek: '000102030405060708090A0B0C0D0E0F', ak: 'D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF' };
 let worlds = 0;

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { until } from '../broker.ts';
-import { children, folder, gateway, node, root, run, simulate } from '../programs.ts';
+import { until } from '../support/broker.ts';
+import { children, folder, gateway, node, root, run, simulate } from '../support/programs.ts';
 
 const secret = { env: { METER_SECRET: 'meter' } };
 const reading = ['--client', '17', '--auth', 'lls'];

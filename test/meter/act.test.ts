@@ -20,8 +20,8 @@ import {
 import type { MeterAccess } from '../../src/meter/access.ts';
 import type { Session } from '../../src/meter/session.ts';
 import { securitySetup } from '../../src/simulator/security-setup.ts';
-import { meterWorld } from '../meter-world.ts';
-import { vectorText } from '../recorded.ts';
+import { meterWorld } from '../support/meter-world.ts';
+import { vectorText } from '../support/recorded.ts';
 
 type World = ReturnType<typeof meterWorld>;
 const inSession = <T>(it: World, work: (session: Session) => Promise<T>, access: Partial<MeterAccess> = {}) => {

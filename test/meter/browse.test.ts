@@ -18,8 +18,8 @@ import { readEntries } from '../../src/meter/profile-rows.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import type { Session } from '../../src/meter/session.ts';
 import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
-import { traceText } from '../recorded.ts';
-import { meterWorld, profile, start } from '../meter-world.ts';
+import { traceText } from '../support/recorded.ts';
+import { meterWorld, profile, start } from '../support/meter-world.ts';
 
 async function snapshotOf(session: Session, rows: number): Promise<Snapshot> {
   const { objects, problems } = await readObjectList(session);

@@ -14,9 +14,9 @@ import { readLayout } from '../../src/meter/profile-layout.ts';
 import { readRange } from '../../src/meter/profile-range.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
-import { record, replay, scenarios } from '../model-exchanges.ts';
-import { meterWorld, profile, start } from '../meter-world.ts';
-import { traceText } from '../recorded.ts';
+import { record, replay, scenarios } from '../support/model-exchanges.ts';
+import { meterWorld, profile, start } from '../support/meter-world.ts';
+import { traceText } from '../support/recorded.ts';
 
 const models = meterModels();
 const messages = (name: string): RecordedLine[] =>

@@ -19,7 +19,7 @@ import type { MeterAccess } from '../../src/meter/access.ts';
 import type { Session } from '../../src/meter/session.ts';
 import { type QuirkName, quirkNames, quirkOf, quirks } from '../../src/simulator/quirks.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { meterWorld, profile, start } from '../meter-world.ts';
+import { meterWorld, profile, start } from '../support/meter-world.ts';
 
 /** Lines of the field list that are marked as switches of the simulator. */
 const marked = [

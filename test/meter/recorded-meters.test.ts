@@ -15,8 +15,8 @@ import { serverAddress } from '../../src/dlms/hdlc/frame.ts';
 import { HdlcLink } from '../../src/dlms/hdlc/link.ts';
 import { decodeApdu, encodeApdu, type GetResult } from '../../src/dlms/xdlms/apdu.ts';
 import type { Port } from '../../src/line/port.ts';
-import { apdusOf, type RecordedApdu } from '../recorded.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { apdusOf, type RecordedApdu } from '../support/recorded.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const trace = 'incidents/x2-c-list-clock-wrapped-twice.tap';
 const nameOf = (one: { classId: number; logicalName: string; attribute: number }): string =>

@@ -12,7 +12,7 @@ import { requireIdentity } from '../../src/meter/identity.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { meterWorld, profile, start } from '../meter-world.ts';
+import { meterWorld, profile, start } from '../support/meter-world.ts';
 
 const hour = 3_600_000;
 const from = millis(Date.UTC(2026, 10, 23));

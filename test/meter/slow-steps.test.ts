@@ -16,8 +16,8 @@ import { judge } from '../../src/schedule/reachability.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
 import { Session } from '../../src/meter/session.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { lineAccess, meterWorld, profile, start } from '../meter-world.ts';
-import type { VirtualClock } from '../virtual-clock.ts';
+import { lineAccess, meterWorld, profile, start } from '../support/meter-world.ts';
+import type { VirtualClock } from '../support/virtual-clock.ts';
 
 type Way = { readonly everyMs: number; readonly octets: (n: number, last: Uint8Array) => Uint8Array };
 const own = serverAddress(1);

@@ -9,9 +9,9 @@ import { genericModel } from '../../src/meter/model.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
 import { Session } from '../../src/meter/session.ts';
 import type { Port } from '../../src/line/port.ts';
-import { lineAccess, meterWorld } from '../meter-world.ts';
+import { lineAccess, meterWorld } from '../support/meter-world.ts';
 import { scripted, trickling } from '../support/slow-port.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const ascii = (text: string) => withEvenParity(Buffer.from(text, 'latin1'));
 const nothing: readonly never[] = [];

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { dayMs, millis } from '../../src/base/time.ts';
 import { newestEnd, plan } from '../../src/schedule/plan.ts';
 import { decideClock } from '../../src/schedule/clock-policy.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const minute = 60_000;

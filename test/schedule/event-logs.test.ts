@@ -7,7 +7,7 @@ import { dateTimeOctets, inUtc, utcOf } from '../../src/dlms/cosem/date-time.ts'
 import { encodeApdu, type Selection } from '../../src/dlms/xdlms/apdu.ts';
 import { forwardedMost } from '../../src/reading/log-ledger.ts';
 import { requestOf, takeOver, valueAttack } from '../campaigns/hostile-answers.ts';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

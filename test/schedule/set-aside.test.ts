@@ -7,7 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { turnFile } from '../../src/disk/turn-file.ts';
 import { setAsideMs } from '../../src/schedule/set-aside.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 const folders: string[] = [];
 afterEach(() => {

@@ -7,8 +7,8 @@ import type { UpPayload } from '../../src/forward/payload.ts';
 import { PortOwner } from '../../src/line/port-owner.ts';
 import type { Port } from '../../src/line/port.ts';
 import { trickling } from '../support/slow-port.ts';
-import { virtualHouse, type VirtualHouse } from '../virtual-house.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const minute = 60_000;
 const never = <T>() => new Promise<T>(() => {});

@@ -4,7 +4,7 @@ import { millis } from '../../src/base/time.ts';
 import { valueKey } from '../../src/central/ingest.ts';
 import type { UpPayload } from '../../src/forward/payload.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const started = Date.UTC(2026, 10, 24, 12, 20);

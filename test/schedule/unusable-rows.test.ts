@@ -5,7 +5,7 @@ import type { Data } from '../../src/dlms/axdr/data.ts';
 import { dateTimeOctets } from '../../src/dlms/cosem/date-time.ts';
 import type { UpPayload } from '../../src/forward/payload.ts';
 import { snapshotText } from '../../src/status/status-text.ts';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const events = (it: VirtualHouse, name: string) =>

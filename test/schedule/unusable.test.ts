@@ -1,6 +1,6 @@
 /** A meter whose configuration does not hold: it is shown and told, and the others go on. */
 import { expect, test } from 'vitest';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const eventsOf = (it: VirtualHouse) =>

@@ -9,9 +9,9 @@ import { judge, type Observation, type Verdict, verdictOf } from '../../src/sche
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { firstMeter } from '../support/house-facts.ts';
-import { meterWorld } from '../meter-world.ts';
+import { meterWorld } from '../support/meter-world.ts';
 import { aareRefused, answerTo, deafFrom, instead, misbehave, type Odd, refuse, tags } from '../support/odd-meters.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const lls = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';

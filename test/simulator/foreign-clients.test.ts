@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
-import { isHdlc, linesOf, traceNames } from '../recorded.ts';
+import { isHdlc, linesOf, traceNames } from '../support/recorded.ts';
 import { replayed } from '../support/foreign-client.ts';
 import { meterKeys } from '../support/spoken.ts';
 import { judge } from '../support/strict-client.ts';

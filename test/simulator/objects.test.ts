@@ -14,7 +14,7 @@ import { genericModel } from '../../src/meter/model.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
 import type { Session } from '../../src/meter/session.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { meterWorld } from '../meter-world.ts';
+import { meterWorld } from '../support/meter-world.ts';
 import { ciphered } from '../support/spoken.ts';
 
 /** Types of the attributes from 2 on; null: any. */

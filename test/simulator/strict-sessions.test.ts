@@ -17,7 +17,7 @@ import type { MeterAccess } from '../../src/meter/access.ts';
 import type { Session } from '../../src/meter/session.ts';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
 import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
-import { type meterWorld, profile } from '../meter-world.ts';
+import { type meterWorld, profile } from '../support/meter-world.ts';
 import { ciphered, meterKeys, spoken } from '../support/spoken.ts';
 import { judge, type Judged } from '../support/strict-client.ts';
 import type { Spoken } from '../support/strict-link.ts';

@@ -3,7 +3,7 @@ import { assert, asyncProperty, array, integer, record, constantFrom } from 'fas
 import { describe, expect, test } from 'vitest';
 import { counterLimit, raisedBy } from '../../src/meter/invocation-counter.ts';
 import { Counters } from '../../src/store/counters.ts';
-import { MemoryDatabase } from '../memory-database.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
 
 const open = (database: MemoryDatabase) =>
   Counters.open({ open: () => Promise.resolve({ database }), fresh: database.data.size === 0 });

@@ -16,9 +16,9 @@ import { Counters } from '../../src/store/counters.ts';
 import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
 import type { Checkpoint, SeriesState } from '../../src/store/records.ts';
 import { Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
-import { VirtualClock } from '../virtual-clock.ts';
-import { virtualHouse } from '../virtual-house.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'format-test-'));

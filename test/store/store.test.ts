@@ -13,8 +13,8 @@ import type { Checkpoint } from '../../src/store/records.ts';
 import type { SliceCommit } from '../../src/store/commit.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
 import { type OutboxEntry, Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
-import { VirtualClock } from '../virtual-clock.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const clock = new VirtualClock(Date.UTC(2026, 10, 24));

@@ -12,7 +12,7 @@ import { encodeFrame, type Frame } from '../../src/dlms/hdlc/frame.ts';
 import { ServerStack, type ServerStackSettings } from '../../src/dlms/stack/server.ts';
 import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { apdusOf, isHdlc, linesOf } from '../recorded.ts';
+import { apdusOf, isHdlc, linesOf } from './recorded.ts';
 import { meterKeys } from './spoken.ts';
 import type { Spoken } from './strict-link.ts';
 

@@ -6,7 +6,7 @@ import { contractVersion, topics } from '../../src/forward/payload.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
-import { MemoryDatabase } from '../memory-database.ts';
+import { MemoryDatabase } from './memory-database.ts';
 
 const [url = '', protocol = '5'] = process.argv.slice(2);
 const clock = systemClock;

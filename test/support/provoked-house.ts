@@ -11,8 +11,8 @@ import type { LocalAnswers } from '../../src/status/routes.ts';
 import { Counters, type MeterMemory } from '../../src/store/counters.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { folder } from '../programs.ts';
-import { type VirtualHouse, virtualHouse } from '../virtual-house.ts';
+import { folder } from './programs.ts';
+import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
 import { meterAt, misbehave, type Odd, refuse } from './odd-meters.ts';
 import { cli, type Provocations, type Screen, shown } from './screens.ts';
 

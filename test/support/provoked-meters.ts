@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { encodeApdu, type Selection } from '../../src/dlms/xdlms/apdu.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { until } from '../broker.ts';
-import { folder, simulate } from '../programs.ts';
+import { until } from './broker.ts';
+import { folder, simulate } from './programs.ts';
 import { aareRefused, answerTo, deafFrom, instead, meterAt, type Odd, refuse, tags, tcpServer } from './odd-meters.ts';
 import { cli, type Provocations, type Screen } from './screens.ts';
 

@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { openPty } from '../../src/simulator/pty.ts';
-import { until } from '../broker.ts';
-import { children, folder, gateway, node, type Result } from '../programs.ts';
+import { until } from './broker.ts';
+import { children, folder, gateway, node, type Result } from './programs.ts';
 import { tcpServer } from './odd-meters.ts';
 import { cli, type Provocations, type Screen, screen } from './screens.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { snapshotText } from '../../src/status/status-text.ts';
-import { folder, gateway, run } from '../programs.ts';
+import { folder, gateway, run } from './programs.ts';
 
 export interface Screen {
   readonly when: string;

@@ -3,7 +3,7 @@ import { concat } from '../../src/base/cursor.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { later, type Millis, millis } from '../../src/base/time.ts';
 import type { Port } from '../../src/line/port.ts';
-import type { VirtualClock } from '../virtual-clock.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 
 /** What comes from another port, so many octets at a time and so long apart: a meter that trickles. */
 export function trickling(inner: Port, clock: VirtualClock, octets: number, everyMs: number): Port {

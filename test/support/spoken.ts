@@ -7,7 +7,7 @@ import { ClientStack } from '../../src/dlms/stack/client.ts';
 import { type MeterAccess, stackSettings } from '../../src/meter/access.ts';
 import type { Session } from '../../src/meter/session.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { lineAccess, meterWorld } from '../meter-world.ts';
+import { lineAccess, meterWorld } from './meter-world.ts';
 import type { Spoken } from './strict-link.ts';
 
 /** The keys that a virtual meter has where its scenario gives none. */

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { until } from '../broker.ts';
-import { type Result, root } from '../programs.ts';
+import { until } from '../support/broker.ts';
+import { type Result, root } from '../support/programs.ts';
 
 /** Made by scripts/unit. */
 const tree = join(process.env['METER_GATEWAY_UNIT_CACHE'] ?? '/var/cache/meter-gateway-unit', 'bookworm-1');

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Snapshot } from '../../src/status/snapshot.ts';
-import { realBroker, until } from '../broker.ts';
-import { folder, node, simulator } from '../programs.ts';
+import { realBroker, until } from '../support/broker.ts';
+import { folder, node, simulator } from '../support/programs.ts';
 import { bootMachine, type Machine, unavailable } from './machine.ts';
 
 const reason = unavailable();

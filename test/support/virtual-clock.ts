@@ -1,5 +1,5 @@
 /** A clock that jumps from deadline to deadline when everybody sleeps. Deterministic; a day passes in milliseconds. */
-import { type Clock, type Millis, millis } from '../src/base/time.ts';
+import { type Clock, type Millis, millis } from '../../src/base/time.ts';
 
 interface Sleeper {
   readonly at: number;

@@ -1,10 +1,10 @@
 /**
  * A head-end as a process of its own, which takes numbers and counts, so that it is neither the bottleneck nor in the
- * memory of what is measured: `node test/head-end.ts URL TENANT GATEWAY AFTER [MOST]`. It acknowledges after each AFTER
+ * memory of what is measured: `node test/support/head-end.ts URL TENANT GATEWAY AFTER [MOST]`. It acknowledges after each AFTER
  * messages and ten times a second, says `all` when it has MOST, and answers `report`.
  */
 import { connectAsync } from 'mqtt';
-import { topics, upFilter } from '../src/forward/payload.ts';
+import { topics, upFilter } from '../../src/forward/payload.ts';
 
 export interface HeadEndReport {
   readonly upTo: number;

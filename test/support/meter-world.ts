@@ -1,10 +1,10 @@
 /** A session with a simulated meter in virtual time. */
-import { Secret } from '../src/base/secret.ts';
-import { type Millis, millis } from '../src/base/time.ts';
-import { genericModel } from '../src/meter/model.ts';
-import type { MeterAccess } from '../src/meter/access.ts';
-import { Session } from '../src/meter/session.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../src/simulator/scenario.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { type Millis, millis } from '../../src/base/time.ts';
+import { genericModel } from '../../src/meter/model.ts';
+import type { MeterAccess } from '../../src/meter/access.ts';
+import { Session } from '../../src/meter/session.ts';
+import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { virtualPort } from './virtual-port.ts';
 

@@ -1,9 +1,9 @@
 /** A line between the gateway and a simulated bus, in virtual time. */
-import { concat } from '../src/base/cursor.ts';
-import { Failure } from '../src/base/errors.ts';
-import { type Clock, type Millis, millis } from '../src/base/time.ts';
-import type { Port } from '../src/line/port.ts';
-import type { SimulatedBus } from '../src/simulator/bus.ts';
+import { concat } from '../../src/base/cursor.ts';
+import { Failure } from '../../src/base/errors.ts';
+import { type Clock, type Millis, millis } from '../../src/base/time.ts';
+import type { Port } from '../../src/line/port.ts';
+import type { SimulatedBus } from '../../src/simulator/bus.ts';
 
 export interface VirtualPort extends Port {
   /** Octets that nobody sent. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach } from 'vitest';
 import { until } from './broker.ts';
 
-export const root = new URL('../', import.meta.url).pathname;
+export const root = new URL('../../', import.meta.url).pathname;
 export const node = process.execPath;
 export const gateway = join(root, 'dist/main/main.js');
 export const simulator = join(root, 'dist/simulator/main.js');

@@ -1,10 +1,10 @@
 /** A forwarder on a store that is only to be delivered: nobody reads meters behind it. */
-import { silentLog } from '../src/base/log.ts';
-import { iso } from '../src/base/time.ts';
-import { Forwarder } from '../src/forward/forwarder.ts';
-import { contractVersion, topics } from '../src/forward/payload.ts';
-import { systemClock } from '../src/line/system-clock.ts';
-import type { Store } from '../src/store/store.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { iso } from '../../src/base/time.ts';
+import { Forwarder } from '../../src/forward/forwarder.ts';
+import { contractVersion, topics } from '../../src/forward/payload.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import type { Store } from '../../src/store/store.ts';
 
 export function forwarderOf(of: {
   readonly store: Store;

@@ -1,5 +1,5 @@
 /** A twin of LevelDB that loses what was not synced when the power goes, keeping a prefix of the batches in order. */
-import type { Database, Operation } from '../src/store/database.ts';
+import type { Database, Operation } from '../../src/store/database.ts';
 
 export class MemoryDatabase implements Database {
   data = new Map<string, Uint8Array>();

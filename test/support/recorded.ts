@@ -1,14 +1,15 @@
 /** The recorded exchanges, split into the frames and APDUs that they hold. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseExchange, type RecordedLine } from '../src/cli/exchange-file.ts';
-import { concat } from '../src/base/cursor.ts';
-import { Deframer } from '../src/dlms/hdlc/deframer.ts';
-import type { Frame } from '../src/dlms/hdlc/frame.ts';
+import { parseExchange, type RecordedLine } from '../../src/cli/exchange-file.ts';
+import { concat } from '../../src/base/cursor.ts';
+import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
+import type { Frame } from '../../src/dlms/hdlc/frame.ts';
 
-const folder = new URL('traces/', import.meta.url);
+const folder = new URL('../traces/', import.meta.url);
 export const traceNames = readdirSync(folder).filter((name) => name.endsWith('.tap') || name.endsWith('.txt'));
 export const traceText = (name: string): string => readFileSync(new URL(name, folder), 'latin1');
-export const vectorText = (name: string): string => readFileSync(new URL(`vectors/${name}`, import.meta.url), 'latin1');
+export const vectorText = (name: string): string =>
+  readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'latin1');
 
 export const linesOf = (name: string): RecordedLine[] =>
   parseExchange(traceText(name)).filter((item): item is RecordedLine => 'octets' in item);

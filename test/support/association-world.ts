@@ -1,24 +1,24 @@
 /** A client stack and a server stack, octets carried between them in virtual time, with everything that may be meddled with. */
 import { createPublicKey } from 'node:crypto';
 import { expect } from 'vitest';
-import { Secret } from '../src/base/secret.ts';
-import { later, type Millis, millis } from '../src/base/time.ts';
-import type { CipheringSettings, PeerMemory, Protection, PublicKeys } from '../src/dlms/association/ciphering.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { later, type Millis, millis } from '../../src/base/time.ts';
+import type { CipheringSettings, PeerMemory, Protection, PublicKeys } from '../../src/dlms/association/ciphering.ts';
 import {
   type AssociationSettings,
   proposedByDefault,
   proposedWithShortNames,
-} from '../src/dlms/association/client-entry.ts';
-import { serverConformance, shortNameServerConformance } from '../src/dlms/association/server-conformance.ts';
-import type { ServerClient } from '../src/dlms/association/server-entry.ts';
-import type { Data } from '../src/dlms/axdr/data.ts';
-import { array, octets, readable, type ServerObject } from '../src/dlms/cosem/server-object.ts';
-import { serverAddress } from '../src/dlms/hdlc/frame.ts';
-import { newKeyPair } from '../src/dlms/security/keys.ts';
-import { ClientStack, type StackEvent, type StackRequest } from '../src/dlms/stack/client.ts';
-import { ServerStack } from '../src/dlms/stack/server.ts';
-import { conformance } from '../src/dlms/xdlms/conformance.ts';
-import type { LogicalName } from '../src/dlms/cosem/logical-name.ts';
+} from '../../src/dlms/association/client-entry.ts';
+import { serverConformance, shortNameServerConformance } from '../../src/dlms/association/server-conformance.ts';
+import type { ServerClient } from '../../src/dlms/association/server-entry.ts';
+import type { Data } from '../../src/dlms/axdr/data.ts';
+import { array, octets, readable, type ServerObject } from '../../src/dlms/cosem/server-object.ts';
+import { serverAddress } from '../../src/dlms/hdlc/frame.ts';
+import { newKeyPair } from '../../src/dlms/security/keys.ts';
+import { ClientStack, type StackEvent, type StackRequest } from '../../src/dlms/stack/client.ts';
+import { ServerStack } from '../../src/dlms/stack/server.ts';
+import { conformance } from '../../src/dlms/xdlms/conformance.ts';
+import type { LogicalName } from '../../src/dlms/cosem/logical-name.ts';
 
 const clientTitle = Buffer.from('MMM\u0000\u0000\u0000\u0000\u0001', 'latin1');
 export const serverTitle = Buffer.from('ABCDEFGH');

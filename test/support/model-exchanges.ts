@@ -2,18 +2,18 @@
  * One exchange for each meter model that no independent recording proves: identify, learn the layout, read a day. Recorded
  * from the simulator with the habits that the model is about, replayed octet by octet.
  */
-import { toHex } from '../src/base/hex.ts';
-import { later, millis } from '../src/base/time.ts';
-import type { RecordedLine } from '../src/cli/exchange-file.ts';
-import type { Port } from '../src/line/port.ts';
-import { identify, type Identity } from '../src/meter/identity-reading.ts';
-import { readLayout } from '../src/meter/profile-layout.ts';
-import { readRange } from '../src/meter/profile-range.ts';
-import type { MeterModel } from '../src/meter/model.ts';
-import type { MeterAccess } from '../src/meter/access.ts';
-import { Session } from '../src/meter/session.ts';
-import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
-import type { ScenarioInput } from '../src/simulator/scenario.ts';
+import { toHex } from '../../src/base/hex.ts';
+import { later, millis } from '../../src/base/time.ts';
+import type { RecordedLine } from '../../src/cli/exchange-file.ts';
+import type { Port } from '../../src/line/port.ts';
+import { identify, type Identity } from '../../src/meter/identity-reading.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
+import type { MeterModel } from '../../src/meter/model.ts';
+import type { MeterAccess } from '../../src/meter/access.ts';
+import { Session } from '../../src/meter/session.ts';
+import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
+import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { lineAccess, meterWorld, profile } from './meter-world.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
