@@ -22,9 +22,9 @@ import { marksOf } from '../src/reading/interval-hash.ts';
 import type { Commit } from '../src/store/commit.ts';
 import { Store } from '../src/store/store.ts';
 import { realBroker } from '../test/support/broker.ts';
-import { cannotCut, ext4Disk } from '../test/cuts.ts';
+import { cannotCut, ext4Disk } from '../test/campaigns/cuts.ts';
 import { forwarderOf } from '../test/support/forwarder.ts';
-import { options } from './options.ts';
+import { options } from '../test/campaigns/options.ts';
 import { storedSeriesKey } from '../src/reading/series-key.ts';
 
 const given = options('store-bench', {}, { flags: ['json'], texts: ['only'] });

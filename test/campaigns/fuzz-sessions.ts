@@ -11,7 +11,7 @@ import { millis } from '../../src/base/time.ts';
 import * as v from 'valibot';
 import { birthPayload, healthPayload, isUnfit, parsePayload, statePayload } from '../../src/forward/payload.ts';
 import { hashed, type Random, seeded } from '../../src/simulator/random.ts';
-import { anyData, leaf, mutate } from '../fuzzing.ts';
+import { anyData, leaf, mutate } from './fuzz.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 import { type Attack, requestOf, takeOver } from './hostile-answers.ts';
 

@@ -56,8 +56,8 @@ describe.each(documents)('%s', (document) => {
   test('commands and options exist', () => {
     const wrong = codeOf(document).flatMap((code) => [
       ...callsOf(code, /meter-gateway|meter-simulator/).flatMap(({ name, words }) => unknownWords(name, words)),
-      ...callsOf(code, /scripts\/(?:generate\/)?[\w-]+(?:\.ts)?|test\/bench\/[\w-]+\.ts/).flatMap(({ name, words }) =>
-        unknownOptions(name, words),
+      ...callsOf(code, /scripts\/(?:generate\/)?[\w-]+(?:\.ts)?|test\/(?:bench|campaigns)\/[\w-]+\.ts/).flatMap(
+        ({ name, words }) => unknownOptions(name, words),
       ),
       ...callsOf(code, /npm run/).flatMap(({ words }) => {
         const script = words.find((word) => !word.startsWith('-')) ?? '';

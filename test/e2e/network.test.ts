@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { freePort, sleep } from '../support/broker.ts';
-import { life } from '../cuts.ts';
+import { life } from '../campaigns/cuts.ts';
 
 const run = (...command: string[]) => execFileSync(command[0] as string, command.slice(1), { stdio: 'pipe' });
 const name = `mgw${process.pid}`;

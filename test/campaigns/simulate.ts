@@ -2,16 +2,16 @@
  * A house for weeks in virtual time, with everything that happens to meters, lines, gateway and head-end, all from one
  * seed. At the end every meter-interval that was delivered is compared with the truth of the simulated meters.
  */
-import { dayMs, iso, millis } from '../src/base/time.ts';
-import { verifyManifest, valueKey } from '../src/central/ingest.ts';
-import { seeded, type Random } from '../src/simulator/random.ts';
-import { registerModulus } from '../src/simulator/load-curve.ts';
-import { physicalAddress, type ScenarioInput } from '../src/simulator/scenario.ts';
-import type { VirtualMeter } from '../src/simulator/virtual-meter.ts';
-import { topics } from '../src/forward/payload.ts';
-import { Counters } from '../src/store/counters.ts';
-import { restoredState } from '../src/store/records.ts';
-import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
+import { dayMs, iso, millis } from '../../src/base/time.ts';
+import { verifyManifest, valueKey } from '../../src/central/ingest.ts';
+import { seeded, type Random } from '../../src/simulator/random.ts';
+import { registerModulus } from '../../src/simulator/load-curve.ts';
+import { physicalAddress, type ScenarioInput } from '../../src/simulator/scenario.ts';
+import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
+import { topics } from '../../src/forward/payload.ts';
+import { Counters } from '../../src/store/counters.ts';
+import { restoredState } from '../../src/store/records.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 
 const hour = 3_600_000;
 const series = '1-0:99.1.0*255';

@@ -3,8 +3,8 @@
  * day by day; the last line is the summary. Exit code 1 on any loss, or where the heap after collection, handles or files
  * rise.
  */
-import { realBroker } from '../test/support/broker.ts';
-import { soak } from '../test/soak.ts';
+import { realBroker } from '../support/broker.ts';
+import { soak } from './soak.ts';
 import { options } from './options.ts';
 
 const { days, buses, meters: metersPerBus } = options('soak', { days: 30, buses: 20, meters: 25 });

@@ -5,16 +5,16 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { dayMs } from '../src/base/time.ts';
-import { subscribe } from '../src/central/subscriber.ts';
-import { systemClock } from '../src/line/system-clock.ts';
-import { openLevel } from '../src/disk/level-database.ts';
-import { octetsOf } from '../src/disk/space.ts';
-import { stateDirectory } from '../src/disk/state-directory.ts';
-import { defaultPackSize, Store } from '../src/store/store.ts';
-import { sleep } from './support/broker.ts';
-import { forwarderOf } from './support/forwarder.ts';
-import { virtualHouse } from './support/virtual-house.ts';
+import { dayMs } from '../../src/base/time.ts';
+import { subscribe } from '../../src/central/subscriber.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import { openLevel } from '../../src/disk/level-database.ts';
+import { octetsOf } from '../../src/disk/space.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
+import { defaultPackSize, Store } from '../../src/store/store.ts';
+import { sleep } from '../support/broker.ts';
+import { forwarderOf } from '../support/forwarder.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 export interface OfflineSettings {
   readonly days: number;

@@ -1,8 +1,8 @@
 /** Small doses of scripts/power-cut, scripts/kill and scripts/kill --store. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RealBroker, realBroker } from '../support/broker.ts';
-import { cannotCut, life, noSyncLibrary } from '../cuts.ts';
-import { storeLife } from '../store-kills.ts';
+import { cannotCut, life, noSyncLibrary } from './cuts.ts';
+import { storeLife } from './store-kills.ts';
 
 let broker: RealBroker;
 beforeAll(async () => {

@@ -2,7 +2,7 @@
  * Fuzzed sessions of the whole daemon: `scripts/fuzz-sessions --sessions N --seed S [--from I]`. House i is made from seed
  * and i alone, so that a finding repeats. The last line is the summary; exit code 1 where anything was found.
  */
-import { fuzzHouse } from '../test/campaigns/fuzz-sessions.ts';
+import { fuzzHouse } from './fuzz-sessions.ts';
 import { options } from './options.ts';
 
 const { sessions: wanted, seed, from } = options('fuzz-sessions', { sessions: 20_000, seed: 1, from: 0 });

@@ -2,7 +2,7 @@
  * Every request × every way to mishandle it: `scripts/hostile-meter [--link L] [--request R] [--attack A]`. One line for each
  * cell; the last line is the summary. Exit code 1 where anything was found.
  */
-import { matrix, mistreat } from '../test/campaigns/hostile-meter.ts';
+import { matrix, mistreat } from './hostile-meter.ts';
 import { options } from './options.ts';
 
 const { link, request, attack } = options('hostile-meter', {}, { texts: ['link', 'request', 'attack'] });

@@ -1,10 +1,10 @@
 /**
- * Fuzz campaign: `scripts/fuzz --inputs N --seed S [--target NAME]`. Inputs are shared among the targets of test/fuzzing.ts;
+ * Fuzz campaign: `scripts/fuzz --inputs N --seed S [--target NAME]`. Inputs are shared among the targets of test/campaigns/fuzz.ts;
  * input i of a target is made from seed, target and i alone, so that a finding repeats. The last line is the summary; exit
  * code 1 where anything was found.
  */
-import { hashed, seeded } from '../src/simulator/random.ts';
-import { targets } from '../test/fuzzing.ts';
+import { hashed, seeded } from '../../src/simulator/random.ts';
+import { targets } from './fuzz.ts';
 import { options } from './options.ts';
 
 const {

@@ -4,7 +4,7 @@ import { Failure } from '../../src/base/errors.ts';
 import { fromHex } from '../../src/base/hex.ts';
 import { parseCertificate } from '../../src/dlms/security/certificate.ts';
 import { hashed, seeded } from '../../src/simulator/random.ts';
-import { mutate, targets } from '../fuzzing.ts';
+import { mutate, targets } from './fuzz.ts';
 import { vectorText } from '../support/recorded.ts';
 
 const inputs = 600;

@@ -4,9 +4,9 @@
  * `--no-sync` is the negative control: syncs do nothing, and the losses must be found. The last line is the summary; exit
  * code 1 on any loss (with --no-sync: where none was found).
  */
-import { cannotCut, life, noSyncLibrary } from '../test/cuts.ts';
-import { realBroker } from '../test/support/broker.ts';
-import { storeLife } from '../test/store-kills.ts';
+import { cannotCut, life, noSyncLibrary } from './cuts.ts';
+import { realBroker } from '../support/broker.ts';
+import { storeLife } from './store-kills.ts';
 import { options } from './options.ts';
 
 const given = options(

@@ -3,7 +3,7 @@
  * 60 minutes, HDLC, and mode E at 300 Bd: is everything there, how late, and what of the line does it take? The last line is
  * the summary; exit code 1 where a row is missing or wrong, or a port hung.
  */
-import { slowLine, type SlowLine, type SlowLineResult } from '../test/campaigns/slow-lines.ts';
+import { slowLine, type SlowLine, type SlowLineResult } from './slow-lines.ts';
 import { options } from './options.ts';
 
 const { meters, behind, hours } = options('slow-lines', { meters: 4, behind: 3, hours: 24 });

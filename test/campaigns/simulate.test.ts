@@ -1,10 +1,10 @@
 /** The small dose of scripts/simulate: everything that was delivered equals the truth of the meters. */
 import { expect, test } from 'vitest';
-import { dayMs } from '../src/base/time.ts';
-import { Counters } from '../src/store/counters.ts';
-import { MemoryDatabase } from './support/memory-database.ts';
-import { simulate } from './simulation.ts';
-import type { VirtualHouse } from './support/virtual-house.ts';
+import { dayMs } from '../../src/base/time.ts';
+import { Counters } from '../../src/store/counters.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { simulate } from './simulate.ts';
+import type { VirtualHouse } from '../support/virtual-house.ts';
 
 test.each([1, 8, 9, 11, 101])('seed %i: 4 meters, 8 days', async (seed) => {
   const { differences, intervals, states } = await simulate({ seed, days: 8, meters: 4 });

@@ -7,15 +7,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { dayMs, millis } from '../src/base/time.ts';
-import type { World } from '../src/house.ts';
-import { openBroker } from '../src/forward/mqtt-client.ts';
-import { stateDirectory } from '../src/disk/state-directory.ts';
-import { type RealBroker, sleep } from './support/broker.ts';
-import { defaultPackSize } from '../src/store/store.ts';
-import type { HeadEndReport } from './support/head-end.ts';
-import type { VirtualClock } from './support/virtual-clock.ts';
-import { virtualHouse } from './support/virtual-house.ts';
+import { dayMs, millis } from '../../src/base/time.ts';
+import type { World } from '../../src/house.ts';
+import { openBroker } from '../../src/forward/mqtt-client.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
+import { type RealBroker, sleep } from '../support/broker.ts';
+import { defaultPackSize } from '../../src/store/store.ts';
+import type { HeadEndReport } from '../support/head-end.ts';
+import type { VirtualClock } from '../support/virtual-clock.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 export interface SoakSettings {
   readonly buses: number;
@@ -142,7 +142,7 @@ export async function soak({
 }: SoakSettings): Promise<SoakResult> {
   const problems: string[] = [];
   const directory = mkdtempSync(join(tmpdir(), 'soak-'));
-  const headEnd = fork(new URL('support/head-end.ts', import.meta.url).pathname, [broker.url, tenant, gateway, '1']);
+  const headEnd = fork(new URL('../support/head-end.ts', import.meta.url).pathname, [broker.url, tenant, gateway, '1']);
   await new Promise<void>((resolve) => headEnd.once('message', () => resolve()));
   const folder = await stateDirectory(directory, Date.now());
   const { database: counters } = await folder.counters.open();

@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { seeded } from '../src/simulator/random.ts';
-import { sleep } from './support/broker.ts';
+import { seeded } from '../../src/simulator/random.ts';
+import { sleep } from '../support/broker.ts';
 
 export interface StoreLifeResult {
   readonly kills: number;

@@ -1,6 +1,6 @@
 /** A small dose of scripts/crash-points. */
 import { describe, expect, test } from 'vitest';
-import { cannotRecord, crash, crashVariants, record } from '../crash-points.ts';
+import { cannotRecord, crash, crashVariants, record } from './crash-points.ts';
 
 const why = cannotRecord();
 /** Every so many operations. */

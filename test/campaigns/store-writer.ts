@@ -1,18 +1,18 @@
 /**
  * Commits to a store as fast as it can and tells each step by a line, until somebody kills it:
- * `node test/store-writer.ts DIRECTORY SEED [too-early]`. It runs the build, for it starts ten thousand times. `too-early`:
+ * `node test/campaigns/store-writer.ts DIRECTORY SEED [too-early]`. It runs the build, for it starts ten thousand times. `too-early`:
  * it says that a commit is done before it is, which must be found.
  */
 import { writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { storedSeriesKey } from '../src/reading/series-key.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const from = async <T>(path: string): Promise<T> =>
-  (await import(new URL(`../dist/${path}`, import.meta.url).href)) as T;
-const { Store } = await from<typeof import('../src/store/store.ts')>('store/store.js');
-const { stateDirectory } = await from<typeof import('../src/disk/state-directory.ts')>('main/state-folder.js');
-const { systemClock } = await from<typeof import('../src/line/system-clock.ts')>('line/system-clock.js');
-const { seeded } = await from<typeof import('../src/simulator/random.ts')>('simulator/random.js');
+  (await import(new URL(`../../dist/${path}`, import.meta.url).href)) as T;
+const { Store } = await from<typeof import('../../src/store/store.ts')>('store/store.js');
+const { stateDirectory } = await from<typeof import('../../src/disk/state-directory.ts')>('main/state-folder.js');
+const { systemClock } = await from<typeof import('../../src/line/system-clock.ts')>('line/system-clock.js');
+const { seeded } = await from<typeof import('../../src/simulator/random.ts')>('simulator/random.js');
 
 const tell = (line: string) => void writeSync(1, `${line}\n`);
 const [directory = '', seed = '1', when] = process.argv.slice(2);

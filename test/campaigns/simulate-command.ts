@@ -4,7 +4,7 @@
  * meter-interval is compared with the truth. The last line is the summary; exit code 1 on any difference.
  */
 import { execFileSync } from 'node:child_process';
-import { simulate } from '../test/simulation.ts';
+import { simulate } from './simulate.ts';
 import { options } from './options.ts';
 
 const {

@@ -4,7 +4,7 @@
  * is lost; of the counters' database none may be used again. The last line is the summary; exit code 1 on any problem.
  */
 import { rmSync } from 'node:fs';
-import { damage, damageTemplate } from '../test/damage.ts';
+import { damage, damageTemplate } from './damage.ts';
 import { options } from './options.ts';
 
 const { cases, seed: first } = options('damage', { cases: 500, seed: 1 });

@@ -8,13 +8,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../src/line/system-clock.ts';
-import { stateDirectory } from '../src/disk/state-directory.ts';
-import type { Fact } from '../src/reading/facts.ts';
-import { type Random, seeded } from '../src/simulator/random.ts';
-import { factOf } from '../src/store/outbox-record.ts';
-import { Store } from '../src/store/store.ts';
-import { storedSeriesKey } from '../src/reading/series-key.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
+import type { Fact } from '../../src/reading/facts.ts';
+import { type Random, seeded } from '../../src/simulator/random.ts';
+import { factOf } from '../../src/store/outbox-record.ts';
+import { Store } from '../../src/store/store.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const program = fileURLToPath(import.meta.url);
 const sessionCommits = 60;

@@ -3,7 +3,7 @@
  * its file operations, with what was not synced applied, left out, torn, mixed or out of order, by K seeds each. The last line
  * is the summary; exit code 1 where anything that was committed is gone.
  */
-import { cannotRecord, crash, crashVariants, record } from '../test/crash-points.ts';
+import { cannotRecord, crash, crashVariants, record } from './crash-points.ts';
 import { options } from './options.ts';
 
 const { seeds } = options('crash-points', { seeds: 1 });

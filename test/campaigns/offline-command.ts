@@ -2,8 +2,8 @@
  * `scripts/offline`: R21. The broker is away for 90 days of 100 quarter-hour meters; then all of it is delivered through a
  * real mosquitto within the rate limit. The last line is the summary; exit code 1 on any loss.
  */
-import { realBroker } from '../test/support/broker.ts';
-import { offline } from '../test/offline.ts';
+import { realBroker } from '../support/broker.ts';
+import { offline } from './offline.ts';
 import { options } from './options.ts';
 
 const {

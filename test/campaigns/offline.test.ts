@@ -1,7 +1,7 @@
 /** The small dose of scripts/offline. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RealBroker, realBroker } from '../support/broker.ts';
-import { offline } from '../offline.ts';
+import { offline } from './offline.ts';
 
 let broker: RealBroker;
 beforeAll(async () => {

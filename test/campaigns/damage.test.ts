@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { damage, damageTemplate, type DamageResult, type Template } from '../damage.ts';
+import { damage, damageTemplate, type DamageResult, type Template } from './damage.ts';
 
 // A small dose of scripts/damage.
 const cases = 30;

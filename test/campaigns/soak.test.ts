@@ -1,7 +1,7 @@
 /** The small dose of scripts/soak: what rises there is told there; here every meter-hour must come through a real store and broker. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RealBroker, realBroker } from '../support/broker.ts';
-import { soak } from '../soak.ts';
+import { soak } from './soak.ts';
 
 let broker: RealBroker;
 beforeAll(async () => {
