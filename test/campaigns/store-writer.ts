@@ -10,7 +10,7 @@ import { storedSeriesKey } from '../../src/reading/series-key.ts';
 const from = async <T>(path: string): Promise<T> =>
   (await import(new URL(`../../dist/${path}`, import.meta.url).href)) as T;
 const { Store } = await from<typeof import('../../src/store/store.ts')>('store/store.js');
-const { stateDirectory } = await from<typeof import('../../src/disk/state-directory.ts')>('main/state-folder.js');
+const { stateDirectory } = await from<typeof import('../../src/disk/state-directory.ts')>('disk/state-directory.js');
 const { systemClock } = await from<typeof import('../../src/line/system-clock.ts')>('line/system-clock.js');
 const { seeded } = await from<typeof import('../../src/simulator/random.ts')>('simulator/random.js');
 
