@@ -1,6 +1,6 @@
 /** The line is used to its limit, in virtual time: the figures of `npm run bench`, which must not get worse. */
 import { expect, test } from 'vitest';
-import { dayFigures, virtualFigures } from '../../scripts/bench-bus.ts';
+import { dayFigures, virtualFigures } from '../bench/bench-bus.ts';
 
 test('a month of rows: at least the bound of a client that takes one block a turn, at every turn-around and block size', async () => {
   for (const { ratio, turnaroundMs, block, window } of await virtualFigures([1, 7], [744]))

@@ -11,21 +11,21 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
-import { iso, millis } from '../src/base/time.ts';
-import { fitFact } from '../src/forward/fit.ts';
-import { messageOfFact, topics } from '../src/forward/payload.ts';
-import { systemClock } from '../src/line/system-clock.ts';
-import { octetsOf } from '../src/disk/space.ts';
-import { stateDirectory } from '../src/disk/state-directory.ts';
-import type { ProfileFact } from '../src/reading/facts.ts';
-import { marksOf } from '../src/reading/interval-hash.ts';
-import type { Commit } from '../src/store/commit.ts';
-import { Store } from '../src/store/store.ts';
-import { realBroker } from '../test/support/broker.ts';
-import { cannotCut, ext4Disk } from '../test/campaigns/cuts.ts';
-import { forwarderOf } from '../test/support/forwarder.ts';
-import { options } from '../test/campaigns/options.ts';
-import { storedSeriesKey } from '../src/reading/series-key.ts';
+import { iso, millis } from '../../src/base/time.ts';
+import { fitFact } from '../../src/forward/fit.ts';
+import { messageOfFact, topics } from '../../src/forward/payload.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import { octetsOf } from '../../src/disk/space.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
+import type { ProfileFact } from '../../src/reading/facts.ts';
+import { marksOf } from '../../src/reading/interval-hash.ts';
+import type { Commit } from '../../src/store/commit.ts';
+import { Store } from '../../src/store/store.ts';
+import { realBroker } from '../support/broker.ts';
+import { cannotCut, ext4Disk } from '../campaigns/cuts.ts';
+import { forwarderOf } from '../support/forwarder.ts';
+import { options } from '../campaigns/options.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const given = options('store-bench', {}, { flags: ['json'], texts: ['only'] });
 const hour = 3_600_000;
@@ -89,7 +89,7 @@ const openStore = async (directory: string, now = Date.now()): Promise<Store> =>
 
 /** A head-end that counts and acknowledges, in a process of its own; `all` resolves when it has everything. */
 async function headEnd(url: string, tenant: string, gateway: string): Promise<{ all: Promise<void>; close(): void }> {
-  const program = new URL('../test/support/head-end.ts', import.meta.url).pathname;
+  const program = new URL('../support/head-end.ts', import.meta.url).pathname;
   const child = fork(program, [url, tenant, gateway, '500', String(drained)]);
   const said = (word: string) =>
     new Promise<void>((resolve) => {

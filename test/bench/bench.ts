@@ -5,23 +5,23 @@
  * `--decode` leaves that out, `--json` prints everything as one object.
  */
 import { readFileSync } from 'node:fs';
-import { concat } from '../src/base/cursor.ts';
-import { decode } from '../src/base/codec.ts';
-import { fromHex } from '../src/base/hex.ts';
-import { Secret } from '../src/base/secret.ts';
-import { type Data, dataCodec } from '../src/dlms/axdr/data.ts';
-import { type CaptureObject, clockColumn } from '../src/dlms/cosem/profile-generic.ts';
-import { Deframer } from '../src/dlms/hdlc/deframer.ts';
-import { unprotect } from '../src/dlms/security/protection.ts';
-import { Unwrapper } from '../src/dlms/wrapper/wrapper.ts';
-import { decodeApdu, getResponseOctets } from '../src/dlms/xdlms/apdu.ts';
-import type { LoadProfileRow } from '../src/reading/load-profile-row.ts';
-import { ProfileReader, type RowLayout } from '../src/reading/profile-reader.ts';
+import { concat } from '../../src/base/cursor.ts';
+import { decode } from '../../src/base/codec.ts';
+import { fromHex } from '../../src/base/hex.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
+import { type CaptureObject, clockColumn } from '../../src/dlms/cosem/profile-generic.ts';
+import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
+import { unprotect } from '../../src/dlms/security/protection.ts';
+import { Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
+import { decodeApdu, getResponseOctets } from '../../src/dlms/xdlms/apdu.ts';
+import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
+import { ProfileReader, type RowLayout } from '../../src/reading/profile-reader.ts';
 import { busFigures, dayFigures } from './bench-bus.ts';
-import type { LogicalName } from '../src/dlms/cosem/logical-name.ts';
+import type { LogicalName } from '../../src/dlms/cosem/logical-name.ts';
 
 const linesOf = (name: string): Uint8Array[] =>
-  readFileSync(new URL(`../test/vectors/${name}.hex`, import.meta.url), 'latin1')
+  readFileSync(new URL(`../vectors/${name}.hex`, import.meta.url), 'latin1')
     .trim()
     .split('\n')
     .map(fromHex);

@@ -2,7 +2,7 @@
  * R15: 31 meters, 30 hourly days behind, on a bus of 9600 Bd in virtual time, while they are also polled every hour. Prints
  * when the last row was there, how punctual the hourly rows were, and the theoretical bound of the line.
  */
-import { virtualHouse } from '../test/support/virtual-house.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 export interface BackFillFigure {
   readonly meters: number;

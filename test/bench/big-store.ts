@@ -1,5 +1,5 @@
 /**
- * How a store of many meters answers: `node scripts/big-store.ts [meters] [days]` fills one through the store's own
+ * How a store of many meters answers: `node test/bench/big-store.ts [meters] [days]` fills one through the store's own
  * commits, then runs the daemon on it (no line, no broker) and asks it for gaps and status. Prints times and memory.
  */
 import { execFile, spawn } from 'node:child_process';
@@ -7,21 +7,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { dayMs, iso, millis } from '../src/base/time.ts';
-import { octetsOf } from '../src/disk/space.ts';
-import { stateDirectory } from '../src/disk/state-directory.ts';
-import { systemClock } from '../src/line/system-clock.ts';
-import { hashOf, type Exception } from '../src/reading/ledger.ts';
-import { hashed } from '../src/simulator/random.ts';
-import { Store } from '../src/store/store.ts';
-import { storedSeriesKey } from '../src/reading/series-key.ts';
+import { dayMs, iso, millis } from '../../src/base/time.ts';
+import { octetsOf } from '../../src/disk/space.ts';
+import { stateDirectory } from '../../src/disk/state-directory.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import { hashOf, type Exception } from '../../src/reading/ledger.ts';
+import { hashed } from '../../src/simulator/random.ts';
+import { Store } from '../../src/store/store.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const [meters, days] = [Number(process.argv[2] ?? 500), Number(process.argv[3] ?? 400)];
 const hour = 3_600_000;
 const end = Math.floor(Date.now() / dayMs) * dayMs;
 const since = end - days * dayMs;
 const directory = mkdtempSync(join(tmpdir(), 'big-store-'));
-const gateway = new URL('../dist/main/main.js', import.meta.url).pathname;
+const gateway = new URL('../../dist/main/main.js', import.meta.url).pathname;
 const state = join(directory, 'state');
 
 const folder = await stateDirectory(state, Date.now());
