@@ -5,13 +5,13 @@ import { type QuirkName, quirks } from '../../src/simulator/quirks.ts';
 
 const tests = new URL('../../test/', import.meta.url);
 /** Tests of the whole house, from the second list on; its switches stand there by name. */
-const whole = readdirSync(tests)
-  .filter((name) => name.startsWith('house') || name === 'foreign-meters.test.ts')
-  .map((name) => [name, readFileSync(new URL(name, tests), 'utf8')] as const);
+const whole = readdirSync(new URL('house/', tests))
+  .toSorted()
+  .map((name) => [`house/${name}`, readFileSync(new URL(`house/${name}`, tests), 'utf8')] as const);
 const ofConnections: readonly QuirkName[] = ['closes-after-release', 'one-association'];
 const testOf = (name: QuirkName, number: number, client: string): string => {
   if (name in pushQuirks) return 'dlms/notification.test.ts "pushes of the simulator"';
-  if (ofConnections.includes(name)) return `house-policy.test.ts "${number}: … over TCP"`;
+  if (ofConnections.includes(name)) return `house/policy.test.ts "${number}: … over TCP"`;
   const house = number < 77 ? [] : whole.filter(([, text]) => text.includes(`'${name}'`)).map(([file]) => file);
   return [`meter/quirks.test.ts "quirk ${name}" "${number}: ${client}"`, ...house].join(', ');
 };
@@ -23,7 +23,7 @@ const rows = [
   })),
   {
     number: 93,
-    row: '| 93 | `[[fault]] kind = "stray"` | an octet that nobody sent comes every so often, also on an optical head | between frames it is dropped, in one it costs a try; alone it is no answer, and not the mains | house-line.test.ts |',
+    row: '| 93 | `[[fault]] kind = "stray"` | an octet that nobody sent comes every so often, also on an optical head | between frames it is dropped, in one it costs a try; alone it is no answer, and not the mains | house/line.test.ts |',
   },
   {
     number: 97,

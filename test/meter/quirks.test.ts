@@ -51,8 +51,8 @@ test('no number of the second list (77 to 97) is missing in QUIRKS.md, each with
   }
 });
 /** Tests that go from the simulator to what is delivered: to the head-end, or to whoever listens to what is sent unasked. */
-const whole = readdirSync(new URL('..', import.meta.url))
-  .filter((name) => name.startsWith('house') || name === 'foreign-meters.test.ts')
+const whole = readdirSync(new URL('../house/', import.meta.url))
+  .map((name) => `house/${name}`)
   .concat('dlms/notification.test.ts')
   .map((name) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'))
   .join('\n');
@@ -207,14 +207,14 @@ const unmet: readonly QuirkName[] = [
   'no-column-selection',
   'range-with-deviation',
   'association-stays',
-  // A day has neither logs nor the switch, and no request of it is longer than a frame: test/foreign-meters.test.ts.
+  // A day has neither logs nor the switch, and no request of it is longer than a frame: test/house/foreign-meters.test.ts.
   'one-frame-requests',
   'log-hangs-up',
   'switch-hangs-up',
   'counter-behind-drops',
   'gmac-counter-advances',
   'gmac-counter-next',
-  // Of TCP connections: test/house-policy.test.ts.
+  // Of TCP connections: test/house/policy.test.ts.
   'closes-after-release',
   'one-association',
   'missing-row',
@@ -234,7 +234,7 @@ const unmet: readonly QuirkName[] = [
   'encrypted-push',
   'cut-push',
   'mbus-push',
-  // A day has no logs: test/house-line.test.ts.
+  // A day has no logs: test/house/line.test.ts.
   'log-without-range',
   'log-of-equals',
 ];

@@ -1,8 +1,8 @@
 /** The whole house, and meters whose clocks say something of themselves. */
 import { describe, expect, test } from 'vitest';
-import { valueKey } from '../src/central/ingest.ts';
-import { virtualHouse } from './support/virtual-house.ts';
-import { eventsOf, factsOf, firstMeter, hourMs } from './support/house-facts.ts';
+import { valueKey } from '../../src/central/ingest.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
+import { eventsOf, factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
 
 const nordic = 'client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "nordic"';
 const winter = Date.UTC(2026, 9, 25, 1);

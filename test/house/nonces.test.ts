@@ -8,30 +8,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { toHex } from '../src/base/hex.ts';
-import { Secret } from '../src/base/secret.ts';
-import { millis } from '../src/base/time.ts';
-import { browse } from '../src/cli/browse.ts';
-import type { ConnectionOptions } from '../src/cli/connection.ts';
-import { reserve } from '../src/cli/nonces.ts';
-import { read } from '../src/cli/read.ts';
-import type { protect } from '../src/dlms/security/protection.ts';
-import { systemClock } from '../src/line/system-clock.ts';
-import type { PolledMeter } from '../src/schedule/meter-state.ts';
-import { technicianLease } from '../src/schedule/technician-lease.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../src/simulator/scenario.ts';
-import { serveTcp, type ServedBus } from '../src/simulator/serve.ts';
-import { serveStatus } from '../src/status/local-server.ts';
-import type { LocalAnswers } from '../src/status/routes.ts';
-import { Counters } from '../src/store/counters.ts';
-import { decodeRecord } from '../src/store/record.ts';
-import { MemoryDatabase } from './support/memory-database.ts';
-import { type VirtualHouse, virtualHouse } from './support/virtual-house.ts';
+import { toHex } from '../../src/base/hex.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { millis } from '../../src/base/time.ts';
+import { browse } from '../../src/cli/browse.ts';
+import type { ConnectionOptions } from '../../src/cli/connection.ts';
+import { reserve } from '../../src/cli/nonces.ts';
+import { read } from '../../src/cli/read.ts';
+import type { protect } from '../../src/dlms/security/protection.ts';
+import { systemClock } from '../../src/line/system-clock.ts';
+import type { PolledMeter } from '../../src/schedule/meter-state.ts';
+import { technicianLease } from '../../src/schedule/technician-lease.ts';
+import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
+import { serveTcp, type ServedBus } from '../../src/simulator/serve.ts';
+import { serveStatus } from '../../src/status/local-server.ts';
+import type { LocalAnswers } from '../../src/status/routes.ts';
+import { Counters } from '../../src/store/counters.ts';
+import { decodeRecord } from '../../src/store/record.ts';
+import { MemoryDatabase } from '../support/memory-database.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const seen = new Map<string, string>();
 const repeated: string[] = [];
 let uses = 0;
-vi.mock('../src/dlms/security/protection.ts', async (original) => {
+vi.mock('../../src/dlms/security/protection.ts', async (original) => {
   const real: { protect: typeof protect } & Record<string, unknown> = await original();
   return {
     ...real,
@@ -165,7 +165,7 @@ describe('commands that stand alone', () => {
   });
   test('sibling: processes that reserve at once never share a value', async () => {
     const directory = join(folder, 'together', 'key');
-    const script = new URL('../src/cli/nonces.ts', import.meta.url).href;
+    const script = new URL('../../src/cli/nonces.ts', import.meta.url).href;
     const program = `const { reserve } = await import(${JSON.stringify(script)});
       for (let i = 0; i < 15; i++) console.log(await reserve(${JSON.stringify(directory)}, Number(process.argv[1]) * 7 * i, 10));`;
     const started = [0, 1, 2, 3].map((n) =>

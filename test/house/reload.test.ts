@@ -1,7 +1,7 @@
 /** Through a reload what goes on as it was keeps what is known of it; `status` names what a person must see. */
 import { describe, expect, test } from 'vitest';
-import { snapshotText } from '../src/status/status-text.ts';
-import { type VirtualHouse, virtualHouse } from './support/virtual-house.ts';
+import { snapshotText } from '../../src/status/status-text.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const snapshotOf = (it: VirtualHouse) => it.clock.complete(it.house.snapshot());

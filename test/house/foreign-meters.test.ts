@@ -3,9 +3,9 @@
  * neighbour's too, and `status` says what is done in another way (recordings x2-* of test/traces/incidents).
  */
 import { describe, expect, test } from 'vitest';
-import type { QuirkName } from '../src/simulator/quirks.ts';
-import type { ScenarioInput } from '../src/simulator/scenario.ts';
-import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
+import type { QuirkName } from '../../src/simulator/quirks.ts';
+import type { ScenarioInput } from '../../src/simulator/scenario.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const complete = (it: VirtualHouse, meters: readonly number[]) => {

@@ -1,15 +1,15 @@
 /** The whole house, and meters whose profiles hold more than registers, tell no scaler, or stamp beside the grid. */
 import { describe, expect, test } from 'vitest';
-import { later, millis } from '../src/base/time.ts';
-import { readLayout } from '../src/meter/profile-layout.ts';
-import { readRange } from '../src/meter/profile-range.ts';
-import { genericModel } from '../src/meter/model.ts';
-import { onGrid } from '../src/reading/grid.ts';
-import { accountFor } from '../src/reading/interval-block.ts';
-import { meterWorld, profile, start } from './support/meter-world.ts';
-import { eventsOf, factsOf, firstMeter, hourMs } from './support/house-facts.ts';
-import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
-import { storedSeriesKey } from '../src/reading/series-key.ts';
+import { later, millis } from '../../src/base/time.ts';
+import { readLayout } from '../../src/meter/profile-layout.ts';
+import { readRange } from '../../src/meter/profile-range.ts';
+import { genericModel } from '../../src/meter/model.ts';
+import { onGrid } from '../../src/reading/grid.ts';
+import { accountFor } from '../../src/reading/interval-block.ts';
+import { meterWorld, profile, start } from '../support/meter-world.ts';
+import { eventsOf, factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
+import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const minute = 60_000;
 const allRight = (it: VirtualHouse) => {

@@ -1,11 +1,11 @@
 /** What leaves the house says one thing in one spelling. */
 import { expect, test } from 'vitest';
-import { birthPayload, parsePayload } from '../src/forward/payload.ts';
-import { snapshotText } from '../src/status/status-text.ts';
-import { eventsOf, factsOf, firstMeter } from './support/house-facts.ts';
-import { requireIdentity } from '../src/meter/identity.ts';
-import type { ScenarioInput } from '../src/simulator/scenario.ts';
-import { type VirtualHouse, virtualHouse } from './support/virtual-house.ts';
+import { birthPayload, parsePayload } from '../../src/forward/payload.ts';
+import { snapshotText } from '../../src/status/status-text.ts';
+import { eventsOf, factsOf, firstMeter } from '../support/house-facts.ts';
+import { requireIdentity } from '../../src/meter/identity.ts';
+import type { ScenarioInput } from '../../src/simulator/scenario.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -1,9 +1,9 @@
 /** The whole house on a line where somebody speaks who should not, or far too slowly (93), and its event logs (95). */
 import { describe, expect, test } from 'vitest';
-import { factsOf, firstMeter, hourMs } from './support/house-facts.ts';
-import { meterWorld } from './support/meter-world.ts';
-import type { ScenarioInput } from '../src/simulator/scenario.ts';
-import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
+import { factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { meterWorld } from '../support/meter-world.ts';
+import type { ScenarioInput } from '../../src/simulator/scenario.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const complete = (it: VirtualHouse, meter: number) => {

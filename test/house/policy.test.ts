@@ -3,14 +3,14 @@
  * rows are delivered whole. Where they are not, the verdict says what is wrong, and neither the mains nor the line is blamed.
  */
 import { describe, expect, test } from 'vitest';
-import type { Clock } from '../src/base/time.ts';
-import { Failure } from '../src/base/errors.ts';
-import type { Port } from '../src/line/port.ts';
-import type { MeterStatus } from '../src/schedule/port-report.ts';
-import type { QuirkName } from '../src/simulator/quirks.ts';
-import { decodeRecord } from '../src/store/record.ts';
-import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
-import type { VirtualPort } from './support/virtual-port.ts';
+import type { Clock } from '../../src/base/time.ts';
+import { Failure } from '../../src/base/errors.ts';
+import type { Port } from '../../src/line/port.ts';
+import type { MeterStatus } from '../../src/schedule/port-report.ts';
+import type { QuirkName } from '../../src/simulator/quirks.ts';
+import { decodeRecord } from '../../src/store/record.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
+import type { VirtualPort } from '../support/virtual-port.ts';
 
 const minute = 60_000;
 type Options = NonNullable<Parameters<typeof virtualHouse>[1]>;

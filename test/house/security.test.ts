@@ -1,9 +1,9 @@
 /** The whole house against meters, and those who answer in their place, that lie, refuse, or are played again. */
 import { describe, expect, test } from 'vitest';
-import type { MeterStatus } from '../src/schedule/port-report.ts';
-import { Counters, type MeterMemory } from '../src/store/counters.ts';
-import { decodeRecord } from '../src/store/record.ts';
-import { type VirtualHouse, virtualHouse } from './support/virtual-house.ts';
+import type { MeterStatus } from '../../src/schedule/port-report.ts';
+import { Counters, type MeterMemory } from '../../src/store/counters.ts';
+import { decodeRecord } from '../../src/store/record.ts';
+import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';

@@ -1,8 +1,8 @@
 /** The whole house, and meters that refuse an object on which a verdict hangs. */
 import { expect, test } from 'vitest';
-import { decodeApdu, encodeApdu } from '../src/dlms/xdlms/apdu.ts';
-import { eventsOf, factsOf, firstMeter, hourMs } from './support/house-facts.ts';
-import { virtualHouse, type VirtualHouse } from './support/virtual-house.ts';
+import { decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { eventsOf, factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const getRequest = 0xc0;
