@@ -74,7 +74,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/dlms/hdlc/link.ts': 'the table of states with its transitions',
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
     'src/simulator/quirks.ts': 'one row a quirk',
-    'src/forward/outbox.ts': 'to be split: sending, believing',
     'src/cli/explain.ts': 'see above',
   },
   'max-params': {

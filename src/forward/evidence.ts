@@ -37,6 +37,12 @@ export function brokerTook(evidence: Evidence, sequence: number): void {
   while (evidence.taken.has(evidence.upTo + 1)) evidence.upTo++;
 }
 
+/** The head-end does not have it. */
+export const awaited = (
+  sequence: number,
+  { acknowledged, refused }: { readonly acknowledged: number; readonly refused: readonly number[] },
+): boolean => sequence > acknowledged || refused.includes(sequence);
+
 /** What of the claim may be applied now; undefined where nothing would change. `refused`: kept below the acknowledged. */
 export function believable(
   evidence: Evidence,

@@ -6,14 +6,14 @@
 import { messageOf } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
 import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts';
-import { hasSuccessor } from '../store/epoch.ts';
-import { factOf } from '../store/outbox-record.ts';
 import type { OutboxEntry, Store } from '../store/store.ts';
-import { applied, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
-import { fitFact, isSuspicious, misfit } from './fit.ts';
+import { type Again, dueAgain, nextAgain, sendAgain, sendAllAt, sendAtOnce } from './again.ts';
+import { applied, awaited, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
+import { type FallBack, fallBackWhereProven, fellBackAgain, newFallBack } from './fall-back.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
-import { type AckPayload, factLimit, messageOfFact, type Topics } from './payload.ts';
-import { isPacketTooLarge, leastPacket, partsFor, reasonOf } from './refusal.ts';
+import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
+import { isPacketTooLarge, leastPacket, reasonOf } from './refusal.ts';
+import { reworded, saidInParts } from './reword.ts';
 
 export interface OutboxSettings {
   readonly store: Store;
@@ -49,9 +49,6 @@ const catchUpMs = 100;
 /** Rows wait so long for the head-end's answer to a birth; less where it left one unanswered. */
 const answerWaitMs = 10_000;
 const shortAnswerWaitMs = 1000;
-/** What was refused is sent again after a pause that doubles. */
-const firstAgainMs = 5000;
-const longestAgainMs = 30_000;
 /** So many refusals in a row, and everything pauses. */
 const refusalsInARow = 16;
 const longestPauseMs = 15_000;
@@ -59,18 +56,8 @@ const longestPauseMs = 15_000;
 const partialEveryMs = 250;
 /** A claim that the evidence does not cover for so long is told. */
 const claimPatienceMs = 10_000;
-/** A state that falls back again and again is somebody's mischief: the pause between two doubles. */
-const fellBackPauseMs = 10 * 60_000;
-const fellBackAgain =
-  'the head-end says again that this state fell back: not believed so soon after the last time (head-end)';
 /** Connections that were lost, or silences, in a row with the same large message on its way: is it too large? */
 const suspicionLimit = 3;
-
-interface Again {
-  at: Millis;
-  tries: number;
-  sending: boolean;
-}
 
 const silentRefusal =
   '; with MQTT 3.1.1 a broker does not say that its access rules forbid this gateway to publish: look there, or set mqtt.protocol = "5"';
@@ -93,17 +80,14 @@ export class Outbox {
   private nextSendAt: Millis = longAgo;
   private evidence: Evidence;
   /** Numbers that were refused, by the broker or the head-end. */
-  private readonly again = new Map<number, Again>();
+  private readonly again: Again = new Map();
   /** Acknowledgements of our epoch that wait: the newest word counts. */
   private newest: AckPayload | undefined;
   private claimSince: Millis | undefined;
   private partialFrom: Millis = millis(0);
   private claimLogged = false;
   private foreignLogged: number | undefined;
-  private fallen: { readonly epoch: number; readonly upTo: number } | undefined;
-  private fallBackFrom: Millis = longAgo;
-  private fallBacks = 0;
-  private fallBackIgnored = false;
+  private readonly fallBack: FallBack = newFallBack();
   /** Rows wait until then for the answer to the birth. */
   private answerUntil: Millis | undefined;
   private unanswered = 0;
@@ -175,7 +159,7 @@ export class Outbox {
     this.lastAckAt = clock.now();
     const fallen = provesFallBack(ack, store);
     if (fallen) {
-      this.fallen = fallen;
+      this.fallBack.proof = fallen;
       this.answered();
     } else if (ack.epoch === store.epoch) {
       this.newest = ack;
@@ -237,18 +221,21 @@ export class Outbox {
       const idleUntil = Math.min(this.resendAt ?? Number.POSITIVE_INFINITY, this.claimDeadline());
       if (this.inFlight.size >= this.settings.window()) return idleUntil;
       if (now < this.nextSendAt) return Math.min(idleUntil, this.nextSendAt);
-      const repeat = await this.dueAgain(now);
-      if (!repeat && this.sent.size >= this.most) return Math.min(idleUntil, this.nextAgain());
+      const repeat = await dueAgain(this.again, now, store);
+      if (!repeat && this.sent.size >= this.most) return Math.min(idleUntil, nextAgain(this.again));
       const { generation } = this;
       // The head-end acknowledges without holes: where much waits for that, in the order of the numbers.
       const entry = repeat ?? (await nextEntry(this.lanes, store, this.sent.size >= this.most / 2));
       // Acknowledged since it was read.
-      if (entry && !this.awaited(entry.sequence)) continue;
-      if (entry && (await this.reworded(entry))) continue;
+      if (entry && !awaited(entry.sequence, store)) continue;
+      if (entry && (await reworded(entry, this.settings))) {
+        sendAtOnce(this.again, entry.sequence, clock.now());
+        continue;
+      }
       // Nothing is said under numbers that the head-end has just proved to be given already.
-      if (this.fallen) this.announced = undefined;
+      if (this.fallBack.proof) this.announced = undefined;
       if (generation !== this.generation || store.epoch !== this.announced) continue;
-      if (!entry) return Math.min(idleUntil, this.nextAgain());
+      if (!entry) return Math.min(idleUntil, nextAgain(this.again));
       this.send(entry, now, repeat !== undefined);
     }
   }
@@ -289,7 +276,7 @@ export class Outbox {
 
   /** Applies what the head-end said, as far as there is evidence. */
   private async believe(): Promise<void> {
-    await this.fallBack();
+    await fallBackWhereProven(this.fallBack, this.settings);
     const { store, clock } = this.settings;
     if (this.evidence.epoch !== store.epoch) return;
     if (this.newest) {
@@ -305,7 +292,7 @@ export class Outbox {
     if (belief) {
       const deleted = await store.acknowledge(belief.upTo, new Set([...belief.nack, ...belief.unproven]));
       applied(this.evidence, before, belief);
-      for (const sequence of belief.nack) this.sendAgain(sequence);
+      for (const sequence of belief.nack) sendAgain(this.again, sequence, clock.now());
       if (deleted > 0) this.progressed(deleted, clock.now());
     }
     const covered = (this.evidence.claim?.upTo ?? 0) <= this.evidence.upTo;
@@ -313,17 +300,12 @@ export class Outbox {
   }
   private progressed(deleted: number, now: Millis): void {
     this.acknowledgedCount += deleted;
-    for (const sequence of this.sent) if (!this.awaited(sequence)) this.sent.delete(sequence);
+    for (const sequence of this.sent) if (!awaited(sequence, this.settings.store)) this.sent.delete(sequence);
     this.most = Math.min(unacknowledgedLimit, this.most + Math.ceil(deleted / 20));
     this.silenceMs = firstSilenceMs;
     this.silences = 0;
     this.resendAt = undefined;
     this.expectProgress(now);
-  }
-  /** The head-end does not have it. */
-  private awaited(sequence: number): boolean {
-    const { store } = this.settings;
-    return sequence > store.acknowledged || store.refused.includes(sequence);
   }
   /** From when on the head-end could acknowledge more than it has. */
   private expectProgress(now: Millis): void {
@@ -347,58 +329,6 @@ export class Outbox {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** The head-end has numbers or an epoch that this state never gave. */
-  private async fallBack(): Promise<void> {
-    const { fallen } = this;
-    const { clock, store, log, onFellBack } = this.settings;
-    if (!fallen) return;
-    const { epoch, nextSequence } = store;
-    if (!hasSuccessor(fallen.epoch))
-      log.warn({ ...fallen }, 'acknowledgement ignored (head-end): it tells an epoch that no gateway can have begun');
-    else if (clock.now() < this.fallBackFrom) {
-      if (!this.fallBackIgnored) log.warn({ ...fallen }, fellBackAgain);
-      this.fallBackIgnored = true;
-    } else {
-      this.fallBackIgnored = false;
-      if (provesFallBack({ ...fallen, nack: [] }, store)) {
-        log.error(
-          { ...fallen, own: epoch, nextSequence },
-          'the head-end holds more than this state ever numbered: it fell back (a copied or restored card?); a new epoch begins',
-        );
-        await onFellBack?.();
-        await store.fellBack(fallen);
-        this.fallBackFrom = later(clock.now(), fellBackPauseMs * 2 ** Math.min(this.fallBacks++, 8));
-      }
-    }
-    this.fallen = undefined;
-  }
-
-  private sendAgain(sequence: number): void {
-    const { clock } = this.settings;
-    const one = this.again.get(sequence) ?? { at: longAgo, tries: 0, sending: false };
-    one.at = later(clock.now(), Math.min(longestAgainMs, firstAgainMs * 2 ** Math.min(one.tries++, 10)));
-    one.sending = false;
-    this.again.set(sequence, one);
-  }
-  private nextAgain(): number {
-    let at = Number.POSITIVE_INFINITY;
-    for (const one of this.again.values()) if (!one.sending) at = Math.min(at, one.at);
-    return at;
-  }
-  /** A refused entry whose time has come. */
-  private async dueAgain(now: Millis): Promise<OutboxEntry | undefined> {
-    for (const [sequence, one] of this.again) {
-      if (one.sending || one.at > now) continue;
-      const entry = await this.settings.store.entry(sequence);
-      if (entry && this.awaited(sequence) && this.again.get(sequence) === one) {
-        one.sending = true;
-        return entry;
-      }
-      this.again.delete(sequence);
-    }
-    return undefined;
-  }
-
   private send(entry: OutboxEntry, now: Millis, repeated: boolean): void {
     const { gateway, topics, publish, store, rateLimit, clock } = this.settings;
     const { sequence } = entry;
@@ -414,7 +344,7 @@ export class Outbox {
     publish(topic, payload).then(
       () => {
         // It is evidence also where everything is being sent again meanwhile.
-        if (this.awaited(sequence)) brokerTook(evidence, sequence);
+        if (awaited(sequence, store)) brokerTook(evidence, sequence);
         if (generation !== this.generation) return;
         this.inFlight.delete(sequence);
         this.again.delete(sequence);
@@ -435,7 +365,7 @@ export class Outbox {
   private takesAgain(now: Millis): void {
     const { inARow = 0 } = this.refusal ?? {};
     this.refusal = undefined;
-    if (inARow >= refusalsInARow) for (const one of this.again.values()) one.at = now;
+    if (inARow >= refusalsInARow) sendAllAt(this.again, now);
   }
   /** By the broker (quota, not authorised, too large): the entry stays, and is sent again after a pause. */
   private refused(sequence: number, error: unknown): void {
@@ -448,52 +378,25 @@ export class Outbox {
     if (this.refusal?.reason !== reason) log.warn({ seq: sequence, reason }, 'the broker refuses a message');
     this.refusal = { reason, inARow };
     if (isPacketTooLarge(error)) this.tooLarge.add(sequence);
-    this.sendAgain(sequence);
+    sendAgain(this.again, sequence, clock.now());
     if (inARow >= refusalsInARow)
       this.nextSendAt = later(clock.now(), Math.min(longestPauseMs, 1000 * 2 ** Math.min(inARow - refusalsInARow, 6)));
   }
 
-  /** Stored before facts were checked: what the head-end would have to refuse is said in other words. */
-  private async reworded(entry: OutboxEntry): Promise<boolean> {
-    if (!isSuspicious(entry.text)) return false;
-    const { store, log, clock } = this.settings;
-    const fact = factOf(entry);
-    const why = entry.text.length > factLimit ? 'too long' : misfit(fact);
-    if (why === undefined) return false;
-    log.warn(
-      { seq: entry.sequence, why },
-      'a message of an earlier version does not fit the contract: said in other words',
-    );
-    await store.replace(entry.sequence, fitFact(fact, clock.wall()), 'SPLIT');
-    this.again.set(entry.sequence, { at: clock.now(), tries: 0, sending: false });
-    return true;
-  }
-
-  /** Into parts that the broker takes, under numbers of their own; where that is not possible it waits as it is. */
+  /** Into parts that the broker takes; where that is not possible it waits as it is. */
   private async split(sequence: number): Promise<void> {
-    const { store, log, gateway, topics, clock, packetLimit } = this.settings;
     this.tooLarge.delete(sequence);
     this.suspects.delete(sequence);
-    const entry = await store.entry(sequence);
-    if (!entry) return;
-    const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: sequence, gateway }, topics);
-    const overhead = topic.length + Buffer.byteLength(payload) - Buffer.byteLength(entry.text);
-    const parts = partsFor(factOf(entry), clock.wall(), { overhead, limit: packetLimit?.() });
-    if (!parts) return;
-    if (!(await store.replace(sequence, parts.facts, parts.cause))) return;
+    if (!(await saidInParts(sequence, this.settings))) return;
     this.splitCount++;
-    log.warn(
-      { seq: sequence, octets: payload.length, parts: parts.facts.length, cause: parts.cause },
-      'a message was too large for the broker: what it said is said in parts',
-    );
-    this.again.set(sequence, { at: clock.now(), tries: 0, sending: false });
+    sendAtOnce(this.again, sequence, this.settings.clock.now());
   }
 
   /** What stands in the way between the broker's door and the head-end; undefined when all is well. */
   get trouble(): string | undefined {
     const { store } = this.settings;
     const { evidence, refusal } = this;
-    if (this.fallBackIgnored) return fellBackAgain;
+    if (this.fallBack.ignored) return fellBackAgain;
     if (refusal)
       return `the broker refuses messages: ${refusal.reason}; ${this.again.size} of them wait and are sent again (head-end)`;
     if (this.claimLogged && this.claimSince !== undefined)
