@@ -66,7 +66,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/cli/connection.ts': 'a session of the command line, step by step',
     'src/cli/read.ts': 'one case a kind of object',
     'src/reading/log-reader.ts': 'a machine in closures',
-    'src/main/reload.ts': 'one reload at a time, in closures',
     'src/compose.ts': 'wiring',
     'src/simulator/scenario.ts': 'a bus out of a scenario',
   },

@@ -54,6 +54,21 @@ export interface Reloader {
 const asFailure = (error: unknown): Failure =>
   error instanceof Failure ? error : new Failure('config-invalid', messageOf(error));
 
+/** A new house, when it has stood its probation. Throws what crashed within that, when the house has let go of everything. */
+async function standing(settings: ReloadSettings, plan: GatewayPlan, before: House): Promise<House> {
+  const built = settings.build(plan, before);
+  const crashed = built.stopped.then(() => undefined);
+  crashed.catch(() => {});
+  try {
+    await Promise.race([settings.sleep(settings.probationMs), crashed]);
+  } catch (error) {
+    await built.stop();
+    throw error;
+  }
+  settings.watch(built);
+  return built;
+}
+
 export function newReloader(first: ReadPlan, house: House, settings: ReloadSettings): Reloader {
   const { log, wall } = settings;
   let now: InForce = { house, plan: first.plan, since: wall(), warnings: first.warnings, refused: undefined };
@@ -63,32 +78,17 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
   /** What is in force after a reload that failed, in words. */
   let stands = '';
 
-  /** Throws what crashed within the probation, when that house has let go of everything. */
-  const standing = async (plan: GatewayPlan, before: House): Promise<House> => {
-    const built = settings.build(plan, before);
-    const crashed = built.stopped.then(() => undefined);
-    crashed.catch(() => {});
-    try {
-      await Promise.race([settings.sleep(settings.probationMs), crashed]);
-    } catch (error) {
-      await built.stop();
-      throw error;
-    }
-    settings.watch(built);
-    return built;
-  };
-
   const replace = async ({ plan, warnings }: ReadPlan): Promise<void> => {
     const before = now;
     const door = await settings.doors.move(plan);
     await before.house.stop();
     try {
-      now = { house: await standing(plan, before.house), plan, since: wall(), warnings, refused: undefined };
+      now = { house: await standing(settings, plan, before.house), plan, since: wall(), warnings, refused: undefined };
       door.keep();
     } catch (error) {
       try {
         await door.undo();
-        now = { ...before, house: await standing(before.plan, before.house) };
+        now = { ...before, house: await standing(settings, before.plan, before.house) };
       } catch (fatal) {
         stands = 'nor does the one before stand any more: the gateway ends, and is started again with the new one';
         settings.fallen(fatal);
