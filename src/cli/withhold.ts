@@ -61,80 +61,127 @@ export interface Withholding {
   mayShow(octets: Uint8Array): boolean;
 }
 
+/** What is known of the questions, for the answers to them. */
+interface Asked {
+  /** Of what was asked last, one after the other: it is secret. */
+  secret: boolean[];
+  /** The blocks that are being sent belong to something secret. */
+  sending: boolean;
+  readonly isSecret: (attribute: Attribute) => boolean;
+}
+/** Undefined: an APDU of another service. */
+type Struck = Apdu | AcseApdu | undefined;
+
+function struckEntry(apdu: Apdu | AcseApdu): Struck {
+  switch (apdu.kind) {
+    case 'aarq':
+    case 'rlrq': {
+      const user = apdu.userInformation && { userInformation: struckUser(apdu.userInformation) };
+      // What goes with another mechanism is a challenge.
+      const password = apdu.kind === 'aarq' && apdu.mechanism === mechanism.lls && apdu.authenticationValue;
+      return { ...apdu, ...user, ...(password && { authenticationValue: hidden }) };
+    }
+    case 'initiate-request':
+      return apdu.dedicatedKey ? { ...apdu, dedicatedKey: hidden } : apdu;
+    default:
+      return undefined;
+  }
+}
+
+function struckGet(apdu: Apdu | AcseApdu, asked: Asked): Struck {
+  const result = (one: GetResult, i: number): GetResult => (asked.secret[i] && 'data' in one ? { data: struck } : one);
+  switch (apdu.kind) {
+    case 'get-request-normal':
+      asked.secret = [asked.isSecret(apdu.attribute)];
+      return apdu;
+    case 'get-request-with-list':
+      asked.secret = apdu.attributes.map(asked.isSecret);
+      return apdu;
+    case 'get-response-normal':
+      return { ...apdu, result: result(apdu.result, 0) };
+    case 'get-response-with-list':
+      return { ...apdu, results: apdu.results.map(result) };
+    case 'get-response-with-datablock':
+      return asked.secret.includes(true) && 'raw' in apdu.result
+        ? { ...apdu, result: { raw: stars(apdu.result.raw) } }
+        : apdu;
+    default:
+      return undefined;
+  }
+}
+
+const values = (all: readonly Data[], secret: readonly boolean[]): Data[] =>
+  all.map((one, i) => (secret[i] && one.type !== 'null-data' ? struck : one));
+
+function struckSetOrAction(apdu: Apdu | AcseApdu, asked: Asked): Struck {
+  switch (apdu.kind) {
+    case 'set-request-normal':
+      return asked.isSecret(apdu.attribute) ? { ...apdu, value: struck } : apdu;
+    case 'set-request-with-list':
+      return { ...apdu, values: values(apdu.values, apdu.attributes.map(asked.isSecret)) };
+    case 'set-request-with-first-datablock':
+      asked.sending = asked.isSecret(apdu.attribute);
+      return asked.sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+    case 'action-request-with-first-pblock':
+      asked.sending = isSecretMethod(apdu.method.classId, apdu.method.method);
+      return asked.sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+    case 'set-request-with-datablock':
+    case 'action-request-with-pblock':
+      return asked.sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+    case 'action-request-normal':
+      return apdu.parameters && isSecretMethod(apdu.method.classId, apdu.method.method)
+        ? { ...apdu, parameters: struck }
+        : apdu;
+    case 'action-request-with-list': {
+      const secret = apdu.methods.map(({ classId, method }) => isSecretMethod(classId, method));
+      return { ...apdu, parameters: values(apdu.parameters, secret) };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function struckAccess(apdu: Apdu | AcseApdu, asked: Asked): Struck {
+  switch (apdu.kind) {
+    case 'access-request':
+      asked.secret = apdu.specifications.map(secretSpecification);
+      return { ...apdu, data: values(apdu.data, asked.secret) };
+    case 'access-response':
+      return { ...apdu, data: values(apdu.data, apdu.specifications?.map(secretSpecification) ?? asked.secret) };
+    default:
+      return undefined;
+  }
+}
+
+function struckUnasked(apdu: Apdu | AcseApdu, { isSecret }: Asked): Struck {
+  switch (apdu.kind) {
+    case 'data-notification':
+      return { ...apdu, body: struckPush(apdu.body) };
+    case 'event-notification':
+      return isSecret(apdu.attribute) ? { ...apdu, value: struck } : apdu;
+    default:
+      return undefined;
+  }
+}
+
 /** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
 export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {
-  /** Of what was asked last, one after the other. */
-  let asked: boolean[] = [];
-  /** The blocks that are being sent belong to something secret. */
-  let sending = false;
-  const isSecret = (attribute: Attribute): boolean =>
-    isSecretAttribute(attribute.classId, attribute.attribute) || secretBuffer(attribute);
-  const result = (one: GetResult, i: number): GetResult => (asked[i] && 'data' in one ? { data: struck } : one);
-  const values = (all: readonly Data[], secret: readonly boolean[]): Data[] =>
-    all.map((one, i) => (secret[i] && one.type !== 'null-data' ? struck : one));
-
-  const strike = (apdu: Apdu | AcseApdu): Apdu | AcseApdu => {
-    switch (apdu.kind) {
-      case 'aarq':
-      case 'rlrq': {
-        const user = apdu.userInformation && { userInformation: struckUser(apdu.userInformation) };
-        // What goes with another mechanism is a challenge.
-        const password = apdu.kind === 'aarq' && apdu.mechanism === mechanism.lls && apdu.authenticationValue;
-        return { ...apdu, ...user, ...(password && { authenticationValue: hidden }) };
-      }
-      case 'initiate-request':
-        return apdu.dedicatedKey ? { ...apdu, dedicatedKey: hidden } : apdu;
-      case 'get-request-normal':
-        asked = [isSecret(apdu.attribute)];
-        return apdu;
-      case 'get-request-with-list':
-        asked = apdu.attributes.map(isSecret);
-        return apdu;
-      case 'get-response-normal':
-        return { ...apdu, result: result(apdu.result, 0) };
-      case 'get-response-with-list':
-        return { ...apdu, results: apdu.results.map(result) };
-      case 'get-response-with-datablock':
-        return asked.includes(true) && 'raw' in apdu.result
-          ? { ...apdu, result: { raw: stars(apdu.result.raw) } }
-          : apdu;
-      case 'set-request-normal':
-        return isSecret(apdu.attribute) ? { ...apdu, value: struck } : apdu;
-      case 'set-request-with-list':
-        return { ...apdu, values: values(apdu.values, apdu.attributes.map(isSecret)) };
-      case 'set-request-with-first-datablock':
-        sending = isSecret(apdu.attribute);
-        return sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
-      case 'action-request-with-first-pblock':
-        sending = isSecretMethod(apdu.method.classId, apdu.method.method);
-        return sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
-      case 'set-request-with-datablock':
-      case 'action-request-with-pblock':
-        return sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
-      case 'action-request-normal':
-        return apdu.parameters && isSecretMethod(apdu.method.classId, apdu.method.method)
-          ? { ...apdu, parameters: struck }
-          : apdu;
-      case 'action-request-with-list': {
-        const secret = apdu.methods.map(({ classId, method }) => isSecretMethod(classId, method));
-        return { ...apdu, parameters: values(apdu.parameters, secret) };
-      }
-      case 'access-request':
-        asked = apdu.specifications.map(secretSpecification);
-        return { ...apdu, data: values(apdu.data, asked) };
-      case 'access-response':
-        return { ...apdu, data: values(apdu.data, apdu.specifications?.map(secretSpecification) ?? asked) };
-      case 'data-notification':
-        return { ...apdu, body: struckPush(apdu.body) };
-      case 'event-notification':
-        return isSecret(apdu.attribute) ? { ...apdu, value: struck } : apdu;
-      default:
-        return apdu;
-    }
+  const asked: Asked = {
+    secret: [],
+    sending: false,
+    isSecret: (attribute) => isSecretAttribute(attribute.classId, attribute.attribute) || secretBuffer(attribute),
   };
+  const strike = (apdu: Apdu | AcseApdu): Apdu | AcseApdu =>
+    struckEntry(apdu) ??
+    struckGet(apdu, asked) ??
+    struckSetOrAction(apdu, asked) ??
+    struckAccess(apdu, asked) ??
+    struckUnasked(apdu, asked) ??
+    apdu;
   return {
     strike: <T extends Apdu | AcseApdu>(apdu: T) => strike(apdu) as T,
     // AARQ, an initiate with its key, SET, ACTION and ACCESS carry secrets outwards.
-    mayShow: (octets) => !sending && !asked.includes(true) && ![0x01, 0x60, 0xc1, 0xc3, 0xd9].includes(octets[0] ?? 0),
+    mayShow: (octets) =>
+      !asked.sending && !asked.secret.includes(true) && ![0x01, 0x60, 0xc1, 0xc3, 0xd9].includes(octets[0] ?? 0),
   };
 }
