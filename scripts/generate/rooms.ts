@@ -64,7 +64,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/cli/listen.ts': 'to be split with it',
     'src/cli/connection.ts': 'a session of the command line, step by step',
     'src/cli/read.ts': 'one case a kind of object',
-    'src/reading/log-reader.ts': 'a machine in closures',
     'src/compose.ts': 'wiring',
     'src/simulator/scenario.ts': 'a bus out of a scenario',
   },

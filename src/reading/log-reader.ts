@@ -34,100 +34,112 @@ export interface LogReader {
   readonly why: string | undefined;
 }
 
+/** How the rows of a log come, and how many are left: entries, or octets of a compact-array. */
+type Rows =
+  | { readonly phase: 'head' | 'done' }
+  | { readonly phase: 'rows'; left: number }
+  | { readonly phase: 'compact'; left: number; readonly described: TypeDescription };
+const done: Rows = { phase: 'done' };
+const budget = () => ({ elements: rowElements, octets: rowOctets });
+
+/** What comes after the head, and where; undefined where the head is not complete. */
+function readHead(octets: Uint8Array): { rows: Rows; next: number } | undefined {
+  const tag = octets[0];
+  if (tag === dataTag['null-data']) return { rows: done, next: 1 };
+  if (tag === dataTag['compact-array']) {
+    const r = new Reader(octets, 1, octets.length, budget());
+    let described: TypeDescription;
+    try {
+      described = readDescription(r);
+    } catch (error) {
+      if (error instanceof CodecError) return undefined;
+      throw error;
+    }
+    const length = lengthAt(octets, r.offset, octets.length);
+    return (
+      length && {
+        rows: length.value > 0 ? { phase: 'compact', left: length.value, described } : done,
+        next: length.next,
+      }
+    );
+  }
+  if (tag !== dataTag.array) throw new CodecError(`a log has tag ${tag}, not an array`, 0);
+  const length = lengthAt(octets, 1, octets.length);
+  return length && { rows: length.value > 0 ? { phase: 'rows', left: length.value } : done, next: length.next };
+}
+
+/** The next row; undefined where it is not complete. */
+function readRow(rows: Rows, octets: Uint8Array, at: number): { data: Data; next: number } | undefined {
+  if (rows.phase === 'rows') {
+    const next = dataEnd(octets, at, octets.length);
+    if (next < 0) return undefined;
+    rows.left--;
+    return { data: readData(new Reader(octets, at, next, budget())), next };
+  }
+  if (rows.phase !== 'compact') return undefined;
+  const end = Math.min(octets.length, at + rows.left);
+  const r = new Reader(octets, at, end, budget());
+  let data: Data;
+  try {
+    data = readDescribed(r, rows.described);
+  } catch (error) {
+    if (error instanceof CodecError && end < at + rows.left) return undefined;
+    throw error;
+  }
+  if (r.offset === at) r.fail('compact-array of elements without octets');
+  rows.left -= r.offset - at;
+  return { data, next: r.offset };
+}
+
+/** Stamp and code of a row, or why it has none. */
+function entryOf(
+  data: Data,
+  reading: StampReading,
+): { readonly at: number; readonly code: number; readonly doubt: StampDoubt | null } | { readonly why: string } {
+  const cells = data.type === 'structure' ? data.value : [];
+  const stamp = cells.find(
+    (cell) => (cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === 12,
+  );
+  const read: Stamp =
+    stamp && 'value' in stamp
+      ? stampOf(stamp.value as Uint8Array, reading)
+      : { instant: undefined, why: 'no stamp of 12 octets' };
+  const code = cells.map(integerOf).find((value) => value !== undefined);
+  if (read.instant === undefined) return { why: read.why };
+  const usable = code !== undefined && code >= 0n && code <= 0xffff_ffffn;
+  return usable ? { at: read.instant, code: Number(code), doubt: read.doubt } : { why: 'no code' };
+}
+
 /** `take` gets each entry in the order of the log. Throws CodecError or Failure where the octets are no log. */
 export function logReader(
   reading: StampReading,
   take: (at: number, code: number, doubt: StampDoubt | null) => void,
 ): LogReader {
   let carry: Uint8Array = nothing;
-  let phase: 'head' | 'rows' | 'compact' | 'done' = 'head';
-  let left = 0;
-  let described: TypeDescription | undefined;
+  let rows: Rows = { phase: 'head' };
   let unreadable = 0;
   let why: string | undefined;
-
-  const row = (data: Data): void => {
-    const cells = data.type === 'structure' ? data.value : [];
-    const stamp = cells.find(
-      (cell) => (cell.type === 'octet-string' || cell.type === 'date-time') && cell.value.length === 12,
-    );
-    const read: Stamp =
-      stamp && 'value' in stamp
-        ? stampOf(stamp.value as Uint8Array, reading)
-        : { instant: undefined, why: 'no stamp of 12 octets' };
-    const code = cells.map(integerOf).find((value) => value !== undefined);
-    const usable = code !== undefined && code >= 0n && code <= 0xffff_ffffn;
-    if (read.instant !== undefined && usable) take(read.instant, Number(code), read.doubt);
-    else {
-      unreadable++;
-      why ??= read.instant === undefined ? read.why : 'no code';
-    }
-  };
-  const budget = () => ({ elements: rowElements, octets: rowOctets });
-
-  /** Where the rows begin; `at` where the head is not complete. */
-  const head = (octets: Uint8Array, at: number): number => {
-    const tag = octets[at];
-    if (tag === dataTag['null-data']) {
-      phase = 'done';
-      return at + 1;
-    }
-    if (tag === dataTag['compact-array']) {
-      const r = new Reader(octets, at + 1, octets.length, budget());
-      try {
-        described = readDescription(r);
-      } catch (error) {
-        if (error instanceof CodecError) return at;
-        throw error;
-      }
-      const length = lengthAt(octets, r.offset, octets.length);
-      if (!length) return at;
-      left = length.value;
-      phase = left > 0 ? 'compact' : 'done';
-      return length.next;
-    }
-    if (tag !== dataTag.array) throw new CodecError(`a log has tag ${tag}, not an array`, at);
-    const length = lengthAt(octets, at + 1, octets.length);
-    if (!length) return at;
-    left = length.value;
-    phase = left > 0 ? 'rows' : 'done';
-    return length.next;
-  };
-
-  /** The offset after the next row; -1 where it is not complete. */
-  const next = (octets: Uint8Array, at: number): number => {
-    if (phase === 'rows') {
-      const end = dataEnd(octets, at, octets.length);
-      if (end < 0) return -1;
-      row(readData(new Reader(octets, at, end, budget())));
-      left--;
-      return end;
-    }
-    const end = Math.min(octets.length, at + left);
-    const r = new Reader(octets, at, end, budget());
-    try {
-      row(readDescribed(r, described as TypeDescription));
-    } catch (error) {
-      if (error instanceof CodecError && end < at + left) return -1;
-      throw error;
-    }
-    if (r.offset === at) r.fail('compact-array of elements without octets');
-    left -= r.offset - at;
-    return r.offset;
-  };
 
   const piece = (octets: Uint8Array): void => {
     const all = carry.length === 0 ? octets : concat([carry, octets]);
     let at = 0;
-    if (phase === 'head') at = head(all, 0);
-    while ((phase === 'rows' || phase === 'compact') && at < all.length) {
-      const end = next(all, at);
-      if (end < 0) break;
-      at = end;
-      if (left === 0) phase = 'done';
+    if (rows.phase === 'head') {
+      const head = readHead(all);
+      if (head) ({ rows, next: at } = head);
+    }
+    while ((rows.phase === 'rows' || rows.phase === 'compact') && at < all.length) {
+      const row = readRow(rows, all, at);
+      if (!row) break;
+      const entry = entryOf(row.data, reading);
+      if ('why' in entry) {
+        unreadable++;
+        why ??= entry.why;
+      } else take(entry.at, entry.code, entry.doubt);
+      at = row.next;
+      if (rows.left === 0) rows = done;
     }
     // Octets after the value are padding of some meters (meter-quirks 51).
-    carry = phase === 'done' || at >= all.length ? nothing : all.slice(at);
+    carry = rows.phase === 'done' || at >= all.length ? nothing : all.slice(at);
     if (carry.length > rowOctets)
       throw new Failure('answer-too-long', `an entry of the log has no end after ${carry.length} octets`);
   };
@@ -137,7 +149,7 @@ export function logReader(
       for (let at = 0; at < octets.length; at += pieceOctets) piece(octets.subarray(at, at + pieceOctets));
     },
     get complete() {
-      return phase === 'done';
+      return rows.phase === 'done';
     },
     get unreadable() {
       return unreadable;
