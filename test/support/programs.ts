@@ -27,7 +27,7 @@ export const run = (program: string, args: string[], options: { env?: object; in
     const child = execFile(
       node,
       [program, ...args],
-      { env: { ...process.env, XDG_STATE_HOME: folder, ...options.env }, timeout: 60_000, maxBuffer: 1 << 26 },
+      { env: { ...process.env, XDG_STATE_HOME: folder, ...options.env }, timeout: 240_000, maxBuffer: 1 << 26 },
       (error, out, err) => resolve({ code: error ? ((error.code as unknown as number) ?? -1) : 0, out, err }),
     );
     if (options.input !== undefined) child.stdin?.end(options.input);
