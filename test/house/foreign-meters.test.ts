@@ -5,19 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
+import { complete, minute } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 
-const minute = 60_000;
-const complete = (it: VirtualHouse, meters: readonly number[]) => {
-  const compared = it.compare(2 * minute);
-  for (const meter of meters) {
-    const one = compared.get(meter) as { expected: number; right: number; wrong: string[] };
-    expect(one.wrong, `meter ${meter}`).toEqual([]);
-    expect(one.right, `meter ${meter}`).toBe(one.expected);
-    expect(one.expected).toBeGreaterThan(0);
-  }
-  expect(it.ingest.counters.conflicts).toBe(0);
-};
 const statusOf = async (it: VirtualHouse, meter = 0) => {
   const found = (await it.house.snapshot()).ports[0]?.meters[meter];
   if (!found) throw new Error('no such meter');
