@@ -65,7 +65,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/cli/connection.ts': 'a session of the command line, step by step',
     'src/cli/read.ts': 'one case a kind of object',
     'src/compose.ts': 'wiring',
-    'src/simulator/scenario.ts': 'a bus out of a scenario',
   },
   'max-lines': {
     'src/dlms/hdlc/link.ts': 'the table of states with its transitions',

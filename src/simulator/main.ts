@@ -6,7 +6,8 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { millis } from '../base/time.ts';
 import { localTime, systemZone } from '../base/words.ts';
-import { buildBus, parseScenario, readScenario } from './scenario.ts';
+import { buildBus } from './build-bus.ts';
+import { parseScenario, readScenario } from './scenario.ts';
 import { connectTcp, servePty, serveTcp } from './serve.ts';
 
 interface Options {

@@ -1,17 +1,9 @@
 /** The scenario file (TOML): bus, meters, faults. Times are seconds from the start; negative = before it. */
-import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { says } from '../base/says.ts';
 import { parseToml } from '../base/toml.ts';
-import { Secret } from '../base/secret.ts';
-import { dayMs, later, type Millis, millis } from '../base/time.ts';
-import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
-import { type LineFault, SimulatedBus } from './bus.ts';
-import type { Dark } from './load-curve.ts';
-import type { Quirk } from './quirk.ts';
-import { type QuirkName, quirkNames, quirkOf } from './quirks.ts';
-import { VirtualMeter } from './virtual-meter.ts';
+import { quirkNames } from './quirks.ts';
 
 const seconds = v.number();
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
@@ -86,7 +78,8 @@ export const meterDefaults = {
 } as const satisfies { [K in keyof typeof meterFields]?: v.InferInput<(typeof meterFields)[K]> | 0 };
 type MeterFields = { [K in keyof typeof meterFields]?: v.InferOutput<(typeof meterFields)[K]> | undefined };
 type MeterInFull = MeterFields & { [K in keyof typeof meterDefaults]: NonNullable<MeterFields[K]> };
-const inFull = (given: MeterFields): MeterInFull => ({
+/** With what the meter is where neither table says. */
+export const inFull = (given: MeterFields): MeterInFull => ({
   ...meterDefaults,
   ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
 });
@@ -181,120 +174,4 @@ export function readScenario(text: string): Scenario {
     throw new Failure('input-unreadable', `scenario: ${messageOf(error)}`);
   }
   return parseScenario(table);
-}
-
-/** HDLC physical address of a virtual meter, by the formula most makers use. */
-export const physicalAddress = (serial: number): number => (serial % 10_000) + 1000;
-
-export interface SimulatedHouse {
-  readonly meters: readonly VirtualMeter[];
-  readonly bus: SimulatedBus;
-}
-
-const octetsOf = (path: string): Uint8Array => {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new Failure('input-unreadable', messageOf(error));
-  }
-};
-const loadSnapshot = (path: string): Snapshot => {
-  try {
-    return parseSnapshot(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new Failure('input-unreadable', `${path}: ${messageOf(error)}`);
-  }
-};
-
-export function buildBus(scenario: Scenario, start: Millis, snapshotOf = loadSnapshot): SimulatedHouse {
-  const { bus, meters, seed } = scenario;
-  const baud = bus.kind !== 'pty' && bus.baud === 9600 ? 0 : bus.baud;
-  const at = (s: number | undefined, fallback: Millis): Millis => (s === undefined ? fallback : later(start, s * 1000));
-  const always = millis(Number.MAX_SAFE_INTEGER);
-  const virtual = Array.from({ length: meters.count }, (_, index) => {
-    const own = inFull({ ...meters, ...scenario.meter.find((meter) => meter.index === index) });
-    const dark: Dark[] = [];
-    let drift: number = own.drift_ppm;
-    for (const fault of scenario.fault) {
-      if (fault.kind === 'power-cut' && fault.meter === index)
-        dark.push({ from: at(fault.from_s, start), to: at(fault.to_s, always) });
-      if (fault.kind === 'drift' && fault.meter === index) drift = fault.ppm;
-    }
-    const serial = meters.first_serial + index;
-    const odd: readonly QuirkName[] = own.quirks;
-    const forced = odd.reduce<NonNullable<Quirk['meter']>>((all, name) => ({ ...all, ...quirkOf(name).meter }), {});
-    return new VirtualMeter({
-      seed,
-      serial,
-      // Behind the wrapper the meters of one listener are told apart by their wPort.
-      logical: bus.link === 'wrapper' ? meters.logical + index : meters.logical,
-      physical: own.physical ?? physicalAddress(serial),
-      alone: meters.count === 1,
-      link: bus.link,
-      modeE: own.mode_e,
-      baud,
-      pushS: own.push_s,
-      pushCiphered: own.push_ciphered,
-      periodS: own.period_s,
-      depthDays: own.depth_days,
-      installed: millis(Math.floor((start - own.history_days * dayMs) / dayMs) * dayMs),
-      deviationMin: own.deviation_min ?? (own.dst ? -120 : 0),
-      dst: own.dst,
-      password: own.password,
-      encryptionKey: own.encryption_key,
-      authenticationKey: own.authentication_key,
-      securityPolicy: own.security_policy,
-      masterKey: own.master_key,
-      image: {
-        blockSize: own.image_block,
-        enabled: true,
-        verifyMs: 20_000,
-        // The last octet makes the sum of all a multiple of 256: a check that tests can meet.
-        verify: (image) => image.reduce((sum, octet) => (sum + octet) & 0xff, 0) === 0,
-        loses: new Set(own.image_loses),
-      },
-      maxInfo: forced.maxInfo ?? own.max_info,
-      window: own.window,
-      maxPdu: forced.maxPdu ?? own.max_pdu,
-      octetMs: baud === 0 ? 0 : 10_000 / baud,
-      inactivityMs: bus.inactivity_s * 1000,
-      dark,
-      clockOffsetMs: own.clock_offset_s * 1000,
-      driftPpm: drift,
-      capturesEnergies: own.captures_energies,
-      ...(own.register_wrap_s !== undefined && { registerWrapsAt: at(own.register_wrap_s, start) }),
-      start,
-      quirks: odd,
-      ...(own.signing_key !== undefined &&
-        own.client_certificate !== undefined && {
-          signing: { key: new Secret(octetsOf(own.signing_key)), clientCertificate: octetsOf(own.client_certificate) },
-        }),
-      referencing: own.referencing,
-      ...(own.device_name !== undefined && { deviceName: own.device_name }),
-      ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),
-    });
-  });
-  const faults: LineFault[] = [];
-  for (const fault of scenario.fault) {
-    if (fault.kind === 'power-cut' || fault.kind === 'drift') continue;
-    const during = { from: at(fault.from_s, millis(0)), to: at(fault.to_s, always) };
-    if (fault.kind === 'echo') faults.push({ kind: 'echo', meter: undefined, rate: fault.rate, ...during });
-    else if (fault.kind === 'stray') {
-      // Never before the bus is there.
-      const begins = { from: millis(Math.max(during.from, start)), to: during.to };
-      faults.push({ kind: 'stray', meter: undefined, everyMs: fault.every_s * 1000, ...begins });
-    } else if (fault.kind === 'silence') faults.push({ kind: 'silence', meter: fault.meter, ...during });
-    else faults.push({ kind: fault.kind, meter: fault.meter, rate: fault.rate, ...during });
-  }
-  return {
-    meters: virtual,
-    bus: new SimulatedBus({
-      meters: virtual,
-      baud,
-      overTcp: bus.kind !== 'pty',
-      turnaroundMs: bus.turnaround_ms,
-      faults,
-      seed,
-    }),
-  };
 }

@@ -27,7 +27,8 @@ import { ackOf, greet, newIngest, take, valueKey } from '../../src/central/inges
 import { obis } from '../../src/dlms/cosem/logical-name.ts';
 import { birthFilter, birthPayload, isUnfit, parsePayload, topics, upFilter } from '../../src/forward/payload.ts';
 import { seeded } from '../../src/simulator/random.ts';
-import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario } from '../../src/simulator/scenario.ts';
 import { servePty, serveTcp } from '../../src/simulator/serve.ts';
 import { loadProfileName } from '../../src/simulator/objects.ts';
 import { sleep, until } from '../support/broker.ts';

@@ -31,7 +31,8 @@ import { logReader } from '../../src/reading/log-reader.ts';
 import { ProfileReader } from '../../src/reading/profile-reader.ts';
 import { pushedList } from '../../src/reading/pushed-list.ts';
 import type { Random } from '../../src/simulator/random.ts';
-import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario } from '../../src/simulator/scenario.ts';
 import { lineAccess } from '../support/meter-world.ts';
 import { apdusOf, isHdlc, linesOf, traceNames, vectorText } from '../support/recorded.ts';
 

@@ -5,7 +5,8 @@ import { decodeAcse, isAcse } from '../../src/dlms/acse/apdu.ts';
 import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
 import { Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { decodeApdu } from '../../src/dlms/xdlms/apdu.ts';
-import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario } from '../../src/simulator/scenario.ts';
 import { isHdlc, linesOf, traceNames } from '../support/recorded.ts';
 
 const sessions = traceNames.filter((name) => linesOf(name).some(({ direction }) => direction === 'to-meter'));

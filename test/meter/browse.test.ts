@@ -17,7 +17,8 @@ import { readRange } from '../../src/meter/profile-range.ts';
 import { readEntries } from '../../src/meter/profile-rows.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import type { Session } from '../../src/meter/session.ts';
-import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario } from '../../src/simulator/scenario.ts';
 import { traceText } from '../support/recorded.ts';
 import { meterWorld, profile, start } from '../support/meter-world.ts';
 

@@ -13,7 +13,8 @@ import { detectModel, genericModel, meterModelSchema, physicalAddressOf } from '
 import { readLayout } from '../../src/meter/profile-layout.ts';
 import { readRange } from '../../src/meter/profile-range.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
-import { buildBus, parseScenario } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario } from '../../src/simulator/scenario.ts';
 import { record, replay, scenarios } from '../support/model-exchanges.ts';
 import { meterWorld, profile, start } from '../support/meter-world.ts';
 import { traceText } from '../support/recorded.ts';

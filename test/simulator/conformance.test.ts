@@ -12,7 +12,8 @@ import {
   conformanceBit,
   conformanceNames,
 } from '../../src/dlms/xdlms/conformance.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 
 const at = millis(Date.UTC(2026, 10, 24, 12));
 const every = Object.keys(conformanceBit) as ConformanceName[];

@@ -7,7 +7,8 @@ import { millis } from '../../src/base/time.ts';
 import type { ConnectionOptions } from '../../src/cli/connection.ts';
 import { read } from '../../src/cli/read.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import { type ServedBus, serveTcp } from '../../src/simulator/serve.ts';
 
 let served: ServedBus | undefined;

@@ -4,7 +4,8 @@ import { type Millis, millis } from '../../src/base/time.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
 import { Session } from '../../src/meter/session.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { virtualPort } from './virtual-port.ts';
 

@@ -3,7 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Millis, millis } from '../../src/base/time.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import { frameOf, type Quirk } from '../../src/simulator/quirk.ts';
-import { buildBus, parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
+import { buildBus } from '../../src/simulator/build-bus.ts';
+import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 
 export type Odd = Partial<Quirk>;
