@@ -62,7 +62,6 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/dlms/stack/client.ts': 'one case an event of the layers below',
     'src/cli/explain.ts': 'decode walks beside the stack (issue: one reader)',
     'src/cli/listen.ts': 'to be split with it',
-    'src/cli/connection.ts': 'a session of the command line, step by step',
     'src/cli/read.ts': 'one case a kind of object',
     'src/compose.ts': 'wiring',
   },

@@ -17,6 +17,7 @@ import { genericModel, type MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/access.ts';
 import { Session } from '../meter/session.ts';
 import { sessionCounters, stateDirectory } from './nonces.ts';
+import type { DecodeKeys } from './explain.ts';
 import { entryCount } from './refused-entries.ts';
 import { askSecret, decodeKeys } from './secret.ts';
 import { note } from './terminal.ts';
@@ -130,6 +131,8 @@ function checkedOptions(device: string, options: ConnectionOptions) {
   return { access, ciphered, systemTitle, meterTitle, suite, counterObject, given };
 }
 
+type Checked = ReturnType<typeof checkedOptions>;
+
 function signingFrom({ signingKey, meterCertificate }: ConnectionOptions) {
   if (signingKey === undefined || meterCertificate === undefined)
     return bad('--auth hls-ecdsa needs --signing-key and --meter-certificate');
@@ -142,23 +145,25 @@ function signingFrom({ signingKey, meterCertificate }: ConnectionOptions) {
   return signingOf(new Secret(secretFromFile(signingKey)), certificate);
 }
 
-/** Opens line and association, works, and closes both whatever happened. */
-export async function withSession(
-  device: string,
-  options: ConnectionOptions,
-  clock: Clock,
-  work: (session: Session, access: MeterAccess) => Promise<void>,
-): Promise<void> {
-  const valid = checkedOptions(device, options);
-  const { access: checked, ciphered, systemTitle, meterTitle, suite, counterObject, given } = valid;
+/** Keys out of the environment or a file; none, where nothing is ciphered. */
+function keysFor({ ciphered }: Checked, options: ConnectionOptions): DecodeKeys {
   const keys = ciphered ? decodeKeys(options.keys, process.env) : {};
   if (ciphered && (!keys.encryption || !keys.authentication)) {
     throw new Failure('secret-missing', 'ciphering needs METER_EK and METER_AK, or --keys FILE');
   }
-  const byEcdsa = checked.auth === 'hls-ecdsa';
-  const password = checked.auth !== 'none' && checked.auth !== 'hls-gmac' && !byEcdsa;
-  const plain: MeterAccess = {
-    ...checked,
+  return keys;
+}
+
+/** With what the client proves itself by; nothing is ciphered yet. */
+async function withProof(
+  { access, systemTitle }: Checked,
+  options: ConnectionOptions,
+  keys: DecodeKeys,
+): Promise<MeterAccess> {
+  const byEcdsa = access.auth === 'hls-ecdsa';
+  const password = access.auth !== 'none' && access.auth !== 'hls-gmac' && !byEcdsa;
+  return {
+    ...access,
     secret: password ? (keys.secret ?? new Secret(await askSecret(options.secretFile))) : undefined,
     // A signature over a challenge wants 32 octets of it (Green Book 9.2.7.4).
     challenge: () => randomBytes(byEcdsa ? 32 : 16),
@@ -166,41 +171,64 @@ export async function withSession(
     systemTitle: systemTitle ?? Buffer.from('MGW\0\0\0\0\x01', 'latin1'),
     ...(byEcdsa && { signing: signingFrom(options) }),
   };
+}
+
+/** Ciphered, under the title and the invocation counter that may be used next with the key. */
+async function ciphering(
+  plain: MeterAccess,
+  { systemTitle, meterTitle, suite, given }: Checked,
+  options: ConnectionOptions,
+  keys: DecodeKeys,
+  ask: () => Promise<number>,
+): Promise<MeterAccess> {
+  const { title, next } = await sessionCounters({
+    key: keys.encryption as Secret,
+    pinned: systemTitle,
+    given,
+    ask,
+    socket: options.socket,
+    directory: stateDirectory(process.env),
+    note,
+  });
+  return {
+    ...plain,
+    systemTitle: title,
+    ciphering: {
+      suite,
+      ownTitle: title,
+      ...(meterTitle && { peerTitle: meterTitle }),
+      keys: { encryption: keys.encryption as Secret, authentication: keys.authentication as Secret },
+      policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
+      wrapping: options.wrapping as CipheringSettings['wrapping'],
+      nextCounter: next,
+      ...(options.dedicated && { dedicated: () => new Secret(randomBytes(suite === 2 ? 32 : 16)) }),
+    },
+  };
+}
+
+/** Opens line and association, works, and closes both whatever happened. */
+export async function withSession(
+  device: string,
+  options: ConnectionOptions,
+  clock: Clock,
+  work: (session: Session, access: MeterAccess) => Promise<void>,
+): Promise<void> {
+  const checked = checkedOptions(device, options);
+  const { ciphered, counterObject } = checked;
+  const keys = keysFor(checked, options);
+  const plain = await withProof(checked, options, keys);
   const progress = process.stderr.isTTY ? (octets: number) => process.stderr.write(`\r${octets} octets`) : undefined;
   // The password of low level security goes over the line, not into the file; a key has no business there either.
   const trace = traceTo(options.trace, device, clock, [plain.secret, ...Object.values(keys)]);
   const state = stateDirectory(process.env);
   const who = [device, options.client, options.server, options.auth];
-  const entries = ciphered || checked.auth !== 'none' ? entryCount(state, who, () => clock.wall(), note) : undefined;
+  const proves = ciphered || plain.auth !== 'none';
+  const entries = proves ? entryCount(state, who, () => clock.wall(), note) : undefined;
   entries?.check(options.force === true);
   const port = await openPort(device, plain.baud, clock);
   try {
-    let access = plain;
-    if (ciphered) {
-      const { title, next } = await sessionCounters({
-        key: keys.encryption as Secret,
-        pinned: systemTitle,
-        given,
-        ask: () => askCounter(port, clock, plain, counterObject, trace),
-        socket: options.socket,
-        directory: state,
-        note,
-      });
-      access = {
-        ...plain,
-        systemTitle: title,
-        ciphering: {
-          suite,
-          ownTitle: title,
-          ...(meterTitle && { peerTitle: meterTitle }),
-          keys: { encryption: keys.encryption as Secret, authentication: keys.authentication as Secret },
-          policy: (options.security ?? 'authenticated-encrypted') as CipheringSettings['policy'],
-          wrapping: options.wrapping as CipheringSettings['wrapping'],
-          nextCounter: next,
-          ...(options.dedicated && { dedicated: () => new Secret(randomBytes(suite === 2 ? 32 : 16)) }),
-        },
-      };
-    }
+    const ask = () => askCounter(port, clock, plain, counterObject, trace);
+    const access = ciphered ? await ciphering(plain, checked, options, keys, ask) : plain;
     const session = new Session(port, clock, access, { trace, onBlock: progress });
     try {
       await session.connect();
