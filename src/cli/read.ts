@@ -9,11 +9,12 @@ import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOf, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Attribute, GetResult } from '../dlms/xdlms/apdu.ts';
 import { identify } from '../meter/identity-reading.ts';
+import type { MeterModel } from '../meter/model.ts';
 import { readLayout } from '../meter/profile-layout.ts';
 import { readRange } from '../meter/profile-range.ts';
-import { readEntries } from '../meter/profile-rows.ts';
+import { type ProfileSource, readEntries } from '../meter/profile-rows.ts';
 import { refusalCode, type Session } from '../meter/session.ts';
-import { rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
+import { type LoadProfileRow, rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
 import { clockWords, isScaledValue, objectWords, rowText } from './object-words.ts';
 
@@ -61,13 +62,16 @@ async function classOf(session: Session, name: LogicalName): Promise<number> {
   throw new Failure('access-refused', `the meter's object list has no ${obis(name)}; name its class with --class`);
 }
 
-export async function read(
-  device: string,
-  options: ReadOptions,
-  clock: Clock,
-  print: (line: string) => void,
-): Promise<void> {
-  // Everything that can be wrong on the command line is said before the line is touched.
+/** What is read, as the command line says it. */
+interface Wishes {
+  readonly objects: readonly { readonly name: LogicalName; readonly attribute: number }[];
+  readonly classId: number | undefined;
+  readonly profile: LogicalName | undefined;
+  readonly rows: (source: ProfileSource) => Promise<LoadProfileRow[]>;
+}
+
+/** Everything that can be wrong on the command line is said here, before the line is touched. */
+function wishesOf(options: ReadOptions): Wishes {
   const objects = (options.object ?? []).map((text) => {
     const match = /^(.+):(-?\d+)$/.exec(text);
     return {
@@ -85,63 +89,101 @@ export async function read(
   const from = options.from === undefined ? undefined : instant('--from', options.from);
   const to = options.to === undefined ? undefined : instant('--to', options.to);
   if (from !== undefined && to !== undefined && from > to) bad('--from is later than --to');
-  await withSession(device, options, clock, async (session, access) => {
-    if (objects.length === 0 && profile === undefined) {
-      const identity = await identify(session, clock, access.model);
-      if (options.json) print(JSON.stringify(identity));
-      else {
-        print(`logical device name  ${identity.logicalDeviceName ?? '(refused)'}`);
-        print(`serial number        ${identity.serial ?? '(refused)'}`);
-        print(
-          `clock                ${identity.clockDeviationMs === undefined ? `not read (${identity.unreadable.find(({ object }) => object === 'clock')?.why ?? 'no instant'})` : clockWords(identity.clockDeviationMs)}`,
-        );
-      }
-    }
-    if (objects.length > 0) {
-      const attributes: Attribute[] = [];
-      for (const { name, attribute } of objects) {
-        attributes.push({ classId: classId ?? (await classOf(session, name)), logicalName: name, attribute });
-      }
-      for (const { logicalName, classId: object, attribute } of attributes) {
-        // Whatever class was given, an association is one by its OBIS code too.
-        const classes = [object, knownClass(logicalName) ?? object];
-        if (classes.some((one) => isSecretAttribute(one, attribute)))
-          bad(
-            `${obis(logicalName)}:${attribute} is a ${attributeName(object, attribute)} of the meter: it is not read`,
-          );
-      }
-      const results = await session.get(attributes);
-      // For people only: JSON says what was asked for.
-      const scalers = options.json ? new Map<LogicalName, ScalerUnit>() : await scalersOf(session, attributes);
-      let refused: Failure | undefined;
-      results.forEach((result, i) => {
-        const asked = attributes[i] as Attribute;
-        const { logicalName, attribute, classId: object } = asked;
-        const key = `${obis(logicalName)}:${attribute}`;
-        if ('data' in result) {
-          print(
-            options.json
-              ? JSON.stringify({ object: key, class: object, value: dataJson(result.data) })
-              : `${key}  ${objectWords(asked, result.data, access.model, scalers.get(logicalName) ?? null)}`,
-          );
-        } else {
-          const why = refusalName(result.refused);
-          if (options.json) print(JSON.stringify({ object: key, class: object, refused: why }));
-          refused ??= new Failure(refusalCode(result.refused), `${key} refused: ${why}`);
-        }
-      });
-      if (refused) throw refused;
-    }
-    if (profile !== undefined) {
-      const layout = await readLayout(session, profile, access.model);
-      if (holdsSecret(layout.columns)) bad(`${obis(profile)} captures a secret of the meter: its rows are not read`);
-      const rows = entries
-        ? await readEntries({ session, layout, model: access.model }, Number(entries[1]), Number(entries[2]))
-        : await readRange({ session, layout, model: access.model }, from as Millis, to as Millis);
-      for (const row of rows)
-        print(options.json ? JSON.stringify(rowJson(row)) : rowText(row, systemZone(), access.model));
+  const rows = (source: ProfileSource) =>
+    entries
+      ? readEntries(source, Number(entries[1]), Number(entries[2]))
+      : readRange(source, from as Millis, to as Millis);
+  return { objects, classId, profile, rows };
+}
+
+/** One reading: the meter's session, and where what is read goes. */
+interface Reading {
+  readonly session: Session;
+  readonly model: MeterModel;
+  readonly json: boolean;
+  readonly print: (line: string) => void;
+}
+
+export async function read(
+  device: string,
+  options: ReadOptions,
+  clock: Clock,
+  print: (line: string) => void,
+): Promise<void> {
+  const wishes = wishesOf(options);
+  const { objects, profile } = wishes;
+  await withSession(device, options, clock, async (session, { model }) => {
+    const reading: Reading = { session, model, json: options.json === true, print };
+    if (objects.length === 0 && profile === undefined) await printIdentity(reading, clock);
+    if (objects.length > 0) await printObjects(reading, wishes);
+    if (profile !== undefined) await printRows(reading, profile, wishes.rows);
+  });
+}
+
+async function printIdentity({ session, model, json, print }: Reading, clock: Clock): Promise<void> {
+  const identity = await identify(session, clock, model);
+  if (json) {
+    print(JSON.stringify(identity));
+    return;
+  }
+  const { clockDeviationMs, unreadable } = identity;
+  print(`logical device name  ${identity.logicalDeviceName ?? '(refused)'}`);
+  print(`serial number        ${identity.serial ?? '(refused)'}`);
+  print(
+    `clock                ${clockDeviationMs === undefined ? `not read (${unreadable.find(({ object }) => object === 'clock')?.why ?? 'no instant'})` : clockWords(clockDeviationMs)}`,
+  );
+}
+
+/** With the class that was given, or that they have. A secret of the meter is not asked for. */
+async function attributesOf(session: Session, { objects, classId }: Wishes): Promise<Attribute[]> {
+  const attributes: Attribute[] = [];
+  for (const { name, attribute } of objects) {
+    attributes.push({ classId: classId ?? (await classOf(session, name)), logicalName: name, attribute });
+  }
+  for (const { logicalName, classId: object, attribute } of attributes) {
+    // Whatever class was given, an association is one by its OBIS code too.
+    const classes = [object, knownClass(logicalName) ?? object];
+    if (classes.some((one) => isSecretAttribute(one, attribute)))
+      bad(`${obis(logicalName)}:${attribute} is a ${attributeName(object, attribute)} of the meter: it is not read`);
+  }
+  return attributes;
+}
+
+/** All of them, and only then the first that was refused as a Failure. */
+async function printObjects({ session, model, json, print }: Reading, wishes: Wishes): Promise<void> {
+  const attributes = await attributesOf(session, wishes);
+  const results = await session.get(attributes);
+  // For people only: JSON says what was asked for.
+  const scalers = json ? new Map<LogicalName, ScalerUnit>() : await scalersOf(session, attributes);
+  let refused: Failure | undefined;
+  results.forEach((result, i) => {
+    const asked = attributes[i] as Attribute;
+    const { logicalName, attribute, classId: object } = asked;
+    const key = `${obis(logicalName)}:${attribute}`;
+    if ('data' in result) {
+      print(
+        json
+          ? JSON.stringify({ object: key, class: object, value: dataJson(result.data) })
+          : `${key}  ${objectWords(asked, result.data, model, scalers.get(logicalName) ?? null)}`,
+      );
+    } else {
+      const why = refusalName(result.refused);
+      if (json) print(JSON.stringify({ object: key, class: object, refused: why }));
+      refused ??= new Failure(refusalCode(result.refused), `${key} refused: ${why}`);
     }
   });
+  if (refused) throw refused;
+}
+
+async function printRows(
+  { session, model, json, print }: Reading,
+  profile: LogicalName,
+  rowsOf: Wishes['rows'],
+): Promise<void> {
+  const layout = await readLayout(session, profile, model);
+  if (holdsSecret(layout.columns)) bad(`${obis(profile)} captures a secret of the meter: its rows are not read`);
+  for (const row of await rowsOf({ session, layout, model }))
+    print(json ? JSON.stringify(rowJson(row)) : rowText(row, systemZone(), model));
 }
 
 /** Scaler and unit of those values that have one, as far as the meter tells them. */
