@@ -47,7 +47,7 @@ const pure = ['base', 'dlms', 'reading'];
 
 /**
  * The ratchet: 70 lines a function, 500 a file, 5 parameters. What breaks it is named here with its reason, and the list only
- * becomes shorter.
+ * becomes shorter: whoever takes a name off lowers `mostBeyond` with it.
  */
 const limits = {
   'max-lines-per-function': ['error', { max: 70 }],
@@ -60,19 +60,23 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/dlms/axdr/data.ts': 'one case a type, written by hand for speed',
     'src/dlms/hdlc/link.ts': 'one case a transition',
     'src/dlms/stack/client.ts': 'one case an event of the layers below',
-    'src/cli/explain.ts': 'decode walks beside the stack (issue: one reader)',
-    'src/cli/listen.ts': 'to be split with it',
-    'src/compose.ts': 'wiring',
+    'src/cli/explain.ts': 'decode walks beside the stack: to be one reader with it',
+    'src/cli/listen.ts': 'what is pushed is explained by the same reader: to be split with explain.ts',
+    'src/compose.ts': 'who gets what of whom, in one place',
   },
   'max-lines': {
     'src/dlms/hdlc/link.ts': 'the table of states with its transitions',
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
-    'src/cli/explain.ts': 'see above',
+    'src/cli/explain.ts': 'decode walks beside the stack: to be one reader with it',
   },
   'max-params': {
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
   },
 };
+const mostBeyond = 11;
+const names = Object.values(beyond).flatMap((files) => Object.keys(files));
+if (names.length > mostBeyond)
+  throw new Error(`${names.length} names are exempt from the ratchet, at most ${mostBeyond} may be: split what is new`);
 const ratchet = Object.entries(beyond).map(([rule, files]) => ({
   files: Object.keys(files),
   rules: { [rule]: 'off' },
