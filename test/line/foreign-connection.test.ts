@@ -1,5 +1,4 @@
 /** Foreign meters behind TCP that close the connection at a list, or never answer it: read all the same, on real sockets. */
-import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { later } from '../../src/base/time.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
@@ -13,14 +12,9 @@ import { type Fallbacks, fallbackTexts, freshFallbacks, storedFallbacks } from '
 import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { Session } from '../../src/meter/session.ts';
+import { closeServers, tcpServer } from '../support/tcp-server.ts';
 
-const servers: { server: Server; sockets: Set<Socket> }[] = [];
-afterEach(async () => {
-  for (const { server, sockets } of servers.splice(0)) {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
+afterEach(closeServers);
 const aare = encodeAcse({
   kind: 'aare',
   applicationContext: 1,
@@ -38,14 +32,10 @@ const aare = encodeAcse({
 /** `one`: a connection carries one association. */
 async function meter(list: 'closes' | 'ignores', one: boolean): Promise<{ device: string; lists: () => number }> {
   let lists = 0;
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
+  const device = await tcpServer((socket) => {
     const unwrapper = new Unwrapper();
     let associations = 0;
     const say = (apdu: Uint8Array) => socket.write(encodeWrapper({ source: 1, destination: 16, apdu }));
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
     socket.on('data', (octets) => {
       for (const { apdu } of unwrapper.push(octets)) {
         if (apdu[0] === 0x60) {
@@ -62,11 +52,7 @@ async function meter(list: 'closes' | 'ignores', one: boolean): Promise<{ device
       }
     });
   });
-  servers.push({ server, sockets });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' ? address?.port : 0;
-  return { device: `tcp://127.0.0.1:${port}`, lists: () => lists };
+  return { device, lists: () => lists };
 }
 
 async function visit(owner: PortOwner, fallbacks: Fallbacks): Promise<string> {

@@ -1,5 +1,5 @@
 /** What a device or a peer does not do in time fails, on real sockets and on ports that never call back. */
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Failure } from '../../src/base/errors.ts';
 import { millis } from '../../src/base/time.ts';
@@ -9,6 +9,7 @@ import type { Port } from '../../src/line/port.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { until } from '../support/broker.ts';
 import { gateway, run } from '../support/programs.ts';
+import { closeServers, tcpServer } from '../support/tcp-server.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const never = <T>() => new Promise<T>(() => {});
@@ -76,35 +77,21 @@ describe('incident: a port that never called back held whoever used it', () => {
 });
 
 describe('TCP peers that say nothing', () => {
-  const servers: Server[] = [];
   const sockets: Socket[] = [];
-  afterEach(() => {
+  afterEach(async () => {
     for (const socket of sockets.splice(0)) socket.destroy();
-    for (const server of servers.splice(0)) server.close();
+    await closeServers();
   });
-  const serve = async (accept: (socket: Socket) => void): Promise<string> => {
-    const server = createServer((socket) => {
-      sockets.push(socket);
-      socket.on('error', () => {});
-      accept(socket);
-    });
-    servers.push(server);
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    const address = server.address();
-    return `tcp://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
-  };
   const quick = ['--timeout', '100', '--retries', '1'];
   for (const link of ['hdlc', 'wrapper'])
     test(`a gateway that accepts and is silent, ${link}: the command ends and says whose fault it may be`, async () => {
-      const device = await serve(() => {});
+      const device = await tcpServer(() => {});
       const result = await run(gateway, ['read', device, '--link', link, ...quick]);
       expect(result.code).toBe(3);
       expect(result.err).toContain('no answer');
     });
   test('one that sends flags for ever', async () => {
-    const device = await serve((socket) => {
+    const device = await tcpServer((socket) => {
       const timer = setInterval(() => socket.write(Uint8Array.of(0x7e, 0xa0)), 20);
       socket.on('close', () => clearInterval(timer));
     });
@@ -143,7 +130,7 @@ describe('TCP peers that say nothing', () => {
     await listening.close();
   });
   test('a port that was opened is given back when nobody listens any more', async () => {
-    const device = await serve(() => {});
+    const device = await tcpServer(() => {});
     const port = await openPort(device, 9600, systemClock);
     expect(port.connection).toBe(true);
     await port.close();

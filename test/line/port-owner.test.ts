@@ -1,5 +1,5 @@
 /** Connections that close at awkward moments, on real sockets of this machine: none of them costs the next session. */
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { errorTable } from '../../src/base/errors.ts';
 import { later, millis } from '../../src/base/time.ts';
@@ -15,14 +15,9 @@ import type { MeterAccess } from '../../src/meter/access.ts';
 import { Session } from '../../src/meter/session.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';
 import { until } from '../support/broker.ts';
+import { closeServers, tcpServer } from '../support/tcp-server.ts';
 
-const servers: { server: Server; sockets: Set<Socket> }[] = [];
-afterEach(async () => {
-  for (const { server, sockets } of servers.splice(0)) {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
+afterEach(closeServers);
 interface Meter {
   readonly device: string;
   readonly sockets: Set<Socket>;
@@ -35,11 +30,10 @@ type Behaviour = (apdu: Uint8Array, nth: number, socket: Socket) => Uint8Array |
 async function meter(behaviour: Behaviour): Promise<Meter> {
   const sockets = new Set<Socket>();
   const associations: number[] = [];
-  const server = createServer((socket) => {
+  const device = await tcpServer((socket) => {
     sockets.add(socket);
     const index = associations.push(0) - 1;
     const unwrapper = new Unwrapper();
-    socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
     socket.on('data', (octets) => {
       for (const { apdu } of unwrapper.push(octets)) {
@@ -49,10 +43,7 @@ async function meter(behaviour: Behaviour): Promise<Meter> {
       }
     });
   });
-  servers.push({ server, sockets });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  return { device: `tcp://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`, sockets, associations };
+  return { device, sockets, associations };
 }
 const aare = encodeAcse({
   kind: 'aare',

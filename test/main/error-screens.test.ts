@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
 import { root } from '../support/programs.ts';
-import { closeServers } from '../support/odd-meters.ts';
+import { closeServers } from '../support/tcp-server.ts';
 import { ofTheHouse } from '../support/provoked-house.ts';
 import { ofMeters } from '../support/provoked-meters.ts';
 import { ofPrograms } from '../support/provoked-programs.ts';

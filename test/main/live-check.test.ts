@@ -1,6 +1,5 @@
 /** config check --live: what a file names is opened, and nothing is said on a line of meters. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer, type Server } from 'node:net';
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
@@ -12,6 +11,7 @@ import { serveStatus } from '../../src/status/local-server.ts';
 import type { LocalAnswers } from '../../src/status/routes.ts';
 import { freePort, realBroker, until } from '../support/broker.ts';
 import { children, folder, gateway, run } from '../support/programs.ts';
+import { closeServers, tcpServer } from '../support/tcp-server.ts';
 
 /** Files that a process has open. */
 const readlinks = (pid: number | undefined): string[] =>
@@ -29,14 +29,12 @@ afterAll(async () => {
 /** A converter that counts who comes and what is said. */
 async function converter() {
   const seen = { connections: 0, octets: 0 };
-  const server: Server = createServer((socket) => {
+  const device = await tcpServer((socket) => {
     seen.connections++;
     socket.on('data', (octets) => (seen.octets += octets.length));
-    socket.on('error', () => {});
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closing.push(() => server.close());
-  return { seen, device: `tcp://127.0.0.1:${(server.address() as { port: number }).port}` };
+  closing.push(closeServers);
+  return { seen, device };
 }
 const fileOf = (name: string, url: string, devices: readonly string[], socket = join(folder, 'none.sock')): string => {
   const path = join(folder, `${name}.toml`);

@@ -1,11 +1,11 @@
 /** Simulated meters that do what no list of quirks has, at the place where a test wants it. */
-import { createServer, type Server, type Socket } from 'node:net';
 import { type Millis, millis } from '../../src/base/time.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import { frameOf, type Quirk } from '../../src/simulator/quirk.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
+import { tcpServer } from './tcp-server.ts';
 
 export type Odd = Partial<Quirk>;
 export const tags = { aarq: 0x60, get: 0xc0, action: 0xc3, gloGet: 0xc8, gloInitiate: 0x21 } as const;
@@ -69,28 +69,6 @@ export const aareRefused = (diagnostic: number, more: readonly number[] = []): U
     Buffer.from('a109060760857405080101a203020101a305a1030201', 'hex'),
     Buffer.of(diagnostic, ...more),
   ]);
-
-const servers: { server: Server; sockets: Set<Socket> }[] = [];
-/** Whatever comes on a TCP connection; ended by `closeServers`. */
-export async function tcpServer(serve: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
-    serve(socket);
-  });
-  servers.push({ server, sockets });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  return `tcp://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-}
-export async function closeServers(): Promise<void> {
-  for (const { server, sockets } of servers.splice(0)) {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
 
 /** A meter of the simulator on a TCP port: without a line in between it answers as fast as it is asked. */
 export async function meterAt(

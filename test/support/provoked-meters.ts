@@ -6,7 +6,8 @@ import type { Data } from '../../src/dlms/axdr/data.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { until } from './broker.ts';
 import { folder, simulate } from './programs.ts';
-import { aareRefused, answerTo, deafFrom, instead, meterAt, type Odd, refuse, tags, tcpServer } from './odd-meters.ts';
+import { aareRefused, answerTo, deafFrom, instead, meterAt, type Odd, refuse, tags } from './odd-meters.ts';
+import { tcpServer } from './tcp-server.ts';
 import { cli, type Provocations, type Screen } from './screens.ts';
 
 const keys = { METER_EK: '000102030405060708090a0b0c0d0e0f', METER_AK: 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf' };

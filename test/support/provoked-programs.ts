@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { openPty } from '../../src/simulator/pty.ts';
 import { until } from './broker.ts';
 import { children, folder, gateway, node, type Result } from './programs.ts';
-import { tcpServer } from './odd-meters.ts';
+import { tcpServer } from './tcp-server.ts';
 import { cli, type Provocations, type Screen, screen } from './screens.ts';
 
 const own = mkdtempSync(join(folder, 'daemon-'));
