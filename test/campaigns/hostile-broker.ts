@@ -16,6 +16,7 @@ import { birthPayload, contractVersion, isUnfit, parsePayload, topics } from '..
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { seeded } from '../../src/simulator/random.ts';
 import { Store } from '../../src/store/store.ts';
+import { forwarderSettings } from '../support/forwarder.ts';
 import { MemoryDatabase } from '../support/memory-database.ts';
 
 export const steps = ['connect', 'subscribe', 'again', 'birth', 'row', 'flow', 'ping', 'reconnect'] as const;
@@ -391,57 +392,43 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
     await store.commit({ meter: '_', entryClass: said % 2 === 0 ? 0 : 1, facts });
   };
   await say(30);
-  const forwarder = new Forwarder({
-    store,
-    clock,
-    log,
-    gateway: 'g',
-    boot: 'b',
-    topics: topics('t', 'g'),
-    broker: {
-      url,
-      protocol: harm.protocol,
-      clientId: 'g',
-      keepaliveS: 1,
-      window: 16,
-      timing: {
-        connectMs: fast(15_000),
-        stepMs: fast(20_000),
-        firstPauseMs: fast(500),
-        longestPauseMs: fast(20_000),
-        lastingMs: fast(30_000),
+  const forwarder = new Forwarder(
+    forwarderSettings({
+      store,
+      clock,
+      log,
+      topics: topics('t', 'g'),
+      broker: {
+        url,
+        protocol: harm.protocol,
+        clientId: 'g',
+        keepaliveS: 1,
+        window: 16,
+        timing: {
+          connectMs: fast(15_000),
+          stepMs: fast(20_000),
+          firstPauseMs: fast(500),
+          longestPauseMs: fast(20_000),
+          lastingMs: fast(30_000),
+        },
       },
-    },
-    rateLimit: undefined,
-    birth: () => ({
-      v: contractVersion,
-      gateway: 'g',
-      version: '0',
-      boot: 'b',
-      epoch: store.epoch,
-      acknowledged: store.acknowledged,
-      clockTrust: 'kernel',
-      configHash: '0',
-      capabilities: [],
-      meters: [],
-      at: iso(clock.wall()),
+      health: () =>
+        Promise.resolve({
+          v: contractVersion,
+          at: iso(clock.wall()),
+          boot: 'b',
+          epoch: store.epoch,
+          pending: 0,
+          oldestUnacknowledgedS: null,
+          clockTrust: 'kernel',
+          disk: null,
+          ports: [],
+          meters: [],
+          store: { failure: null, quarantined: 0, missing: 0 },
+        }),
+      random: seeded(seed),
     }),
-    health: () =>
-      Promise.resolve({
-        v: contractVersion,
-        at: iso(clock.wall()),
-        boot: 'b',
-        epoch: store.epoch,
-        pending: 0,
-        oldestUnacknowledgedS: null,
-        clockTrust: 'kernel',
-        disk: null,
-        ports: [],
-        meters: [],
-        store: { failure: null, quarantined: 0, missing: 0 },
-      }),
-    random: seeded(seed),
-  });
+  );
   const stopping = new AbortController();
   const running = forwarder.run(stopping.signal);
   const problems: string[] = [];

@@ -1,5 +1,4 @@
 /** A configuration is judged whole before anything is started or stopped for it. */
-import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { findingText } from '../../src/config/findings.ts';
 import { type Judged, judgeText, parseConfig } from '../../src/config/judge.ts';
 import { checkSources, serviceSources } from '../../src/config/sources.ts';
 import { genericModel } from '../../src/meter/model.ts';
+import { selfSigned } from '../support/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'resolve-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -17,24 +17,7 @@ const put = (name: string, text: string | Uint8Array, mode = 0o600): string => {
   chmodSync(path(name), mode);
   return path(name);
 };
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-for (const name of ['ca', 'other'])
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    `${name}.key`,
-    '-out',
-    `${name}.pem`,
-    '-subj',
-    `/CN=${name}`,
-  );
-for (const name of ['ca', 'other']) chmodSync(path(`${name}.key`), 0o600);
+for (const name of ['ca', 'other']) selfSigned(folder, name);
 put('secret', 'hunter22\n');
 put('ek', '000102030405060708090A0B0C0D0E0F\n');
 put('short', '0001020304\n');

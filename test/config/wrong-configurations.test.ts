@@ -1,5 +1,4 @@
 /** Wrong configurations: each is named with line, key, whose it is and the next step, by check and by the start, all at once. */
-import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { type Finding, findingText, nextText } from '../../src/config/findings.t
 import { judgeFile, judgeText, requirePlan } from '../../src/config/judge.ts';
 import { checkSources, serviceSources } from '../../src/config/sources.ts';
 import { defaultDoor } from '../../src/main/doors.ts';
+import { opensslIn, selfSigned } from '../support/certificates.ts';
 import { gateway, run } from '../support/programs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wrong-'));
@@ -17,29 +17,8 @@ const put = (name: string, text: string | Uint8Array, mode = 0o600) => {
   writeFileSync(path(name), text);
   chmodSync(path(name), mode);
 };
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-const selfSigned = (name: string, ...more: string[]) => {
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-subj',
-    `/CN=${name}`,
-    '-keyout',
-    `${name}.key`,
-    '-out',
-    `${name}.pem`,
-    ...more,
-  );
-  chmodSync(path(`${name}.key`), 0o600);
-};
-selfSigned('ca');
-selfSigned('other');
-selfSigned('old');
+const openssl = opensslIn(folder);
+for (const name of ['ca', 'other', 'old']) selfSigned(folder, name);
 // Signed once more, for a year that is over.
 put(
   'ca.cnf',

@@ -20,6 +20,7 @@ import { NotificationReceiver } from '../../src/dlms/stack/notification.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { conformance } from '../../src/dlms/xdlms/conformance.ts';
+import { acceptingAare } from '../support/accepting-aare.ts';
 
 const own = { logical: 17, size: 1 } as const;
 const peer = serverAddress(1);
@@ -284,19 +285,7 @@ function stackWith(
   const server = new HdlcLink({ role: 'server', own: peer, parameters: size, ...timing });
   const unwrapper = new Unwrapper();
   let requests = 0;
-  const aare = encodeAcse({
-    kind: 'aare',
-    applicationContext: 1,
-    result: 0,
-    diagnostic: { source: 'acse-service-user', code: 0 },
-    userInformation: encodeApdu({
-      kind: 'initiate-response',
-      version: 6,
-      conformance: serverConformance | conformance('general-block-transfer'),
-      maxPdu: 200,
-      vaaName: 7,
-    }),
-  });
+  const aare = acceptingAare(200, conformance('general-block-transfer'));
   const answersTo = (apdu: Uint8Array): Uint8Array[] => (apdu[0] === 0x60 ? [aare] : answer(apdu, requests++));
   let now = millis(0);
   const meter = (sent: Uint8Array): readonly Uint8Array[] => {
@@ -588,22 +577,7 @@ test('incident x2-java-gbt-livelock: each block with an unexpected number was ac
   let now = millis(0);
   association.request({ kind: 'associate' }, now);
   while (association.pollTransmit() !== undefined);
-  association.receive(
-    encodeAcse({
-      kind: 'aare',
-      applicationContext: 1,
-      result: 0,
-      diagnostic: { source: 'acse-service-user', code: 0 },
-      userInformation: encodeApdu({
-        kind: 'initiate-response',
-        version: 6,
-        conformance: serverConformance | conformance('general-block-transfer'),
-        maxPdu: 1024,
-        vaaName: 7,
-      }),
-    }),
-    now,
-  );
+  association.receive(acceptingAare(1024, conformance('general-block-transfer')), now);
   while (association.pollEvent() !== undefined);
   association.request(requests['GET'] as StackRequest & { kind: 'get' }, now);
   const unwrapper = new Unwrapper();

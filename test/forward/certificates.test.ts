@@ -1,5 +1,4 @@
 /** TLS with a real mosquitto: right certificates, and each wrong one, told with what to do; it connects once that is mended. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,27 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Log } from '../../src/base/log.ts';
 import { openBroker } from '../../src/forward/mqtt-client.ts';
 import { realBroker, until } from '../support/broker.ts';
+import { newKey, opensslIn, selfSigned } from '../support/certificates.ts';
 
 let folder: string;
 const path = (name: string) => join(folder, name);
-const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe', cwd: folder });
-const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const openssl = (...args: string[]) => opensslIn(folder)(...args);
 
-function authority(name: string): void {
-  openssl(
-    'req',
-    '-x509',
-    ...newKey,
-    '-keyout',
-    `${name}.key`,
-    '-out',
-    `${name}.pem`,
-    '-subj',
-    `/CN=${name}`,
-    '-days',
-    '3',
-  );
-}
 function certificate(name: string, issuer: string, address: string, days: number): void {
   openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
   writeFileSync(path(`${name}.ext`), `subjectAltName=${address}\n`);
@@ -36,7 +20,7 @@ function certificate(name: string, issuer: string, address: string, days: number
 }
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'certificates-'));
-  for (const name of ['head-end', 'stranger']) authority(name);
+  for (const name of ['head-end', 'stranger']) selfSigned(folder, name, '-days', '3');
   certificate('broker', 'head-end', 'IP:127.0.0.1', 3);
   certificate('broker-of-a-stranger', 'stranger', 'IP:127.0.0.1', 3);
   certificate('broker-elsewhere', 'head-end', 'DNS:elsewhere.example', 3);

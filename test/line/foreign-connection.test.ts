@@ -2,7 +2,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { later } from '../../src/base/time.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
-import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { openPort } from '../../src/line/open-port.ts';
@@ -12,22 +11,12 @@ import { type Fallbacks, fallbackTexts, freshFallbacks, storedFallbacks } from '
 import { identify } from '../../src/meter/identity-reading.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import { Session } from '../../src/meter/session.ts';
+import { acceptingAare } from '../support/accepting-aare.ts';
+import { nobodyOverTcp } from '../support/meter-world.ts';
 import { closeServers, tcpServer } from '../support/tcp-server.ts';
 
 afterEach(closeServers);
-const aare = encodeAcse({
-  kind: 'aare',
-  applicationContext: 1,
-  result: 0,
-  diagnostic: { source: 'acse-service-user', code: 0 },
-  userInformation: encodeApdu({
-    kind: 'initiate-response',
-    version: 6,
-    conformance: serverConformance,
-    maxPdu: 1000,
-    vaaName: 7,
-  }),
-});
+const aare = acceptingAare(1000);
 
 /** `one`: a connection carries one association. */
 async function meter(list: 'closes' | 'ignores', one: boolean): Promise<{ device: string; lists: () => number }> {
@@ -57,22 +46,8 @@ async function meter(list: 'closes' | 'ignores', one: boolean): Promise<{ device
 
 async function visit(owner: PortOwner, fallbacks: Fallbacks): Promise<string> {
   const session = new Session(await owner.acquire(), systemClock, {
-    link: 'wrapper',
-    modeE: false,
-    signOnAddress: '',
-    client: 16,
-    logical: 1,
-    physical: undefined,
-    auth: 'none',
-    secret: undefined,
-    model: genericModel,
+    ...nobodyOverTcp({ answerTimeoutMs: 60 }),
     fallbacks,
-    baud: 9600,
-    timed: false,
-    answerTimeoutMs: 60,
-    retries: 0,
-    guardMs: 0,
-    sessionMs: 60_000,
   });
   let outcome: string;
   try {

@@ -9,12 +9,11 @@ import { systemClock } from '../../src/line/system-clock.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
-import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
-import { genericModel } from '../../src/meter/model.ts';
-import type { MeterAccess } from '../../src/meter/access.ts';
 import { Session } from '../../src/meter/session.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';
 import { until } from '../support/broker.ts';
+import { acceptingAare } from '../support/accepting-aare.ts';
+import { nobodyOverTcp } from '../support/meter-world.ts';
 import { closeServers, tcpServer } from '../support/tcp-server.ts';
 
 afterEach(closeServers);
@@ -45,19 +44,7 @@ async function meter(behaviour: Behaviour): Promise<Meter> {
   });
   return { device, sockets, associations };
 }
-const aare = encodeAcse({
-  kind: 'aare',
-  applicationContext: 1,
-  result: 0,
-  diagnostic: { source: 'acse-service-user', code: 0 },
-  userInformation: encodeApdu({
-    kind: 'initiate-response',
-    version: 6,
-    conformance: serverConformance,
-    maxPdu: 1000,
-    vaaName: 7,
-  }),
-});
+const aare = acceptingAare(1000);
 const answerTo = (apdu: Uint8Array): Uint8Array =>
   apdu[0] === 0x60
     ? aare
@@ -69,23 +56,7 @@ const answerTo = (apdu: Uint8Array): Uint8Array =>
           result: { data: { type: 'unsigned', value: 7 } },
         });
 
-const access: MeterAccess = {
-  link: 'wrapper',
-  modeE: false,
-  signOnAddress: '',
-  client: 16,
-  logical: 1,
-  physical: undefined,
-  auth: 'none',
-  secret: undefined,
-  model: genericModel,
-  baud: 9600,
-  timed: false,
-  answerTimeoutMs: 100,
-  retries: 0,
-  guardMs: 0,
-  sessionMs: 60_000,
-};
+const access = nobodyOverTcp({ answerTimeoutMs: 100 });
 const owned = (device: string): PortOwner =>
   new PortOwner({ device, open: () => openPort(device, 9600, systemClock), clock: systemClock, muteLimit: 3 });
 

@@ -2,10 +2,11 @@
 import { openLog } from '../../src/main/logger.ts';
 import { fitFact } from '../../src/forward/fit.ts';
 import { Forwarder } from '../../src/forward/forwarder.ts';
-import { contractVersion, topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/forward/payload.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
+import { forwarderSettings } from './forwarder.ts';
 import { MemoryDatabase } from './memory-database.ts';
 
 const [url = '', protocol = '5'] = process.argv.slice(2);
@@ -22,31 +23,14 @@ await store.commit({
   entryClass: 0,
   facts: Array.from({ length: 1000 }, (_, n) => eventOfGateway(clock.wall(), 'TRIED', { n })),
 });
-const forwarder = new Forwarder({
-  store,
-  clock,
-  log: openLog('info'),
-  gateway: 'g',
-  boot: 'b',
-  topics: topics('t', 'g'),
-  broker: { url, protocol: protocol === '5' ? 5 : 4, clientId: 'g', keepaliveS: 30, window: 16 },
-  rateLimit: undefined,
-  birth: () => ({
-    v: contractVersion,
-    gateway: 'g',
-    version: '0',
-    boot: 'b',
-    epoch: store.epoch,
-    acknowledged: store.acknowledged,
-    clockTrust: 'kernel',
-    configHash: '0',
-    capabilities: [],
-    meters: [],
-    at: new Date(clock.wall()).toISOString(),
+const forwarder = new Forwarder(
+  forwarderSettings({
+    store,
+    log: openLog('info'),
+    topics: topics('t', 'g'),
+    broker: { url, protocol: protocol === '5' ? 5 : 4, clientId: 'g', keepaliveS: 30, window: 16 },
   }),
-  health: () => Promise.reject(new Error('not asked')),
-  random: () => 0,
-});
+);
 let most = 0;
 const report = async () => {
   most = Math.max(most, process.memoryUsage.rss());

@@ -1,10 +1,40 @@
 /** A forwarder on a store that is only to be delivered: nobody reads meters behind it. */
 import { silentLog } from '../../src/base/log.ts';
 import { iso } from '../../src/base/time.ts';
-import { Forwarder } from '../../src/forward/forwarder.ts';
+import { Forwarder, type ForwarderSettings } from '../../src/forward/forwarder.ts';
 import { contractVersion, topics } from '../../src/forward/payload.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import type { Store } from '../../src/store/store.ts';
+
+/** What it is given differs, and the rest is what a gateway without meters says. */
+export function forwarderSettings(
+  given: Pick<ForwarderSettings, 'store' | 'topics' | 'broker'> & Partial<ForwarderSettings>,
+): ForwarderSettings {
+  const { store, clock = systemClock, gateway = 'g', boot = 'b' } = given;
+  return {
+    clock,
+    log: silentLog,
+    gateway,
+    boot,
+    rateLimit: undefined,
+    birth: () => ({
+      v: contractVersion,
+      gateway,
+      version: '0',
+      boot,
+      epoch: store.epoch,
+      acknowledged: store.acknowledged,
+      clockTrust: 'kernel',
+      configHash: '0',
+      capabilities: [],
+      meters: [],
+      at: iso(clock.wall()),
+    }),
+    health: () => Promise.reject(new Error('not asked')),
+    random: () => 0,
+    ...given,
+  };
+}
 
 export function forwarderOf(of: {
   readonly store: Store;
@@ -16,29 +46,13 @@ export function forwarderOf(of: {
   readonly protocol?: 4 | 5;
 }): Forwarder {
   const { store, url, tenant, gateway, window, rateLimit, protocol = 5 } = of;
-  return new Forwarder({
-    store,
-    clock: systemClock,
-    log: silentLog,
-    gateway,
-    boot: 'b',
-    topics: topics(tenant, gateway),
-    broker: { url, protocol, clientId: `${tenant}-${gateway}`, keepaliveS: 60, window },
-    rateLimit,
-    birth: () => ({
-      v: contractVersion,
+  return new Forwarder(
+    forwarderSettings({
+      store,
       gateway,
-      version: '0',
-      boot: 'b',
-      epoch: store.epoch,
-      acknowledged: store.acknowledged,
-      clockTrust: 'kernel',
-      configHash: '0',
-      capabilities: [],
-      meters: [],
-      at: iso(systemClock.wall()),
+      topics: topics(tenant, gateway),
+      broker: { url, protocol, clientId: `${tenant}-${gateway}`, keepaliveS: 60, window },
+      rateLimit,
     }),
-    health: () => Promise.reject(new Error('not asked')),
-    random: () => 0,
-  });
+  );
 }

@@ -31,6 +31,18 @@ export const lineAccess = (more: Partial<MeterAccess> = {}): MeterAccess => ({
   sessionMs: 86_400_000,
   ...more,
 });
+/** Client 16 without authentication, in the wrapper, to a meter that has a connection of its own. */
+export const nobodyOverTcp = (more: Partial<MeterAccess> = {}): MeterAccess =>
+  lineAccess({
+    link: 'wrapper',
+    client: 16,
+    auth: 'none',
+    secret: undefined,
+    timed: false,
+    retries: 0,
+    sessionMs: 60_000,
+    ...more,
+  });
 
 export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess> = {}, at: Millis = start) {
   const clock = new VirtualClock(at);
