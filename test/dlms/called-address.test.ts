@@ -9,7 +9,7 @@ import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.
 import { genericModel } from '../../src/meter/model.ts';
 import { meterWorld } from '../support/meter-world.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
-import { firstMeter } from '../support/house-facts.ts';
+import { statusOf } from '../support/house-facts.ts';
 
 const at = millis(Date.UTC(2026, 10, 24, 12));
 const client: HdlcAddress = { logical: 17, size: 1 };
@@ -137,11 +137,11 @@ describe('our client says where it had to be tolerant', () => {
     const it = await virtualHouse({ meters: { count: 1, physical: 5, quirks: ['other-address-size'] } }, { days: 1 });
     it.broker.connect();
     await it.run(10 * 60_000);
-    expect((await firstMeter(it)).ways).toEqual([expect.stringContaining('(4 octets): address_size = 4')]);
+    expect((await statusOf(it)).ways).toEqual([expect.stringContaining('(4 octets): address_size = 4')]);
     const [meter] = it.simulated.meters as unknown as { quirks: unknown[] }[];
     meter?.quirks.splice(0);
     await it.run(60 * 60_000);
-    expect((await firstMeter(it)).ways).toEqual([]);
+    expect((await statusOf(it)).ways).toEqual([]);
     await it.house.stop();
   });
 });

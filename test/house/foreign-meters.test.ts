@@ -5,14 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
-import { complete, minute } from '../support/house-facts.ts';
-import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
-
-const statusOf = async (it: VirtualHouse, meter = 0) => {
-  const found = (await it.house.snapshot()).ports[0]?.meters[meter];
-  if (!found) throw new Error('no such meter');
-  return found;
-};
+import { complete, minute, statusOf } from '../support/house-facts.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 interface Case {
   readonly ways: readonly (string | RegExp)[];

@@ -1,6 +1,6 @@
 /** The whole house on a line where somebody speaks who should not, or far too slowly (93), and its event logs (95). */
 import { describe, expect, test } from 'vitest';
-import { factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { factsOf, statusOf, hourMs } from '../support/house-facts.ts';
 import { meterWorld } from '../support/meter-world.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
@@ -22,7 +22,7 @@ describe('93: octets that come for ever', () => {
     it.broker.connect();
     await it.run(1.5 * hourMs);
     complete(it, 1);
-    const shown = await firstMeter(it);
+    const shown = await statusOf(it);
     expect([shown.verdict, shown.lastCode]).toEqual(['LINE_QUALITY', 'damaged-answer']);
     await it.house.stop();
   });
@@ -35,7 +35,7 @@ describe('93: octets that come for ever', () => {
     it.broker.connect();
     await it.run(hourMs);
     complete(it, 0);
-    expect((await firstMeter(it)).verdict).toMatch(/REACHABLE|LINE_QUALITY/);
+    expect((await statusOf(it)).verdict).toMatch(/REACHABLE|LINE_QUALITY/);
     await it.house.stop();
   });
   test('the same where no meter is under it: not the mains, and it says what came', async () => {
@@ -45,7 +45,7 @@ describe('93: octets that come for ever', () => {
     );
     it.broker.connect();
     await it.run(hourMs / 3);
-    const shown = await firstMeter(it);
+    const shown = await statusOf(it);
     expect(shown.verdict).toBe('LINE_QUALITY');
     // Most of what comes has no even parity.
     expect(['sign-on-malformed', 'damaged-answer']).toContain(shown.lastCode);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { valueKey } from '../../src/central/ingest.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
-import { eventsOf, factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { eventsOf, factsOf, statusOf, hourMs } from '../support/house-facts.ts';
 
 const nordic = 'client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "nordic"';
 const winter = Date.UTC(2026, 9, 25, 1);
@@ -31,7 +31,7 @@ describe.each([3600, 900] as const)('periods of %i s: summer time stands only in
     for (let at = change - 2 * hourMs; at < change + 2 * hourMs; at += period_s * 1000)
       expect(quality(at)).toMatchObject({ quality: 'MEASURED', rev: 0 });
     expect(eventsOf(it, 'ROWS_WITHOUT_STAMP')).toEqual([]);
-    const { clockDeviationS } = await firstMeter(it);
+    const { clockDeviationS } = await statusOf(it);
     expect(Math.abs(clockDeviationS ?? 9999)).toBeLessThan(5);
     await it.house.stop();
   });
@@ -67,7 +67,7 @@ test('a clock that calls itself invalid is an alarm, once, until it does so no m
   it.broker.connect();
   await it.run(10 * 60_000);
   expect(eventsOf(it, 'CLOCK_DOUBTFUL')).toMatchObject([{ detail: { clockSays: 'invalid' } }]);
-  const alarms = async () => (await firstMeter(it)).alarms.join();
+  const alarms = async () => (await statusOf(it)).alarms.join();
   expect(await alarms()).toContain("CLOCK_DOUBTFUL: the meter's clock calls itself invalid");
   it.broker.connect();
   await it.run(4 * hourMs);
@@ -82,7 +82,7 @@ test('incident: a row of 31 February filled an interval of March; it is said why
   const [one] = [...it.compare(hourMs).values()];
   expect(one).toMatchObject({ right: one?.expected, wrong: [] });
   expect(eventsOf(it, 'ROWS_WITHOUT_STAMP')[0]?.detail).toMatchObject({ why: 'no day of the calendar: 2026-2-31' });
-  expect((await firstMeter(it)).alarms.join()).toContain('(no day of the calendar: 2026-2-31)');
+  expect((await statusOf(it)).alarms.join()).toContain('(no day of the calendar: 2026-2-31)');
   await it.house.stop();
 });
 

@@ -1,7 +1,7 @@
 /** The whole house, and meters that refuse an object on which a verdict hangs. */
 import { expect, test } from 'vitest';
 import { decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
-import { eventsOf, factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { eventsOf, factsOf, statusOf, hourMs } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
@@ -53,14 +53,14 @@ async function houseOf(): Promise<VirtualHouse> {
   it.broker.connect();
   return it;
 }
-const alarms = async (it: VirtualHouse) => (await firstMeter(it)).alarms.join('\n');
+const alarms = async (it: VirtualHouse) => (await statusOf(it)).alarms.join('\n');
 
 test('a clock that is refused in a list is asked for alone, and nothing is amiss', async () => {
   const it = await houseOf();
   const { asked } = refusing(it, { [clock]: temporaryFailure });
   await it.run(10 * minute);
   expect(asked.filter((key) => key === clock).length).toBeGreaterThan(0);
-  expect((await firstMeter(it)).clockDeviationS).not.toBeNull();
+  expect((await statusOf(it)).clockDeviationS).not.toBeNull();
   expect(eventsOf(it, 'CLOCK_UNREADABLE')).toEqual([]);
   await it.house.stop();
 });
@@ -86,11 +86,11 @@ test('sibling: a switch that was open and cannot be read now is not on again', a
   await it.run(10 * minute);
   it.simulated.meters[0]?.pressButton(it.clock.now());
   await it.run(2 * hourMs);
-  expect((await firstMeter(it)).verdict).toBe('SUPPLY_OFF_BY_METER_SWITCH');
+  expect((await statusOf(it)).verdict).toBe('SUPPLY_OFF_BY_METER_SWITCH');
   const all = { [output]: temporaryFailure, [control]: temporaryFailure, [mode]: temporaryFailure };
   const refusals = refusing(it, all, all);
   await it.run(3 * hourMs);
-  expect((await firstMeter(it)).verdict).toBe('SUPPLY_OFF_BY_METER_SWITCH');
+  expect((await statusOf(it)).verdict).toBe('SUPPLY_OFF_BY_METER_SWITCH');
   expect(eventsOf(it, 'DISCONNECTOR_UNREADABLE').map(({ detail }) => detail)).toEqual([
     { why: 'refused: temporary-failure' },
   ]);
@@ -118,12 +118,12 @@ test('sibling: one name that is refused is said; without either nobody says that
   expect(eventsOf(it, 'OBJECT_UNREADABLE').map(({ detail }) => detail)).toEqual([
     { object: 'serial number', why: 'refused: read-write-denied' },
   ]);
-  expect((await firstMeter(it)).verdict).toBe('REACHABLE');
+  expect((await statusOf(it)).verdict).toBe('REACHABLE');
   const both = { [serial]: temporaryFailure, [deviceName]: temporaryFailure };
   refusals.inLists = both;
   refusals.alone = both;
   await it.run(2 * hourMs);
-  const meter = await firstMeter(it);
+  const meter = await statusOf(it);
   expect(meter.lastError).toContain('which meter it is could not be read: serial number refused: temporary-failure');
   expect(meter.verdict).not.toBe('IDENTITY_MISMATCH');
   expect(eventsOf(it, 'IDENTITY_MISMATCH')).toEqual([]);
@@ -134,13 +134,13 @@ test('sibling: a capture period that is refused is no period of 0, and one that 
   const it = await houseOf();
   const refusals = refusing(it, { [period]: temporaryFailure });
   await it.run(10 * minute);
-  expect((await firstMeter(it)).lastError).toBeNull();
+  expect((await statusOf(it)).lastError).toBeNull();
   expect(factsOf(it, 'profile').length).toBeGreaterThan(0);
   await it.house.stop();
   const other = await houseOf();
   refusing(other, { [period]: temporaryFailure }, { [period]: temporaryFailure });
   await other.run(2 * hourMs);
-  expect((await firstMeter(other)).lastError).toContain('capture period of 1-0:99.1.0*255: refused: temporary-failure');
+  expect((await statusOf(other)).lastError).toContain('capture period of 1-0:99.1.0*255: refused: temporary-failure');
   expect(factsOf(other, 'profile')).toEqual([]);
   expect(refusals.asked.length).toBeGreaterThan(0);
   await other.house.stop();

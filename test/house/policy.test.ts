@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/time.ts';
 import { Failure } from '../../src/base/errors.ts';
 import type { Port } from '../../src/line/port.ts';
-import type { MeterStatus } from '../../src/schedule/port-report.ts';
 import type { QuirkName } from '../../src/simulator/quirks.ts';
 import { decodeRecord } from '../../src/store/record.ts';
+import { statusOf } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 import type { VirtualPort } from '../support/virtual-port.ts';
 
@@ -33,8 +33,6 @@ async function houseOf(quirk: QuirkName, options: Options = {}, meters: object =
   it.broker.connect();
   return it;
 }
-const status = async (it: VirtualHouse, index = 0): Promise<MeterStatus> =>
-  (await it.house.snapshot()).ports[0]?.meters[index] as MeterStatus;
 function expectWhole(it: VirtualHouse, meters: readonly number[]): void {
   const compared = it.compare(2 * minute);
   for (const meter of meters) {
@@ -104,8 +102,8 @@ describe('rows are whole', () => {
       await it.run(60 * minute);
       expectWhole(it, [0, 1]);
     }
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', ways });
-    expect(await status(it, 1)).toMatchObject({ verdict: 'REACHABLE', ways: [] });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', ways });
+    expect(await statusOf(it, 1)).toMatchObject({ verdict: 'REACHABLE', ways: [] });
   });
   test.each([
     [[], 1, []],
@@ -124,7 +122,7 @@ describe('rows are whole', () => {
       await it.run(60 * minute);
       expectWhole(it, [0]);
     }
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways });
     expect(Math.min(opened, 4)).toBe(connections);
   });
 });
@@ -152,14 +150,14 @@ describe('82: associations that are encrypted only, or authenticated only', () =
   ] as const)('policy %s, %j, model %j: rows are whole', async (policy, quirks, model) => {
     const it = await secured(`policy = "${policy}"`, policy, [...quirks], model);
     expectWhole(it, [0]);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways: [] });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways: [] });
   });
   test.each(['encrypted', 'authenticated'] as const)(
     'the meter answers %s only, more is configured: refused, and left alone',
     async (policy) => {
       for (const model of [{}, { initiate_protection: 'encrypted' as const }]) {
         const it = await secured('', policy, [], model);
-        expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT', intervalsRead: 0 });
+        expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT', intervalsRead: 0 });
         expect(it.compare(0).get(0)?.right).toBe(0);
       }
     },
@@ -182,7 +180,7 @@ describe('82: what carries no tag proves nothing', () => {
     );
     it.broker.connect();
     await it.run(30 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
     const before = reserved(it);
     const insides = it.simulated.meters[0] as unknown as Insides;
     insides.heard.set(8, before + 900_000);
@@ -193,7 +191,7 @@ describe('82: what carries no tag proves nothing', () => {
       insides.memories.push({});
     }
     await it.run(5 * 60 * minute);
-    expect(await status(it)).toMatchObject({ verdict: keyless ? 'SECURITY_FAULT' : 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: keyless ? 'SECURITY_FAULT' : 'REACHABLE' });
     if (keyless) expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
     else expect(reserved(it)).toBeGreaterThan(before + 900_000);
     expect(it.reused).toEqual([]);
@@ -244,14 +242,14 @@ describe('rows are not, and it is said why', () => {
     const it = await houseOf('numbers-jump', {}, { max_info: 128 });
     await it.run(3 * 60 * minute);
     expectWhole(it, [1]);
-    expect(await status(it)).toMatchObject({ verdict: 'METER_FAULT', lastCode: 'answer-stalled', fault: 'meter' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'METER_FAULT', lastCode: 'answer-stalled', fault: 'meter' });
   });
   test.each(cases)('%s (%s)', async (quirk, _, options, shown) => {
     const it = await houseOf(quirk, options);
     await it.run(3 * 60 * minute);
     expectWhole(it, [1]);
-    expect(await status(it)).toMatchObject(shown);
-    expect((await status(it)).verdict).not.toMatch(/MAINS|POWER|LINE|BUS/);
-    expect((await status(it)).ways.filter((way) => !way.startsWith('left alone'))).toEqual([]);
+    expect(await statusOf(it)).toMatchObject(shown);
+    expect((await statusOf(it)).verdict).not.toMatch(/MAINS|POWER|LINE|BUS/);
+    expect((await statusOf(it)).ways.filter((way) => !way.startsWith('left alone'))).toEqual([]);
   });
 });

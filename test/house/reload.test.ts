@@ -1,14 +1,11 @@
 /** Through a reload what goes on as it was keeps what is known of it; `status` names what a person must see. */
 import { describe, expect, test } from 'vitest';
 import { snapshotText } from '../../src/status/status-text.ts';
+import { factsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const snapshotOf = (it: VirtualHouse) => it.clock.complete(it.house.snapshot());
-const eventsOf = (it: VirtualHouse) =>
-  it.broker.published
-    .filter(({ topic }) => topic.endsWith('/event'))
-    .map(({ payload }) => (JSON.parse(payload) as { name: string }).name);
 const otherLevel = (it: VirtualHouse) => {
   it.configText = it.configText.replace('[mqtt]', '[log]\nlevel = "debug"\n[mqtt]');
 };
@@ -135,7 +132,7 @@ describe('a fault of the bus is one line, and JSON keeps each meter', () => {
     const lines = snapshotText(snapshot, 1000);
     expect(lines.filter((line) => line.includes('BUS_FAULT'))).toHaveLength(1);
     expect(lines.filter((line) => line.includes('next:'))).toHaveLength(1);
-    expect(eventsOf(it).filter((name) => name.startsWith('BUS'))).toEqual(['BUS_FAULT']);
+    expect(factsOf(it, 'event').flatMap(({ name }) => (name.startsWith('BUS') ? [name] : []))).toEqual(['BUS_FAULT']);
     await it.house.stop();
   });
   test('sibling: the port does not open; a meter that is not polled keeps its own line', async () => {

@@ -1,21 +1,14 @@
 /** The whole house against meters, and those who answer in their place, that lie, refuse, or are played again. */
 import { describe, expect, test } from 'vitest';
-import type { MeterStatus } from '../../src/schedule/port-report.ts';
 import { Counters, type MeterMemory } from '../../src/store/counters.ts';
 import { decodeRecord } from '../../src/store/record.ts';
+import { eventsOf, statusOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
 type Insides = { heard: Map<number, number>; ownCounter: number };
 const insides = (it: VirtualHouse, index = 0) => it.simulated.meters[index] as unknown as Insides;
-const status = async (it: VirtualHouse, index = 0): Promise<MeterStatus> =>
-  (await it.house.snapshot()).ports[0]?.meters[index] as MeterStatus;
-const events = (it: VirtualHouse, name: string): { detail: unknown }[] =>
-  it.broker.published
-    .filter(({ topic }) => topic.includes('/up/'))
-    .map(({ payload }) => JSON.parse(payload) as { name?: string; detail: unknown })
-    .filter((payload) => payload.name === name);
 /** What is stored as used, of the one key. */
 const reserved = (it: VirtualHouse): number => {
   const [key, value] = [...it.counters.data].find(([name]) => name.startsWith('c/')) as [string, Uint8Array];
@@ -49,15 +42,15 @@ describe('7: what a meter says before it proved itself', () => {
     const honest = insides(it).heard.get(5) as number;
     insides(it).heard.set(5, 4_294_966_000);
     await it.run(300 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    expect((await status(it)).nextStep).toContain('meter counter accept');
-    expect((await status(it)).lastError).toContain('4294966000');
-    expect(events(it, 'COUNTER_IMPLAUSIBLE')).toHaveLength(1);
+    expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await statusOf(it)).nextStep).toContain('meter counter accept');
+    expect((await statusOf(it)).lastError).toContain('4294966000');
+    expect(eventsOf(it, 'COUNTER_IMPLAUSIBLE')).toHaveLength(1);
     expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
     // It was a lie: when it ends, all is as it was.
     insides(it).heard.set(5, honest);
     await it.run(24 * 60 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
     expect(reserved(it)).toBeLessThan(before + 100_000);
     expect(it.reused).toEqual([]);
   });
@@ -66,11 +59,11 @@ describe('7: what a meter says before it proved itself', () => {
     insides(it).heard.set(5, 2_000_000_001);
     it.broker.connect();
     await it.run(60 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
     await expect(it.house.acceptCounter('m1')).rejects.toMatchObject({ code: 'unknown-meter' });
     expect(await it.clock.complete(it.house.acceptCounter('m60120001'))).toMatchObject({ raisedTo: 2_000_000_001 });
     await it.run(5 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', alarms: ['INVOCATION_COUNTER_HIGH'] });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', alarms: ['INVOCATION_COUNTER_HIGH'] });
     expect(reserved(it)).toBeGreaterThan(2_000_000_001);
     // Twice the same word is one word.
     await expect(it.clock.complete(it.house.acceptCounter('m60120001'))).rejects.toMatchObject({
@@ -108,7 +101,7 @@ describe('7: what a meter says before it proved itself', () => {
       await it.clock.complete(it.house.readNow('m60120001', true)).catch(() => {});
       await it.run(10 * minute);
     }
-    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
     expect(reserved(it)).toBeLessThanOrEqual(before + 1000);
     expect(it.reused).toEqual([]);
   });
@@ -119,8 +112,8 @@ describe('7: what a meter says before it proved itself', () => {
     const before = reserved(it);
     insides(it, 0).heard.set(5, 4_000_000_000);
     await it.run(6 * 60 * minute);
-    expect(await status(it, 0)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    expect(await status(it, 1)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
+    expect(await statusOf(it, 0)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect(await statusOf(it, 1)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
     expect(reserved(it)).toBeLessThan(before + 10_000);
     expect(it.reused).toEqual([]);
   });
@@ -155,7 +148,7 @@ describe('7: what a meter says before it proved itself', () => {
     await it.restart();
     it.broker.connect();
     await it.run(60 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
     expect(it.reused).toEqual([]);
   });
 });
@@ -167,7 +160,7 @@ describe('21: played again', () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter });
     it.broker.connect();
     await it.run(30 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
     insides(it).ownCounter = 0;
     await again(it);
     await it.run(60 * minute);
@@ -175,17 +168,17 @@ describe('21: played again', () => {
   };
   test('incident: LLS: the meter’s counter began again (or its association was played again): refused, until the operator’s word', async () => {
     const it = await restarted(low);
-    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    expect((await status(it)).nextStep).toContain('meter counter accept');
-    expect(events(it, 'REPLAYED_COUNTER')).toHaveLength(1);
+    expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await statusOf(it)).nextStep).toContain('meter counter accept');
+    expect(eventsOf(it, 'REPLAYED_COUNTER')).toHaveLength(1);
     await it.clock.complete(it.house.acceptCounter('m60120001'));
     await it.run(20 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
   });
   test('sibling: with HLS its proof shows that it is there: a counter that began again is no replay', async () => {
     const it = await restarted(gmac);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
-    expect(events(it, 'REPLAYED_COUNTER')).toEqual([]);
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
+    expect(eventsOf(it, 'REPLAYED_COUNTER')).toEqual([]);
   });
   test('sibling: another device with the keys of the meter, its proof right: refused until the operator’s word', async () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
@@ -198,14 +191,14 @@ describe('21: played again', () => {
     await it.restart();
     it.broker.connect();
     await it.run(60 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    expect((await status(it)).lastError).toMatch(/53494d.* answers with the keys of 4f5448/);
-    expect(events(it, 'TITLE_CHANGED')).toHaveLength(1);
+    expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await statusOf(it)).lastError).toMatch(/53494d.* answers with the keys of 4f5448/);
+    expect(eventsOf(it, 'TITLE_CHANGED')).toHaveLength(1);
     expect(await it.clock.complete(it.house.acceptCounter('m60120001'))).toMatchObject({
       forgotten: { title: '4f54480000000001' },
     });
     await it.run(20 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
   });
   test('sibling: a meter that was replaced is another one: its swap is the operator’s word', async () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
@@ -218,7 +211,7 @@ describe('21: played again', () => {
     await it.restart();
     it.broker.connect();
     await it.run(20 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
   });
 });
 
@@ -253,8 +246,8 @@ describe('24: a meter that refused us is left alone', () => {
       await it.run(minute);
     }
     expect(aarqs(sent)).toBe(1);
-    expect((await status(it)).nextStep).toContain('password');
-    expect((await status(it)).ways).toEqual([
+    expect((await statusOf(it)).nextStep).toContain('password');
+    expect((await statusOf(it)).ways).toEqual([
       expect.stringMatching(/^left alone until 2026-11-24T12:4.*poll m60120001 --force$/) as string,
     ]);
     await it.run(16 * minute);
@@ -295,8 +288,8 @@ describe('24: a meter that refused us is left alone', () => {
     // A session repeats its frame; sessions are what the meter counts.
     const sessions = sent.filter(({ at }, i) => i === 0 || at - (sent[i - 1] as { at: number }).at > 12_000).length;
     expect(sessions).toBeLessThanOrEqual(10);
-    expect(await status(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
-    expect((await status(it)).lastError).toContain('before the meter let us in');
+    expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
+    expect((await statusOf(it)).lastError).toContain('before the meter let us in');
     await expect(it.clock.complete(it.house.readNow('m60120001'))).rejects.toMatchObject({ code: 'backed-off' });
   });
   test('sibling: a bus that fell silent and answers again does not shorten the back-off', async () => {
@@ -310,7 +303,7 @@ describe('24: a meter that refused us is left alone', () => {
     expect(aarqs(sent)).toBe(2);
     // Silent at 15, 30 and 45 minutes; heard, and refused, after an hour.
     await it.run(70 * minute);
-    expect(events(it, 'BUS_ANSWERS')).toHaveLength(1);
+    expect(eventsOf(it, 'BUS_ANSWERS')).toHaveLength(1);
     expect(aarqs(sent)).toBe(4);
   });
 });
@@ -324,7 +317,7 @@ describe('22: who answers', () => {
     await it.restart();
     it.broker.connect();
     await it.run(10 * minute);
-    expect(await status(it)).toMatchObject({ verdict: 'IDENTITY_MISMATCH' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'IDENTITY_MISMATCH' });
     expect(held()).toBeGreaterThan(0);
     await it.clock.complete(it.house.stop());
     it.configText = it.configText.replace('serial = "960120001"', 'serial = "0060120001"');
@@ -332,13 +325,13 @@ describe('22: who answers', () => {
     it.broker.connect();
     await it.run(10 * minute);
     expect(held()).toBe(0);
-    expect(await status(it)).toMatchObject({ verdict: 'REACHABLE' });
+    expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
     // Written otherwise it is the same meter: no change is told.
     await it.clock.complete(it.house.stop());
     it.configText = it.configText.replace('serial = "0060120001"', 'serial = "60120001"');
     await it.restart();
     it.broker.connect();
     await it.run(60 * minute);
-    expect(events(it, 'SWAP')).toEqual([]);
+    expect(eventsOf(it, 'SWAP')).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { genericModel } from '../../src/meter/model.ts';
 import { onGrid } from '../../src/reading/grid.ts';
 import { accountFor } from '../../src/reading/interval-block.ts';
 import { meterWorld, profile, start } from '../support/meter-world.ts';
-import { eventsOf, factsOf, firstMeter, hourMs } from '../support/house-facts.ts';
+import { eventsOf, factsOf, statusOf, hourMs } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
@@ -123,7 +123,7 @@ describe('scaler and unit', () => {
     expect(eventsOf(it, 'SCALER_UNKNOWN')).toMatchObject([
       { detail: { objects: expect.stringContaining('1-0:1.8.0*255 refused: read-write-denied') } },
     ]);
-    expect((await firstMeter(it)).alarms.join()).toContain('SCALER_UNKNOWN: 1-0:99.1.0*255 captures objects');
+    expect((await statusOf(it)).alarms.join()).toContain('SCALER_UNKNOWN: 1-0:99.1.0*255 captures objects');
     // The register stands as it is, and so does what was counted.
     allRight(it);
     await it.house.stop();
@@ -150,7 +150,7 @@ describe('scaler and unit', () => {
     meter?.quirks.splice(0);
     await it.run(3 * hourMs);
     expect(eventsOf(it, 'CONFIG_CHANGED')).toEqual([]);
-    expect((await firstMeter(it)).alarms).toEqual([]);
+    expect((await statusOf(it)).alarms).toEqual([]);
     const last = factsOf(it, 'profile').at(-1);
     expect([last?.quality.at(-1), last?.channels[0]?.scaler, last?.channels[0]?.energy?.includes(null)]).toEqual([
       'MEASURED',

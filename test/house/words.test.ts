@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { birthPayload, parsePayload } from '../../src/forward/payload.ts';
 import { snapshotText } from '../../src/status/status-text.ts';
-import { eventsOf, factsOf, firstMeter } from '../support/house-facts.ts';
+import { eventsOf, factsOf, statusOf } from '../support/house-facts.ts';
 import { requireIdentity } from '../../src/meter/identity.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
@@ -59,7 +59,7 @@ const mismatches = (it: VirtualHouse) => [
 test('incident: IDENTITY_MISMATCH did not say who answered; event and status tell serial, name and address, and who was expected', async () => {
   const it = await another();
   await it.run(2 * hour);
-  expect(await firstMeter(it)).toMatchObject({ verdict: 'IDENTITY_MISMATCH', lastError: words });
+  expect(await statusOf(it)).toMatchObject({ verdict: 'IDENTITY_MISMATCH', lastError: words });
   expect(snapshotText(await it.house.snapshot(), 300).join('\n')).toContain(words);
   expect(mismatches(it)).toEqual([expect.objectContaining({ state: 'FAULT', evidence: 'identity-mismatch', ...who })]);
   // A third one is another story, which is told as well.
@@ -85,7 +85,7 @@ test('sibling: one that tells only its name, and one whose serial number is blan
 test('incident: on a line that was damaged once another meter was asked 16 times a minute; a refusal is no damage', async () => {
   const it = await another({ fault: [{ kind: 'flip', rate: 0.003, from_s: 2300, to_s: 3600 }] });
   await it.run(6 * hour);
-  const { failures, verdict } = await firstMeter(it);
+  const { failures, verdict } = await statusOf(it);
   expect(verdict).toBe('IDENTITY_MISMATCH');
   expect(failures).toBeLessThan(30);
   await it.house.stop();

@@ -7,6 +7,7 @@ import { dateTimeOctets, inUtc, utcOf } from '../../src/dlms/cosem/date-time.ts'
 import { encodeApdu, type Selection } from '../../src/dlms/xdlms/apdu.ts';
 import { forwardedMost } from '../../src/reading/log-ledger.ts';
 import { requestOf, takeOver, valueAttack } from '../campaigns/hostile-answers.ts';
+import { factsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
@@ -205,9 +206,6 @@ test('a cursor as the store had it before counts came: nothing is said again, wh
   it.broker.connect();
   log.entries = [...log.entries, [now, 60]];
   await it.run(hour);
-  const events = it.broker.published
-    .filter(({ topic }) => topic.includes('/up/'))
-    .map(({ payload }) => JSON.parse(payload) as { kind: string; source?: string; log?: string; code?: number })
-    .filter((fact) => fact.kind === 'event' && fact.source === 'meter' && fact.log === '0-0:99.98.0*255');
+  const events = factsOf(it, 'event').filter(({ source, log }) => source === 'meter' && log === '0-0:99.98.0*255');
   expect(events.map(({ code }) => code)).toEqual([60]);
 });

@@ -3,20 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { cutFrame } from '../../src/dlms/hdlc/frame.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { later, millis } from '../../src/base/time.ts';
-import type { UpPayload } from '../../src/forward/payload.ts';
 import { PortOwner } from '../../src/line/port-owner.ts';
 import type { Port } from '../../src/line/port.ts';
 import { trickling } from '../support/slow-port.ts';
+import { eventsOf } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const minute = 60_000;
 const never = <T>() => new Promise<T>(() => {});
-const events = (it: VirtualHouse) =>
-  it.broker.published
-    .filter(({ topic }) => topic.includes('/up/'))
-    .map(({ payload }) => JSON.parse(payload) as UpPayload)
-    .filter((payload): payload is UpPayload & { kind: 'event' } => payload.kind === 'event');
 const complete = (it: VirtualHouse, meter: number) => {
   const one = it.compare(2 * minute).get(meter);
   expect(one?.wrong).toEqual([]);
@@ -57,7 +52,7 @@ describe('incident: one port that hung ended all of them by the watchdog', () =>
       expect(opened).toBeGreaterThan(1);
       complete(it, 0);
       if (what.startsWith('a read')) {
-        const told = events(it).find(({ name }) => name === 'PORT_STUCK');
+        const told = eventsOf(it, 'PORT_STUCK')[0];
         expect(told?.detail).toMatchObject({ port: 'bus', meter: 'm60120001', fault: 'line' });
       }
     });

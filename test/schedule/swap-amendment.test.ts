@@ -2,19 +2,14 @@
 import { expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import { valueKey } from '../../src/central/ingest.ts';
-import type { UpPayload } from '../../src/forward/payload.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
+import { eventsOf, factsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
 const started = Date.UTC(2026, 10, 24, 12, 20);
 const at = (hour: number, min = 0) => millis(Date.UTC(2026, 10, 24, hour, min));
-const facts = (it: VirtualHouse) =>
-  it.broker.published
-    .filter(({ topic }) => topic.includes('/up/'))
-    .map(({ payload }) => JSON.parse(payload) as UpPayload);
-const swaps = (it: VirtualHouse) =>
-  facts(it).flatMap((fact) => (fact.kind === 'event' && fact.name === 'SWAP' ? [fact.detail] : []));
+const swaps = (it: VirtualHouse) => eventsOf(it, 'SWAP').map(({ detail }) => detail);
 const value = (it: VirtualHouse, hour: number) =>
   it.ingest.values.get(valueKey('m60120001', '1-0:99.1.0*255', '1-0:1.8.0*255', at(hour)));
 
@@ -59,13 +54,13 @@ test('wrong registers, then the right ones: the interval across the change is sa
   const [final, first] = [old.registers(at(14, 37))[0], fresh.registers(at(14, 52))[0]];
   const right = final - old.registers(at(14))[0] + fresh.registers(at(15))[0] - first;
   expect(Number(value(it, 14)?.energy)).toBe(right + 500);
-  const messages = () => facts(it).filter(({ kind }) => kind === 'profile').length;
+  const messages = () => factsOf(it, 'profile').length;
   const before = messages();
   const hours = [13, 15].map((hour) => value(it, hour));
   await tell(registers(final, first));
   expect(Number(value(it, 14)?.energy)).toBe(right);
   expect([13, 15].map((hour) => value(it, hour))).toEqual(hours);
-  const said = facts(it).filter((fact) => fact.kind === 'profile');
+  const said = factsOf(it, 'profile');
   const again = said.filter((fact) => fact.kind === 'profile' && fact.start === '2026-11-24T14:00:00Z');
   expect(again.map((fact) => fact.kind === 'profile' && [fact.rev, fact.reason])).toEqual([
     [[0], undefined],

@@ -3,17 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import { dateTimeOctets } from '../../src/dlms/cosem/date-time.ts';
-import type { UpPayload } from '../../src/forward/payload.ts';
 import { snapshotText } from '../../src/status/status-text.ts';
+import { eventsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
-const events = (it: VirtualHouse, name: string) =>
-  it.broker.published
-    .filter(({ topic }) => topic.includes('/up/'))
-    .map(({ payload }) => JSON.parse(payload) as UpPayload)
-    .filter((payload) => payload.kind === 'event')
-    .filter((event) => event.name === name);
 const seen = async (it: VirtualHouse) => {
   const snapshot = await it.house.snapshot();
   const [meter] = snapshot.ports[0]?.meters ?? [];
@@ -43,7 +37,7 @@ describe('rows without a usable stamp', () => {
     const it = await virtualHouse({ meters: { quirks: ['deviation-unspecified'] } }, { days: 1 });
     it.broker.connect();
     await it.run(10 * minute);
-    const [event] = events(it, 'ROWS_WITHOUT_STAMP');
+    const [event] = eventsOf(it, 'ROWS_WITHOUT_STAMP');
     expect(event?.detail).toMatchObject({ series: '1-0:99.1.0*255', ofTheFuture: 0, ofThePast: 0 });
     expect(event?.detail?.['withoutStamp']).toBe(event?.detail?.['rows']);
     expect(event?.detail?.['rows']).toBeGreaterThan(1);
@@ -54,9 +48,9 @@ describe('rows without a usable stamp', () => {
     );
     expect(text).toContain('ROWS_WITHOUT_STAMP');
     await it.run(3 * 60 * minute);
-    expect(events(it, 'ROWS_WITHOUT_STAMP')).toHaveLength(1);
+    expect(eventsOf(it, 'ROWS_WITHOUT_STAMP')).toHaveLength(1);
     await it.run(24 * 60 * minute);
-    expect(events(it, 'ROWS_WITHOUT_STAMP')).toHaveLength(2);
+    expect(eventsOf(it, 'ROWS_WITHOUT_STAMP')).toHaveLength(2);
   });
   test('stamps of FF, then a clock that is right again: the alarm ends', async () => {
     const it = await virtualHouse({}, { days: 1 });
@@ -67,7 +61,7 @@ describe('rows without a usable stamp', () => {
     state.on = false;
     await it.run(90 * minute);
     expect((await seen(it)).meter?.alarms).toEqual([]);
-    expect(events(it, 'ROWS_WITHOUT_STAMP')).toHaveLength(1);
+    expect(eventsOf(it, 'ROWS_WITHOUT_STAMP')).toHaveLength(1);
   });
   test.each([
     ['of the future', 'ofTheFuture', Date.UTC(2099, 0, 1)],
@@ -77,7 +71,7 @@ describe('rows without a usable stamp', () => {
     tampered(it, (_, cells) => [octets(dateTimeOctets(millis(at))), ...cells]);
     it.broker.connect();
     await it.run(10 * minute);
-    const [event] = events(it, 'ROWS_WITHOUT_STAMP');
+    const [event] = eventsOf(it, 'ROWS_WITHOUT_STAMP');
     expect(event?.detail?.[field]).toBe(event?.detail?.['rows']);
     expect((await seen(it)).meter?.alarms[0]).toContain(words);
   });
@@ -96,7 +90,7 @@ describe('profiles whose rows can have none', () => {
     });
     it.broker.connect();
     await it.run(10 * minute);
-    expect(events(it, 'PROFILE_WITHOUT_CLOCK')).toHaveLength(1);
+    expect(eventsOf(it, 'PROFILE_WITHOUT_CLOCK')).toHaveLength(1);
     expect(it.ingest.gaps).toEqual([]);
     const { meter: shown } = await seen(it);
     expect(shown?.alarms[0]).toMatch(/^PROFILE_WITHOUT_CLOCK: 1-0:99\.1\.0\*255 captures no clock/);
@@ -123,5 +117,5 @@ test('a good meter has no such alarm', async () => {
   it.broker.connect();
   await it.run(10 * minute);
   expect((await seen(it)).meter?.alarms).toEqual([]);
-  expect(events(it, 'ROWS_WITHOUT_STAMP')).toEqual([]);
+  expect(eventsOf(it, 'ROWS_WITHOUT_STAMP')).toEqual([]);
 });

@@ -1,13 +1,9 @@
 /** A meter whose configuration does not hold: it is shown and told, and the others go on. */
 import { expect, test } from 'vitest';
-import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
+import { eventsOf, factsOf } from '../support/house-facts.ts';
+import { virtualHouse } from '../support/virtual-house.ts';
 
 const minute = 60_000;
-const eventsOf = (it: VirtualHouse) =>
-  it.broker.published
-    .filter(({ topic }) => topic.endsWith('/event'))
-    .map(({ payload }) => JSON.parse(payload) as { meter: string; name: string; detail: unknown });
-
 test('incident: one meter that could not be resolved kept the other ones from being read', async () => {
   const it = await virtualHouse(
     { meters: { count: 3 } },
@@ -26,7 +22,7 @@ test('incident: one meter that could not be resolved kept the other ones from be
   expect(bad?.nextStep).toMatch(/^Write one of auto, .*config check/);
   // What it does not deliver is not forgotten.
   expect(bad?.intervalsMissing).toBeGreaterThan(24);
-  const told = eventsOf(it).filter(({ name }) => name === 'CONFIG_FAULT');
+  const told = eventsOf(it, 'CONFIG_FAULT');
   expect(told.map(({ meter }) => meter)).toEqual([bad?.meter]);
   expect(told[0]?.detail).toMatchObject({ state: 'FAULT', evidence: 'config-invalid' });
   await expect(it.house.readNow(bad?.meter as string)).rejects.toThrow('no model');
@@ -51,7 +47,7 @@ test('a meter that nobody asks says nothing of the bus: the other two silent are
   const verdicts = (await it.house.snapshot()).ports[0]?.meters.map(({ verdict }) => verdict);
   expect(verdicts).toEqual(['CONFIG_FAULT', 'BUS_FAULT', 'BUS_FAULT']);
   await it.run(120 * minute);
-  const told = eventsOf(it).map(({ meter, name }) => [meter, name]);
+  const told = factsOf(it, 'event').map(({ meter, name }) => [meter, name]);
   expect(told).toEqual([
     ['m60120001', 'CONFIG_FAULT'],
     ['_', 'BUS_FAULT'],

@@ -8,7 +8,7 @@ import { genericModel } from '../../src/meter/model.ts';
 import { judge, type Observation, type Verdict, verdictOf } from '../../src/schedule/reachability.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { firstMeter } from '../support/house-facts.ts';
+import { factsOf, statusOf } from '../support/house-facts.ts';
 import { meterWorld } from '../support/meter-world.ts';
 import { aareRefused, answerTo, deafFrom, instead, misbehave, type Odd, refuse, tags } from '../support/odd-meters.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
@@ -302,7 +302,7 @@ test.each(cases)('$observed: $code, $verdict', async ({ scenario, meter, text, o
   if (odd) misbehave(it.simulated.meters[0] as VirtualMeter, odd);
   it.broker.connect();
   await it.run(minutes * minute);
-  const { verdict, lastCode: code, fault, nextStep, lastError } = await firstMeter(it);
+  const { verdict, lastCode: code, fault, nextStep, lastError } = await statusOf(it);
   expect({ verdict, code, fault }, String(lastError)).toEqual({
     verdict: wanted.verdict,
     code: wanted.code,
@@ -326,12 +326,9 @@ test('incident: mains that fail in the middle of a session are told as mains, an
     },
   });
   await it.run(120 * minute);
-  const told = it.broker.published
-    .filter(({ topic }) => topic.endsWith('/event'))
-    .map(({ payload }) => JSON.parse(payload) as { meter: string; name: string })
-    .filter(({ meter }) => meter === 'm60120001');
+  const told = factsOf(it, 'event').filter(({ meter }) => meter === 'm60120001');
   expect(told.map(({ name }) => name)).toEqual(['SUSPECT_MAINS_OR_METER']);
-  expect(await firstMeter(it)).toMatchObject({ verdict: 'SUSPECT_MAINS_OR_METER', lastCode: 'no-answer' });
+  expect(await statusOf(it)).toMatchObject({ verdict: 'SUSPECT_MAINS_OR_METER', lastCode: 'no-answer' });
   await it.clock.complete(it.house.stop());
 });
 

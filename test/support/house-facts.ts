@@ -12,9 +12,10 @@ export const factsOf = <K extends UpPayload['kind']>(it: VirtualHouse, kind: K) 
     .map(({ payload }) => JSON.parse(payload) as UpPayload)
     .filter((payload): payload is UpPayload & { kind: K } => payload.kind === kind);
 export const eventsOf = (it: VirtualHouse, name: string) => factsOf(it, 'event').filter((event) => event.name === name);
-export const firstMeter = async (it: VirtualHouse) => {
-  const meter = (await it.house.snapshot()).ports[0]?.meters[0];
-  if (!meter) throw new Error('no meter');
+/** What status shows of a meter of the first port. */
+export const statusOf = async (it: VirtualHouse, index = 0) => {
+  const meter = (await it.house.snapshot()).ports[0]?.meters[index];
+  if (!meter) throw new Error('no such meter');
   return meter;
 };
 
