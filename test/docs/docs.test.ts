@@ -96,6 +96,8 @@ function unknownWords(name: string, words: readonly string[]): string[] {
 }
 /** Options of a script that none of its files names. */
 function unknownOptions(script: string, words: readonly string[]): string[] {
+  // A folder is no command; that it exists is tested above.
+  if (existsSync(join(root, script)) && statSync(join(root, script)).isDirectory()) return [];
   const files = [...new Set([script, `${script}.ts`])].filter((path) => existsSync(join(root, path)));
   if (files.length === 0) return [script];
   const own = files.map(sourceOf);
