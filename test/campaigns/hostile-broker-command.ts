@@ -1,5 +1,6 @@
 /** The hostile broker bench: every packet type × every step × every act, MQTT 5 and 3.1.1. `scripts/hostile-broker --help` */
-import { matrix, nameOf, type Outcome, suffer, sufferAll } from './hostile-broker.ts';
+import { type Outcome, suffer, sufferAll } from './hostile-broker.ts';
+import { matrix, nameOf } from './hostile-broker-matrix.ts';
 import { options } from './options.ts';
 
 const {

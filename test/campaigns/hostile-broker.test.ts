@@ -1,6 +1,7 @@
 /** A dose of the hostile broker bench, and its incidents by name. `scripts/hostile-broker` runs the whole matrix. */
 import { expect, test } from 'vitest';
-import { acts, type Harm, matrix, nameOf, packetTypes, steps, suffer, sufferAll } from './hostile-broker.ts';
+import { suffer, sufferAll } from './hostile-broker.ts';
+import { acts, type Harm, matrix, nameOf, packetTypes, steps } from './hostile-broker-matrix.ts';
 
 const incidents: readonly (readonly [what: string, harm: Omit<Harm, 'protocol'>, trouble: RegExp])[] = [
   ['CONNACK never comes', { step: 'connect', packet: 'connack', act: 'drop' }, /does not answer CONNECT/],
