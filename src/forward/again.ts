@@ -1,6 +1,7 @@
 /** Messages that the broker or the head-end refused: each waits, and is sent again after a pause that doubles. */
 import { later, longAgo, type Millis } from '../base/time.ts';
-import type { OutboxEntry, Store } from '../store/store.ts';
+import type { OutboxEntry } from '../store/outbox-record.ts';
+import type { Store } from '../store/store.ts';
 import { awaited } from './evidence.ts';
 
 const firstAgainMs = 5000;

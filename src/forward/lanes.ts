@@ -1,6 +1,7 @@
 /** What the outbox has read from the store and not sent yet, by class: live rows, and back-fill. */
 import type { EntryClass } from '../store/keys.ts';
-import type { OutboxEntry, Store } from '../store/store.ts';
+import type { OutboxEntry } from '../store/outbox-record.ts';
+import type { Store } from '../store/store.ts';
 
 const readAhead = 500;
 

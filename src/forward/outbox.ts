@@ -6,7 +6,8 @@
 import { messageOf } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
 import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts';
-import type { OutboxEntry, Store } from '../store/store.ts';
+import type { OutboxEntry } from '../store/outbox-record.ts';
+import type { Store } from '../store/store.ts';
 import { type Again, dueAgain, nextAgain, sendAgain, sendAllAt, sendAtOnce } from './again.ts';
 import { applied, awaited, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
 import { type FallBack, fallBackWhereProven, fellBackAgain, newFallBack } from './fall-back.ts';
@@ -232,6 +233,7 @@ export class Outbox {
         sendAtOnce(this.again, entry.sequence, clock.now());
         continue;
       }
+      if (entry) await store.contact();
       // Nothing is said under numbers that the head-end has just proved to be given already.
       if (this.fallBack.proof) this.announced = undefined;
       if (generation !== this.generation || store.epoch !== this.announced) continue;
@@ -334,7 +336,6 @@ export class Outbox {
     const { sequence } = entry;
     const { topic, payload } = messageOfFact(entry, { epoch: store.epoch, seq: sequence, gateway }, topics);
     const { generation, evidence } = this;
-    store.heard();
     this.inFlight.set(sequence, payload.length);
     this.sent.add(sequence);
     if (repeated) this.resendCount++;

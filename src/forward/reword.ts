@@ -2,7 +2,8 @@
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
 import { factOf } from '../store/outbox-record.ts';
-import type { OutboxEntry, Store } from '../store/store.ts';
+import type { OutboxEntry } from '../store/outbox-record.ts';
+import type { Store } from '../store/store.ts';
 import { fitFact, isSuspicious, misfit } from './fit.ts';
 import { factLimit, messageOfFact, type Topics } from './payload.ts';
 import { partsFor } from './refusal.ts';

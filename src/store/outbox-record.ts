@@ -25,6 +25,19 @@ export interface Entry {
   /** The fact as JSON: it is sent as it was stored. */
   readonly text: string;
 }
+/** An entry as the outbox of the gateway has it. */
+export interface OutboxEntry {
+  readonly sequence: number;
+  readonly entryClass: EntryClass;
+  readonly storedAt: number;
+  readonly kind: Fact['kind'];
+  /** `_`: of the gateway itself. */
+  readonly meter: string;
+  /** Where the fact tells of intervals. */
+  readonly series: SeriesKey | undefined;
+  /** The fact as JSON: it is sent as it was stored. */
+  readonly text: string;
+}
 export interface OutboxRecord {
   readonly entryClass: EntryClass;
   readonly packed: boolean;

@@ -59,6 +59,11 @@ export interface StateRecord {
   readonly mending?: true;
   /** Series and logs of meters: records that must be there. */
   readonly records?: number;
+  /**
+   * Since this state was opened first without having been heard of, nothing was sent: nobody can have heard of this number
+   * and those after it, through as many starts as there were. Left out from the first message on.
+   */
+  readonly unheardFrom?: number;
   /** This state came out of a backup: what was numbered since that was made is not known, so an epoch begins. */
   readonly restored?: true;
 }

@@ -14,16 +14,8 @@ import type { SeriesKey } from '../reading/series-key.ts';
 import { Connection } from './connection.ts';
 import type { Database, Operation } from './database.ts';
 import { hasSuccessor } from './epoch.ts';
-import {
-  type EntryClass,
-  heldKey,
-  logsKey,
-  outboxEnd,
-  outboxKey,
-  parseHeldKey,
-  seriesStateKey,
-  spaceOf,
-} from './keys.ts';
+import { putHeld, readHeld } from './held.ts';
+import { type EntryClass, logsKey, outboxEnd, outboxKey, seriesStateKey } from './keys.ts';
 import { changedPages, isCorrupt, readMarks, type SaidMarks } from './marks.ts';
 import {
   type Damage,
@@ -35,23 +27,10 @@ import {
   writeCheckpoint,
 } from './mending.ts';
 import type { Commit, Quarantined, Released } from './commit.ts';
-import { entryClasses, locateEntry, packOldest, putFacts, removeAcknowledged, unpack, walk } from './outbox-log.ts';
-import { decodeOutbox, entryOf, putEntry } from './outbox-record.ts';
-import { decodeRecord } from './record.ts';
+import { entryClasses, locateEntry, packOldest, putFacts, removeAcknowledged, unpack } from './outbox-log.ts';
+import { decodeOutbox, entryOf, type OutboxEntry, putEntry } from './outbox-record.ts';
 import { type MeterLogs, putRecord, putState, type SeriesState, type StateRecord } from './records.ts';
 
-export interface OutboxEntry {
-  readonly sequence: number;
-  readonly entryClass: EntryClass;
-  readonly storedAt: number;
-  readonly kind: Fact['kind'];
-  /** `_`: of the gateway itself. */
-  readonly meter: string;
-  /** Where the fact tells of intervals. */
-  readonly series: SeriesKey | undefined;
-  /** The fact as JSON: it is sent as it was stored. */
-  readonly text: string;
-}
 export interface StoreStatus {
   readonly epoch: number;
   readonly nextSequence: number;
@@ -93,8 +72,8 @@ export class Store {
     marksVersion: 0,
   };
   private committed: (() => void) | undefined;
-  /** As long as nothing was sent in this life of the process: nobody has heard of this number and those after it. */
-  unheardFrom: number | undefined;
+  /** Something was sent in this life of the process. */
+  private contacted = false;
 
   private constructor(settings: StoreSettings) {
     this.settings = settings;
@@ -102,7 +81,7 @@ export class Store {
     const begin = async (database: Database) => {
       const found = settings.damageFound?.() ?? [];
       this.memory.damage = { quarantined: 0, missing: 0, log: found };
-      await loadStore(database, this.memory, settings, found);
+      await this.load(database, found);
     };
     this.connection = new Connection({ open: settings.open, clock: settings.clock, begin });
   }
@@ -110,8 +89,14 @@ export class Store {
   static async open(settings: StoreSettings): Promise<Store> {
     const store = new Store(settings);
     await store.connection.connect();
-    store.unheardFrom = store.nextSequence;
     return store;
+  }
+
+  private async load(database: Database, found: readonly string[]): Promise<void> {
+    await loadStore(database, this.memory, this.settings, found);
+    const { unheardFrom = this.memory.state.nextSequence, ...state } = this.memory.state;
+    // It goes to the disk with the first number that is given; what could not be taken away there counts no more.
+    this.memory.state = this.contacted ? state : { ...state, unheardFrom };
   }
 
   /** Called after each commit, for the outbox. One listener. */
@@ -126,9 +111,22 @@ export class Store {
   get epoch(): number {
     return this.memory.state.epoch;
   }
-  /** Something is being sent. */
-  heard(): void {
-    this.unheardFrom = undefined;
+  /** As long as nothing was sent, through all starts since: nobody has heard of this number and those after it. */
+  get unheardFrom(): number | undefined {
+    return this.memory.state.unheardFrom;
+  }
+  /** Called before the first message of a life is sent: from then on numbers may be heard. Never rejects. */
+  async contact(): Promise<void> {
+    if (this.contacted) return;
+    this.contacted = true;
+    const written = this.connection.exclusive(async (database) => {
+      const { unheardFrom, ...state } = this.memory.state;
+      this.memory.state = state;
+      // Not there as long as this life has given no number.
+      if (unheardFrom !== state.nextSequence) await database.batch([putState(state)], { sync: true });
+    });
+    // A disk that takes nothing must not keep back what would make room on it: the next commit writes it.
+    await written.catch(() => {});
   }
   get acknowledged(): number {
     return this.memory.state.acknowledged;
@@ -191,7 +189,7 @@ export class Store {
       const facts = quarantine ? commit.facts : this.fitted(commit.facts);
       const nextSequence = quarantine ? first : first + facts.length;
       const operations = quarantine
-        ? facts.map((fact, i) => putRecord(heldKey(quarantine.meter, quarantine.serial, storedAt, i), first, fact))
+        ? putHeld(facts, quarantine, first, storedAt)
         : putFacts(facts, entryClass, first, storedAt, series);
       const packs = await packOldest(database, {
         from: Math.max(this.memory.packedTo, this.memory.state.acknowledged),
@@ -311,16 +309,7 @@ export class Store {
 
   /** What is held back of meters that answered where others are configured, oldest first. */
   quarantined(): Promise<Quarantined[]> {
-    return this.connection.read(async (database) => {
-      const held: Quarantined[] = [];
-      for await (const pairs of walk(database, spaceOf('k')))
-        for (const [key, value] of pairs) {
-          const record = decodeRecord(key, value);
-          // A damaged one was of no point, and the meter has it still.
-          if (record) held.push({ key, ...parseHeldKey(key), fact: record.body as Fact });
-        }
-      return held;
-    });
+    return this.connection.read(readHeld);
   }
 
   /**
@@ -412,7 +401,7 @@ export class Store {
       // Others may have come upon the same.
       if (!still || decodeOutbox(key, still)) return;
       this.memory.marksVersion++;
-      await loadStore(database, this.memory, this.settings, []);
+      await this.load(database, []);
     });
   }
   /** An entry that waits; undefined where none has this number. */

@@ -4,7 +4,8 @@ import type { SeriesKey } from '../reading/series-key.ts';
 import { seriesStateKey } from './keys.ts';
 import { entryClasses } from './outbox-log.ts';
 import { factOf } from './outbox-record.ts';
-import type { OutboxEntry, Store } from './store.ts';
+import type { OutboxEntry } from './outbox-record.ts';
+import type { Store } from './store.ts';
 
 const step = 500;
 /** Consecutive intervals that the head-end has not acknowledged, by their UTC instants in ms. */

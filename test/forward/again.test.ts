@@ -56,7 +56,14 @@ test('down/again for what there is not, without end, or wrong in itself: named, 
   await it.house.stop();
 });
 
-test('a state that was copied back: the answer to the birth proves it, a new epoch begins before a row is said', async () => {
+test.each([
+  [0, 'the answer to the birth proves it, a new epoch begins before a row is said'],
+  [
+    1,
+    'incident: started again before it met the head-end, it took its numbers for heard (harsh simulation, seed 2020)',
+  ],
+  [3, 'sibling: started again three times'],
+])('a state that was copied back, %i starts before: %s', async (startsBefore) => {
   const it = await virtualHouse({ meters: { count: 2 } });
   it.broker.connect();
   await it.run(2 * hourMs);
@@ -69,6 +76,12 @@ test('a state that was copied back: the answer to the birth proves it, a new epo
   it.database.replace(copy);
   it.checkpoint = checkpoint;
   await it.restart();
+  for (let n = 0; n < startsBefore; n++) {
+    // Away, it numbers as many as the other life did; then it is started again.
+    await it.run(6 * hourMs);
+    await it.house.stop();
+    await it.restart();
+  }
   it.broker.connect();
   await it.run(6 * hourMs);
   expect(it.store.epoch).toBeGreaterThan(epoch);

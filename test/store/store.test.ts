@@ -12,7 +12,8 @@ import { decodeRecord, encodeRecord } from '../../src/store/record.ts';
 import type { Checkpoint } from '../../src/store/records.ts';
 import type { SliceCommit } from '../../src/store/commit.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
-import { type OutboxEntry, Store } from '../../src/store/store.ts';
+import type { OutboxEntry } from '../../src/store/outbox-record.ts';
+import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../support/memory-database.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
@@ -582,6 +583,30 @@ describe('the store on a twin', () => {
     expect(await store.release(held, released)).toBe(1);
     expect(await store.replace(1, [fact(1)], 'SPLIT')).toBe(true);
     expect(store.nextSequence).toBe(4);
+  });
+
+  test('who was not heard is not heard after another start either; the first message ends that, on a full disk as well', async () => {
+    const database = new MemoryDatabase();
+    const first = await openTwin(database);
+    await first.commit(commit(1, 3));
+    await first.contact();
+    await first.commit(commit(2));
+    expect(first.unheardFrom).toBeUndefined();
+    // Two starts that meet nobody: the first number that nobody can have heard of stays the same.
+    const second = await openTwin(database);
+    expect(second.unheardFrom).toBe(5);
+    await second.commit(commit(3, 2));
+    const third = await openTwin(database);
+    await third.commit(commit(4));
+    expect([third.unheardFrom, third.nextSequence]).toEqual([5, 8]);
+    // The disk takes nothing when it is to be noted: what is stored goes out all the same, and nothing is proved by it.
+    database.failing = new Error('No space left on device');
+    await third.contact();
+    database.failing = undefined;
+    await clock.run(clock.now() + 5000);
+    await third.commit(commit(5));
+    expect([third.unheardFrom, third.nextSequence]).toEqual([undefined, 9]);
+    expect((await openTwin(database)).unheardFrom).toBe(9);
   });
 
   test('a series that vanished is noticed', async () => {
