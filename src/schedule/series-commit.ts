@@ -3,6 +3,7 @@ import { iso, later, type Millis, millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { withRange } from '../reading/coverage.ts';
+import type { EventFact } from '../reading/facts.ts';
 import { type Accounted, accountFor } from '../reading/interval-block.ts';
 import { type Exception, type Exceptions, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
@@ -20,18 +21,21 @@ const unaskedMarginMs = 15 * 60_000;
 const shortestRowWaitMs = 20_000;
 const longestRowWaitMs = 10 * 60_000;
 
-/** Another meter than the one whose rows the series has so far: the change is said once, with its registers. */
+/**
+ * Another meter than the one whose rows the series has so far: `said` tells the change, with its registers. It is stored
+ * with the state that knows of it, so that it is said once whatever the store does.
+ */
 export function changeOfMeter(
   house: RunnerSettings,
   state: MeterState,
   stored: SeriesState | undefined,
   periodMs: number,
-): { readonly swap: NonNullable<SeriesState['swap']>; readonly fresh: boolean } | undefined {
+): { readonly swap: NonNullable<SeriesState['swap']>; readonly said: EventFact | undefined } | undefined {
   const { origin, swap: told } = state.polled;
   // A store that knows of no meter before was begun after the change, or lost it.
   const from = stored?.serial ?? told?.from;
   const fresh = from !== undefined && !sameSerial(from, origin.serial);
-  if (!fresh) return stored?.swap && { swap: stored.swap, fresh: false };
+  if (!fresh) return stored?.swap && { swap: stored.swap, said: undefined };
   // One that is still to come is not this one.
   const known = told && sameSerial(told.from, from) && told.at <= house.clock.wall() ? told : undefined;
   // Not told: it was at some time after the last row of the old one.
@@ -43,16 +47,14 @@ export function changeOfMeter(
     Object.entries(all)
       .map(([code, value]) => `${code} ${value}`)
       .join(' ') || null;
-  state.pendingEvents.push(
-    gatewayEvent(house, state, 'SWAP', {
-      from,
-      to: origin.serial,
-      at: known ? iso(millis(at)) : null,
-      final: registers(final),
-      first: registers(first),
-    }),
-  );
-  return { swap: { at, from, final, first, before }, fresh: true };
+  const said = gatewayEvent(house, state, 'SWAP', {
+    from,
+    to: origin.serial,
+    at: known ? iso(millis(at)) : null,
+    final: registers(final),
+    first: registers(first),
+  });
+  return { swap: { at, from, final, first, before }, said };
 }
 
 /** The first interval after a change of the period begins at the last row of the old one. */
@@ -95,19 +97,19 @@ function meterNow(poll: SeriesContext, rows: readonly LoadProfileRow[], readAt: 
   return deviation === undefined ? unaskedNow(poll, rows, readAt) : later(readAt, deviation);
 }
 
-/** Whether the meter captures otherwise than the series was commissioned with: said before any value of the new segment (R13). */
-function announceLayout({ house, state, settings, layout }: SeriesContext, stored: SeriesState | undefined): boolean {
+/** Where the meter captures otherwise than the series was commissioned with: what is said before any value of the new segment (R13). */
+function changeOfLayout(
+  { house, state, settings, layout }: SeriesContext,
+  stored: SeriesState | undefined,
+): EventFact | undefined {
   const sameLayouts = [layout.fingerprint, ...layout.formerFingerprints];
-  if (stored?.layout === undefined || sameLayouts.includes(stored.layout)) return false;
-  state.pendingEvents.push(
-    gatewayEvent(house, state, 'CONFIG_CHANGED', {
-      series: obis(settings.profile),
-      columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
-      before: stored.layout,
-      now: layout.fingerprint,
-    }),
-  );
-  return true;
+  if (stored?.layout === undefined || sameLayouts.includes(stored.layout)) return undefined;
+  return gatewayEvent(house, state, 'CONFIG_CHANGED', {
+    series: obis(settings.profile),
+    columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
+    before: stored.layout,
+    now: layout.fingerprint,
+  });
 }
 
 /** The exceptions of the series with those of a slice; what the slice does not judge anew stands as it was. */
@@ -140,7 +142,7 @@ export async function commitSlice(
   const { epoch } = store;
   const { stored, since } = boundsOf(house, state, settings);
   const swap = changeOfMeter(house, state, stored, periodMs);
-  const otherLayout = announceLayout(poll, stored);
+  const changes = [swap?.said, changeOfLayout(poll, stored)].filter((event) => event !== undefined);
   const known = state.logs ?? store.meterLogs(origin.meter);
   const accounted = accountFor({
     origin,
@@ -161,7 +163,7 @@ export async function commitSlice(
     powerLimitW,
     dark: known.dark,
     clockSets: (known.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
-    newSegment: otherLayout || swap?.fresh === true,
+    newSegment: changes.length > 0,
     ...(swap && { swap: swap.swap }),
   });
   // The line may fail here: what is to be said stays until the store has it.
@@ -181,11 +183,11 @@ export async function commitSlice(
       exceptions: exceptionsAfter(stored?.exceptions ?? [], slice.from, accounted),
       layout: layout.fingerprint,
       serial: origin.serial,
-      ...newestOf(stored, rows, periodMs, swap?.fresh === true),
+      ...newestOf(stored, rows, periodMs, swap?.said !== undefined),
       ...(swap && { swap: swap.swap }),
     },
     entryClass: slice.live ? 0 : 1,
-    facts: [...events, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])],
+    facts: [...events, ...changes, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])],
     marks: accounted.marks,
     ...(logs && { logs }),
     ...(state.quarantine && { quarantine: state.quarantine }),
