@@ -27,7 +27,7 @@ import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
 import type { SliceSizes } from './slice-size.ts';
 import type { TurnRecord } from './turn-record.ts';
-import type { RowAlarm } from './unusable-rows.ts';
+import type { StandingAlarm } from './standing-alarms.ts';
 
 /** What is known of a line. */
 export interface LineState {
@@ -146,7 +146,7 @@ export interface MeterState {
   /** Nobody said in this life that our counter is not behind what was used with our pinned title: the meter is asked first. */
   counterUnconfirmed: boolean;
   /** Series whose rows belong to no interval. */
-  rowAlarms: Map<string, RowAlarm>;
+  rowAlarms: Map<string, StandingAlarm>;
   /** Columns of a series that are not delivered, as they were told last. */
   leftOut: Map<SeriesKey, string>;
   /** Series whose oldest unread row will soon be overwritten. */

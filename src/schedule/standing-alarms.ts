@@ -1,11 +1,16 @@
 /** Alarms of a meter that answers: each is told as an event once, and once a day while it stands. */
 import { dayMs, type Millis } from '../base/time.ts';
-import type { RowAlarm } from './unusable-rows.ts';
 
+/** What is wrong, as long as it is so. */
+export interface StandingAlarm {
+  readonly text: string;
+  /** When it was told to the head-end. */
+  readonly toldAt: Millis;
+}
 const toldEveryMs = dayMs;
 
 /** Raises or clears an alarm of the status. Returns whether its event is due. */
-export function stand(alarms: Map<string, RowAlarm>, key: string, text: string | undefined, now: Millis): boolean {
+export function stand(alarms: Map<string, StandingAlarm>, key: string, text: string | undefined, now: Millis): boolean {
   if (text === undefined) {
     alarms.delete(key);
     return false;

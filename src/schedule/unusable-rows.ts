@@ -12,17 +12,11 @@ import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { GatewayEventDetail } from '../reading/gateway-events.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { PlannedSlice } from './plan.ts';
+import { stand, type StandingAlarm } from './standing-alarms.ts';
 
-/** What is wrong with the rows of a series, as long as it is so. */
-export interface RowAlarm {
-  readonly text: string;
-  /** When it was told to the head-end. */
-  readonly toldAt: Millis;
-}
 /** No buffer reaches back so far, and no clock that is nearly right is so far ahead. */
 const longAgoMs = 10 * 366 * dayMs;
 const farAheadMs = dayMs;
-const toldEveryMs = dayMs;
 
 /** Counts the rows of the answers for one slice. */
 export function rowCensus(now: Millis, reading: StampReading = {}) {
@@ -64,7 +58,7 @@ export type RowCensus = ReturnType<typeof rowCensus>;
  * answer without rows proves nothing.
  */
 export function judgeRows(
-  alarms: Map<string, RowAlarm>,
+  alarms: Map<string, StandingAlarm>,
   { series: key, from, to }: PlannedSlice,
   profile: LogicalName,
   census: RowCensus,
@@ -75,7 +69,7 @@ export function judgeRows(
   if (rows === 0) return undefined;
   const unusable = withoutStamp + ofTheFuture + ofThePast;
   if (unusable === 0) {
-    alarms.delete(key);
+    stand(alarms, key, undefined, now);
     return undefined;
   }
   const kinds = [
@@ -85,15 +79,12 @@ export function judgeRows(
   ].filter((kind) => kind !== '');
   const series = obis(profile);
   const text = `ROWS_WITHOUT_STAMP: ${series} sent ${rows} rows, ${kinds.join(', ')}; next: compare the meter's clock, and stamp_deviation_min of its model, with decode --rows --model of a --trace`;
-  const before = alarms.get(key);
-  const due = !before || now - before.toldAt >= toldEveryMs;
-  alarms.set(key, { text, toldAt: due ? now : before.toldAt });
-  return due ? { series, from: iso(from), to: iso(to), ...found } : undefined;
+  return stand(alarms, key, text, now) ? { series, from: iso(from), to: iso(to), ...found } : undefined;
 }
 
 /** A profile that captures no clock has rows of no time at all: nothing is asked for, and its intervals stay pending. */
 export function judgeLayout(
-  alarms: Map<string, RowAlarm>,
+  alarms: Map<string, StandingAlarm>,
   key: SeriesKey,
   layout: ProfileLayout,
   now: Millis,
@@ -101,9 +92,7 @@ export function judgeLayout(
   if (layout.columns.some(isClockColumn)) return { readable: true };
   const series = obis(layout.profile);
   const text = `PROFILE_WITHOUT_CLOCK: ${series} captures no clock, its rows belong to no time; next: configure another profile, or have the clock (class 8, attribute 2) captured`;
-  const before = alarms.get(key);
-  const due = !before || now - before.toldAt >= toldEveryMs;
-  alarms.set(key, { text, toldAt: due ? now : before.toldAt });
+  const due = stand(alarms, key, text, now);
   const columns = layout.columns.map(({ logicalName }) => obis(logicalName)).join(' ');
   return { readable: false, ...(due && { detail: { series, columns } }) };
 }
