@@ -2,8 +2,9 @@
  * Writes docs/errors.md from src/base/errors.ts and the screens that test/main/error-screens.test.ts recorded of provoked
  * errors; `--check` compares instead.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
+import { generated } from './generated.ts';
 
 interface Recorded {
   readonly when: string;
@@ -37,10 +38,4 @@ configuration, 3 line, 4 the meter broke the rules, 5 the meter refused, 6 store
 |---|---|---|---|---|
 ${rows.join('\n')}
 `;
-const file = new URL('../../docs/errors.md', import.meta.url);
-if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== text) {
-    process.stderr.write('docs/errors.md has drifted: node scripts/generate/error-table.ts\n');
-    process.exitCode = 1;
-  }
-} else writeFileSync(file, text);
+generated('docs/errors.md', text, 'node scripts/generate/error-table.ts');

@@ -1,12 +1,12 @@
 /** Documents that are generated, whole or between two marks: written, or with `--check` compared. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const at = (path: string): URL => new URL(`../../${path}`, import.meta.url);
 const check = process.argv.includes('--check');
 
 export function generated(path: string, text: string, command: string): void {
   if (!check) writeFileSync(at(path), text);
-  else if (readFileSync(at(path), 'utf8') !== text) {
+  else if (!existsSync(at(path)) || readFileSync(at(path), 'utf8') !== text) {
     process.stderr.write(`${path} has drifted: ${command}\n`);
     process.exitCode = 1;
   }

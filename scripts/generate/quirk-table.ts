@@ -1,7 +1,8 @@
 /** Writes hardware/meters/QUIRKS.md from the simulator's switches; `--check` compares instead (test/meter/quirks.test.ts). */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { pushQuirks } from '../../src/simulator/push-quirks.ts';
 import { type QuirkName, quirks } from '../../src/simulator/quirks.ts';
+import { generated } from './generated.ts';
 
 const tests = new URL('../../test/', import.meta.url);
 /** Tests of the whole house, from the second list on; its switches stand there by name. */
@@ -47,10 +48,4 @@ those of the field list; every line of it that is marked as a switch is here. Te
 |---|---|---|---|---|
 ${rows.join('\n')}
 `;
-const file = new URL('../../hardware/meters/QUIRKS.md', import.meta.url);
-if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== text) {
-    process.stderr.write('hardware/meters/QUIRKS.md has drifted: node scripts/generate/quirk-table.ts\n');
-    process.exitCode = 1;
-  }
-} else writeFileSync(file, text);
+generated('hardware/meters/QUIRKS.md', text, 'node scripts/generate/quirk-table.ts');

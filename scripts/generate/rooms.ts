@@ -2,7 +2,7 @@
  * Writes .oxlintrc.json from the order of the rooms: a file imports only from rooms to its left, each door outside
  * belongs to one room, and the pure rooms have no clock, timer or I/O. `--check` fails where the file has drifted.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { generated } from './generated.ts';
 
 const order = [
   'base',
@@ -134,12 +134,4 @@ const config = {
   overrides: [...overrides, { files: ['src/**'], rules: limits }, ...ratchet],
 };
 const text = `${JSON.stringify(config, null, 2)}\n`;
-const path = new URL('../../.oxlintrc.json', import.meta.url);
-if (process.argv.includes('--check')) {
-  if (readFileSync(path, 'utf8') !== text) {
-    process.stderr.write(
-      '.oxlintrc.json has drifted from scripts/generate/rooms.ts; run: node scripts/generate/rooms.ts\n',
-    );
-    process.exit(1);
-  }
-} else writeFileSync(path, text);
+generated('.oxlintrc.json', text, 'node scripts/generate/rooms.ts');

@@ -4,8 +4,9 @@
  * either way a licence that nobody has allowed yet is refused.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { generated } from './generated.ts';
 
 interface Component {
   readonly 'bom-ref': string;
@@ -193,15 +194,5 @@ const refused = [
 for (const [ref, licence] of refused)
   process.stderr.write(`${ref}: licence ${licence} is not among the allowed ones\n`);
 if (refused.length > 0) process.exitCode = 1;
-mkdirSync(join(root, 'docs'), { recursive: true });
-for (const [file, text] of [
-  ['docs/sbom.cdx.json', sbomText(bom)],
-  ['docs/licences.md', licencesText(bom)],
-] as const) {
-  const path = join(root, file);
-  if (!process.argv.includes('--check')) writeFileSync(path, text);
-  else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
-    process.stderr.write(`${file} has drifted: node scripts/generate/sbom.ts\n`);
-    process.exitCode = 1;
-  }
-}
+generated('docs/sbom.cdx.json', sbomText(bom), 'node scripts/generate/sbom.ts');
+generated('docs/licences.md', licencesText(bom), 'node scripts/generate/sbom.ts');
