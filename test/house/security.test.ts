@@ -180,16 +180,21 @@ describe('21: played again', () => {
     expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', intervalsMissing: 0 });
     expect(eventsOf(it, 'REPLAYED_COUNTER')).toEqual([]);
   });
-  test('sibling: another device with the keys of the meter, its proof right: refused until the operator’s word', async () => {
+  /** A house that met its meter, and remembers it otherwise at its next start. */
+  async function rememberedAs(change: Partial<MeterMemory>): Promise<VirtualHouse> {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
     it.broker.connect();
     await it.run(30 * minute);
     const counters = await Counters.open({ open: () => Promise.resolve({ database: it.counters }) });
     await it.clock.complete(it.house.stop());
     const memory = (await counters.remembered()).get('m60120001') as MeterMemory;
-    await counters.remember('m60120001', { ...memory, title: '4f54480000000001' });
+    await counters.remember('m60120001', { ...memory, ...change });
     await it.restart();
     it.broker.connect();
+    return it;
+  }
+  test('sibling: another device with the keys of the meter, its proof right: refused until the operator’s word', async () => {
+    const it = await rememberedAs({ title: '4f54480000000001' });
     await it.run(60 * minute);
     expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT' });
     expect((await statusOf(it)).lastError).toMatch(/53494d.* answers with the keys of 4f5448/);
@@ -201,15 +206,7 @@ describe('21: played again', () => {
     expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
   });
   test('sibling: a meter that was replaced is another one: its swap is the operator’s word', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
-    it.broker.connect();
-    await it.run(30 * minute);
-    const counters = await Counters.open({ open: () => Promise.resolve({ database: it.counters }) });
-    await it.clock.complete(it.house.stop());
-    const memory = (await counters.remembered()).get('m60120001') as MeterMemory;
-    await counters.remember('m60120001', { ...memory, serial: '60119999', title: '4f54480000000001' });
-    await it.restart();
-    it.broker.connect();
+    const it = await rememberedAs({ serial: '60119999', title: '4f54480000000001' });
     await it.run(20 * minute);
     expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE' });
   });
