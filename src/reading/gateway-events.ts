@@ -50,6 +50,7 @@ const disk = {
   freeBytes: field('number', 'free, without the ballast'),
   totalBytes: field('number', 'size of the file system'),
 } as const;
+const bus = { port: field('text', 'name of the port'), meters: field('number', 'meters on it') } as const;
 const storeChange = {
   epoch: field('integer', 'the epoch that begins with this event'),
   epochBefore: field('integer|null', 'the one that ends'),
@@ -110,12 +111,12 @@ export const gatewayEvents = {
   BUS_FAULT: {
     says: 'all meters of a port are silent',
     requirement: 'R23',
-    detail: { port: field('text', 'name of the port'), meters: field('number', 'meters on it') },
+    detail: bus,
   },
   BUS_ANSWERS: {
     says: 'meters of that port answer again',
     requirement: 'R23',
-    detail: { port: field('text', 'name of the port'), meters: field('number', 'meters on it') },
+    detail: bus,
   },
   MAINS_OFF: {
     says: 'the silence was without power, as the meter’s log shows',

@@ -57,6 +57,14 @@ export const birthOf = (reported: Reported): BirthPayload => ({
   at: iso(reported.clock.wall()),
 });
 
+/** What both reports say of a line. */
+const lineOf = ({ port: { name, device }, owner: { state } }: ReportedPort) => ({
+  name,
+  device,
+  open: state.open,
+  error: state.lastError ?? null,
+});
+
 export async function healthOf(reported: Reported): Promise<HealthPayload> {
   const { boot, clock, store, ports } = reported;
   const { epoch, pending, oldestStoredAt, failure, damage } = await store.status();
@@ -75,12 +83,7 @@ export async function healthOf(reported: Reported): Promise<HealthPayload> {
       refused: reported.configurationRefused()?.slice(0, whyMost) ?? null,
     },
     disk: reported.disk(),
-    ports: ports.map(({ port: { name, device }, owner: { state } }) => ({
-      name,
-      device,
-      open: state.open,
-      error: state.lastError ?? null,
-    })),
+    ports: ports.map(lineOf),
     meters: ports.flatMap(({ runner }) =>
       runner.status().map(({ meter, verdict, lastSuccess, intervalsMissing, alarms, nextStep }) => ({
         meter,
@@ -116,15 +119,12 @@ export async function snapshotOf(reported: Reported, forwarder: Forwarder): Prom
     },
     time: { trust: reported.clockTrust(), trouble: reported.timeTrouble(), zone: reported.zone },
     store: await store.status(),
-    ports: ports.map(({ port: { name, device }, owner: { state }, runner }) => ({
-      name,
-      device,
-      open: state.open,
-      error: state.lastError ?? null,
-      activity: runner.activity ?? null,
-      trouble: runner.trouble() ?? null,
-      busFault: runner.busFault() ?? null,
-      meters: runner.status(),
+    ports: ports.map((port) => ({
+      ...lineOf(port),
+      activity: port.runner.activity ?? null,
+      trouble: port.runner.trouble() ?? null,
+      busFault: port.runner.busFault() ?? null,
+      meters: port.runner.status(),
     })),
     rssBytes: reported.rssBytes(),
   };
