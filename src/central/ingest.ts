@@ -73,7 +73,7 @@ export interface Ingest {
   readonly values: Map<string, Value>;
   readonly received: Map<string, Received>;
   /** All that was said of each interval, by `meter|series`, then start. */
-  readonly told: Map<string, Map<number, Said[]>>;
+  readonly intervals: Map<string, Map<number, Said[]>>;
   readonly manifests: (UpPayload & { kind: 'manifest' })[];
 }
 
@@ -84,7 +84,7 @@ export const newIngest = (): Ingest => ({
   gaps: [],
   values: new Map(),
   received: new Map(),
-  told: new Map(),
+  intervals: new Map(),
   manifests: [],
   quarantine: [],
   losses: [],
@@ -216,8 +216,8 @@ function readableNumber(state: Ingest, gateway: string, octets: Uint8Array): Ref
 
 function tell(state: Ingest, payload: UpPayload & { meter: string; series: string }, said: Said): void {
   const key = `${payload.meter}|${payload.series}`;
-  const own = state.told.get(key) ?? new Map<number, Said[]>();
-  state.told.set(key, own);
+  const own = state.intervals.get(key) ?? new Map<number, Said[]>();
+  state.intervals.set(key, own);
   const before = own.get(said.start) ?? [];
   if (before.some(({ epoch, seq }) => epoch === said.epoch && seq === said.seq)) return;
   own.set(said.start, [...before, said]);
@@ -235,7 +235,7 @@ export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'man
     const from = bounds.from === undefined ? day : Date.parse(bounds.from);
     const to = bounds.to === undefined ? day + 86_400_000 : Date.parse(bounds.to);
     const own: Said[] = [];
-    for (const [start, all] of state.told.get(`${meter}|${series}`) ?? []) {
+    for (const [start, all] of state.intervals.get(`${meter}|${series}`) ?? []) {
       if (start < from || start >= to) continue;
       // What was said in an epoch before is said again, or is no longer known to the gateway.
       const before = all.filter(

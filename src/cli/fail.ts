@@ -11,8 +11,8 @@ export function describeFailure(error: unknown): { readonly lines: string[]; rea
   if (error instanceof Failure) {
     const { exitCode } = errorTable[error.code];
     // Only the findings of a configuration stand on lines of their own: elsewhere a line break is a meter's.
-    const told = quoting.has(error.code) ? error.message : withLocalTimes(error.message, systemZone());
-    const message = withFindings.has(error.code) ? told.split('\n') : [told];
+    const text = quoting.has(error.code) ? error.message : withLocalTimes(error.message, systemZone());
+    const message = withFindings.has(error.code) ? text.split('\n') : [text];
     const [first = '', ...more] = message;
     return { lines: [`${error.code} (${error.fault}): ${first}`, ...more, `next: ${error.nextStep}`], exitCode };
   }

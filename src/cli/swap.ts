@@ -72,14 +72,14 @@ function requirePairs(final: Registers, first: Registers, without: boolean): voi
 function instantOf(text: string, now: Millis, known: Meter, before: Swap | undefined): Millis {
   const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) bad(`--at takes an instant such as 2026-11-24T10:37:00Z, not '${text}'`);
-  const told = `--at ${text}`;
+  const option = `--at ${text}`;
   if (at > now)
-    bad(`${told} is still to come (it is ${localTime(now, systemZone())}): tell it when the meter has been replaced`);
-  if (at < now - oldestMs) bad(`${told} is more than 400 days ago: is the year right?`);
+    bad(`${option} is still to come (it is ${localTime(now, systemZone())}): tell it when the meter has been replaced`);
+  if (at < now - oldestMs) bad(`${option} is more than 400 days ago: is the year right?`);
   if (before && at <= Date.parse(before.at))
-    bad(`${told} is not after the swap before it (${before.at}); to correct that one: --amend`);
+    bad(`${option} is not after the swap before it (${before.at}); to correct that one: --amend`);
   if (known.since !== undefined && at < Date.parse(known.since))
-    bad(`${told} is before the series of ${known.id} begins (since = "${known.since}")`);
+    bad(`${option} is before the series of ${known.id} begins (since = "${known.since}")`);
   return millis(at);
 }
 

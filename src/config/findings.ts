@@ -148,7 +148,7 @@ export const findingText = ({ severity, file, line, column, about, path, message
   ].join(': ');
 export const nextText = ({ fault, next }: Finding): string => `    next (${fault}): ${next}`;
 /** In one line, for the log and the status. */
-export const findingTold = (finding: Finding): string => `${findingText(finding)}; ${nextText(finding).trim()}`;
+export const findingLine = (finding: Finding): string => `${findingText(finding)}; ${nextText(finding).trim()}`;
 export const findingLines = (findings: readonly Finding[]): string[] =>
   findings.flatMap((one) => [findingText(one), nextText(one)]);
 

@@ -115,7 +115,7 @@ function materialOf({ password, ca_file, cert_file, key }: Mqtt, sources: Source
     read(name, given, (path) => {
       const octets = sources.file(path);
       const all = certificatesOf(octets, path);
-      const dated = all.map((one) => datesOf(one, sources.now())).find((told) => told !== undefined);
+      const dated = all.map((one) => datesOf(one, sources.now())).find((dates) => dates !== undefined);
       if (dated !== undefined)
         findings.add('warning', ['mqtt', name], `${path} ${dated}`, {
           next: 'Ask the head-end for a new one; is the clock of this machine right (timedatectl)?',

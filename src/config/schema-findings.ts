@@ -169,16 +169,16 @@ export function judgeSchema(value: Record<string, unknown>): SchemaJudged {
       return { config: output, found: all.map(({ noted }) => noted), wrong: all.flatMap(({ wrong }) => wrong) };
     }
     issues.forEach((issue, i) => {
-      const told = issueOf(issue);
-      const { path } = told.noted;
+      const described = issueOf(issue);
+      const { path } = described.noted;
       // What a stand-in lacks is nobody's fault; and of one key the first complaint is enough.
       const isOwn = round === 0 || (issue.type === 'strict_object' && issue.expected === 'never');
-      if (isOwn && !found.has(pathText(path))) found.set(pathText(path), told);
-      const table = holder(mended, told.mend);
-      const key = told.mend.at(-1);
+      if (isOwn && !found.has(pathText(path))) found.set(pathText(path), described);
+      const table = holder(mended, described.mend);
+      const key = described.mend.at(-1);
       if (table === undefined || key === undefined) return;
-      const node = nodeAt(told.mend);
-      if (node !== undefined && node.type !== 'optional') table[key] = standIn(told.mend, round * 100 + i);
+      const node = nodeAt(described.mend);
+      if (node !== undefined && node.type !== 'optional') table[key] = standIn(described.mend, round * 100 + i);
       else delete table[key];
     });
   }

@@ -82,9 +82,9 @@ export function turnFile(
   };
   attempt(() => {
     const before = readSuspects(suspectsPath);
-    for (const [meter, ends] of before) suspects.set(meter, { ends, told: false });
+    for (const [meter, ends] of before) suspects.set(meter, { ends, reported: false });
     const open = openTurns(path).filter(({ at }) => at <= monotonicMs());
-    for (const { meter } of open) suspects.set(meter, { ends: (before.get(meter) ?? 0) + 1, told: false });
+    for (const { meter } of open) suspects.set(meter, { ends: (before.get(meter) ?? 0) + 1, reported: false });
     if (open.length > 0) keep();
     writeFileSync(path, Buffer.alloc(slots * slotOctets, ' '), { mode: 0o640 });
     file = openSync(path, 'r+');

@@ -63,8 +63,8 @@ function sized(fact: Fact, wall: Millis, limit: number): readonly Fact[] {
   if (fact.kind === 'gap') {
     // That nothing is there is said in any case, its edges where there is room.
     const bare = { ...fact, before: null, after: null };
-    const told = unsayable(fact, why, wall, limit);
-    return (octetsOf(bare) ?? Number.POSITIVE_INFINITY) <= limit ? [bare, told] : [told];
+    const stub = unsayable(fact, why, wall, limit);
+    return (octetsOf(bare) ?? Number.POSITIVE_INFINITY) <= limit ? [bare, stub] : [stub];
   }
   if (fact.kind !== 'event') return [unsayable(fact, why, wall, limit)];
   const short = shortEvent(fact, why);

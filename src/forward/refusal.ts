@@ -73,13 +73,13 @@ export function partsFor(
   const octets = octetsOf(fact) ?? 0;
   // The fixed header, properties and a longer number.
   const around = overhead + 96;
-  const told = limit !== undefined && Number.isFinite(limit) && limit < octets + around;
-  const room = told ? limit - around : Math.floor(octets / 2) + 128;
+  const stated = limit !== undefined && Number.isFinite(limit) && limit < octets + around;
+  const room = stated ? limit - around : Math.floor(octets / 2) + 128;
   if (room < 64 || octets <= room) return undefined;
   const facts = fitFact(fact, wall, room);
   const lossless = facts.every((one) => one.kind === fact.kind && !isShortened(one));
   if (facts.length > 1 && lossless) return { facts, cause: 'SPLIT' };
-  return told && limit >= leastPacket ? { facts, cause: lossless ? 'SPLIT' : 'TOO_LARGE' } : undefined;
+  return stated && limit >= leastPacket ? { facts, cause: lossless ? 'SPLIT' : 'TOO_LARGE' } : undefined;
 }
 const isShortened = (fact: Fact): boolean =>
   fact.kind === 'event' && (fact.name === 'UNSAYABLE_FACT' || fact.detail?.['cutBecause'] !== undefined);

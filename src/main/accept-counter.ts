@@ -21,7 +21,7 @@ export async function acceptMeterCounter(
   return withStoppedState(config.gateway.state_directory, async (folder) => {
     const counters = await Counters.open(folder.counters);
     try {
-      return (await acceptCounter(counters, meter)).told;
+      return (await acceptCounter(counters, meter)).outcome;
     } finally {
       await counters.close();
     }

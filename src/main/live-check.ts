@@ -86,10 +86,15 @@ async function checkBroker(plan: GatewayPlan, running: Snapshot | undefined): Pr
 
 function checkClock({ config }: GatewayPlan): LiveCheck {
   const path = ['gateway', 'clock_trust'];
-  const told = synchronisedTeller()();
-  if (told.known) return good('clock: the kernel says that it is synchronised');
-  if (config.gateway.clock_trust === 'kernel') return one('error', 'time-unknown', path, told.why);
-  return one('warning', 'time-unknown', path, `${told.why}; clock_trust = "assume" takes it for right all the same`);
+  const synchronised = synchronisedTeller()();
+  if (synchronised.known) return good('clock: the kernel says that it is synchronised');
+  if (config.gateway.clock_trust === 'kernel') return one('error', 'time-unknown', path, synchronised.why);
+  return one(
+    'warning',
+    'time-unknown',
+    path,
+    `${synchronised.why}; clock_trust = "assume" takes it for right all the same`,
+  );
 }
 
 /** The folder, or the nearest one above it that is there. */

@@ -20,10 +20,10 @@ type Send = (state: string) => void;
 
 async function sender(tell: (trouble: string) => void): Promise<Send> {
   if (process.env['NOTIFY_SOCKET'] === undefined) return () => {};
-  const told = new Set<string>();
+  const logged = new Set<string>();
   const tellOnce = (trouble: string) => {
-    if (!told.has(trouble)) tell(trouble);
-    told.add(trouble);
+    if (!logged.has(trouble)) tell(trouble);
+    logged.add(trouble);
   };
   try {
     const notify = koffi.load('libsystemd.so.0').func('int sd_notify(int, str)');

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import { compose } from '../compose.ts';
 import type { House, World } from '../house.ts';
 import { judgeFile, requirePlan } from '../config/judge.ts';
-import { findingTold } from '../config/findings.ts';
+import { findingLine } from '../config/findings.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
@@ -51,7 +51,7 @@ interface RunContext {
 /** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
 function readPlan(configPath: string, inForce?: GatewayPlan): ReadPlan {
   const plan = requirePlan(judgeFile(configPath, { sources: serviceSources, door: defaultDoor, inForce }), configPath);
-  return { plan, warnings: plan.findings.map(findingTold) };
+  return { plan, warnings: plan.findings.map(findingLine) };
 }
 
 /** What happened is told by systemctl, too: a wrong configuration is not tried again (RestartPreventExitStatus). */
@@ -95,16 +95,16 @@ const worldOf = (
 
 /** What the disk has left; why it cannot be told is told once for each reason. */
 function diskTeller(disk: () => ReturnType<World['disk']>, log: Log): World['disk'] {
-  let toldTrouble = '';
+  let loggedTrouble = '';
   return () => {
     try {
       const found = disk();
-      toldTrouble = '';
+      loggedTrouble = '';
       return found;
     } catch (error) {
       const why = messageOf(error);
-      if (why !== toldTrouble) log.error({ error: why }, 'the room on the disk cannot be told');
-      toldTrouble = why;
+      if (why !== loggedTrouble) log.error({ error: why }, 'the room on the disk cannot be told');
+      loggedTrouble = why;
       return null;
     }
   };
@@ -112,17 +112,17 @@ function diskTeller(disk: () => ReturnType<World['disk']>, log: Log): World['dis
 
 /** Looks after the house: tells systemd how it is, and feeds the watchdog by evidence only. */
 function startTicking(reloader: Reloader, notifier: ServiceNotifier, time: KernelTime, log: Log): NodeJS.Timeout {
-  let timeTold: Partial<ReturnType<typeof timeTrust>> = {};
+  let loggedTrust: Partial<ReturnType<typeof timeTrust>> = {};
   const tick = async () => {
     const { house, refused } = reloader.inForce();
     const stuck = await house.stuck();
     const { store: stored, broker, ports, time: standing } = await house.snapshot();
     const meters = ports.flatMap((port) => port.meters);
     const healthy = meters.filter(({ verdict }) => answers(verdict)).length;
-    const told = timeTrust(standing);
-    if (told.words !== timeTold.words || told.why !== timeTold.why)
-      log[told.level](told.why === undefined ? {} : { why: told.why }, told.words);
-    timeTold = told;
+    const trust = timeTrust(standing);
+    if (trust.words !== loggedTrust.words || trust.why !== loggedTrust.why)
+      log[trust.level](trust.why === undefined ? {} : { why: trust.why }, trust.words);
+    loggedTrust = trust;
     notifier.status(
       stuck ??
         `${healthy} of ${meters.length} meters reachable, ${stored.pending} messages to deliver, broker ${broker.connected ? 'connected' : 'away'}${refused ? '; THE CONFIGURATION FILE WAS REFUSED, an earlier one is in force' : ''}`,

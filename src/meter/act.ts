@@ -86,8 +86,8 @@ export async function setClock(
 ): Promise<{ readonly beforeMs: number | undefined; readonly afterMs: number }> {
   const before = await readClock(session, model);
   const beforeMs = before.utc === undefined ? undefined : before.utc - clock.wall();
-  const told = deviationOf(before.octets);
-  const open = told === deviationUnspecified;
+  const deviationAsRead = deviationOf(before.octets);
+  const open = deviationAsRead === deviationUnspecified;
   const reading = stampReading(model);
   if (open && reading.deviationMin === undefined)
     throw new Failure('config-invalid', 'the clock leaves its deviation open: deviation_min of the model must tell it');
@@ -98,12 +98,12 @@ export async function setClock(
     standard !== undefined
       ? standard - (before.daylightSaving ? shiftOf(reading) : 0)
       : reading.inverted
-        ? -told
-        : told;
+        ? -deviationAsRead
+        : deviationAsRead;
   const octets = dateTimeOctets(clock.wall(), { min: deviation, written: !open }, clearedStatus(status));
   if (!open && reading.inverted) {
-    octets[9] = (told >> 8) & 0xff;
-    octets[10] = told & 0xff;
+    octets[9] = (deviationAsRead >> 8) & 0xff;
+    octets[10] = deviationAsRead & 0xff;
   }
   await write(session, clockTime, { type: 'octet-string', value: octets });
   const after = await readClock(session, model);
@@ -115,9 +115,9 @@ export async function setClock(
 
 export async function readDisconnector(session: Session, name = disconnectorName): Promise<Disconnector> {
   const results = await session.get([2, 3, 4].map((attribute) => ({ classId: 70, logicalName: name, attribute })));
-  const told = disconnectorOf(results);
-  if (!told) throw new Failure('unexpected-apdu', `${obis(name)} does not tell the state of a disconnector`);
-  return told;
+  const disconnector = disconnectorOf(results);
+  if (!disconnector) throw new Failure('unexpected-apdu', `${obis(name)} does not tell the state of a disconnector`);
+  return disconnector;
 }
 /** Remote disconnect (method 1) or reconnect (method 2), and the state that it led to. */
 export async function switchSupply(

@@ -34,10 +34,10 @@ export function requireIdentity(
   address = '',
 ): void {
   const { logicalDeviceName: name, serial: answered } = identity;
-  const told = [answered, name, name === undefined ? undefined : serialInName(name, model)].filter(
+  const answers = [answered, name, name === undefined ? undefined : serialInName(name, model)].filter(
     (one) => one !== undefined && normalSerial(one) !== undefined,
   ) as string[];
-  if (told.length === 0) {
+  if (answers.length === 0) {
     // What is refused for now, or is no text, is another meter's name no more than this one's.
     const given = identity.unreadable.filter((one) => one.object !== 'clock' && !isAbsent(one));
     const denied = given.some(({ refused }) => refused !== undefined && refusalCode(refused) === 'access-refused');
@@ -51,7 +51,7 @@ export function requireIdentity(
       `the meter tells neither serial number nor logical device name; expected ${serial}`,
     );
   }
-  if (!told.some((one) => sameSerial(one, serial))) throw mismatch(identity, serial, address);
+  if (!answers.some((one) => sameSerial(one, serial))) throw mismatch(identity, serial, address);
 }
 
 /** Who answered instead of whom: the words and the fields of the event say the same. */

@@ -72,11 +72,11 @@ export function counterLimit(known: KnownCounter, met: boolean, accepted: number
   return Math.max(Math.min(base + step, firstContactLimit), accepted ?? 0);
 }
 
-export const implausible = (told: number, limit: number, reserved: number): Failure =>
+export const implausible = (claimed: number, limit: number, reserved: number): Failure =>
   new Failure(
     'counter-implausible',
-    `the meter says that it heard invocation counter ${told}; ours stands at ${reserved}, believed is up to ${limit}`,
-    { told, limit, reserved },
+    `the meter says that it heard invocation counter ${claimed}; ours stands at ${reserved}, believed is up to ${limit}`,
+    { claimed, limit, reserved },
   );
 
 /** The invocation counter that the meter heard last, from its object 0.0.43.1.x.255; for the public client. */

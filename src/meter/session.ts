@@ -310,7 +310,7 @@ export class Session {
       for (let event = stack.pollEvent(); event; event = stack.pollEvent()) {
         if (event.kind === 'failed') {
           this.interrupted = this.heard && event.error.code !== 'service-exception';
-          throw this.told(event.error);
+          throw this.silenceAfterAnswer(event.error);
         }
         this.answered = true;
         if (event.kind === awaited) return event as Answer<K>;
@@ -324,7 +324,9 @@ export class Session {
       }
       const deadline = stack.deadline();
       if (deadline === undefined)
-        throw this.told(new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`));
+        throw this.silenceAfterAnswer(
+          new Failure('no-answer', `nothing more is expected, ${request.kind} has no answer`),
+        );
       const octets = await this.guarded(() => this.port.read(deadline));
       if (octets) {
         this.heard = true;
@@ -336,7 +338,7 @@ export class Session {
   }
 
   /** Silence after an answer is another thing than silence: nobody need look for mains, address or speed. */
-  private told(error: Failure): Failure {
+  private silenceAfterAnswer(error: Failure): Failure {
     const silent = error.code === 'no-answer' || error.code === 'echo-only';
     return silent && this.answered ? new Failure('fell-silent', error.message) : error;
   }

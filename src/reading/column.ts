@@ -68,10 +68,12 @@ const isStatusByCode = ({ classId, logicalName, attribute }: CaptureObject): boo
 
 export type ColumnRole = 'clock' | 'status' | 'channel' | 'left out';
 /** In the order of the row. The first clock and the first status are the row's; of further clocks nothing is made. */
-export function columnRoles(columns: readonly CaptureObject[], told?: StatusColumn): ColumnRole[] {
+export function columnRoles(columns: readonly CaptureObject[], configured?: StatusColumn): ColumnRole[] {
   const clock = columns.findIndex(isClockColumn);
   const status = columns.findIndex((column) =>
-    told ? column.logicalName === told.logicalName && column.attribute === told.attribute : isStatusByCode(column),
+    configured
+      ? column.logicalName === configured.logicalName && column.attribute === configured.attribute
+      : isStatusByCode(column),
   );
   return columns.map((column, i) =>
     i === clock ? 'clock' : i === status ? 'status' : isTime(column) ? 'left out' : 'channel',

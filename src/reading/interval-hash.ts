@@ -56,15 +56,15 @@ export function marksOf(fact: BlockOf | GapOf, periodMs: number): Mark[] {
   return Array.from({ length: count }, (_, i) => ({ start: from + i * periodMs, rev: fact.rev, hash, gap: true }));
 }
 
-export interface Told {
+export interface DigestedInterval {
   readonly start: number;
   readonly rev: number;
   readonly hash: number;
 }
 /** SHA-256 over `start:rev:hash` of the intervals that begin in the day, in order, start in seconds. */
-export function dayDigest(told: Iterable<Told>): string {
+export function dayDigest(intervals: Iterable<DigestedInterval>): string {
   const digest = createHash('sha256');
-  for (const { start, rev, hash } of [...told].toSorted((a, b) => a.start - b.start))
+  for (const { start, rev, hash } of [...intervals].toSorted((a, b) => a.start - b.start))
     digest.update(`${start / 1000}:${rev}:${hash}\n`);
   return digest.digest('hex');
 }

@@ -13,10 +13,10 @@ const scalerMost = 18;
 export function valueWords(raw: number | bigint | string, scaler: number | null, unit: string | null): string {
   const given = String(raw);
   if (scaler === null || unit === null) return `${given} (raw; scaler and unit are not known)`;
-  const told = `raw ${given}, scaler ${scaler}, ${unit === '' ? 'no unit' : unit}`;
+  const details = `raw ${given}, scaler ${scaler}, ${unit === '' ? 'no unit' : unit}`;
   if (!/^-?\d+$/.test(given) || Math.abs(scaler) > scalerMost)
-    return `${given} × 10^${scaler} ${unit}`.trimEnd() + ` (${told})`;
+    return `${given} × 10^${scaler} ${unit}`.trimEnd() + ` (${details})`;
   const thousands = inThousands.has(unit);
   const value = decimal(given, thousands ? scaler - 3 : scaler);
-  return `${value} ${thousands ? 'k' : ''}${unit}`.trimEnd() + ` (${told})`;
+  return `${value} ${thousands ? 'k' : ''}${unit}`.trimEnd() + ` (${details})`;
 }

@@ -17,7 +17,7 @@ const minLeft = 100_000;
 const counterEnd = 0xffff_ffff;
 
 /** What is remembered afterwards, and what to tell; Failure where nothing waits for a word. */
-function accepted(meter: string, memory: MeterMemory | undefined): { memory: MeterMemory; told: CounterAccepted } {
+function accepted(meter: string, memory: MeterMemory | undefined): { memory: MeterMemory; outcome: CounterAccepted } {
   const { claimed, strange } = memory ?? {};
   if (!memory || (claimed === undefined && strange === undefined))
     throw new Failure('nothing-waits', `nothing of meter ${meter} waits for a word`);
@@ -35,7 +35,7 @@ function accepted(meter: string, memory: MeterMemory | undefined): { memory: Met
       ...(heard !== undefined && keyName !== undefined && strange === undefined && { heard, keyName }),
       ...(claimed !== undefined && { accepted: claimed }),
     },
-    told: {
+    outcome: {
       meter,
       raisedTo: claimed ?? null,
       forgotten: strange === undefined ? null : { title: newcomer ? (title ?? null) : null, heard: heard ?? null },
@@ -46,7 +46,7 @@ function accepted(meter: string, memory: MeterMemory | undefined): { memory: Met
 export async function acceptCounter(
   counters: Pick<Counters, 'remembered' | 'remember'>,
   meter: string,
-): Promise<{ memory: MeterMemory; told: CounterAccepted }> {
+): Promise<{ memory: MeterMemory; outcome: CounterAccepted }> {
   const result = accepted(meter, (await counters.remembered()).get(meter));
   await counters.remember(meter, result.memory);
   return result;

@@ -42,7 +42,7 @@ export async function cipheredEntry(
   let { ownTitle } = security.settings;
   try {
     if (state.askCounter || standing.doubtful || state.counterUnconfirmed)
-      from = await toldBy(settings, state, standing, { port, access, object: security.counterObject });
+      from = await askedStart(settings, state, standing, { port, access, object: security.counterObject });
   } catch (error) {
     if (!keepsItsCounter(error) || (standing.doubtful && security.titlePinned)) throw error;
     if (!standing.doubtful && state.askCounter) throw error;
@@ -105,7 +105,7 @@ const keptBy: readonly ErrorCode[] = [
 ];
 
 /** Where the meter says that our counter must begin, as far as that can be believed. */
-async function toldBy(
+async function askedStart(
   settings: RunnerSettings,
   state: MeterState,
   standing: Standing,
@@ -113,17 +113,17 @@ async function toldBy(
 ): Promise<number> {
   const { clock, log } = settings;
   const { meter } = state.polled.origin;
-  const told = await askCounter(port, clock, access, object);
+  const claimed = await askCounter(port, clock, access, object);
   const limit = counterLimit(standing, wasMet(state), acceptedOf(state), clock.wall());
-  if (told > limit) {
-    const failure = implausible(told, limit, standing.reserved);
-    if (state.memory?.claimed !== told) await remember(settings, state, { claimed: told });
+  if (claimed > limit) {
+    const failure = implausible(claimed, limit, standing.reserved);
+    if (state.memory?.claimed !== claimed) await remember(settings, state, { claimed });
     throw failure;
   }
-  const from = told + 1 + (standing.doubtful ? unheardMargin : 0);
-  if (from > standing.reserved && told !== state.counterLogged) {
-    log.info({ meter, told, from }, 'invocation counter of the meter read');
-    state.counterLogged = told;
+  const from = claimed + 1 + (standing.doubtful ? unheardMargin : 0);
+  if (from > standing.reserved && claimed !== state.counterLogged) {
+    log.info({ meter, claimed, from }, 'invocation counter of the meter read');
+    state.counterLogged = claimed;
   }
   return from;
 }
@@ -134,11 +134,11 @@ export async function tellSecurity(settings: RunnerSettings, state: MeterState, 
   const name = securityEvents[failure.code];
   if (name === undefined) return;
   // A counter that came again is another one each time.
-  const told = `${failure.code} ${JSON.stringify({ ...failure.detail, counter: null })}`;
-  if (state.securityTold === told) return;
+  const alarm = `${failure.code} ${JSON.stringify({ ...failure.detail, counter: null })}`;
+  if (state.reportedSecurity === alarm) return;
   const { meter } = state.polled.origin;
   const {
-    told: claimed = null,
+    claimed = null,
     limit = null,
     reserved = null,
     title = null,
@@ -150,7 +150,7 @@ export async function tellSecurity(settings: RunnerSettings, state: MeterState, 
     if (failure.code === 'title-changed' || failure.code === 'replayed-counter')
       await remember(settings, state, { strange: failure.code });
     await settings.store.commit({ meter, entryClass: 0, facts: [gatewayEvent(settings, state, name, detail)] });
-    state.securityTold = told;
+    state.reportedSecurity = alarm;
   } catch (error) {
     // The verdict shows it all the while; the event is told with the next try.
     settings.log.error({ meter, error: messageOf(error) }, 'security alarm not stored');

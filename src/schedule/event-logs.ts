@@ -228,7 +228,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
   if (forwarded.more) state.logsDeepAt = clock.now();
   else if (deep) {
     state.logsDeepAt = later(clock.now(), dayMs);
-    state.logsTold.clear();
+    state.logsReported.clear();
   }
   const { events, adjusted, cursors } = forwarded;
   const changed = events.length > 0 || forwarded.dark.length !== before.dark.length;
@@ -269,8 +269,8 @@ function forward({ house, state, log, deep }: LogRequest, found: LogRead, forwar
   const readAt = house.clock.wall();
   const { fresh, cursor, ignored, more } = found.outcome;
   forwarded.more ||= more;
-  if (ignored > 0 && !state.logsTold.has(log)) {
-    state.logsTold.add(log);
+  if (ignored > 0 && !state.logsReported.has(log)) {
+    state.logsReported.add(log);
     forwarded.events.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
   }
   if (withoutStamp(state, log, found, deep, readAt)) {

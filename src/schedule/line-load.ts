@@ -41,6 +41,6 @@ export function expectedTrouble(line: LineSpeed, meters: readonly (readonly numb
   const roundMs = meters.reduce((sum, each) => sum + (sessionOctets + each.length * rowOctets) * octetMsOf(line), 0);
   const shortest = Math.min(...periods);
   if (roundMs <= shortest) return undefined;
-  const told = (ms: number) => (ms < hourMs ? `${Math.round(ms / minuteMs)} min` : `${(ms / hourMs).toFixed(1)} h`);
-  return `a round of its ${meters.length} meters takes about ${told(roundMs)}, longer than the shortest period of ${told(shortest)}: rows come up to that much later, several in one session`;
+  const duration = (ms: number) => (ms < hourMs ? `${Math.round(ms / minuteMs)} min` : `${(ms / hourMs).toFixed(1)} h`);
+  return `a round of its ${meters.length} meters takes about ${duration(roundMs)}, longer than the shortest period of ${duration(shortest)}: rows come up to that much later, several in one session`;
 }

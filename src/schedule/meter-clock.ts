@@ -65,8 +65,8 @@ export async function keepClock(house: RunnerSettings, state: MeterState, sessio
 function announceAlarm(house: RunnerSettings, state: MeterState, deviationMs: number, action: string): void {
   const wall = house.clock.wall();
   const alarm = clockAlarm(deviationMs);
-  if (alarm === state.clockTold?.alarm && wall - (state.clockTold?.at ?? longAgo) < dayMs) return;
+  if (alarm === state.reportedClock?.alarm && wall - (state.reportedClock?.at ?? longAgo) < dayMs) return;
   const detail = { deviationS: Math.round(deviationMs / 100) / 10, clock: deviationWords(deviationMs / 1000), action };
   if (alarm) state.pendingEvents.push(gatewayEvent(house, state, alarm, detail));
-  state.clockTold = { alarm, at: wall };
+  state.reportedClock = { alarm, at: wall };
 }

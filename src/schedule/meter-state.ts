@@ -33,7 +33,7 @@ import type { StandingAlarm } from './standing-alarms.ts';
 export interface LineState {
   /** Silent meters may not have the line before (monotonic). */
   silentNotBefore: Millis;
-  busFaultTold: boolean;
+  busFaultReported: boolean;
 }
 export interface Line extends LineState {
   readonly states: ReadonlyMap<string, MeterState>;
@@ -120,7 +120,7 @@ export interface MeterState {
   /** It was logged that the meter's own counter began anew. */
   restartLogged: boolean;
   /** The security alarm that was told last. */
-  securityTold: string | undefined;
+  reportedSecurity: string | undefined;
   notBefore: Millis;
   lastTurn: Millis;
   degradedLine: boolean;
@@ -160,17 +160,17 @@ export interface MeterState {
   /** Cursors of what is to be said, stored with it. */
   logs: MeterLogs | undefined;
   /** What the head-end was told last, and since when the meter is silent (wall). */
-  told: Verdict;
+  reportedVerdict: Verdict;
   /** Who answered instead of it, as it was told last. */
-  toldMismatch?: string | undefined;
+  reportedMismatch?: string | undefined;
   /** It was told as unreachable: its return is told with what the silence was. */
-  toldSilent: boolean;
+  reportedSilent: boolean;
   silentSince: Millis | undefined;
   /** The last success before the silence. */
   lastSuccessBefore: Millis | undefined;
   /** The clock waits for a moment away from the boundary of an interval (monotonic). */
   visitAt: Millis | undefined;
-  clockTold: { readonly alarm: string | undefined; readonly at: Millis } | undefined;
+  reportedClock: { readonly alarm: string | undefined; readonly at: Millis } | undefined;
   /** Logs that the meter does not have. */
   lacks: Set<string>;
   /** What is not the main job and was not done last time, and why. */
@@ -180,7 +180,7 @@ export interface MeterState {
   /** How a log is asked for where the meter does not select by stamps. */
   logWays: Map<string, LogWay>;
   /** Logs of which something was said today that need not be said again. */
-  logsTold: Set<string>;
+  logsReported: Set<string>;
   hasDisconnector: boolean;
   /** The switch as it was read last: while it cannot be read, nobody says that the supply is on again. */
   disconnectorSeen: Disconnector | undefined;
@@ -208,7 +208,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   memory: undefined,
   counterLogged: undefined,
   restartLogged: false,
-  securityTold: undefined,
+  reportedSecurity: undefined,
   notBefore: longAgo,
   lastTurn: longAgo,
   degradedLine: false,
@@ -232,17 +232,17 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   readRequests: [],
   pendingEvents: [],
   logs: undefined,
-  told: 'UNKNOWN',
-  toldSilent: false,
+  reportedVerdict: 'UNKNOWN',
+  reportedSilent: false,
   silentSince: undefined,
   visitAt: undefined,
-  clockTold: undefined,
+  reportedClock: undefined,
   lastSuccessBefore: undefined,
   lacks: new Set(),
   troubles: new Map(),
   fallbacks: freshFallbacks(),
   logWays: new Map(),
-  logsTold: new Set(),
+  logsReported: new Set(),
   hasDisconnector: true,
   disconnectorSeen: undefined,
   logsDeepAt: longAgo,

@@ -66,7 +66,7 @@ const verdictOfFault: Readonly<Record<Fault, Verdict>> = {
   'head-end': 'GATEWAY_FAULT',
 };
 /** Where the failure tells more than whose fault it is. */
-const told: Partial<Record<ErrorCode, Verdict>> = {
+const verdictOfCode: Partial<Record<ErrorCode, Verdict>> = {
   'authentication-refused': 'SECURITY_FAULT',
   'authentication-required': 'SECURITY_FAULT',
   'mechanism-refused': 'SECURITY_FAULT',
@@ -86,7 +86,7 @@ const told: Partial<Record<ErrorCode, Verdict>> = {
   'port-denied': 'BUS_FAULT',
   'port-busy': 'BUS_FAULT',
 };
-export const verdictOf = (code: ErrorCode): Verdict => told[code] ?? verdictOfFault[errorTable[code].fault];
+export const verdictOf = (code: ErrorCode): Verdict => verdictOfCode[code] ?? verdictOfFault[errorTable[code].fault];
 
 /** Nothing was heard. */
 const silent: ReadonlySet<Verdict> = new Set(['SUSPECT_MAINS_OR_METER', 'POWER_LOST']);

@@ -85,18 +85,18 @@ export async function refused(
   const pauseMs = entry === 'silent' && !heard ? Math.min(whole, muteMostMs) : whole;
   // It is there, and will not have us: that is what somebody must see to, not the line that it hung up on.
   const there = entry === 'silent' && (heard || failure.code === 'connection-lost');
-  const told =
+  const shown =
     there && times > 0
       ? new Failure(
           'association-refused',
           `${counted.silent} entries in a row ended before the meter let us in: ${failure.message}`,
         )
       : failure;
-  const { code, message } = told;
+  const { code, message } = shown;
   await remember(settings, state, {
     refusal: { ...counted, until: settings.clock.wall() + pauseMs, code, message: message.slice(0, 200) },
   });
-  return { pauseMs: times === 0 ? undefined : pauseMs, lastError: told };
+  return { pauseMs: times === 0 ? undefined : pauseMs, lastError: shown };
 }
 
 /** The meter let us in: nothing is left of what it refused. */

@@ -52,7 +52,7 @@ export class PortRunner {
         return [meter, keptState(polled, settings.known?.get(meter))];
       }),
     );
-    this.line = { silentNotBefore: longAgo, busFaultTold: false, ...settings.lineBefore, states: this.states };
+    this.line = { silentNotBefore: longAgo, busFaultReported: false, ...settings.lineBefore, states: this.states };
     for (const state of this.states.values()) setAside(settings, state);
   }
 
@@ -96,13 +96,13 @@ export class PortRunner {
     const state = this.states.get(meter);
     if (!state) throw new Failure('unknown-meter', `no meter ${meter} on ${this.name}`);
     await this.recalled();
-    const { memory, told } = await acceptCounter(this.settings.counters, meter);
+    const { memory, outcome } = await acceptCounter(this.settings.counters, meter);
     state.memory = memory;
-    state.securityTold = undefined;
-    state.askCounter = told.raisedTo !== null;
+    state.reportedSecurity = undefined;
+    state.askCounter = outcome.raisedTo !== null;
     state.notBefore = this.settings.clock.now();
     this.wakeUp.abort();
-    return told;
+    return outcome;
   }
 
   /** What is remembered of the meters: nobody is tried before it is known who refused us. */
@@ -153,8 +153,8 @@ export class PortRunner {
     return this.states;
   }
   get lineState(): LineState {
-    const { silentNotBefore, busFaultTold } = this.line;
-    return { silentNotBefore, busFaultTold };
+    const { silentNotBefore, busFaultReported } = this.line;
+    return { silentNotBefore, busFaultReported };
   }
   get activity(): string | undefined {
     return this.busyWith;

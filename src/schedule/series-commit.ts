@@ -31,13 +31,14 @@ export function changeOfMeter(
   stored: SeriesState | undefined,
   periodMs: number,
 ): { readonly swap: NonNullable<SeriesState['swap']>; readonly said: EventFact | undefined } | undefined {
-  const { origin, swap: told } = state.polled;
+  const { origin, swap: configured } = state.polled;
   // A store that knows of no meter before was begun after the change, or lost it.
-  const from = stored?.serial ?? told?.from;
+  const from = stored?.serial ?? configured?.from;
   const fresh = from !== undefined && !sameSerial(from, origin.serial);
   if (!fresh) return stored?.swap && { swap: stored.swap, said: undefined };
   // One that is still to come is not this one.
-  const known = told && sameSerial(told.from, from) && told.at <= house.clock.wall() ? told : undefined;
+  const known =
+    configured && sameSerial(configured.from, from) && configured.at <= house.clock.wall() ? configured : undefined;
   // Not told: it was at some time after the last row of the old one.
   const at = known?.at ?? stored?.newest?.end ?? house.clock.wall();
   const boundary = Math.floor(at / periodMs) * periodMs;

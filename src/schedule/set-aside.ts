@@ -34,8 +34,8 @@ export async function tellSetAside(house: RunnerSettings, state: MeterState): Pr
   const { turns, clock, store, log } = house;
   const { meter } = state.polled.origin;
   const suspect = turns?.suspects.get(meter);
-  if (!suspect || suspect.told) return;
-  suspect.told = true;
+  if (!suspect || suspect.reported) return;
+  suspect.reported = true;
   const pauseMs = setAsideMs(suspect.ends);
   log.error(
     { meter, ends: suspect.ends, pauseS: pauseMs / 1000 },

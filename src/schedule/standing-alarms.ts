@@ -5,9 +5,9 @@ import { dayMs, type Millis } from '../base/time.ts';
 export interface StandingAlarm {
   readonly text: string;
   /** When it was told to the head-end. */
-  readonly toldAt: Millis;
+  readonly reportedAt: Millis;
 }
-const toldEveryMs = dayMs;
+const reportEveryMs = dayMs;
 
 /** Raises or clears an alarm of the status. Returns whether its event is due. */
 export function stand(alarms: Map<string, StandingAlarm>, key: string, text: string | undefined, now: Millis): boolean {
@@ -16,7 +16,7 @@ export function stand(alarms: Map<string, StandingAlarm>, key: string, text: str
     return false;
   }
   const before = alarms.get(key);
-  const due = !before || now - before.toldAt >= toldEveryMs;
-  alarms.set(key, { text, toldAt: due ? now : before.toldAt });
+  const due = !before || now - before.reportedAt >= reportEveryMs;
+  alarms.set(key, { text, reportedAt: due ? now : before.reportedAt });
   return due;
 }

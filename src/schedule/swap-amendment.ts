@@ -24,26 +24,31 @@ const same = (a: Swap, b: Swap): boolean =>
 /** The state of the series with the change as it is told now; undefined where it is told as it is known. */
 export function amendedState(
   stored: SeriesState,
-  told: Swap,
+  configured: Swap,
   serial: string,
   periodMs: number,
 ): SeriesState | undefined {
   const { swap } = stored;
   // Another change than the one that is known is not an amendment of it.
-  if (!swap || stored.serial === undefined || !sameSerial(stored.serial, serial) || !sameSerial(swap.from, told.from))
+  if (
+    !swap ||
+    stored.serial === undefined ||
+    !sameSerial(stored.serial, serial) ||
+    !sameSerial(swap.from, configured.from)
+  )
     return undefined;
-  if (same(swap, told)) return undefined;
+  if (same(swap, configured)) return undefined;
   const boundary = (at: number) => Math.floor(at / periodMs) * periodMs;
-  const [first, last] = [Math.min(swap.at, told.at), Math.max(swap.at, told.at)];
+  const [first, last] = [Math.min(swap.at, configured.at), Math.max(swap.at, configured.at)];
   return {
     ...stored,
     coverage: withoutRange(stored.coverage, boundary(first), boundary(last) + periodMs),
     swap: {
-      ...told,
+      ...configured,
       // Read at the boundary before the change; of another boundary it is not known.
-      before: boundary(swap.at) === boundary(told.at) ? swap.before : undefined,
+      before: boundary(swap.at) === boundary(configured.at) ? swap.before : undefined,
       // What the new meter was taken to have counted here, it counted before it hung here.
-      ...(told.at > swap.at && { revoked: [boundary(swap.at), boundary(told.at)] as const }),
+      ...(configured.at > swap.at && { revoked: [boundary(swap.at), boundary(configured.at)] as const }),
     },
   };
 }
@@ -51,21 +56,21 @@ export function amendedState(
 /** Before anything is planned for the meter: one commit for each series that the amendment touches. */
 export async function amendSwap(house: RunnerSettings, state: MeterState): Promise<void> {
   const { clock, store } = house;
-  const { origin, swap: told, series: polled } = state.polled;
+  const { origin, swap: configured, series: polled } = state.polled;
   // A change that is still to come has not happened.
-  if (!told || told.at > clock.wall()) return;
+  if (!configured || configured.at > clock.wall()) return;
   for (const { series, profile, periodMs } of polled) {
     const stored = store.seriesState(origin.meter, series);
-    const amended = stored && amendedState(stored, told, origin.serial, periodMs);
+    const amended = stored && amendedState(stored, configured, origin.serial, periodMs);
     if (!amended) continue;
     const event = gatewayEvent(house, state, 'SWAP', {
-      from: told.from,
+      from: configured.from,
       to: origin.serial,
-      at: iso(millis(told.at)),
-      final: registersText(told.final) || null,
-      first: registersText(told.first) || null,
+      at: iso(millis(configured.at)),
+      final: registersText(configured.final) || null,
+      first: registersText(configured.first) || null,
       series: obis(profile),
-      amends: iso(millis(stored.swap?.at ?? told.at)),
+      amends: iso(millis(stored.swap?.at ?? configured.at)),
     });
     await store.commit({
       epoch: store.epoch,

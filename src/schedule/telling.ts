@@ -45,8 +45,8 @@ export async function tellReachability(house: RunnerSettings, line: Line): Promi
 async function tellBus({ house, line, all, verdictOf }: Telling): Promise<void> {
   const { clock } = house;
   const busFault = all.length > 1 && all.every((state) => verdictOf(state) === 'BUS_FAULT');
-  if (busFault === line.busFaultTold) return;
-  line.busFaultTold = busFault;
+  if (busFault === line.busFaultReported) return;
+  line.busFaultReported = busFault;
   if (!busFault) {
     // The line is back: everybody is asked again soon, and judged anew.
     line.silentNotBefore = clock.now();
@@ -65,11 +65,11 @@ async function tellBus({ house, line, all, verdictOf }: Telling): Promise<void> 
 async function tellUnusable(house: RunnerSettings, line: Line): Promise<void> {
   for (const state of line.states.values()) {
     const { unusable, origin } = state.polled;
-    if (unusable === undefined || state.told === 'CONFIG_FAULT') continue;
+    if (unusable === undefined || state.reportedVerdict === 'CONFIG_FAULT') continue;
     const { code: evidence, message, nextStep: next } = unusable;
     const detail = { state: 'FAULT', evidence, why: message.slice(0, whyMost), next };
     await commit(house, origin.meter, gatewayEvent(house, state, 'CONFIG_FAULT', detail));
-    state.told = 'CONFIG_FAULT';
+    state.reportedVerdict = 'CONFIG_FAULT';
   }
 }
 
@@ -82,17 +82,18 @@ async function tellVerdict(
   const verdict = verdictOf(state);
   // Another meter than the one that was told is another story.
   const mismatch = verdict === 'IDENTITY_MISMATCH' ? state.lastError?.message : undefined;
-  const told = verdict === state.told && (mismatch === undefined || mismatch === state.toldMismatch);
-  if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || told) return;
+  const reported = verdict === state.reportedVerdict && (mismatch === undefined || mismatch === state.reportedMismatch);
+  if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || reported) return;
   // The log of a failure tells the first in a row; who it is may change within the row.
-  if (mismatch !== undefined && state.toldMismatch !== undefined) house.log.warn({ port: house.name, meter }, mismatch);
-  state.toldMismatch = mismatch;
+  if (mismatch !== undefined && state.reportedMismatch !== undefined)
+    house.log.warn({ port: house.name, meter }, mismatch);
+  state.reportedMismatch = mismatch;
   if (!answers(verdict)) {
     const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? longAgo);
     // A meter that falls silent in a session may have lost its mains just then: the next one tells.
     const unsure = isSilent(verdict) || state.lastError?.code === 'fell-silent';
     if ((unsure && state.failures < 2) || (isSilent(verdict) && !neighbourAnswers)) return;
-    state.toldSilent = isSilent(verdict);
+    state.reportedSilent = isSilent(verdict);
     const detail = {
       state: isSilent(verdict) ? 'UNREACHABLE' : 'FAULT',
       lastSeen: state.lastSuccess === undefined ? null : iso(state.lastSuccess),
@@ -102,17 +103,17 @@ async function tellVerdict(
       ...mismatchDetail(state.lastError),
     };
     await commit(house, meter, gatewayEvent(house, state, verdict, detail));
-  } else if (state.told !== 'UNKNOWN' || verdict !== 'REACHABLE') {
+  } else if (state.reportedVerdict !== 'UNKNOWN' || verdict !== 'REACHABLE') {
     const control = state.identity?.disconnector?.control;
     const detail = {
       state: 'REACHABLE',
-      before: state.told,
+      before: state.reportedVerdict,
       controlState: control ?? null,
       ...(control !== undefined && { control: controlStateName(control) }),
     };
     await commit(house, meter, gatewayEvent(house, state, verdict, detail));
   }
-  state.told = verdict;
+  state.reportedVerdict = verdict;
 }
 
 /** A meter that was told as silent answers: by its log it is told what the silence was. */
@@ -127,9 +128,9 @@ async function tellSilence(house: RunnerSettings, state: MeterState): Promise<vo
   state.silentSince = undefined;
   state.lastSuccessBefore = undefined;
   // Of a fault of the bus one event was told, and one tells its end.
-  const { toldSilent } = state;
-  state.toldSilent = false;
-  if (!toldSilent) return;
+  const { reportedSilent } = state;
+  state.reportedSilent = false;
+  if (!reportedSilent) return;
   const event = span
     ? gatewayEvent(house, state, 'MAINS_OFF', { from: iso(millis(span[0])), to: iso(millis(span[1])) })
     : gatewayEvent(house, state, 'COMM_FAULT', { from: iso(since), to: iso(wall) });

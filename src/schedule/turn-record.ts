@@ -4,7 +4,7 @@
 export interface Suspect {
   /** How often. Each turn that comes to its end halves it. */
   ends: number;
-  told: boolean;
+  reported: boolean;
 }
 /** Turns as they are noted outside of the process. */
 export interface TurnRecord {

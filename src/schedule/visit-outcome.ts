@@ -14,7 +14,7 @@ export type Health = Pick<
   | 'lastSuccess'
   | 'lastSuccessBefore'
   | 'silentSince'
-  | 'securityTold'
+  | 'reportedSecurity'
   | 'notBefore'
   | 'lastError'
 >;
@@ -83,7 +83,7 @@ function afterSuccess(health: Health, wall: Millis): Health {
     ...health,
     lastSuccessBefore: health.failures > 0 ? health.lastSuccess : health.lastSuccessBefore,
     failures: 0,
-    securityTold: undefined,
+    reportedSecurity: undefined,
     askCounter: false,
     lastError: undefined,
     lastSuccess: wall,

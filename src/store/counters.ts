@@ -164,12 +164,12 @@ export class Counters {
     this.database = database;
     const pairs = await database.range('c/', 'c/~', 100_000);
     const raw = await database.get(wholeKey);
-    const told = raw && (decodeRecord(wholeKey, raw)?.body as Whole | undefined);
+    const stored = raw && (decodeRecord(wholeKey, raw)?.body as Whole | undefined);
     const blocks = this.settings.checkpoint?.read() ?? 0;
     const { fresh } = this;
     this.fresh = false;
-    if (!doubtful && told?.keys === pairs.length && told.blocks >= blocks) {
-      this.whole = told;
+    if (!doubtful && stored?.keys === pairs.length && stored.blocks >= blocks) {
+      this.whole = stored;
       return database;
     }
     if (!doubtful && fresh && !raw && pairs.length === 0 && blocks === 0) {
@@ -179,7 +179,7 @@ export class Counters {
     }
     // Nothing in it counts until its meter was asked. What this process leased is above all that it used.
     this.foundDoubtful = true;
-    this.whole = { keys: pairs.length, blocks: Math.max(told?.blocks ?? 0, blocks), lost: true };
+    this.whole = { keys: pairs.length, blocks: Math.max(stored?.blocks ?? 0, blocks), lost: true };
     const operations = pairs.map(([key, value]) => {
       const before = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
       return put(key, before.reserved, { ...before, doubtful: true });

@@ -14,14 +14,14 @@ if (why !== undefined) {
 }
 const recording = record();
 const points = recording.operations.length;
-const sums = { states: 0, problems: 0, told: 0 };
+const sums = { states: 0, problems: 0, reported: 0 };
 for (let point = 1; point <= points; point++) {
   // Of these two there is one only.
   for (const variant of crashVariants)
     for (let seed = 1; seed <= (variant === 'all' || variant === 'none' ? 1 : seeds); seed++) {
       const result = await crash(recording, point, variant, seed * 1000 + point);
       sums.states++;
-      if (result.told) sums.told++;
+      if (result.reported) sums.reported++;
       sums.problems += result.problems.length;
       for (const problem of result.problems)
         process.stdout.write(`${variant}, seed ${seed}, before operation ${point} of ${points}: ${problem}\n`);
@@ -29,6 +29,6 @@ for (let point = 1; point <= points; point++) {
   if (process.stderr.isTTY) process.stderr.write(`\r${point} of ${points} `);
 }
 process.stdout.write(
-  `crash-points: ${points} points, ${sums.states} disks, ${sums.told} told as damaged, ${sums.problems} problems\n`,
+  `crash-points: ${points} points, ${sums.states} disks, ${sums.reported} told as damaged, ${sums.problems} problems\n`,
 );
 process.exitCode = sums.problems > 0 ? 1 : 0;

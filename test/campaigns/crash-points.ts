@@ -143,9 +143,9 @@ function parse(log: string, folder: string, tellPath: string): Recording {
     } else if (call === 'write' || call === 'pwrite64') {
       const octets = strings[0] ?? Buffer.alloc(0);
       if (path === tellPath) {
-        const told = JSON.parse(octets.toString()) as { sequence: number; fact: string; epoch: number };
-        ({ epoch } = told);
-        operations.push({ kind: 'committed', sequence: told.sequence, fact: told.fact });
+        const committed = JSON.parse(octets.toString()) as { sequence: number; fact: string; epoch: number };
+        ({ epoch } = committed);
+        operations.push({ kind: 'committed', sequence: committed.sequence, fact: committed.fact });
       }
       const name = inside(path);
       if (name === undefined) continue;
@@ -293,7 +293,7 @@ export interface CrashResult {
   /** Entries that were committed before. */
   readonly committed: number;
   /** The store told of damage, although only the power had failed. */
-  readonly told: boolean;
+  readonly reported: boolean;
 }
 
 /** The store opened on the disk of one crash point. */
@@ -316,7 +316,7 @@ export async function crash(
     const found = new Map<number, Fact>();
     for (const entryClass of [0, 1] as const)
       for (const entry of await store.outbox(entryClass, 0, 10_000)) found.set(entry.sequence, factOf(entry));
-    const told = [...found.values()].some((one) => one.kind === 'event' && one.name === 'STORE_DAMAGED');
+    const reported = [...found.values()].some((one) => one.kind === 'event' && one.name === 'STORE_DAMAGED');
     for (const { sequence, fact: one } of committed) {
       // What the head-end had acknowledged may be gone, or still there.
       const now = found.get(sequence);
@@ -327,11 +327,11 @@ export async function crash(
     if (committed.length > 0 && store.epoch === epoch && nextSequence <= (committed.at(-1)?.sequence ?? 0))
       problems.push(`number ${nextSequence} is given twice`);
     // Pages out of order look like damage, though only of what was not committed: then it is told, and an epoch begins.
-    if (committed.length > 0 && store.epoch !== epoch && !told) problems.push('the epoch is another one');
+    if (committed.length > 0 && store.epoch !== epoch && !reported) problems.push('the epoch is another one');
     await store.close();
-    return { problems, committed: committed.length, told };
+    return { problems, committed: committed.length, reported };
   } catch (error) {
-    return { problems: [`it does not open: ${String(error)}`], committed: 0, told: false };
+    return { problems: [`it does not open: ${String(error)}`], committed: 0, reported: false };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -379,8 +379,8 @@ export async function life({
     const whole = () => {
       const { expected, right, wrong } = compare();
       const now = received();
-      const told = fullForMs === undefined || storage.has('STORAGE_OK');
-      return (right === expected && now !== undefined && now.beyond.size === 0 && told) || wrong.length > 0;
+      const reported = fullForMs === undefined || storage.has('STORAGE_OK');
+      return (right === expected && now !== undefined && now.beyond.size === 0 && reported) || wrong.length > 0;
     };
     for (const limit = Date.now() + finishLimitMs; !whole() && endedByItself.length === 0 && Date.now() < limit; )
       await sleep(50);

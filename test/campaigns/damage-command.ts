@@ -9,7 +9,7 @@ import { options } from './options.ts';
 
 const { cases, seed: first } = options('damage', { cases: 500, seed: 1 });
 const template = await damageTemplate();
-const kinds = new Map<string, { cases: number; lost: number; told: number; newEpoch: number; aborts: number }>();
+const kinds = new Map<string, { cases: number; lost: number; reported: number; newEpoch: number; aborts: number }>();
 let problems = 0;
 for (let seed = first; seed < first + cases; seed++) {
   const result = await damage(template, seed);
@@ -17,11 +17,11 @@ for (let seed = first; seed < first + cases; seed++) {
     .replace(/^seed \d+: /, '')
     .replace(/ at .*/, '')
     .replaceAll(/\d+/g, 'N');
-  const row = kinds.get(kind) ?? { cases: 0, lost: 0, told: 0, newEpoch: 0, aborts: 0 };
+  const row = kinds.get(kind) ?? { cases: 0, lost: 0, reported: 0, newEpoch: 0, aborts: 0 };
   kinds.set(kind, row);
   row.cases++;
   if (result.lost) row.lost++;
-  if (result.told) row.told++;
+  if (result.reported) row.reported++;
   if (result.newEpoch) row.newEpoch++;
   if (result.aborts > 0) row.aborts++;
   problems += result.problems.length;
@@ -29,11 +29,11 @@ for (let seed = first; seed < first + cases; seed++) {
   if (process.stderr.isTTY) process.stderr.write(`\r${seed - first + 1} of ${cases} `);
 }
 rmSync(template.folder, { recursive: true, force: true });
-for (const [kind, { cases: count, lost, told, newEpoch, aborts }] of [...kinds].toSorted(([a], [b]) =>
+for (const [kind, { cases: count, lost, reported, newEpoch, aborts }] of [...kinds].toSorted(([a], [b]) =>
   a < b ? -1 : 1,
 ))
   process.stdout.write(
-    `${kind}: ${count} cases, entries lost in ${lost}, told in ${told}, new epoch in ${newEpoch}, LevelDB ended the process in ${aborts}\n`,
+    `${kind}: ${count} cases, entries lost in ${lost}, told in ${reported}, new epoch in ${newEpoch}, LevelDB ended the process in ${aborts}\n`,
   );
 process.stdout.write(`damage: ${cases} cases from seed ${first}, ${problems} problems\n`);
 process.exitCode = problems > 0 ? 1 : 0;

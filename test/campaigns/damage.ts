@@ -172,7 +172,7 @@ export interface DamageResult {
   /** Whether something was lost of what was not acknowledged: then it must have been told. */
   readonly lost: boolean;
   /** STORE_DAMAGED, or that the counters are in doubt. */
-  readonly told: boolean;
+  readonly reported: boolean;
   readonly newEpoch: boolean;
   readonly problems: readonly string[];
 }
@@ -218,7 +218,7 @@ export async function damage(template: Template, seed: number): Promise<DamageRe
       if (status === 0) return { what, aborts, ...(JSON.parse(stdout) as Verdict) };
       if (status !== null || aborts === 4) {
         const problems = [`the process ended: ${stderr.slice(0, 300)}`];
-        return { what, aborts, lost: true, told: false, newEpoch: false, problems };
+        return { what, aborts, lost: true, reported: false, newEpoch: false, problems };
       }
     }
   } finally {
@@ -234,7 +234,7 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   try {
     store = await open(folder);
   } catch (error) {
-    return { lost: true, told: false, newEpoch: false, problems: [`it does not open: ${String(error)}`] };
+    return { lost: true, reported: false, newEpoch: false, problems: [`it does not open: ${String(error)}`] };
   }
   let found = await outboxOf(store);
   // Damage that shows while it is read mends the store: then it is another one.
@@ -244,7 +244,7 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
     found = await outboxOf(store);
   }
   const events = [...found.values()].filter((one) => one.kind === 'event' && one.name === 'STORE_DAMAGED');
-  const told = events.length > 0;
+  const reported = events.length > 0;
   for (const [sequence, one] of found) {
     if (one.kind === 'void' || one.kind === 'event') continue;
     // An acknowledged entry may come back; it is only sent again.
@@ -257,7 +257,7 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   const forgotten = meters.every(
     (meter) => (store.seriesState(meter, storedSeriesKey('p'))?.coverage ?? []).length === 0,
   );
-  if (missing.length > 0 && !told) problems.push(`${missing.length} entries are gone and nothing is told`);
+  if (missing.length > 0 && !reported) problems.push(`${missing.length} entries are gone and nothing is told`);
   if (missing.length > 0 && !forgotten) problems.push(`${missing.length} entries are gone and are not read again`);
   const newEpoch = store.epoch !== template.epoch;
   // A number means one thing for ever: the next one was never given in this epoch.
@@ -281,7 +281,7 @@ async function verdict(template: Template, folder: string): Promise<Verdict> {
   await again.end();
   const reused = await reusedCounters(folder, new Map(template.used));
   problems.push(...reused.problems);
-  return { lost: missing.length > 0, told: told || reused.doubtful, newEpoch, problems };
+  return { lost: missing.length > 0, reported: reported || reused.doubtful, newEpoch, problems };
 }
 
 if (process.argv[1] === program) {

@@ -13,7 +13,7 @@ const {
   rate: rateLimit,
 } = options('offline', { days: 90, buses: 4, meters: 25, rate: 4000 });
 const broker = await realBroker();
-let told = 0;
+let shownDays = 0;
 const result = await offline({
   days,
   buses,
@@ -22,7 +22,7 @@ const result = await offline({
   brokerUrl: broker.url,
   progress: (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-    else if (!text.startsWith('day') || ++told % 10 === 0) process.stdout.write(`${text}\n`);
+    else if (!text.startsWith('day') || ++shownDays % 10 === 0) process.stdout.write(`${text}\n`);
   },
 });
 await broker.remove();

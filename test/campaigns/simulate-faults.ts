@@ -376,15 +376,15 @@ export function fate(random: Random, days: number, meters: number, harsh: boolea
   }
   for (const { old, fresh, takenDown, installed } of replacements) {
     const [before, after] = [firstSerial + old, firstSerial + fresh];
-    const told = installed + 10 * 60_000 + random() * 6 * hour;
+    const configuredAt = installed + 10 * 60_000 + random() * 6 * hour;
     const withRegisters = random() < 0.7;
     planned.push(
       { at: takenDown, what: `meter ${old} taken down`, act: (it) => goes(it, excused, old) },
       {
-        at: told,
+        at: configuredAt,
         what: `meter ${old} replaced in the configuration`,
         act: async (it) => {
-          const start = it.clock.now() - told;
+          const start = it.clock.now() - configuredAt;
           const [one, two] = [it.simulated.meters[old], it.simulated.meters[fresh]] as [VirtualMeter, VirtualMeter];
           const registers = (all: readonly [number, number]) =>
             `{ ${channels.map((code, i) => `"${code}" = ${all[i]}`).join(', ')} }`;

@@ -45,10 +45,10 @@ export async function broken(it: VirtualHouse, thorough: boolean): Promise<strin
   for (const { settings } of it.simulated.meters.slice(0, it.configured)) {
     const id = `m${settings.serial}`;
     const period = settings.periodS * 1000;
-    const told = ingest.told.get(`${id}|${series}`);
+    const published = ingest.intervals.get(`${id}|${series}`);
     const last = Math.floor((Math.min(clock.wall(), clock.now()) - 3 * hour) / period) * period;
     for (let at = it.since as number; at + period <= last; at += period)
-      if (!told?.has(at) && !open.get(id)?.some(([from, to]) => from <= at && at < to)) {
+      if (!published?.has(at) && !open.get(id)?.some(([from, to]) => from <= at && at < to)) {
         found.push(`${id} ${iso(millis(at))}: neither said nor said to be missing`);
         break;
       }
@@ -125,52 +125,54 @@ export async function compared(
     let sumFrom: number | undefined;
     for (let at = since as number; at + period <= last; at += period) {
       intervals++;
-      const told = final(at);
+      const delivered = final(at);
       const row = truth.get(at + period);
       const where = `${id} ${iso(millis(at))}`;
-      const gone = told?.value === undefined && row !== undefined && excused.has(at);
-      const state = told ? `${told.cause ?? ''}${gone ? ' (went with its meter or buffer)' : ''}` : 'NOT DELIVERED';
+      const gone = delivered?.value === undefined && row !== undefined && excused.has(at);
+      const state = delivered
+        ? `${delivered.cause ?? ''}${gone ? ' (went with its meter or buffer)' : ''}`
+        : 'NOT DELIVERED';
       states[state] = (states[state] ?? 0) + 1;
       const energy = ingest.values.get(valueKey(id, series, channels[0], at))?.energy;
-      if (told?.value && energy !== null && energy !== undefined) sum += Number(energy);
-      else if (told?.cause !== 'OUTAGE') {
+      if (delivered?.value && energy !== null && energy !== undefined) sum += Number(energy);
+      else if (delivered?.cause !== 'OUTAGE') {
         sumFrom = undefined;
         sum = 0;
       }
-      if (told?.value) {
+      if (delivered?.value) {
         // From boundary register to register, the energies add up to the unit.
         const changed = at <= installed && installed < at + period;
         if (changed && energy !== null && energy !== undefined) {
           // Both parts of the interval in which the meter was replaced.
-          const expected = across(meter, fresh as VirtualMeter, at, takenDown, installed, told.value[0], truth);
+          const expected = across(meter, fresh as VirtualMeter, at, takenDown, installed, delivered.value[0], truth);
           if (Number(energy) !== expected) wrong(`${where}: ${energy} across the change of the meter, not ${expected}`);
         }
         if (sumFrom === undefined || energy === null || energy === undefined || changed) {
-          sumFrom = told.value[0];
+          sumFrom = delivered.value[0];
           sum = 0;
-        } else if ((sumFrom + sum) % registerModulus !== told.value[0])
-          wrong(`${where}: energies add up to ${sumFrom + sum}, the register says ${told.value[0]}`);
+        } else if ((sumFrom + sum) % registerModulus !== delivered.value[0])
+          wrong(`${where}: energies add up to ${sumFrom + sum}, the register says ${delivered.value[0]}`);
       }
-      if (!told)
+      if (!delivered)
         wrong(`${where}: nothing was delivered; ${row ? `the row has ${row.registers[0]}` : 'there was no row'}`);
       else if (row) {
         const [imported, exported] = row.registers;
-        if (told.value) {
-          if (told.value[0] !== imported || (told.value[1] !== -1 && told.value[1] !== exported))
-            wrong(`${where}: ${told.value.join()} delivered, ${row.registers.join()} in the meter`);
-          else if (told.value[1] !== -1 && at + period > meter.wipedAt && meter.wipedAt > 0)
+        if (delivered.value) {
+          if (delivered.value[0] !== imported || (delivered.value[1] !== -1 && delivered.value[1] !== exported))
+            wrong(`${where}: ${delivered.value.join()} delivered, ${row.registers.join()} in the meter`);
+          else if (delivered.value[1] !== -1 && at + period > meter.wipedAt && meter.wipedAt > 0)
             wrong(`${where}: a channel that the meter no longer captures`);
-        } else if (excused.has(at) && told.cause !== 'OUTAGE') continue;
-        else if (told.cause !== 'LOST') wrong(`${where}: ${told.cause} delivered, the row has ${imported}`);
+        } else if (excused.has(at) && delivered.cause !== 'OUTAGE') continue;
+        else if (delivered.cause !== 'LOST') wrong(`${where}: ${delivered.cause} delivered, the row has ${imported}`);
         // Read in time, and lost with the store before it was delivered, after its meter was taken down.
         else if (harsh && fresh && row.by === meter && (gaps.get(at)?.epoch ?? 0) > firstEpoch) continue;
         else if (row.by.settings.depthDays > 30) wrong(`${where}: LOST, and the meter still has it`);
       } else {
         const dark = isDark(at);
-        if (told.value) wrong(`${where}: ${told.value.join()} delivered, there was no row`);
-        else if (dark && told.cause !== 'OUTAGE' && told.cause !== 'LOST' && !excused.has(at))
-          wrong(`${where}: ${told.cause} delivered, it was dark`);
-        else if (!dark && told.cause === 'OUTAGE') wrong(`${where}: OUTAGE delivered, it was not dark`);
+        if (delivered.value) wrong(`${where}: ${delivered.value.join()} delivered, there was no row`);
+        else if (dark && delivered.cause !== 'OUTAGE' && delivered.cause !== 'LOST' && !excused.has(at))
+          wrong(`${where}: ${delivered.cause} delivered, it was dark`);
+        else if (!dark && delivered.cause === 'OUTAGE') wrong(`${where}: OUTAGE delivered, it was not dark`);
       }
     }
   }

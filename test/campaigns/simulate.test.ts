@@ -41,7 +41,7 @@ const disturbances: readonly (readonly [found: RegExp, act: (it: VirtualHouse) =
       await it.restart();
     },
   ],
-  [/neither said nor said to be missing/, ({ ingest }) => [...ingest.told.values()][0]?.clear()],
+  [/neither said nor said to be missing/, ({ ingest }) => [...ingest.intervals.values()][0]?.clear()],
   [
     /messages without PUBACK/,
     (it) => {

@@ -71,11 +71,11 @@ test('incident: a log of 40 days held a line of 300 Bd a quarter of an hour in e
   expect(longestMs).toBeLessThan(500_000);
   for (const one of it.compare(20 * 60_000).values()) expect(one.right).toBe(one.expected);
   // Two entries for each time that the clock was set, each told once.
-  const told = it.broker.published
+  const entries = it.broker.published
     .filter(({ payload }) => payload.includes('"source":"meter"'))
     .map(({ payload }) => JSON.parse(payload) as { log: string; code: number; at: string; occurrence: number });
-  expect(told).toHaveLength(2000);
-  expect(new Set(told.map(({ log, code, at, occurrence }) => [log, code, at, occurrence].join())).size).toBe(2000);
+  expect(entries).toHaveLength(2000);
+  expect(new Set(entries.map(({ log, code, at, occurrence }) => [log, code, at, occurrence].join())).size).toBe(2000);
   await it.clock.complete(it.house.stop());
 });
 

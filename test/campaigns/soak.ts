@@ -83,7 +83,7 @@ function waitedFor(url: string) {
   const open =
     (clock: VirtualClock): NonNullable<World['openBroker']> =>
     (settings, listener) => {
-      const told = (): void => {
+      const wakeAll = (): void => {
         const woken = waiting;
         waiting = [];
         for (const wake of woken) wake();
@@ -94,18 +94,18 @@ function waitedFor(url: string) {
           onConnected: () => {
             away = false;
             listener.onConnected();
-            told();
+            wakeAll();
           },
           onDisconnected: () => {
             away = true;
             listener.onDisconnected();
-            told();
+            wakeAll();
           },
           onMessage: (topic, payload) => {
             if (topic.endsWith('/down/ack'))
               acknowledged = (JSON.parse(Buffer.from(payload).toString()) as { upTo: number }).upTo;
             listener.onMessage(topic, payload);
-            told();
+            wakeAll();
           },
         },
         { info: () => {}, warn: () => {}, error: () => {} },

@@ -123,7 +123,7 @@ describe('incident: a swap that cannot be true was accepted without a word', () 
   test('a register beyond the modulus of the model', () => {
     const models = new Map([['nine-digits', { ...genericModel, register_modulus: 1_000_000_000 }]]);
     const text = configExample.replace('model = "auto"', 'model = "nine-digits"');
-    const told = (register: number) =>
+    const withFinal = (register: number) =>
       withSwapAt(
         text,
         'm-60120001',
@@ -131,8 +131,8 @@ describe('incident: a swap that cannot be true was accepted without a word', () 
         now,
         models,
       );
-    expect(() => told(1_000_000_000)).toThrow('the register goes up to 999999999, not to 1000000000');
-    expect(told(999_999_999)).toContain('999999999');
+    expect(() => withFinal(1_000_000_000)).toThrow('the register goes up to 999999999, not to 1000000000');
+    expect(withFinal(999_999_999)).toContain('999999999');
   });
   test('without registers only by the operator’s word', () => {
     const text = withSwap(configExample, 'm-60120001', { serial: '7', at: swap.at, registers: false });
@@ -191,7 +191,7 @@ describe('incident: the file lost its owner, its link and its copy', () => {
     writeFileSync(join(directory, 'g.toml'), configExample, { mode: 0o640 });
     return directory;
   };
-  const told = (config: string, serial: string, at: string) =>
+  const swapped = (config: string, serial: string, at: string) =>
     run(gateway, ['meter', 'swap', 'm-60120001', '--config', config, '--serial', serial, '--at', at, '--no-registers']);
   const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 
@@ -203,10 +203,10 @@ describe('incident: the file lost its owner, its link and its copy', () => {
     const link = join(directory, 'link.toml');
     symlinkSync('g.toml', link);
     const before = statSync(file);
-    const first = await told(link, '7', minutesAgo(20));
+    const first = await swapped(link, '7', minutesAgo(20));
     expect(first.err).toBe('');
     expect(first.out).toContain(`the file as it was: ${file}.before-swap-1`);
-    const second = await told(link, '8', minutesAgo(10));
+    const second = await swapped(link, '8', minutesAgo(10));
     expect(second.out).toContain('before-swap-2');
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
     expect(readlinkSync(link)).toBe('g.toml');
@@ -231,7 +231,7 @@ describe('incident: the file lost its owner, its link and its copy', () => {
     writeFileSync(victim, 'precious');
     for (const name of ['g.toml.new', 'g.toml.before-swap', 'g.toml.before-swap-1'])
       symlinkSync(victim, join(directory, name));
-    const { out } = await told(file, '7', minutesAgo(20));
+    const { out } = await swapped(file, '7', minutesAgo(20));
     expect(out).toContain('before-swap-2');
     expect(readFileSync(victim, 'utf8')).toBe('precious');
     expect(readFileSync(`${file}.before-swap-2`, 'utf8')).toBe(configExample);

@@ -83,7 +83,7 @@ const keyOf = (line: string): string => /^\s*([^=\s]+)/.exec(line)?.[1] ?? '';
 /** One edit of a section; gives what is to be said of it. */
 function edit(sections: Record<string, string[]>, given: string): Expected[] {
   const [, section = '', adding, rest = ''] = /^(\w+)(\+?): ?(.*)$/.exec(given) ?? [];
-  const [raw = '', ...told] = rest.split('#!');
+  const [raw = '', ...expectations] = rest.split('#!');
   const text = raw.trim().replaceAll('$DIR', folder);
   const lines = sections[section] ?? [];
   const head = /^@head ?(.*)$/.exec(text);
@@ -97,7 +97,7 @@ function edit(sections: Record<string, string[]>, given: string): Expected[] {
     );
   else if (adding === '' && at > 0 && section !== 'end') lines[at] = text;
   else lines.push(text);
-  return told
+  return expectations
     .filter((one) => one.trim() !== '')
     .map((one) => {
       const [, severity = 'error', absent, key = '', says = ''] =
@@ -115,14 +115,14 @@ function edit(sections: Record<string, string[]>, given: string): Expected[] {
 function caseOf(block: string): Case {
   const [name = '', ...edits] = block.split('\n').filter((line) => line.trim() !== '');
   const sections = Object.fromEntries(Object.entries(sound).map(([key, lines]) => [key, [...lines]]));
-  const told = edits.flatMap((one) => edit(sections, one));
+  const edited = edits.flatMap((one) => edit(sections, one));
   const starts = new Map<string, number>();
   const lines: string[] = [];
   for (const [section, own] of Object.entries(sections)) {
     starts.set(section, lines.length);
     lines.push(...own);
   }
-  const expected = told.map((one) => {
+  const expected = edited.map((one) => {
     const start = starts.get(one.section) as number;
     const within = one.text === undefined ? 0 : (sections[one.section] ?? []).lastIndexOf(one.text);
     return { ...one, line: start + within + 1, about: aboutOf(one.section, sections[one.section] ?? []) };
@@ -156,8 +156,8 @@ describe('check names each with its line, key, whose it is, and the next step; n
     });
     // Where a case takes the name away, or stands at the end of the file, it is called by its number or its own name.
     const nameless = expected.some((line) => line.endsWith('*'));
-    const told = (line: string) => (nameless ? line.split(' ').slice(0, 3).join(' ') : line);
-    expect(findings.map(shown).map(told).toSorted()).toEqual(expected.map(told).toSorted());
+    const comparable = (line: string) => (nameless ? line.split(' ').slice(0, 3).join(' ') : line);
+    expect(findings.map(shown).map(comparable).toSorted()).toEqual(expected.map(comparable).toSorted());
     for (const { says, path: key, line } of one.expected) {
       const said = findings.filter((finding) => finding.path === key && finding.line === line);
       expect(said.map(({ message }) => message).join('\n')).toContain(says);

@@ -432,8 +432,8 @@ describe('pushes of the simulator', () => {
     const { events } = await pushes(['tagged-push-time']);
     expect(events).toHaveLength(6);
     for (const event of events) {
-      const { at: told, readings, problems } = listOf([event]);
-      expect([told, readings.length, problems]).toEqual([Date.UTC(2026, 10, 24), 3, []]);
+      const { at, readings, problems } = listOf([event]);
+      expect([at, readings.length, problems]).toEqual([Date.UTC(2026, 10, 24), 3, []]);
     }
   });
   const bare: readonly ListOrder[] = [{ objects: names }];
@@ -458,9 +458,9 @@ describe('pushes of the simulator', () => {
       expect(list.readings.map(({ key }) => key)).toEqual(names);
       expect(list.problems).toEqual([]);
       const [stamp, imported, exported] = list.readings.map(({ value }) => value);
-      const told = millis(Date.parse(String(stamp)));
+      const pushedAt = millis(Date.parse(String(stamp)));
       // Each list is of one meter, at the instant that its clock shows.
-      const truths = meters.map((meter) => meter.registers(told));
+      const truths = meters.map((meter) => meter.registers(pushedAt));
       expect(truths).toContainEqual([imported, exported]);
     }
   });

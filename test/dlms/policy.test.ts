@@ -445,8 +445,8 @@ describe('an AARE says what it must, and the rest as it likes', () => {
     const { it, event } = opened({ mechanism: 'hls-gmac', meddle: nameless, peer });
     expect(code(event)).toBe('connected');
     expect(code(it.ask(get, 'got'))).toBe('got');
-    const told = opened({ mechanism: 'hls-gmac', meddle: nameless, peerTitle: serverTitle });
-    expect(code(told.event)).toBe('connected');
+    const titled = opened({ mechanism: 'hls-gmac', meddle: nameless, peerTitle: serverTitle });
+    expect(code(titled.event)).toBe('connected');
     const other = opened({
       mechanism: 'hls-gmac',
       meddle: nameless,

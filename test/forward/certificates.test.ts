@@ -37,26 +37,26 @@ interface Case {
   readonly gateway?: string | null;
   /** The broker listens without TLS. */
   readonly plain?: boolean;
-  readonly told: RegExp;
+  readonly trouble: RegExp;
 }
 const cases: readonly Case[] = [
   {
     what: 'the broker’s is of another authority',
     broker: 'broker-of-a-stranger',
-    told: /not signed by an authority of mqtt\.ca_file/,
+    trouble: /not signed by an authority of mqtt\.ca_file/,
   },
-  { what: 'the broker’s is for another name', broker: 'broker-elsewhere', told: /for another name than mqtt\.url/ },
-  { what: 'the broker’s has expired', broker: 'broker-expired', told: /expired or is not valid yet.*clock/ },
-  { what: 'ours is of another authority', gateway: 'gateway-of-a-stranger', told: /refuses our certificate/ },
-  { what: 'ours has expired', gateway: 'gateway-expired', told: /refuses our certificate/ },
-  { what: 'we have none', gateway: null, told: /refuses our certificate/ },
-  { what: 'the broker speaks no TLS', plain: true, told: /does it speak TLS on the port/ },
+  { what: 'the broker’s is for another name', broker: 'broker-elsewhere', trouble: /for another name than mqtt\.url/ },
+  { what: 'the broker’s has expired', broker: 'broker-expired', trouble: /expired or is not valid yet.*clock/ },
+  { what: 'ours is of another authority', gateway: 'gateway-of-a-stranger', trouble: /refuses our certificate/ },
+  { what: 'ours has expired', gateway: 'gateway-expired', trouble: /refuses our certificate/ },
+  { what: 'we have none', gateway: null, trouble: /refuses our certificate/ },
+  { what: 'the broker speaks no TLS', plain: true, trouble: /does it speak TLS on the port/ },
 ];
 
 describe('certificates', () => {
   test.each(cases)(
     '$what: refused, told once with what to do, never in the clear',
-    async ({ broker = 'broker', gateway = 'gateway', plain, told }) => {
+    async ({ broker = 'broker', gateway = 'gateway', plain, trouble }) => {
       const tls = (name: string) => [
         `cafile ${path('head-end.pem')}`,
         `certfile ${path(`${name}.pem`)}`,
@@ -89,11 +89,11 @@ describe('certificates', () => {
       );
       try {
         // Not once only: it goes on trying.
-        await until(() => told.test(client.trouble() ?? ''), `told: ${told}`);
+        await until(() => trouble.test(client.trouble() ?? ''), `told: ${trouble}`);
         await new Promise((resolve) => setTimeout(resolve, 2000));
-        expect(client.trouble()).toMatch(told);
+        expect(client.trouble()).toMatch(trouble);
         expect(connected).toBe(0);
-        expect(warned.filter((line) => told.test(line))).toHaveLength(1);
+        expect(warned.filter((line) => trouble.test(line))).toHaveLength(1);
         expect(warned.join()).not.toMatch(/PRIVATE KEY/);
         if (gateway !== 'gateway') return;
         await real.reconfigure(tls('broker'));

@@ -205,9 +205,9 @@ describe('a scripted broker', () => {
         await until(() => seen.connected >= time, `connected ${time} times`);
         await until(() => seen.disconnected >= time, 'thrown out');
       }
-      const told = warned.filter((line) => line.includes('the id twin'));
-      expect(told).toHaveLength(1);
-      expect(told[0]).toContain('each gateway needs an id of its own');
+      const warnings = warned.filter((line) => line.includes('the id twin'));
+      expect(warnings).toHaveLength(1);
+      expect(warnings[0]).toContain('each gateway needs an id of its own');
       await broker.stop();
       fake.close();
     }

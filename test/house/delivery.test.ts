@@ -170,7 +170,7 @@ describe('the manifest', () => {
     ]);
     expect(manifests[0]?.series[3]).toMatchObject({ expected: 24, outage: 16, missing: 0 });
     // One interval of one meter did not arrive.
-    it.ingest.told.get('m60120001|1-0:99.1.0*255')?.delete(Date.UTC(2026, 10, 24, 5));
+    it.ingest.intervals.get('m60120001|1-0:99.1.0*255')?.delete(Date.UTC(2026, 10, 24, 5));
     expect(verifyManifest(it.ingest, second)).toEqual(['m60120001|1-0:99.1.0*255']);
   });
   test('days that changed since are told again with the next one, days without the gateway are told after it', async () => {

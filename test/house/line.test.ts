@@ -73,9 +73,9 @@ describe('95: event logs', () => {
     );
     it.broker.connect();
     await it.run(6 * hourMs);
-    const told = factsOf(it, 'event').filter(({ source, code }) => source === 'meter' && code === 3);
-    expect(told.length).toBeGreaterThan(2000);
-    expect(new Set(told.map(({ occurrence }) => occurrence)).size).toBe(told.length);
+    const entries = factsOf(it, 'event').filter(({ source, code }) => source === 'meter' && code === 3);
+    expect(entries.length).toBeGreaterThan(2000);
+    expect(new Set(entries.map(({ occurrence }) => occurrence)).size).toBe(entries.length);
     complete(it, 0);
     await it.house.stop();
   });

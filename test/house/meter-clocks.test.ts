@@ -97,9 +97,9 @@ test('entries of a log that name no instant are told, and those by a doubtful cl
   );
   it.broker.connect();
   await it.run(3 * hourMs);
-  const told = eventsOf(it, 'LOG_ENTRIES_UNUSABLE').map(({ detail }) => detail);
-  expect(told[0]).toEqual({ log: '0-0:99.98.0*255', entries: 2, why: 'the year 65534' });
-  expect(new Set(told.map((detail) => detail?.['log'])).size).toBe(told.length);
+  const details = eventsOf(it, 'LOG_ENTRIES_UNUSABLE').map(({ detail }) => detail);
+  expect(details[0]).toEqual({ log: '0-0:99.98.0*255', entries: 2, why: 'the year 65534' });
+  expect(new Set(details.map((detail) => detail?.['log'])).size).toBe(details.length);
   const power = factsOf(it, 'event').filter(({ source, code }) => source === 'meter' && (code === 1 || code === 2));
   expect(power.map(({ code, detail }) => [code, detail])).toEqual([
     [1, { clockSays: 'invalid' }],

@@ -88,10 +88,10 @@ describe('R35, R36: a meter is told another capture period at local midnight', (
     expect([hours.at(-1), quarters[0]]).toEqual([midnight - 60 * minute, midnight]);
     expect(quarters).toHaveLength(25);
     expect(quarters.every((start, i) => start === midnight + i * 15 * minute)).toBe(true);
-    const told = [...hours.slice(-3), ...quarters].map((start) =>
+    const delivered = [...hours.slice(-3), ...quarters].map((start) =>
       it.ingest.values.get(valueKey(changed, '1-0:99.1.0*255', '1-0:1.8.0*255', start)),
     );
-    const sum = told.reduce((all, one) => all + Number(one?.energy), 0);
+    const sum = delivered.reduce((all, one) => all + Number(one?.energy), 0);
     const { curve } = it.simulated.meters[0] as VirtualMeter;
     const last = millis(midnight + 25 * 15 * minute);
     expect(sum).toBe(curve.register(0, last) - curve.register(0, millis(midnight - 180 * minute)));

@@ -42,7 +42,7 @@ describe('R33: the meter of a point is replaced', () => {
   const seconds = (from - started) / 1000;
   async function swapped(
     swap: (old: VirtualMeter, fresh: VirtualMeter) => string,
-    toldAfterHours = 3,
+    swapAfterHours = 3,
     faults: NonNullable<ScenarioInput['fault']> = [
       { kind: 'power-cut', meter: 1, from_s: -40 * 86_400, to_s: seconds + 900 },
     ],
@@ -56,14 +56,14 @@ describe('R33: the meter of a point is replaced', () => {
       { days: 1, configured: 1 },
     );
     it.broker.connect();
-    await it.run(toldAfterHours * 60 * minute);
+    await it.run(swapAfterHours * 60 * minute);
     const keys = () => [...it.database.data.keys()].filter((key) => key.startsWith('k/')).length;
     const early = {
       mismatch: factsOf(it, 'event').filter(({ name }) => name === 'IDENTITY_MISMATCH').length,
       foreign: factsOf(it, 'profile').filter(({ serial, start }) => serial !== '60120001' || Date.parse(start) >= from)
         .length,
       held: keys(),
-      told: await it.house.quarantine(),
+      quarantine: await it.house.quarantine(),
     };
     await it.clock.complete(it.house.stop());
     const [old, fresh] = it.simulated.meters as [VirtualMeter, VirtualMeter];
@@ -145,7 +145,7 @@ describe('R33: the meter of a point is replaced', () => {
     // Nothing of the other meter went out under the old point.
     expect(early.foreign).toBe(0);
     expect(early.held).toBeGreaterThan(0);
-    expect(early.told).toMatchObject([{ meter: 'm60120001', serial: '60120002', from: '2026-11-24T00:00:00Z' }]);
+    expect(early.quarantine).toMatchObject([{ meter: 'm60120001', serial: '60120002', from: '2026-11-24T00:00:00Z' }]);
     for (let hour = 15; hour < 24; hour++) expect(value(hour)?.register).toBe(fresh.registers(at(hour + 1))[0]);
     expect(it.ingest.counters.conflicts).toBe(0);
     expect(it.held()).toBe(0);
@@ -166,8 +166,8 @@ describe('R33: the meter of a point is replaced', () => {
       }),
     );
     await it.run(10 * minute);
-    const [told] = factsOf(it, 'gap').slice(before);
-    expect(told).toMatchObject({ start: '2026-11-24T03:00:00Z', end: '2026-11-24T06:00:00Z', cause: 'LOST' });
+    const [gap] = factsOf(it, 'gap').slice(before);
+    expect(gap).toMatchObject({ start: '2026-11-24T03:00:00Z', end: '2026-11-24T06:00:00Z', cause: 'LOST' });
     expect(it.ingest.counters.conflicts).toBe(0);
   });
 

@@ -15,8 +15,8 @@ test('incident: the birth spelled a series 1.0.99.1.0.255 and its rows 1-0:99.1.
   it.broker.connect();
   await it.run(10 * minute);
   const [birth] = it.broker.published.filter(({ topic }) => topic.endsWith('/birth'));
-  const told = parsePayload(birthPayload, Buffer.from(birth?.payload ?? ''));
-  const born = 'meters' in told ? told.meters.flatMap(({ series }) => series.map(({ profile }) => profile)) : [];
+  const payload = parsePayload(birthPayload, Buffer.from(birth?.payload ?? ''));
+  const born = 'meters' in payload ? payload.meters.flatMap(({ series }) => series.map(({ profile }) => profile)) : [];
   const rows = factsOf(it, 'profile').map(({ series }) => series);
   expect(new Set(born)).toEqual(new Set(rows));
   expect(born).toEqual(['1-0:99.1.0*255']);

@@ -386,8 +386,8 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
   test('incident: a file that config check called good stopped the gateway at the next reload, for ever', async () => {
     const it = await daemonWorld('proven');
     const headEnd = await connectAsync(it.broker.url);
-    const told: string[] = [];
-    headEnd.on('message', (_topic, payload) => told.push((JSON.parse(payload.toString()) as { name: string }).name));
+    const names: string[] = [];
+    headEnd.on('message', (_topic, payload) => names.push((JSON.parse(payload.toString()) as { name: string }).name));
     await headEnd.subscribeAsync('amr/v1/t/g/up/_/event', { qos: 1 });
     const good = readFileSync(it.path, 'utf8');
     const child = it.start();
@@ -415,7 +415,7 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
       expect(shown.out).toContain(why);
       expect(shown.out).toMatch(/broker {2}connected/);
     }
-    await until(() => told.filter((name) => name === 'CONFIG_REFUSED').length === 5, 'the head-end is told');
+    await until(() => names.filter((name) => name === 'CONFIG_REFUSED').length === 5, 'the head-end is told');
     await headEnd.endAsync(true);
     // One meter's secret is missing: that meter stops, by name, and the other one goes on.
     writeFileSync(it.path, good.replace(/(id = "m60120002"[\s\S]*?)file:[^"]*/, `$1file:${no}/secret`));
@@ -454,8 +454,8 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
     await until(() => !existsSync(it.socket), 'the door before is closed');
     // Meters that go on as they were are known as they were; one whose secret is another begins anew.
     const meters = async () => {
-      const told = await run(gateway, ['status', '--json', '--socket', elsewhere]);
-      return (JSON.parse(told.out) as Snapshot).ports[0]?.meters.map(({ verdict, intervalsRead }) => [
+      const status = await run(gateway, ['status', '--json', '--socket', elsewhere]);
+      return (JSON.parse(status.out) as Snapshot).ports[0]?.meters.map(({ verdict, intervalsRead }) => [
         verdict,
         intervalsRead,
       ]);

@@ -14,9 +14,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('the list of meters set aside, of which nobody knows that it cannot be read', () => {
   mkdirSync(join(folder, 'turns', 'set-aside.json'), { recursive: true });
-  const told: object[] = [];
-  const turns = turnFile(join(folder, 'turns'), { ...silentLog, error: (fields) => told.push(fields) });
-  expect(told).toEqual([{ error: expect.stringContaining('EISDIR') as string }]);
+  const logged: object[] = [];
+  const turns = turnFile(join(folder, 'turns'), { ...silentLog, error: (fields) => logged.push(fields) });
+  expect(logged).toEqual([{ error: expect.stringContaining('EISDIR') as string }]);
   // It goes on without.
   turns.begin('bus', 'm1');
   expect(turns.suspects.size).toBe(0);

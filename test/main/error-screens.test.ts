@@ -12,7 +12,7 @@ import { closeServers } from '../support/tcp-server.ts';
 import { ofTheHouse } from '../support/provoked-house.ts';
 import { ofMeters } from '../support/provoked-meters.ts';
 import { ofPrograms } from '../support/provoked-programs.ts';
-import { type Screen, toldBy } from '../support/screens.ts';
+import { type Screen, screenOf } from '../support/screens.ts';
 
 /** A code that nobody provokes is missing here, and does not compile. */
 const provocations: Readonly<Record<ErrorCode, () => Promise<Screen>>> = { ...ofMeters, ...ofTheHouse, ...ofPrograms };
@@ -35,7 +35,7 @@ const recorded = (code: ErrorCode): Recorded => {
   const screen = seen.get(code);
   if (!screen || screen instanceof Error) throw screen ?? new Error('not provoked');
   const { when, command } = screen;
-  return { when, command, screen: toldBy(screen, code) ?? screen.lines };
+  return { when, command, screen: screenOf(screen, code) ?? screen.lines };
 };
 
 beforeAll(async () => {
@@ -59,7 +59,7 @@ test('every code has its screen in the document, and no other has', () => {
 test.each(codes)('%s: what happened, whose fault, the next step', (code) => {
   const screen = seen.get(code) as Screen;
   if (screen instanceof Error) throw screen;
-  expect(toldBy(screen, code), screen.lines.join('\n')).toBeDefined();
+  expect(screenOf(screen, code), screen.lines.join('\n')).toBeDefined();
   if (screen.exit !== undefined) expect(screen.exit).toBe(errorTable[code].exitCode);
   const kept = (JSON.parse(readFileSync(file, 'utf8')) as Record<ErrorCode, Recorded>)[code];
   expect(recorded(code)).toEqual(kept);

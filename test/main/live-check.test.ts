@@ -101,10 +101,10 @@ test('what is wrong is told whole, each with its line, key and next step; the ex
   await until(() => readlinks(held.pid).includes(pty.path), 'somebody holds the port');
   const { code, out, findings } = await check(fileOf('wrong', broker.url, ['/dev/ttyUSB99', nobody, pty.path]));
   expect(code).toBe(3);
-  const told = findings
+  const lines = findings
     .filter(({ severity }) => severity === 'error')
     .map(({ code: what, line, about }) => [what, line, about]);
-  expect(told).toEqual([
+  expect(lines).toEqual([
     ['port-missing', 11, 'port p0'],
     ['host-missing', 18, 'port p1'],
     ['port-busy', 25, 'port p2'],

@@ -14,19 +14,19 @@ const lines = (environment: NodeJS.ProcessEnv): string[] => {
 };
 
 test('incident: a line of the log said "time":1795854275123 and "level":40; it says the time by ISO 8601 and the level by name', () => {
-  const told = lines({ JOURNAL_STREAM: undefined }).map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect(told.map(({ level, msg }) => [level, msg])).toEqual([
+  const logged = lines({ JOURNAL_STREAM: undefined }).map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(logged.map(({ level, msg }) => [level, msg])).toEqual([
     ['info', 'well'],
     ['warn', 'odd'],
     ['error', 'bad'],
   ]);
-  for (const { time } of told) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  for (const { time } of logged) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
 test('sibling: for the journal the priority stands before the line, and the level by name in it', () => {
-  const told = lines({ JOURNAL_STREAM: '8:1' });
-  expect(told.map((line) => line.slice(0, 3))).toEqual(['<6>', '<4>', '<3>']);
-  expect(told.map((line) => (JSON.parse(line.slice(3)) as Record<string, unknown>)['level'])).toEqual([
+  const logged = lines({ JOURNAL_STREAM: '8:1' });
+  expect(logged.map((line) => line.slice(0, 3))).toEqual(['<6>', '<4>', '<3>']);
+  expect(logged.map((line) => (JSON.parse(line.slice(3)) as Record<string, unknown>)['level'])).toEqual([
     'info',
     'warn',
     'error',

@@ -33,12 +33,12 @@ describe('incident: in the unit the kernel could not be asked, so no time was tr
     ['it is something else', () => '[]', 'nothing of the last five minutes'],
     ['the other service may not ask either', wrote({ at: 0, why: 'adjtimex ENOSYS' }), 'adjtimex ENOSYS'],
   ])('%s: both reasons are said, and what to do', (_, read, why) => {
-    const told = synchronised(forbidden, read, () => 0);
-    expect(told).toMatchObject({ known: false });
-    if (told.known) return;
-    expect(told.why).toContain('adjtimex EPERM');
-    expect(told.why).toContain(why);
-    expect(told.why).toContain('systemctl enable --now meter-gateway-clock.timer');
+    const clock = synchronised(forbidden, read, () => 0);
+    expect(clock).toMatchObject({ known: false });
+    if (clock.known) return;
+    expect(clock.why).toContain('adjtimex EPERM');
+    expect(clock.why).toContain(why);
+    expect(clock.why).toContain('systemctl enable --now meter-gateway-clock.timer');
   });
   test('what is read while it is written takes nothing away; it holds as long as it is fresh', () => {
     let now = 0;
@@ -58,8 +58,8 @@ describe('incident: in the unit the kernel could not be asked, so no time was tr
   test('the program of the other service tells what the kernel says, by the same clock', () => {
     const before = evenly();
     const program = new URL('../../dist/main/kernel-clock.js', import.meta.url).pathname;
-    const told = execFileSync(process.execPath, [program, '--tell'], { encoding: 'utf8' });
-    const clock = JSON.parse(told) as ReturnType<typeof askKernel>;
+    const printed = execFileSync(process.execPath, [program, '--tell'], { encoding: 'utf8' });
+    const clock = JSON.parse(printed) as ReturnType<typeof askKernel>;
     expect(clock.at).toBeGreaterThanOrEqual(before);
     expect(clock.at).toBeLessThanOrEqual(evenly());
     expect(typeof clock.maxErrorUs).toBe(typeof askKernel().maxErrorUs);

@@ -16,13 +16,15 @@ const identity = (serial: string | undefined, logicalDeviceName?: string): Ident
   clockDoubt: null,
   unreadable: [],
 });
-const isConfigured = (told: Identity, serial: string, model: MeterModel = genericModel): boolean => {
+const isConfigured = (identity: Identity, serial: string, model: MeterModel = genericModel): boolean => {
   try {
-    requireIdentity(told, serial, model);
+    requireIdentity(identity, serial, model);
     return true;
   } catch (error) {
     // One that says nothing of itself is no other one.
-    const mute = [told.serial, told.logicalDeviceName].every((one) => one === undefined || /^[\s\0]*$/.test(one));
+    const mute = [identity.serial, identity.logicalDeviceName].every(
+      (one) => one === undefined || /^[\s\0]*$/.test(one),
+    );
     expect(error).toMatchObject({ code: mute ? 'identity-unknown' : 'identity-mismatch' });
     return false;
   }

@@ -93,9 +93,9 @@ describe('roles and keys', () => {
       'left out',
       'left out',
     ]);
-    const told = { logicalName: '0.0.96.240.12.255' as const, attribute: 18 };
-    expect(columnRoles(columns, told).slice(0, 4)).toEqual(['clock', 'channel', 'status', 'channel']);
-    expect(columnRoles(columns, { ...told, attribute: 2 })).not.toContain('status');
+    const configured = { logicalName: '0.0.96.240.12.255' as const, attribute: 18 };
+    expect(columnRoles(columns, configured).slice(0, 4)).toEqual(['clock', 'channel', 'status', 'channel']);
+    expect(columnRoles(columns, { ...configured, attribute: 2 })).not.toContain('status');
   });
   test('incident: two columns of one object were one channel, told by data_index only', () => {
     const two = [column(3, '1-0:1.8.0*255', 2, 1), column(3, '1-0:1.8.0*255', 2, 2), column(1, '0-0:96.1.0*255', 2, 3)];

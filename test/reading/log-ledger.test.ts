@@ -23,14 +23,14 @@ function drain(
   log: readonly Entry[],
   from: LogCursor,
   selected = false,
-): { told: number; cursor: LogCursor; polls: number } {
+): { forwarded: number; cursor: LogCursor; polls: number } {
   let cursor = from;
-  let told = 0;
+  let forwarded = 0;
   for (let polls = 0; polls < 500; polls++) {
     const outcome = round(log, cursor, selected);
     cursor = outcome.cursor;
-    told += outcome.fresh.length;
-    if (outcome.fresh.length === 0) return { told, cursor, polls };
+    forwarded += outcome.fresh.length;
+    if (outcome.fresh.length === 0) return { forwarded, cursor, polls };
     expect(outcome.fresh.length).toBeLessThanOrEqual(forwardedMost);
   }
   throw new Error('never an end');
@@ -39,22 +39,22 @@ function drain(
 describe('incident: a log without selection by range sent its old entries again at every poll', () => {
   test('entries of years, read whole: each once', () => {
     const log = Array.from({ length: 300 }, (_, i): Entry => [wall - (300 - i) * 5 * dayMs, 3]);
-    const { told, cursor } = drain(log, begin);
-    expect(told).toBe(300);
+    const { forwarded, cursor } = drain(log, begin);
+    expect(forwarded).toBe(300);
     const more: Entry[] = [...log, [wall - hour, 47]];
     expect(round(more, cursor).fresh).toEqual([{ at: wall - hour, code: 47, occurrence: 0 }]);
     expect(round(more, round(more, cursor).cursor).fresh).toEqual([]);
   });
   test('more entries than are counted: each once, the oldest are taken as forwarded', () => {
     const log = Array.from({ length: 6000 }, (_, i): Entry => [wall - (6000 - i) * hour, i % 7]);
-    const { told, cursor } = drain(log, begin);
-    expect(told).toBe(6000);
+    const { forwarded, cursor } = drain(log, begin);
+    expect(forwarded).toBe(6000);
     expect(cursor.forwarded.length).toBeLessThanOrEqual(2000);
     expect(round([...log, [wall, 9]], cursor).fresh).toHaveLength(1);
   });
   test('newest first', () => {
     const log = Array.from({ length: 1700 }, (_, i): Entry => [wall - i * hour, 3]);
-    expect(drain(log, begin).told).toBe(1700);
+    expect(drain(log, begin).forwarded).toBe(1700);
   });
 });
 
@@ -63,8 +63,8 @@ test('incident: 50 000 equal entries were 50 001 messages at every poll', () => 
   const first = round(log, begin);
   expect(first.fresh).toHaveLength(forwardedMost);
   expect(first.more).toBe(true);
-  const { told, cursor } = drain(log, begin);
-  expect(told).toBe(50_000);
+  const { forwarded, cursor } = drain(log, begin);
+  expect(forwarded).toBe(50_000);
   expect(cursor.forwarded).toEqual([[wall - hour, 3, 50_000]]);
   expect(round([...log, [wall - hour, 3]], cursor).fresh).toEqual([{ at: wall - hour, code: 3, occurrence: 50_000 }]);
 });
@@ -85,7 +85,7 @@ describe('incident: one entry of 2099 blinded the log', () => {
     expect(outcome.fresh.filter(({ at }) => at === wall)).toHaveLength(1);
     expect(outcome.cursor.forwarded.length).toBeLessThan(300);
     expect(outcome.ignored).toBeGreaterThan(0);
-    expect(drain(log, outcome.cursor).told).toBe(0);
+    expect(drain(log, outcome.cursor).forwarded).toBe(0);
   });
   test('a stamp of the future that becomes the present is not forwarded again', () => {
     const near: Entry = [wall + 3 * dayMs, 6];
@@ -148,7 +148,7 @@ test('any log, read whole or by ranges, grown and cut between: each entry once, 
     const below = (n: number) => Math.floor(random() * n);
     let log: Entry[] = [];
     let cursor = begin;
-    const told = new Map<string, number>();
+    const forwarded = new Map<string, number>();
     const written = new Map<string, number>();
     let now = wall;
     for (let poll = 0; poll < 12; poll++) {
@@ -167,13 +167,13 @@ test('any log, read whole or by ranges, grown and cut between: each entry once, 
       cursor = outcome.cursor;
       for (const { at, code, occurrence } of outcome.fresh) {
         const key = `${at}/${code}`;
-        expect(occurrence, `seed ${seed}: ${key}`).toBe(told.get(key) ?? 0);
-        told.set(key, occurrence + 1);
+        expect(occurrence, `seed ${seed}: ${key}`).toBe(forwarded.get(key) ?? 0);
+        forwarded.set(key, occurrence + 1);
       }
       // Between two polls the ring runs over what was forwarded long ago.
       if (random() < 0.3) log = log.filter(([at]) => at >= cursor.upTo - 3 * hour);
     }
-    for (const [key, count] of written) expect(told.get(key), `seed ${seed}: ${key}`).toBe(count);
+    for (const [key, count] of written) expect(forwarded.get(key), `seed ${seed}: ${key}`).toBe(count);
   }
 });
 

@@ -83,11 +83,11 @@ describe('the gateway’s own clock', () => {
     let synchronised = true;
     const ask = () =>
       synchronised ? ({ known: true } as const) : ({ known: false, why: 'the kernel says so' } as const);
-    const told: string[] = [];
+    const troubles: string[] = [];
     const time = kernelTime(
       folder,
       () => now,
-      (trouble) => told.push(trouble),
+      (trouble) => troubles.push(trouble),
       ask,
     );
     expect(time.timeIsKnown()).toBe(true);
@@ -103,7 +103,7 @@ describe('the gateway’s own clock', () => {
     const booted = kernelTime(
       folder,
       () => now,
-      (trouble) => told.push(trouble),
+      (trouble) => troubles.push(trouble),
       ask,
     );
     expect(booted.timeIsKnown()).toBe(false);
@@ -112,7 +112,7 @@ describe('the gateway’s own clock', () => {
     expect(booted.timeIsKnown()).toBe(false);
     now = Date.UTC(2026, 10, 25);
     expect(booted.timeIsKnown()).toBe(true);
-    expect(told).toEqual([]);
+    expect(troubles).toEqual([]);
   });
   test('sibling: a time server told a time to come; after an hour of another one that is believed the floor is given up', () => {
     const lied = mkdtempSync(join(tmpdir(), 'kernel-time-'));
@@ -152,15 +152,15 @@ describe('the gateway’s own clock', () => {
     expect(askKernel()).toMatchObject({ maxErrorUs: expect.any(Number) as number });
   });
   test('a folder that does not take the floor does not stop anything, and is told once', () => {
-    const told: string[] = [];
+    const troubles: string[] = [];
     const time = kernelTime(
       '/proc/nowhere',
       () => Date.UTC(2026, 10, 24),
-      (trouble) => told.push(trouble),
+      (trouble) => troubles.push(trouble),
       () => ({ known: true }),
     );
     for (let i = 0; i < 3; i++) expect(() => time.remember()).not.toThrow();
     expect(time.timeIsKnown()).toBe(true);
-    expect(told).toEqual([expect.stringContaining('the last known time is not kept: ENOENT')]);
+    expect(troubles).toEqual([expect.stringContaining('the last known time is not kept: ENOENT')]);
   });
 });

@@ -90,11 +90,11 @@ function serve(it: VirtualHouse, log: Log): Sent {
 
 async function houseWith(
   log: Log,
-): Promise<{ it: VirtualHouse; sent: Sent; told: () => string[]; poll: () => Promise<number> }> {
+): Promise<{ it: VirtualHouse; sent: Sent; delivered: () => string[]; poll: () => Promise<number> }> {
   const it = await virtualHouse({ bus: { baud: 0 }, meters: { count: 1 } }, { days: 0 });
   const sent = serve(it, log);
   it.broker.connect();
-  const told = () => {
+  const delivered = () => {
     const seen = new Map<number, string>();
     for (const { topic, payload } of it.broker.published) {
       if (!topic.includes('/up/')) continue;
@@ -113,12 +113,12 @@ async function houseWith(
     return [...seen.values()];
   };
   const poll = async () => {
-    const before = told().length;
+    const before = delivered().length;
     await it.run(hour);
-    return told().length - before;
+    return delivered().length - before;
   };
   await it.run(2 * minute);
-  return { it, sent, told, poll };
+  return { it, sent, delivered, poll };
 }
 const ways: readonly (readonly [string, Partial<Log>])[] = [
   ['selects by stamps', { selects: ['range'] }],
@@ -135,9 +135,9 @@ describe.each(ways)('incident: old entries were sent again at every poll; a log 
   const made = (entries: Entry[]): Log => ({ selects: [], ...how, entries });
   test('each entry once, what is new at the next poll, and across a restart', async () => {
     const log = made(hours(450));
-    const { it, told, poll } = await houseWith(log);
-    expect(told()).toHaveLength(450);
-    expect(new Set(told()).size).toBe(450);
+    const { it, delivered, poll } = await houseWith(log);
+    expect(delivered()).toHaveLength(450);
+    expect(new Set(delivered()).size).toBe(450);
     expect(await poll()).toBe(0);
     log.entries = [...log.entries, [now + 30 * minute, 60], [now + 31 * minute, 61]];
     expect(await poll()).toBe(2);
@@ -145,35 +145,35 @@ describe.each(ways)('incident: old entries were sent again at every poll; a log 
     await it.restart();
     it.broker.connect();
     expect(await poll()).toBe(0);
-    expect(new Set(told()).size).toBe(452);
+    expect(new Set(delivered()).size).toBe(452);
   });
   test('50 000 equal entries: so many a poll and no more, none lost', async () => {
     const log = made(Array.from({ length: 1800 }, (): Entry => [now - hour, 47]));
-    const { told, poll } = await houseWith(log);
-    expect(told()).toHaveLength(forwardedMost);
+    const { delivered, poll } = await houseWith(log);
+    expect(delivered()).toHaveLength(forwardedMost);
     const polls = [await poll(), await poll(), await poll(), await poll()];
     expect(Math.max(...polls)).toBeLessThanOrEqual(forwardedMost);
-    expect(new Set(told()).size).toBe(1800);
+    expect(new Set(delivered()).size).toBe(1800);
   });
   test('an entry of 2099 is told once and blinds nothing', async () => {
     const log = made([...hours(20), [Date.UTC(2099, 5, 1), 6]]);
-    const { told, poll } = await houseWith(log);
-    expect(told()).toHaveLength(21);
+    const { delivered, poll } = await houseWith(log);
+    expect(delivered()).toHaveLength(21);
     expect(await poll()).toBe(0);
     log.entries = [...log.entries, [now + 90 * minute, 60]];
     expect(await poll()).toBe(1);
   });
   test('a ring that runs over', async () => {
     const log = made(hours(300));
-    const { told, poll } = await houseWith(log);
-    expect(told()).toHaveLength(300);
+    const { delivered, poll } = await houseWith(log);
+    expect(delivered()).toHaveLength(300);
     for (let round = 0; round < 3; round++) {
       const fresh = Array.from({ length: 100 }, (__, i): Entry => [now + round * hour + i * 20_000, 51]);
       log.entries = [...log.entries.slice(100), ...fresh];
       await poll();
     }
-    expect(new Set(told()).size).toBe(600);
-    expect(told()).toHaveLength(600);
+    expect(new Set(delivered()).size).toBe(600);
+    expect(delivered()).toHaveLength(600);
   });
 });
 

@@ -49,7 +49,7 @@ test('a port that does not open makes no meter guilty, and each of them names it
   const run = it.run();
   await it.forMs(10 * minute);
   for (const state of it.runner.known.values()) {
-    expect([state.failures, state.told, state.lastError?.code]).toEqual([0, 'UNKNOWN', 'port-missing']);
+    expect([state.failures, state.reportedVerdict, state.lastError?.code]).toEqual([0, 'UNKNOWN', 'port-missing']);
   }
   expect(await it.facts()).toEqual([]);
   expect(it.runner.busFault()).toMatchObject({ meters: ['a', 'b'], code: 'port-missing', why: '/dev/x does not open' });

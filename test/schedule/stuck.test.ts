@@ -52,8 +52,8 @@ describe('incident: one port that hung ended all of them by the watchdog', () =>
       expect(opened).toBeGreaterThan(1);
       complete(it, 0);
       if (what.startsWith('a read')) {
-        const told = eventsOf(it, 'PORT_STUCK')[0];
-        expect(told?.detail).toMatchObject({ port: 'bus', meter: 'm60120001', fault: 'line' });
+        const event = eventsOf(it, 'PORT_STUCK')[0];
+        expect(event?.detail).toMatchObject({ port: 'bus', meter: 'm60120001', fault: 'line' });
       }
     });
   test('a port that never opens: named in the status, the other one reads', async () => {

@@ -116,8 +116,8 @@ test('intervals that were stored while it was made: it is made again at once, wi
       world = it;
       await it.clock.run(midnight + 8 * hour);
       expect(asked).toBe(2);
-      const told = (await it.facts()).flatMap((fact) => (fact.kind === 'manifest' ? fact.series : []));
-      expect(told).toMatchObject([{ measured: 96, pending: 0 }]);
+      const series = (await it.facts()).flatMap((fact) => (fact.kind === 'manifest' ? fact.series : []));
+      expect(series).toMatchObject([{ measured: 96, pending: 0 }]);
     },
     { series: between },
   );
@@ -135,7 +135,7 @@ test('a store that fails: tried again ten minutes later, and said once', () =>
 
 interface DiskWorld extends StoreWorld {
   readonly states: StorageState[];
-  readonly told: () => Promise<readonly (readonly [name: string, detail: EventFact['detail']])[]>;
+  readonly events: () => Promise<readonly (readonly [name: string, detail: EventFact['detail']])[]>;
   readonly left: (freeBytes: number | null) => Promise<void>;
 }
 const totalBytes = 10 ** 9;
@@ -149,43 +149,43 @@ async function withDisk(relieve: StorageSettings['relieve'], run: (world: DiskWo
     { store, clock, log: silentLog, disk: () => disk, relieve, onState: (state) => void states.push(state) },
     stop.signal,
   );
-  const told = async () => ((await world.facts()) as EventFact[]).map(({ name, detail }) => [name, detail] as const);
+  const events = async () => ((await world.facts()) as EventFact[]).map(({ name, detail }) => [name, detail] as const);
   const left = async (freeBytes: number | null) => {
     disk = freeBytes === null ? null : { freeBytes, totalBytes };
     await clock.run(clock.now() + 5000);
   };
-  await run({ ...world, states, told, left });
+  await run({ ...world, states, events, left });
   stop.abort();
   await watched;
 }
 const nothing = () => Promise.resolve([]);
 
 test('R22: each change of state is one event with what is left, and is handed on', () =>
-  withDisk(nothing, async ({ left, told, states }) => {
+  withDisk(nothing, async ({ left, events, states }) => {
     const name = ([one]: readonly [string, unknown]) => one;
     for (const share of [0.5, 0.09, 0.09, 0.01, 0.12, 0.5, 0.5]) await left(share * totalBytes);
-    expect((await told()).map(name)).toEqual(['STORAGE_LOW', 'STORAGE_FULL', 'STORAGE_LOW', 'STORAGE_OK']);
-    expect((await told())[0]?.[1]).toEqual({ freeBytes: 0.09 * totalBytes, totalBytes });
+    expect((await events()).map(name)).toEqual(['STORAGE_LOW', 'STORAGE_FULL', 'STORAGE_LOW', 'STORAGE_OK']);
+    expect((await events())[0]?.[1]).toEqual({ freeBytes: 0.09 * totalBytes, totalBytes });
     expect(states).toEqual(['low', 'full', 'low', 'ok']);
   }));
 
 test('a disk that cannot be asked changes nothing', () =>
-  withDisk(nothing, async ({ left, told, states }) => {
+  withDisk(nothing, async ({ left, events, states }) => {
     for (const free of [null, 0.09 * totalBytes, null]) await left(free);
     expect(states).toEqual(['low']);
-    expect(await told()).toHaveLength(1);
+    expect(await events()).toHaveLength(1);
   }));
 
 test('what was deleted is told; nothing is deleted while there is room, and what cannot be deleted stops nothing', () => {
   let asked = 0;
   const relieve = () =>
     ++asked === 1 ? Promise.resolve([{ what: 'traces', bytes: 7 }]) : Promise.reject(new Error('EACCES'));
-  return withDisk(relieve, async ({ left, told, states }) => {
+  return withDisk(relieve, async ({ left, events, states }) => {
     await left(0.5 * totalBytes);
     expect(asked).toBe(0);
     for (const share of [0.09, 0.09, 0.5]) await left(share * totalBytes);
     expect(asked).toBe(2);
-    expect((await told()).slice(0, 2)).toMatchObject([
+    expect((await events()).slice(0, 2)).toMatchObject([
       ['STORAGE_LOW', {}],
       ['STORAGE_FREED', { what: 'traces', bytes: 7 }],
     ]);
@@ -194,7 +194,7 @@ test('what was deleted is told; nothing is deleted while there is room, and what
 });
 
 test('events wait while the store does not take them, in their order, and each is stored once', () =>
-  withDisk(nothing, async ({ left, told, states, database }) => {
+  withDisk(nothing, async ({ left, events, states, database }) => {
     await left(0.5 * totalBytes);
     database.failing = new Error('ENOSPC');
     for (const share of [0.09, 0.01]) await left(share * totalBytes);
@@ -202,5 +202,5 @@ test('events wait while the store does not take them, in their order, and each i
     expect(states).toEqual(['low', 'full']);
     database.failing = undefined;
     for (const share of [0.01, 0.01]) await left(share * totalBytes);
-    expect((await told()).map(([name]) => name)).toEqual(['STORAGE_LOW', 'STORAGE_FULL']);
+    expect((await events()).map(([name]) => name)).toEqual(['STORAGE_LOW', 'STORAGE_FULL']);
   }));

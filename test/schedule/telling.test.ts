@@ -36,9 +36,9 @@ async function telling(meters: readonly string[]) {
   const world = await portWorld(meters.map((meter) => polled(meter)));
   const { house, store, clock } = world;
   const states = new Map(house.meters.map((one) => [one.origin.meter, freshState(one)]));
-  const line = { silentNotBefore: longAgo, busFaultTold: false, states };
+  const line = { silentNotBefore: longAgo, busFaultReported: false, states };
   let heard = 0;
-  const told = async (minutes: number, observed: Readonly<Record<string, Partial<MeterState>>>) => {
+  const eventsAfter = async (minutes: number, observed: Readonly<Record<string, Partial<MeterState>>>) => {
     await clock.run(at(minutes));
     for (const [meter, one] of Object.entries(observed)) Object.assign(states.get(meter) as MeterState, one);
     await tellReachability(house, line);
@@ -47,10 +47,10 @@ async function telling(meters: readonly string[]) {
     heard = facts.length;
     return fresh;
   };
-  const names = async (...step: Parameters<typeof told>) =>
-    (await told(...step)).map(({ meter, name }) => `${meter} ${name}`);
+  const names = async (...step: Parameters<typeof eventsAfter>) =>
+    (await eventsAfter(...step)).map(({ meter, name }) => `${meter} ${name}`);
   const state = (meter: string) => states.get(meter) as MeterState;
-  return { ...world, line, told, names, state, store };
+  return { ...world, line, eventsAfter, names, state, store };
 }
 
 test('R23: all silent is one event of the bus, said once, and its end; no meter is blamed', async () => {
@@ -66,12 +66,12 @@ test('R23: all silent is one event of the bus, said once, and its end; no meter 
 });
 
 test('R24: one silent meter is told with its second failure, when a neighbour answered since', async () => {
-  const { names, told } = await telling(['a', 'b']);
+  const { names, eventsAfter } = await telling(['a', 'b']);
   await names(0, { a: well(0), b: well(0) });
   expect(await names(15, { a: silent(1, 15) })).toEqual([]);
   // Nobody else was asked since: it may be the bus.
   expect(await names(16, { a: silent(2, 15) })).toEqual([]);
-  const [event, ...others] = await told(17, { a: silent(4, 15), b: well(17) });
+  const [event, ...others] = await eventsAfter(17, { a: silent(4, 15), b: well(17) });
   expect(others).toEqual([]);
   expect(event).toMatchObject({ meter: 'a', name: 'SUSPECT_MAINS_OR_METER' });
   expect(event?.detail).toMatchObject({
@@ -99,11 +99,13 @@ test('that it fell silent in a session says nothing the first time; a refusal is
 });
 
 test('R32: another meter is told, and a third one in its place again; the same one is not', async () => {
-  const { names, told } = await telling(['a']);
-  const [first] = await told(1, { a: mismatch('X1') });
+  const { names, eventsAfter } = await telling(['a']);
+  const [first] = await eventsAfter(1, { a: mismatch('X1') });
   expect(first).toMatchObject({ name: 'IDENTITY_MISMATCH', detail: { state: 'FAULT', foundSerial: 'X1' } });
   expect(await names(2, { a: mismatch('X1') })).toEqual([]);
-  expect((await told(3, { a: mismatch('X2') })).map(({ detail }) => detail)).toMatchObject([{ foundSerial: 'X2' }]);
+  expect((await eventsAfter(3, { a: mismatch('X2') })).map(({ detail }) => detail)).toMatchObject([
+    { foundSerial: 'X2' },
+  ]);
 });
 
 test.each([
@@ -111,11 +113,11 @@ test.each([
   ['R26: its log shows nothing of the kind', [], 'a COMM_FAULT', at(15), at(30)],
   ['the mains was off long before', [[at(-90), at(-60)] as const], 'a COMM_FAULT', at(15), at(30)],
 ] as const)('a meter that was told as silent answers: %s', async (_, dark, expected, from, to) => {
-  const { names, told, store, state } = await telling(['a']);
+  const { names, eventsAfter, store, state } = await telling(['a']);
   await names(0, { a: well(0) });
   expect(await names(16, { a: silent(2, 15) })).toEqual(['a SUSPECT_MAINS_OR_METER']);
   await store.commit({ meter: 'a', entryClass: 0, facts: [], logs: { ...store.meterLogs('a'), dark } });
-  const events = await told(30, { a: { ...well(30), lastSuccessBefore: at(0) } });
+  const events = await eventsAfter(30, { a: { ...well(30), lastSuccessBefore: at(0) } });
   expect(events.map(({ meter, name }) => `${meter} ${name}`)).toEqual(['a REACHABLE', expected]);
   expect(events[0]?.detail).toMatchObject({ before: 'SUSPECT_MAINS_OR_METER' });
   const stamp = (when: number) => new Date(when).toISOString().replace('.000Z', 'Z');
@@ -136,7 +138,7 @@ test('a meter that is not polled is told once with the next step, and the others
   const unusable = new Failure('config-invalid', 'x'.repeat(400), { next: 'mend it' });
   const world = await portWorld([polled('a'), polled('b'), polled('c', { unusable })]);
   const states = new Map(world.house.meters.map((one) => [one.origin.meter, freshState(one)]));
-  const line = { silentNotBefore: longAgo, busFaultTold: false, states };
+  const line = { silentNotBefore: longAgo, busFaultReported: false, states };
   for (const meter of ['a', 'b']) Object.assign(states.get(meter) as MeterState, silent(2, 0));
   for (let time = 0; time < 2; time++) await tellReachability(world.house, line);
   const events = (await world.facts()) as EventFact[];
@@ -157,7 +159,7 @@ test('a store that fails keeps nobody from being judged; what changes next is sa
   Object.assign(state('a'), failed('authentication-refused', 1, 1));
   await tellReachability(house, line);
   database.failing = undefined;
-  expect(state('a').told).toBe('SECURITY_FAULT');
+  expect(state('a').reportedVerdict).toBe('SECURITY_FAULT');
   expect(await names(2, {})).toEqual([]);
   expect(await names(3, { a: well(3) })).toEqual(['a REACHABLE']);
 });

@@ -22,9 +22,9 @@ test('incident: one meter that could not be resolved kept the other ones from be
   expect(bad?.nextStep).toMatch(/^Write one of auto, .*config check/);
   // What it does not deliver is not forgotten.
   expect(bad?.intervalsMissing).toBeGreaterThan(24);
-  const told = eventsOf(it, 'CONFIG_FAULT');
-  expect(told.map(({ meter }) => meter)).toEqual([bad?.meter]);
-  expect(told[0]?.detail).toMatchObject({ state: 'FAULT', evidence: 'config-invalid' });
+  const faults = eventsOf(it, 'CONFIG_FAULT');
+  expect(faults.map(({ meter }) => meter)).toEqual([bad?.meter]);
+  expect(faults[0]?.detail).toMatchObject({ state: 'FAULT', evidence: 'config-invalid' });
   await expect(it.house.readNow(bad?.meter as string)).rejects.toThrow('no model');
   for (const [index, { wrong, expected, right }] of it.compare(120_000)) {
     expect(wrong).toEqual([]);
@@ -47,8 +47,8 @@ test('a meter that nobody asks says nothing of the bus: the other two silent are
   const verdicts = (await it.house.snapshot()).ports[0]?.meters.map(({ verdict }) => verdict);
   expect(verdicts).toEqual(['CONFIG_FAULT', 'BUS_FAULT', 'BUS_FAULT']);
   await it.run(120 * minute);
-  const told = factsOf(it, 'event').map(({ meter, name }) => [meter, name]);
-  expect(told).toEqual([
+  const events = factsOf(it, 'event').map(({ meter, name }) => [meter, name]);
+  expect(events).toEqual([
     ['m60120001', 'CONFIG_FAULT'],
     ['_', 'BUS_FAULT'],
     ['_', 'BUS_ANSWERS'],

@@ -326,8 +326,8 @@ test('incident: mains that fail in the middle of a session are told as mains, an
     },
   });
   await it.run(120 * minute);
-  const told = factsOf(it, 'event').filter(({ meter }) => meter === 'm60120001');
-  expect(told.map(({ name }) => name)).toEqual(['SUSPECT_MAINS_OR_METER']);
+  const events = factsOf(it, 'event').filter(({ meter }) => meter === 'm60120001');
+  expect(events.map(({ name }) => name)).toEqual(['SUSPECT_MAINS_OR_METER']);
   expect(await statusOf(it)).toMatchObject({ verdict: 'SUSPECT_MAINS_OR_METER', lastCode: 'no-answer' });
   await it.clock.complete(it.house.stop());
 });

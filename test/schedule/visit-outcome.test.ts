@@ -14,7 +14,7 @@ const health: Health = {
   lastSuccess: millis(wall - 3_600_000),
   lastSuccessBefore: undefined,
   silentSince: undefined,
-  securityTold: 'x',
+  reportedSecurity: 'x',
   notBefore: longAgo,
   lastError: undefined,
 };
@@ -98,7 +98,7 @@ describe('what is known of the meter', () => {
       failures: 0,
       askCounter: false,
       lastError: undefined,
-      securityTold: undefined,
+      reportedSecurity: undefined,
       lastSuccess: wall,
       lastSuccessBefore: wall - 3_600_000,
       silentSince: wall - 1,
@@ -106,7 +106,7 @@ describe('what is known of the meter', () => {
   });
   test('what the store does not take is no fault of the meter', () => {
     const { health: after } = visitOutcome({ ...health, failures: 1 }, ended('store-failed'), now, wall);
-    expect(after).toMatchObject({ failures: 1, silentSince: undefined, securityTold: 'x' });
+    expect(after).toMatchObject({ failures: 1, silentSince: undefined, reportedSecurity: 'x' });
     expect(after.lastError?.code).toBe('store-failed');
   });
   test('repeated silence is told as what it means', () => {

@@ -123,7 +123,7 @@ describe.each([
 });
 
 describe('the current association tells of itself', () => {
-  const told = (session: Session) =>
+  const attributesOf = (session: Session) =>
     Promise.all([]).then(async () => {
       const values: Data[] = [];
       for (const id of [3, 4, 5, 6, 8, 9]) values.push(await session.value(association(id)));
@@ -139,7 +139,7 @@ describe('the current association tells of itself', () => {
     '%s',
     async (_, access, client, context, mechanism) => {
       const model = { ...genericModel, max_pdu: 700 };
-      const values = await inSession({ meters: { logical: 3 } }, { logical: 3, model, ...access }, told);
+      const values = await inSession({ meters: { logical: 3 } }, { logical: 3, model, ...access }, attributesOf);
       const [partners, contextName, xdlms, mechanismName, status, setup] = values;
       expect(numbers(partners)).toEqual([client, 3]);
       expect(numbers(contextName)).toEqual([2, 16, 756, 5, 8, 1, context]);
@@ -162,7 +162,7 @@ describe('the current association tells of itself', () => {
     const of = async (more: Partial<MeterAccess>) => {
       const session = it.again(more);
       await session.connect();
-      const values = await told(session);
+      const values = await attributesOf(session);
       await session.close();
       return numbers(values[0])[0];
     };
@@ -188,7 +188,7 @@ describe('the current association tells of itself', () => {
 });
 
 describe('the clock', () => {
-  const told = async (session: Session) => {
+  const zoneOf = async (session: Session) => {
     const [begin, end, shift, enabled, base, status] = [
       await session.value(clock(5)),
       await session.value(clock(6)),
@@ -206,11 +206,11 @@ describe('the clock', () => {
     const scenario: ScenarioInput = { meters: { dst: true } };
     // Last Sunday, the deviation of the time before.
     const changes = ['ffff03fe0703000000ff8800', 'ffff0afe0704000000ff4c80'];
-    expect(await inSession(scenario, {}, told, november)).toEqual([...changes, 60, true, 1, 0]);
-    expect(await inSession(scenario, {}, told, july)).toEqual([...changes, 60, true, 1, 0x80]);
+    expect(await inSession(scenario, {}, zoneOf, november)).toEqual([...changes, 60, true, 1, 0]);
+    expect(await inSession(scenario, {}, zoneOf, july)).toEqual([...changes, 60, true, 1, 0x80]);
   });
   test('UTC, without summer time', async () => {
-    expect(await inSession({}, {}, told, july)).toEqual([
+    expect(await inSession({}, {}, zoneOf, july)).toEqual([
       'ffff03fe0701000000000000',
       'ffff0afe0702000000ffc480',
       60,

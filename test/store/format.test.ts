@@ -55,10 +55,10 @@ describe.each(states)('a state of format $format', ({ format, epoch, since, wait
   const newest = readTo - hourMs;
   const check = async (store: Store, added: number, newestRev: number) => {
     const entries = [...(await store.outbox(0, 0, 10_000)), ...(await store.outbox(1, 0, 10_000))];
-    const told = createHash('sha256');
+    const digest = createHash('sha256');
     for (const { sequence, entryClass, kind, meter, text } of entries.toSorted((a, b) => a.sequence - b.sequence))
-      if (sequence <= numbered) told.update(`${sequence} ${entryClass} ${kind} ${meter} ${text}\n`);
-    expect(told.digest('hex')).toBe(sha256);
+      if (sequence <= numbered) digest.update(`${sequence} ${entryClass} ${kind} ${meter} ${text}\n`);
+    expect(digest.digest('hex')).toBe(sha256);
     const status = await store.status();
     expect(status).toMatchObject({ epoch, acknowledged: 0, damage: { quarantined: 0, missing: 0, log: [] } });
     expect(status.pending).toBe(numbered + added);
@@ -109,12 +109,12 @@ describe.each(states)('a state of format $format', ({ format, epoch, since, wait
 
 describe('formats', () => {
   const clock = new VirtualClock(Date.UTC(2026, 10, 28));
-  const open = (database: MemoryDatabase, told?: Checkpoint) =>
+  const open = (database: MemoryDatabase, checkpoint?: Checkpoint) =>
     Store.open({
       open: () => Promise.resolve(database),
       clock,
       newEpoch: (after) => after + 1,
-      checkpoint: { read: () => told, write: () => {}, close: () => {} },
+      checkpoint: { read: () => checkpoint, write: () => {}, close: () => {} },
     });
   const newer = (database: MemoryDatabase, format: number) => {
     const { sequence, body } = decodeRecord('m/state', database.data.get('m/state') as Uint8Array) ?? { sequence: 0 };

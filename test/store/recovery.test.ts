@@ -105,11 +105,11 @@ test('what cannot be kept or read beside the databases is told, once for each re
     rmSync(join(state, name), { force: true });
     mkdirSync(join(state, name));
   }
-  const told: string[] = [];
-  const open = await stateDirectory(state, Date.now(), never, (trouble) => told.push(trouble));
+  const troubles: string[] = [];
+  const open = await stateDirectory(state, Date.now(), never, (trouble) => troubles.push(trouble));
   expect(open.store.checkpoint?.read()).toBeUndefined();
   for (let i = 0; i < 3; i++) open.store.checkpoint?.write({ epoch: 1, nextSequence: 1, acknowledged: 0 } as never);
-  expect(told).toEqual([
+  expect(troubles).toEqual([
     expect.stringMatching(/unclean.*EISDIR/),
     expect.stringMatching(/checkpoint.*not read.*EISDIR/),
     expect.stringMatching(/checkpoint.*not kept.*EISDIR/),

@@ -216,23 +216,23 @@ describe('the store on a twin', () => {
   });
 
   test('a store that fell behind its checkpoint begins a new epoch; one that is ahead of it does not', async () => {
-    let told: Checkpoint | undefined;
-    const checkpoint = { read: () => told, write: (one: Checkpoint) => void (told = one), close: () => {} };
+    let written: Checkpoint | undefined;
+    const checkpoint = { read: () => written, write: (one: Checkpoint) => void (written = one), close: () => {} };
     const openIt = (database: MemoryDatabase) =>
       Store.open({ open: () => Promise.resolve(database), clock, newEpoch: epochAfter(7), checkpoint });
     const database = new MemoryDatabase();
     const store = await openIt(database);
     await store.commit(commit(1, 3));
     const early = new Map(database.data);
-    const earlyTold = told;
+    const earlier = written;
     await store.commit(commit(2, 3));
-    expect(told).toEqual({ epoch: 7, nextSequence: 7, format: 3 });
+    expect(written).toEqual({ epoch: 7, nextSequence: 7, format: 3 });
     const late = new Map(database.data);
     // Power failed before the file was written back: the store knows more, and that is all right.
-    told = earlyTold;
+    written = earlier;
     expect((await openIt(database)).epoch).toBe(7);
     // The log was cut: three numbers are gone that the head-end may have seen.
-    told = { epoch: 7, nextSequence: 7 };
+    written = { epoch: 7, nextSequence: 7 };
     database.data = early;
     const again = await openIt(database);
     expect(again.epoch).toBe(8);
@@ -241,7 +241,7 @@ describe('the store on a twin', () => {
       name: 'STORE_DAMAGED',
       detail: { epochBefore: 7, epoch: 8, lostFrom: 4, lostTo: 6 },
     });
-    expect(told).toEqual({ epoch: 8, nextSequence: 5, format: 3 });
+    expect(written).toEqual({ epoch: 8, nextSequence: 5, format: 3 });
     // An old copy of the store in a place that has seen a later epoch.
     database.data = late;
     expect((await openIt(database)).epoch).toBe(9);
@@ -684,8 +684,8 @@ describe('invocation counters', () => {
     expect(some).toThrow(/are spent/);
   });
   test('a database that fell behind what was told outside of it is not believed', async () => {
-    let told: number | undefined;
-    const checkpoint = { read: () => told, write: (blocks: number) => void (told = blocks), close: () => {} };
+    let written: number | undefined;
+    const checkpoint = { read: () => written, write: (blocks: number) => void (written = blocks), close: () => {} };
     const database = new MemoryDatabase();
     const first = await openCounters(database, { fresh: true, checkpoint });
     await first.lease('a', 1);

@@ -21,11 +21,11 @@ const direct = () => (client.stream as { setNoDelay?: (on: boolean) => void }).s
 direct();
 client.on('connect', direct);
 const beyond = new Set<number>();
-let [epoch, upTo, told, intervals, again] = [0, 0, 0, 0, 0];
+let [epoch, upTo, published, intervals, again] = [0, 0, 0, 0, 0];
 const say = () => client.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
 const acknowledge = () => {
-  if (upTo === told || !client.connected) return;
-  told = upTo;
+  if (upTo === published || !client.connected) return;
+  published = upTo;
   say();
   if (upTo === most) process.send?.('all');
 };
@@ -41,13 +41,13 @@ client.on('message', (topic, payload) => {
   if (message.seq <= upTo || beyond.has(message.seq)) {
     again++;
     // Sent again: the acknowledgement was lost.
-    told = Math.min(told, upTo - 1);
+    published = Math.min(published, upTo - 1);
   } else {
     beyond.add(message.seq);
     intervals += message.kind === 'profile' ? (message.count ?? 0) : 0;
     while (beyond.delete(upTo + 1)) upTo++;
   }
-  if (upTo - told >= after || upTo === most) acknowledge();
+  if (upTo - published >= after || upTo === most) acknowledge();
 });
 setInterval(acknowledge, 100);
 process.on('message', (word) => {

@@ -55,7 +55,7 @@ export function shown(when: string, code: ErrorCode, snapshot: Snapshot): Screen
   return screen(when, 'meter-gateway status', from < 0 ? lines : lines.slice(from, to + 1));
 }
 /** The line that tells what happened, between the code and the next step; undefined where the screen does not show both. */
-export function toldBy({ lines }: Pick<Screen, 'lines'>, code: ErrorCode): readonly string[] | undefined {
+export function screenOf({ lines }: Pick<Screen, 'lines'>, code: ErrorCode): readonly string[] | undefined {
   const { fault, nextStep } = errorTable[code];
   const from = lines.findIndex((line) => line.startsWith(`${code} (${fault})`));
   const to = lines.indexOf(`next: ${nextStep}`);

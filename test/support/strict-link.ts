@@ -176,14 +176,14 @@ export class StrictHdlc {
     if (asked === snrm) {
       if (kind === dm) return;
       if (kind !== ua) throw new Strictness(`SNRM answered by ${kind.toString(16)}`);
-      const told = limitsOf(one.information);
+      const agreed = limitsOf(one.information);
       const { proposed } = this;
       // Each side's transmit is the other's receive.
-      if (told.infoTransmit > proposed.infoReceive || told.infoReceive > proposed.infoTransmit)
+      if (agreed.infoTransmit > proposed.infoReceive || agreed.infoReceive > proposed.infoTransmit)
         throw new Strictness('UA with a longer information field than proposed');
-      if (told.windowTransmit > proposed.windowReceive || told.windowReceive > proposed.windowTransmit)
+      if (agreed.windowTransmit > proposed.windowReceive || agreed.windowReceive > proposed.windowTransmit)
         throw new Strictness('UA with a larger window than proposed');
-      this.limits = told;
+      this.limits = agreed;
       this.clientSent = this.meterSent = 0;
       return;
     }

@@ -266,7 +266,11 @@ export async function virtualHouse(
       },
       timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       packSize: options.packSize ?? 8,
-      checkpoint: { read: () => it.checkpoint, write: (told) => void (it.checkpoint = told), close: () => {} },
+      checkpoint: {
+        read: () => it.checkpoint,
+        write: (checkpoint) => void (it.checkpoint = checkpoint),
+        close: () => {},
+      },
       ...(real && { ...real.store, open: async (broken) => held(await real.store.open(broken), clock) }),
     }));
     const world: World = {

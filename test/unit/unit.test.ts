@@ -51,21 +51,21 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     const arguments_ = [simulator, 'run', '--meters', '2', '--pty', link, '--password', password];
     const bus = spawn(node, arguments_, { stdio: ['ignore', 'pipe', 'ignore'] });
     closing.push(() => bus.kill('SIGKILL'));
-    let told = '';
-    bus.stdout.on('data', (chunk: Buffer) => (told += chunk.toString()));
-    await until(() => told.includes('\n'), 'the simulator tells its device');
+    let output = '';
+    bus.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await until(() => output.includes('\n'), 'the simulator tells its device');
     return realpathSync(link);
   };
   const ask = async (command: string, user?: string) => (await machine.run(command, user)).out.trim();
   const property = (name: string) => ask(`systemctl show -p ${name} --value meter-gateway`);
   const status = async (): Promise<Snapshot | undefined> => {
-    const told = await machine.run(`${gateway} status --json`);
-    return told.code === 0 ? (JSON.parse(told.out) as Snapshot) : undefined;
+    const status = await machine.run(`${gateway} status --json`);
+    return status.code === 0 ? (JSON.parse(status.out) as Snapshot) : undefined;
   };
   const journal = () => ask('journalctl -u meter-gateway -o cat --no-pager');
   const started = async () => {
-    const told = await machine.run('systemctl restart meter-gateway');
-    expect(told.code, `${told.err}${await journal()}`).toBe(0);
+    const restart = await machine.run('systemctl restart meter-gateway');
+    expect(restart.code, `${restart.err}${await journal()}`).toBe(0);
   };
 
   beforeAll(async () => {
