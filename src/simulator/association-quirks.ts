@@ -37,7 +37,7 @@ export const associationQuirks = {
     number: 82,
     what: 'InitiateRequest must be encrypted only, and InitiateResponse is: control 20, counter 0, no tag',
     client: 'model field initiate_protection; every other APDU is protected as configured',
-    server: { initiate: 'encrypted' },
+    deviations: { initiate: 'encrypted' },
   },
   'one-octet-conformance': {
     number: 83,
@@ -73,7 +73,7 @@ export const associationQuirks = {
     number: 85,
     what: 'the proof must carry the counter that follows the one of AARQ',
     client: 'takes counters one after the other, without a gap',
-    server: { gmacCounter: 'next-of-association' },
+    deviations: { gmacCounter: 'next-of-association' },
   },
   'blocks-flooded': {
     number: 89,
@@ -136,7 +136,7 @@ export const associationQuirks = {
     number: 91,
     what: 'a second AARQ over one TCP connection is never answered',
     client: 'asks once more over a new connection, and then gives each session its own',
-    heeds: (octets, memory) => !isAarq(octets) || count(memory, 'associations') === 1,
+    accepts: (octets, memory) => !isAarq(octets) || count(memory, 'associations') === 1,
     connected: (memory) => void (memory['associations'] = 0),
   },
   'text-for-answers': {

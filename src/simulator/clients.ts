@@ -14,6 +14,8 @@ export interface ClientSettings {
   readonly suite: 0 | 1 | 2;
   /** What APDUs of the ciphered associations must carry, and carry: a tag, ciphered content, or both. */
   readonly securityPolicy: CipheringSettings['policy'];
+  /** How InitiateRequest and InitiateResponse are protected, where that is not as usual. */
+  readonly initiate?: CipheringSettings['initiate'];
   /** Client 7 by HLS-ECDSA: the meter's private key in PEM and the client's certificate. */
   readonly signing?: { readonly key: Secret; readonly clientCertificate: Uint8Array };
   /** Asked for with each association. */
@@ -30,6 +32,7 @@ export function clientsOf(settings: ClientSettings): ReadonlyMap<number, ServerC
     ciphering: {
       suite: settings.suite,
       policy: settings.securityPolicy,
+      ...(settings.initiate && { initiate: settings.initiate }),
       wrapping: 'service',
       get keys() {
         return settings.keys();

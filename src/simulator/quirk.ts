@@ -1,13 +1,14 @@
 /** What a quirk of a simulated meter is made of, and the small tools that several of them use. */
 import { concat } from '../base/cursor.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
-import type { ServerMischief } from '../dlms/association/server.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import type { ServerObject } from '../dlms/cosem/server-object.ts';
 import { cutFrame, type Frame } from '../dlms/hdlc/frame.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
+import type { Deviations } from './deviations.ts';
 import type { VirtualRow } from './load-curve.ts';
+import type { SignOnDeviations } from './sign-on-deviations.ts';
 
 /** What a quirk may remember between its calls, for one meter. */
 export type Memory = Record<string, number>;
@@ -26,8 +27,8 @@ export interface Quirk {
   readonly meter?: { readonly maxInfo?: number; readonly maxPdu?: number };
   /** The octets of one transmission; none = silence. */
   readonly transmit?: (octets: Uint8Array, memory: Memory) => readonly Piece[];
-  /** Whether the meter heeds these octets. `age`: milliseconds since the simulation began. */
-  readonly heeds?: (octets: Uint8Array, memory: Memory, age: number) => boolean;
+  /** Whether the meter accepts these octets. `age`: milliseconds since the simulation began. */
+  readonly accepts?: (octets: Uint8Array, memory: Memory, age: number) => boolean;
   /** The answer to an APDU; none = silence. */
   readonly answer?: (answer: Uint8Array, request: Uint8Array, memory: Memory) => Uint8Array | undefined;
   /** The rows that the meter has: the truth. */
@@ -73,13 +74,9 @@ export interface Quirk {
   readonly hangsUp?: (answer: Uint8Array) => boolean;
   /** A new TCP connection to the meter. */
   readonly connected?: (memory: Memory) => void;
-  /** Fields of the server's behaviour. */
-  readonly server?: ServerMischief;
-  readonly signOn?: {
-    readonly noise?: string;
-    readonly deafTo?: 'first-request' | 'without-nul';
-    readonly keepsSpeed?: boolean;
-  };
+  /** How its server deviates from the books. */
+  readonly deviations?: Deviations;
+  readonly signOn?: SignOnDeviations;
 }
 export const one = (octets: Uint8Array, pauseMs = 0): Piece[] => [{ octets, pauseMs }];
 export function frameOf(octets: Uint8Array): Frame | undefined {
@@ -99,13 +96,13 @@ export const count = (memory: Memory, name: string): number => {
 };
 export const isListRequest = (apdu: Uint8Array): boolean => apdu[0] === 0xc0 && apdu[1] === 3;
 /** Silence from a request on, until the link is opened anew. */
-export const hangsAt = (wanted: (request: Uint8Array) => boolean): Pick<Quirk, 'answer' | 'heeds'> => ({
+export const hangsAt = (wanted: (request: Uint8Array) => boolean): Pick<Quirk, 'answer' | 'accepts'> => ({
   answer: (apdu, request, memory) => {
     if (!wanted(request)) return apdu;
     memory['hung'] = 1;
     return undefined;
   },
-  heeds: (octets, memory) => {
+  accepts: (octets, memory) => {
     const kind = frameOf(octets)?.control.kind;
     if (kind === 'SNRM' || octets[8] === 0x60) memory['hung'] = 0;
     return memory['hung'] !== 1;

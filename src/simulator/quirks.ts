@@ -235,13 +235,13 @@ export const quirks = {
     number: 24,
     what: 'an old session is alive in the meter: SNRM is ignored until its inactivity time-out',
     client: 'no-answer in bounded time, and the next poll finds the meter ready',
-    heeds: (_octets, _memory, age) => age > 60_000,
+    accepts: (_octets, _memory, age) => age > 60_000,
   },
   dead: {
     number: 25,
     what: 'no answer at all',
     client: 'no-answer after a few short time-outs, not 30 s',
-    heeds: () => false,
+    accepts: () => false,
   },
   'falls-silent': {
     number: 26,
@@ -308,13 +308,13 @@ export const quirks = {
     number: 40,
     what: 'the invocation counter must advance with the GMAC of the proof',
     client: 'takes a counter for the proof and the next for the APDU that carries it',
-    server: { gmacCounter: 'must-advance' },
+    deviations: { gmacCounter: 'must-advance' },
   },
   'gmac-counter-stands': {
     number: 40,
     what: 'the proof must carry the counter of its own APDU',
     client: 'refused by name: one counter for two protections would break GCM; authentication-refused, not repeated',
-    server: { gmacCounter: 'must-not-advance' },
+    deviations: { gmacCounter: 'must-not-advance' },
   },
   'counter-behind-drops': {
     number: 41,
@@ -368,25 +368,25 @@ export const quirks = {
     number: 50,
     what: 'block numbers begin with 0',
     client: 'counts from the first number that comes',
-    server: { firstBlock: 'zero' },
+    deviations: { firstBlock: 'zero' },
   },
   'blocks-go-on': {
     number: 50,
     what: 'block numbers do not begin anew with each request',
     client: 'counts from the first number that comes',
-    server: { firstBlock: 'goes-on' },
+    deviations: { firstBlock: 'goes-on' },
   },
   'empty-block': {
     number: 51,
     what: 'an empty block in the middle of a value',
     client: 'goes on with the next',
-    server: { emptyBlock: 'middle' },
+    deviations: { emptyBlock: 'middle' },
   },
   'empty-last-block': {
     number: 51,
     what: 'the last block has no octets',
     client: 'the value is whole before it',
-    server: { emptyBlock: 'last' },
+    deviations: { emptyBlock: 'last' },
   },
   'junk-after-value': {
     number: 51,
@@ -402,20 +402,20 @@ export const quirks = {
     number: 52,
     what: 'after a read that failed, the old block counter goes on',
     client: 'counts from the first number that comes',
-    server: { firstBlock: 'goes-on' },
+    deviations: { firstBlock: 'goes-on' },
     transmit: (octets, memory) => (count(memory, 'sent') > 9 && (memory['sent'] ?? 0) < 13 ? [] : one(octets)),
   },
   'list-limit': {
     number: 53,
     what: 'lists of more than 10 attributes are refused',
     client: 'asks for at most list_limit attributes at once',
-    server: { listLimit: 10 },
+    deviations: { listLimit: 10 },
   },
   'aborts-set': {
     number: 54,
     what: 'SET in blocks is aborted by the meter (C5 03 C1 11)',
     client: 'stops at once, reports long-set-aborted',
-    server: { abortsSet: true },
+    deviations: { abortsSet: true },
   },
   'broken-last-block': {
     number: 56,
@@ -428,7 +428,7 @@ export const quirks = {
     number: 57,
     what: 'the object list announces more items than it has; the association is not its first',
     client: 'reads the items that are there, says how many are missing',
-    server: {
+    deviations: {
       value: (classId, attribute, list) => {
         if (classId !== 15 || attribute !== 2) return undefined;
         const items = list.type === 'array' ? [...list.value.slice(1), ...list.value.slice(0, 1)] : [];
@@ -443,7 +443,7 @@ export const quirks = {
     number: 58,
     what: 'negative attribute ids, access selector 255 as −1, a method list that is no collection',
     client: 'keeps what makes sense of the item',
-    server: {
+    deviations: {
       value: (classId, attribute, list) => {
         if (classId !== 15 || attribute !== 2 || list.type !== 'array') return undefined;
         const value = list.value.map((item, i): Data => {
@@ -477,7 +477,7 @@ export const quirks = {
     number: 62,
     what: 'stamps without their tag',
     client: 'model field untagged_stamps',
-    server: {
+    deviations: {
       value: (classId, attribute, buffer) => {
         if (classId !== 7 || attribute !== 2) return undefined;
         const octets = encode(dataCodec, buffer);

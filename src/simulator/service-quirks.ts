@@ -53,7 +53,7 @@ export const serviceQuirks = {
     number: 87,
     what: 'requests that go over several frames are ignored, although a window is announced',
     client: 'a list is never longer than a frame, and requests go with window 1',
-    heeds: (octets) => frameOf(octets)?.segmented !== true,
+    accepts: (octets) => frameOf(octets)?.segmented !== true,
   },
   'window-lost': {
     number: 87,

@@ -4,7 +4,6 @@ import { Secret } from '../base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { Data } from '../dlms/axdr/data.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
-import type { ServerMischief } from '../dlms/association/server.ts';
 import { serverConformance, shortNameServerConformance } from '../dlms/association/server-conformance.ts';
 import { utcOf } from '../dlms/cosem/date-time.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
@@ -12,9 +11,11 @@ import { accessResult, array, octets, type ServerObject, structure } from '../dl
 import { snapshotServer } from '../dlms/cosem/snapshot.ts';
 import { callsAllPhysical, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
+import { SignOnServer } from '../dlms/iec62056-21/sign-on.ts';
 import { ServerStack, type ServerStackSettings } from '../dlms/stack/server.ts';
 import { conformance } from '../dlms/xdlms/conformance.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
+import { aroundServer, deviationsOf, signOnDeviationsOf, transmitted } from './around.ts';
 import { projected, selectedRows } from './buffers.ts';
 import { clientsOf, gmacClient, lowCipheredClient } from './clients.ts';
 import { eventsOf, logBuffer, type MeterEvent } from './event-log.ts';
@@ -38,6 +39,7 @@ import { type ImageState, imageTransfer, noImage } from './image-transfer.ts';
 import { type Random, seeded } from './random.ts';
 import { securitySetup, type SecurityState } from './security-setup.ts';
 import type { VirtualMeterSettings } from './settings.ts';
+import { deviatingSignOn } from './sign-on-deviations.ts';
 
 const logicalDeviceName = (serial: number): string => `SIM${String(serial).padStart(13, '0')}`;
 /** Manufacturer 'SIM' and the serial number. */
@@ -149,7 +151,7 @@ export class VirtualMeter {
   receive(received: Uint8Array, now: Millis): void {
     this.now = now;
     const age = now - this.settings.start;
-    if (!this.quirks.every(({ heeds }, i) => heeds?.(received, this.memories[i] as Memory, age) ?? true)) return;
+    if (!this.remembering().every(([{ accepts }, memory]) => accepts?.(received, memory, age) ?? true)) return;
     this.stack.receive(received, now);
   }
   wake(now: Millis): void {
@@ -209,8 +211,12 @@ export class VirtualMeter {
   /** The TCP connection is gone, and with it the association that ran in wrapper frames, and who signed on by it. */
   connectionClosed(): void {
     this.hangsUp = false;
-    this.quirks.forEach(({ connected }, i) => connected?.(this.memories[i] as Memory));
+    for (const [{ connected }, memory] of this.remembering()) connected?.(memory);
     if (this.settings.link === 'wrapper' || this.settings.modeE) this.powerUp();
+  }
+
+  private remembering(): readonly (readonly [Quirk, Memory])[] {
+    return this.quirks.map((quirk, i) => [quirk, this.memories[i] as Memory]);
   }
 
   /** The next octets for the line. */
@@ -218,33 +224,18 @@ export class VirtualMeter {
     while (this.pieces.length === 0) {
       const octets = this.stack.pollTransmit();
       if (!octets) return undefined;
-      let pieces: readonly Piece[] = [{ octets, pauseMs: 0 }];
-      this.quirks.forEach(({ transmit }, i) => {
-        if (!transmit) return;
-        pieces = pieces.flatMap((piece) =>
-          transmit(piece.octets, this.memories[i] as Memory).map((made, at) =>
-            at === 0 ? { ...made, pauseMs: made.pauseMs + piece.pauseMs } : made,
-          ),
-        );
-      });
-      this.pieces.push(...pieces);
+      this.pieces.push(...transmitted(octets, this.remembering()));
     }
     return this.pieces.shift();
   }
 
-  private mischief(): ServerMischief {
-    const all: ServerMischief = Object.assign({}, ...this.quirks.map(({ server }) => server)) as ServerMischief;
-    return {
-      ...all,
-      answer: (answer, request) => {
-        let changed: Uint8Array | undefined = answer;
-        this.quirks.forEach((quirk, i) => {
-          if (changed && quirk.answer) changed = quirk.answer(changed, request, this.memories[i] as Memory);
-          if (changed && quirk.hangsUp?.(changed) === true) this.hangsUp = true;
-        });
-        return changed;
-      },
-    };
+  /** InitiateResponse of a meter that wants it encrypted only carries counter 0. */
+  private entering = false;
+  private whileEntering(answer: () => Uint8Array | undefined): Uint8Array | undefined {
+    this.entering = true;
+    const answered = answer();
+    this.entering = false;
+    return answered;
   }
 
   private get suite(): 0 | 2 {
@@ -280,27 +271,31 @@ export class VirtualMeter {
     const { settings } = this;
     const objects = settings.snapshot ? snapshotServer(settings.snapshot) : this.objects();
     const shortNamed = settings.referencing === 'short-name';
+    const deviations = deviationsOf(this.quirks);
     const able = shortNamed ? shortNameServerConformance : serverConformance;
     return new ServerStack({
       link: this.link(),
       ...(settings.modeE && {
-        signOn: {
-          manufacturer: 'SIM',
-          model: `VM${settings.serial}`,
-          address: String(settings.serial),
-          z: '5',
-          readOut: () => this.readOut(),
-          mischief: Object.assign({}, ...this.quirks.map(({ signOn }) => signOn)) as object,
-        },
+        signOn: deviatingSignOn(
+          new SignOnServer({
+            manufacturer: 'SIM',
+            model: `VM${settings.serial}`,
+            address: String(settings.serial),
+            z: '5',
+            readOut: () => this.readOut(),
+          }),
+          signOnDeviationsOf(this.quirks),
+        ),
       }),
       server: {
         clients: clientsOf({
           password: settings.password,
           suite: this.suite,
           securityPolicy: settings.securityPolicy,
+          initiate: deviations.initiate,
           ...(settings.signing && { signing: settings.signing }),
           keys: () => this.keysOfAssociation(),
-          nextCounter: () => ++this.ownCounter,
+          nextCounter: () => (this.entering ? 0 : ++this.ownCounter),
         }),
         objects,
         serverSap: settings.logical,
@@ -310,7 +305,14 @@ export class VirtualMeter {
         systemTitle: systemTitle(settings.serial),
         challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(this.random() * 256)),
         heard: this.heard,
-        mischief: this.mischief(),
+        around: aroundServer({
+          deviations,
+          quirks: () => this.remembering(),
+          whileEntering: (answer) => this.whileEntering(answer),
+          hangUp: () => {
+            this.hangsUp = true;
+          },
+        }),
       },
     });
   }

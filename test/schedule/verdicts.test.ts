@@ -166,7 +166,7 @@ const cases: readonly Case[] = [
   {
     observed: 'silence after the first rows',
     // The link is asked for the next segment of the rows, which it does not have before.
-    odd: { heeds: (octets) => ((octets[8] as number) & 0x0f) !== 0x01 },
+    odd: { accepts: (octets) => ((octets[8] as number) & 0x0f) !== 0x01 },
     scenario: { meters: { count: 1, max_info: 128 } },
     // Later it goes on with fewer rows at a time, whose answers have no second segment.
     minutes: 0.5,
@@ -320,8 +320,8 @@ test('incident: mains that fail in the middle of a session are told as mains, an
   const deaf = deafFrom(get);
   let dark = false;
   misbehave(it.simulated.meters[0] as VirtualMeter, {
-    heeds(octets, ...more) {
-      dark ||= deaf.heeds?.(octets, ...more) === false;
+    accepts(octets, ...more) {
+      dark ||= deaf.accepts?.(octets, ...more) === false;
       return !dark;
     },
   });

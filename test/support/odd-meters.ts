@@ -16,11 +16,11 @@ export function misbehave(meter: VirtualMeter, odd: Odd): void {
   inside.quirks = [odd];
   inside.memories = [{}];
 }
-/** Nothing is heeded any more from the first message with this tag on, until the link is opened anew. */
+/** Nothing is accepted any more from the first message with this tag on, until the link is opened anew. */
 export function deafFrom(tag: number): Odd {
   let deaf = false;
   return {
-    heeds(octets) {
+    accepts(octets) {
       if (frameOf(octets)?.control.kind === 'SNRM') deaf = false;
       const llc = Buffer.from(octets).indexOf(Buffer.of(0xe6, 0xe6, 0x00));
       if (llc >= 0 && octets[llc + 3] === tag) deaf = true;

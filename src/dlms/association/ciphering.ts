@@ -191,7 +191,7 @@ export class Ciphering {
   }
 
   /** InitiateRequest and InitiateResponse, with the global key. */
-  wrapInitiate(plain: Uint8Array, counter?: number): Uint8Array {
+  wrapInitiate(plain: Uint8Array): Uint8Array {
     const { suite, ownTitle, keys, nextCounter, initiate = 'authenticated-encrypted' } = this.settings;
     if (this.dedicated && initiate === 'authenticated')
       throw new Failure(
@@ -201,7 +201,7 @@ export class Ciphering {
     const w = new Writer(plain.length + 24);
     w.u8(initiateTag[plain[0] as number] as number);
     const control = protectionBits[initiate] | suite;
-    octetString.write(w, protect(plain, { control, counter: counter ?? nextCounter(), systemTitle: ownTitle }, keys));
+    octetString.write(w, protect(plain, { control, counter: nextCounter(), systemTitle: ownTitle }, keys));
     return w.octets();
   }
   /** The title of the AARE; where it carries none, the one that is known of this meter. */

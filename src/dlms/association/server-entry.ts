@@ -7,7 +7,7 @@ import { associationBaseName } from '../cosem/short-name.ts';
 import type { HlsMechanism, HlsParty } from '../security/hls.ts';
 import { type Apdu, type ApduOf, decodeApdu, encodeApdu } from '../xdlms/apdu.ts';
 import { type Conformance, conformance } from '../xdlms/conformance.ts';
-import { Ciphering, type CipheringSettings, type Protection, protectionBits, type PublicKeys } from './ciphering.ts';
+import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
 
 export interface ServerClient {
   readonly mechanism: 'none' | 'lls' | HlsMechanism;
@@ -29,8 +29,6 @@ export interface EntrySettings {
   /** The logical device; default 1. */
   readonly serverSap?: number;
   readonly systemTitle?: Uint8Array;
-  /** InitiateRequest must be protected so and not otherwise; InitiateResponse is, with counter 0. Of a simulation. */
-  readonly onlyInitiate?: Protection | undefined;
   /** A fresh challenge for HLS. */
   readonly challenge?: () => Uint8Array;
   /** Short-name referencing: base names of the objects. */
@@ -88,7 +86,7 @@ function objection(aarq: Aarq, client: ServerClient | undefined, context: number
 function initiateOf(
   aarq: Aarq,
   client: ServerClient,
-  { systemTitle: title, onlyInitiate: only }: EntrySettings,
+  { systemTitle: title }: EntrySettings,
   heard: () => number,
 ): { initiate: Initiate; ciphering: Ciphering | undefined } | Diagnostic {
   try {
@@ -96,12 +94,11 @@ function initiateOf(
     let ciphering: Ciphering | undefined;
     if (client.ciphering) {
       if (aarq.callingApTitle?.length !== 8 || !title) return 'title-unknown';
-      ciphering = new Ciphering({ ...client.ciphering, ownTitle: title, ...(only && { initiate: only }) });
+      ciphering = new Ciphering({ ...client.ciphering, ownTitle: title });
       ciphering.peerTitle = aarq.callingApTitle;
       // New keys begin their counters anew, and the keys are asked for above.
       ciphering.startAfter(heard());
       if (!Ciphering.isCiphered(apdu)) return 'no-reason';
-      if (only && ((apdu.content[0] as number) & 0xf0) !== protectionBits[only]) return 'no-reason';
       apdu = decodeApdu(ciphering.unwrap(apdu, true)).apdu;
     }
     return apdu.kind === 'initiate-request' ? { initiate: apdu, ciphering } : 'no-reason';
@@ -182,9 +179,7 @@ function aare(
         mechanism: mechanism[client.mechanism],
         authenticationValue: challenge,
       }),
-    userInformation: ciphering
-      ? ciphering.wrapInitiate(encodeApdu(apdu), settings.onlyInitiate && 0)
-      : encodeApdu(apdu),
+    userInformation: ciphering ? ciphering.wrapInitiate(encodeApdu(apdu)) : encodeApdu(apdu),
   });
 }
 

@@ -19,8 +19,9 @@ import {
 import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
 import { type Conformance, has } from '../xdlms/conformance.ts';
 import { BlockTransfer } from './block-transfer.ts';
-import { Ciphering, type Protection } from './ciphering.ts';
+import { Ciphering } from './ciphering.ts';
 import type { ActionResult } from './exchange.ts';
+import { asBlock, blockRefused, type LongAnswer, longAnswer, type LongKind, takeBlock } from './server-blocks.ts';
 import { blocksOf, neededFor } from './server-conformance.ts';
 import { enter, type Entered, type EntrySettings, released } from './server-entry.ts';
 import {
@@ -34,26 +35,31 @@ import {
   writeVariable,
 } from './server-objects.ts';
 
-/** How a server of a simulation breaks the rules on purpose; none of it in a meter that behaves. */
-export interface ServerMischief {
-  readonly firstBlock?: 'zero' | 'goes-on';
-  readonly emptyBlock?: 'middle' | 'last';
-  readonly gmacCounter?: 'must-advance' | 'must-not-advance' | 'next-of-association';
-  /** InitiateRequest must be protected so and not otherwise; InitiateResponse is, with counter 0. */
-  readonly initiate?: Protection;
-  readonly listLimit?: number;
-  readonly abortsSet?: boolean;
-  /** Other octets for a value than its A-XDR. */
-  readonly value?: (classId: number, attribute: number, value: Data) => Uint8Array | undefined;
-  /** Other octets for an answer; none = silence. */
-  readonly answer?: (answer: Uint8Array, request: Uint8Array) => Uint8Array | undefined;
+/** How the association stands while a service is answered. */
+export interface Standing {
+  /** Octets of an APDU before protection that the client takes. */
+  readonly room: number;
+  /** HLS: the mechanism by which the client must still prove itself. */
+  readonly proving: HlsMechanism | undefined;
+  /** The highest invocation counter of the client under its global key: when it was let in, and now. */
+  readonly counters: { readonly atEntry: number; readonly heard: number };
+}
+/** What stands around a server, sees what comes, and may answer otherwise: a simulated meter deviates from the books here. */
+export interface Around {
+  /** A whole APDU as it came, protected or not; no octets are silence. What comes in general blocks is not shown. */
+  readonly octets?: (
+    request: Uint8Array,
+    answer: (request: Uint8Array) => Uint8Array | undefined,
+  ) => Uint8Array | undefined;
+  /** A service in the clear. */
+  readonly service?: (request: Apdu, answer: (request: Apdu) => Apdu, standing: Standing) => Apdu;
 }
 export interface ServerSettings extends EntrySettings {
   /** The highest invocation counter of each client SAP; a meter keeps it through power cuts. */
   readonly heard?: Map<number, number>;
   /** General block transfer: blocks that we take in one go. */
   readonly transferWindow?: number;
-  readonly mischief?: ServerMischief;
+  readonly around?: Around;
 }
 type Exception = ApduOf<'exception-response'>;
 const exception = (stateError: number, serviceError: number): Exception => ({
@@ -77,15 +83,6 @@ interface LongValue {
 /** The longest value that a client may build up in blocks. */
 const incomingLimit = 1 << 16;
 
-interface LongGet {
-  readonly kind: 'get' | 'action' | 'read';
-  readonly invokeId: number;
-  readonly octets: Uint8Array;
-  sent: number;
-  number: number;
-  /** The empty block of a meter that sends one is gone out. */
-  empty: boolean;
-}
 /** Requests that do not end a value that is being sent in blocks. */
 const goesOn: ReadonlySet<ApduKind> = new Set([
   'get-request-next',
@@ -97,12 +94,11 @@ const goesOn: ReadonlySet<ApduKind> = new Set([
 export class ServerAssociation {
   private readonly settings: ServerSettings;
   private entered: Entered | undefined;
-  private long: LongGet | undefined;
+  private long: LongAnswer | undefined;
   private incoming: LongValue | undefined;
   /** HLS: the proof that must come before anything else. */
   private awaited: HlsParty | undefined;
   private readonly heard: Map<number, number>;
-  private blockCounter = 0;
   private readonly transfer: BlockTransfer;
 
   constructor(settings: ServerSettings) {
@@ -138,9 +134,9 @@ export class ServerAssociation {
   answer(octets: Uint8Array, sap: number): Uint8Array[] {
     if (octets[0] !== 0xe0) {
       if (this.serves(sap)) this.transfer.restart();
-      const answer = this.answerWhole(octets, sap);
-      const { mischief } = this.settings;
-      return this.blocked(answer && mischief?.answer ? mischief.answer(answer, octets) : answer, false);
+      const answer = (request: Uint8Array) => this.answerWhole(request, sap);
+      const { octets: around } = this.settings.around ?? {};
+      return this.blocked(around ? around(octets, answer) : answer(octets), false);
     }
     if (!this.serves(sap)) return [encodeApdu(notAllowed)];
     if (!has(this.negotiated, 'general-block-transfer')) return [encodeApdu(notSupported)];
@@ -192,8 +188,24 @@ export class ServerAssociation {
       case 'rlre':
         return undefined;
       default:
-        return this.wrapped(encodeApdu(this.awaited ? this.prove(apdu) : this.served(apdu)), outer);
+        return this.wrapped(encodeApdu(this.answered(apdu)), outer);
     }
+  }
+
+  private answered(apdu: Apdu): Apdu {
+    const answer = (request: Apdu) => (this.awaited ? this.prove(request) : this.served(request));
+    const { service } = this.settings.around ?? {};
+    return service ? service(apdu, answer, this.standing) : answer(apdu);
+  }
+  private get standing(): Standing {
+    const { entered } = this;
+    const { mechanism } = entered?.client ?? {};
+    const highLevel = mechanism !== 'none' && mechanism !== 'lls';
+    return {
+      room: this.room,
+      proving: this.awaited && highLevel ? mechanism : undefined,
+      counters: { atEntry: entered?.counterAtEntry ?? -1, heard: this.ciphering?.heardGlobal ?? -1 },
+    };
   }
 
   private wrapped(plain: Uint8Array, like: Apdu | undefined): Uint8Array {
@@ -203,12 +215,7 @@ export class ServerAssociation {
 
   private associate(aarq: AcseApdu & { kind: 'aarq' }, sap: number): Uint8Array {
     this.reset();
-    const { answer, entered } = enter(
-      aarq,
-      sap,
-      { ...this.settings, onlyInitiate: this.settings.mischief?.initiate },
-      this.heard,
-    );
+    const { answer, entered } = enter(aarq, sap, this.settings, this.heard);
     this.entered = entered;
     this.awaited = entered?.party;
     return answer;
@@ -228,7 +235,7 @@ export class ServerAssociation {
     const isReply = apdu.kind === 'action-request-normal' && apdu.method.classId === 15 && apdu.method.method === 1;
     if (!isReply) return notAllowed;
     const proof = apdu.parameters?.type === 'octet-string' ? apdu.parameters.value : new Uint8Array(0);
-    if (!hlsVerify(chosen, proof, party) || !this.counterPleases(proof)) {
+    if (!hlsVerify(chosen, proof, party)) {
       return {
         kind: 'action-response-normal',
         invokeId: apdu.invokeId,
@@ -239,17 +246,6 @@ export class ServerAssociation {
     const counter = chosen === 'hls-gmac' ? (client?.ciphering?.nextCounter() ?? 0) : 0;
     const returned: GetResult = { data: { type: 'octet-string', value: hlsProof(chosen, party, counter) } };
     return { kind: 'action-response-normal', invokeId: apdu.invokeId, response: { result: 0, returned } };
-  }
-
-  /** Meters differ in what they want of the counter inside of a GMAC proof (meter-quirks 40). */
-  private counterPleases(proof: Uint8Array): boolean {
-    const { gmacCounter } = this.settings.mischief ?? {};
-    const { entered } = this;
-    if (!gmacCounter || entered?.client.mechanism !== 'hls-gmac') return true;
-    const counter = Buffer.from(proof).readUInt32BE(1);
-    const outer = this.ciphering?.heardGlobal ?? -1;
-    if (gmacCounter === 'next-of-association') return counter === entered.counterAtEntry + 1;
-    return gmacCounter === 'must-advance' ? counter > entered.counterAtEntry && counter < outer : counter === outer;
   }
 
   /** No service that was not negotiated, and no answer that is longer than the client takes. */
@@ -271,7 +267,6 @@ export class ServerAssociation {
       case 'get-request-normal':
         return this.getOne(apdu);
       case 'get-request-with-list': {
-        if (apdu.attributes.length > (this.settings.mischief?.listLimit ?? 255)) return notSupported;
         const results = apdu.attributes.map(({ selection, ...attribute }) => getAttribute(facts, attribute, selection));
         const response: Apdu = { kind: 'get-response-with-list', invokeId: apdu.invokeId, results };
         return this.orBlocks(response, 'get', apdu.invokeId, () => encode(getResults, results));
@@ -329,9 +324,10 @@ export class ServerAssociation {
   }
 
   /** An answer as it is, or in the blocks of its service where it is too long and they were negotiated. */
-  private orBlocks(whole: Apdu, kind: LongGet['kind'], invokeId: number, octets: () => Uint8Array): Apdu {
+  private orBlocks(whole: Apdu, kind: LongKind, invokeId: number, octets: () => Uint8Array): Apdu {
     if (this.fits(whole) || !has(this.negotiated, blocksOf[kind])) return whole;
-    return this.startLong(kind, invokeId, octets());
+    this.long = longAnswer(kind, octets());
+    return this.nextBlock(this.long, invokeId);
   }
 
   /** One block of a long value; the last one does what was asked. */
@@ -350,7 +346,6 @@ export class ServerAssociation {
         : { kind: 'action-response-normal', invokeId, response: { result } };
     };
     incoming.octets += block.raw.length;
-    if (this.settings.mischief?.abortsSet === true && 'attribute' in what) return stop(17);
     if (block.number !== incoming.number + 1) return stop(19);
     if (incoming.octets > incomingLimit) return stop(accessResult['other-reason']);
     incoming.number = block.number;
@@ -390,55 +385,20 @@ export class ServerAssociation {
     const { invokeId, attribute } = apdu;
     const result = getAttribute((this.entered as Entered).facts, attribute, apdu.selection);
     if ('refused' in result) return { kind: 'get-response-normal', invokeId, result };
-    const odd = this.settings.mischief?.value?.(attribute.classId, attribute.attribute, result.data);
-    if (odd) return this.startLong('get', invokeId, odd);
     const whole: Apdu = { kind: 'get-response-normal', invokeId, result };
     return this.orBlocks(whole, 'get', invokeId, () => encode(dataCodec, result.data));
   }
 
-  private startLong(kind: LongGet['kind'], invokeId: number, octets: Uint8Array): Apdu {
-    const { firstBlock } = this.settings.mischief ?? {};
-    const number = firstBlock === 'zero' ? -1 : firstBlock === 'goes-on' ? this.blockCounter : 0;
-    this.long = { kind, invokeId, octets, sent: 0, number, empty: false };
-    return this.nextBlock(kind, invokeId);
-  }
-
-  private next(kind: LongGet['kind'], invokeId: number, number: number): Apdu {
+  private next(kind: LongKind, invokeId: number, number: number): Apdu {
     const { long } = this;
-    if (long && long.kind === kind && number === long.number) return this.nextBlock(kind, invokeId);
-    const refused = long ? 19 : 16;
+    if (long?.kind === kind && number === long.number) return this.nextBlock(long, invokeId);
     this.long = undefined;
-    switch (kind) {
-      case 'get':
-        return { kind: 'get-response-with-datablock', invokeId, last: true, number, result: { refused } };
-      case 'action':
-        return { kind: 'action-response-normal', invokeId, response: { result: refused } };
-      case 'read':
-        return { kind: 'read-response', results: [{ kind: 'refused', value: refused }] };
-    }
+    return blockRefused(kind, invokeId, number, long !== undefined);
   }
 
-  private nextBlock(kind: LongGet['kind'], invokeId: number): Apdu {
-    const long = this.long as LongGet;
-    // Tag, choice, invoke-id, last, number, result choice and a length of three octets stand before the raw data.
-    const size = Math.max(1, this.room - 12);
-    const { emptyBlock } = this.settings.mischief ?? {};
-    const emptyNow = emptyBlock === 'middle' && long.sent > 0 && !long.empty;
-    if (emptyNow) long.empty = true;
-    const raw = long.octets.subarray(long.sent, emptyNow ? long.sent : long.sent + size);
-    long.sent += raw.length;
-    long.number += 1;
-    const { number } = long;
-    this.blockCounter = number;
-    const last = long.sent >= long.octets.length && (emptyBlock !== 'last' || raw.length === 0);
-    if (last) this.long = undefined;
-    switch (kind) {
-      case 'get':
-        return { kind: 'get-response-with-datablock', invokeId, last, number, result: { raw } };
-      case 'action':
-        return { kind: 'action-response-with-pblock', invokeId, block: { last, number, raw } };
-      case 'read':
-        return { kind: 'read-response', results: [{ kind: 'data-block', value: { last, number, raw } }] };
-    }
+  private nextBlock(long: LongAnswer, invokeId: number): Apdu {
+    const block = takeBlock(long, this.room);
+    if (block.last) this.long = undefined;
+    return asBlock(long.kind, invokeId, block);
   }
 }

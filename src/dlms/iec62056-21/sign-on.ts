@@ -227,18 +227,13 @@ export interface SignOnServerSettings {
   readonly address: string;
   readonly z: string;
   readonly readOut: () => string;
-  /** How a meter of a simulation breaks the rules on purpose. */
-  readonly mischief?: {
-    /** Characters before the identification. */
-    readonly noise?: string;
-    readonly deafTo?: 'first-request' | 'without-nul';
-    /** Proposes its speed and stays at 300 Bd. */
-    readonly keepsSpeed?: boolean;
-  };
 }
 export type SignOnServerEvent =
   | { readonly kind: 'set-baud'; readonly baud: number }
   | { readonly kind: 'handed-over'; readonly baud: number };
+
+/** What the stack of a meter needs of a sign-on; a simulated meter that deviates stands around the one below. */
+export type SignOnServing = Pick<SignOnServer, 'handedOver' | 'receive' | 'restart' | 'pollTransmit' | 'pollEvent'>;
 
 /** The meter's side. After `handed-over` the octets belong to HDLC, until the meter closes and this starts anew. */
 export class SignOnServer {
@@ -247,8 +242,6 @@ export class SignOnServer {
   private readonly out: Uint8Array[] = [];
   private readonly events: SignOnServerEvent[] = [];
   private text = '';
-  private requests = 0;
-  private woken = false;
 
   constructor(settings: SignOnServerSettings) {
     this.settings = settings;
@@ -268,15 +261,12 @@ export class SignOnServer {
   receive(octets: Uint8Array): void {
     this.text = (this.text + Buffer.from(stripParity(octets).octets).toString('latin1')).slice(-lineLimit);
     const { settings } = this;
-    const { noise = '', deafTo, keepsSpeed } = settings.mischief ?? {};
-    this.woken ||= octets.length >= 60 && octets.every((octet) => octet === 0);
     const request = /\/\?([^!]*)!\r\n/.exec(this.text);
     if (request) {
       this.text = this.text.slice(request.index + request[0].length);
-      const deaf = deafTo === 'without-nul' ? !this.woken : deafTo === 'first-request' && this.requests++ === 0;
-      if (!deaf && (request[1] === '' || request[1] === settings.address)) {
+      if (request[1] === '' || request[1] === settings.address) {
         // \2 says that the meter can change to HDLC (mode E).
-        this.out.push(ascii(`${noise}/${settings.manufacturer}${settings.z}\\2${settings.model}\r\n`));
+        this.out.push(ascii(`/${settings.manufacturer}${settings.z}\\2${settings.model}\r\n`));
       }
       return;
     }
@@ -284,7 +274,7 @@ export class SignOnServer {
     const acknowledgement = /\x06([0-9])([0-9])([0-9])\r\n/.exec(this.text);
     if (!acknowledgement) return;
     this.text = '';
-    const baud = keepsSpeed === true ? 300 : (baudByZ[acknowledgement[2] as string] ?? 300);
+    const baud = baudByZ[acknowledgement[2] as string] ?? 300;
     this.events.push({ kind: 'set-baud', baud });
     if (acknowledgement[3] === '2') {
       this.handedOver = true;

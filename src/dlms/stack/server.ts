@@ -4,14 +4,14 @@ import { later, type Millis } from '../../base/time.ts';
 import { ServerAssociation, type ServerSettings } from '../association/server.ts';
 import { encodeFrame } from '../hdlc/frame.ts';
 import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
-import { SignOnServer, type SignOnServerSettings } from '../iec62056-21/sign-on.ts';
+import type { SignOnServing } from '../iec62056-21/sign-on.ts';
 import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
 
 export interface ServerStackSettings {
   readonly link:
     | { readonly kind: 'hdlc'; readonly settings: LinkSettings }
     | { readonly kind: 'wrapper'; readonly server: number };
-  readonly signOn?: SignOnServerSettings;
+  readonly signOn?: SignOnServing;
   readonly server: ServerSettings;
 }
 const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
@@ -20,7 +20,7 @@ const llcResponse = Uint8Array.of(0xe6, 0xe7, 0x00);
 export class ServerStack {
   readonly association: ServerAssociation;
   private readonly settings: ServerStackSettings;
-  private readonly signOn: SignOnServer | undefined;
+  private readonly signOn: SignOnServing | undefined;
   private readonly hdlc: HdlcLink | undefined;
   private readonly unwrapper = new Unwrapper();
   private readonly out: Uint8Array[] = [];
@@ -32,7 +32,7 @@ export class ServerStack {
     this.settings = settings;
     this.association = new ServerAssociation(settings.server);
     this.hdlc = settings.link.kind === 'hdlc' ? new HdlcLink(settings.link.settings) : undefined;
-    this.signOn = settings.signOn && new SignOnServer(settings.signOn);
+    this.signOn = settings.signOn;
     this.baud = settings.signOn ? 300 : undefined;
   }
   /** The meter loses power: all state of protocols is gone. */
