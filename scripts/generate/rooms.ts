@@ -47,7 +47,7 @@ const pure = ['base', 'dlms', 'reading'];
 
 /**
  * The ratchet: 70 lines a function, 500 a file, 5 parameters. What breaks it is named here with its reason, and the list only
- * becomes shorter: whoever takes a name off lowers `mostBeyond` with it.
+ * becomes shorter: whoever takes a name off lowers `maxBeyond` with it.
  */
 const limits = {
   'max-lines-per-function': ['error', { max: 70 }],
@@ -73,10 +73,10 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
   },
 };
-const mostBeyond = 11;
+const maxBeyond = 11;
 const names = Object.values(beyond).flatMap((files) => Object.keys(files));
-if (names.length > mostBeyond)
-  throw new Error(`${names.length} names are exempt from the ratchet, at most ${mostBeyond} may be: split what is new`);
+if (names.length > maxBeyond)
+  throw new Error(`${names.length} names are exempt from the ratchet, at most ${maxBeyond} may be: split what is new`);
 const ratchet = Object.entries(beyond).map(([rule, files]) => ({
   files: Object.keys(files),
   rules: { [rule]: 'off' },

@@ -7,8 +7,8 @@ export interface Log {
 export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** Text from outside, as much of it as belongs into a line. */
-export const cut = (text: string, atMost = 300): string =>
-  text.length <= atMost ? text : `${text.slice(0, atMost)}… (${text.length} characters)`;
+export const cut = (text: string, maxLength = 300): string =>
+  text.length <= maxLength ? text : `${text.slice(0, maxLength)}… (${text.length} characters)`;
 
 interface Room {
   readonly text: number;

@@ -20,7 +20,7 @@ export interface Toml {
 
 type Table = Record<string, unknown>;
 /** Problems that are gathered; one slip of the pen can look like many. */
-const problemsMost = 20;
+const maxProblems = 20;
 
 /** In other words than those of the parser, for whoever wrote the file. */
 const words: readonly (readonly [says: RegExp, words: string])[] = [
@@ -82,7 +82,7 @@ function parsed(text: string): { readonly program: AST.TOMLProgram | undefined; 
       // What is found further up is a consequence of the line that was left out.
       const again = problems.some((one) => one.line >= line);
       if (!again) problems.push(problem);
-      if (again || problems.length === problemsMost) return { program: undefined, problems };
+      if (again || problems.length === maxProblems) return { program: undefined, problems };
       lines[line - 1] = without(lines[line - 1] as string, line);
     }
   }

@@ -24,7 +24,7 @@ export interface BrowseOptions extends ConnectionOptions {
 }
 
 /** Of one value. */
-const valueMost = 200;
+const maxValueText = 200;
 const modes = ['-', 'r', 'w', 'rw', 'r (authenticated)', 'w (authenticated)', 'rw (authenticated)'];
 
 /** What a person is shown of one attribute, by what the object tells of its scaler and unit. */
@@ -35,7 +35,7 @@ function shownValue(object: ListedObject, seen: ReadonlyMap<number, Seen>, id: n
   if ('refused' in value) return `refused: ${refusalName(value.refused)}`;
   const scaler = seen.get(scalerUnitAttribute(classId) ?? 0);
   const scalerUnit = scaler && 'data' in scaler ? scalerUnitOf(scaler.data) : undefined;
-  return cut(objectWords({ classId, logicalName, attribute: id }, value.data, model, scalerUnit ?? null), valueMost);
+  return cut(objectWords({ classId, logicalName, attribute: id }, value.data, model, scalerUnit ?? null), maxValueText);
 }
 
 function lines(object: SnapshotObject, shown: (id: number) => string): string[] {

@@ -31,7 +31,7 @@ export interface GatewayPlan {
 }
 
 /** Linux keeps 108 octets for the path of a socket, with its end. */
-const socketPathMost = 107;
+const maxSocketPath = 107;
 /** Under which counters are kept where no title is pinned: 'MGW' and five octets that only this gateway has. */
 const defaultSystemTitle = (tenant: string, gateway: string): Uint8Array =>
   Buffer.concat([Buffer.from('MGW'), createHash('sha256').update(`${tenant}/${gateway}`).digest().subarray(0, 5)]);
@@ -54,8 +54,8 @@ function judgeSocket(statusSocket: string, config: Config, { sources, findings }
     'Write a path such as /run/meter-gateway/status.sock, in a folder that is there, or leave status_socket out.';
   const restsOn = [['gateway', 'state_directory']];
   const inState = dirname(posix.resolve(statusSocket)) === directory;
-  if (Buffer.byteLength(statusSocket) > socketPathMost)
-    findings.add('error', path, `${statusSocket}: a socket's path has at most ${socketPathMost} octets`, {
+  if (Buffer.byteLength(statusSocket) > maxSocketPath)
+    findings.add('error', path, `${statusSocket}: a socket's path has at most ${maxSocketPath} octets`, {
       next,
       restsOn,
     });

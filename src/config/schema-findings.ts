@@ -151,7 +151,7 @@ function standIn(path: Path, number: number): unknown {
 }
 
 /** Rounds after which what is left of a file counts as not to be judged: the schema tells one unknown key of a table at a time. */
-const roundsMost = 100;
+const maxRounds = 100;
 
 export interface SchemaJudged {
   /** What fits; with stand-ins where the schema found something, and then only to look for what else is wrong. */
@@ -162,7 +162,7 @@ export interface SchemaJudged {
 export function judgeSchema(value: Record<string, unknown>): SchemaJudged {
   const found = new Map<string, Issue>();
   const mended = structuredClone(value);
-  for (let round = 0; round < roundsMost; round++) {
+  for (let round = 0; round < maxRounds; round++) {
     const { success, output, issues = [] } = v.safeParse(configSchema, mended);
     if (success) {
       const all = [...found.values()];

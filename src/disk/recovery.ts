@@ -9,9 +9,9 @@ import { giveUpBallast } from './space.ts';
 import { syncDatabase, syncFile } from './sync.ts';
 
 /** Copies that are kept. */
-const damagedMost = 2;
+const maxDamagedCopies = 2;
 /** So many ends in a row that nobody asked for: the databases are read through before they are opened. */
-export const uncleanMost = 2;
+export const maxUnclean = 2;
 
 /** Failure `store-locked` where another process has the database at this path, if there is one. */
 export async function notAnother(path: string): Promise<void> {
@@ -57,7 +57,7 @@ export function putAside(directory: string, name: string, why: 'damaged' | 'repl
   const before = damagedCopies(directory, name);
   const next = Number(before.at(-1)?.split('-').at(-1) ?? 0) + 1;
   renameSync(join(directory, name), join(directory, `${name}.${why}-${next}`));
-  for (const old of before.slice(0, Math.max(0, before.length + 1 - damagedMost)))
+  for (const old of before.slice(0, Math.max(0, before.length + 1 - maxDamagedCopies)))
     rmSync(old, { recursive: true, force: true });
 }
 
@@ -134,9 +134,9 @@ async function recover({ directory, name, found, stop }: Opening, why: string): 
 
 /** After several ends that nobody asked for: whether it reads; after one more, whether it can be compacted. */
 const doubt = async (path: string, { unclean, stop }: Opening): Promise<string | undefined> =>
-  unclean < uncleanMost
+  unclean < maxUnclean
     ? undefined
-    : (await runSalvage(['check', path, unclean > uncleanMost ? 'compact' : ''], stop)).broken;
+    : (await runSalvage(['check', path, unclean > maxUnclean ? 'compact' : ''], stop)).broken;
 
 export async function openOrRecover(opening: Opening, broken: string | undefined): Promise<Database> {
   const { directory, name } = opening;

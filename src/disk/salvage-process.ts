@@ -14,7 +14,7 @@ export interface Salvaged {
   readonly hindered: string | undefined;
 }
 /** Of what the process says. */
-const wordsMost = 300;
+const maxWords = 300;
 /** Somebody asked it to end, as systemd asks all processes of a unit: that says nothing of the files. */
 const askedToEnd = new Set<NodeJS.Signals | null>(['SIGTERM', 'SIGINT', 'SIGHUP']);
 
@@ -27,7 +27,7 @@ export async function runSalvage(args: readonly string[], stop: AbortSignal): Pr
   const kill = () => void child.kill('SIGKILL');
   stop.addEventListener('abort', kill, { once: true });
   let words = '';
-  child.stderr.on('data', (chunk: Buffer) => (words = (words + chunk.toString('utf8')).slice(0, wordsMost)));
+  child.stderr.on('data', (chunk: Buffer) => (words = (words + chunk.toString('utf8')).slice(0, maxWords)));
   try {
     const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
       child.once('error', (error) =>

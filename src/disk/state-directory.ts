@@ -23,7 +23,7 @@ import type { Checkpoint } from '../store/records.ts';
 import type { StoreSettings } from '../store/store.ts';
 import { checkpointFile } from './checkpoint-file.ts';
 import { notTheFiles, openLevel } from './level-database.ts';
-import { damagedCopies, droppedBy, openOrRecover, uncleanMost } from './recovery.ts';
+import { damagedCopies, droppedBy, openOrRecover, maxUnclean } from './recovery.ts';
 import { diskOf, octetsOf } from './space.ts';
 import { syncDatabase, syncFile } from './sync.ts';
 
@@ -77,7 +77,7 @@ function countUnclean(directory: string, tell: (trouble: string) => void): numbe
   const path = join(directory, uncleanName);
   try {
     diskOf(directory);
-    const unclean = existsSync(path) ? Number(readFileSync(path, 'utf8')) || uncleanMost : 0;
+    const unclean = existsSync(path) ? Number(readFileSync(path, 'utf8')) || maxUnclean : 0;
     writeFileSync(path, String(unclean + 1));
     return unclean;
   } catch (error) {

@@ -72,7 +72,7 @@ const stopTimeoutMs = 1500;
 /** Different failures that are logged once each until a connection lasts. */
 const failuresLogged = 20;
 /** So many connections in a row that did not last. */
-const shortMost = 3;
+const maxShortConnections = 3;
 /** Reason code of MQTT 5, 3.14.2.1. */
 const sessionTakenOver = 0x8e;
 
@@ -326,7 +326,7 @@ class Connection {
     }, this.timing.lastingMs);
     this.lasting.unref();
     // Some brokers only close the connection.
-    if (this.unexplained === shortMost) this.failed(this.takenOver);
+    if (this.unexplained === maxShortConnections) this.failed(this.takenOver);
     this.explained = false;
     this.terms = termsOf(connack);
     const { receiveMaximum, complaint } = this.terms;

@@ -13,7 +13,7 @@ import { applied, awaited, believable, brokerTook, type Evidence, newEvidence, p
 import { type FallBack, fallBackWhereProven, fellBackAgain, newFallBack } from './fall-back.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
 import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
-import { isPacketTooLarge, leastPacket, reasonOf } from './refusal.ts';
+import { isPacketTooLarge, minPacket, reasonOf } from './refusal.ts';
 import { reworded, saidInParts } from './reword.ts';
 
 export interface OutboxSettings {
@@ -40,7 +40,7 @@ export interface OutboxSettings {
 /** Sent and not acknowledged by the head-end, at most: beyond it we wait for the acknowledgement or the silence. */
 const unacknowledgedLimit = 2000;
 /** A broker drops what it keeps for a slow subscriber beyond its limit: each silence halves ours, down to this. */
-const leastUnacknowledged = 20;
+const minUnacknowledged = 20;
 /** Without progress of the head-end for so long, everything unacknowledged is sent again; doubles until it progresses. */
 const firstSilenceMs = 20_000;
 /** With the fewest messages at a time it costs little, and whoever is well again has everything soon. */
@@ -149,7 +149,7 @@ export class Outbox {
   private suspect(sequence: number, octets: number): void {
     const times = (this.suspects.get(sequence) ?? 0) + 1;
     this.suspects.clear();
-    if (octets < 2 * leastPacket) return;
+    if (octets < 2 * minPacket) return;
     this.suspects.set(sequence, times);
     if (times >= suspicionLimit) this.tooLarge.add(sequence);
   }
@@ -266,12 +266,12 @@ export class Outbox {
       log.warn({ unacknowledged, silenceS: silenceMs / 1000 }, 'the head-end is silent: sending again');
     this.silenceMs = Math.min(longestSilenceMs, silenceMs * 2);
     this.resendCount += unacknowledged;
-    this.most = Math.max(leastUnacknowledged, Math.floor(this.most / 2));
+    this.most = Math.max(minUnacknowledged, Math.floor(this.most / 2));
     // It speaks, but one message does not reach it: a broker may drop without a word what it finds too large.
     const first = this.unanswered === 0 ? await store.entry(store.acknowledged + 1) : undefined;
     const times = first && this.stuck.sequence === first.sequence ? this.stuck.times + 1 : 1;
     this.stuck = { sequence: first?.sequence ?? 0, times };
-    if (first && times >= suspicionLimit && first.text.length >= 2 * leastPacket) this.tooLarge.add(first.sequence);
+    if (first && times >= suspicionLimit && first.text.length >= 2 * minPacket) this.tooLarge.add(first.sequence);
     // Perhaps it never heard of our epoch.
     this.announced = undefined;
   }

@@ -59,7 +59,7 @@ export function tooLarge(octets: number, limit: number): Error {
  * Below it a broker's maximum is a mistake of its configuration: what cannot be split without loss waits until that is
  * corrected. Nothing that the gateway holds is given up on the word of a broker that takes hardly anything.
  */
-export const leastPacket = 1024;
+export const minPacket = 1024;
 
 /**
  * Parts of a fact that are small enough for a broker, and why its number becomes void; undefined where it stays as it is.
@@ -79,7 +79,7 @@ export function partsFor(
   const facts = fitFact(fact, wall, room);
   const lossless = facts.every((one) => one.kind === fact.kind && !isShortened(one));
   if (facts.length > 1 && lossless) return { facts, cause: 'SPLIT' };
-  return stated && limit >= leastPacket ? { facts, cause: lossless ? 'SPLIT' : 'TOO_LARGE' } : undefined;
+  return stated && limit >= minPacket ? { facts, cause: lossless ? 'SPLIT' : 'TOO_LARGE' } : undefined;
 }
 const isShortened = (fact: Fact): boolean =>
   fact.kind === 'event' && (fact.name === 'UNSAYABLE_FACT' || fact.detail?.['cutBecause'] !== undefined);

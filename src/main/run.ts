@@ -38,7 +38,7 @@ const settledAfterMs = 24 * 3_600_000;
 /** A new configuration that crashes the house within this was not taken. */
 const probationMs = 300;
 /** Of what is wrong with a configuration, in an event. */
-const whyMost = 500;
+const maxWhy = 500;
 const crashed = 70;
 
 interface RunContext {
@@ -154,7 +154,7 @@ function ending(log: Log) {
 const tellRefusal =
   (store: OpenState['store'], log: Log) =>
   async (why: string): Promise<void> => {
-    const event = gatewayFact(millis(Date.now()), 'CONFIG_REFUSED', { why: why.slice(0, whyMost) });
+    const event = gatewayFact(millis(Date.now()), 'CONFIG_REFUSED', { why: why.slice(0, maxWhy) });
     await store
       .commit({ meter: '_', entryClass: 0, facts: [event] })
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'CONFIG_REFUSED not stored'));

@@ -41,12 +41,12 @@ export function stepPatience(access: Pace): Patience {
 }
 
 /** What one request may take at least, and for how many octets where nobody knows how many come. */
-const leastRequestMs = 120_000;
+const minRequestMs = 120_000;
 const unknownOctets = 16 * 1024;
 
 /** The total of one request whose answer should have so many octets. */
 export const requestMs = (access: Pace, octets = unknownOctets): number =>
-  Math.max(leastRequestMs, octets * (octetMsOf(access) || slowestOctetMs) * 2) + stepPatience(access).stepMs;
+  Math.max(minRequestMs, octets * (octetMsOf(access) || slowestOctetMs) * 2) + stepPatience(access).stepMs;
 
 /** The end of a session is short, and a meter that does not play along is left as it is. */
 const endOctets = 512;

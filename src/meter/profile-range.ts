@@ -94,12 +94,12 @@ async function readOtherwise(
 }
 
 /** Rows of a buffer that are kept of one reading of the whole of it, at most. */
-const wholeMost = 20_000;
+const maxWholeRows = 20_000;
 /** All of the buffer, without a selection; what is outside of the range is let go as it comes. */
 function readWhole(source: ProfileSource, from: Millis, to: Millis): Promise<LoadProfileRow[]> {
   const intervals = Math.ceil((to - from) / Math.max(source.layout.capturePeriodMs, shortestPeriodMs)) + 1;
   const within = ({ end }: LoadProfileRow) => end === null || (end >= from && end <= to);
-  return readRows(source, undefined, Math.min(intervals, wholeMost), within);
+  return readRows(source, undefined, Math.min(intervals, maxWholeRows), within);
 }
 
 /**

@@ -3,7 +3,7 @@ import { later } from '../base/time.ts';
 import type { LoadProfileRow } from './load-profile-row.ts';
 
 /** No tolerance reaches further into a period: such a row would be the next one's as well. */
-const shareMost = 0.25;
+const maxShare = 0.25;
 
 /** The row on the grid where it lies within the tolerance; as it is where it lies on it, or further off (R11). */
 export function onGrid(row: LoadProfileRow, periodMs: number, toleranceMs: number): LoadProfileRow {
@@ -11,7 +11,7 @@ export function onGrid(row: LoadProfileRow, periodMs: number, toleranceMs: numbe
   if (end === null || periodMs <= 0 || end % periodMs === 0) return row;
   const into = ((end % periodMs) + periodMs) % periodMs;
   const besideMs = into > periodMs / 2 ? into - periodMs : into;
-  if (Math.abs(besideMs) > Math.min(toleranceMs, periodMs * shareMost)) return row;
+  if (Math.abs(besideMs) > Math.min(toleranceMs, periodMs * maxShare)) return row;
   const grid = later(end, -besideMs);
   const { clock, status, bits, doubt, channels, cells } = row;
   return {

@@ -23,19 +23,19 @@ export interface FormerLogCursor {
 export type StoredLogCursor = LogCursor | FormerLogCursor;
 
 /** Stamps and codes that a ledger counts. A log that holds more has its oldest taken as forwarded. */
-const countedMost = 2000;
+const maxCounted = 2000;
 /** Stamps ahead of the gateway's time, which the floor does not follow. */
-const aheadMost = 200;
+const maxAhead = 200;
 /** Entries that are looked at in one reading of a log, by stamp and code. */
-const distinctMost = 20_000;
+const maxDistinct = 20_000;
 const rememberMs = 10 * dayMs;
-const formerMost = 2000;
+const maxFormer = 2000;
 /** Of a log whose cursor was led astray: so far back its entries may be forwarded a second time, rather than never. */
 const astrayMs = 60 * dayMs;
 /** A clock of a meter that is not more than this ahead is no clock of the future. */
 export const aheadMs = dayMs;
 /** Events of one log in one session. What is left is forwarded with the next. */
-export const forwardedMost = 500;
+export const maxForwarded = 500;
 
 export function cursorOf(stored: StoredLogCursor | undefined, wall: number): LogCursor {
   if (stored === undefined) return { upTo: 0, floor: Number.MIN_SAFE_INTEGER, forwarded: [] };
@@ -52,7 +52,7 @@ export function cursorOf(stored: StoredLogCursor | undefined, wall: number): Log
   const newest = stamps.reduce((most, at) => Math.max(most, at), 0);
   // An entry of the future had moved the cursor there, and everything of today was forgotten.
   if (stored.upTo > wall + aheadMs) return { upTo: newest, floor: Math.min(wall - astrayMs, oldest - 1), forwarded };
-  const full = stored.seen.length >= formerMost;
+  const full = stored.seen.length >= maxFormer;
   return { upTo: stored.upTo, floor: full ? oldest - 1 : stored.upTo - rememberMs, forwarded };
 }
 
@@ -80,7 +80,7 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
   const key = (at: number, code: number) => `${at}/${code}`;
   const forwarded = new Map(cursor.forwarded.map(([at, code, count]) => [key(at, code), count]));
   const ahead = (at: number) => at > wall + aheadMs;
-  let aheadLeft = aheadMost - cursor.forwarded.filter(([at]) => ahead(at)).length;
+  let aheadLeft = maxAhead - cursor.forwarded.filter(([at]) => ahead(at)).length;
   const counts = new Map<string, number>();
   let fresh: LogEntry[] = [];
   let arrived = 0;
@@ -88,8 +88,8 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
   let ignored = 0;
   /** Of what is more than fits the oldest are kept: the cursor must not pass what was not forwarded. */
   const cut = () => {
-    if (fresh.length <= forwardedMost) return;
-    fresh = fresh.toSorted(byAge).slice(0, forwardedMost);
+    if (fresh.length <= maxForwarded) return;
+    fresh = fresh.toSorted(byAge).slice(0, maxForwarded);
     more = true;
   };
   return {
@@ -98,7 +98,7 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
       const one = key(at, code);
       const occurrence = counts.get(one) ?? 0;
       const before = forwarded.get(one) ?? 0;
-      if (occurrence === 0 && (counts.size >= distinctMost || (before === 0 && ahead(at) && aheadLeft-- <= 0))) {
+      if (occurrence === 0 && (counts.size >= maxDistinct || (before === 0 && ahead(at) && aheadLeft-- <= 0))) {
         ignored++;
         return;
       }
@@ -106,14 +106,14 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
       if (occurrence < before) return;
       fresh.push({ at, code, occurrence, ...(doubt && { doubt }) });
       arrived++;
-      if (fresh.length >= 2 * forwardedMost) cut();
+      if (fresh.length >= 2 * maxForwarded) cut();
     },
     get progress() {
-      return { fresh: arrived, full: arrived >= forwardedMost };
+      return { fresh: arrived, full: arrived >= maxForwarded };
     },
     finish(selected) {
       cut();
-      more ||= arrived >= forwardedMost;
+      more ||= arrived >= maxForwarded;
       fresh = fresh.toSorted(byAge);
       const after = new Map(cursor.forwarded.map((one) => [key(one[0], one[1]), one]));
       let { upTo } = cursor;
@@ -138,5 +138,5 @@ function floorOf(all: Iterable<LogCursor['forwarded'][number]>, floor: number, a
     .map(([at]) => at)
     .filter((at) => !ahead(at))
     .toSorted((a, b) => a - b);
-  return Math.max(floor, stamps.at(-countedMost - 1) ?? floor);
+  return Math.max(floor, stamps.at(-maxCounted - 1) ?? floor);
 }

@@ -92,7 +92,7 @@ export function lastPowerOf(entries: readonly LogEntry[]): 'down' | 'up' | undef
 }
 /** A span without power, as the meter logged it: [down, up). */
 export type DarkSpan = readonly [from: number, to: number];
-const spansMost = 500;
+const maxSpans = 500;
 /** The spans known so far and those that these entries prove: a power-down followed by a power-up. */
 export function darkSpans(before: readonly DarkSpan[], entries: readonly LogEntry[]): readonly DarkSpan[] {
   const spans = new Map(before.map((span) => [span[0], span]));
@@ -106,5 +106,5 @@ export function darkSpans(before: readonly DarkSpan[], entries: readonly LogEntr
       down = undefined;
     }
   }
-  return [...spans.values()].toSorted(([a], [b]) => a - b).slice(-spansMost);
+  return [...spans.values()].toSorted(([a], [b]) => a - b).slice(-maxSpans);
 }

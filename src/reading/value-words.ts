@@ -4,7 +4,7 @@ import { decimal } from '../base/words.ts';
 /** Bills and displays are in thousands of these. */
 const inThousands: ReadonlySet<string> = new Set(['Wh', 'VAh', 'varh']);
 /** A scaler beyond this is no scaler; its zeros would say nothing. */
-const scalerMost = 18;
+const maxScaler = 18;
 
 /**
  * `12.345 kWh (raw 12345, scaler 0, Wh)`. `scaler` and `unit` null: the meter does not tell them. A raw value that is no
@@ -14,7 +14,7 @@ export function valueWords(raw: number | bigint | string, scaler: number | null,
   const given = String(raw);
   if (scaler === null || unit === null) return `${given} (raw; scaler and unit are not known)`;
   const details = `raw ${given}, scaler ${scaler}, ${unit === '' ? 'no unit' : unit}`;
-  if (!/^-?\d+$/.test(given) || Math.abs(scaler) > scalerMost)
+  if (!/^-?\d+$/.test(given) || Math.abs(scaler) > maxScaler)
     return `${given} × 10^${scaler} ${unit}`.trimEnd() + ` (${details})`;
   const thousands = inThousands.has(unit);
   const value = decimal(given, thousands ? scaler - 3 : scaler);

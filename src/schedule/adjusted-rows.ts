@@ -7,7 +7,7 @@ import { boundsOf } from './series-bounds.ts';
 import { graceMs } from './series-context.ts';
 
 /** Adjustments of the clock whose rows are read again in one session. */
-const adjustmentsMost = 20;
+const maxAdjustments = 20;
 
 export async function readAdjusted(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
   const { store } = house;
@@ -17,7 +17,7 @@ export async function readAdjusted(house: RunnerSettings, state: MeterState, ses
   const meterNow = house.clock.wall() + (state.identity?.clockDeviationMs ?? 0);
   const longest = Math.max(...state.polled.series.map(({ periodMs }) => periodMs));
   const passed = (at: number) => Math.floor(at / longest + 1) * longest + graceMs <= meterNow;
-  const stamps = (known().adjusted ?? []).filter(passed).slice(0, adjustmentsMost);
+  const stamps = (known().adjusted ?? []).filter(passed).slice(0, maxAdjustments);
   if (stamps.length === 0) return;
   for (const settings of state.polled.series) {
     const { series, periodMs } = settings;

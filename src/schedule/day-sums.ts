@@ -15,7 +15,7 @@ import { modulusOf, type SeriesContext } from './series-context.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 
 /** Days whose sums are told in one session. */
-const summedDaysMost = 3;
+const maxSummedDays = 3;
 
 /**
  * Of a meter that captures energies: each UTC day that is complete is read once more, and the sum is told beside the advance
@@ -29,7 +29,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
     const layout = state.layouts.get(profile)?.layout;
     if (!layout?.columns.some((column) => columnKind(column, undefined) === 'interval')) continue;
     const began = clock.now();
-    for (let done = 0; done < summedDaysMost && clock.now() - began < turnShareMs; done++) {
+    for (let done = 0; done < maxSummedDays && clock.now() - began < turnShareMs; done++) {
       const { epoch } = store;
       const { stored, since, until } = boundsOf(house, state, settings);
       const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));

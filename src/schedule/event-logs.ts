@@ -22,14 +22,14 @@ const firstLogDays = 60;
 const logDays = 9;
 const logOverlapMs = 2 * 3_600_000;
 /** Adjustments of the clock that wait for their rows, at most. */
-const adjustedMost = 100;
+const maxAdjusted = 100;
 /** Codes of the standard event log. */
 const clockAdjustedOld = 4;
 const clockAdjustedNew = 5;
 /** A log that cannot select by stamps and has more entries than this is read from its newest entry back, so many at a time. */
 const entriesStep = 200;
 /** Power events that spans without power are looked for in. */
-const powerMost = 1000;
+const maxPowerEvents = 1000;
 /** A far bound for a reading that also looks for entries of the future. */
 const farAhead = millis(Date.UTC(2199, 11, 31));
 
@@ -158,7 +158,7 @@ function powerIntake(floor: number, wall: Millis) {
     take(at: number, code: number, doubt: StampDoubt | null): void {
       if (!isPowerEvent(code) || at <= floor || at > wall + aheadMs) return;
       found.push({ at, code, occurrence: 0, ...(doubt && { doubt }) });
-      if (found.length >= 2 * powerMost) found = found.toSorted((a, b) => a.at - b.at).slice(-powerMost);
+      if (found.length >= 2 * maxPowerEvents) found = found.toSorted((a, b) => a.at - b.at).slice(-maxPowerEvents);
     },
     entries: (): readonly LogEntry[] => found.toSorted((a, b) => a.at - b.at),
   };
@@ -238,7 +238,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
       cursors,
       dark: forwarded.dark,
       lastPower: forwarded.lastPower,
-      adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-adjustedMost),
+      adjusted: [...(before.adjusted ?? []), ...adjusted].slice(-maxAdjusted),
     };
   for (const event of events) state.pendingEvents.push(event);
   if (broken) throw broken;

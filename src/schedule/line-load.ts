@@ -7,7 +7,7 @@ const rowOctets = 48;
 /** Octets of a session besides its rows: link, association, identity, logs, request, and the end. */
 const sessionOctets = 330;
 /** The rest is for what is sent again. */
-const mostShare = 0.95;
+const maxShare = 0.95;
 
 /** No further slice is begun when a turn has read rows for so long. */
 export const turnShareMs = 120_000;
@@ -28,7 +28,7 @@ export function cannotCarry(series: readonly LoadedSeries[]): string | undefined
   const share = rowShare(series);
   const slowest = Math.max(0, ...series.map(({ rowMs }) => rowMs));
   const sessionMs = (slowest / rowOctets) * sessionOctets;
-  if (share <= (mostShare * turnShareMs) / (turnShareMs + sessionMs)) return undefined;
+  if (share <= (maxShare * turnShareMs) / (turnShareMs + sessionMs)) return undefined;
   return `this line cannot carry its rows: they take ${Math.round(share * 100)} % of it. The newest come first, the oldest are overwritten in the meters; raise the speed, lengthen the periods or move meters to another line`;
 }
 

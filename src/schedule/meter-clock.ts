@@ -17,7 +17,7 @@ import { gatewayEvent } from './gateway-event.ts';
 
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
-const clockSetsMost = 50;
+const maxClockSets = 50;
 
 function clockState(house: RunnerSettings, state: MeterState, deviationMs: number): ClockState {
   const { clock, clockTrust } = house;
@@ -57,7 +57,7 @@ export async function keepClock(house: RunnerSettings, state: MeterState, sessio
   log.info({ meter: state.polled.origin.meter, beforeMs, afterMs, was, is }, 'clock of the meter set');
   const detail = { beforeS: (beforeMs ?? deviationMs) / 1000, afterS: afterMs / 1000, was, is };
   state.pendingEvents.push(gatewayEvent(house, state, 'CLOCK_SET', detail));
-  const clockSets = [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-clockSetsMost);
+  const clockSets = [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-maxClockSets);
   state.logs = { ...before, clockSets };
 }
 

@@ -34,9 +34,9 @@ const hangUps: readonly ErrorCode[] = [
 ];
 /** So many entries in a row may end without an answer that lets us in or refuses us. */
 const toleratedSilences = 2;
-const leastMs = 15 * 60_000;
+const minPauseMs = 15 * 60_000;
 /** A meter that said nothing at all in the session may have no power: it is not left alone for a day. */
-const muteMostMs = 60 * 60_000;
+const maxMutePauseMs = 60 * 60_000;
 
 const standing = ({ count, silent }: Pick<Refusal, 'count' | 'silent'>): number =>
   count + Math.max(0, silent - toleratedSilences);
@@ -82,7 +82,7 @@ export async function refused(
   };
   const times = standing(counted);
   const whole = times === 0 ? 0 : backOffMs(times, true);
-  const pauseMs = entry === 'silent' && !heard ? Math.min(whole, muteMostMs) : whole;
+  const pauseMs = entry === 'silent' && !heard ? Math.min(whole, maxMutePauseMs) : whole;
   // It is there, and will not have us: that is what somebody must see to, not the line that it hung up on.
   const there = entry === 'silent' && (heard || failure.code === 'connection-lost');
   const shown =
@@ -115,7 +115,7 @@ export function recall(settings: RunnerSettings, state: MeterState, memory: Mete
   const refusal = memory?.refusal;
   if (!refusal || standing(refusal) === 0) return;
   const { clock } = settings;
-  const left = Math.min(Math.max(refusal.until - clock.wall(), leastMs), backOffMs(standing(refusal), true));
+  const left = Math.min(Math.max(refusal.until - clock.wall(), minPauseMs), backOffMs(standing(refusal), true));
   state.failures = Math.max(1, state.failures);
   state.lastError = new Failure(errorCodeOf(refusal.code) ?? 'association-refused', refusal.message);
   state.notBefore = later(clock.now(), left);

@@ -12,10 +12,10 @@ export type StorageState = 'ok' | 'low' | 'full';
 const lowShare = 0.1;
 const fullShare = 0.02;
 /** On small disks a share is little: so much LevelDB needs to write its logs anew. */
-const fullLeastBytes = 3 * 2 ** 20;
+const minFullBytes = 3 * 2 ** 20;
 
 export function storageState({ freeBytes, totalBytes }: Disk, before: StorageState): StorageState {
   const below = (limit: number, within: boolean) => freeBytes < limit * (within ? 1.5 : 1);
-  if (below(Math.max(fullShare * totalBytes, fullLeastBytes), before === 'full')) return 'full';
+  if (below(Math.max(fullShare * totalBytes, minFullBytes), before === 'full')) return 'full';
   return below(lowShare * totalBytes, before !== 'ok') ? 'low' : 'ok';
 }

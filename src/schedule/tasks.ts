@@ -18,7 +18,7 @@ const manifestAfterMs = 6 * 3_600_000;
 const manifestFirstMs = 3_600_000;
 const manifestEveryMs = 10 * 60_000;
 /** Of days that passed while nobody could give their account: no more are given. */
-const missedDaysMost = 62;
+const maxMissedDays = 62;
 const storageEveryMs = 5000;
 
 export interface ManifestSettings extends TaskSettings {
@@ -52,7 +52,7 @@ async function giveManifest({ store, series }: ManifestSettings, day: number, wa
   const logs = store.meterLogs('_');
   const all = series();
   // Days that passed while nobody could account for them, and days that changed since their account was given.
-  const lastGiven = Math.max(logs.manifestDay ?? day - dayMs, day - missedDaysMost * dayMs);
+  const lastGiven = Math.max(logs.manifestDay ?? day - dayMs, day - maxMissedDays * dayMs);
   const days: number[] = [];
   for (let missed = lastGiven + dayMs; missed < day; missed += dayMs) days.push(missed);
   days.push(...(logs.staleDays ?? []), day);

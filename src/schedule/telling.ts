@@ -10,7 +10,7 @@ import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
 /** Of a failure's words, in an event. */
-const whyMost = 300;
+const maxWhy = 300;
 
 interface Telling {
   readonly house: RunnerSettings;
@@ -67,7 +67,7 @@ async function tellUnusable(house: RunnerSettings, line: Line): Promise<void> {
     const { unusable, origin } = state.polled;
     if (unusable === undefined || state.reportedVerdict === 'CONFIG_FAULT') continue;
     const { code: evidence, message, nextStep: next } = unusable;
-    const detail = { state: 'FAULT', evidence, why: message.slice(0, whyMost), next };
+    const detail = { state: 'FAULT', evidence, why: message.slice(0, maxWhy), next };
     await commit(house, origin.meter, gatewayEvent(house, state, 'CONFIG_FAULT', detail));
     state.reportedVerdict = 'CONFIG_FAULT';
   }

@@ -2,11 +2,11 @@
 import { askingLimitMs, type LineSpeed, octetMsOf } from '../meter/patience.ts';
 
 /** Waiting and pauses of a session, and the octets that it may bring over the line besides. */
-const leastSessionMs = 300_000;
+const minSessionMs = 300_000;
 const sessionOctets = 20_000;
 
 /** The total of a session of the daemon, before its end. */
-export const sessionLimitMs = (line: LineSpeed): number => leastSessionMs + sessionOctets * octetMsOf(line);
+export const sessionLimitMs = (line: LineSpeed): number => minSessionMs + sessionOctets * octetMsOf(line);
 
 /** Opening the port, the ends of two sessions, and the store. */
 const aroundSessionsMs = 180_000;

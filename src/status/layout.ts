@@ -85,7 +85,7 @@ export interface Column {
 }
 const gap = 2;
 /** To so little the first column may shrink before the others go to a second line. */
-const leastFirst = 10;
+const minFirst = 10;
 
 /** Which columns stand beside each other. */
 function groupsOf(widths: readonly number[], width: number): number[][] {
@@ -112,7 +112,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   const all = [columns.map(({ heading }) => heading), ...rows.map((row) => row.map(visible))];
   const widest = columns.map((_, i) => Math.max(...all.map((row) => widthOf(row[i] ?? ''))));
   const others = widest.slice(1).reduce((sum, one) => sum + gap + one, 0);
-  const least = Math.min(widest[0] ?? 0, Math.max(leastFirst, width - others));
+  const least = Math.min(widest[0] ?? 0, Math.max(minFirst, width - others));
   const groups = groupsOf([least, ...widest.slice(1)], width);
   const [, ...beside] = groups[0] ?? [];
   const room = beside.reduce((left, i) => left - gap - (widest[i] ?? 0), width);

@@ -36,7 +36,7 @@ export interface Reported {
   readonly rssBytes: () => number;
 }
 /** Of what is wrong with a configuration, in the health message. */
-const whyMost = 500;
+const maxWhy = 500;
 
 export const birthOf = (reported: Reported): BirthPayload => ({
   v: contractVersion,
@@ -80,7 +80,7 @@ export async function healthOf(reported: Reported): Promise<HealthPayload> {
     timeTrouble: reported.timeTrouble(),
     configuration: {
       hash: reported.configHash,
-      refused: reported.configurationRefused()?.slice(0, whyMost) ?? null,
+      refused: reported.configurationRefused()?.slice(0, maxWhy) ?? null,
     },
     disk: reported.disk(),
     ports: ports.map(lineOf),

@@ -249,22 +249,22 @@ export class Counters {
   }
 
   /**
-   * Values for one session, durable before the first is used: `next` needs no disk. `atLeast` raises the counter, nothing
+   * Values for one session, durable before the first is used: `next` needs no disk. `minimum` raises the counter, nothing
    * lowers it; above 0 the meter was asked. What a session does not use is given to the next one.
    */
-  lease(key: string, count: number, atLeast = 0): Promise<() => number> {
+  lease(key: string, count: number, minimum = 0): Promise<() => number> {
     return this.using(async (database) => {
       let lease = this.leases.get(key);
-      if (!lease || lease.end - lease.next < count || lease.next < atLeast) {
+      if (!lease || lease.end - lease.next < count || lease.next < minimum) {
         const stored = await this.reserved(database, key);
         // A counter of unknown value must not be used: a repeated one gives the key away.
-        if (stored.doubtful && !lease && atLeast === 0)
+        if (stored.doubtful && !lease && minimum === 0)
           throw new Failure(
             'counter-unknown',
             `invocation counter ${key} is not known; the meter's own must be read first`,
           );
         const block = Math.max(blockSize, count);
-        const start = clearOf(stored.apart ?? [], Math.max(lease?.next ?? stored.reserved, atLeast), block);
+        const start = clearOf(stored.apart ?? [], Math.max(lease?.next ?? stored.reserved, minimum), block);
         const end = Math.max(stored.reserved, start + block);
         if (end > counterLimit) throw usedUp(key);
         const { raised, apart } = stored;

@@ -26,10 +26,10 @@ import {
 const mendStep = 500;
 /** Marks and operations that are written at once. */
 const markStep = 10_000;
-const recordsMost = 100_000;
+const maxRecords = 100_000;
 
 /** In an event. */
-const wordsMost = 500;
+const maxWords = 500;
 
 export interface Damage {
   /** Records that were damaged and are kept for inspection. */
@@ -106,7 +106,7 @@ async function readStore(
   const unreadable: string[] = [];
   const bodies = async <T>(space: 's' | 'e', name: (key: string) => string): Promise<Map<string, T>> => {
     const found = new Map<string, T>();
-    for (const [key, value] of await database.range(...spaceOf(space), recordsMost)) {
+    for (const [key, value] of await database.range(...spaceOf(space), maxRecords)) {
       const record = decodeRecord(key, value);
       if (record) found.set(name(key), record.body as T);
       else unreadable.push(key);
@@ -254,7 +254,7 @@ export async function loadStore(
     await resetCoverage(database, memory, settings, (wall, epoch) =>
       gatewayFact(wall, name, {
         epoch,
-        found: words.join('; ').slice(0, wordsMost) || null,
+        found: words.join('; ').slice(0, maxWords) || null,
         damagedRecords: corrupt.length,
         missingRecords: absent.length,
         epochBefore: before?.epoch ?? last?.epoch ?? null,

@@ -151,7 +151,7 @@ const others: readonly (readonly [end: string, schema: v.GenericSchema])[] = [
   ['/state', statePayload],
 ];
 /** More sessions in a round than anybody asked for. */
-const sessionsMost = 12;
+const maxSessions = 12;
 
 export interface FuzzedHouse {
   readonly sessions: number;
@@ -218,7 +218,7 @@ export async function fuzzHouse(
       const judged = schema && parsePayload(schema, Buffer.from(payload));
       if (isUnfit(judged)) findings.push(`misfit to the contract: ${topic}: ${judged.unfit}`);
     }
-    if (count.sessions > (round + 1) * sessionsMost) findings.push(`${count.sessions} sessions in ${round + 1} rounds`);
+    if (count.sessions > (round + 1) * maxSessions) findings.push(`${count.sessions} sessions in ${round + 1} rounds`);
   }
   const { counters, unfit, conflicts } = it.ingest;
   if (findings.length === 0) {

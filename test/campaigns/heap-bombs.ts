@@ -19,7 +19,7 @@ import { virtualHouse } from '../support/virtual-house.ts';
 import { type Attack, requestOf, takeOver, valueAttack } from './hostile-answers.ts';
 
 /** Just below what is held of one answer: the elements must be what is refused, not the octets. */
-const octetsMost = 1_000_000;
+const maxOctets = 1_000_000;
 /** An array of so many of the same element as fit. */
 function arrayOf(element: readonly number[], most: number): Uint8Array {
   const count = Math.floor(most / element.length);
@@ -273,7 +273,7 @@ if (process.argv[1] === import.meta.filename) {
     const before = performance.now();
     print({ bomb, place });
     const asks = questions[place] as (typeof questions)[string];
-    const octets = bombOf(bomb, octetsMost);
+    const octets = bombOf(bomb, maxOctets);
     const outcome = await explode(valueAttack((...what) => (asks(...what) ? octets : undefined)));
     print({ bomb, place, ...outcome, ms: Math.round(performance.now() - before) });
   }

@@ -17,11 +17,11 @@ export interface SimulationResult {
 export const series = '1-0:99.1.0*255';
 export const channels = ['1-0:1.8.0*255', '1-0:2.8.0*255'] as const;
 /** Of the configuration. */
-const windowMost = 16;
+const maxWindow = 16;
 /** Of the house's store; damage begins later ones. */
 const firstEpoch = 1;
 /** Of the twin of the house nobody sleeps but its own rooms and what the broker delivers late. */
-const sleepersMost = 60;
+const maxSleepers = 60;
 
 /** What does not hold in the house now. */
 export async function broken(it: VirtualHouse, thorough: boolean): Promise<string[]> {
@@ -35,8 +35,8 @@ export async function broken(it: VirtualHouse, thorough: boolean): Promise<strin
     found.push(`acknowledged up to ${store.acknowledged}, the head-end has ${received.upTo}`);
   if (it.reused[0] !== undefined) found.push(it.reused[0]);
   if (broker.twoMeanings[0] !== undefined) found.push(`number ${broker.twoMeanings[0]} came with two meanings`);
-  if (broker.mostInFlight > windowMost) found.push(`${broker.mostInFlight} messages without PUBACK`);
-  if (!broker.lies && clock.sleeping > sleepersMost) found.push(`${clock.sleeping} wait for the clock`);
+  if (broker.maxInFlight > maxWindow) found.push(`${broker.maxInFlight} messages without PUBACK`);
+  if (!broker.lies && clock.sleeping > maxSleepers) found.push(`${clock.sleeping} wait for the clock`);
   if (!thorough) return found;
   // Of every interval something was said, or is on its way, or is known to be missing.
   const open = new Map<string, (readonly [from: number, to: number])[]>();

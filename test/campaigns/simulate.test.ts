@@ -45,7 +45,7 @@ const disturbances: readonly (readonly [found: RegExp, act: (it: VirtualHouse) =
   [
     /messages without PUBACK/,
     (it) => {
-      it.broker.mostInFlight = 17;
+      it.broker.maxInFlight = 17;
     },
   ],
 ];

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { until } from '../support/broker.ts';
 
 interface Report {
-  readonly mostMiB: number;
+  readonly maxMiB: number;
   readonly pending: number;
   readonly trouble: string | null;
   readonly unfit: number;
@@ -58,7 +58,7 @@ async function world(
       silent: true,
     },
   );
-  let report: Report = { mostMiB: 0, pending: 1000, trouble: null, unfit: 0 };
+  let report: Report = { maxMiB: 0, pending: 1000, trouble: null, unfit: 0 };
   let ended = false;
   let log = '';
   child.on('message', (message) => (report = message as Report));
@@ -107,7 +107,7 @@ test.each([5, 4] as const)(
     expect(it.ended()).toBe(false);
     expect(it.log()).toMatch(/a packet of more than \d+ octets \(head-end\)/);
     // Of which node itself takes about 70.
-    expect(it.report().mostMiB).toBeLessThan(200);
+    expect(it.report().maxMiB).toBeLessThan(200);
   },
 );
 
@@ -129,7 +129,7 @@ test('incident: 5 000 acknowledgements with 1 000 nacks each: memory does not gr
   });
   await until(() => it.report().pending === 0, 'all is acknowledged', 60_000);
   expect(it.ended()).toBe(false);
-  expect(it.report().mostMiB).toBeLessThan(220);
+  expect(it.report().maxMiB).toBeLessThan(220);
   expect(it.log().length).toBeLessThan(20_000);
 });
 
@@ -145,5 +145,5 @@ test('incident: 120 messages of the head-end wrote 21.8 MB into the log: misfits
   await until(() => it.report().pending === 0 && it.report().unfit >= 2620, 'all is counted', 60_000);
   expect(it.report().trouble).toMatch(/2620 payloads of the head-end did not fit the contract/);
   expect(it.log().length).toBeLessThan(20_000);
-  expect(it.report().mostMiB).toBeLessThan(220);
+  expect(it.report().maxMiB).toBeLessThan(220);
 });

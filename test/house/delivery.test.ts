@@ -76,7 +76,7 @@ describe('the head-end', () => {
     it.broker.connect();
     // Rows wait for the answer to the birth for ten seconds.
     await it.run(20_000);
-    expect(it.broker.mostInFlight).toBe(16);
+    expect(it.broker.maxInFlight).toBe(16);
     // A broker that swallows everything: the connection is given up (mqtt-client), and on the next one all of it is sent.
     it.broker.disconnect();
     it.broker.stall = false;

@@ -27,7 +27,7 @@ describe('incident: a port that never called back held whoever used it', () => {
   test('each of its works fails in time; a long write at 300 Bd is given what it needs', async () => {
     const clock = new VirtualClock(0);
     const port = leased(hung, clock);
-    for (const [work, atLeastS, atMostS] of [
+    for (const [work, minS, maxS] of [
       [() => port.write(new Uint8Array(10)), 30, 32],
       [() => port.write(new Uint8Array(2000)), 2000 / 30, 170],
       [() => port.setBaud(300), 10, 10],
@@ -36,8 +36,8 @@ describe('incident: a port that never called back held whoever used it', () => {
       const began = clock.now();
       await expect(clock.complete(work())).rejects.toMatchObject({ code: 'port-lost' });
       const seconds = (clock.now() - began) / 1000;
-      expect(seconds).toBeGreaterThanOrEqual(atLeastS);
-      expect(seconds).toBeLessThanOrEqual(atMostS);
+      expect(seconds).toBeGreaterThanOrEqual(minS);
+      expect(seconds).toBeLessThanOrEqual(maxS);
     }
     expect(clock.sleeping).toBe(0);
   });

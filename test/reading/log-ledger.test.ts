@@ -1,7 +1,7 @@
 /** Each entry of an event log once, whatever comes of it: ranges, whole logs, rings, equal entries, entries of the future. */
 import { describe, expect, test } from 'vitest';
 import { dayMs } from '../../src/base/time.ts';
-import { cursorOf, forwardedMost, logIntake, type LogCursor } from '../../src/reading/log-ledger.ts';
+import { cursorOf, maxForwarded, logIntake, type LogCursor } from '../../src/reading/log-ledger.ts';
 import { logReader } from '../../src/reading/log-reader.ts';
 import { encode } from '../../src/base/codec.ts';
 import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
@@ -31,7 +31,7 @@ function drain(
     cursor = outcome.cursor;
     forwarded += outcome.fresh.length;
     if (outcome.fresh.length === 0) return { forwarded, cursor, polls };
-    expect(outcome.fresh.length).toBeLessThanOrEqual(forwardedMost);
+    expect(outcome.fresh.length).toBeLessThanOrEqual(maxForwarded);
   }
   throw new Error('never an end');
 }
@@ -61,7 +61,7 @@ describe('incident: a log without selection by range sent its old entries again 
 test('incident: 50 000 equal entries were 50 001 messages at every poll', () => {
   const log = Array.from({ length: 50_000 }, (): Entry => [wall - hour, 3]);
   const first = round(log, begin);
-  expect(first.fresh).toHaveLength(forwardedMost);
+  expect(first.fresh).toHaveLength(maxForwarded);
   expect(first.more).toBe(true);
   const { forwarded, cursor } = drain(log, begin);
   expect(forwarded).toBe(50_000);

@@ -5,7 +5,7 @@ import { millis } from '../../src/base/time.ts';
 import { type Data, dataCodec, integerOf } from '../../src/dlms/axdr/data.ts';
 import { dateTimeOctets, inUtc, utcOf } from '../../src/dlms/cosem/date-time.ts';
 import { encodeApdu, type Selection } from '../../src/dlms/xdlms/apdu.ts';
-import { forwardedMost } from '../../src/reading/log-ledger.ts';
+import { maxForwarded } from '../../src/reading/log-ledger.ts';
 import { requestOf, takeOver, valueAttack } from '../campaigns/hostile-answers.ts';
 import { factsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
@@ -150,9 +150,9 @@ describe.each(ways)('incident: old entries were sent again at every poll; a log 
   test('50 000 equal entries: so many a poll and no more, none lost', async () => {
     const log = made(Array.from({ length: 1800 }, (): Entry => [now - hour, 47]));
     const { delivered, poll } = await houseWith(log);
-    expect(delivered()).toHaveLength(forwardedMost);
+    expect(delivered()).toHaveLength(maxForwarded);
     const polls = [await poll(), await poll(), await poll(), await poll()];
-    expect(Math.max(...polls)).toBeLessThanOrEqual(forwardedMost);
+    expect(Math.max(...polls)).toBeLessThanOrEqual(maxForwarded);
     expect(new Set(delivered()).size).toBe(1800);
   });
   test('an entry of 2099 is told once and blinds nothing', async () => {

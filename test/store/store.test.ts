@@ -673,7 +673,7 @@ describe('invocation counters', () => {
   });
   test('raised when the meter is ahead, never lowered, apart for each key', async () => {
     const counters = await openCounters(new MemoryDatabase(), { fresh: true });
-    const next = async (key: string, atLeast = 0) => (await counters.lease(key, 1, atLeast))();
+    const next = async (key: string, minimum = 0) => (await counters.lease(key, 1, minimum))();
     expect(await next('a')).toBe(0);
     expect(await next('a', 5000)).toBe(5000);
     expect(await next('a', 10)).toBe(5001);

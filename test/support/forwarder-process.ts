@@ -35,7 +35,7 @@ let most = 0;
 const report = async () => {
   most = Math.max(most, process.memoryUsage.rss());
   const { pending } = await store.status();
-  process.send?.({ mostMiB: most / 2 ** 20, pending, trouble: forwarder.trouble ?? null, unfit: forwarder.unfitCount });
+  process.send?.({ maxMiB: most / 2 ** 20, pending, trouble: forwarder.trouble ?? null, unfit: forwarder.unfitCount });
 };
 setInterval(() => void report(), 100);
 process.on('disconnect', () => process.exit());

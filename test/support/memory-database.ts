@@ -30,7 +30,7 @@ export class MemoryDatabase implements Database {
     if (this.failing) return Promise.reject(this.failing);
     const sorted = this.keys();
     const pairs: [string, Uint8Array][] = [];
-    for (let i = firstAtLeast(sorted, gte); i < sorted.length && pairs.length < limit; i++) {
+    for (let i = firstFrom(sorted, gte); i < sorted.length && pairs.length < limit; i++) {
       const key = sorted[i] as string;
       if (key >= lt) break;
       pairs.push([key, this.data.get(key) as Uint8Array]);
@@ -48,7 +48,7 @@ export class MemoryDatabase implements Database {
   private sorted: string[] = [];
   private index(operations: readonly Operation[]): void {
     for (const { type, key } of operations) {
-      const at = firstAtLeast(this.sorted, key);
+      const at = firstFrom(this.sorted, key);
       const there = this.sorted[at] === key;
       if (type === 'put' && !there) this.sorted.splice(at, 0, key);
       else if (type === 'del' && there) this.sorted.splice(at, 1);
@@ -92,7 +92,7 @@ function apply(data: Map<string, Uint8Array>, operations: readonly Operation[]):
   }
 }
 
-function firstAtLeast(sorted: readonly string[], key: string): number {
+function firstFrom(sorted: readonly string[], key: string): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -20,7 +20,7 @@ export class TwinBroker {
   /** Publishes since the connection that were given neither PUBACK nor error. */
   stall = false;
   inFlight = 0;
-  mostInFlight = 0;
+  maxInFlight = 0;
   will: string | undefined;
   /** Publishes that get their PUBACK and go nowhere, or arrive twice, or late. */
   lies:
@@ -73,7 +73,7 @@ export class TwinBroker {
     this.published.push({ topic, payload, options });
     if (topic.includes('/up/')) {
       this.inFlight++;
-      this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+      this.maxInFlight = Math.max(this.maxInFlight, this.inFlight);
     }
     if (this.stall) return new Promise(() => {});
     await this.clock.sleepUntil(later(this.clock.now(), 20));

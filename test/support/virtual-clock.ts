@@ -51,8 +51,8 @@ export class VirtualClock implements Clock {
     });
   }
   /** Work of a real disk or a real broker takes so much virtual time at most: then time stands still until it is settled. */
-  async hold<T>(work: Promise<T>, atMostMs = 0): Promise<T> {
-    const one = { until: this.time + atMostMs };
+  async hold<T>(work: Promise<T>, maxMs = 0): Promise<T> {
+    const one = { until: this.time + maxMs };
     this.holds.add(one);
     try {
       return await work;
