@@ -5,7 +5,10 @@ import { generatedPart } from './generated.ts';
 import { cell, rowsOf, type SchemaRow } from './schema-rows.ts';
 
 const rows = rowsOf(scenarioSchema);
-const shared = new Set(Object.keys(scenarioSchema.entries.meter.wrapped.item.entries).filter((key) => key !== 'index'));
+const ofAll: Readonly<Record<string, unknown>> = scenarioSchema.entries.meters.wrapped.entries;
+const ofOne: Readonly<Record<string, unknown>> = scenarioSchema.entries.meter.wrapped.item.entries;
+/** What may stand in both tables is one schema in both. */
+const shared = new Set(Object.keys(ofOne).filter((key) => ofOne[key] === ofAll[key]));
 const isDefaulted = (key: string): key is keyof typeof meterDefaults => key in meterDefaults;
 const fallbackOf = ({ key, optional, fallback }: SchemaRow): string => {
   if (!optional) return '**must stand**';
@@ -40,6 +43,9 @@ ${table(below('meters').filter(({ key }) => !shared.has(key)))}
 A \`[[meter]]\` names its meter by \`index\` (from 0), and may carry each of these keys; what it does not carry is as in \`[meters]\`.
 
 ${table(below('meter[]').filter(({ key }) => shared.has(key)))}
+## \`[[meter]]\` alone
+
+${table(below('meter[]').filter(({ key }) => !shared.has(key)))}
 ## \`[[fault]]\`
 
 ${faults.join('\n')}

@@ -3,7 +3,9 @@
  * turn-around. No timer, no clock; the shell (pty, TCP) or the virtual world moves it.
  */
 import { later, type Millis, millis } from '../base/time.ts';
-import { seeded, type Random } from './random.ts';
+import { superposed, type Transmission } from './collision.ts';
+import type { Piece } from './quirk.ts';
+import { hashed, seeded, type Random } from './random.ts';
 import type { VirtualMeter } from './virtual-meter.ts';
 
 export type LineFault =
@@ -40,13 +42,14 @@ export interface BusSettings {
   readonly baud: number;
   /** TCP: nobody but the meter's own side knows of a speed, so both ends always have the same. */
   readonly overTcp: boolean;
-  readonly turnaroundMs: number;
   readonly faults: readonly LineFault[];
   readonly seed: number;
 }
 /** Octets come in pieces of this time, as an adapter hands them over. */
 const pieceMs = 16;
 const longPauseMs = 500;
+/** By so much at most the turn-around of two meters differs that have the same one in the scenario. */
+const unlikeMs = 1.5;
 interface OnWire {
   readonly octets: Uint8Array;
   /** When the last octet has arrived. */
@@ -170,14 +173,16 @@ export class SimulatedBus {
   wake(now: Millis): void {
     while (this.inbound[0] && this.inbound[0].end <= now) {
       const { octets, end, baud } = this.inbound.shift() as OnWire;
-      this.settings.meters.forEach((meter, i) => this.deliver(meter, i, octets, end, baud));
+      const said = this.settings.meters.map((meter, i) => this.deliver(meter, i, octets, end, baud));
+      this.answer(said, end);
     }
     this.settings.meters.forEach((meter, i) => {
       const deadline = meter.deadline();
       if (deadline === undefined || deadline > now) return;
       if (meter.powered(now)) meter.wake(now);
       else meter.sleep(now);
-      this.collect(meter, i, now);
+      // Who begins by itself waits until the line is free.
+      this.send(i, this.said(meter, i, now), now);
     });
     this.stray(now);
     for (const sending of this.outbound) {
@@ -195,35 +200,64 @@ export class SimulatedBus {
     this.outbound = this.outbound.filter(({ sent, octets }) => sent < octets.length);
   }
 
-  private deliver(meter: VirtualMeter, index: number, octets: Uint8Array, now: Millis, baud: number): void {
+  /** What a meter answers to octets that reach it. */
+  private deliver(meter: VirtualMeter, index: number, octets: Uint8Array, now: Millis, baud: number): Piece[] {
     const powered = meter.powered(now);
     if (powered && !this.wasPowered[index]) meter.powerUp();
     this.wasPowered[index] = powered;
-    if (!powered) return;
+    if (!powered) return [];
     let heard = octets;
     // At the wrong speed a meter hears something, but nothing of sense.
-    if (!this.settings.overTcp && baud !== (meter.stack.baud ?? this.settings.baud))
+    if (!this.settings.overTcp && baud !== this.baudOf(meter))
       heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
     meter.receive(heard, now);
-    this.collect(meter, index, now);
+    return this.said(meter, index, now);
+  }
+  private baudOf({ stack, settings }: VirtualMeter): number {
+    return stack.baud ?? (settings.baud > 0 ? settings.baud : this.settings.baud);
+  }
+  private said(meter: VirtualMeter, index: number, now: Millis): Piece[] {
+    const silent = this.settings.faults.some((fault) => fault.kind === 'silence' && this.active(fault, index, now));
+    const pieces: Piece[] = [];
+    for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit())
+      if (!silent) pieces.push({ ...piece, octets: this.damage(piece.octets, index, now) });
+    return pieces;
   }
 
-  private collect(meter: VirtualMeter, index: number, now: Millis): void {
-    const silent = this.settings.faults.some((fault) => fault.kind === 'silence' && this.active(fault, index, now));
-    const baud = meter.stack.baud ?? this.settings.baud;
-    for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit()) {
-      if (silent) continue;
-      const { octets, pauseMs } = piece;
+  /** What the meters answer to one request: several at once drive the line against each other. */
+  private answer(said: readonly (readonly Piece[])[], now: Millis): void {
+    const several = said.filter((pieces) => pieces.length > 0).length > 1;
+    if (!several || this.settings.baud === 0) return said.forEach((pieces, i) => this.send(i, pieces, now));
+    const all = said.flatMap((pieces, i) => {
+      const meter = this.settings.meters[i] as VirtualMeter;
+      const { settings } = meter;
+      const octetMs = this.octetMs(this.baudOf(meter));
+      // No two are alike in their turn-around; where they were, equal answers would cover each other bit by bit.
+      let at = now + settings.turnaroundMs + hashed(settings.seed, settings.serial, 7) * unlikeMs;
+      return pieces.map(({ octets, pauseMs }): Transmission => {
+        const start = millis(at + pauseMs);
+        at = start + octets.length * octetMs;
+        return { octets, start, octetMs };
+      });
+    });
+    for (const heard of superposed(all)) {
+      this.outbound.push({ ...heard, sent: 0 });
+      this.outFreeAt = millis(Math.max(this.outFreeAt, heard.start + heard.octets.length * heard.octetMs));
+    }
+  }
+
+  private send(index: number, pieces: readonly Piece[], now: Millis): void {
+    const meter = this.settings.meters[index] as VirtualMeter;
+    const octetMs = this.octetMs(this.baudOf(meter));
+    for (const { octets, pauseMs } of pieces) {
       // Who pauses for long does not keep the line from the others.
       const alone = pauseMs >= longPauseMs;
       const free = Math.max(this.freeAt[index] ?? 0, alone ? 0 : this.outFreeAt);
-      const start = millis(Math.max(now + this.settings.turnaroundMs, free) + pauseMs);
-      const octetMs = this.octetMs(baud);
-      const damaged = this.damage(octets, index, now);
-      const end = millis(start + damaged.length * octetMs);
+      const start = millis(Math.max(now + meter.settings.turnaroundMs, free) + pauseMs);
+      const end = millis(start + octets.length * octetMs);
       this.freeAt[index] = end;
       if (!alone) this.outFreeAt = end;
-      this.outbound.push({ octets: damaged, start, octetMs, sent: 0 });
+      this.outbound.push({ octets, start, octetMs, sent: 0 });
     }
   }
 }

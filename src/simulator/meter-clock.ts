@@ -8,6 +8,8 @@ export interface MeterClock {
   /** Of standard time, from local time to UTC. */
   readonly deviationMin: number;
   readonly dst: boolean;
+  /** The statuses say summer time all year. */
+  readonly dstStatus: boolean;
   /** The meter's clock minus true time, since an instant; the last one holds. Drift comes on top. */
   readonly sets: { since: Millis; offsetMs: number }[];
 }
@@ -21,11 +23,13 @@ function isEuropeanSummer(at: Millis): boolean {
   };
   return at >= lastSunday(2) && at < lastSunday(9);
 }
-export const isSummer = ({ dst }: MeterClock, at: Millis): boolean => dst && isEuropeanSummer(at);
+const isSummer = ({ dst }: MeterClock, at: Millis): boolean => dst && isEuropeanSummer(at);
+/** What the statuses say; the deviation may say otherwise. */
+export const saysSummer = (clock: MeterClock, at: Millis): boolean => clock.dstStatus || isSummer(clock, at);
 export const deviationAt = (clock: MeterClock, at: Millis): number =>
   clock.deviationMin - (isSummer(clock, at) ? 60 : 0);
 export const stampOf = (clock: MeterClock, at: Millis): Uint8Array =>
-  dateTimeOctets(at, deviationAt(clock, at), isSummer(clock, at) ? 0x80 : 0);
+  dateTimeOctets(at, deviationAt(clock, at), saysSummer(clock, at) ? 0x80 : 0);
 
 const drift = ({ start, driftPpm }: MeterClock, at: number): number => ((at - start) * driftPpm) / 1e6;
 const offsetAt = ({ sets }: MeterClock, at: Millis): number =>

@@ -65,6 +65,11 @@ const dataObject = (logicalName: LogicalName, value: Data | (() => Data)): Serve
   attributes: [readable(2, value)],
 });
 
+/** Numerator and denominator of each, as the meter tells them. */
+export interface Transformers {
+  readonly current?: readonly [number, number];
+  readonly voltage?: readonly [number, number];
+}
 /** What the objects are made of. */
 export interface MeterFace {
   readonly settings: {
@@ -82,6 +87,8 @@ export interface MeterFace {
     readonly capturesEnergies: boolean;
     readonly referencing?: 'logical-name' | 'short-name';
     readonly descending: boolean;
+    readonly loadProfile: LogicalName;
+    readonly transformers: Transformers;
   };
   readonly quirks: readonly Quirk[];
   readonly deviceName: string;
@@ -141,7 +148,7 @@ const clock = ({ settings, time, setTime }: MeterFace): ServerObject => ({
 const loadProfile = ({ settings, profile }: MeterFace): ServerObject => ({
   classId: 7,
   version: 1,
-  logicalName: loadProfileName,
+  logicalName: settings.loadProfile,
   attributes: [
     { id: 2, access: 1, selectors: [1, 2], get: profile.buffer },
     readable(3, array(...profile.columns().map(captureObjectData))),
@@ -232,6 +239,12 @@ const pushSetup = ({ settings }: MeterFace): ServerObject => ({
   methods: [{ id: 1, act: () => ({ result: accessResult['temporary-failure'] }) }],
 });
 
+/** Ratios of the transformers (Blue Book 7.5.1, values of group D 0 and E 4): numerators at F 2 and 3, denominators at 5 and 6. */
+const transformerRatios = ({ current, voltage }: Transformers): ServerObject[] => [
+  ...(current ? [dataObject('1.0.0.4.2.255', u16(current[0])), dataObject('1.0.0.4.5.255', u16(current[1]))] : []),
+  ...(voltage ? [dataObject('1.0.0.4.3.255', u16(voltage[0])), dataObject('1.0.0.4.6.255', u16(voltage[1]))] : []),
+];
+
 export function meterObjects(face: MeterFace): ServerObject[] {
   const { settings } = face;
   return [
@@ -244,6 +257,7 @@ export function meterObjects(face: MeterFace): ServerObject[] {
     // What the meter heard last from the client by GMAC: whoever is behind reads it with the public client.
     dataObject(invocationCounterName, () => u32(face.invocationCounter())),
     clock(face),
+    ...transformerRatios(settings.transformers),
     register(face, import18, 0),
     register(face, export28, 1),
     ...(settings.capturesEnergies

@@ -3,17 +3,23 @@ import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { says } from '../base/says.ts';
 import { parseToml } from '../base/toml.ts';
+import { loadProfileName } from './objects.ts';
 import { quirkNames } from './quirks.ts';
 
 const seconds = v.number();
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
 const keyHex = v.pipe(v.string(), v.regex(/^([0-9a-f]{32}|[0-9a-f]{64})$/i, '16 or 32 octets in hex'));
+const ratio = v.pipe(v.string(), v.regex(/^[1-9]\d{0,4}\/[1-9]\d{0,4}$/, 'a ratio such as 200/5'));
 const meterFields = {
   period_s: says('seconds between two rows of the load profile', v.picklist([300, 600, 900, 1800, 3600, 86400])),
   depth_days: says('days that the buffer of the profile holds', whole(1, 400)),
   history_days: says('days before the start since when the meter counts', whole(0, 400)),
   deviation_min: says('deviation of its stamps: minutes from local time to UTC', whole(-840, 840)),
   dst: says('European summer time; the deviation is then -120 where none is given', v.boolean()),
+  dst_status: says(
+    'clock status and row status say summer time all year; deviation and time stay as they are',
+    v.boolean(),
+  ),
   password: says('password of the clients by LLS and by HLS with a password; not a secret', v.string()),
   encryption_key: says('encryption key of clients 5 and 8', keyHex),
   authentication_key: says('authentication key of clients 5 and 8', keyHex),
@@ -33,18 +39,43 @@ const meterFields = {
   window: says('HDLC window', whole(1, 7)),
   max_pdu: says('octets of an APDU that the meter takes', whole(64, 65535)),
   mode_e: says('the meter wants the IEC 62056-21 sign-on first', v.boolean()),
+  mode_e_baud: says('speed that it offers in its sign-on', v.picklist([300, 600, 1200, 2400, 4800, 9600, 19_200])),
+  baud: says('speed of this meter; left out: that of the bus', whole(300, 921_600)),
+  turnaround_ms: says(
+    'pause of this meter before it answers; left out: that of the bus',
+    v.pipe(v.number(), v.minValue(0)),
+  ),
   push_s: says('the meter sends a list of its values unasked so often, seconds', whole(1, 86_400)),
   push_ciphered: says('pushed lists are ciphered with the keys above (general-glo-ciphering)', v.boolean()),
   referencing: says('how its objects are addressed', v.picklist(['logical-name', 'short-name'])),
   device_name: says(
-    'logical device name, for the detection of models',
-    v.pipe(v.string(), v.regex(/^[\x20-\x7e]{16}$/, '16 characters')),
+    'logical device name, for the detection of models; its first three letters are the maker in the sign-on. `{serial}` stands for the serial number, with as many zeros before it as fill up the 16 characters',
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^([\x20-\x7e]{16}|(?!.*\{serial\}.*\{serial\})[\x20-\x7e]{0,6}\{serial\}[\x20-\x7e]{0,3})$/,
+        '16 characters, or up to 6 with {serial}',
+      ),
+    ),
   ),
+  load_profile: says(
+    'logical name of its load profile',
+    v.pipe(v.string(), v.regex(/^1\.\d{1,3}\.99\.\d{1,3}\.\d{1,3}\.255$/, 'a name such as 1.0.99.1.0.255')),
+  ),
+  current_transformer: says(
+    'ratio that the meter tells (1-0:0.4.2 and 0.4.5); left out: a direct meter, without the objects',
+    ratio,
+  ),
+  voltage_transformer: says('ratio that the meter tells (1-0:0.4.3 and 0.4.6); left out: without the objects', ratio),
   snapshot: says(
     'a file of `meter-gateway browse --save`: the meter has those objects, and their values stand still',
     v.string(),
   ),
   physical: says('HDLC physical address; left out: serial mod 10000 + 1000, as on many meters', whole(1, 16383)),
+  address_reversed: says(
+    'physical address in the upper half of the HDLC address, logical device in the lower',
+    v.boolean(),
+  ),
   quirks: says('what the meter does against the rules, by the names of QUIRKS.md', v.array(v.picklist(quirkNames))),
   clock_offset_s: says('seconds that its clock is ahead', seconds),
   drift_ppm: says('drift of its clock', v.number()),
@@ -57,6 +88,7 @@ export const meterDefaults = {
   depth_days: 60,
   history_days: 60,
   dst: false,
+  dst_status: false,
   password: 'meter',
   encryption_key: '000102030405060708090a0b0c0d0e0f',
   authentication_key: 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf',
@@ -68,16 +100,19 @@ export const meterDefaults = {
   window: 1,
   max_pdu: 1024,
   mode_e: false,
+  mode_e_baud: 9600,
   push_s: 0,
   push_ciphered: false,
   referencing: 'logical-name',
+  load_profile: loadProfileName,
+  address_reversed: false,
   quirks: [],
   clock_offset_s: 0,
   drift_ppm: 0,
   captures_energies: false,
 } as const satisfies { [K in keyof typeof meterFields]?: v.InferInput<(typeof meterFields)[K]> | 0 };
 type MeterFields = { [K in keyof typeof meterFields]?: v.InferOutput<(typeof meterFields)[K]> | undefined };
-type MeterInFull = MeterFields & { [K in keyof typeof meterDefaults]: NonNullable<MeterFields[K]> };
+export type MeterInFull = MeterFields & { [K in keyof typeof meterDefaults]: NonNullable<MeterFields[K]> };
 /** With what the meter is where neither table says. */
 export const inFull = (given: MeterFields): MeterInFull => ({
   ...meterDefaults,
@@ -86,8 +121,9 @@ export const inFull = (given: MeterFields): MeterInFull => ({
 const ownFields = v.partial(v.strictObject(meterFields)).entries as {
   [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
 };
-const index = says('which meter, from 0', whole(0, 63));
-const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus', whole(0, 63)));
+const metersMost = 1000;
+const index = says('which meter, from 0', whole(0, metersMost - 1));
+const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus', whole(0, metersMost - 1)));
 const from = says('begins so many seconds after the start; negative = before it', seconds);
 const to = says('ends so many seconds after the start', seconds);
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
@@ -143,7 +179,7 @@ export const scenarioSchema = v.strictObject({
   ),
   meters: v.optional(
     v.strictObject({
-      count: v.optional(says('number of meters', whole(1, 64)), 1),
+      count: v.optional(says('number of meters', whole(1, metersMost)), 1),
       first_serial: v.optional(says('serial number of the first; the others follow', whole(1, 2 ** 31 - 1)), 60120001),
       logical: v.optional(
         says('logical device; behind the wrapper of the first, and the others follow', whole(1, 16383)),
@@ -153,7 +189,17 @@ export const scenarioSchema = v.strictObject({
     }),
     {},
   ),
-  meter: v.optional(v.array(v.strictObject({ index, ...ownFields })), []),
+  meter: v.optional(
+    v.array(
+      v.strictObject({
+        index,
+        serial: v.optional(says('serial number; left out: it follows from first_serial', whole(1, 2 ** 31 - 1))),
+        logical: v.optional(says('logical device; left out: as [meters] says', whole(1, 16383))),
+        ...ownFields,
+      }),
+    ),
+    [],
+  ),
   fault: v.optional(v.array(v.variant('kind', faultSchemas)), []),
 });
 export type Scenario = v.InferOutput<typeof scenarioSchema>;

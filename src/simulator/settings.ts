@@ -1,10 +1,12 @@
 /** What a virtual meter is: made from the scenario file. */
 import type { Millis } from '../base/time.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
+import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Snapshot } from '../dlms/cosem/snapshot.ts';
 import type { ClientSettings } from './clients.ts';
 import type { ImageSettings } from './image-transfer.ts';
 import type { Dark } from './load-curve.ts';
+import type { Transformers } from './objects.ts';
 import type { QuirkName } from './quirks.ts';
 
 export interface VirtualMeterSettings {
@@ -12,14 +14,19 @@ export interface VirtualMeterSettings {
   readonly serial: number;
   readonly logical: number;
   readonly physical: number;
+  /** The physical address stands in the upper half of the HDLC address. */
+  readonly addressReversed: boolean;
   /** Takes frames with its logical address alone: the only meter on its line. */
   readonly alone: boolean;
   readonly link: 'hdlc' | 'wrapper';
   readonly modeE: boolean;
+  /** What it offers in its sign-on, Bd. */
+  readonly modeEBaud: number;
   /** Period of unasked lists, seconds; 0 = none. */
   readonly pushS: number;
   readonly pushCiphered: boolean;
   readonly baud: number;
+  readonly turnaroundMs: number;
   readonly periodS: number;
   readonly depthDays: number;
   /** First instant with rows. */
@@ -28,6 +35,8 @@ export interface VirtualMeterSettings {
   readonly deviationMin: number;
   /** European summer time: an hour ahead from the last Sunday of March to that of October, 01:00 UTC. */
   readonly dst: boolean;
+  /** The statuses say summer time all year. */
+  readonly dstStatus: boolean;
   readonly password: string;
   /** Global encryption and authentication key of the client by HLS-GMAC, hex. */
   readonly encryptionKey: string;
@@ -57,6 +66,8 @@ export interface VirtualMeterSettings {
   readonly referencing?: 'logical-name' | 'short-name';
   /** Logical device name; left out: SIM and the serial number. */
   readonly deviceName?: string;
+  readonly loadProfile: LogicalName;
+  readonly transformers: Transformers;
   /** Serves these objects instead of its own. */
   readonly snapshot?: Snapshot;
 }

@@ -9,10 +9,9 @@ import { utcOf } from '../dlms/cosem/date-time.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import { accessResult, array, octets, type ServerObject, structure } from '../dlms/cosem/server-object.ts';
 import { snapshotServer } from '../dlms/cosem/snapshot.ts';
-import { callsAllPhysical, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { ProtectionKeys } from '../dlms/security/protection.ts';
 import { SignOnServer } from '../dlms/iec62056-21/sign-on.ts';
-import { ServerStack, type ServerStackSettings } from '../dlms/stack/server.ts';
+import { ServerStack } from '../dlms/stack/server.ts';
 import { conformance } from '../dlms/xdlms/conformance.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
 import { aroundServer, deviationsOf, signOnDeviationsOf, transmitted } from './around.ts';
@@ -24,14 +23,15 @@ import { baseNames, energyColumn, import18, meterObjects, profileColumns, u32, u
 import {
   deviationAt,
   instantsOf,
-  isSummer,
   type MeterClock,
   moveBy,
+  saysSummer,
   setClock,
   shownAt,
   stampOf,
   wasAdjusted,
 } from './meter-clock.ts';
+import { identificationOf, linkOf } from './meter-link.ts';
 import { pushedList } from './push.ts';
 import type { Memory, Piece, Quirk } from './quirk.ts';
 import { quirkOf } from './quirks.ts';
@@ -94,8 +94,15 @@ export class VirtualMeter {
     this.quirks = settings.quirks.map(quirkOf);
     this.memories = this.quirks.map(() => ({}));
     this.random = seeded(settings.seed ^ settings.serial);
-    const { start, driftPpm, deviationMin, dst, clockOffsetMs } = settings;
-    this.time = { start, driftPpm, deviationMin, dst, sets: [{ since: millis(0), offsetMs: clockOffsetMs }] };
+    const { start, driftPpm, deviationMin, dst, dstStatus, clockOffsetMs } = settings;
+    this.time = {
+      start,
+      driftPpm,
+      deviationMin,
+      dst,
+      dstStatus,
+      sets: [{ since: millis(0), offsetMs: clockOffsetMs }],
+    };
     for (const { logged } of this.quirks)
       for (let i = 0; i < (logged?.times ?? 0); i++)
         this.events.push({ at: later(settings.start, -6 * 3_600_000), code: logged?.code ?? 0 });
@@ -241,32 +248,6 @@ export class VirtualMeter {
   private get suite(): 0 | 2 {
     return this.settings.encryptionKey.length === 64 ? 2 : 0;
   }
-  private link(): ServerStackSettings['link'] {
-    const { settings } = this;
-    if (settings.link === 'wrapper') return { kind: 'wrapper', server: settings.logical };
-    const size = { maxInfoTransmit: settings.maxInfo, maxInfoReceive: settings.maxInfo };
-    const window = { windowTransmit: settings.window, windowReceive: settings.window };
-    return {
-      kind: 'hdlc',
-      settings: {
-        role: 'server',
-        own: serverAddress(settings.logical, settings.physical),
-        accepts: (called) =>
-          called.logical === settings.logical &&
-          (called.physical === undefined
-            ? settings.alone
-            : called.physical === settings.physical || callsAllPhysical(called)),
-        parameters: { ...size, ...window },
-        answerTimeoutMs: 0,
-        quietMs: 100,
-        retries: 0,
-        octetMs: settings.octetMs,
-        inactivityMs: settings.inactivityMs,
-        reassemblyLimit: 65_536,
-      },
-    };
-  }
-
   private newStack(): ServerStack {
     const { settings } = this;
     const objects = settings.snapshot ? snapshotServer(settings.snapshot) : this.objects();
@@ -274,14 +255,11 @@ export class VirtualMeter {
     const deviations = deviationsOf(this.quirks);
     const able = shortNamed ? shortNameServerConformance : serverConformance;
     return new ServerStack({
-      link: this.link(),
+      link: linkOf(settings),
       ...(settings.modeE && {
         signOn: deviatingSignOn(
           new SignOnServer({
-            manufacturer: 'SIM',
-            model: `VM${settings.serial}`,
-            address: String(settings.serial),
-            z: '5',
+            ...identificationOf(settings),
             readOut: () => this.readOut(),
           }),
           signOnDeviationsOf(this.quirks),
@@ -371,7 +349,7 @@ export class VirtualMeter {
         const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
         const status =
           (cut ? 0x80 : 0) |
-          (isSummer(this.time, millis(stamp)) ? 0x08 : 0) |
+          (saysSummer(this.time, millis(stamp)) ? 0x08 : 0) |
           (wasAdjusted(this.time, at - period, at) ? 0x20 : 0);
         written.push({ at, row: { end: millis(stamp), status, registers: this.registers(at) } });
       }

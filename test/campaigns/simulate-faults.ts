@@ -1,7 +1,7 @@
 /** What happens in a simulation: to meters and lines, to the gateway, its store and its clock, to broker and head-end. */
 import { dayMs, iso, millis } from '../../src/base/time.ts';
 import type { Random } from '../../src/simulator/random.ts';
-import { physicalAddress } from '../../src/simulator/build-bus.ts';
+import { physicalAddress } from '../../src/simulator/build-meter.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { topics } from '../../src/forward/payload.ts';
