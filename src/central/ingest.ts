@@ -261,21 +261,21 @@ function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): v
         register: (channel.register ?? channel.value)?.[i] ?? null,
         quality: payload.quality[i] as string,
       };
-      const kept = state.values.get(key);
+      const earlier = state.values.get(key);
       if (
-        kept &&
-        kept.rev === value.rev &&
-        kept.epoch === value.epoch &&
-        (kept.register !== value.register || kept.quality !== value.quality || kept.energy !== value.energy)
+        earlier &&
+        earlier.rev === value.rev &&
+        earlier.epoch === value.epoch &&
+        (earlier.register !== value.register || earlier.quality !== value.quality || earlier.energy !== value.energy)
       ) {
         state.counters.conflicts++;
         if (state.conflicts.length < 20)
-          state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(kept)} and ${JSON.stringify(value)}`);
+          state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(earlier)} and ${JSON.stringify(value)}`);
       }
       // Read again after the gateway lost its store, a value may lack the register before it: then no less is known than was.
       const again =
-        kept?.rev === value.rev && value.epoch > kept.epoch && (value.energy !== null || kept.energy === null);
-      if (!kept || value.rev > kept.rev || again) state.values.set(key, value);
+        earlier?.rev === value.rev && value.epoch > earlier.epoch && (value.energy !== null || earlier.energy === null);
+      if (!earlier || value.rev > earlier.rev || again) state.values.set(key, value);
     }
   }
 }

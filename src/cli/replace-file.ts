@@ -108,10 +108,10 @@ export function changeFile(path: string, suffix: string, change: (text: string) 
     renameSync(name, target);
     temporary = undefined;
     replaced = true;
-    const kept = backup;
+    const before = backup;
     backup = undefined;
     withDescriptor(dirname(target), O_RDONLY | O_DIRECTORY, fsyncSync);
-    return kept;
+    return before;
   } catch (error) {
     for (const left of [temporary, backup]) if (left !== undefined) rmSync(left, { force: true });
     throw failed(path, error, replaced);

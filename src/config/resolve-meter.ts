@@ -75,11 +75,11 @@ function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
   octets.fill(0);
   if (key.length !== length)
     throw new Failure('key-unfit', `${reference}: a key of suite ${suite} has ${length} octets, in hex or raw`);
-  return kept(key);
+  return asSecret(key);
 }
 
 /** What a source gave is overwritten as soon as the secret has it. */
-function kept(octets: Uint8Array): Secret {
+function asSecret(octets: Uint8Array): Secret {
   const secret = new Secret(octets);
   octets.fill(0);
   return secret;
@@ -168,11 +168,11 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
   const { port, meter, systemTitle, sources } = context;
   const { secret, signing_key, meter_certificate } = meter;
   const signed = meter.auth === 'hls-ecdsa' && signing_key !== undefined && meter_certificate !== undefined;
-  const key = signed ? step('signing_key', () => kept(sources.secret(signing_key))) : undefined;
+  const key = signed ? step('signing_key', () => asSecret(sources.secret(signing_key))) : undefined;
   const certificate = signed ? step('meter_certificate', () => certificateOf(context, meter_certificate)) : undefined;
   const own = key && step('signing_key', () => parseSigningKey(key));
   const signing = key && own && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
-  const password = secret === undefined ? undefined : step('secret', () => kept(sources.secret(secret)));
+  const password = secret === undefined ? undefined : step('secret', () => asSecret(sources.secret(secret)));
   const speed = { baud: port.baud, timed: parseSelector(port.device).kind === 'serial' };
   return {
     link: port.link,

@@ -230,11 +230,11 @@ const plainEvent: EventFact = { ...eventOfGateway(0 as Millis, 'X', null) };
 function mendDetail(detail: EventFact['detail'], raw: Record<string, string>): EventFact['detail'] {
   const all = Object.entries(detail ?? {});
   const most = detailLimit - 1 - Object.keys(raw).length;
-  const kept = all.slice(0, most).map(([name, value]: [string, unknown]) => [cutWord(name), plain(value)]);
+  const fields = all.slice(0, most).map(([name, value]: [string, unknown]) => [cutWord(name), plain(value)]);
   const leftOut = all.length > most ? { leftOut: all.length - most } : {};
   return all.length + Object.keys(raw).length === 0
     ? detail
-    : { ...(Object.fromEntries(kept) as Detail), ...leftOut, ...raw };
+    : { ...(Object.fromEntries(fields) as Detail), ...leftOut, ...raw };
 }
 function plain(value: unknown): Detail[string] {
   if (value === null || typeof value === 'boolean') return value;

@@ -63,7 +63,7 @@ export function kernelTime(
       floor = 0;
     }
   };
-  let notKept = '';
+  let loggedTrouble = '';
   return {
     timeIsKnown: () => judge().known,
     trouble() {
@@ -82,8 +82,8 @@ export function kernelTime(
       } catch (error) {
         // The floor stays where it is, which is safe. It is told once for each reason.
         const why = messageOf(error);
-        if (why !== notKept) tell(`the last known time is not kept: ${why}`);
-        notKept = why;
+        if (why !== loggedTrouble) tell(`the last known time is not kept: ${why}`);
+        loggedTrouble = why;
       }
     },
   };

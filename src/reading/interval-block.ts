@@ -30,7 +30,7 @@ export interface Slice {
   /** What was said of these intervals before: the same is not said again. */
   readonly known?: ReadonlyMap<number, Mark>;
   /** The oldest row that the meter still has, where its buffer is full: what is missing before it is lost (R16). */
-  readonly oldestKept?: Millis | undefined;
+  readonly oldestStamp?: Millis | undefined;
   /** A register that falls from above 90 % to below 10 % of this has wrapped (R08). */
   readonly modulus?: bigint;
   /** What the fuses let through, W; more in an interval is impossible (R12). */
@@ -52,7 +52,7 @@ export interface Accounted {
   /** All that is accounted for here and not plainly measured. */
   readonly exceptions: Exceptions;
   /** Ranges that were measured before and whose rows are gone from the meter since: what was said of them stands. */
-  readonly kept: readonly (readonly [from: number, to: number])[];
+  readonly unchanged: readonly (readonly [from: number, to: number])[];
   /** [from, coveredTo) is accounted for. */
   readonly coveredTo: Millis;
 }
@@ -99,7 +99,7 @@ export function accountFor(slice: Slice): Accounted {
   const measured: Measured[] = [];
   const marks: Mark[] = [];
   const exceptions: Exception[] = [];
-  const kept: [number, number][] = [];
+  const unchanged: [number, number][] = [];
   const known = (start: number): Mark | undefined => slice.known?.get(start);
   /** A value was said of it, and has not been lost since. */
   const wasMeasured = (start: number): boolean => {
@@ -146,7 +146,7 @@ export function accountFor(slice: Slice): Accounted {
     // Without the row before it nothing better can be said than what was said when that row was still there.
     // Across a change of the meter its registers count, not the row before.
     if (!same && !mark?.again && before === undefined && !swappedIn(start, rows) && wasMeasured(start)) {
-      kept.push([start, start + last.periodMs]);
+      unchanged.push([start, start + last.periodMs]);
       return;
     }
     if (last.quality !== 'MEASURED') exceptions.push([start, start + last.periodMs, last.quality]);
@@ -208,7 +208,7 @@ export function accountFor(slice: Slice): Accounted {
     coveredTo = until;
   }
   exceptions.sort(([a], [b]) => a - b);
-  return { blocks: blocksOf(slice, measured), gaps, marks, exceptions, kept, coveredTo };
+  return { blocks: blocksOf(slice, measured), gaps, marks, exceptions, unchanged, coveredTo };
 
   /**
    * Rows that are not there. A row that was read once and is gone from the buffer since stays what it was: nothing that was
@@ -230,7 +230,7 @@ export function accountFor(slice: Slice): Accounted {
       while (until < end && alike(until)) until += periodMs;
       // The head-end lost it, and so has the meter: that is an answer, too.
       if (asked) sayGap(at as Millis, until as Millis, 'LOST', undefined, undefined);
-      else if (measuredBefore) kept.push([at, until]);
+      else if (measuredBefore) unchanged.push([at, until]);
       if (measuredBefore) proven = false;
       else {
         const edges = [at === start ? first : undefined, until === end ? second : undefined] as const;
@@ -247,9 +247,9 @@ export function accountFor(slice: Slice): Accounted {
     first: LoadProfileRow | undefined,
     second: LoadProfileRow | undefined,
   ): boolean {
-    const { oldestKept } = slice;
+    const { oldestStamp } = slice;
     // The row that is the oldest ends the first interval that cannot be known.
-    const lostTo = oldestKept === undefined ? start : Math.min(end, Math.floor(oldestKept / periodMs) * periodMs);
+    const lostTo = oldestStamp === undefined ? start : Math.min(end, Math.floor(oldestStamp / periodMs) * periodMs);
     if (lostTo > start) sayGap(start, lostTo as Millis, 'LOST', first, lostTo === end ? second : undefined);
     const rest = Math.max(start, lostTo) as Millis;
     if (rest >= end) return false;

@@ -15,13 +15,13 @@ export type Exceptions = readonly Exception[];
 
 /** Replaces what was known of [from, to) by these runs inside of it; what is left out is plainly measured. */
 export function withExceptions(exceptions: Exceptions, from: number, to: number, runs: Exceptions): Exceptions {
-  const kept = exceptions.flatMap(([start, end, state]): Exception[] => {
+  const outside = exceptions.flatMap(([start, end, state]): Exception[] => {
     const before: Exception[] = start < from ? [[start, Math.min(end, from), state]] : [];
     const after: Exception[] = end > to ? [[Math.max(start, to), end, state]] : [];
     return end <= from || start >= to ? [[start, end, state]] : [...before, ...after];
   });
   const joined: [number, number, ExceptionState][] = [];
-  for (const [start, end, state] of [...kept, ...runs].toSorted(([a], [b]) => a - b)) {
+  for (const [start, end, state] of [...outside, ...runs].toSorted(([a], [b]) => a - b)) {
     const last = joined.at(-1);
     if (last && last[1] === start && last[2] === state) last[1] = end;
     else joined.push([start, end, state]);

@@ -92,8 +92,8 @@ export async function cipheredEntry(
 }
 
 /** The meter answers, and does not tell its counter to the public client. */
-const keepsItsCounter = (error: unknown): boolean => error instanceof Failure && keptBy.includes(error.code);
-const keptBy: readonly ErrorCode[] = [
+const keepsItsCounter = (error: unknown): boolean => error instanceof Failure && counterRefusals.includes(error.code);
+const counterRefusals: readonly ErrorCode[] = [
   'access-refused',
   'value-unavailable',
   'association-refused',

@@ -36,8 +36,8 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
       const to = later(from, dayMs);
       if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
       // What left the buffer was told by its rows; a sum of them is no longer to be had.
-      const kept = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
-      const rows = kept ? await rowsOfDay({ house, state, session, settings, layout }, from) : [];
+      const stillBuffered = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
+      const rows = stillBuffered ? await rowsOfDay({ house, state, session, settings, layout }, from) : [];
       // Too much for this turn: the next one goes on with it.
       if (!rows) return;
       const facts = daySums(rows, from, to, periodMs, modulusOf(state).modulus).map((sum) =>

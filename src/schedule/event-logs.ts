@@ -85,7 +85,7 @@ async function readBy(way: LogWay, request: LogRequest): Promise<LogRead | 'refu
   const power = powerIntake(cursor.floor, wall);
   const take = (at: number, code: number, doubt: StampDoubt | null): void => {
     // On the shelf and in the workshop it was without power as well: that is nothing of this point.
-    if (at < (before.hungSince ?? Number.MIN_SAFE_INTEGER)) return;
+    if (at < (before.installedAt ?? Number.MIN_SAFE_INTEGER)) return;
     power.take(at, code, doubt);
     intake.take(at, code, doubt);
   };
@@ -311,9 +311,9 @@ export function logsOf(house: Pick<RunnerSettings, 'clock' | 'store'>, state: Me
   if (sameSerial(serial, origin.serial)) {
     // Where nothing is known of its logs any more, the series or the configuration knows since when it hangs here.
     const change = known.serial === undefined ? (series.find((one) => one?.swap)?.swap ?? swap) : undefined;
-    return { ...known, serial, ...(change && { hungSince: change.at }) };
+    return { ...known, serial, ...(change && { installedAt: change.at }) };
   }
   const newest = Math.max(...series.map((one) => one?.newest?.end ?? 0));
-  const hungSince = swap && sameSerial(swap.from, serial) ? swap.at : newest || clock.wall();
-  return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, hungSince };
+  const installedAt = swap && sameSerial(swap.from, serial) ? swap.at : newest || clock.wall();
+  return { ...known, cursors: {}, lastPower: undefined, serial: origin.serial, installedAt };
 }

@@ -195,7 +195,7 @@ export interface MeterState {
  * One whose configuration, model or secrets changed begins anew. (What a refusal forbids is remembered elsewhere, and
  * stays.)
  */
-export const keptState = (polled: PolledMeter, before: MeterState | undefined): MeterState =>
+export const stateThroughReload = (polled: PolledMeter, before: MeterState | undefined): MeterState =>
   before !== undefined && before.polled.fingerprint !== undefined && before.polled.fingerprint === polled.fingerprint
     ? { ...before, polled, readRequests: [] }
     : freshState(polled);

@@ -9,7 +9,7 @@ import { type BusFault, busFaultOf } from './bus-fault.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { withProgress } from './fruitless.ts';
 import type { AccountedSeries } from './manifest.ts';
-import { keptState, type Line, type LineState, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { stateThroughReload, type Line, type LineState, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { plan, type PlannedSlice } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
 import { accountedSeries, gapsOf, lineTrouble, type MeterStatus, statusOf } from './port-report.ts';
@@ -49,7 +49,7 @@ export class PortRunner {
     this.states = new Map(
       settings.meters.map((polled) => {
         const { meter } = polled.origin;
-        return [meter, keptState(polled, settings.known?.get(meter))];
+        return [meter, stateThroughReload(polled, settings.known?.get(meter))];
       }),
     );
     this.line = { silentNotBefore: longAgo, busFaultReported: false, ...settings.lineBefore, states: this.states };

@@ -117,9 +117,9 @@ function changeOfLayout(
 function exceptionsAfter(
   before: Exceptions,
   from: number,
-  { coveredTo, kept, exceptions }: Pick<Accounted, 'coveredTo' | 'kept' | 'exceptions'>,
+  { coveredTo, unchanged, exceptions }: Pick<Accounted, 'coveredTo' | 'unchanged' | 'exceptions'>,
 ): Exceptions {
-  const standing = kept.flatMap(([low, high]) =>
+  const standing = unchanged.flatMap(([low, high]) =>
     before.flatMap(([start, end, kind]): Exception[] =>
       start < high && end > low ? [[Math.max(start, low), Math.min(end, high), kind]] : [],
     ),
@@ -132,7 +132,7 @@ export async function commitSlice(
   poll: SeriesContext,
   slice: PlannedSlice,
   rows: readonly LoadProfileRow[],
-  oldestKept: Millis | undefined,
+  oldestStamp: Millis | undefined,
 ): Promise<void> {
   const { house, state, settings, layout } = poll;
   const { clock, store } = house;
@@ -159,7 +159,7 @@ export async function commitSlice(
     clockTrust: house.clockTrust(),
     // A row off the grid may begin before the slice.
     known: await store.marks(origin.meter, slice.series, slice.from - periodMs, slice.to),
-    oldestKept,
+    oldestStamp,
     ...modulusOf(state),
     powerLimitW,
     dark: known.dark,

@@ -43,9 +43,9 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
     state.atRisk.delete(series);
     return undefined;
   }
-  let kept: Millis | undefined;
+  let oldestStamp: Millis | undefined;
   await optional(house, state, session, `oldest row of ${obis(profile)}`, async () => {
-    kept = await readOldestStamp({ session, layout, model: state.model });
+    oldestStamp = await readOldestStamp({ session, layout, model: state.model });
   });
   if (!state.atRisk.has(series)) {
     state.atRisk.add(series);
@@ -57,15 +57,20 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
       }),
     );
   }
-  if (kept === undefined || kept - periodMs <= oldestHole[0]) return kept;
+  if (oldestStamp === undefined || oldestStamp - periodMs <= oldestHole[0]) return oldestStamp;
   const lost: PlannedSlice = {
     series,
     from: millis(oldestHole[0]),
-    to: millis(Math.min(oldestHole[1], Math.floor(kept / periodMs) * periodMs)),
+    to: millis(Math.min(oldestHole[1], Math.floor(oldestStamp / periodMs) * periodMs)),
     live: false,
   };
-  await commitSlice(poll, lost, await readRange({ session, layout, model: state.model }, kept, kept), kept);
-  return kept;
+  await commitSlice(
+    poll,
+    lost,
+    await readRange({ session, layout, model: state.model }, oldestStamp, oldestStamp),
+    oldestStamp,
+  );
+  return oldestStamp;
 }
 
 /** Whether the meter captures with the period of the series, so that its rows can be read. Failure `period-mismatch`. */
@@ -174,14 +179,15 @@ export async function readSlice(
   tellScalers(house, state, slice.series, layout);
   if (!(await capturesAsConfigured(poll, slice))) return;
   const census = rowCensus(clock.wall(), stampReading(state.model));
-  const kept = await reportOverwritten(poll);
+  const oldestStamp = await reportOverwritten(poll);
   // What was lost meanwhile need not be asked for.
-  const keptFrom = kept === undefined ? slice.from : Math.floor(kept / periodMs) * periodMs - periodMs;
-  const from = Math.max(slice.from, keptFrom);
+  const bufferedFrom =
+    oldestStamp === undefined ? slice.from : Math.floor(oldestStamp / periodMs) * periodMs - periodMs;
+  const from = Math.max(slice.from, bufferedFrom);
   if (from >= slice.to) return;
   const found = await readWithEdges(poll, rowsOf(poll, census), from, slice.to);
   tellLeftOut(house, state, slice.series, layout, found.rows);
   const unusable = judgeRows(state.rowAlarms, slice, profile, census, clock.wall());
   if (unusable) state.pendingEvents.push(gatewayEvent(house, state, 'ROWS_WITHOUT_STAMP', unusable));
-  await commitSlice(poll, { ...slice, from: found.from, to: found.to }, found.rows, kept);
+  await commitSlice(poll, { ...slice, from: found.from, to: found.to }, found.rows, oldestStamp);
 }

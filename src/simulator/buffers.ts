@@ -14,17 +14,17 @@ const parametersOf = (selection: Selection | undefined): readonly Data[] =>
 export function projected(buffer: Data, columns: readonly CaptureObject[], selection: Selection | undefined): Data {
   if (buffer.type !== 'array' || !selection) return buffer;
   const [, , third, fourth] = parametersOf(selection);
-  let kept: number[];
+  let chosen: number[];
   if (selection.selector === 1 && fourth?.type === 'array' && fourth.value.length > 0) {
     const wanted = captureObjectsOf(fourth);
-    kept = wanted.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
+    chosen = wanted.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
   } else if (selection.selector === 2 && third?.type === 'long-unsigned' && fourth?.type === 'long-unsigned') {
     const last = fourth.value === 0 ? columns.length : fourth.value;
-    kept = columns.map((_, i) => i).filter((i) => i + 1 >= third.value && i + 1 <= last);
+    chosen = columns.map((_, i) => i).filter((i) => i + 1 >= third.value && i + 1 <= last);
   } else return buffer;
   const value = buffer.value.map((row): Data => {
     const cells = row.type === 'structure' ? row.value : [];
-    return structure(...kept.flatMap((i) => cells[i] ?? []));
+    return structure(...chosen.flatMap((i) => cells[i] ?? []));
   });
   return { type: 'array', value };
 }

@@ -31,11 +31,13 @@ export function logBuffer(
     if (changed && 'refused' in changed) return changed;
     selection = changed ?? selection;
   }
-  const kept = selectedEntries(
+  const selected = selectedEntries(
     selection,
     events.map(({ at, code, stamp = clock(at) }) => ({ stamp, code })),
   );
-  if ('refused' in kept) return kept;
-  const entries = kept.map(({ stamp, code }) => structure(octets(written(stamp)), { type: 'unsigned', value: code }));
+  if ('refused' in selected) return selected;
+  const entries = selected.map(({ stamp, code }) =>
+    structure(octets(written(stamp)), { type: 'unsigned', value: code }),
+  );
   return quirks.reduce((all, quirk) => quirk.log?.(all) ?? all, array(...entries));
 }

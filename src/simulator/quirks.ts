@@ -481,8 +481,7 @@ export const quirks = {
       value: (classId, attribute, buffer) => {
         if (classId !== 7 || attribute !== 2) return undefined;
         const octets = encode(dataCodec, buffer);
-        const kept = octets.filter((octet, i) => !(octet === 9 && octets[i + 1] === 12 && octets[i - 2] === 2));
-        return kept;
+        return octets.filter((octet, i) => !(octet === 9 && octets[i + 1] === 12 && octets[i - 2] === 2));
       },
     },
   },

@@ -325,8 +325,8 @@ export class VirtualMeter {
     // So much the buffer holds at least; without power nothing was written, and what it holds reaches further back.
     const reach = this.clock(this.now) - this.settings.depthDays * dayMs + 1;
     if (first >= reach) return this.truth(millis(first), to);
-    const kept = this.truth(millis(this.wipedAt), millis(Number.MAX_SAFE_INTEGER)).slice(-this.entries());
-    return kept.filter(({ end }) => end >= first && end <= to);
+    const buffered = this.truth(millis(this.wipedAt), millis(Number.MAX_SAFE_INTEGER)).slice(-this.entries());
+    return buffered.filter(({ end }) => end >= first && end <= to);
   }
   /** profile_entries: the newest are kept. */
   private entries(): number {

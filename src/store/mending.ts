@@ -14,11 +14,13 @@ import { decodeRecord } from './record.ts';
 import {
   type Checkpoint,
   type MeterLogs,
+  meterLogsOf,
   putRecord,
   putState,
   refuseNewer,
   type SeriesState,
   type StateRecord,
+  stateRecordOf,
   storeFormat,
 } from './records.ts';
 
@@ -89,7 +91,8 @@ async function readStore(
   newEpoch: (after: number) => number,
 ): Promise<Found> {
   const raw = await database.get(stateKey);
-  const before = raw && (decodeRecord(stateKey, raw)?.body as StateRecord | undefined);
+  const record = raw && decodeRecord(stateKey, raw);
+  const before = record && stateRecordOf(record.body);
   refuseNewer(before?.format ?? checkpoint?.format);
   const { numbers, packedTo, corrupt } = await scanOutbox(database);
   const sequences = [...numbers].toSorted((one, other) => one - other);
@@ -100,29 +103,37 @@ async function readStore(
     const nextSequence = highest + 1;
     const acknowledged = (lowest ?? nextSequence) - 1;
     const epoch = newEpoch(Math.max(before?.epoch ?? 0, checkpoint?.epoch ?? 0));
-    return { format: storeFormat, epoch, nextSequence, acknowledged, kept: [] };
+    return { format: storeFormat, epoch, nextSequence, acknowledged, nacked: [] };
   };
   const state = before && !fellBehind ? before : begun();
   const unreadable: string[] = [];
-  const bodies = async <T>(space: 's' | 'e', name: (key: string) => string): Promise<Map<string, T>> => {
+  const bodies = async <T>(
+    space: 's' | 'e',
+    name: (key: string) => string,
+    read: (body: unknown) => T,
+  ): Promise<Map<string, T>> => {
     const found = new Map<string, T>();
     for (const [key, value] of await database.range(...spaceOf(space), maxRecords)) {
       const record = decodeRecord(key, value);
-      if (record) found.set(name(key), record.body as T);
+      if (record) found.set(name(key), read(record.body));
       else unreadable.push(key);
     }
     return found;
   };
-  const series = await bodies<SeriesState>('s', (key) => key);
+  const series = await bodies(
+    's',
+    (key) => key,
+    (body) => body as SeriesState,
+  );
   // Damaged: the logs are read from their beginning; the head-end knows an event by log, stamp, code and occurrence.
-  const logs = await bodies<MeterLogs>('e', meterOfLogs);
+  const logs = await bodies('e', meterOfLogs, meterLogsOf);
   const vanished = (state.records ?? 0) - series.size - logs.size - unreadable.length;
   if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
-  const { acknowledged, nextSequence, kept } = state;
+  const { acknowledged, nextSequence, nacked } = state;
   const absent: number[] = [];
   for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
     if (!numbers.has(sequence)) absent.push(sequence);
-  absent.push(...kept.filter((sequence) => sequence <= acknowledged && !numbers.has(sequence)));
+  absent.push(...nacked.filter((sequence) => sequence <= acknowledged && !numbers.has(sequence)));
   return {
     state,
     before,
@@ -131,7 +142,7 @@ async function readStore(
     logs,
     packedTo,
     lowest: lowest ?? nextSequence,
-    leftovers: sequences.some((sequence) => sequence <= acknowledged && !kept.includes(sequence)),
+    leftovers: sequences.some((sequence) => sequence <= acknowledged && !nacked.includes(sequence)),
     absent,
     corrupt,
     unreadable,
@@ -170,7 +181,7 @@ async function replaceDamaged(
  */
 async function republishPending(
   database: Database,
-  { acknowledged, kept, epoch }: StateRecord,
+  { acknowledged, nacked, epoch }: StateRecord,
   series: ReadonlyMap<string, SeriesState>,
 ): Promise<number[]> {
   const days: number[] = [];
@@ -203,7 +214,7 @@ async function republishPending(
       if (!record) continue;
       const { entryClass, packed } = record;
       const entries = record.entries.filter(
-        ({ sequence }) => sequence > acknowledged || (!packed && kept.includes(sequence)),
+        ({ sequence }) => sequence > acknowledged || (!packed && nacked.includes(sequence)),
       );
       const replaced = entries.map(republished);
       // Read in the order of their keys: where a number got a place within a pack, the others of it get theirs back.
@@ -229,7 +240,8 @@ export async function loadStore(
   const last = checkpoint?.read();
   const found = await readStore(database, last, newEpoch);
   const { before, numbersLost, absent, corrupt, unreadable } = found;
-  memory.state = found.state;
+  // From here on it is written as this program writes it: an earlier one must refuse it.
+  memory.state = { ...found.state, format: storeFormat };
   memory.series = found.series;
   memory.logs = found.logs;
   memory.packedTo = found.packedTo;

@@ -112,9 +112,9 @@ export async function unpack(database: Database, sequences: readonly number[]): 
  */
 export async function removeAcknowledged(
   database: Database,
-  { lowest, acknowledged, kept }: { lowest: number; acknowledged: number; kept: readonly number[] },
+  { lowest, acknowledged, nacked }: { lowest: number; acknowledged: number; nacked: readonly number[] },
 ): Promise<number> {
-  const stay = kept.filter((sequence) => sequence <= acknowledged).toSorted((one, other) => one - other);
+  const stay = nacked.filter((sequence) => sequence <= acknowledged).toSorted((one, other) => one - other);
   let from = lowest;
   for (const end of [...stay, acknowledged + 1]) {
     if (end > from)

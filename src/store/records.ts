@@ -35,7 +35,7 @@ export interface MeterLogs {
   readonly lastPower?: 'down' | 'up' | undefined;
   /** The meter whose logs these are, and where it replaced another: what it logged before hung elsewhere. */
   readonly serial?: string;
-  readonly hungSince?: number;
+  readonly installedAt?: number;
   /** Of the gateway itself (meter `_`): the last UTC day whose manifest was said, ms. */
   readonly manifestDay?: number;
   /** Of the gateway itself: earlier days of which something else was said since, ms. */
@@ -46,15 +46,21 @@ export interface MeterLogs {
   readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
 
+/** Up to format 3 `installedAt` was called `hungSince`. */
+export function meterLogsOf(body: unknown): MeterLogs {
+  const { hungSince, ...logs } = body as MeterLogs & { readonly hungSince?: number };
+  return hungSince === undefined ? logs : { installedAt: hungSince, ...logs };
+}
+
 export interface StateRecord {
   /** Of all records; left out up to format 2. */
   readonly format?: number;
   readonly epoch: number;
   readonly nextSequence: number;
-  /** The head-end has everything up to here, except `kept`. */
+  /** The head-end has everything up to here, except `nacked`. */
   readonly acknowledged: number;
   /** Entries up to `acknowledged` that the head-end refused (nack): they stay and are sent again. */
-  readonly kept: readonly number[];
+  readonly nacked: readonly number[];
   /** Damage was found and is being dealt with: a start after a crash in the middle begins with that again. */
   readonly mending?: true;
   /** Series and logs of meters: records that must be there. */
@@ -67,6 +73,11 @@ export interface StateRecord {
   /** This state came out of a backup: what was numbered since that was made is not known, so an epoch begins. */
   readonly restored?: true;
 }
+/** Up to format 3 `nacked` was called `kept`. */
+export function stateRecordOf(body: unknown): StateRecord {
+  const { kept = [], ...state } = body as StateRecord & { readonly kept?: readonly number[] };
+  return { ...state, nacked: state.nacked ?? kept };
+}
 /** What was stored last, as it is kept outside of the database: it reveals a store that fell behind. */
 export interface Checkpoint {
   readonly epoch: number;
@@ -75,12 +86,12 @@ export interface Checkpoint {
 }
 
 /**
- * Of the records, told in the state record and in the checkpoint. 1: entries of the outbox as one line of JSON. 2: entries in
- * two lines, packs; pages of marks with revisions up to 255. 3: pages that tell their epoch. Each is read by what it looks
- * like and written anew when it changes; the envelope of the state record never changes, so that every later program can
- * read from it what it has before it.
+ * The format of all records, which the state record and the checkpoint name. 1: entries of the outbox as one line of JSON.
+ * 2: entries in two lines, packs; pages of marks with revisions up to 255. 3: pages that name their epoch. 4: `nacked` and
+ * `installedAt` under these names. Each record is read by what it looks like and written anew when it changes. The envelope
+ * of the state record never changes, so that every later program can read the format from it.
  */
-export const storeFormat = 3;
+export const storeFormat = 4;
 /** A state of a later program is neither damage nor to be understood. */
 export function refuseNewer(format = storeFormat, what = 'the state directory'): void {
   if (format > storeFormat)

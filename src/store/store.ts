@@ -63,7 +63,7 @@ export class Store {
   private readonly connection: Connection;
   private readonly packSize: number;
   private readonly memory: StoreMemory = {
-    state: { epoch: 0, nextSequence: 1, acknowledged: 0, kept: [] },
+    state: { epoch: 0, nextSequence: 1, acknowledged: 0, nacked: [] },
     series: new Map(),
     logs: new Map(),
     lowest: 1,
@@ -137,7 +137,7 @@ export class Store {
   }
   /** Entries up to the acknowledged number that the head-end refused: they are sent again. */
   get refused(): readonly number[] {
-    return this.memory.state.kept.filter((sequence) => sequence <= this.memory.state.acknowledged);
+    return this.memory.state.nacked.filter((sequence) => sequence <= this.memory.state.acknowledged);
   }
   /** Entries that the head-end does not have: no number between is missing, or a void one has its place. */
   private get pending(): number {
@@ -425,17 +425,19 @@ export class Store {
       const { pending } = this;
       const acknowledged = Math.max(this.memory.state.acknowledged, upTo);
       // What it had before and wants no more is gone.
-      const refused = [...nack].filter((sequence) => this.memory.state.kept.includes(sequence) || this.holds(sequence));
-      const kept = [...new Set([...this.memory.state.kept.filter((sequence) => sequence > upTo), ...refused])];
+      const refused = [...nack].filter(
+        (sequence) => this.memory.state.nacked.includes(sequence) || this.holds(sequence),
+      );
+      const nacked = [...new Set([...this.memory.state.nacked.filter((sequence) => sequence > upTo), ...refused])];
       const unpacked = await unpack(
         database,
-        kept.filter((sequence) => this.holds(sequence) && sequence <= acknowledged),
+        nacked.filter((sequence) => this.holds(sequence) && sequence <= acknowledged),
       );
-      const state: StateRecord = { ...this.memory.state, acknowledged, kept };
+      const state: StateRecord = { ...this.memory.state, acknowledged, nacked };
       // First, so that no entry looks lost that was only deleted; leftovers of a crash go at the next start.
       await database.batch([...unpacked, putState(state)], { sync: false });
       this.memory.state = state;
-      this.memory.lowest = await removeAcknowledged(database, { lowest: this.memory.lowest, acknowledged, kept });
+      this.memory.lowest = await removeAcknowledged(database, { lowest: this.memory.lowest, acknowledged, nacked });
       return pending - this.pending;
     });
   }

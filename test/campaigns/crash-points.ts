@@ -257,9 +257,9 @@ function disk(
   }
   const upTo = (length: number): number =>
     variant === 'all' ? length : variant === 'none' ? 0 : Math.floor(random() * (length + 1));
-  const kept = variant === 'torn' || variant === 'reordered' ? names.length : upTo(names.length);
+  const durableNames = variant === 'torn' || variant === 'reordered' ? names.length : upTo(names.length);
   const files = new Map(durable);
-  for (const one of names.slice(0, kept).flat())
+  for (const one of names.slice(0, durableNames).flat())
     if (one.file) files.set(one.name, one.file);
     else files.delete(one.name);
   const contents = new Map<string, Buffer>();

@@ -32,7 +32,7 @@ const stopping = new AbortController();
 process.once('SIGINT', () => stopping.abort());
 if (store) {
   const perStore = 50;
-  const all = { kills: 0, within: 0, kept: 0, commits: 0, problems: 0 };
+  const all = { kills: 0, within: 0, whole: 0, commits: 0, problems: 0 };
   let seed = first;
   let begun = 0;
   const lane = async () => {
@@ -43,7 +43,7 @@ if (store) {
       const result = await storeLife(own, kills);
       all.kills += result.kills;
       all.within += result.within;
-      all.kept += result.kept;
+      all.whole += result.whole;
       all.commits += result.commits;
       all.problems += result.problems.length;
       for (const problem of result.problems.slice(0, 5)) process.stdout.write(`seed ${own}: ${problem}\n`);
@@ -54,7 +54,7 @@ if (store) {
   };
   await Promise.all([lane(), lane()]);
   process.stdout.write(
-    `kill --store: ${all.kills} kills, ${all.within} of them within a commit (${all.kept} of those were there afterwards, whole), ${all.commits} commits, each looked at after the next kill, ${all.problems} problems\n`,
+    `kill --store: ${all.kills} kills, ${all.within} of them within a commit (${all.whole} of those were there afterwards, whole), ${all.commits} commits, each looked at after the next kill, ${all.problems} problems\n`,
   );
   process.exit(all.problems > 0 ? 1 : 0);
 }

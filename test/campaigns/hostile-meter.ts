@@ -388,13 +388,13 @@ export async function mistreat(link: Link, request: string, attack: AttackName):
     const { spentMs, longestMs } = measured;
     // Well again: it is read when somebody asks, at the second try at the latest.
     hostility.active = false;
-    let kept: string | undefined = '';
-    for (let tries = 0; tries < 3 && kept !== undefined; tries++) {
+    let refusal: string | undefined = '';
+    for (let tries = 0; tries < 3 && refusal !== undefined; tries++) {
       await it.run(2 * minute);
       const asked = it.house.readNow(name, true).then(() => undefined, String);
-      kept = await it.clock.complete(asked);
+      refusal = await it.clock.complete(asked);
     }
-    if (kept !== undefined) findings.push(`well again it is not read: ${kept}`);
+    if (refusal !== undefined) findings.push(`well again it is not read: ${refusal}`);
     if (it.ingest.unfit.size > 0) findings.push(`misfits: ${[...it.ingest.unfit.keys()].join('; ')}`);
     if (it.ingest.conflicts.length > 0) findings.push(`conflicts: ${it.ingest.conflicts[0]}`);
     return {

@@ -407,14 +407,14 @@ export function fate(random: Random, days: number, meters: number, harsh: boolea
     count('bus silent');
   }
   for (const at of times(random, hour, end, 6 * dayMs)) {
-    const kept = Math.floor(random() * 4);
+    const batches = Math.floor(random() * 4);
     planned.push({
       at,
       what: 'power cut of the gateway',
       act: async (it) => {
         it.broker.disconnect();
         await it.clock.complete(it.house.stop());
-        it.database.powerCut(kept);
+        it.database.powerCut(batches);
         it.counters.powerCut();
         await it.restart();
         await it.clock.run(it.clock.now() + 60_000);

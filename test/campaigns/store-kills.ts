@@ -15,7 +15,7 @@ export interface StoreLifeResult {
   /** While a commit was under way. */
   readonly within: number;
   /** Of those, how many commits were there afterwards. */
-  readonly kept: number;
+  readonly whole: number;
   readonly commits: number;
   readonly problems: readonly string[];
 }
@@ -34,7 +34,7 @@ class Account {
   doing: { readonly first: number; readonly end: number; readonly sums: readonly string[] } | undefined;
   commits = 0;
   within = 0;
-  kept = 0;
+  whole = 0;
   readonly problems: string[] = [];
   private opened: { readonly next: number; readonly acknowledged: number; readonly covered: number } | undefined;
   private has = new Map<number, string>();
@@ -69,7 +69,7 @@ class Account {
     if (doing) {
       this.within++;
       if (has.has(doing.first) || opened.next > doing.first) {
-        this.kept++;
+        this.whole++;
         this.accept(doing);
       }
       this.doing = undefined;
@@ -126,8 +126,8 @@ export async function storeLife(seed: number, kills: number, tooEarly = false): 
       await closed;
       if (account.problems.length > 0) break;
     }
-    const { within, kept, commits, problems } = account;
-    return { kills, within, kept, commits, problems };
+    const { within, whole, commits, problems } = account;
+    return { kills, within, whole, commits, problems };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -199,14 +199,14 @@ describe('refused, and said so', () => {
     expect(code(it.ask(get(name), 'got'))).toBe('protection-weaker');
   });
   test('a replayed answer: replayed-counter', () => {
-    let kept: Uint8Array | undefined;
+    let recorded: Uint8Array | undefined;
     let replay = false;
     const it = world({
       mechanism: 'hls-gmac',
       meddle: (sent, _, from) => {
         if (from !== 'server') return sent;
-        if (replay) return kept as Uint8Array;
-        kept = sent;
+        if (replay) return recorded as Uint8Array;
+        recorded = sent;
         return sent;
       },
     });

@@ -155,13 +155,13 @@ describe('82: the protection of InitiateResponse', () => {
     expect(peer).toMatchObject({ title: Uint8Array.from(serverTitle), proven: true });
   });
   test('with encryption alone nothing is proven, and a counter that comes again is refused all the same', () => {
-    let kept: Uint8Array | undefined;
+    let recorded: Uint8Array | undefined;
     const { it } = opened({
       mechanism: 'lls',
       ciphered: true,
       policy: 'encrypted',
       initiate: 'encrypted',
-      meddle: onAnswer((apdu) => (apdu[0] === 0x61 ? apdu : (kept ??= apdu))),
+      meddle: onAnswer((apdu) => (apdu[0] === 0x61 ? apdu : (recorded ??= apdu))),
     });
     expect(code(it.ask(get, 'got'))).toBe('got');
     expect(code(it.ask(get, 'got'))).toBe('replayed-counter');

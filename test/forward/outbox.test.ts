@@ -71,16 +71,16 @@ function arrivals() {
 
 test('a broker that keeps 300 messages for a slow head-end and drops the rest without a word: all arrives, few twice', async () => {
   const it = await filled();
-  const kept: number[] = [];
+  const queued: number[] = [];
   const arrived = arrivals();
   let dropped = 0;
   const publish = async (_: string, payload: string) => {
     await it.clock.sleepUntil(later(it.clock.now(), 5));
-    if (kept.length < 300) kept.push(sequenceOf(payload));
+    if (queued.length < 300) queued.push(sequenceOf(payload));
     else dropped++;
   };
   const upTo = () => {
-    for (const sequence of kept.splice(0, 10)) arrived.add(sequence);
+    for (const sequence of queued.splice(0, 10)) arrived.add(sequence);
     return arrived.upTo();
   };
   const outbox = await deliver(it, { publish }, { everyMs: 100, upTo, all: stored, limitMs: 3_600_000 });

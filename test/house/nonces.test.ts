@@ -125,11 +125,11 @@ describe('commands that stand alone', () => {
       expect(await identity(meter.device, pinned)).toContain('60120001');
       expect(await identity(meter.device, { ...pinned, dedicated: true, wrapping: 'general' })).toContain('60120001');
     }
-    const kept = join(process.env['XDG_STATE_HOME'] as string, 'meter-gateway', 'counters');
-    const [name = ''] = readdirSync(kept);
-    const marks = readdirSync(join(kept, name));
+    const counters = join(process.env['XDG_STATE_HOME'] as string, 'meter-gateway', 'counters');
+    const [name = ''] = readdirSync(counters);
+    const marks = readdirSync(join(counters, name));
     expect(marks).toHaveLength(1);
-    expect(statSync(join(kept, name, marks[0] as string)).mode & 0o777).toBe(0o600);
+    expect(statSync(join(counters, name, marks[0] as string)).mode & 0o777).toBe(0o600);
     expect(titles()).toEqual(['4d47570000000001']);
     const meter = await simulate();
     await expect(identity(meter.device, { ...pinned, invocationCounter: '42' })).rejects.toThrow(

@@ -143,7 +143,7 @@ describe('backup and restore', () => {
       ['no foot', rewritten((all) => void all.splice(-2, 2)), /its end is missing/],
       [
         'of a later version',
-        rewritten((all) => void (all[0] = (all[0] as string).replace('"storeFormat":3', '"storeFormat":4'))),
+        rewritten((all) => void (all[0] = (all[0] as string).replace('"storeFormat":4', '"storeFormat":5'))),
         /later version/,
       ],
     ];

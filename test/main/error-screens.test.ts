@@ -61,6 +61,6 @@ test.each(codes)('%s: what happened, whose fault, the next step', (code) => {
   if (screen instanceof Error) throw screen;
   expect(screenOf(screen, code), screen.lines.join('\n')).toBeDefined();
   if (screen.exit !== undefined) expect(screen.exit).toBe(errorTable[code].exitCode);
-  const kept = (JSON.parse(readFileSync(file, 'utf8')) as Record<ErrorCode, Recorded>)[code];
-  expect(recorded(code)).toEqual(kept);
+  const recordedBefore = (JSON.parse(readFileSync(file, 'utf8')) as Record<ErrorCode, Recorded>)[code];
+  expect(recorded(code)).toEqual(recordedBefore);
 });

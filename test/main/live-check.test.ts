@@ -79,11 +79,11 @@ test('what is well is named; nothing is said on the line, and nothing stays at t
   expect(line.seen.octets).toBe(0);
   expect(heard.filter((one) => !one.endsWith(' 0'))).toEqual(['amr/v1/t/g/state 4']);
   const late = await connectAsync(broker.url, { protocolVersion: 5 });
-  const kept: string[] = [];
-  late.on('message', (topic, payload) => kept.push(`${topic} ${payload.toString()}`));
+  const retained: string[] = [];
+  late.on('message', (topic, payload) => retained.push(`${topic} ${payload.toString()}`));
   await late.subscribeAsync('amr/#', { qos: 1 });
-  await until(() => kept.length > 0, 'what is retained');
-  expect(kept).toEqual(['amr/v1/t/g/state kept']);
+  await until(() => retained.length > 0, 'what is retained');
+  expect(retained).toEqual(['amr/v1/t/g/state kept']);
   await late.endAsync(true);
   await headEnd.endAsync(true);
 });

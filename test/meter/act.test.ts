@@ -104,8 +104,8 @@ describe('image transfer', () => {
     expect(result).toMatchObject({ blocks: 24, sent: 24 });
     expect(Buffer.from(result.identification).toString()).toBe('FW-1.2.3');
     expect(steps).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
-    const kept = Buffer.concat([...it.meter.image.blocks.values()]);
-    expect(Buffer.compare(kept, firmware)).toBe(0);
+    const stored = Buffer.concat([...it.meter.image.blocks.values()]);
+    expect(Buffer.compare(stored, firmware)).toBe(0);
     expect(it.meter.image.activations).toBe(0);
     await inSession(it, (session) => activateImage(session));
     expect(it.meter.image.activations).toBe(1);

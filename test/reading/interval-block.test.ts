@@ -229,13 +229,13 @@ describe('R17, R18: what was said is not said again', () => {
     // Read again, for a gap nearby: the two oldest rows are gone.
     const again = accountFor({ ...sliceOf(rows.slice(3)), known: known(marks) });
     expect([again.blocks, again.gaps, again.marks]).toEqual([[], [], []]);
-    expect(again.kept).toEqual([
+    expect(again.unchanged).toEqual([
       [at(0), at(2)],
       [at(2), at(3)],
     ]);
     expect(again.exceptions).toEqual([]);
     const none = accountFor({ ...sliceOf([]), known: known(marks) });
-    expect([none.gaps, none.kept]).toEqual([[], [[at(0), at(4)]]]);
+    expect([none.gaps, none.unchanged]).toEqual([[], [[at(0), at(4)]]]);
   });
   test('what may have been lost is said again at the same revision, without a reason', () => {
     const marks = account(rows).marks.map((mark) => ({ ...mark, rev: 2, hash: 0 }));

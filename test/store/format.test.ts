@@ -124,15 +124,47 @@ describe('formats', () => {
   test('a state of a later version is refused by name, and not one octet of it changes', async () => {
     const database = new MemoryDatabase();
     await open(database);
-    newer(database, 4);
+    newer(database, 5);
     // What that version keeps is not to be understood.
     database.data.set('o/0/000000000001', Uint8Array.of(1, 2, 3));
     const before = new Map(database.data);
     await expect(open(database)).rejects.toMatchObject({
       code: 'store-too-new',
-      message: expect.stringContaining('format 4'),
+      message: expect.stringContaining('format 5'),
     });
     expect(database.data).toEqual(before);
+  });
+
+  test('a state of format 3: what the head-end refused and since when a meter is installed are read under their old names', async () => {
+    const database = new MemoryDatabase();
+    const before = await open(database);
+    const fact = { kind: 'void', cause: 'STORE_DAMAGED' } as const;
+    const logs = { cursors: {}, dark: [], serial: '60120001', installedAt: readTo };
+    await before.commit({ meter: 'm60120001', entryClass: 0, facts: [fact, fact, fact], logs });
+    await before.acknowledge(3, new Set([2]));
+    const rename = (key: string, now: string, old: string) => {
+      const { sequence, body } = decodeRecord(key, database.data.get(key) as Uint8Array) ?? { sequence: 0, body: {} };
+      const { [now]: value, ...rest } = body as Record<string, unknown>;
+      expect(value).toBeDefined();
+      database.data.set(key, encodeRecord(key, { sequence, body: { ...rest, [old]: value } }));
+    };
+    newer(database, 3);
+    rename('m/state', 'nacked', 'kept');
+    rename('e/m60120001', 'installedAt', 'hungSince');
+    const store = await open(database);
+    expect(await store.status()).toMatchObject({
+      epoch: 1,
+      acknowledged: 3,
+      pending: 1,
+      damage: { missing: 0, log: [] },
+    });
+    expect((await store.outbox(0, 0, 10)).map(({ sequence }) => sequence)).toEqual([2]);
+    expect(store.meterLogs('m60120001').installedAt).toBe(readTo);
+    // incident: the number of the format stayed the old one, so an earlier program would have opened what it cannot read.
+    expect(decodeRecord('m/state', database.data.get('m/state') as Uint8Array)?.body).toMatchObject({
+      format: 4,
+      nacked: [2],
+    });
   });
 
   test('also where only the checkpoint tells it', async () => {

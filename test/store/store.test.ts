@@ -76,15 +76,15 @@ describe('the store on a twin', () => {
   });
 
   test('a power cut between the batches of an acknowledgement leaves no hole', async () => {
-    for (let kept = 0; kept <= 4; kept++) {
+    for (let batches = 0; batches <= 4; batches++) {
       const database = new MemoryDatabase();
       const store = await openTwin(database);
       await store.commit(commit(1, 3));
       await store.commit(commit(2, 3, 1));
       await store.acknowledge(5, new Set([2]));
-      database.powerCut(kept);
+      database.powerCut(batches);
       const again = await openTwin(database);
-      expect((await again.status()).damage, `kept ${kept}`).toEqual({ quarantined: 0, missing: 0, log: [] });
+      expect((await again.status()).damage, `kept ${batches}`).toEqual({ quarantined: 0, missing: 0, log: [] });
       const left = await sequences(again);
       expect(left).toContain(2);
       expect(left).toContain(6);
@@ -226,7 +226,7 @@ describe('the store on a twin', () => {
     const early = new Map(database.data);
     const earlier = written;
     await store.commit(commit(2, 3));
-    expect(written).toEqual({ epoch: 7, nextSequence: 7, format: 3 });
+    expect(written).toEqual({ epoch: 7, nextSequence: 7, format: 4 });
     const late = new Map(database.data);
     // Power failed before the file was written back: the store knows more, and that is all right.
     written = earlier;
@@ -241,7 +241,7 @@ describe('the store on a twin', () => {
       name: 'STORE_DAMAGED',
       detail: { epochBefore: 7, epoch: 8, lostFrom: 4, lostTo: 6 },
     });
-    expect(written).toEqual({ epoch: 8, nextSequence: 5, format: 3 });
+    expect(written).toEqual({ epoch: 8, nextSequence: 5, format: 4 });
     // An old copy of the store in a place that has seen a later epoch.
     database.data = late;
     expect((await openIt(database)).epoch).toBe(9);
@@ -271,19 +271,19 @@ describe('the store on a twin', () => {
   });
 
   test('a power cut at any batch of falling back leaves a state that begins an epoch, never one that goes on with the old', async () => {
-    for (let kept = 0; kept < 6; kept++) {
+    for (let batches = 0; batches < 6; batches++) {
       const database = new MemoryDatabase();
       const store = await openTwin(database);
       await store.commit(commit(1, 3));
       const batch = database.batch.bind(database);
-      let left = kept;
+      let left = batches;
       database.batch = (...all) => (left-- > 0 ? batch(...all) : Promise.reject(new Error('power')));
       await store.fellBack({ epoch: 7, upTo: 90 }).catch(() => {});
       database.batch = batch;
       database.powerCut();
       const again = await openTwin(database);
       // Before its first batch nothing happened: the head-end's answer comes again.
-      expect(again.epoch > 7, `kept ${kept}`).toBe(kept > 0);
+      expect(again.epoch > 7, `kept ${batches}`).toBe(batches > 0);
     }
   });
 
@@ -426,13 +426,13 @@ describe('the store on a twin', () => {
     });
 
     test('a power cut after any of the batches of an acknowledgement leaves no hole', async () => {
-      for (let kept = 0; kept < 8; kept++) {
+      for (let batches = 0; batches < 8; batches++) {
         const { database, store } = await packing();
         await store.acknowledge(18, new Set([7, 16]));
         await store.acknowledge(30, new Set([7, 25]));
-        database.powerCut(kept);
+        database.powerCut(batches);
         const again = await openPacking(database);
-        expect((await again.status()).damage, `kept ${kept}`).toEqual({ quarantined: 0, missing: 0, log: [] });
+        expect((await again.status()).damage, `kept ${batches}`).toEqual({ quarantined: 0, missing: 0, log: [] });
         expect(await walked(again, 3)).toEqual(expect.arrayContaining([7, 25, ...all.slice(30)]));
       }
     });

@@ -59,10 +59,10 @@ export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess>
     session: new Session(port, clock, settings),
     /** Another session; `without`: fields that it has not. */
     again: (more: Partial<MeterAccess> = {}, without: readonly (keyof MeterAccess)[] = []) => {
-      const kept = Object.entries({ ...settings, ...more }).filter(
+      const fields = Object.entries({ ...settings, ...more }).filter(
         ([field]) => !without.includes(field as keyof MeterAccess),
       );
-      return new Session(port, clock, Object.fromEntries(kept) as unknown as MeterAccess);
+      return new Session(port, clock, Object.fromEntries(fields) as unknown as MeterAccess);
     },
   };
 }
