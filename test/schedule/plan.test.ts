@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import { type Coverage, withRange } from '../../src/reading/coverage.ts';
 import { backOffMs, type PlannedMeter, plan, silentPauseMs, slicesOf } from '../../src/schedule/plan.ts';
-import { judge, type Observation } from '../../src/schedule/reachability.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
 
 const hour = 3_600_000;
@@ -166,24 +165,4 @@ test('hourly and quarter-hourly profiles side by side keep their own grid', () =
     ['q', 12.25],
     ['h', 12],
   ]);
-});
-
-describe('verdicts', () => {
-  const good: Observation = { lastSuccess: millis(1), failures: 0, lastError: undefined, damaged: 0, sessions: 5 };
-  const silent: Observation = { ...good, failures: 3, lastError: 'no-answer' };
-  const judged = (...observations: Observation[]) => [
-    ...judge(new Map(observations.map((one, i) => [`m${i}`, one]))).values(),
-  ];
-  test('one silent, neighbours fine', () => expect(judged(silent, good, good)[0]).toBe('SUSPECT_MAINS_OR_METER'));
-  test('all silent: one bus, not many meters (R23)', () =>
-    expect(judged(silent, silent, silent)).toEqual(['BUS_FAULT', 'BUS_FAULT', 'BUS_FAULT']));
-  test('damaged frames: the line', () => {
-    expect(judged({ ...good, damaged: 12 }, good)[0]).toBe('LINE_QUALITY');
-    expect(judged({ ...silent, lastError: 'damaged-answer' }, good)[0]).toBe('LINE_QUALITY');
-  });
-  test('refused: security, not silence (R26); another serial: identity', () => {
-    expect(judged({ ...silent, lastError: 'authentication-refused' }, good)[0]).toBe('SECURITY_FAULT');
-    expect(judged({ ...silent, lastError: 'identity-mismatch' }, good)[0]).toBe('IDENTITY_MISMATCH');
-  });
-  test('never asked: unknown', () => expect(judged({ ...good, sessions: 0 })[0]).toBe('UNKNOWN'));
 });
