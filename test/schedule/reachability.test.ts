@@ -26,6 +26,11 @@ describe('one meter, with a neighbour that answers', () => {
     ['only our own octets come back', failing('echo-only'), 'SUSPECT_MAINS_OR_METER'],
     ['R25: silent, and its log ended with a power-down', { ...silent, powerDown: true }, 'POWER_LOST'],
     ['R26: a refusal is no loss of power', failing('authentication-refused', { powerDown: true }), 'SECURITY_FAULT'],
+    [
+      'its log ended with a power-down, and then it fell silent',
+      failing('fell-silent', { powerDown: true }),
+      'METER_FAULT',
+    ],
     ['its log ended with a power-down, and it answers', { ...good, powerDown: true }, 'REACHABLE'],
     ['R24: its switch is open', { ...good, supplyOff: true }, 'SUPPLY_OFF_BY_METER_SWITCH'],
     ['its switch is open on a bad line', { ...good, supplyOff: true, damaged: 12 }, 'SUPPLY_OFF_BY_METER_SWITCH'],
