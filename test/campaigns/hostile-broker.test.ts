@@ -32,7 +32,8 @@ const incidents: readonly (readonly [what: string, harm: Omit<Harm, 'protocol'>,
 ];
 const twice = ([5, 4] as const).flatMap((protocol) => incidents.map((one) => [protocol, ...one] as const));
 
-test.each(twice)(
+// They wait for time-outs more than they work: together they take as long as a few of them.
+test.concurrent.each(twice)(
   'incident, MQTT level %i: %s: status names it, and all is delivered when it is well again',
   async (protocol, _, harm, trouble) => {
     const outcome = await suffer({ protocol, ...harm }, 1);
