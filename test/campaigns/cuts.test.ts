@@ -19,7 +19,8 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
     expect(result.problems).toEqual([]);
     expect(result.intervals).toBeGreaterThan(1200);
   }, 240_000);
-  test('R22: the disk is filled to the last octet: it is told, and without a restart everything is delivered', async () => {
+  // These wait for the daemon more than they work: together they take as long as one of them.
+  test.concurrent('R22: the disk is filled to the last octet: it is told, and without a restart everything is delivered', async () => {
     const result = await life({ seed: 4, kind: 'power', cuts: 0, brokerUrl: broker.url, fullForMs: 8000 });
     expect(result.problems).toEqual([]);
     expect(result.storage).toEqual(expect.arrayContaining(['STORAGE_FULL', 'STORAGE_OK']));
@@ -28,7 +29,7 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
     [5, 'input/output error'],
     [6, 'read-only'],
   ] as const)
-    test(`${how} while it reads and sends, and another disk in its place: without a restart everything is delivered`, async () => {
+    test.concurrent(`${how} while it reads and sends, and another disk in its place: without a restart everything is delivered`, async () => {
       const result = await life({
         seed,
         kind: 'power',
@@ -38,7 +39,7 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
       });
       expect(result.problems).toEqual([]);
     }, 240_000);
-  test.skipIf(noSync === undefined)(
+  test.skipIf(noSync === undefined).concurrent(
     `the negative control: without syncs the loss is seen${noSync !== undefined ? '' : ' (not here: no package eatmydata)'}`,
     async () => {
       const result = await life({ seed: 2, kind: 'power', cuts: 4, brokerUrl: broker.url, preload: noSync ?? '' });

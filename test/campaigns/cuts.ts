@@ -336,12 +336,16 @@ export async function life({
     return { expected, right, wrong };
   };
 
+  // Without syncs the loss is what is to be seen: once it is, nothing is waited for any more.
+  const lostAsMeant = () => preload !== undefined && epochs.size > 1;
   /** Something has been delivered, and more is to come. */
   const atWork = () => until(() => ingest.values.size > 0, 'the first values', finishLimitMs);
 
   try {
     for (let cut = 0; cut < cuts; cut++) {
       startDaemon();
+      // Whoever was never heard of cannot be seen to have lost anything.
+      if (preload !== undefined) await atWork();
       await sleep(shortestMs + random() * (longestMs[kind] - shortestMs));
       cutting = true;
       await disk.cut(freeze, dead);
@@ -382,8 +386,8 @@ export async function life({
       const reported = fullForMs === undefined || storage.has('STORAGE_OK');
       return (right === expected && now !== undefined && now.beyond.size === 0 && reported) || wrong.length > 0;
     };
-    for (const limit = Date.now() + finishLimitMs; !whole() && endedByItself.length === 0 && Date.now() < limit; )
-      await sleep(50);
+    const over = () => whole() || lostAsMeant() || endedByItself.length > 0;
+    for (const limit = Date.now() + finishLimitMs; !over() && Date.now() < limit; ) await sleep(50);
     const { expected, right, wrong } = compare();
     problems.push(...endedByItself, ...wrong.slice(0, 5));
     if (right !== expected) problems.push(`${right} of ${expected} values delivered`);
