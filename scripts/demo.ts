@@ -18,7 +18,7 @@ import { parseScenario, readScenario, type Scenario } from '../src/simulator/sce
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/objects.ts';
 import { visible } from '../src/base/visible.ts';
-import { askStatus } from '../src/status/local-client.ts';
+import { askStatus } from '../src/desk/client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
 import { fitWindow, idleOption, verdictOf } from './demo-report.ts';
 

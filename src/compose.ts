@@ -5,9 +5,8 @@ import type { GatewayPlan } from './config/resolve.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { topics } from './forward/payload.ts';
 import type { House, World } from './house.ts';
-import { openLines } from './lines.ts';
+import { openLines, runnersOf } from './lines.ts';
 import type { ClockTrust } from './schedule/meter-state.ts';
-import type { PortRunner } from './schedule/runner.ts';
 import { type SeriesGap, seriesGap } from './schedule/series-gaps.ts';
 import type { StorageState } from './schedule/storage.ts';
 import { giveManifests, watchStorage } from './schedule/tasks.ts';
@@ -47,11 +46,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     timeTrouble: () =>
       world.timeImpossible() ?? (clockTrust() === 'untrusted' ? (world.timeTrouble() ?? 'nobody says why') : null),
   };
-  const runnerOf = (meter: string): PortRunner => {
-    const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
-    if (!port) throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
-    return port.runner;
-  };
+  const runner = runnersOf(ports);
   const forwarder = new Forwarder({
     store,
     clock,
@@ -67,7 +62,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     // What was used meanwhile of invocation counters is not known either.
     onFellBack: () => world.counters.doubt(),
     again: async ({ meter, series, from, to }) =>
-      runnerOf(meter).sayAgain(meter, series, Date.parse(from), Date.parse(to)),
+      runner.ofMeter(meter).sayAgain(meter, series, Date.parse(from), Date.parse(to)),
     ...(world.openBroker && { open: world.openBroker }),
   });
 
@@ -105,15 +100,17 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     stopped,
     stop,
     quarantine: async () => heldRows(await store.quarantined()),
-    readNow: async (meter, force) => runnerOf(meter).readNow(meter, force),
-    acceptCounter: async (meter) => runnerOf(meter).acceptCounter(meter),
+    readNow: async (meter, force) => runner.ofMeter(meter).readNow(meter, force),
+    inSession: async (meter, work, force) => runner.ofMeter(meter).inSession(meter, work, force),
+    lend: async (port, work) => runner.ofPort(port).lend(work),
+    acceptCounter: async (meter) => runner.ofMeter(meter).acceptCounter(meter),
     leaseCounters: (key) =>
       technicianLease(
         world.counters,
         ports.flatMap(({ meters }) => meters),
         key,
       ),
-    sayAgain: async (meter, ...more) => runnerOf(meter).sayAgain(meter, ...more),
+    sayAgain: async (meter, ...more) => runner.ofMeter(meter).sayAgain(meter, ...more),
     async gaps() {
       const all = series();
       const waiting = (await unacknowledgedRuns(store)).flatMap(({ meter, series: key, from, to }): SeriesGap[] => {

@@ -7,7 +7,9 @@ import type { Port } from './line/port.ts';
 import type { ReadingFact } from './reading/facts.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
 import type { LineState, MeterState } from './schedule/meter-state.ts';
+import type { PortWork } from './schedule/loan.ts';
 import type { SeriesGap } from './schedule/series-gaps.ts';
+import type { SessionWork } from './schedule/open-session.ts';
 import type { Disk } from './schedule/storage.ts';
 import type { CounterLease } from './schedule/technician-lease.ts';
 import type { TurnRecord } from './schedule/turn-record.ts';
@@ -50,6 +52,10 @@ export interface House {
   quarantine(): Promise<HeldRows[]>;
   /** Reads a meter now (R39). */
   readNow(meter: string, force?: boolean): Promise<ReadingFact>;
+  /** Has work done in a session with a configured meter. */
+  inSession<T>(meter: string, work: SessionWork<T>, force?: boolean): Promise<T>;
+  /** Lends a line, between two sessions of its meters. */
+  lend<T>(port: string, work: PortWork<T>): Promise<T>;
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
   /** Reads and says intervals of a series once more, because the head-end lost them; resolves to how many. */

@@ -1,5 +1,5 @@
 /** The planned ports with their meters: an owner of each port, and who polls its meters. */
-import type { Failure } from './base/errors.ts';
+import { Failure } from './base/errors.ts';
 import { Secret } from './base/secret.ts';
 import { dayMs, type Millis, millis } from './base/time.ts';
 import type { GatewayPlan } from './config/resolve.ts';
@@ -62,6 +62,7 @@ export function openLines({ config, ports }: GatewayPlan, world: World, context:
     const meters = port.meters.map((meter) => polledMeter(meter, world, sinceByDefault));
     const runner = new PortRunner({
       name: port.name,
+      baud: port.baud,
       owner,
       meters,
       store,
@@ -79,3 +80,17 @@ export function openLines({ config, ports }: GatewayPlan, world: World, context:
     return { port, owner, runner, meters };
   });
 }
+
+/** Who polls a meter, and who a line, by the names that stand in the configuration. */
+export const runnersOf = (ports: readonly ReportedPort[]) => ({
+  ofMeter(meter: string): PortRunner {
+    const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
+    if (!port) throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
+    return port.runner;
+  },
+  ofPort(name: string): PortRunner {
+    const found = ports.find(({ port }) => port.name === name);
+    if (!found) throw new Failure('unknown-port', `no port '${name}' in the configuration`);
+    return found.runner;
+  },
+});

@@ -341,6 +341,12 @@ export const errorTable = {
     2,
     'meter-gateway status lists the meters. One that was just configured comes with systemctl reload meter-gateway.',
   ),
+  'unknown-port': entry(
+    'local',
+    'operator',
+    2,
+    'meter-gateway status lists the ports by the names of the configuration.',
+  ),
   'nothing-waits': entry(
     'local',
     'operator',

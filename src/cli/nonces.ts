@@ -12,7 +12,7 @@ import { fromHex, toHex } from '../base/hex.ts';
 import type { Secret } from '../base/secret.ts';
 import { counterAlarm, freshTitle, implausible, keyPrint } from '../meter/invocation-counter.ts';
 import { describeFailure } from './fail.ts';
-import { askCounterLease } from '../status/local-client.ts';
+import { askCounterLease } from '../desk/client.ts';
 
 /** Browsing a large meter sends some thousand requests. */
 const countersPerSession = 5000;

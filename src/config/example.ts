@@ -14,6 +14,7 @@ check_point_ids = "refuse"     # GSRN with a wrong check digit: "refuse" or "war
 # system_title = "4d47570000000042"   # where a meter wants a certain one; left out: a fresh one for each start
 # status_socket = "/run/meter-gateway/status.sock"   # default: in /run under systemd, else in the state directory
 # status_group = "meter-operators"                       # members may use the socket; default: the service only
+# technician_group = "meter-technicians"                 # members may act at desk.sock; the status socket then only looks
 
 set_clocks = true              # meters' clocks, within limits; false: only reported
 set_large_deviations = false   # also by more than a minute

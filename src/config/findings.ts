@@ -10,7 +10,7 @@ export interface Sources {
   /** Throws where no socket can be made. `ours`: its folder is the state directory, which the start makes. */
   readonly socket: (path: string, ours: boolean) => void;
   /** Throws where this group cannot be given the socket. */
-  readonly group: (group: string) => void;
+  readonly group: (group: string, key: string) => void;
   /** Throws where this folder cannot hold the state: it is none, cannot be made, or belongs to another gateway. */
   readonly state: (directory: string) => void;
   /**

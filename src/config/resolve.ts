@@ -80,9 +80,10 @@ export function resolve(config: Config, context: ResolveContext): GatewayPlan | 
   const statusSocket = gateway.status_socket ?? door;
   judgeState(config, context);
   judgeSocket(statusSocket, config, context);
-  const { status_group } = gateway;
-  if (status_group !== undefined)
-    findings.attempt('error', ['gateway', 'status_group'], () => sources.group(status_group));
+  for (const key of ['status_group', 'technician_group'] as const) {
+    const group = gateway[key];
+    if (group !== undefined) findings.attempt('error', ['gateway', key], () => sources.group(group, key));
+  }
   const pinned = gateway.system_title === undefined ? undefined : fromHex(gateway.system_title);
   // Counters go on where they stood, whatever the title of this life is.
   const countedAs = pinned ?? defaultSystemTitle(gateway.tenant, gateway.id);

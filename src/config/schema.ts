@@ -72,6 +72,7 @@ const instant = (hint: string) =>
     v.check((given) => given >= '2000' && given < '2100', 'not before the year 2000, and before 2100'),
   );
 
+const group = v.pipe(text, v.regex(/^([A-Za-z_][A-Za-z0-9_.-]*|\d+)$/, 'the name or number of a group'));
 const yesOrNo = v.boolean('true or false');
 
 const profile = v.strictObject({
@@ -243,9 +244,12 @@ export const configSchema = v.strictObject({
       says('the local door; left out: in /run under systemd, else in the state directory', absolute),
     ),
     status_group: v.optional(
+      says('the group whose members may use the status socket; left out: the service only', group),
+    ),
+    technician_group: v.optional(
       says(
-        'the group whose members may use the status socket; left out: the service only',
-        v.pipe(text, v.regex(/^([A-Za-z_][A-Za-z0-9_.-]*|\d+)$/, 'the name or number of a group')),
+        'the group whose members may act: scan, commission, poll, reload, at desk.sock beside the status socket, which then only looks; left out: whoever may use the status socket may act',
+        group,
       ),
     ),
   }),

@@ -14,7 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Sources } from './findings.ts';
-import { groupNumber } from '../status/local-socket.ts';
+import { groupNumber } from './group.ts';
 import { regular, secretOf, unreadable } from './secrets.ts';
 import { unfitForState } from './state-place.ts';
 
@@ -62,8 +62,8 @@ function socket(path: string, ours: boolean): void {
 }
 
 /** Root may give a file to any group, everybody else to the own ones. */
-function group(name: string): void {
-  const number = groupNumber(name);
+function group(name: string, key: string): void {
+  const number = groupNumber(name, key);
   const own = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
   if (process.getuid?.() !== 0 && !own.includes(number))
     throw new Failure('config-invalid', `the service is not in ${name}`, {
@@ -153,7 +153,7 @@ export const checkSources: Sources = {
       throw error;
     }
   },
-  group: (name) => void groupNumber(name),
+  group: (name, key) => void groupNumber(name, key),
   state(directory) {
     try {
       state(directory);

@@ -2,7 +2,7 @@
 import { Failure } from '../base/errors.ts';
 import type { Config } from '../config/schema.ts';
 import { acceptCounter, type CounterAccepted } from '../schedule/counter-accept.ts';
-import { askCounterAccept } from '../status/local-client.ts';
+import { askCounterAccept } from '../desk/client.ts';
 import { Counters } from '../store/counters.ts';
 import { withStoppedState } from './stopped-state.ts';
 

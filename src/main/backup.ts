@@ -29,7 +29,7 @@ import { systemClock } from '../line/system-clock.ts';
 import { Counters } from '../store/counters.ts';
 import type { Operation } from '../store/database.ts';
 import type { Config } from '../config/schema.ts';
-import { askBackup } from '../status/local-client.ts';
+import { askBackup } from '../desk/client.ts';
 import { refuseNewer, restoredState, storeFormat } from '../store/records.ts';
 import { Store } from '../store/store.ts';
 import { asOwner } from './as-owner.ts';

@@ -5,9 +5,10 @@
 import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
-import { serveStatus } from '../status/local-server.ts';
-import { openToGroup } from '../status/local-socket.ts';
-import type { LocalAnswers } from '../status/routes.ts';
+import { deskBeside } from '../desk/client.ts';
+import { serveStatus } from '../desk/server.ts';
+import { openToGroup } from '../desk/socket-file.ts';
+import type { LocalAnswers } from '../desk/routes.ts';
 
 /** Whoever asked for the reload at a door that closes gets the answer there. */
 const lingerMs = 2000;
@@ -18,7 +19,24 @@ const runDoor = (): string | undefined => {
 };
 /** Where the door is when the file names none: in /run, which the operators' group can enter, or in the state directory. */
 export const defaultDoor = (stateDirectory: string): string => runDoor() ?? join(stateDirectory, 'status.sock');
-const pathsOf = ({ statusSocket }: GatewayPlan): string[] => [...new Set([statusSocket, runDoor() ?? statusSocket])];
+interface Door {
+  readonly path: string;
+  readonly group: string | undefined;
+  readonly groupKey: string;
+  readonly may: 'look' | 'act';
+}
+/** Where technicians have a group of their own, the status sockets only look, and beside each is a desk. */
+function doorsOf({ statusSocket, config }: GatewayPlan): Door[] {
+  const { status_group, technician_group } = config.gateway;
+  const paths = [...new Set([statusSocket, runDoor() ?? statusSocket])];
+  const own = technician_group !== undefined;
+  return paths.flatMap((path): Door[] => [
+    { path, group: status_group, groupKey: 'status_group', may: own ? 'look' : 'act' },
+    ...(own
+      ? [{ path: deskBeside(path), group: technician_group, groupKey: 'technician_group', may: 'act' as const }]
+      : []),
+  ]);
+}
 
 export interface Doors {
   /** Opens what this plan has and is not open. `keep` closes what it does not have; `undo` closes what was opened. */
@@ -27,30 +45,31 @@ export interface Doors {
 }
 
 export function newDoors(answers: () => LocalAnswers, log: Log): Doors {
-  const open = new Map<string, { readonly group: string | undefined; readonly close: () => Promise<void> }>();
+  const open = new Map<string, Door & { readonly close: () => Promise<void> }>();
   const shut = async (path: string): Promise<void> => {
     const door = open.get(path);
     open.delete(path);
     await door?.close();
   };
   const move: Doors['move'] = async (to) => {
-    const { status_group: group } = to.config.gateway;
     const undoing: (() => void | Promise<void>)[] = [];
     const undo = async () => {
       for (const step of undoing.toReversed()) await step();
     };
     try {
-      for (const path of pathsOf(to)) {
+      for (const wanted of doorsOf(to)) {
+        const { path, group, groupKey } = wanted;
         const door = open.get(path);
-        if (door && door.group !== group) {
-          openToGroup(path, group);
-          open.set(path, { ...door, group });
+        if (door) {
+          if (door.group !== group) openToGroup(path, group, groupKey);
+          open.set(path, { ...wanted, close: door.close });
           undoing.push(() => {
-            openToGroup(path, door.group);
+            if (door.group !== group) openToGroup(path, door.group, door.groupKey);
             open.set(path, door);
           });
-        } else if (!door) {
-          open.set(path, { group, close: await serveStatus(path, answers, { group, log }) });
+        } else {
+          const may = () => open.get(path)?.may ?? wanted.may;
+          open.set(path, { ...wanted, close: await serveStatus(path, answers, { group, groupKey, log, may }) });
           undoing.push(() => shut(path));
         }
       }
@@ -59,7 +78,7 @@ export function newDoors(answers: () => LocalAnswers, log: Log): Doors {
       throw error;
     }
     const keep = () => {
-      const spare = [...open.keys()].filter((path) => !pathsOf(to).includes(path));
+      const spare = [...open.keys()].filter((path) => !doorsOf(to).some((door) => door.path === path));
       setTimeout(() => {
         for (const path of spare) void shut(path);
       }, lingerMs).unref();

@@ -15,7 +15,7 @@ import { topics } from '../forward/payload.ts';
 import { probeLine } from '../line/probe-line.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { storageState } from '../schedule/storage.ts';
-import { askStatus } from '../status/local-client.ts';
+import { askStatus } from '../desk/client.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import { synchronisedTeller } from './synchronised.ts';
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `meter-gateway`: the command line. */
 import { Command, Option } from 'commander';
+import { showAgain } from '../cli/watch.ts';
 import { type AskOptions, requireMeter, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
 import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
@@ -13,7 +14,7 @@ import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askGaps, askQuarantine, askRead, askReload, askStatus } from '../status/local-client.ts';
+import { askGaps, askQuarantine, askRead, askReload, askStatus, watchStatus } from '../desk/client.ts';
 import { gapsText, heldText, readingText } from '../status/answer-texts.ts';
 import { type Screen, screenOf, shownTime, snapshotText } from '../status/status-text.ts';
 import { acceptedText } from '../schedule/counter-accept.ts';
@@ -212,8 +213,13 @@ const screenAt = async (options: AskOptions): Promise<Screen> =>
 
 withSocket(program.command('status').description('show what the running gateway does'))
   .option('--json', 'the whole snapshot as JSON')
-  .action((options: AskOptions) =>
+  .option('--watch', 'again and again, until Ctrl-C')
+  .action((options: AskOptions & { readonly watch?: boolean }) =>
     runCommand(async () => {
+      if (options.watch) {
+        await showAgain(watchStatus(socketOf(options)), options.json === true, print);
+        return 0;
+      }
       const snapshot = await askStatus(socketOf(options));
       if (options.json) print(JSON.stringify(snapshot));
       else for (const line of snapshotText(snapshot, screenWidth())) print(line);

@@ -8,7 +8,7 @@ import type { Log } from '../base/log.ts';
 import { iso, type Millis } from '../base/time.ts';
 import type { House } from '../house.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
-import type { ReloadAnswer } from '../status/routes.ts';
+import type { ReloadAnswer } from '../desk/routes.ts';
 import type { Doors } from './doors.ts';
 
 export interface ReadPlan {

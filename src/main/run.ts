@@ -15,7 +15,7 @@ import { systemClock } from '../line/system-clock.ts';
 import { gatewayFact } from '../reading/facts.ts';
 import { timeImpossible } from '../schedule/possible-time.ts';
 import { answers } from '../schedule/reachability.ts';
-import type { LocalAnswers } from '../status/routes.ts';
+import type { LocalAnswers } from '../desk/routes.ts';
 import { backupOf } from './backup.ts';
 import { configurationStatus } from './configuration-status.ts';
 import { defaultDoor, newDoors } from './doors.ts';

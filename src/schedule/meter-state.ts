@@ -27,6 +27,7 @@ import type { PlanSettings } from './plan.ts';
 import type { Verdict } from './reachability.ts';
 import type { SliceSizes } from './slice-size.ts';
 import type { TurnRecord } from './turn-record.ts';
+import type { SessionRequest } from './open-session.ts';
 import type { StandingAlarm } from './standing-alarms.ts';
 
 /** What is known of a line. */
@@ -40,6 +41,8 @@ export interface Line extends LineState {
 }
 export interface RunnerSettings {
   readonly name: string;
+  /** Speed of the line between two sessions; left out where it has none. */
+  readonly baud?: number;
   readonly owner: PortOwner;
   readonly meters: readonly PolledMeter[];
   readonly store: Store;
@@ -153,6 +156,8 @@ export interface MeterState {
   atRisk: Set<SeriesKey>;
   /** Who waits for this meter to be read now. */
   readRequests: { readonly resolve: (fact: ReadingFact) => void; readonly reject: (error: Failure) => void }[];
+  /** Work that somebody has for a session with this meter. */
+  sessionRequests: SessionRequest[];
   /** Gaps are looked at again at this time (monotonic), by series. */
   recheckAt: Map<SeriesKey, Millis>;
   /** What is to be said with the next commit. */
@@ -197,7 +202,7 @@ export interface MeterState {
  */
 export const stateThroughReload = (polled: PolledMeter, before: MeterState | undefined): MeterState =>
   before !== undefined && before.polled.fingerprint !== undefined && before.polled.fingerprint === polled.fingerprint
-    ? { ...before, polled, readRequests: [] }
+    ? { ...before, polled, readRequests: [], sessionRequests: [] }
     : freshState(polled);
 
 export const freshState = (polled: PolledMeter): MeterState => ({
@@ -230,6 +235,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   atRisk: new Set(),
   recheckAt: new Map(),
   readRequests: [],
+  sessionRequests: [],
   pendingEvents: [],
   logs: undefined,
   reportedVerdict: 'UNKNOWN',

@@ -3,11 +3,11 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { later, longAgo, type Millis, millis } from '../base/time.ts';
 import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
-import { octetMsOf } from '../meter/patience.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import { type BusFault, busFaultOf } from './bus-fault.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { withProgress } from './fruitless.ts';
+import { askLoan, type Loans, loanLimitMs, noLoans, type PortWork, serveLoan } from './loan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { stateThroughReload, type Line, type LineState, type MeterState, type RunnerSettings } from './meter-state.ts';
 import { plan, type PlannedSlice } from './plan.ts';
@@ -16,6 +16,8 @@ import { accountedSeries, gapsOf, lineTrouble, type MeterStatus, statusOf } from
 import { holdBack, releaseHeld, type Strangers } from './quarantine.ts';
 import { recall, requireNotRefused } from './refusals.ts';
 import type { SeriesGap } from './series-gaps.ts';
+import { askSession, beforeLate, isWanted, rejectRequests } from './session-request.ts';
+import type { SessionWork } from './open-session.ts';
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { tellReachability } from './telling.ts';
 import { turnLimitMs } from './turn-time.ts';
@@ -24,9 +26,6 @@ import { asFailure, visit } from './visit.ts';
 import { storePauseMs } from './visit-outcome.ts';
 
 const standstillPauseMs = 10_000;
-/** Who waits for a meter waits so long at most; and so many octets longer, on a slow line, for the turn that is under way. */
-const readNowLimitMs = 120_000;
-const readNowOctets = 8000;
 /** A port that was taken back lets its turn end within this. */
 const takenBackMs = 30_000;
 export class PortRunner {
@@ -35,6 +34,7 @@ export class PortRunner {
   private readonly states: Map<string, MeterState>;
   private readonly line: Line;
   private readonly strangers: Strangers = new Map();
+  private readonly loans: Loans = noLoans();
   /** Changes of what is accounted for, that must not come while a session is under way. */
   private readonly betweenSessions: (() => Promise<void>)[] = [];
   /** Aborted when somebody wants a meter now. */
@@ -62,33 +62,42 @@ export class PortRunner {
    * meter refused us.
    */
   async readNow(meter: string, force = false): Promise<ReadingFact> {
+    const state = await this.askable(meter, force);
+    return beforeLate<ReadingFact>(this.settings.clock, state, (resolve, reject) => {
+      const request = { resolve, reject };
+      state.readRequests.push(request);
+      this.wakeUp.abort();
+      return () => {
+        state.readRequests = state.readRequests.filter((one) => one !== request);
+      };
+    });
+  }
+
+  /**
+   * Has work done in a session with a meter, as soon as the one that is under way allows. Rejects with what kept it from being
+   * done, or with what the work threw.
+   */
+  async inSession<T>(meter: string, work: SessionWork<T>, force = false): Promise<T> {
+    const state = await this.askable(meter, force);
+    const done = askSession(this.settings.clock, state, work);
+    this.wakeUp.abort();
+    return done;
+  }
+
+  /** Lends the line between two sessions: at most `loanLimitMs`, and one who waits. */
+  lend<T>(work: PortWork<T>): Promise<T> {
+    const done = askLoan(this.loans, this.settings.clock, this.name, work);
+    this.wakeUp.abort();
+    return done;
+  }
+
+  private async askable(meter: string, force: boolean): Promise<MeterState> {
     const state = this.states.get(meter);
     if (!state) throw new Failure('unknown-meter', `no meter ${meter} on ${this.name}`);
     if (state.polled.unusable) throw state.polled.unusable;
-    const { clock } = this.settings;
     await this.recalled();
     if (!force) requireNotRefused(this.settings, state);
-    const given = new AbortController();
-    const waiting = new Promise<ReadingFact>((resolve, reject) => {
-      state.readRequests.push({
-        resolve: (fact) => {
-          given.abort();
-          resolve(fact);
-        },
-        reject: (error) => {
-          given.abort();
-          reject(error);
-        },
-      });
-    });
-    this.wakeUp.abort();
-    const limitMs = readNowLimitMs + Math.round(readNowOctets * octetMsOf(state.polled.access));
-    const late = clock.sleepUntil(later(clock.now(), limitMs), given.signal).then((): never => {
-      const seconds = Math.round(limitMs / 1000);
-      throw new Failure('busy', `${meter} could not be read within ${seconds} s: the line is at work`);
-    });
-    late.catch(() => {});
-    return Promise.race([waiting, late]);
+    return state;
   }
 
   /** The operator's word about the counters of a meter; it is tried again at once. */
@@ -166,6 +175,10 @@ export class PortRunner {
     let begun = false;
     while (!signal.aborted) {
       for (const work of this.betweenSessions.splice(0)) await work();
+      this.stepDue = later(clock.now(), loanLimitMs + takenBackMs);
+      this.busyWith = this.loans.waiting ? 'the desk' : undefined;
+      if (await serveLoan(this.loans, owner, this.settings.baud)) continue;
+      this.busyWith = undefined;
       const now = clock.now();
       try {
         await this.recalled();
@@ -177,8 +190,7 @@ export class PortRunner {
       const standstill = this.settings.standstill();
       if (standstill) {
         // The meters keep their rows. Nothing gets a number; what is stored is delivered meanwhile.
-        for (const state of this.states.values())
-          for (const { reject } of state.readRequests.splice(0)) reject(standstill);
+        for (const state of this.states.values()) rejectRequests(state, standstill);
         await this.pause(later(now, standstillPauseMs), signal);
         continue;
       }
@@ -220,6 +232,8 @@ export class PortRunner {
     this.stepDue = later(until, 1000);
     this.wakeUp = new AbortController();
     const wakeUp = this.wakeUp;
+    // What was asked for since the beginning of this round has nobody to wake.
+    if (this.betweenSessions.length > 0 || this.loans.waiting) return;
     const end = () => wakeUp.abort();
     signal.addEventListener('abort', end);
     await this.settings.clock.sleepUntil(until, wakeUp.signal);
@@ -239,7 +253,7 @@ export class PortRunner {
       port,
       slices,
       signal,
-      othersWait: () => [...this.states.values()].some((other) => other !== state && other.readRequests.length > 0),
+      othersWait: () => [...this.states.values()].some((other) => other !== state && isWanted(other)),
       holdBack: (session) => holdBack(settings, strangers, state, session),
     }).finally(() => {
       this.busyWith = undefined;

@@ -24,6 +24,7 @@ import { answerReadRequests, flushEvents } from './registers.ts';
 import { entryOf, letIn, refused } from './refusals.ts';
 import { readSlice } from './series.ts';
 import { amendSwap } from './swap-amendment.ts';
+import { isWanted, rejectRequests, serveSessions } from './session-request.ts';
 import { visitOutcome } from './visit-outcome.ts';
 import { learned, learnFromIdentity, logsComeLast, readLogs } from './ways-around.ts';
 
@@ -77,7 +78,7 @@ export async function visit(
   } catch (error) {
     failure = asFailure(error);
   }
-  if (failure) for (const { reject } of state.readRequests.splice(0)) reject(failure);
+  if (failure) rejectRequests(state, failure);
   const overBefore = !session.associated;
   if (!signal.aborted || !failure) await session.close();
   if (security && entry && session.entered) await rememberPeer(house, state, security, entry.peer);
@@ -133,7 +134,7 @@ async function readAll(
   for (const slice of slices) {
     // Back-fill makes way for somebody who waits; on a slow line the others get their turn.
     const others = othersWait();
-    const shareMs = others || state.readRequests.length > 0 ? wantedShareMs : turnShareMs;
+    const shareMs = others || isWanted(state) ? wantedShareMs : turnShareMs;
     const spent = clock.now() - readingSince > shareMs;
     if (signal.aborted || spent || (others && !slice.live)) break;
     // Something beside the rows ended the association: what was read is stored, the rest is for the next session.
@@ -141,6 +142,7 @@ async function readAll(
     await readSlice(house, state, session, slice);
   }
   if (state.readRequests.length > 0) await answerReadRequests(house, state, session);
+  await serveSessions(state, { session, access: state.polled.access, clock });
   await also('rows around adjustments of the clock', () => readAdjusted(house, state, session));
   if (!signal.aborted) await also('sums of days', () => sumDays(house, state, session));
   recheckDone(house, state, started);

@@ -10,8 +10,8 @@ import { visible } from '../../src/base/visible.ts';
 import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
-import { serveStatus } from '../../src/status/local-server.ts';
-import type { LocalAnswers } from '../../src/status/routes.ts';
+import { serveStatus } from '../../src/desk/server.ts';
+import type { LocalAnswers } from '../../src/desk/routes.ts';
 import type { HeldRows, Snapshot } from '../../src/status/snapshot.ts';
 import { folder, gateway, root, run, simulate } from '../support/programs.ts';
 

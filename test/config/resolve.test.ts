@@ -145,6 +145,11 @@ describe('what concerns the gateway leaves no plan', () => {
       'something else than a socket',
     ],
     ['a group that does not exist', { gateway: 'status_group = "no-such-group"' }, "/etc/group has no 'no-such-group'"],
+    [
+      'a group of technicians that does not exist',
+      { gateway: 'technician_group = "no-such-group"' },
+      "technician_group: /etc/group has no 'no-such-group'",
+    ],
     ['a path too long for a socket', { gateway: `status_socket = "${path('x'.repeat(120))}"` }, 'at most 107 octets'],
   ])('%s', (_, given, what) => {
     const { plan, findings } = judge(given);

@@ -8,8 +8,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
-import { serveStatus } from '../../src/status/local-server.ts';
-import type { LocalAnswers } from '../../src/status/routes.ts';
+import { serveStatus } from '../../src/desk/server.ts';
+import type { LocalAnswers } from '../../src/desk/routes.ts';
 import { meterWorld } from '../support/meter-world.ts';
 import { folder, gateway, node, type Result, run, simulate } from '../support/programs.ts';
 

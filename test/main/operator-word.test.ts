@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
 import { keyPrint } from '../../src/meter/invocation-counter.ts';
-import { askCounterLease } from '../../src/status/local-client.ts';
+import { askCounterLease } from '../../src/desk/client.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { stateDirectory } from '../../src/disk/state-directory.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';

@@ -1,13 +1,14 @@
 /** Errors that the daemon tells of its meters: the whole house in virtual time, and what `meter-gateway status` prints of it. */
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Failure } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { dayMs } from '../../src/base/time.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { turnFile } from '../../src/disk/turn-file.ts';
 import { keyPrint } from '../../src/meter/invocation-counter.ts';
-import { serveStatus } from '../../src/status/local-server.ts';
-import type { LocalAnswers } from '../../src/status/routes.ts';
+import { serveStatus } from '../../src/desk/server.ts';
+import type { LocalAnswers } from '../../src/desk/routes.ts';
 import { Counters, type MeterMemory } from '../../src/store/counters.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
@@ -151,6 +152,14 @@ async function fullDisk(): Promise<Screen> {
   await it.clock.complete(it.house.stop());
   return screen;
 }
+/** A line that nobody configured is asked for. */
+async function unknownPort(): Promise<Screen> {
+  const it = await begun({});
+  const why = (await it.house.lend('bus-9', () => Promise.resolve()).catch((error: unknown) => error)) as Failure;
+  await it.clock.complete(it.house.stop());
+  const readNow = () => Promise.reject(why);
+  return atDoor('a port is asked for that is not configured', { readNow }, ['poll', 'm60120001']);
+}
 /** As many acts as the door lets in, and one more. */
 async function crowded(): Promise<Screen> {
   let release = (): void => {};
@@ -162,9 +171,15 @@ async function crowded(): Promise<Screen> {
   const close = await serveStatus(socket, () => house);
   const { request } = await import('node:http');
   const others = Array.from({ length: 6 }, () =>
-    request({ socketPath: socket, path: '/read?meter=m1', method: 'POST', agent: false })
+    request({
+      socketPath: socket,
+      path: '/v1/read',
+      method: 'POST',
+      agent: false,
+      headers: { 'content-type': 'application/json' },
+    })
       .on('error', () => {})
-      .end(),
+      .end('{"meter":"m1"}'),
   );
   while (asked < others.length) await new Promise((resolve) => setTimeout(resolve, 5));
   try {
@@ -197,6 +212,7 @@ export const ofTheHouse = {
     minutes: 60,
   }),
   busy: crowded,
+  'unknown-port': unknownPort,
   'time-unknown': impossibleTime,
   'store-damaged': damagedStore,
   'store-failed': fullDisk,

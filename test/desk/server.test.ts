@@ -17,9 +17,9 @@ import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { askGaps, askQuarantine, askRead, askStatus } from '../../src/status/local-client.ts';
-import { type DoorSettings, serveStatus } from '../../src/status/local-server.ts';
-import { findRoute, type LocalAnswers, routes } from '../../src/status/routes.ts';
+import { askBackup, askGaps, askQuarantine, askRead, askStatus, watchStatus } from '../../src/desk/client.ts';
+import { type DoorSettings, serveStatus } from '../../src/desk/server.ts';
+import { findRoute, inputOf, type LocalAnswers, routes } from '../../src/desk/routes.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { seeded } from '../../src/simulator/random.ts';
@@ -77,23 +77,26 @@ describe('incident: one request ended the process', () => {
     ['GET http://[::1 HTTP/1.1', '400'],
     ['GET * HTTP/1.1', '400'],
     ['OPTIONS * HTTP/1.1', '400'],
-    ['GET ///status HTTP/1.1', '404'],
-    ['GET /status/../gaps HTTP/1.1', '404'],
-    ['GET /%73tatus HTTP/1.1', '404'],
-    ['GET /status?x=1 HTTP/1.1', '400'],
-    ['GET /status#x HTTP/1.1', '404'],
-    ['POST /read HTTP/1.1', '400'],
-    ['POST /read?meter HTTP/1.1', '409'],
-    ['POST /read?meter=%E0%A4%A HTTP/1.1', '400'],
-    ['POST /read?meter=%ff HTTP/1.1', '400'],
-    ['POST /read?meter=a&meter=b HTTP/1.1', '400'],
-    ['POST /read?meter=a?b HTTP/1.1', '400'],
-    ['POST /read?__proto__=a HTTP/1.1', '400'],
-    ['GET /read?meter=a HTTP/1.1', '405'],
-    ['POST /status HTTP/1.1', '405'],
-    ['DELETE /status HTTP/1.1', '405'],
-    ['HEAD /status HTTP/1.1', '405'],
-    ['BREW /status HTTP/1.1', '400'],
+    ['GET ///v1/status HTTP/1.1', '404'],
+    ['GET /v1/status/../gaps HTTP/1.1', '404'],
+    ['GET /v1/%73tatus HTTP/1.1', '404'],
+    ['GET /status HTTP/1.1', '404'],
+    ['GET /v2/status HTTP/1.1', '404'],
+    ['GET /v1/status?x=1 HTTP/1.1', '400'],
+    ['GET /v1/status?x HTTP/1.1', '400'],
+    ['GET /v1/status?__proto__=a HTTP/1.1', '400'],
+    ['GET /v1/status?a=%E0%A4%A HTTP/1.1', '400'],
+    ['GET /v1/status?a=%ff HTTP/1.1', '400'],
+    ['GET /v1/status?a=1&a=2 HTTP/1.1', '400'],
+    ['GET /v1/status?a?b HTTP/1.1', '400'],
+    ['GET /v1/status#x HTTP/1.1', '404'],
+    ['POST /v1/read HTTP/1.1', '400'],
+    ['POST /v1/read?meter=a HTTP/1.1', '400'],
+    ['GET /v1/read HTTP/1.1', '405'],
+    ['POST /v1/status HTTP/1.1', '405'],
+    ['DELETE /v1/status HTTP/1.1', '405'],
+    ['HEAD /v1/status HTTP/1.1', '405'],
+    ['BREW /v1/status HTTP/1.1', '400'],
     ['\u0016\u0003\u0001', '400'],
   ])('%j is answered with %s', async (line, status) => {
     const path = await open();
@@ -103,7 +106,7 @@ describe('incident: one request ended the process', () => {
   test('neither a tunnel nor another protocol is opened', async () => {
     const path = await open();
     expect(await raw(path, 'CONNECT a:1 HTTP/1.1\r\nhost: x\r\n\r\n')).toBe('');
-    const head = 'GET /status HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+    const head = 'GET /v1/status HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
     expect(await raw(path, head)).toBe('');
     expect(await askStatus(path)).toEqual(snapshot);
   });
@@ -117,6 +120,112 @@ describe('incident: one request ended the process', () => {
     await expect(askGaps(path)).rejects.toThrow('broken');
     await expect(askQuarantine(path)).rejects.toThrow('BigInt');
     expect(await askStatus(path)).toEqual(snapshot);
+  });
+});
+
+describe('the body of a POST', () => {
+  const post = (body: string | Buffer, type = 'application/json') =>
+    Buffer.concat([
+      Buffer.from(
+        `POST /v1/read HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`,
+      ),
+      Buffer.from(body),
+    ]);
+  test.each([
+    ['{"meter":"a"}', 'application/json', '409'],
+    ['{"meter":"a","force":true}', 'application/json; charset=utf-8', '409'],
+    ['{"meter":"a","force":"yes"}', 'application/json', '400'],
+    ['{"meter":""}', 'application/json', '400'],
+    ['{"meter":["a"]}', 'application/json', '400'],
+    ['{"meter":"a","__proto__":{}}', 'application/json', '400'],
+    ['{"meter":"a","more":1}', 'application/json', '400'],
+    ['[]', 'application/json', '400'],
+    ['null', 'application/json', '400'],
+    ['{"meter":"a"', 'application/json', '400'],
+    ['\u00ff', 'application/json', '400'],
+    ['{"meter":"a"}', 'text/plain', '415'],
+    ['{"meter":"a"}', 'application/x-www-form-urlencoded', '415'],
+    [`{"meter":"${'a'.repeat(70_000)}"}`, 'application/json', '413'],
+  ])('case %#: its answer', async (body, type, status) => {
+    const path = await open();
+    expect(statusOf(await raw(path, post(body, type)))).toContain(` ${status} `);
+    expect(await askStatus(path)).toEqual(snapshot);
+  });
+  test('one that never ends, and one of no end, are cut', async () => {
+    const path = await open();
+    const head =
+      'POST /v1/read HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
+    const short = raw(path, `${head}5\r\n{"met\r\n`);
+    const long = raw(path, `${head}${`4000\r\n${' '.repeat(0x4000)}\r\n`.repeat(8)}`);
+    expect(statusOf(await long)).toContain(' 413 ');
+    expect(statusOf(await short)).toMatch(/ 40[08] /);
+    expect(await askStatus(path)).toEqual(snapshot);
+  }, 20_000);
+});
+
+describe('events line by line', () => {
+  test('they come as they are, and leaving the loop ends the job behind them', async () => {
+    let asked = 0;
+    const path = await open({ snapshot: () => Promise.resolve({ gateway: `g${asked++}` } as Snapshot) });
+    const seen: string[] = [];
+    for await (const { gateway } of watchStatus(path)) {
+      seen.push(gateway);
+      if (seen.length === 2) break;
+    }
+    expect(seen).toEqual(['g0', 'g1']);
+    const after = asked;
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(asked).toBe(after);
+  }, 20_000);
+  test('a job that fails in the midst says so, by its code', async () => {
+    let asked = 0;
+    const path = await open({
+      snapshot: () => (asked++ === 0 ? Promise.resolve(snapshot) : Promise.reject(new Failure('busy', 'no more'))),
+    });
+    const seen: unknown[] = [];
+    const watch = async () => {
+      for await (const one of watchStatus(path)) seen.push(one);
+    };
+    await expect(watch()).rejects.toMatchObject({ code: 'busy', message: 'no more' });
+    expect(seen).toEqual([snapshot]);
+  }, 20_000);
+  test('who takes nothing loses the connection and the place', async () => {
+    const path = await open(
+      { snapshot: () => Promise.resolve({ gateway: 'x'.repeat(8 << 20) } as Snapshot) },
+      { takeMs: 200 },
+    );
+    for (let i = 0; i < 6; i++) {
+      const deaf = await idle(path);
+      deaf.pause();
+      deaf.write('GET /v1/status/watch HTTP/1.1\r\nhost: x\r\n\r\n');
+    }
+    await expect.poll(() => askGaps(path).catch((error: Failure) => error.code), { timeout: 15_000 }).toEqual([]);
+  }, 30_000);
+});
+
+describe('the status socket only looks', () => {
+  test('every row that acts is refused there, and says where it is asked', async () => {
+    const path = await open({}, { may: () => 'look' });
+    expect(await askStatus(path)).toEqual(snapshot);
+    await expect(askRead(path, 'm')).rejects.toMatchObject({ code: 'not-permitted', message: /desk socket/ });
+    for (const { method, path: target, permission, answers } of routes) {
+      // It is answered until whoever asked leaves.
+      if (answers === 'lines' && permission === 'look') continue;
+      const answer = await raw(path, `${method} ${target} HTTP/1.1\r\nhost: x\r\n\r\n`);
+      if (permission === 'act') expect(statusOf(answer)).toContain(' 403 ');
+      else expect(statusOf(answer)).not.toContain(' 403 ');
+    }
+  });
+  test('what acts is asked at the desk beside it, where there is one', async () => {
+    const beside = mkdtempSync(join(folder, 'beside-'));
+    const house = { readNow: () => Promise.resolve({ meter: 'm' }), backup: () => Readable.from([Buffer.from('b')]) };
+    const answers = () => house as unknown as LocalAnswers;
+    endings.push(await serveStatus(join(beside, 'status.sock'), answers, { may: () => 'look' }));
+    endings.push(await serveStatus(join(beside, 'desk.sock'), answers));
+    expect(await askRead(join(beside, 'status.sock'), 'm')).toEqual({ meter: 'm' });
+    const parts: Uint8Array[] = [];
+    for await (const part of await askBackup(join(beside, 'status.sock'))) parts.push(part);
+    expect(Buffer.concat(parts).toString()).toBe('b');
   });
 });
 
@@ -186,7 +295,7 @@ describe('incident: sixteen silent connections kept everybody out', () => {
     const slow = await idle(path);
     const closed = new Promise((resolve) => slow.once('close', resolve));
     const trickle = setInterval(() => slow.write('x'), 200);
-    slow.write('GET /status HTTP/1.1\r\nx: ');
+    slow.write('GET /v1/status HTTP/1.1\r\nx: ');
     await closed;
     clearInterval(trickle);
     expect(await askStatus(path)).toEqual(snapshot);
@@ -207,7 +316,7 @@ describe('incident: sixteen silent connections kept everybody out', () => {
   test('a pipeline is one request', async () => {
     let asked = 0;
     const path = await open({ gaps: () => Promise.resolve(asked++).then(() => []) });
-    await raw(path, 'GET /gaps HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(5000));
+    await raw(path, 'GET /v1/gaps HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(5000));
     expect(asked).toBe(1);
   });
   test('who takes no octet of a large answer does not keep the others out', async () => {
@@ -215,7 +324,7 @@ describe('incident: sixteen silent connections kept everybody out', () => {
     for (let i = 0; i < 20; i++) {
       const deaf = await idle(path);
       deaf.pause();
-      deaf.write('GET /gaps HTTP/1.1\r\nhost: x\r\n\r\n');
+      deaf.write('GET /v1/gaps HTTP/1.1\r\nhost: x\r\n\r\n');
     }
     await expect.poll(() => askStatus(path).catch((error: Failure) => error.code), { timeout: 5000 }).toEqual(snapshot);
   });
@@ -233,7 +342,7 @@ test('sibling: who takes nothing of a backup loses the place, and acts are free 
   for (let i = 0; i < 6; i++) {
     const deaf = await idle(path);
     deaf.pause();
-    deaf.write('GET /backup HTTP/1.1\r\nhost: x\r\n\r\n');
+    deaf.write('GET /v1/backup HTTP/1.1\r\nhost: x\r\n\r\n');
   }
   await expect.poll(() => askRead(path, 'm').catch((error: Failure) => error.code)).toBe('busy');
   await expect
@@ -270,7 +379,7 @@ describe('incident: only root could use the socket', () => {
   test.skipIf(process.getuid?.() !== 0)('a user outside of the group is told what to do', async () => {
     const path = await open();
     chmodSync(folder, 0o755);
-    const client = new URL('../../src/status/local-client.ts', import.meta.url).href;
+    const client = new URL('../../src/desk/client.ts', import.meta.url).href;
     const script = `process.setgid(65534); process.setuid(65534);
       import(${JSON.stringify(client)}).then((m) => m.askStatus(${JSON.stringify(path)})).catch((e) => console.log(e.code, e.nextStep))`;
     const child = spawn(process.execPath, ['-e', script]);
@@ -287,16 +396,16 @@ test('acts are logged with what was asked; looks are not', async () => {
   const path = await open({}, { log });
   await askStatus(path);
   await expect(askRead(path, 'm\n1')).rejects.toThrow('no meter');
-  expect(lines).toEqual(['{"asked":"POST /read","meter":"m\\n1"}']);
+  expect(lines).toEqual(['{"asked":"POST /v1/read","meter":"m\\n1","force":false}']);
 });
 
 test('every row is found by its own method and path, and by no other', () => {
-  for (const { method, path, parameters } of routes) {
-    const query = parameters.map((name) => `${name}=1`).join('&');
-    const target = query === '' ? path : `${path}?${query}`;
-    expect(findRoute(method, target)).toMatchObject({ route: { method, path } });
-    expect(findRoute('PATCH', target)).toMatchObject({ status: 405 });
-    expect(findRoute(method, `${target}${query === '' ? '?' : '&'}other=1`)).toMatchObject({ status: 400 });
+  for (const row of routes) {
+    const { method, path } = row;
+    expect(findRoute(method, path)).toMatchObject({ route: { method, path } });
+    expect(findRoute('PATCH', path)).toMatchObject({ status: 405 });
+    expect(findRoute(method, `${path}?a=1&a=2`)).toMatchObject({ status: 400 });
+    expect(inputOf(row, { nothing_of_the_kind: 1 })).toHaveProperty('misfit');
   }
 });
 
@@ -306,7 +415,18 @@ function strange(next: () => number): Uint8Array {
   const noise = (length: number) => Uint8Array.from({ length }, () => below(256));
   const pick = <T>(all: readonly T[]): T => all[below(all.length)] as T;
   const method = pick(['GET', 'POST', 'HEAD', 'PUT', 'get', 'OPTIONS', 'TRACE', 'CONNECT', 'PRI', '']);
-  const target = pick(['/status', '//', 'http://[', '/read?meter=%', '/read?meter=1', '*', '/%00', '/\u00ff', '?', '']);
+  const target = pick([
+    '/v1/status',
+    '//',
+    'http://[',
+    '/v1/read?meter=%',
+    '/v1/read',
+    '*',
+    '/%00',
+    '/\u00ff',
+    '?',
+    '',
+  ]);
   const header = pick([
     'host: x',
     'transfer-encoding: chunked',

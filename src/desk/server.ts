@@ -1,10 +1,10 @@
 /** The local door: HTTP on a unix socket. Whatever comes in, it is answered or cut; it never ends the process. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { claimSocketPath, openToGroup } from './local-socket.ts';
-import { findRoute, type LocalAnswers, type Route } from './routes.ts';
+import { claimSocketPath, openToGroup } from './socket-file.ts';
+import { type Answer, answerOf, bodyOf, refusal, send, sendLines, stream } from './answering.ts';
+import { findRoute, inputOf, type LocalAnswers, type Route } from './routes.ts';
 
 type Socket = IncomingMessage['socket'];
 
@@ -14,6 +14,10 @@ export interface DoorSettings {
   readonly log?: Log | undefined;
   /** How long who is answered may take nothing of it, ms. */
   readonly takeMs?: number;
+  /** The key of the configuration that names the group. */
+  readonly groupKey?: string;
+  /** `look`: rows that act are refused here. Left out: all rows. */
+  readonly may?: () => Route['permission'];
 }
 
 const maxConnections = 16;
@@ -22,76 +26,6 @@ const maxAtWork: Readonly<Record<Route['permission'], number>> = { look: 6, act:
 const maxHeaderBytes = 4096;
 /** From the connection to the last octet of the request. */
 const requestMs = 5000;
-/** For the whole answer to be taken, once it is there; of a long one, for the next part of it. */
-const defaultTakeMs = 30_000;
-/** For the whole of an answer that comes part by part. */
-const streamMs = 10 * 60_000;
-
-type Answer = { readonly status: number; readonly allow?: string | undefined; readonly body: unknown };
-
-const refusal = (status: number, message: string, allow?: string): Answer => ({
-  status,
-  allow,
-  body: { code: 'bad-argument', message },
-});
-
-function send(response: ServerResponse, { status, allow, body }: Answer, takeMs = defaultTakeMs): void {
-  if (response.destroyed) return;
-  let text: string;
-  try {
-    text = JSON.stringify(body) ?? 'null';
-  } catch (error) {
-    text = JSON.stringify({ message: messageOf(error) });
-    status = 500;
-  }
-  const { socket } = response;
-  const late = setTimeout(() => socket?.destroy(), takeMs).unref();
-  response.once('close', () => clearTimeout(late));
-  // One request for each connection: pipelines and slow second requests do not come up.
-  response
-    .writeHead(status, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-      connection: 'close',
-      ...(allow !== undefined && { allow }),
-    })
-    .end(text, () => socket?.destroySoon());
-}
-
-async function answerOf(
-  route: Route,
-  given: Readonly<Record<string, string>>,
-  house: () => LocalAnswers,
-): Promise<Answer> {
-  try {
-    return { status: 200, body: await route.handle(house(), given) };
-  } catch (error) {
-    const code = error instanceof Failure ? error.code : undefined;
-    return { status: code ? 409 : 500, body: { code, message: messageOf(error) } };
-  }
-}
-
-/** An answer of any length. Where it breaks off the connection does: what came has no end. */
-async function stream(
-  response: ServerResponse,
-  octets: AsyncIterable<Uint8Array>,
-  log: Log | undefined,
-  takeMs = defaultTakeMs,
-): Promise<void> {
-  const { socket } = response;
-  // Who takes nothing must not keep the place of an act for as long as a whole backup may last.
-  socket?.setTimeout(takeMs, () => socket.destroy());
-  const late = setTimeout(() => socket?.destroy(), streamMs).unref();
-  try {
-    response.writeHead(200, { 'content-type': 'application/octet-stream', connection: 'close' });
-    await pipeline(octets, response);
-  } catch (error) {
-    log?.warn({ error: messageOf(error) }, 'an answer broke off');
-    socket?.destroy();
-  } finally {
-    clearTimeout(late);
-  }
-}
 
 type Stage = 'silent' | Route['permission'] | 'taking';
 
@@ -131,33 +65,72 @@ function connectionTable() {
   };
 }
 
+const looksOnly = 'at this socket one may only look; what acts is asked at the desk socket (desk.sock)';
+
+/** Takes one request: finds its row, judges what is given, has it answered. */
+function receiver(
+  connections: ReturnType<typeof connectionTable>,
+  house: () => LocalAnswers,
+  { log, takeMs, may }: DoorSettings,
+) {
+  const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { socket } = incoming;
+    const found = findRoute(incoming.method ?? '', incoming.url ?? '');
+    if ('status' in found) {
+      incoming.resume();
+      return send(response, refusal(found.status, found.message, found.allow));
+    }
+    const { route, query } = found;
+    if (may?.() === 'look' && route.permission === 'act') {
+      incoming.resume();
+      return send(response, { status: 403, body: { code: 'not-permitted', message: looksOnly } });
+    }
+    if (!connections.begin(socket, route.permission)) {
+      incoming.resume();
+      const message = `${maxAtWork[route.permission]} such requests are being answered already`;
+      return send(response, { status: 503, body: { code: 'busy', message } });
+    }
+    const body = route.method === 'POST' ? await bodyOf(incoming) : { value: query };
+    if (route.method === 'GET') incoming.resume();
+    const input = 'refused' in body ? undefined : inputOf(route, body.value);
+    if (!input || 'misfit' in input) {
+      connections.answered(socket);
+      return send(response, input ? refusal(400, input.misfit) : (body as { refused: Answer }).refused);
+    }
+    const { given } = input;
+    if (route.permission === 'act')
+      log?.info(
+        { asked: `${route.method} ${route.path}`, ...(given as Readonly<Record<string, unknown>>) },
+        'local door',
+      );
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const answered = await answerOf(route, given, house(), gone.signal);
+    if (answered.status === 200 && route.answers === 'octets')
+      return stream(response, answered.body as AsyncIterable<Uint8Array>, log, takeMs);
+    if (answered.status === 200 && route.answers === 'lines')
+      return sendLines(response, answered.body as AsyncIterable<unknown>, takeMs);
+    connections.answered(socket);
+    send(response, answered, takeMs);
+  };
+  return (incoming: IncomingMessage, response: ServerResponse): void => {
+    answer(incoming, response).catch((error: unknown) => {
+      log?.warn({ error: messageOf(error) }, 'local door');
+      response.destroy();
+    });
+  };
+}
+
 /** Serves until the returned function is called. Failure `config-invalid` where the path cannot be taken. */
 export async function serveStatus(
   path: string,
   house: () => LocalAnswers,
-  { group, log, takeMs }: DoorSettings = {},
+  settings: DoorSettings = {},
 ): Promise<() => Promise<void>> {
+  const { group, groupKey, log } = settings;
   await claimSocketPath(path);
   const connections = connectionTable();
-  const receive = (incoming: IncomingMessage, response: ServerResponse): void => {
-    // A body is nothing that any row takes: it is not kept.
-    incoming.resume();
-    const found = findRoute(incoming.method ?? '', incoming.url ?? '');
-    if ('status' in found) return send(response, refusal(found.status, found.message, found.allow));
-    const { route, given } = found;
-    const { socket } = incoming;
-    if (!connections.begin(socket, route.permission)) {
-      const message = `${maxAtWork[route.permission]} such requests are being answered already`;
-      return send(response, { status: 503, body: { code: 'busy', message } });
-    }
-    if (route.permission === 'act') log?.info({ asked: `${route.method} ${route.path}`, ...given }, 'local door');
-    void answerOf(route, given, house).then((answer) => {
-      if (route.streamed && answer.status === 200)
-        return stream(response, answer.body as AsyncIterable<Uint8Array>, log, takeMs);
-      connections.answered(socket);
-      send(response, answer, takeMs);
-    });
-  };
+  const receive = receiver(connections, house, settings);
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -189,7 +162,7 @@ export async function serveStatus(
       server.closeAllConnections();
     });
   try {
-    openToGroup(path, group);
+    openToGroup(path, group, groupKey);
   } catch (error) {
     await close();
     throw error;

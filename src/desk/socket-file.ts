@@ -1,8 +1,9 @@
 /** The file of the local door: taken only where nobody else's file is in the way, opened to one group. */
-import { chmodSync, chownSync, lstatSync, readFileSync, rmSync, type Stats } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, rmSync, type Stats } from 'node:fs';
 import { request } from 'node:http';
 import { dirname } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
+import { groupNumber } from '../config/group.ts';
 
 /** sun_path of unix(7), less its final zero. */
 const longestPath = 107;
@@ -28,7 +29,7 @@ const lookAt = (path: string): Stats | undefined => {
 /** Whether anybody accepts connections there. A socket that a killed process left refuses them. */
 const isServed = (path: string): Promise<boolean> =>
   new Promise((resolve, reject) => {
-    const probe = request({ socketPath: path, path: '/status', method: 'HEAD', timeout: probeMs, agent: false });
+    const probe = request({ socketPath: path, path: '/v1/status', method: 'HEAD', timeout: probeMs, agent: false });
     const end = (served: boolean) => {
       probe.destroy();
       resolve(served);
@@ -71,32 +72,17 @@ export async function claimSocketPath(path: string): Promise<void> {
   if (lookAt(path)?.ino === found.ino) rmSync(path);
 }
 
-/** The number of a group of /etc/group, or the number itself. */
-export function groupNumber(group: string): number {
-  if (/^\d{1,9}$/.test(group)) return Number(group);
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find((one) => one.startsWith(`${group}:`));
-  const number = Number(line?.split(':')[2]);
-  if (!line || !Number.isSafeInteger(number))
-    throw new Failure(
-      'config-invalid',
-      `status_group: /etc/group has no '${group}'; groupadd --system ${group}, or give the group's number`,
-    );
-  return number;
-}
-
 /** Owner and group may connect; without `group`, the group that the process has. */
-export function openToGroup(path: string, group: string | undefined): void {
+export function openToGroup(path: string, group: string | undefined, key = 'status_group'): void {
   chmodSync(path, 0o600);
   if (group !== undefined) {
-    const number = groupNumber(group);
+    const number = groupNumber(group, key);
     try {
       chownSync(path, -1, number);
     } catch (error) {
       throw new Failure(
         'config-invalid',
-        `status_group ${group}: ${messageOf(error)}; the service must be in that group (SupplementaryGroups=${group} in the unit)`,
+        `${key} ${group}: ${messageOf(error)}; the service must be in that group (SupplementaryGroups=${group} in the unit)`,
       );
     }
   }

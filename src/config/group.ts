@@ -1,0 +1,18 @@
+/** Groups of the machine. */
+import { readFileSync } from 'node:fs';
+import { Failure } from '../base/errors.ts';
+
+/** The number of a group of /etc/group, or the number itself. */
+export function groupNumber(group: string, key: string): number {
+  if (/^\d{1,9}$/.test(group)) return Number(group);
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((one) => one.startsWith(`${group}:`));
+  const number = Number(line?.split(':')[2]);
+  if (!line || !Number.isSafeInteger(number))
+    throw new Failure(
+      'config-invalid',
+      `${key}: /etc/group has no '${group}'; groupadd --system ${group}, or give the group's number`,
+    );
+  return number;
+}

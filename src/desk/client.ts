@@ -1,0 +1,185 @@
+/** Asks the running gateway at its local door. */
+import { type IncomingMessage, request, type RequestOptions } from 'node:http';
+import { createInterface } from 'node:readline';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { errorCodeOf, Failure, messageOf } from '../base/errors.ts';
+import type { ReadingFact } from '../reading/facts.ts';
+import type { CounterAccepted } from '../schedule/counter-accept.ts';
+import type { SeriesGap } from '../schedule/series-gaps.ts';
+import type { CounterLease } from '../schedule/technician-lease.ts';
+import type { ReloadAnswer } from './routes.ts';
+import type { HeldRows, Snapshot } from '../status/snapshot.ts';
+
+/** Larger than the gaps of a year of a full bus. */
+const maxAnswerBytes = 64 << 20;
+/** Together less than anybody waits for an answer. */
+const triesToLook = 10;
+const pauseMs = 200;
+const backupMs = 11 * 60_000;
+
+export const askStatus = (path: string): Promise<Snapshot> => look<Snapshot>(path, '/v1/status', 5000);
+export const askGaps = (path: string): Promise<SeriesGap[]> => look<SeriesGap[]>(path, '/v1/gaps', 30_000);
+export const askQuarantine = (path: string): Promise<HeldRows[]> => look<HeldRows[]>(path, '/v1/quarantine', 30_000);
+export const askRead = (path: string, meter: string, force = false): Promise<ReadingFact> =>
+  act<ReadingFact>(path, '/v1/read', { meter, force }, 150_000);
+export const askCounterAccept = (path: string, meter: string): Promise<CounterAccepted> =>
+  act<CounterAccepted>(path, '/v1/counter/accept', { meter }, 30_000);
+export const askCounterLease = (path: string, key: string): Promise<CounterLease> =>
+  act<CounterLease>(path, '/v1/counter/lease', { key }, 10_000);
+export const askReload = (path: string): Promise<ReloadAnswer> => act<ReloadAnswer>(path, '/v1/reload', {}, 60_000);
+
+/** Why nobody answered, as the system says it, in the words of the one who asked. */
+function unreachable(path: string, error: NodeJS.ErrnoException): Failure {
+  if (error.code === 'EACCES' || error.code === 'EPERM')
+    return new Failure('not-permitted', `${path} may not be opened by this user (${error.code})`);
+  const hungUp = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+  return new Failure('no-gateway', `no gateway answers at ${path} (${messageOf(error)})`, { hungUp });
+}
+
+function answerOf<T>(path: string, status: number | undefined, text: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Failure('no-gateway', `what answers at ${path} is no gateway, or one of another version`);
+  }
+  if (status === 200) return value as T;
+  const { code, message } = (value ?? {}) as { code?: unknown; message?: unknown };
+  const known = errorCodeOf(code);
+  const why = typeof message === 'string' ? message : `status ${status}`;
+  throw known ? new Failure(known, why, { onlyLooks: status === 403 }) : new Error(why);
+}
+
+/** The state of the running gateway, as octets of a backup. Rejects before the first where it refuses. */
+export async function askBackup(path: string): Promise<AsyncIterable<Uint8Array>> {
+  try {
+    return await backupFrom(path);
+  } catch (error) {
+    if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
+    return backupFrom(deskBeside(path));
+  }
+}
+const backupFrom = (path: string): Promise<AsyncIterable<Uint8Array>> =>
+  new Promise((resolve, reject) => {
+    const asked = request({ socketPath: path, path: '/v1/backup', method: 'GET', agent: false }, (response) => {
+      if (response.statusCode === 200) return resolve(response);
+      response.resume();
+      if (response.statusCode === 403)
+        return reject(new Failure('not-permitted', `at ${path} one may only look`, { onlyLooks: true }));
+      return reject(
+        new Failure('no-gateway', `the gateway at ${path} gives no backup (status ${response.statusCode})`),
+      );
+    });
+    // As long as the gateway gives itself for the whole of it, and a little more.
+    const late = setTimeout(() => asked.destroy(new Error(`no end within ${backupMs / 1000} s`)), backupMs);
+    asked.on('close', () => clearTimeout(late));
+    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.end();
+  });
+
+/** What only looks may be asked again: at a crowded door the place may be taken, or lost to somebody else. */
+async function look<T>(path: string, what: string, timeout: number): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask<T>(path, { path: what, method: 'GET' }, undefined, timeout);
+    } catch (error) {
+      const crowded = error instanceof Failure && (error.code === 'busy' || error.detail['hungUp'] === true);
+      if (!crowded || tries === triesToLook) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
+
+/** The desk beside a status socket that only looks. */
+export const deskBeside = (path: string): string => join(dirname(path), 'desk.sock');
+const onlyLooks = (error: unknown): boolean => error instanceof Failure && error.detail['onlyLooks'] === true;
+
+async function act<T>(path: string, what: string, given: object, timeout: number): Promise<T> {
+  const asked = (at: string) =>
+    ask<T>(at, { path: what, method: 'POST', headers: json }, JSON.stringify(given), timeout);
+  try {
+    return await asked(path);
+  } catch (error) {
+    if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
+    return asked(deskBeside(path));
+  }
+}
+const json = { 'content-type': 'application/json' };
+
+function ask<T>(path: string, what: RequestOptions, body: string | undefined, timeout: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: path, ...what, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > maxAnswerBytes) asked.destroy(new Error(`an answer of more than ${maxAnswerBytes} octets`));
+        else chunks.push(chunk);
+      });
+      response.on('end', () => {
+        try {
+          resolve(answerOf<T>(path, response.statusCode, Buffer.concat(chunks).toString('utf8')));
+        } catch (error) {
+          reject(error);
+        }
+      });
+      response.on('error', (error) => reject(unreachable(path, error)));
+    });
+    // For the whole answer: one octet a second is no answer either.
+    const late = setTimeout(() => asked.destroy(new Error(`no answer within ${timeout / 1000} s`)), timeout);
+    asked.on('close', () => clearTimeout(late));
+    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.end(body);
+  });
+}
+
+/** The snapshot, again and again. */
+export const watchStatus = (path: string): AsyncGenerator<Snapshot, void> =>
+  linesFrom<Snapshot>(path, { path: '/v1/status/watch', method: 'GET' });
+
+/** How long nothing may come of a job, not even an empty line. */
+const quietMs = 45_000;
+
+/**
+ * Events of the gateway as they come. Leaving the loop ends the job behind them. Rejects with what it failed of, and
+ * `no-gateway` where the connection breaks in the midst.
+ */
+async function* linesFrom<Event>(path: string, what: RequestOptions, body?: string): AsyncGenerator<Event, void> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const asked = request({ socketPath: path, ...what, agent: false }, resolve);
+    asked.setTimeout(quietMs, () => asked.destroy(new Error(`nothing for ${quietMs / 1000} s`)));
+    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.end(body);
+  });
+  try {
+    if (response.statusCode !== 200) {
+      response.setEncoding('utf8');
+      let text = '';
+      for await (const chunk of response as AsyncIterable<string>) if (text.length < maxAnswerBytes) text += chunk;
+      answerOf<never>(path, response.statusCode, text);
+    }
+    for await (const line of createInterface({ input: response })) {
+      if (line === '') continue;
+      const event = lineOf<Event>(path, line);
+      yield event;
+    }
+    if (!response.complete) throw new Failure('no-gateway', `the gateway at ${path} hung up in the midst of it`);
+  } finally {
+    response.destroy();
+  }
+}
+
+function lineOf<Event>(path: string, line: string): Event {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new Failure('no-gateway', `what answers at ${path} is no gateway, or one of another version`);
+  }
+  const { failed } = (value ?? {}) as { failed?: { code?: unknown; message?: unknown } };
+  if (failed === undefined) return value as Event;
+  const known = errorCodeOf(failed.code);
+  const why = typeof failed.message === 'string' ? failed.message : 'it failed';
+  throw known ? new Failure(known, why) : new Error(why);
+}

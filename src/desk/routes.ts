@@ -1,0 +1,216 @@
+/**
+ * What may be asked at the desk: one row for each method and path, in the order of the documentation. The status socket
+ * serves the rows that look, the desk socket all of them; rows that act are written into the log.
+ */
+import { setTimeout } from 'node:timers/promises';
+import * as v from 'valibot';
+import type { ReadingFact } from '../reading/facts.ts';
+import type { CounterAccepted } from '../schedule/counter-accept.ts';
+import type { SeriesGap } from '../schedule/series-gaps.ts';
+import type { CounterLease } from '../schedule/technician-lease.ts';
+import type { HeldRows, Snapshot } from '../status/snapshot.ts';
+
+/** What the house answers here. */
+export interface LocalAnswers {
+  snapshot(): Promise<Snapshot>;
+  gaps(): Promise<readonly SeriesGap[]>;
+  readNow(meter: string, force?: boolean): Promise<ReadingFact>;
+  quarantine(): Promise<readonly HeldRows[]>;
+  /** Takes the configuration file as it is now; rejects where it is not taken and the one in force stays. */
+  reload(): Promise<ReloadAnswer>;
+  acceptCounter(meter: string): Promise<CounterAccepted>;
+  leaseCounters(key: string): Promise<CounterLease>;
+  /** The whole state, as it is now. */
+  backup(): AsyncIterable<Uint8Array>;
+}
+
+export interface ReloadAnswer {
+  readonly hash: string;
+  /** When it came into force. */
+  readonly since: string;
+  /** Also the meters that cannot be polled with it, and why. */
+  readonly warnings: readonly string[];
+}
+
+/** Shape of what is asked: of a GET the query, of a POST its body in JSON. A strict object: what no row knows is refused. */
+type Input = v.GenericSchema<unknown, Readonly<Record<string, unknown>>>;
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Under the version of the desk: a later one stands beside it. */
+  readonly path: `/v1/${string}`;
+  /** `look` changes nothing; `act` reaches meters, the store or the process, and is logged. */
+  readonly permission: 'look' | 'act';
+  readonly meaning: string;
+  readonly input: Input;
+  /** One value; octets part by part; or events as they come, one JSON line each. */
+  readonly answers: 'value' | 'octets' | 'lines';
+  /** `given` has the shape of `input`. `signal`: whoever asked has gone. */
+  handle(house: LocalAnswers, given: unknown, signal: AbortSignal): unknown;
+}
+
+const nothing = v.strictObject({});
+const id = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
+
+interface RouteOf<Shape extends Input> extends Omit<Route, 'input' | 'handle'> {
+  readonly input: Shape;
+  handle(house: LocalAnswers, given: v.InferOutput<Shape>, signal: AbortSignal): unknown;
+}
+/** A row whose handler is given what its schema says. */
+export const route = <Shape extends Input>(row: RouteOf<Shape>): Route => row;
+
+const watchEveryMs = 2000;
+async function* watched(house: LocalAnswers, signal: AbortSignal): AsyncGenerator<Snapshot> {
+  while (!signal.aborted) {
+    yield await house.snapshot();
+    await setTimeout(watchEveryMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+export const routes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/status',
+    permission: 'look',
+    meaning: 'the snapshot: ports, meters with verdict and next step, store, broker, time',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.snapshot(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/status/watch',
+    permission: 'look',
+    meaning: 'the snapshot again and again, every two seconds, until whoever asked leaves',
+    input: nothing,
+    answers: 'lines',
+    handle: (house, _, signal) => watched(house, signal),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/gaps',
+    permission: 'look',
+    meaning: 'every run of intervals that is not measured, delivered and acknowledged, and why',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.gaps(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/quarantine',
+    permission: 'look',
+    meaning: 'what is held back of meters that answer where others are configured',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.quarantine(),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/read',
+    permission: 'act',
+    meaning: 'reads a meter now: registers, clock, switch, and its newest rows; `force` although it refused us',
+    input: v.strictObject({ meter: id, force: v.optional(v.boolean(), false) }),
+    answers: 'value',
+    handle: (house, { meter, force }) => house.readNow(meter, force),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/backup',
+    permission: 'act',
+    meaning: 'the whole state, as it is now',
+    input: nothing,
+    answers: 'octets',
+    handle: (house) => house.backup(),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/reload',
+    permission: 'act',
+    meaning: 'takes the configuration file as it is now, and waits for the outcome',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.reload(),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/counter/accept',
+    permission: 'act',
+    meaning: "the operator's word that what a meter said of our invocation counter is right",
+    input: v.strictObject({ meter: id }),
+    answers: 'value',
+    handle: (house, { meter }) => house.acceptCounter(meter),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/counter/lease',
+    permission: 'act',
+    meaning: "invocation counters for a technician's session with a key that the gateway uses too",
+    input: v.strictObject({ key: id }),
+    answers: 'value',
+    handle: (house, { key }) => house.leaseCounters(key),
+  }),
+];
+
+export type Found =
+  | { readonly route: Route; readonly query: Readonly<Record<string, string>> }
+  | { readonly status: 400 | 404 | 405; readonly message: string; readonly allow?: string };
+
+const namesOf = ({ input }: Route): string[] =>
+  Object.keys((input as unknown as { readonly entries: Readonly<Record<string, unknown>> }).entries);
+const usage = (): string =>
+  routes
+    .map((one) => {
+      const { method, path } = one;
+      const names = namesOf(one);
+      if (names.length === 0) return `${method} ${path}`;
+      return method === 'GET'
+        ? `${method} ${path}?${names.map((name) => `${name}=…`).join('&')}`
+        : `${method} ${path} {${names.join(', ')}}`;
+    })
+    .join(', ');
+
+/** The row that is asked for. Nothing of what was asked is repeated in a refusal: it is a stranger's text. */
+export function findRoute(method: string, target: string): Found {
+  if (!target.startsWith('/')) return { status: 400, message: 'the target must be a path that begins with one /' };
+  const [path = '', query, ...more] = target.split('?');
+  const here = routes.filter((one) => one.path === path);
+  if (here.length === 0) return { status: 404, message: `no such path; there are ${usage()}` };
+  const found = here.find((one) => one.method === method);
+  if (!found) {
+    const allow = here.map((one) => one.method).join(', ');
+    return { status: 405, message: `this path takes ${allow}`, allow };
+  }
+  const given = more.length > 0 ? undefined : parametersOf(query ?? '');
+  if (!given) return { status: 400, message: 'the query is not name=value&…, percent-encoded UTF-8' };
+  const names = given.map(([name]) => name);
+  if (new Set(names).size < names.length) return { status: 400, message: 'a parameter stands twice' };
+  if (method === 'POST' && names.length > 0)
+    return { status: 400, message: 'what is given to a POST stands in its body, as JSON' };
+  return { route: found, query: Object.fromEntries(given) };
+}
+
+/** What was given, in the shape of the row; or what does not fit, by its place, without repeating it. */
+export function inputOf(
+  { input, method, path }: Route,
+  given: unknown,
+): { readonly given: unknown } | { readonly misfit: string } {
+  const result = v.safeParse(input, given);
+  if (result.success) return { given: result.output };
+  const misfits = result.issues.map(
+    (issue) => `${v.getDotPath(issue) ?? 'it'}: ${issue.expected ?? 'another value'} is expected`,
+  );
+  return { misfit: `${method} ${path}: ${misfits.slice(0, 5).join('; ')}` };
+}
+
+function parametersOf(query: string): [name: string, value: string][] | undefined {
+  if (query === '') return [];
+  try {
+    return query.split('&').map((pair) => {
+      const [name = '', value = '', ...more] = pair.split('=');
+      if (more.length > 0) throw new URIError('two signs of equality');
+      return [decodeURIComponent(name), decodeURIComponent(value)];
+    });
+  } catch {
+    return undefined;
+  }
+}
