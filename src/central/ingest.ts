@@ -36,7 +36,7 @@ export interface Counters {
   unfit: number;
   gaps: number;
 }
-interface Said extends Mark {
+interface Published extends Mark {
   readonly epoch: number;
   readonly seq: number;
 }
@@ -73,7 +73,7 @@ export interface Ingest {
   readonly values: Map<string, Value>;
   readonly received: Map<string, Received>;
   /** All that was said of each interval, by `meter|series`, then start. */
-  readonly intervals: Map<string, Map<number, Said[]>>;
+  readonly intervals: Map<string, Map<number, Published[]>>;
   readonly manifests: (UpPayload & { kind: 'manifest' })[];
 }
 
@@ -214,13 +214,13 @@ function readableNumber(state: Ingest, gateway: string, octets: Uint8Array): Ref
   return numbers.seq <= Math.max(known.upTo, known.seen) + plausibleStep ? numbers : undefined;
 }
 
-function tell(state: Ingest, payload: UpPayload & { meter: string; series: string }, said: Said): void {
+function tell(state: Ingest, payload: UpPayload & { meter: string; series: string }, published: Published): void {
   const key = `${payload.meter}|${payload.series}`;
-  const own = state.intervals.get(key) ?? new Map<number, Said[]>();
+  const own = state.intervals.get(key) ?? new Map<number, Published[]>();
   state.intervals.set(key, own);
-  const before = own.get(said.start) ?? [];
-  if (before.some(({ epoch, seq }) => epoch === said.epoch && seq === said.seq)) return;
-  own.set(said.start, [...before, said]);
+  const before = own.get(published.start) ?? [];
+  if (before.some(({ epoch, seq }) => epoch === published.epoch && seq === published.seq)) return;
+  own.set(published.start, [...before, published]);
 }
 /** No series is finer: a gap is a state of each of its intervals, whose length the manifest tells. */
 const shortestPeriodMs = 300_000;
@@ -234,7 +234,7 @@ export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'man
   return manifest.series.flatMap(({ meter, series, periodS, digest, ...bounds }) => {
     const from = bounds.from === undefined ? day : Date.parse(bounds.from);
     const to = bounds.to === undefined ? day + 86_400_000 : Date.parse(bounds.to);
-    const own: Said[] = [];
+    const own: Published[] = [];
     for (const [start, all] of state.intervals.get(`${meter}|${series}`) ?? []) {
       if (start < from || start >= to) continue;
       // What was said in an epoch before is said again, or is no longer known to the gateway.

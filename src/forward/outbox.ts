@@ -14,7 +14,7 @@ import { type FallBack, fallBackWhereProven, fellBackAgain, newFallBack } from '
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
 import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
 import { isPacketTooLarge, minPacket, reasonOf } from './refusal.ts';
-import { reworded, saidInParts } from './reword.ts';
+import { reworded, sentInParts } from './reword.ts';
 
 export interface OutboxSettings {
   readonly store: Store;
@@ -388,7 +388,7 @@ export class Outbox {
   private async split(sequence: number): Promise<void> {
     this.tooLarge.delete(sequence);
     this.suspects.delete(sequence);
-    if (!(await saidInParts(sequence, this.settings))) return;
+    if (!(await sentInParts(sequence, this.settings))) return;
     this.splitCount++;
     sendAtOnce(this.again, sequence, this.settings.clock.now());
   }

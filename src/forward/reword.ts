@@ -33,7 +33,7 @@ export async function reworded(entry: OutboxEntry, { store, log, clock }: Reword
 }
 
 /** Into parts that the broker takes, under numbers of their own; false where that is not possible. */
-export async function saidInParts(sequence: number, settings: RewordSettings): Promise<boolean> {
+export async function sentInParts(sequence: number, settings: RewordSettings): Promise<boolean> {
   const { store, log, gateway, topics, clock, packetLimit } = settings;
   const entry = await store.entry(sequence);
   if (!entry) return false;

@@ -288,7 +288,7 @@ export function accountFor(slice: Slice): Accounted {
   ): void {
     exceptions.push([start, end, cause]);
     const [left, right] = [edge(first), edge(second)];
-    const said = {
+    const fact = {
       kind: 'gap',
       ...origin,
       series: slice.series,
@@ -298,7 +298,7 @@ export function accountFor(slice: Slice): Accounted {
       before: left,
       after: right,
     } as const;
-    const hash = gapHash(said);
+    const hash = gapHash(fact);
     const starts: number[] = [];
     for (let at: number = start; at < end; at += periodMs) starts.push(at);
     const before = starts.flatMap((at) => known(at) ?? []);
@@ -313,7 +313,7 @@ export function accountFor(slice: Slice): Accounted {
       earlier.length === 0 ? undefined : earlier.every((mark) => mark.gap) ? 'EDGE_KNOWN' : 'CHANGED';
     for (const at of starts) marks.push({ start: at, rev, hash, gap: true });
     gaps.push({
-      ...said,
+      ...fact,
       rev,
       ...(reason && { reason }),
       readAt: iso(slice.readAt),

@@ -16,7 +16,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   const { identity, rowAlarms } = state;
   if (!identity) return;
   const now = house.clock.wall();
-  const say = <Name extends GatewayEventName>(
+  const raise = <Name extends GatewayEventName>(
     key: string,
     name: Name,
     text: string | undefined,
@@ -27,7 +27,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   };
   const of = (object: string) => identity.unreadable.find((one) => one.object === object);
   const clock = of('clock');
-  say(
+  raise(
     'object clock',
     'CLOCK_UNREADABLE',
     clock &&
@@ -35,7 +35,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
     { why: clock?.why ?? null },
   );
   const { clockDoubt } = identity;
-  say(
+  raise(
     'clock says',
     'CLOCK_DOUBTFUL',
     clockDoubt === null
@@ -47,7 +47,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
     const found = of(object);
     // One of the two is enough, and many meters have only one.
     const missed = found && !isAbsent(found) ? found : undefined;
-    say(
+    raise(
       `object ${object}`,
       'OBJECT_UNREADABLE',
       missed && `${object}: ${missed.why}; the other name tells which meter it is`,
@@ -62,7 +62,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   const wanted = found && (state.disconnectorSeen || (found.refused !== undefined && passing.has(found.refused)));
   if (found && !wanted) state.hasDisconnector = false;
   if (found || identity.disconnector)
-    say(
+    raise(
       'object disconnector',
       'DISCONNECTOR_UNREADABLE',
       wanted ? `${found.why}; whether the meter's own switch is open is not known` : undefined,

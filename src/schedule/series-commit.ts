@@ -22,7 +22,7 @@ const shortestRowWaitMs = 20_000;
 const longestRowWaitMs = 10 * 60_000;
 
 /**
- * Another meter than the one whose rows the series has so far: `said` tells the change, with its registers. It is stored
+ * Another meter than the one whose rows the series has so far: `event` tells the change, with its registers. It is stored
  * with the state that knows of it, so that it is said once whatever the store does.
  */
 export function changeOfMeter(
@@ -30,12 +30,12 @@ export function changeOfMeter(
   state: MeterState,
   stored: SeriesState | undefined,
   periodMs: number,
-): { readonly swap: NonNullable<SeriesState['swap']>; readonly said: EventFact | undefined } | undefined {
+): { readonly swap: NonNullable<SeriesState['swap']>; readonly event: EventFact | undefined } | undefined {
   const { origin, swap: configured } = state.polled;
   // A store that knows of no meter before was begun after the change, or lost it.
   const from = stored?.serial ?? configured?.from;
   const fresh = from !== undefined && !sameSerial(from, origin.serial);
-  if (!fresh) return stored?.swap && { swap: stored.swap, said: undefined };
+  if (!fresh) return stored?.swap && { swap: stored.swap, event: undefined };
   // One that is still to come is not this one.
   const known =
     configured && sameSerial(configured.from, from) && configured.at <= house.clock.wall() ? configured : undefined;
@@ -48,14 +48,14 @@ export function changeOfMeter(
     Object.entries(all)
       .map(([code, value]) => `${code} ${value}`)
       .join(' ') || null;
-  const said = gatewayEvent(house, state, 'SWAP', {
+  const event = gatewayEvent(house, state, 'SWAP', {
     from,
     to: origin.serial,
     at: known ? iso(millis(at)) : null,
     final: registers(final),
     first: registers(first),
   });
-  return { swap: { at, from, final, first, before }, said };
+  return { swap: { at, from, final, first, before }, event };
 }
 
 /** The first interval after a change of the period begins at the last row of the old one. */
@@ -143,7 +143,7 @@ export async function commitSlice(
   const { epoch } = store;
   const { stored, since } = boundsOf(house, state, settings);
   const swap = changeOfMeter(house, state, stored, periodMs);
-  const changes = [swap?.said, changeOfLayout(poll, stored)].filter((event) => event !== undefined);
+  const changes = [swap?.event, changeOfLayout(poll, stored)].filter((event) => event !== undefined);
   const known = state.logs ?? store.meterLogs(origin.meter);
   const accounted = accountFor({
     origin,
@@ -184,7 +184,7 @@ export async function commitSlice(
       exceptions: exceptionsAfter(stored?.exceptions ?? [], slice.from, accounted),
       layout: layout.fingerprint,
       serial: origin.serial,
-      ...newestOf(stored, rows, periodMs, swap?.said !== undefined),
+      ...newestOf(stored, rows, periodMs, swap?.event !== undefined),
       ...(swap && { swap: swap.swap }),
     },
     entryClass: slice.live ? 0 : 1,

@@ -173,8 +173,8 @@ export class SimulatedBus {
   wake(now: Millis): void {
     while (this.inbound[0] && this.inbound[0].end <= now) {
       const { octets, end, baud } = this.inbound.shift() as OnWire;
-      const said = this.settings.meters.map((meter, i) => this.deliver(meter, i, octets, end, baud));
-      this.answer(said, end);
+      const answers = this.settings.meters.map((meter, i) => this.deliver(meter, i, octets, end, baud));
+      this.answer(answers, end);
     }
     this.settings.meters.forEach((meter, i) => {
       const deadline = meter.deadline();
@@ -182,7 +182,7 @@ export class SimulatedBus {
       if (meter.powered(now)) meter.wake(now);
       else meter.sleep(now);
       // Who begins by itself waits until the line is free.
-      this.send(i, this.said(meter, i, now), now);
+      this.send(i, this.piecesOf(meter, i, now), now);
     });
     this.stray(now);
     for (const sending of this.outbound) {
@@ -211,12 +211,12 @@ export class SimulatedBus {
     if (!this.settings.overTcp && baud !== this.baudOf(meter))
       heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
     meter.receive(heard, now);
-    return this.said(meter, index, now);
+    return this.piecesOf(meter, index, now);
   }
   private baudOf({ stack, settings }: VirtualMeter): number {
     return stack.baud ?? (settings.baud > 0 ? settings.baud : this.settings.baud);
   }
-  private said(meter: VirtualMeter, index: number, now: Millis): Piece[] {
+  private piecesOf(meter: VirtualMeter, index: number, now: Millis): Piece[] {
     const silent = this.settings.faults.some((fault) => fault.kind === 'silence' && this.active(fault, index, now));
     const pieces: Piece[] = [];
     for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit())
@@ -225,10 +225,10 @@ export class SimulatedBus {
   }
 
   /** What the meters answer to one request: several at once drive the line against each other. */
-  private answer(said: readonly (readonly Piece[])[], now: Millis): void {
-    const several = said.filter((pieces) => pieces.length > 0).length > 1;
-    if (!several || this.settings.baud === 0) return said.forEach((pieces, i) => this.send(i, pieces, now));
-    const all = said.flatMap((pieces, i) => {
+  private answer(answers: readonly (readonly Piece[])[], now: Millis): void {
+    const several = answers.filter((pieces) => pieces.length > 0).length > 1;
+    if (!several || this.settings.baud === 0) return answers.forEach((pieces, i) => this.send(i, pieces, now));
+    const all = answers.flatMap((pieces, i) => {
       const meter = this.settings.meters[i] as VirtualMeter;
       const { settings } = meter;
       const octetMs = this.octetMs(this.baudOf(meter));

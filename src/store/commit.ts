@@ -3,7 +3,7 @@ import type { Fact } from '../reading/facts.ts';
 import type { Mark } from '../reading/ledger.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { EntryClass } from './keys.ts';
-import type { SaidMarks } from './marks.ts';
+import type { PublishedMarks } from './marks.ts';
 import type { MeterLogs, SeriesState } from './records.ts';
 
 interface CommitBase {
@@ -33,7 +33,7 @@ export interface FactsCommit extends CommitBase {
 }
 export type Commit = SliceCommit | FactsCommit;
 /** A fact of the outbox, and what it says of the intervals of its series. */
-export interface Released extends SaidMarks {
+export interface Released extends PublishedMarks {
   readonly fact: Fact;
 }
 export interface Quarantined {

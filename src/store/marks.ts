@@ -8,7 +8,7 @@ import { sealed, unsealed } from './record.ts';
 import type { SeriesState } from './records.ts';
 
 /** What is said of intervals of a series. */
-export interface SaidMarks {
+export interface PublishedMarks {
   readonly meter: string;
   readonly series: SeriesKey;
   readonly marks: readonly Mark[];
@@ -53,23 +53,23 @@ export async function readMarks(
 /** The pages that these marks change, with what else stands in them; while the store is mended a damaged one counts as empty. */
 export async function changedPages(
   database: Database,
-  said: readonly SaidMarks[],
+  published: readonly PublishedMarks[],
   epoch: number,
   mending: 'mending',
 ): Promise<Operation[]>;
 export async function changedPages(
   database: Database,
-  said: readonly SaidMarks[],
+  published: readonly PublishedMarks[],
   epoch: number,
 ): Promise<Operation[] | Corrupt>;
 export async function changedPages(
   database: Database,
-  said: readonly SaidMarks[],
+  published: readonly PublishedMarks[],
   epoch: number,
   mending?: 'mending',
 ): Promise<Operation[] | Corrupt> {
   const pages = new Map<string, { readonly day: number; readonly marks: Mark[] }>();
-  for (const { meter, series, marks } of said)
+  for (const { meter, series, marks } of published)
     for (const mark of marks) {
       const day = Math.floor(mark.start / dayMs) * dayMs;
       const key = pageKey(meter, series, day);

@@ -7,7 +7,7 @@ import { marksOf } from '../reading/interval-hash.ts';
 import { type EventFact, type Fact, gatewayFact } from '../reading/facts.ts';
 import type { Database, Operation } from './database.ts';
 import { corruptKey, type EntryClass, logsKey, meterOfLogs, seriesStateKey, spaceOf, stateKey } from './keys.ts';
-import { changedPages, type SaidMarks } from './marks.ts';
+import { changedPages, type PublishedMarks } from './marks.ts';
 import { type Pair, putFacts, removeAcknowledged, scanOutbox, walk } from './outbox-log.ts';
 import { decodeOutbox, type Entry, entryOf, factOf, putEntry, putPacks } from './outbox-record.ts';
 import { decodeRecord } from './record.ts';
@@ -188,12 +188,12 @@ async function republishPending(
   /** The last number of each class that has a record of its own. */
   const lastUnpacked: Record<EntryClass, number> = { 0: 0, 1: 0 };
   let operations: Operation[] = [];
-  let said: SaidMarks[] = [];
+  let published: PublishedMarks[] = [];
   let marked = 0;
   const flush = async () => {
-    operations.push(...(await changedPages(database, said, epoch, 'mending')));
+    operations.push(...(await changedPages(database, published, epoch, 'mending')));
     if (operations.length > 0) await database.batch(operations, { sync: true });
-    [operations, said, marked] = [[], [], 0];
+    [operations, published, marked] = [[], [], 0];
   };
   const republished = (entry: Entry): Entry => {
     const { sequence, head } = entry;
@@ -201,7 +201,7 @@ async function republishPending(
     if (head.profile !== undefined && (fact.kind === 'profile' || fact.kind === 'gap')) {
       const { periodMs = hourMs } = series.get(seriesStateKey(fact.meter, head.profile)) ?? {};
       const marks = marksOf(fact, periodMs);
-      said.push({ meter: fact.meter, series: head.profile, marks });
+      published.push({ meter: fact.meter, series: head.profile, marks });
       marked += marks.length;
     }
     if (fact.kind !== 'manifest') return entry;

@@ -16,7 +16,7 @@ import type { Database, Operation } from './database.ts';
 import { hasSuccessor } from './epoch.ts';
 import { putHeld, readHeld } from './held.ts';
 import { type EntryClass, logsKey, outboxEnd, outboxKey, seriesStateKey } from './keys.ts';
-import { changedPages, isCorrupt, readMarks, type SaidMarks } from './marks.ts';
+import { changedPages, isCorrupt, readMarks, type PublishedMarks } from './marks.ts';
 import {
   type Damage,
   loadStore,
@@ -234,8 +234,8 @@ export class Store {
   }
 
   /** The pages that these marks change. Where one of them is damaged the store is mended, and Failure `store-damaged` thrown. */
-  private async pagesOf(database: Database, said: readonly SaidMarks[]): Promise<Operation[]> {
-    const pages = await changedPages(database, said, this.memory.state.epoch);
+  private async pagesOf(database: Database, published: readonly PublishedMarks[]): Promise<Operation[]> {
+    const pages = await changedPages(database, published, this.memory.state.epoch);
     if (!isCorrupt(pages)) return pages;
     await mendPage(database, this.memory, this.settings, pages.corrupt);
     throw mendedMeanwhile();
@@ -461,14 +461,14 @@ export class Store {
       const operations = entries
         .filter((one) => one === entry || one.sequence > acknowledged)
         .map((one) => putEntry(entryClass, one === entry ? entryOf(sequence, storedAt, { kind: 'void', cause }) : one));
-      const said = this.fitted(facts);
-      operations.push(...putFacts(said, entryClass, first, storedAt, series));
+      const fittedFacts = this.fitted(facts);
+      operations.push(...putFacts(fittedFacts, entryClass, first, storedAt, series));
       const { periodMs = hourMs } = (series === undefined ? undefined : this.seriesState(meter, series)) ?? {};
       // A manifest that was said before these numbers does not account for them.
-      const marks = said.flatMap((fact) =>
+      const marks = fittedFacts.flatMap((fact) =>
         fact.kind === 'profile' || fact.kind === 'gap' ? marksOf(fact, periodMs) : [],
       );
-      await this.writeNumbered(database, said.length, operations, marks);
+      await this.writeNumbered(database, fittedFacts.length, operations, marks);
       return true;
     });
     if (replaced) this.committed?.();

@@ -9,7 +9,7 @@ const placed = (text: string, path: Path): string => {
   const { line, column } = readToml(text).place(path);
   return `${line}:${column}`;
 };
-const said = (text: string): string[] =>
+const problemsOf = (text: string): string[] =>
   readToml(text).problems.map(({ line, column, message }) => `${line}:${column} ${message}`);
 
 describe('where a key stands', () => {
@@ -66,7 +66,7 @@ describe('what is wrong is told with its line, all of it', () => {
     ['three of them', 'a = \n[t]\nb = x\nc = 1\nd = "', ['1:4', '3:5', '5:']],
     ['too deep', `a = ${'['.repeat(50_000)}${']'.repeat(50_000)}`, ['1:1 is nested too deep']],
   ])('%s', (_, text, expected) => {
-    const found = said(text);
+    const found = problemsOf(text);
     expect(found).toHaveLength(expected.length);
     found.forEach((one, i) => expect(one).toContain(expected[i]));
   });
@@ -78,7 +78,7 @@ describe('what is wrong is told with its line, all of it', () => {
     });
   });
   test('a secret in the wrong place is not repeated', () => {
-    expect(said('secret = hunter22\npassword = "hunter22').join()).not.toContain('hunter');
+    expect(problemsOf('secret = hunter22\npassword = "hunter22').join()).not.toContain('hunter');
     expect(() => parseToml('secret = hunter22')).toThrow(/^line 1:10: /);
   });
 });

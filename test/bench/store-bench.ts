@@ -91,12 +91,12 @@ const openStore = async (directory: string, now = Date.now()): Promise<Store> =>
 async function headEnd(url: string, tenant: string, gateway: string): Promise<{ all: Promise<void>; close(): void }> {
   const program = new URL('../support/head-end.ts', import.meta.url).pathname;
   const child = fork(program, [url, tenant, gateway, '500', String(drained)]);
-  const said = (word: string) =>
+  const message = (word: string) =>
     new Promise<void>((resolve) => {
       child.on('message', (message) => message === word && resolve());
     });
-  const all = said('all');
-  await said('ready');
+  const all = message('all');
+  await message('ready');
   return { all, close: () => child.kill() };
 }
 

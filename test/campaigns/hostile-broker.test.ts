@@ -39,7 +39,7 @@ test.concurrent.each(twice)(
     const outcome = await suffer({ protocol, ...harm }, 1);
     expect(outcome.problems).toEqual([]);
     // A connection that is dropped and made anew at once is said in the log; status has no time to.
-    expect([outcome.trouble ?? '', ...outcome.said].join('\n')).toMatch(trouble);
+    expect([outcome.trouble ?? '', ...outcome.logged].join('\n')).toMatch(trouble);
     expect(outcome.logLines).toBeLessThan(60);
   },
 );

@@ -30,7 +30,7 @@ export interface Outcome {
   /** From well again to all delivered, in the outbox's time. */
   readonly recoveredMs: number;
   /** Messages of the log, each once. */
-  readonly said: readonly string[];
+  readonly logged: readonly string[];
   readonly logLines: number;
   readonly longestLine: number;
   readonly logOctets: number;
@@ -227,14 +227,14 @@ class HostileBroker {
     const octets = Buffer.from(packet.payload);
     if (packet.topic.endsWith('/birth')) {
       const birth = parsePayload(birthPayload, octets);
-      if (!isUnfit(birth)) this.say(socket, greet(this.ingest, birth));
+      if (!isUnfit(birth)) this.publish(socket, greet(this.ingest, birth));
     } else if (packet.topic.includes('/up/')) take(this.ingest, packet.topic, octets);
   }
   private acknowledge(socket: Socket): void {
     const received = this.ingest.received.get('g');
-    if (received) this.say(socket, ackOf(received));
+    if (received) this.publish(socket, ackOf(received));
   }
-  private say(socket: Socket, ack: object): void {
+  private publish(socket: Socket, ack: object): void {
     this.nextId = (this.nextId % 60_000) + 1;
     this.answer(socket, { ...packetOf('publish', this.nextId), payload: JSON.stringify(ack) } as Packet);
   }
@@ -327,12 +327,12 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
     [logLines, logOctets, longestLine] = [logLines + 1, logOctets + length, Math.max(longestLine, length)];
   };
   const log: Log = { info: line, warn: line, error: line };
-  let said = 0;
-  const say = async (count: number) => {
-    const facts = Array.from({ length: count }, () => eventOfGateway(clock.wall(), 'TRIED', { n: said++ }));
-    await store.commit({ meter: '_', entryClass: said % 2 === 0 ? 0 : 1, facts });
+  let committed = 0;
+  const commitEvents = async (count: number) => {
+    const facts = Array.from({ length: count }, () => eventOfGateway(clock.wall(), 'TRIED', { n: committed++ }));
+    await store.commit({ meter: '_', entryClass: committed % 2 === 0 ? 0 : 1, facts });
   };
-  await say(30);
+  await commitEvents(30);
   const forwarder = new Forwarder(
     forwarderSettings({
       store,
@@ -384,13 +384,13 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
   };
   // Until its step is reached the broker is as it should be. A ping comes when nothing else does.
   const filling = setInterval(() => {
-    if (!broker.reached && harm.step === 'flow') void say(3);
+    if (!broker.reached && harm.step === 'flow') void commitEvents(3);
   }, 100);
   if (!(await until(recoveryLimitMs, () => broker.reached))) problems.push(`the step ${harm.step} was never reached`);
   clearInterval(filling);
   const from = performance.now();
   await sleep(fast(badMs / 4));
-  await say(10);
+  await commitEvents(10);
   await sleep(Math.max(0, fast(badMs) - (performance.now() - from)));
   const left = await pending();
   // Trouble that comes and goes with the attempts counts while nothing moves.
@@ -404,7 +404,7 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
   if (!unharmed && trouble === undefined) problems.push(`${left} messages wait and status says nothing`);
   broker.recover();
   const well = clock.now();
-  await say(5);
+  await commitEvents(5);
   if (!(await until(recoveryLimitMs, async () => (await pending()) === 0)))
     problems.push(`${await pending()} messages are not delivered; status: ${forwarder.trouble ?? 'nothing'}`);
   const recoveredMs = clock.now() - well;
@@ -423,7 +423,7 @@ export async function suffer(harm: Harm, seed: number): Promise<Outcome> {
     trouble,
     unharmed,
     recoveredMs,
-    said: [...messages],
+    logged: [...messages],
     logLines,
     logOctets,
     longestLine,

@@ -81,10 +81,10 @@ describe('incident: what concerns one meter stopped all of them', () => {
   ])('%s', (_, more, key, what) => {
     const { plan, findings } = judge({ meters: [lls(`file:${path('secret')}`), more, ''] });
     expect(findings.map(({ severity }) => severity)).toEqual(['meter']);
-    const [said] = findings.map(findingText) as [string];
-    expect(said).toContain(`port[0].meter[1].${key}`);
-    expect(said).toContain(what);
-    expect(said).not.toContain('hunter22');
+    const [finding] = findings.map(findingText) as [string];
+    expect(finding).toContain(`port[0].meter[1].${key}`);
+    expect(finding).toContain(what);
+    expect(finding).not.toContain('hunter22');
     const [first, second, third] = plan?.ports[0]?.meters ?? [];
     expect(first?.unusable).toBeUndefined();
     expect(second?.unusable?.message).toContain(what);
@@ -228,7 +228,7 @@ test('a dedicated key never goes out in the clear: refused with the model that s
   };
   expect(judged('encrypted', true)).toEqual([]);
   expect(judged('authenticated', false)).toEqual([]);
-  const [said, ...more] = judged('authenticated', true);
-  expect(said).toMatch(/m1: .*dedicated_key: .*would go out in the clear.*initiate_protection = "authenticated"/);
+  const [finding, ...more] = judged('authenticated', true);
+  expect(finding).toMatch(/m1: .*dedicated_key: .*would go out in the clear.*initiate_protection = "authenticated"/);
   expect(more).toEqual([]);
 });

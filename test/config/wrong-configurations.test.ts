@@ -159,8 +159,8 @@ describe('check names each with its line, key, whose it is, and the next step; n
     const comparable = (line: string) => (nameless ? line.split(' ').slice(0, 3).join(' ') : line);
     expect(findings.map(shown).map(comparable).toSorted()).toEqual(expected.map(comparable).toSorted());
     for (const { says, path: key, line } of one.expected) {
-      const said = findings.filter((finding) => finding.path === key && finding.line === line);
-      expect(said.map(({ message }) => message).join('\n')).toContain(says);
+      const here = findings.filter((finding) => finding.path === key && finding.line === line);
+      expect(here.map(({ message }) => message).join('\n')).toContain(says);
     }
     for (const finding of findings) {
       expect(finding.next.length).toBeGreaterThan(10);

@@ -243,8 +243,8 @@ describe('HDLC server', () => {
     link.request({ kind: 'send', information: new Uint8Array(2000) }, now);
     let last = frame({ kind: 'RR', nr: 0, pollFinal: true });
     for (let i = 0; i < 200; i++) {
-      const said = (meterFrames[name] as (sent: Uint8Array, i: number) => readonly Uint8Array[])(last, i);
-      for (const one of said) link.receive(turned(one), now);
+      const frames = (meterFrames[name] as (sent: Uint8Array, i: number) => readonly Uint8Array[])(last, i);
+      for (const one of frames) link.receive(turned(one), now);
       now = later(now, 10);
       link.wake(now);
       let answers = 0;
@@ -252,7 +252,7 @@ describe('HDLC server', () => {
         answers++;
         last = sent;
       }
-      expect(answers).toBeLessThanOrEqual(7 * Math.max(1, said.length));
+      expect(answers).toBeLessThanOrEqual(7 * Math.max(1, frames.length));
       while (link.pollEvent() !== undefined);
     }
   });
@@ -443,9 +443,9 @@ test('a server of general blocks does not answer the same wrong block for ever',
   const answers = (octets: Uint8Array) => association.answer(octets, 17).length;
   for (const wrong of [gbt(7, some), gbt(2, some), gbt(1, none, 0x80)]) {
     expect(answers(aarq)).toBe(1);
-    let said = 0;
-    for (let i = 0; i < 1000; i++) said += answers(wrong);
-    expect(said).toBeLessThanOrEqual(4);
+    let answered = 0;
+    for (let i = 0; i < 1000; i++) answered += answers(wrong);
+    expect(answered).toBeLessThanOrEqual(4);
     // It is not lost: a new exchange begins.
     const [answer] = association.answer(
       gbt(1, encodeApdu({ kind: 'get-request-next', invokeId: 0xc1, number: 1 }), 0x80),

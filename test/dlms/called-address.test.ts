@@ -54,15 +54,15 @@ const forms: [string, ScenarioInput['meters'], HdlcAddress][] = [
 ];
 describe.each(forms)('called by %s', (_, meters, called) => {
   test('incident: it was answered from four octets: every answer is from what was called', () => {
-    const say = line({ meters: { count: 1, ...meters } });
+    const ask = line({ meters: { count: 1, ...meters } });
     const answers: [string, Frame | undefined][] = [
-      ['disconnected', say(called, rr)[0]],
-      ['SNRM', say(called, snrm)[0]],
-      ['another client', say(called, rr, undefined, other)[0]],
-      ['AARQ', say(called, { kind: 'I', ns: 0, nr: 0, pollFinal: true }, aarq)[0]],
-      ['RR', say(called, { kind: 'RR', nr: 1, pollFinal: true })[0]],
-      ['unknown', say(called, { kind: 'unknown', octet: 0x9b, pollFinal: true })[0]],
-      ['DISC', say(called, disc)[0]],
+      ['disconnected', ask(called, rr)[0]],
+      ['SNRM', ask(called, snrm)[0]],
+      ['another client', ask(called, rr, undefined, other)[0]],
+      ['AARQ', ask(called, { kind: 'I', ns: 0, nr: 0, pollFinal: true }, aarq)[0]],
+      ['RR', ask(called, { kind: 'RR', nr: 1, pollFinal: true })[0]],
+      ['unknown', ask(called, { kind: 'unknown', octet: 0x9b, pollFinal: true })[0]],
+      ['DISC', ask(called, disc)[0]],
     ];
     expect(answers.map(([, frame]) => frame?.control.kind)).toEqual(['DM', 'UA', 'DM', 'I', 'RR', 'FRMR', 'UA']);
     for (const [what, frame] of answers) expect(frame?.source, what).toEqual(called);
@@ -73,18 +73,18 @@ describe.each(forms)('called by %s', (_, meters, called) => {
 });
 
 test('sibling: called in another form in the midst of a session, it answers in that one; another client does not change it', () => {
-  const say = line({ meters: { count: 1, physical: 5 } });
+  const ask = line({ meters: { count: 1, physical: 5 } });
   const two: HdlcAddress = { logical: 1, physical: 5, size: 2 };
   const four: HdlcAddress = { logical: 1, physical: 5, size: 4 };
-  expect(say(two, snrm)[0]?.source).toEqual(two);
-  expect(say(four, rr)[0]?.source).toEqual(four);
-  expect(say(four, rr, undefined, other)[0]?.source).toEqual(four);
-  expect(say(two, rr)[0]?.source).toEqual(two);
+  expect(ask(two, snrm)[0]?.source).toEqual(two);
+  expect(ask(four, rr)[0]?.source).toEqual(four);
+  expect(ask(four, rr, undefined, other)[0]?.source).toEqual(four);
+  expect(ask(two, rr)[0]?.source).toEqual(two);
 });
 test('all physical devices of its logical address: each meter answers from its own', () => {
-  const say = line({ meters: { count: 2, first_serial: 60_120_001 } });
+  const ask = line({ meters: { count: 2, first_serial: 60_120_001 } });
   const all: HdlcAddress = { logical: 1, physical: 0x3fff, size: 4 };
-  expect(say(all, snrm).map(({ source }) => source.physical)).toEqual([1001, 1002]);
+  expect(ask(all, snrm).map(({ source }) => source.physical)).toEqual([1001, 1002]);
   const short = line({ meters: { count: 1, physical: 9 } });
   expect(short({ logical: 1, physical: 0x7f, size: 2 }, snrm)[0]?.source).toEqual({ logical: 1, physical: 9, size: 2 });
 });
@@ -96,8 +96,8 @@ test.each([
   ['its neighbour', { logical: 1, physical: 1002, size: 4 }],
   ['another logical device', { logical: 2, physical: 1001, size: 4 }],
 ] as [string, HdlcAddress][])('%s: no answer', (_, called) => {
-  const say = line({ meters: { count: 1 } });
-  for (const control of [snrm, disc, rr]) expect(say(called, control)).toEqual([]);
+  const ask = line({ meters: { count: 1 } });
+  for (const control of [snrm, disc, rr]) expect(ask(called, control)).toEqual([]);
 });
 test('one octet of address where several meters are on the line: no answer', () => {
   expect(line({ meters: { count: 2 } })({ logical: 1, size: 1 }, snrm)).toEqual([]);

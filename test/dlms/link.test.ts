@@ -449,7 +449,7 @@ test.each([
     server,
     'what came is for client 16, and we are 17',
   ],
-])('%s: the silence of the one that was called says so', (_, destination, source, said) => {
+])('%s: the silence of the one that was called says so', (_, destination, source, message) => {
   const link = new HdlcLink(settings('client', parameters(128, 1)));
   let now = millis(0);
   link.request({ kind: 'connect' }, now);
@@ -463,5 +463,5 @@ test.each([
     for (let event = link.pollEvent(); event; event = link.pollEvent()) events.push(event);
   }
   expect(events).toMatchObject([{ kind: 'failed', error: { code: 'no-answer' } }]);
-  expect((events[0] as { error: Failure }).error.message).toBe(`no answer to SNRM, asked 4 times; ${said}`);
+  expect((events[0] as { error: Failure }).error.message).toBe(`no answer to SNRM, asked 4 times; ${message}`);
 });

@@ -520,18 +520,18 @@ describe('pushes of the simulator', () => {
       ];
       const noise = Uint8Array.of(0x68, 0x68, 0x00, 0x16, 0x68, 9, 9);
       const receiver = new NotificationReceiver(settings);
-      const said = (octets: Uint8Array): string[] => {
+      const eventsOf = (octets: Uint8Array): string[] => {
         for (const octet of octets) receiver.receive(Uint8Array.of(octet), at);
         return codes(drain(receiver));
       };
-      expect(said(concat([a, b, c]))).toEqual(['data-notification']);
-      expect(said(concat([a, noise, b, noise, c]))).toEqual(['data-notification']);
-      expect(said(concat([a, c, b, c]))).toEqual([]);
+      expect(eventsOf(concat([a, b, c]))).toEqual(['data-notification']);
+      expect(eventsOf(concat([a, noise, b, noise, c]))).toEqual(['data-notification']);
+      expect(eventsOf(concat([a, c, b, c]))).toEqual([]);
       const damaged = b.slice();
       damaged[12] = (damaged[12] as number) ^ 1;
-      expect(said(concat([a, damaged, c]))).toEqual([]);
-      expect(said(concat([a, b, c]))).toEqual(['data-notification']);
-      expect(said(concat([a, b]))).toEqual([]);
+      expect(eventsOf(concat([a, damaged, c]))).toEqual([]);
+      expect(eventsOf(concat([a, b, c]))).toEqual(['data-notification']);
+      expect(eventsOf(concat([a, b]))).toEqual([]);
       receiver.wake(receiver.deadline() ?? at);
       expect(codes(drain(receiver))).toEqual(['damaged-answer']);
     });

@@ -17,7 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'access-rules-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Waits until the status of a gateway at this broker says it. */
-async function saidAt(url: string, protocol: 4 | 5, says: RegExp): Promise<void> {
+async function loggedAt(url: string, protocol: 4 | 5, says: RegExp): Promise<void> {
   const database = new MemoryDatabase();
   const store = await Store.open({ open: () => Promise.resolve(database), clock: systemClock, newEpoch: () => 1 });
   await store.commit({ meter: '_', entryClass: 0, facts: [eventOfGateway(millis(Date.now()), 'TRIED', {})] });
@@ -67,7 +67,7 @@ async function refusing(filters: RegExp, protocol: 4 | 5) {
 describe.each([5, 4] as const)('a subscription, MQTT protocol level %i', (protocol) => {
   test.each(['ack', 'again'])('%s', async (what) => {
     const broker = await refusing(new RegExp(`/${what}$`), protocol);
-    await saidAt(
+    await loggedAt(
       broker.url,
       protocol,
       new RegExp(`refuses the subscription of amr/v1/t/g/down/${what}: .*check the access rules`),
@@ -86,7 +86,7 @@ describe('publishing, at a real broker', () => {
     const acl = join(folder, 'acl');
     writeFileSync(acl, `${rules.join('\n')}\n`, { mode: 0o644 });
     const broker = await realBroker([`acl_file ${acl}`]);
-    await saidAt(broker.url, 5, says);
+    await loggedAt(broker.url, 5, says);
     await broker.remove();
   });
 });

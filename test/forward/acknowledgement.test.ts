@@ -531,11 +531,11 @@ test('sibling: a poison message that an earlier version stored is said in other 
   });
   await it.run(60_000);
   expect((await store.status()).pending).toBe(0);
-  const said = central.texts.map(({ seq, text }) => ({ seq, fact: JSON.parse(text) as Record<string, unknown> }));
-  expect(said.find(({ seq }) => seq === 1)?.fact).toMatchObject({ kind: 'void', cause: 'SPLIT' });
-  expect(said.find(({ seq }) => seq === 2)?.fact).toMatchObject({ name: 'HAPPENED', detail: { rawAt: stamp } });
-  expect(said.find(({ seq }) => seq === 3)?.fact).toMatchObject({ kind: 'void' });
-  expect(said.filter(({ fact }) => fact['name'] === 'HAPPENED')).toHaveLength(2);
+  const sent = central.texts.map(({ seq, text }) => ({ seq, fact: JSON.parse(text) as Record<string, unknown> }));
+  expect(sent.find(({ seq }) => seq === 1)?.fact).toMatchObject({ kind: 'void', cause: 'SPLIT' });
+  expect(sent.find(({ seq }) => seq === 2)?.fact).toMatchObject({ name: 'HAPPENED', detail: { rawAt: stamp } });
+  expect(sent.find(({ seq }) => seq === 3)?.fact).toMatchObject({ kind: 'void' });
+  expect(sent.filter(({ fact }) => fact['name'] === 'HAPPENED')).toHaveLength(2);
   expect(rowsOf(central.texts).size).toBe(288);
   await end();
 });

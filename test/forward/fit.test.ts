@@ -71,10 +71,10 @@ function received(facts: readonly Fact[]) {
 test('incident: an event stamped in year 10000 broke our own schema and ended acknowledgement; its raw stamp is kept', () => {
   const stamp = new Date(Date.UTC(10_000, 0, 1)).toISOString();
   expect(stamp).toBe('+010000-01-01T00:00:00.000Z');
-  const [said, ...more] = fit(event({ at: stamp }));
+  const [fitted, ...more] = fit(event({ at: stamp }));
   expect(more).toEqual([]);
-  expect(said).toMatchObject({ kind: 'event', name: 'SOMETHING', at: null, detail: { rawAt: stamp } });
-  received([said as Fact]);
+  expect(fitted).toMatchObject({ kind: 'event', name: 'SOMETHING', at: null, detail: { rawAt: stamp } });
+  received([fitted as Fact]);
 });
 
 test('incident: a day block above 256 KiB; it is split by rows, and says the same of each interval', () => {
@@ -173,19 +173,19 @@ test('siblings: what no payload can say is mended without loss, or told; never n
     { kind: 'other' },
   ];
   for (const fact of wild) {
-    const said = fit(fact as Fact);
-    expect(said.length).toBeGreaterThan(0);
-    for (const one of said) {
+    const fitted = fit(fact as Fact);
+    expect(fitted.length).toBeGreaterThan(0);
+    for (const one of fitted) {
       expect(misfit(one)).toBeUndefined();
       expect(octetsOf(one)).toBeLessThanOrEqual(factLimit);
     }
-    received(said);
+    received(fitted);
   }
 });
 
 test('integers beyond 2^53 leave as decimal strings, rows and all', () => {
-  const [said] = fit(block(2, 1, 2 ** 60));
-  expect((said as ProfileFact).channels[0]?.register).toEqual(['1152921504606846976', '1152921504606846976']);
+  const [fitted] = fit(block(2, 1, 2 ** 60));
+  expect((fitted as ProfileFact).channels[0]?.register).toEqual(['1152921504606846976', '1152921504606846976']);
 });
 
 test('a manifest of 500 meters with long points is split by series; every series is in one part', () => {
@@ -259,10 +259,10 @@ test('a health of 500 meters with long alarms: those that are not well stay', ()
     })),
     store: { failure: null, quarantined: 0, missing: 0 },
   } satisfies HealthPayload;
-  const said = fitHealth(health, 20_000);
-  expect(octetsOf(said)).toBeLessThanOrEqual(20_000);
-  expect(said.meters.slice(0, 5).map(({ verdict }) => verdict)).toEqual(Array(5).fill('NO_ANSWER'));
-  expect(said.metersLeftOut).toBe(500 - said.meters.length);
+  const fitted = fitHealth(health, 20_000);
+  expect(octetsOf(fitted)).toBeLessThanOrEqual(20_000);
+  expect(fitted.meters.slice(0, 5).map(({ verdict }) => verdict)).toEqual(Array(5).fill('NO_ANSWER'));
+  expect(fitted.metersLeftOut).toBe(500 - fitted.meters.length);
 });
 
 test('no road into the outbox misses it: committed and released facts are checked before they get a number', async () => {

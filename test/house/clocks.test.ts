@@ -120,7 +120,7 @@ describe('R29 to R31: clocks', () => {
 });
 
 describe('incident: a first start in 1970 planned half a million intervals and told 658 gaps a minute', () => {
-  const nothingIsSaid = async (it: VirtualHouse, step: number, trusted: boolean, code = 'time-unknown') => {
+  const nothingIsDelivered = async (it: VirtualHouse, step: number, trusted: boolean, code = 'time-unknown') => {
     it.clock.wallOffsetMs = step;
     it.timeIsKnown = trusted;
     it.broker.connect();
@@ -142,13 +142,13 @@ describe('incident: a first start in 1970 planned half a million intervals and t
   };
   test('nothing is planned, numbered or told before the clock is set; then all is read, and no gap was told', async () => {
     const it = await virtualHouse({ meters: { count: 2 } });
-    await nothingIsSaid(it, -56 * 365 * dayMs, false);
+    await nothingIsDelivered(it, -56 * 365 * dayMs, false);
     await everythingIsRead(it);
   });
   test('sibling: a kernel that believes itself in 2099, and a disk that fills up meanwhile', async () => {
     const it = await virtualHouse({ meters: { count: 2 } });
     it.disk = { freeBytes: 1, totalBytes: 1e9 };
-    await nothingIsSaid(it, 73 * 365 * dayMs, true, 'store-failed');
+    await nothingIsDelivered(it, 73 * 365 * dayMs, true, 'store-failed');
     it.disk = { freeBytes: 1e9, totalBytes: 1e9 };
     await everythingIsRead(it);
   });

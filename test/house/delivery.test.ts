@@ -254,14 +254,14 @@ describe('R17, R18: revisions', () => {
     const late = factsOf(it, 'profile')
       .slice(before)
       .filter(({ reason }) => reason);
-    const said = late.flatMap(({ start, rev, reason, count, periodS }) =>
+    const delivered = late.flatMap(({ start, rev, reason, count, periodS }) =>
       Array.from({ length: count }, (_, i) => [
         new Date(Date.parse(start) + i * periodS * 1000).toISOString(),
         rev[i],
         reason?.[i],
       ]),
     );
-    expect(said).toEqual([
+    expect(delivered).toEqual([
       ['2026-11-23T06:00:00.000Z', 1, 'LATE'],
       ['2026-11-23T07:00:00.000Z', 1, 'CHANGED'],
       ['2026-11-24T06:00:00.000Z', 1, 'LATE'],

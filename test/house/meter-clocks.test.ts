@@ -41,13 +41,13 @@ test('incident: stamps that called themselves invalid or doubtful were MEASURED 
   const it = await virtualHouse({ meters: { count: 1, quirks: ['doubtful-stamps'] } }, { days: 1 });
   it.broker.connect();
   await it.run(10 * 60_000);
-  const said = new Map<number, unknown>();
+  const qualities = new Map<number, unknown>();
   for (const { start, count, periodS, quality, clockSays } of factsOf(it, 'profile'))
     for (let i = 0; i < count; i++) {
       const end = new Date(Date.parse(start) + (i + 1) * periodS * 1000);
-      said.set(end.getUTCHours() % 6, [quality[i], clockSays?.[i] ?? null]);
+      qualities.set(end.getUTCHours() % 6, [quality[i], clockSays?.[i] ?? null]);
     }
-  expect(Object.fromEntries(said)).toEqual({
+  expect(Object.fromEntries(qualities)).toEqual({
     0: ['MEASURED', null],
     1: ['UNCERTAIN/clock', 'invalid'],
     2: ['UNCERTAIN/clock', 'doubtful'],

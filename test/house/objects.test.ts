@@ -30,14 +30,14 @@ function refusing(it: VirtualHouse, inLists: Record<string, number>, alone: Reco
           ? answer
           : encodeApdu({ kind: 'get-response-normal', invokeId: apdu.invokeId, result: { refused } });
       }
-      const said = decodeApdu(answer).apdu;
-      if (apdu.kind !== 'get-request-with-list' || said.kind !== 'get-response-with-list') return answer;
-      const results = said.results.map((result, i) => {
+      const response = decodeApdu(answer).apdu;
+      if (apdu.kind !== 'get-request-with-list' || response.kind !== 'get-response-with-list') return answer;
+      const results = response.results.map((result, i) => {
         const { logicalName, attribute } = apdu.attributes[i] ?? { logicalName: '', attribute: 0 };
         const refused = refusals.inLists[`${logicalName}:${attribute}`];
         return refused === undefined ? result : { refused };
       });
-      return encodeApdu({ ...said, results });
+      return encodeApdu({ ...response, results });
     },
   });
   return refusals;

@@ -65,8 +65,8 @@ test('incident: the line failed between what was to be said and the store, and i
   it.broker.connect();
   await it.run(30 * minute);
   expect(dropped).toBe(4);
-  const said = factsOf(it, 'event').filter(({ name }) => name === 'DATA_AT_RISK');
-  expect(said.map(({ meter }) => meter)).toEqual(['m60120001']);
+  const risks = factsOf(it, 'event').filter(({ name }) => name === 'DATA_AT_RISK');
+  expect(risks.map(({ meter }) => meter)).toEqual(['m60120001']);
 });
 
 test('incident: an image of the card, put back while the broker was away, had passed the numbers of the other life when it came back (harsh simulation, seed 1010)', async () => {

@@ -24,19 +24,19 @@ async function meter(list: 'closes' | 'ignores', one: boolean): Promise<{ device
   const device = await tcpServer((socket) => {
     const unwrapper = new Unwrapper();
     let associations = 0;
-    const say = (apdu: Uint8Array) => socket.write(encodeWrapper({ source: 1, destination: 16, apdu }));
+    const send = (apdu: Uint8Array) => socket.write(encodeWrapper({ source: 1, destination: 16, apdu }));
     socket.on('data', (octets) => {
       for (const { apdu } of unwrapper.push(octets)) {
         if (apdu[0] === 0x60) {
-          if (++associations === 1 || !one) say(aare);
-        } else if (apdu[0] === 0x62) say(encodeAcse({ kind: 'rlre', reason: 0 }));
+          if (++associations === 1 || !one) send(aare);
+        } else if (apdu[0] === 0x62) send(encodeAcse({ kind: 'rlre', reason: 0 }));
         else if (apdu[1] === 3) {
           lists++;
           if (list === 'closes') socket.destroy();
         } else {
           const value = Buffer.from('60120001');
           const data = { type: 'octet-string', value } as const;
-          say(encodeApdu({ kind: 'get-response-normal', invokeId: apdu[2] as number, result: { data } }));
+          send(encodeApdu({ kind: 'get-response-normal', invokeId: apdu[2] as number, result: { data } }));
         }
       }
     });

@@ -41,14 +41,14 @@ test('the earlier refusals of a meter, which protect it from being locked', () =
 });
 
 test('whose rights are missing for a file, and what to do', () => {
-  const said = (code: string) => {
+  const wordsOf = (code: string) => {
     const { message, detail } = unreadable('/f', Object.assign(new Error(code), { code }), 'secret-missing');
     return `${message} next ${String(detail['next'])}`;
   };
-  expect(said('EACCES')).toMatch(
+  expect(wordsOf('EACCES')).toMatch(
     /^\/f cannot be read by uid \d+ \(EACCES\).* next .*LoadCredential=NAME:\/f in the unit.*credential:NAME\.$/,
   );
-  expect(said('ENOENT')).toMatch(/^\/f does not exist next /);
-  expect(said('EISDIR')).toMatch(/^\/f is a folder next /);
-  expect(said('EIO')).toMatch(/^\/f cannot be read: EIO/);
+  expect(wordsOf('ENOENT')).toMatch(/^\/f does not exist next /);
+  expect(wordsOf('EISDIR')).toMatch(/^\/f is a folder next /);
+  expect(wordsOf('EIO')).toMatch(/^\/f cannot be read: EIO/);
 });

@@ -110,8 +110,8 @@ test('incident x2-c-list-clock-wrapped-twice: the clock of a list came as 09 0E 
       link.receive(octets, clock.now());
       for (let event = link.pollEvent(); event; event = link.pollEvent()) {
         if (event.kind !== 'information') continue;
-        const said = answer(event.information.subarray(3));
-        link.request({ kind: 'send', information: concat([Uint8Array.of(0xe6, 0xe7, 0), said]) }, clock.now());
+        const apdu = answer(event.information.subarray(3));
+        link.request({ kind: 'send', information: concat([Uint8Array.of(0xe6, 0xe7, 0), apdu]) }, clock.now());
       }
       link.wake(clock.now());
       return Promise.resolve();

@@ -295,10 +295,10 @@ test('incident (fuzzed sessions): rows off the grid that begin together said two
   // The clock was set back between them: both begin an hour before the same end.
   const rows = [row(0, 1000), stray(1.5, 1150), row(2, 1200), stray(1.5, 1160), row(2, 1200)];
   const { blocks, marks } = account(rows, { to: 2 });
-  const said = blocks.flatMap(({ start, rev, channels }) =>
+  const published = blocks.flatMap(({ start, rev, channels }) =>
     rev.map((one, i) => `${Date.parse(start)} ${one} ${String(channels[0]?.register?.[i])}`),
   );
-  const numbered = said.map((one) => one.split(' ').slice(0, 2).join(' '));
+  const numbered = published.map((one) => one.split(' ').slice(0, 2).join(' '));
   expect(new Set(numbered).size).toBe(numbered.length);
   // Read again they are the same, and nothing is said.
   const known = new Map<number, Mark>(marks.map((mark) => [mark.start, mark]));

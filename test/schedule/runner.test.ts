@@ -94,10 +94,10 @@ test('what must not come in a session is done between two, soon, and in its orde
   const it = await running();
   const { store } = it.house;
   const done: (string | undefined)[] = [];
-  const say = store.sayAgain.bind(store);
+  const sayAgain = store.sayAgain.bind(store);
   store.sayAgain = (meter, series, from, to) => {
     done.push(`${meter} while ${it.runner.activity ?? 'nobody'} is read`);
-    return say(meter, series, from, to);
+    return sayAgain(meter, series, from, to);
   };
   const run = it.run();
   await it.forMs(100);

@@ -60,8 +60,8 @@ test('wrong registers, then the right ones: the interval across the change is sa
   await tell(registers(final, first));
   expect(Number(value(it, 14)?.energy)).toBe(right);
   expect([13, 15].map((hour) => value(it, hour))).toEqual(hours);
-  const said = factsOf(it, 'profile');
-  const again = said.filter((fact) => fact.kind === 'profile' && fact.start === '2026-11-24T14:00:00Z');
+  const published = factsOf(it, 'profile');
+  const again = published.filter((fact) => fact.kind === 'profile' && fact.start === '2026-11-24T14:00:00Z');
   expect(again.map((fact) => fact.kind === 'profile' && [fact.rev, fact.reason])).toEqual([
     [[0], undefined],
     [[1], ['CHANGED']],

@@ -29,13 +29,13 @@ function agreedWith(
   }: { meters?: ScenarioInput['meters']; maxPdu?: number; client?: number } = {},
 ) {
   const [meter] = buildBus(parseScenario({ bus: { link: 'wrapper' }, meters }), at).meters;
-  const said = (apdu: Uint8Array, source = client): Uint8Array[] => {
+  const answersTo = (apdu: Uint8Array, source = client): Uint8Array[] => {
     meter?.receive(encodeWrapper({ source, destination: 1, apdu }), at);
     const out: Uint8Array[] = [];
     for (let piece = meter?.pollTransmit(); piece; piece = meter?.pollTransmit()) out.push(piece.octets);
     return new Unwrapper().push(Buffer.concat(out)).map((frame) => frame.apdu);
   };
-  const [answer] = said(
+  const [answer] = answersTo(
     encodeAcse({
       kind: 'aarq',
       applicationContext: applicationContext[meters?.referencing ?? 'logical-name'],
@@ -60,8 +60,8 @@ function agreedWith(
     result: aare.result,
     initiate,
     agreed: initiate.kind === 'initiate-response' ? conformanceNames(initiate.conformance) : [],
-    said,
-    ask: (apdu: Apdu): Apdu[] => said(encodeApdu(apdu)).map((octets) => decodeApdu(octets).apdu),
+    answersTo,
+    ask: (apdu: Apdu): Apdu[] => answersTo(encodeApdu(apdu)).map((octets) => decodeApdu(octets).apdu),
   };
 }
 
@@ -250,12 +250,13 @@ test('selective access only where it was agreed', () => {
 });
 test('incident: another client on the same connection was served with the rights of the one that is associated', () => {
   const it = agreedWith(every);
-  const answered = (source: number) => it.said(encodeApdu(get), source).map((octets) => decodeApdu(octets).apdu.kind);
+  const answered = (source: number) =>
+    it.answersTo(encodeApdu(get), source).map((octets) => decodeApdu(octets).apdu.kind);
   expect(answered(17)).toEqual(['get-response-normal']);
   expect(answered(16)).toEqual(['exception-response']);
   expect(answered(17)).toEqual(['get-response-normal']);
   // Nor is the association of one ended by another.
-  expect(it.said(encodeAcse({ kind: 'rlrq', reason: 0 }), 16)).toEqual([]);
+  expect(it.answersTo(encodeAcse({ kind: 'rlrq', reason: 0 }), 16)).toEqual([]);
   expect(answered(17)).toEqual(['get-response-normal']);
 });
 test('general protection only where there are keys', () => {

@@ -51,20 +51,20 @@ test('sibling: a line of a speed behind the converter, which nobody can switch o
 test('sibling: the connection breaks after the sign-on: the next one signs on again at once', async () => {
   const device = await simulate();
   const { hostname, port } = new URL(device);
-  const said: Buffer[] = [];
+  const sent: Buffer[] = [];
   await new Promise<void>((resolve, reject) => {
     const socket = connect({ host: hostname, port: Number(port) });
     socket.on('error', reject);
     socket.on('data', (octets: Buffer) => {
-      said.push(octets);
+      sent.push(octets);
       // The identification is there: on to HDLC at 9600 Bd, and away.
-      if (!Buffer.concat(said).includes(0x0a)) return;
+      if (!Buffer.concat(sent).includes(0x0a)) return;
       socket.end(Buffer.from('\u0006252\r\n'));
       resolve();
     });
     socket.write('/?!\r\n');
   });
-  expect(Buffer.concat(said.map((octets) => Buffer.from(octets.map((octet) => octet & 0x7f)))).toString()).toBe(
+  expect(Buffer.concat(sent.map((octets) => Buffer.from(octets.map((octet) => octet & 0x7f)))).toString()).toBe(
     '/SIM5\\2VM60120001\r\n',
   );
   expect(await identity(device)).toContain('SIM0000060120001');

@@ -525,7 +525,7 @@ describe('the store on a twin', () => {
       rev: 0,
       readAt: '2026-11-24T00:00:00Z',
     });
-    const said = (n: number): SliceCommit => ({
+    const sliceOf = (n: number): SliceCommit => ({
       ...commit(n + 1),
       state: { since: 0, periodMs: hour, coverage: [[0, (n + 1) * hour]] },
       facts: [gap(n)],
@@ -533,7 +533,7 @@ describe('the store on a twin', () => {
     });
     const database = new MemoryDatabase();
     const store = await openTwin(database);
-    await store.commit(said(0));
+    await store.commit(sliceOf(0));
     const { epoch } = store;
     // The disk gives the page late: a poll is stored between.
     const read = database.get.bind(database);
@@ -541,7 +541,7 @@ describe('the store on a twin', () => {
       const value = await read(key);
       if (key.startsWith('d/')) {
         database.get = read;
-        await store.commit(said(1));
+        await store.commit(sliceOf(1));
       }
       return value;
     };
@@ -553,11 +553,11 @@ describe('the store on a twin', () => {
     // A sibling: the page is found damaged by the poll that writes into it. Nothing of it is stored on top.
     const [key] = [...database.data.keys()].filter((one) => one.startsWith('d/'));
     database.data.set(key as string, Uint8Array.of(1, 2, 3));
-    await expect(store.commit(said(2))).rejects.toThrow('mended');
+    await expect(store.commit(sliceOf(2))).rejects.toThrow('mended');
     expect(store.epoch).toBeGreaterThan(epoch);
     expect(store.seriesState('m1', storedSeriesKey('p'))?.coverage).toEqual([]);
     expect(database.data.get(`q/${key}`)).toEqual(Uint8Array.of(1, 2, 3));
-    await store.commit(said(2));
+    await store.commit(sliceOf(2));
   });
 
   test('while the time of day cannot be right nothing gets a number, by whatever road; what is held back needs none', async () => {

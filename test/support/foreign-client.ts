@@ -73,7 +73,7 @@ export function replayed(name: string, scenario: ScenarioInput['meters'] = {}): 
   const meter = alike(name, scenario);
   const lines: Spoken[] = [];
   let now: Millis = at;
-  const say = (octets: Uint8Array): Uint8Array => {
+  const exchange = (octets: Uint8Array): Uint8Array => {
     lines.push({ from: 'client', octets });
     now = later(now, 10);
     meter.receive(octets, now);
@@ -83,20 +83,20 @@ export function replayed(name: string, scenario: ScenarioInput['meters'] = {}): 
     for (const one of out) lines.push({ from: 'meter', octets: one });
     return Buffer.concat(out);
   };
-  if (isHdlc(name)) sayFrames(name, say);
+  if (isHdlc(name)) sayFrames(name, exchange);
   else
     for (const { octets, direction } of linesOf(name))
-      if (direction === 'to-meter' && !goesOn(octets.subarray(8))) say(octets);
+      if (direction === 'to-meter' && !goesOn(octets.subarray(8))) exchange(octets);
   return lines;
 }
 
-function sayFrames(name: string, say: (octets: Uint8Array) => Uint8Array): void {
+function sayFrames(name: string, exchange: (octets: Uint8Array) => Uint8Array): void {
   const deframer = new Deframer();
   let sent = 0;
   let heard = 0;
   const ask = (frame: Frame): void => {
     for (let next: Frame | undefined = frame; next; ) {
-      const answers = deframer.push(say(encodeFrame(next)));
+      const answers = deframer.push(exchange(encodeFrame(next)));
       heard = (heard + answers.filter(({ control }) => control.kind === 'I').length) & 7;
       next = answers.at(-1)?.segmented
         ? { ...frame, control: { kind: 'RR', nr: heard, pollFinal: true }, information: new Uint8Array(0) }

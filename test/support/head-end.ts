@@ -22,18 +22,19 @@ direct();
 client.on('connect', direct);
 const beyond = new Set<number>();
 let [epoch, upTo, published, intervals, again] = [0, 0, 0, 0, 0];
-const say = () => client.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
+const publishAck = () =>
+  client.publish(topics(tenant, gateway).ack, JSON.stringify({ epoch, upTo, nack: [] }), { qos: 1 });
 const acknowledge = () => {
   if (upTo === published || !client.connected) return;
   published = upTo;
-  say();
+  publishAck();
   if (upTo === most) process.send?.('all');
 };
 client.on('message', (topic, payload) => {
   if (topic.endsWith('/birth')) {
     // The gateway waits for the answer: what is held of it.
     epoch = (JSON.parse(payload.toString()) as { epoch: number }).epoch;
-    say();
+    publishAck();
     return;
   }
   const message = JSON.parse(payload.toString()) as { epoch: number; seq: number; kind: string; count?: number };

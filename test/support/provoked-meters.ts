@@ -34,9 +34,9 @@ const from =
   async (): Promise<Screen> => {
     const device = await tcpServer((socket) =>
       socket.on('data', (octets) => {
-        const said = answer(octets);
-        if (said === 'close') socket.destroy();
-        else if (said) socket.write(said);
+        const answered = answer(octets);
+        if (answered === 'close') socket.destroy();
+        else if (answered) socket.write(answered);
       }),
     );
     return cli(when, ['read', device, ...args], env);
