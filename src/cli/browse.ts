@@ -63,18 +63,18 @@ export async function browse(
       model.referencing === 'short-name'
         ? await readShortNameList(session)
         : await readObjectList(session, parseLogicalName(model.association_object));
-    const wanted = only.size === 0 ? objects : objects.filter(({ logicalName }) => only.has(logicalName));
+    const chosen = only.size === 0 ? objects : objects.filter(({ logicalName }) => only.has(logicalName));
     for (const name of only)
-      if (!wanted.some(({ logicalName }) => logicalName === name)) bad(`the object list has no ${obis(name)}`);
+      if (!chosen.some(({ logicalName }) => logicalName === name)) bad(`the object list has no ${obis(name)}`);
     for (const problem of problems) note(`object list: ${problem}`);
     const read: SnapshotObject[] = [];
-    for (const object of wanted) {
+    for (const object of chosen) {
       const seen = await readObject(session, object, rows);
       const one = snapshotObject(object, seen);
       read.push(one);
       if (options.json) print(JSON.stringify(one));
       else for (const line of lines(one, (id) => shownValue(object, seen, id, model))) print(line);
-      progress(`${read.length} of ${wanted.length} objects `);
+      progress(`${read.length} of ${chosen.length} objects `);
     }
     if (options.save === undefined) return;
     const snapshot: Snapshot = { snapshot: 1, taken: iso(clock.wall()), objects: read };

@@ -38,14 +38,14 @@ interface Candidate {
 }
 const permanent = 0x80;
 
-function find(octets: Uint8Array, wanted: Uint8Array, from: number, to: number, take: (at: number) => void): void {
+function find(octets: Uint8Array, secret: Uint8Array, from: number, to: number, take: (at: number) => void): void {
   const within = Buffer.from(octets.buffer, octets.byteOffset, to);
-  for (let at = within.indexOf(wanted, from); at >= 0; at = within.indexOf(wanted, at + 1)) take(at);
+  for (let at = within.indexOf(secret, from); at >= 0; at = within.indexOf(secret, at + 1)) take(at);
 }
-/** How many octets of the beginning of `wanted` stand at `at`, up to `to`. */
-function agreeing(octets: Uint8Array, at: number, to: number, wanted: Uint8Array): number {
+/** How many octets of the beginning of `secret` stand at `at`, up to `to`. */
+function agreeing(octets: Uint8Array, at: number, to: number, secret: Uint8Array): number {
   let count = 0;
-  while (count < wanted.length && at + count < to && octets[at + count] === wanted[count]) count++;
+  while (count < secret.length && at + count < to && octets[at + count] === secret[count]) count++;
   return count;
 }
 

@@ -112,20 +112,20 @@ export class Outbox {
     this.evidence = newEvidence(store.epoch, store.acknowledged);
     store.onCommit(() => {
       for (const lane of Object.values(this.lanes)) lane.dry = false;
-      this.stir();
+      this.wakeUp();
     });
   }
 
-  private stir(): void {
+  private wakeUp(): void {
     // With a reason of its own, for the usual one is an error with a stack, made thousands of times a second.
-    this.wake?.abort('stirred');
+    this.wake?.abort('woken');
   }
 
   onConnected(): void {
     this.connected = true;
     this.announced = undefined;
     this.fromTheStart();
-    this.stir();
+    this.wakeUp();
   }
   onDisconnected(): void {
     this.connected = false;
@@ -133,7 +133,7 @@ export class Outbox {
     const [largest] = [...this.inFlight].toSorted(([, a], [, b]) => b - a);
     if (largest) this.suspect(...largest);
     this.fromTheStart();
-    this.stir();
+    this.wakeUp();
   }
 
   private fromTheStart(): void {
@@ -169,7 +169,7 @@ export class Outbox {
       this.foreignLogged = ack.epoch;
       log.info({ epoch: ack.epoch, own: store.epoch }, 'acknowledgement of an earlier epoch ignored');
     }
-    this.stir();
+    this.wakeUp();
   }
   private answered(): void {
     // What came before the birth was sent is no answer to it.
@@ -180,7 +180,7 @@ export class Outbox {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.settings;
-    signal.addEventListener('abort', () => this.stir());
+    signal.addEventListener('abort', () => this.wakeUp());
     let logged = '';
     while (!signal.aborted) {
       // Made before the work, so that nothing that happens meanwhile is missed.
@@ -352,13 +352,13 @@ export class Outbox {
         if (this.refusal) this.takesAgain(clock.now());
         if (this.suspects.has(sequence)) this.suspects.clear();
         this.expectProgress(clock.now());
-        this.stir();
+        this.wakeUp();
       },
       (error: unknown) => {
         if (generation !== this.generation) return;
         this.inFlight.delete(sequence);
         this.refused(sequence, error);
-        this.stir();
+        this.wakeUp();
       },
     );
   }

@@ -113,8 +113,8 @@ export function newReloader(first: ReadPlan, house: House, settings: ReloadSetti
       log.error({ error: failure.message }, `configuration not reloaded; ${stands}`);
       await settings.refused(failure.message);
       // Findings stand on lines of their own; anything else is one line.
-      const apart = failure.message.includes('\n') ? '\n' : '; ';
-      throw new Failure(failure.code, `${failure.message}${apart}${stands}`);
+      const separator = failure.message.includes('\n') ? '\n' : '; ';
+      throw new Failure(failure.code, `${failure.message}${separator}${stands}`);
     } finally {
       settings.state(false);
     }

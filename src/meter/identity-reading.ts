@@ -75,8 +75,8 @@ export async function identify(
   }
   // A clock that is none, in a list only (meter-quirks 86).
   if (octets && octets.length !== clockLength) {
-    const alone = await session.alone(attribute(8, '0.0.1.0.0.255', 2), 'list wraps the clock twice');
-    octets = clockOctets(dataOf(alone)) ?? octets;
+    const single = await session.getOutsideLists(attribute(8, '0.0.1.0.0.255', 2), 'list wraps the clock twice');
+    octets = clockOctets(dataOf(single)) ?? octets;
   }
   const stamp = octets && stampOf(octets, stampReading(model));
   const meterClock = stamp?.instant;

@@ -123,10 +123,10 @@ async function readScalers(session: Session, columns: readonly CaptureObject[]) 
     if (scaler?.type === 'integer' && unit?.type === 'enum') plain.set(logicalName, scalerUnit);
   });
   // The scaler of an object says nothing of its status or of a time.
-  const wanted = new Set(columns.filter(isScaled).map(({ logicalName }) => logicalName));
+  const scaled = new Set(columns.filter(isScaled).map(({ logicalName }) => logicalName));
   const unscaled = new Map(
     unique.flatMap(({ logicalName }, i): [LogicalName, string][] => {
-      if (scalers.has(logicalName) || !wanted.has(logicalName)) return [];
+      if (scalers.has(logicalName) || !scaled.has(logicalName)) return [];
       const result = results[i];
       const why =
         result && 'data' in result

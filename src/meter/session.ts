@@ -198,7 +198,7 @@ export class Session {
   }
 
   /** What came in a list is not what comes alone: asks alone, and takes no list of this meter any more. */
-  async alone(attribute: Attribute, reason: string): Promise<GetResult | undefined> {
+  async getOutsideLists(attribute: Attribute, reason: string): Promise<GetResult | undefined> {
     if (!this.lists || this.fallbacks.held.has('single-gets')) return undefined;
     const [result] = await this.get([attribute]);
     if (result && 'data' in result) fallBack(this.fallbacks, 'single-gets', reason, this.clock.wall());

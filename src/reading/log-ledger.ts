@@ -124,8 +124,8 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
       }
       // What was not forwarded is no older than what was, and lies above the floor.
       const newest = more ? (fresh.at(-1)?.at ?? cursor.floor) - 1 : Number.MAX_SAFE_INTEGER;
-      const wanted = floorOf(after.values(), selected ? upTo - rememberMs : cursor.floor, ahead);
-      const floor = Math.max(cursor.floor, Math.min(wanted, newest));
+      const possible = floorOf(after.values(), selected ? upTo - rememberMs : cursor.floor, ahead);
+      const floor = Math.max(cursor.floor, Math.min(possible, newest));
       const known = [...after.values()].filter(([at]) => at > floor);
       return { fresh, cursor: { upTo, floor, forwarded: known }, more, ignored };
     },

@@ -116,10 +116,10 @@ function itemsOf(body: Data, orders: readonly ListOrder[], problems: string[]): 
     const named = namedStructure(element);
     const [name, next] = [nameOf(element), elements[i + 1]];
     // A name before another name, which has a value of its own, is a value itself.
-    const alone =
+    const isValue =
       name !== undefined && nameOf(next) !== undefined && i + 2 < elements.length && !nameOf(elements[i + 2]);
     if (named) items.push(...named);
-    else if (name !== undefined && next && !isPushSetup(name) && !alone) {
+    else if (name !== undefined && next && !isPushSetup(name) && !isValue) {
       items.push({ ...unnamed, name, value: next });
       i++;
     } else items.push({ ...unnamed, value: element });

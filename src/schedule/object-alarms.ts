@@ -59,13 +59,13 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   }
   const found = of('disconnector');
   if (identity.disconnector) state.disconnectorSeen = identity.disconnector;
-  const wanted = found && (state.disconnectorSeen || (found.refused !== undefined && passing.has(found.refused)));
-  if (found && !wanted) state.hasDisconnector = false;
+  const alarming = found && (state.disconnectorSeen || (found.refused !== undefined && passing.has(found.refused)));
+  if (found && !alarming) state.hasDisconnector = false;
   if (found || identity.disconnector)
     raise(
       'object disconnector',
       'DISCONNECTOR_UNREADABLE',
-      wanted ? `${found.why}; whether the meter's own switch is open is not known` : undefined,
+      alarming ? `${found.why}; whether the meter's own switch is open is not known` : undefined,
       { why: found?.why ?? null },
     );
 }

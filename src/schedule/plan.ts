@@ -31,7 +31,7 @@ export interface PlannedMeter {
   /** A session without rows is wanted then (monotonic): something waits for a safe moment. */
   readonly visitAt?: Millis | undefined;
   /** Somebody waits for this meter: it is next, whatever else there is (R39). */
-  readonly wanted?: boolean;
+  readonly requested?: boolean;
 }
 export interface PortPlanState {
   readonly meters: readonly PlannedMeter[];
@@ -132,10 +132,10 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
     }
     const { visitAt } = meter;
     if (visitAt !== undefined && visitAt > now) until = Math.min(until, visitAt);
-    const wanted = meter.wanted === true;
-    if (slices.length === 0 && !wanted && (visitAt === undefined || visitAt > now)) continue;
+    const requested = meter.requested === true;
+    if (slices.length === 0 && !requested && (visitAt === undefined || visitAt > now)) continue;
     const notBefore = meter.failures > 0 ? Math.max(meter.notBefore, state.silentNotBefore) : meter.notBefore;
-    if (notBefore > now && !wanted) {
+    if (notBefore > now && !requested) {
       until = Math.min(until, notBefore);
       continue;
     }
@@ -144,7 +144,7 @@ export function plan(state: PortPlanState, now: Millis, wall: Millis, settings: 
     // Live rows of healthy meters, then the silent ones (their share is bounded), then back-fill.
     // On a line that is never idle a failing meter would wait for ever: after a while it comes in its turn.
     const failing = meter.failures > 0 && now - notBefore < longestWaitMs;
-    const rank = wanted ? -1 : failing ? 1 : live ? 0 : 2;
+    const rank = requested ? -1 : failing ? 1 : live ? 0 : 2;
     const better = !chosen || rank < chosen.rank || (rank === chosen.rank && meter.lastTurn < chosen.meter.lastTurn);
     if (better) chosen = { meter, slices, rank };
   }

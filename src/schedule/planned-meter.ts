@@ -6,7 +6,7 @@ import type { SeriesState } from '../store/records.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
 import type { PlannedMeter } from './plan.ts';
 import { boundsOf } from './series-bounds.ts';
-import { isWanted } from './session-request.ts';
+import { isRequested } from './session-request.ts';
 import { sliceRowsOf } from './slice-size.ts';
 
 const firstRecheckMs = 3_600_000;
@@ -36,7 +36,7 @@ export function plannedMeter(house: RunnerSettings, state: MeterState): PlannedM
     lastTurn: state.lastTurn,
     degradedLine: state.degradedLine,
     visitAt: state.visitAt,
-    wanted: isWanted(state),
+    requested: isRequested(state),
   };
 }
 

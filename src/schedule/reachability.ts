@@ -40,7 +40,7 @@ export interface Observation {
 /** More damaged frames than this in each session, on the average, is a line that needs a visit. */
 const damagePerSession = 0.5;
 
-function alone(observation: Observation): Verdict {
+function verdictOfMeter(observation: Observation): Verdict {
   const { failures, lastError, sessions, damaged } = observation;
   if (observation.unusable === true) return 'CONFIG_FAULT';
   if (sessions === 0) return 'UNKNOWN';
@@ -100,7 +100,7 @@ const broken = (one: Observation | undefined): boolean =>
 
 /** Verdicts of all meters of one port: when everybody is silent, it is the bus (R23). */
 export function judge(observations: ReadonlyMap<string, Observation>): Map<string, Verdict> {
-  const judged = new Map([...observations].map(([meter, observation]) => [meter, alone(observation)]));
+  const judged = new Map([...observations].map(([meter, observation]) => [meter, verdictOfMeter(observation)]));
   // A meter that nobody asks says nothing of the bus.
   const asked = [...judged].filter(([meter]) => observations.get(meter)?.unusable !== true);
   const allSilent = asked.length > 1 && asked.every(([, verdict]) => silent.has(verdict));

@@ -16,7 +16,7 @@ import { accountedSeries, gapsOf, lineTrouble, type MeterStatus, statusOf } from
 import { holdBack, releaseHeld, type Strangers } from './quarantine.ts';
 import { recall, requireNotRefused } from './refusals.ts';
 import type { SeriesGap } from './series-gaps.ts';
-import { askSession, beforeLate, isWanted, rejectRequests } from './session-request.ts';
+import { askSession, beforeLate, isRequested, rejectRequests } from './session-request.ts';
 import type { SessionWork } from './open-session.ts';
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { tellReachability } from './telling.ts';
@@ -253,7 +253,7 @@ export class PortRunner {
       port,
       slices,
       signal,
-      othersWait: () => [...this.states.values()].some((other) => other !== state && isWanted(other)),
+      othersWait: () => [...this.states.values()].some((other) => other !== state && isRequested(other)),
       holdBack: (session) => holdBack(settings, strangers, state, session),
     }).finally(() => {
       this.busyWith = undefined;

@@ -14,10 +14,10 @@ export function boundsOf(
   const { meter } = polled.origin;
   const stored = store.seriesState(meter, settings.series);
   const before = settings.after === undefined ? undefined : store.seriesState(meter, settings.after)?.until;
-  const wanted = before ?? settings.since ?? stored?.since ?? settings.sinceByDefault;
+  const intended = before ?? settings.since ?? stored?.since ?? settings.sinceByDefault;
   // No meter keeps rows for so long: what would be said of the time before is nothing that was read.
   const earliest = Math.floor((clock.wall() - longestMemoryMs) / dayMs) * dayMs;
-  const since = Math.max(wanted, Math.min(earliest, stored?.since ?? earliest));
+  const since = Math.max(intended, Math.min(earliest, stored?.since ?? earliest));
   const until = stored?.until ?? settings.until;
   return { stored, since: millis(since), until: until === undefined ? undefined : millis(until) };
 }

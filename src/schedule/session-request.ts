@@ -13,7 +13,7 @@ const waitLimitMs = 120_000;
 const waitOctets = 8000;
 
 /** Somebody waits for this meter. */
-export const isWanted = ({ readRequests, sessionRequests }: MeterState): boolean =>
+export const isRequested = ({ readRequests, sessionRequests }: MeterState): boolean =>
   readRequests.length > 0 || sessionRequests.length > 0;
 
 /** Everybody who waits for this meter learns why it is not for them. */

@@ -24,7 +24,7 @@ import { answerReadRequests, flushEvents } from './registers.ts';
 import { entryOf, letIn, refused } from './refusals.ts';
 import { readSlice } from './series.ts';
 import { amendSwap } from './swap-amendment.ts';
-import { isWanted, rejectRequests, serveSessions } from './session-request.ts';
+import { isRequested, rejectRequests, serveSessions } from './session-request.ts';
 import { visitOutcome } from './visit-outcome.ts';
 import { learned, learnFromIdentity, logsComeLast, readLogs } from './ways-around.ts';
 
@@ -38,7 +38,7 @@ export interface VisitRequest {
   readonly holdBack: (session: Session) => Promise<void>;
 }
 /** Rows are read for so long in a visit while somebody waits. */
-const wantedShareMs = 20_000;
+const requestedShareMs = 20_000;
 /** Repeats more, on a line that damages long frames, and how short those are. */
 const moreRetries = 6;
 const shortInfo = 64;
@@ -134,7 +134,7 @@ async function readAll(
   for (const slice of slices) {
     // Back-fill makes way for somebody who waits; on a slow line the others get their turn.
     const others = othersWait();
-    const shareMs = others || isWanted(state) ? wantedShareMs : turnShareMs;
+    const shareMs = others || isRequested(state) ? requestedShareMs : turnShareMs;
     const spent = clock.now() - readingSince > shareMs;
     if (signal.aborted || spent || (others && !slice.live)) break;
     // Something beside the rows ended the association: what was read is stored, the rest is for the next session.

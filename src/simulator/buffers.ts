@@ -16,8 +16,8 @@ export function projected(buffer: Data, columns: readonly CaptureObject[], selec
   const [, , third, fourth] = parametersOf(selection);
   let chosen: number[];
   if (selection.selector === 1 && fourth?.type === 'array' && fourth.value.length > 0) {
-    const wanted = captureObjectsOf(fourth);
-    chosen = wanted.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
+    const objects = captureObjectsOf(fourth);
+    chosen = objects.map((one) => columns.findIndex(({ logicalName }) => logicalName === one.logicalName));
   } else if (selection.selector === 2 && third?.type === 'long-unsigned' && fourth?.type === 'long-unsigned') {
     const last = fourth.value === 0 ? columns.length : fourth.value;
     chosen = columns.map((_, i) => i).filter((i) => i + 1 >= third.value && i + 1 <= last);

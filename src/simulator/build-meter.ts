@@ -121,7 +121,7 @@ export function buildMeter(
     logical: named?.logical ?? (bus.link === 'wrapper' ? meters.logical + index : meters.logical),
     physical: own.physical ?? physicalAddress(serial),
     addressReversed: own.address_reversed,
-    alone: meters.count === 1,
+    onlyOne: meters.count === 1,
     link: bus.link,
     modeE: own.mode_e,
     modeEBaud: own.mode_e_baud,

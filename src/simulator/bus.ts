@@ -251,12 +251,12 @@ export class SimulatedBus {
     const octetMs = this.octetMs(this.baudOf(meter));
     for (const { octets, pauseMs } of pieces) {
       // Who pauses for long does not keep the line from the others.
-      const alone = pauseMs >= longPauseMs;
-      const free = Math.max(this.freeAt[index] ?? 0, alone ? 0 : this.outFreeAt);
+      const pausing = pauseMs >= longPauseMs;
+      const free = Math.max(this.freeAt[index] ?? 0, pausing ? 0 : this.outFreeAt);
       const start = millis(Math.max(now + meter.settings.turnaroundMs, free) + pauseMs);
       const end = millis(start + octets.length * octetMs);
       this.freeAt[index] = end;
-      if (!alone) this.outFreeAt = end;
+      if (!pausing) this.outFreeAt = end;
       this.outbound.push({ octets, start, octetMs, sent: 0 });
     }
   }

@@ -128,22 +128,22 @@ function emptyLast(): Service {
 
 /** A proof whose counter is not as the meter wants it is refused like a wrong one. */
 const counted =
-  (wanted: NonNullable<Deviations['gmacCounter']>): Service =>
+  (deviation: NonNullable<Deviations['gmacCounter']>): Service =>
   (request, answer, { proving, counters }) => {
     if (proving !== 'hls-gmac' || request.kind !== 'action-request-normal') return answer(request);
     const { method, parameters, invokeId } = request;
     const proof = parameters?.type === 'octet-string' ? Buffer.from(parameters.value) : none;
     if (method.classId !== 15 || method.method !== 1 || proof.length < 5) return answer(request);
-    if (acceptsCounter(wanted, Buffer.from(proof).readUInt32BE(1), counters)) return answer(request);
+    if (acceptsCounter(deviation, Buffer.from(proof).readUInt32BE(1), counters)) return answer(request);
     return { kind: 'action-response-normal', invokeId, response: { result: accessResult['read-write-denied'] } };
   };
 function acceptsCounter(
-  wanted: NonNullable<Deviations['gmacCounter']>,
+  deviation: NonNullable<Deviations['gmacCounter']>,
   counter: number,
   { atEntry, heard }: { readonly atEntry: number; readonly heard: number },
 ): boolean {
-  if (wanted === 'next-of-association') return counter === atEntry + 1;
-  return wanted === 'must-advance' ? counter > atEntry && counter < heard : counter === heard;
+  if (deviation === 'next-of-association') return counter === atEntry + 1;
+  return deviation === 'must-advance' ? counter > atEntry && counter < heard : counter === heard;
 }
 
 const shortLists =

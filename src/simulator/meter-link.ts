@@ -26,7 +26,7 @@ export function linkOf(settings: VirtualMeterSettings): ServerStackSettings['lin
       own: serverAddress(upper, lower),
       accepts: (called) =>
         called.logical === upper &&
-        (called.physical === undefined ? settings.alone : called.physical === lower || callsAllPhysical(called)),
+        (called.physical === undefined ? settings.onlyOne : called.physical === lower || callsAllPhysical(called)),
       parameters: { ...size, ...window },
       answerTimeoutMs: 0,
       quietMs: 100,

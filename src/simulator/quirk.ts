@@ -96,9 +96,9 @@ export const count = (memory: Memory, name: string): number => {
 };
 export const isListRequest = (apdu: Uint8Array): boolean => apdu[0] === 0xc0 && apdu[1] === 3;
 /** Silence from a request on, until the link is opened anew. */
-export const hangsAt = (wanted: (request: Uint8Array) => boolean): Pick<Quirk, 'answer' | 'accepts'> => ({
+export const hangsAt = (hangsUp: (request: Uint8Array) => boolean): Pick<Quirk, 'answer' | 'accepts'> => ({
   answer: (apdu, request, memory) => {
-    if (!wanted(request)) return apdu;
+    if (!hangsUp(request)) return apdu;
     memory['hung'] = 1;
     return undefined;
   },

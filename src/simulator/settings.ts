@@ -17,7 +17,7 @@ export interface VirtualMeterSettings {
   /** The physical address stands in the upper half of the HDLC address. */
   readonly addressReversed: boolean;
   /** Takes frames with its logical address alone: the only meter on its line. */
-  readonly alone: boolean;
+  readonly onlyOne: boolean;
   readonly link: 'hdlc' | 'wrapper';
   readonly modeE: boolean;
   /** What it offers in its sign-on, Bd. */

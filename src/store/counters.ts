@@ -2,7 +2,7 @@
  * Invocation counters, in a database of their own: reserved ahead in blocks and synced before use, so that after any
  * power cut the next value is above every value ever sent with that key (R37). A block that was not used up is skipped. Keys
  * of the database:
- *   c/<key>   reserved up to here; `doubtful`: perhaps more was used, the meter must be asked first; `apart`: stretches above
+ *   c/<key>   reserved up to here; `doubtful`: perhaps more was used, the meter must be asked first; `claims`: stretches above
  *             it that sessions used on the word of a meter that had not authenticated itself
  *   h/<meter> what is remembered of a meter: who it was, what it was heard to count, what it refused
  *   w         how many keys there are, how many blocks were ever reserved, and whether something was lost once: then a key
@@ -15,8 +15,8 @@ import { decodeRecord, encodeRecord } from './record.ts';
 
 const blockSize = 1000;
 const counterLimit = 0xffff_ffff;
-/** Stretches that may lie apart: a meter that names ever new counters and never authenticates is not followed further. */
-const maxApart = 16;
+/** Claims above a counter that may stand beside each other: a meter that names ever new counters and never authenticates is not followed further. */
+const maxClaims = 16;
 const wholeKey = 'w';
 
 export interface CountersSettings {
@@ -32,9 +32,14 @@ type Stretch = readonly [from: number, to: number];
 interface Reserved {
   readonly reserved: number;
   readonly doubtful?: true;
-  readonly apart?: readonly Stretch[];
+  readonly claims?: readonly Stretch[];
   /** By how much meters have raised it lately, and when (wall). */
   readonly raised?: Raised;
+}
+/** Up to format 3 of the store `claims` were called `apart`. */
+function reservedOf(body: unknown): Reserved {
+  const { apart, ...reserved } = body as Reserved & { readonly apart?: readonly Stretch[] };
+  return apart === undefined ? reserved : { claims: apart, ...reserved };
 }
 export interface Raised {
   readonly by: number;
@@ -80,16 +85,16 @@ export interface MeterMemory {
   };
 }
 /** Where values begin that touch no stretch. */
-function clearOf(apart: readonly Stretch[], from: number, count: number): number {
+function clearOf(claims: readonly Stretch[], from: number, count: number): number {
   let start = from;
-  for (const [low, high] of apart.toSorted((a, b) => a[0] - b[0]))
+  for (const [low, high] of claims.toSorted((a, b) => a[0] - b[0]))
     if (start < high && start + count > low) start = high;
   return start;
 }
 /** The stretches with another one; those that touch become one. */
-function joined(apart: readonly Stretch[], added: Stretch): Stretch[] {
+function joined(claims: readonly Stretch[], added: Stretch): Stretch[] {
   const all: Stretch[] = [];
-  for (const one of [...apart, added].toSorted((a, b) => a[0] - b[0])) {
+  for (const one of [...claims, added].toSorted((a, b) => a[0] - b[0])) {
     const last = all.at(-1);
     if (last && one[0] <= last[1]) all[all.length - 1] = [last[0], Math.max(last[1], one[1])];
     else all.push(one);
@@ -181,7 +186,7 @@ export class Counters {
     this.foundDoubtful = true;
     this.whole = { keys: pairs.length, blocks: Math.max(stored?.blocks ?? 0, blocks), lost: true };
     const operations = pairs.map(([key, value]) => {
-      const before = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
+      const before = reservedOf(decodeRecord(key, value)?.body ?? { reserved: 0 });
       return put(key, before.reserved, { ...before, doubtful: true });
     });
     await database.batch([...operations, put(wholeKey, this.whole.blocks, this.whole)], { sync: true });
@@ -196,7 +201,7 @@ export class Counters {
       const pairs = await database.range('c/', 'c/~', 100_000);
       const whole: Whole = { ...this.whole, lost: true };
       const operations = pairs.map(([key, value]) => {
-        const before = (decodeRecord(key, value)?.body ?? { reserved: 0 }) as Reserved;
+        const before = reservedOf(decodeRecord(key, value)?.body ?? { reserved: 0 });
         return put(key, before.reserved, { ...before, doubtful: true });
       });
       await database.batch([...operations, put(wholeKey, whole.blocks, whole)], { sync: true });
@@ -222,7 +227,7 @@ export class Counters {
   private async reserved(database: Database, key: string): Promise<Reserved & { readonly absent?: true }> {
     const raw = await database.get(`c/${key}`);
     if (!raw) return { reserved: 0, absent: true, ...(this.whole.lost && { doubtful: true }) };
-    return (decodeRecord(`c/${key}`, raw)?.body as Reserved | undefined) ?? { reserved: 0, doubtful: true };
+    return reservedOf(decodeRecord(`c/${key}`, raw)?.body ?? { reserved: 0, doubtful: true });
   }
 
   /** Whether it is known which values were used: where not, the meter must be asked first. */
@@ -264,14 +269,14 @@ export class Counters {
             `invocation counter ${key} is not known; the meter's own must be read first`,
           );
         const block = Math.max(blockSize, count);
-        const start = clearOf(stored.apart ?? [], Math.max(lease?.next ?? stored.reserved, minimum), block);
+        const start = clearOf(stored.claims ?? [], Math.max(lease?.next ?? stored.reserved, minimum), block);
         const end = Math.max(stored.reserved, start + block);
         if (end > counterLimit) throw usedUp(key);
-        const { raised, apart } = stored;
+        const { raised, claims } = stored;
         await this.reserve(database, key, stored.absent === true, {
           reserved: end,
           ...(raised && { raised }),
-          ...above(apart, end),
+          ...above(claims, end),
         });
         lease = { next: start, end };
         this.leases.set(key, lease);
@@ -282,22 +287,22 @@ export class Counters {
 
   /**
    * Values for one session from a number on that the meter named before it authenticated itself. They are durable before
-   * use, so that none is ever given twice, but apart: the counter itself stays where it is until `confirm`.
+   * use, so that none is ever given twice, but as a claim: the counter itself stays where it is until `confirm`.
    */
   claim(key: string, count: number, from: number): Promise<Claim> {
     return this.using(async (database) => {
       const stored = await this.reserved(database, key);
-      const { apart = [], absent, ...rest } = stored;
-      const start = clearOf(apart, Math.max(from, stored.reserved), count);
+      const { claims = [], absent, ...rest } = stored;
+      const start = clearOf(claims, Math.max(from, stored.reserved), count);
       const end = start + count;
       if (end > counterLimit) throw usedUp(key);
-      const all = joined(apart, [start, end]);
-      if (all.length > maxApart)
+      const all = joined(claims, [start, end]);
+      if (all.length > maxClaims)
         throw new Failure(
           'counter-implausible',
           `the meter named ${all.length} different counters and never authenticated itself`,
         );
-      await this.reserve(database, key, absent === true, { ...rest, apart: all });
+      await this.reserve(database, key, absent === true, { ...rest, claims: all });
       const own = { next: start, end };
       return { next: taking(key, own), confirm: (raised) => this.confirm(key, own, raised) };
     });
@@ -307,7 +312,11 @@ export class Counters {
     return this.using(async (database) => {
       const stored = await this.reserved(database, key);
       const reserved = Math.max(stored.reserved, own.end);
-      await this.reserve(database, key, stored.absent === true, { reserved, raised, ...above(stored.apart, reserved) });
+      await this.reserve(database, key, stored.absent === true, {
+        reserved,
+        raised,
+        ...above(stored.claims, reserved),
+      });
       // What the session leaves is given to the next, where nobody went further meanwhile.
       if (reserved === own.end) this.leases.set(key, own);
       else this.leases.delete(key);
@@ -325,9 +334,9 @@ export class Counters {
 const usedUp = (key: string): Failure =>
   new Failure('counter-used-up', `invocation counter ${key} is used up: the encryption key must be changed`);
 /** The stretches that lie above what is reserved now. */
-function above(apart: readonly Stretch[] = [], reserved: number): Pick<Reserved, 'apart'> {
-  const left = apart.filter(([, to]) => to > reserved);
-  return left.length > 0 ? { apart: left } : {};
+function above(claims: readonly Stretch[] = [], reserved: number): Pick<Reserved, 'claims'> {
+  const left = claims.filter(([, to]) => to > reserved);
+  return left.length > 0 ? { claims: left } : {};
 }
 const taking = (key: string, held: { next: number; end: number }) => (): number => {
   if (held.next >= held.end) throw new Failure('counters-spent', `the counters of this session (${key}) are spent`);

@@ -228,20 +228,20 @@ async function sizePerValue(rows: number, meters: number, days: number): Promise
   return octets / (meters * days * 24 * 2);
 }
 
-const wanted = (what: string) => given.only === undefined || given.only === what;
+const asked = (what: string) => given.only === undefined || given.only === what;
 /** The middle one. */
 const median = (all: readonly number[]) => all.toSorted((one, other) => one - other)[all.length >> 1] ?? Number.NaN;
 // By default mosquitto drops for a subscriber who is a thousand messages behind: bare mqtt.js never sends those again.
 const broker = await realBroker(['max_queued_messages 0']);
 const [bare, outbox]: [number[], number[]] = [[], []];
-for (let round = 0; round < rounds && wanted('drain'); round++) {
+for (let round = 0; round < rounds && asked('drain'); round++) {
   bare.push(await drainBare(broker.url, round));
   outbox.push(await drainOutbox(broker.url, round));
 }
 await broker.remove();
 const why = cannotCut();
 const disk: { rows: number; store: number; raw: number; ratio: number }[] = [];
-for (const rows of why === undefined && wanted('disk') ? [1, 24] : []) {
+for (const rows of why === undefined && asked('disk') ? [1, 24] : []) {
   const [ofStore, ofRaw]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     const { device, given } = await diskOfStore(rows);
@@ -252,7 +252,7 @@ for (const rows of why === undefined && wanted('disk') ? [1, 24] : []) {
   disk.push({ rows, store: median(ofStore), raw: median(ofRaw), ratio });
 }
 const size: { rows: number; octetsPerValue: number }[] = [];
-if (wanted('size'))
+if (asked('size'))
   for (const [rows, meters, days] of [
     [24, 50, 60],
     [1, 8, 20],
@@ -271,7 +271,7 @@ const result = {
 if (given.json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else {
   const { drain } = result;
-  if (wanted('drain'))
+  if (asked('drain'))
     process.stdout.write(
       `drain: outbox ${drain.outbox.toFixed(0)} messages/s, bare mqtt.js ${drain.bare.toFixed(0)}, ratio ${drain.ratio.toFixed(2)} (rounds ${drain.ratios.map((one) => one.toFixed(2)).join(', ')}; aim 0.9)\n`,
     );

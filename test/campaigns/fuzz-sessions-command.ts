@@ -5,13 +5,13 @@
 import { fuzzHouse } from './fuzz-sessions.ts';
 import { options } from './options.ts';
 
-const { sessions: wanted, seed, from } = options('fuzz-sessions', { sessions: 20_000, seed: 1, from: 0 });
+const { sessions: count, seed, from } = options('fuzz-sessions', { sessions: 20_000, seed: 1, from: 0 });
 const began = process.cpuUsage();
 let sessions = 0;
 let messages = 0;
 let findings = 0;
 let house = from;
-for (; sessions < wanted && findings < 5; house++) {
+for (; sessions < count && findings < 5; house++) {
   const result = await fuzzHouse(seed * 1_000_000 + house);
   sessions += result.sessions;
   messages += result.messages;
@@ -19,7 +19,7 @@ for (; sessions < wanted && findings < 5; house++) {
     findings++;
     process.stdout.write(`FOUND --seed ${seed} --from ${house} --sessions 1: ${finding}\n`);
   }
-  if (process.stderr.isTTY && house % 10 === 0) process.stderr.write(`\r${sessions} of ${wanted} sessions `);
+  if (process.stderr.isTTY && house % 10 === 0) process.stderr.write(`\r${sessions} of ${count} sessions `);
 }
 const { user, system } = process.cpuUsage(began);
 const seconds = (user + system) / 1e6;

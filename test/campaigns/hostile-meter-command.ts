@@ -6,7 +6,7 @@ import { matrix, mistreat } from './hostile-meter.ts';
 import { options } from './options.ts';
 
 const { link, request, attack } = options('hostile-meter', {}, { texts: ['link', 'request', 'attack'] });
-const wanted = matrix.filter(
+const chosen = matrix.filter(
   (cell) =>
     (link === undefined || cell.link === link) &&
     (request === undefined || cell.request === request) &&
@@ -15,7 +15,7 @@ const wanted = matrix.filter(
 let findings = 0;
 let [share, longest, heap] = [0, 0, 0];
 const began = process.cpuUsage();
-for (const cell of wanted) {
+for (const cell of chosen) {
   const outcome = await mistreat(cell.link, cell.request, cell.attack);
   findings += outcome.findings.length;
   share = Math.max(share, outcome.shareOfLine);
@@ -28,6 +28,6 @@ for (const cell of wanted) {
 }
 const { user, system } = process.cpuUsage(began);
 process.stdout.write(
-  `hostile-meter: ${wanted.length} cells, line ${Math.round(share * 100)} % at most, longest turn ${longest} s, ${heap} MiB heap at most, ${((user + system) / 1e6).toFixed(0)} s of CPU, ${findings} findings\n`,
+  `hostile-meter: ${chosen.length} cells, line ${Math.round(share * 100)} % at most, longest turn ${longest} s, ${heap} MiB heap at most, ${((user + system) / 1e6).toFixed(0)} s of CPU, ${findings} findings\n`,
 );
 process.exitCode = findings > 0 ? 1 : 0;

@@ -14,13 +14,13 @@ export function options<Name extends string, Flag extends string = never, Text e
     process.stderr.write(`${program}: ${why}; it takes ${all.join(', ')}\n`);
     process.exit(2);
   };
-  const wanted = {
+  const accepted = {
     ...Object.fromEntries([...Object.keys(numbers), ...texts].map((name) => [name, { type: 'string' as const }])),
     ...Object.fromEntries(flags.map((name) => [name, { type: 'boolean' as const }])),
   };
   let given: Record<string, unknown> = {};
   try {
-    given = parseArgs({ options: wanted }).values;
+    given = parseArgs({ options: accepted }).values;
   } catch (error) {
     fail((error as Error).message);
   }

@@ -10,13 +10,13 @@ const [temporaryFailure, objectUndefined, readWriteDenied] = [2, 4, 3];
 interface Refusals {
   /** data-access-result by `logical name:attribute`; changed while the house runs. */
   inLists: Record<string, number>;
-  alone: Record<string, number>;
+  singly: Record<string, number>;
   /** What was asked for alone. */
   readonly asked: string[];
 }
 /** Lets the only meter of the house refuse attributes, in lists, alone, or both. */
-function refusing(it: VirtualHouse, inLists: Record<string, number>, alone: Record<string, number> = {}): Refusals {
-  const refusals: Refusals = { inLists, alone, asked: [] };
+function refusing(it: VirtualHouse, inLists: Record<string, number>, singly: Record<string, number> = {}): Refusals {
+  const refusals: Refusals = { inLists, singly, asked: [] };
   const [meter] = it.simulated.meters as unknown as { quirks: unknown[] }[];
   meter?.quirks.push({
     answer: (answer: Uint8Array, request: Uint8Array): Uint8Array => {
@@ -25,7 +25,7 @@ function refusing(it: VirtualHouse, inLists: Record<string, number>, alone: Reco
       if (apdu.kind === 'get-request-normal') {
         const key = `${apdu.attribute.logicalName}:${apdu.attribute.attribute}`;
         refusals.asked.push(key);
-        const refused = refusals.alone[key];
+        const refused = refusals.singly[key];
         return refused === undefined
           ? answer
           : encodeApdu({ kind: 'get-response-normal', invokeId: apdu.invokeId, result: { refused } });
@@ -121,7 +121,7 @@ test('sibling: one name that is refused is said; without either nobody says that
   expect((await statusOf(it)).verdict).toBe('REACHABLE');
   const both = { [serial]: temporaryFailure, [deviceName]: temporaryFailure };
   refusals.inLists = both;
-  refusals.alone = both;
+  refusals.singly = both;
   await it.run(2 * hourMs);
   const meter = await statusOf(it);
   expect(meter.lastError).toContain('which meter it is could not be read: serial number refused: temporary-failure');

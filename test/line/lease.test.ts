@@ -57,10 +57,10 @@ describe('incident: a port that never called back held whoever used it', () => {
   });
   test('a result that comes too late is handed over, not lost: a device that opened after all is closed', async () => {
     const clock = new VirtualClock(0);
-    let give: (text: string) => void = () => {};
+    let resolveWork: (text: string) => void = () => {};
     const late: string[] = [];
     const work = new Promise<string>((resolve) => {
-      give = resolve;
+      resolveWork = resolve;
     });
     const failing = inTime(
       clock,
@@ -70,7 +70,7 @@ describe('incident: a port that never called back held whoever used it', () => {
       (text) => late.push(text),
     );
     await expect(clock.complete(failing)).rejects.toMatchObject({ message: 'late' });
-    give('open');
+    resolveWork('open');
     await clock.run(2000);
     expect(late).toEqual(['open']);
   });

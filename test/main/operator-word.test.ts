@@ -45,9 +45,9 @@ function configured(device: string, meter: string) {
     const { out } = await run(gateway, ['status', '--socket', socket, '--json']);
     return (JSON.parse(out) as Snapshot).ports[0]?.meters[0];
   };
-  const verdict = async (wanted: string) => {
-    for (let tries = 0; tries < 100; tries++) if ((await status())?.verdict === wanted) return;
-    throw new Error(`not ${wanted}: ${JSON.stringify(await status())}`);
+  const verdict = async (expected: string) => {
+    for (let tries = 0; tries < 100; tries++) if ((await status())?.verdict === expected) return;
+    throw new Error(`not ${expected}: ${JSON.stringify(await status())}`);
   };
   return { own, state, socket, path, start, status, verdict };
 }

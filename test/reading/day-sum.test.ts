@@ -74,8 +74,8 @@ describe('R02: energies coarser than the register', () => {
     const all = rows(() => 123);
     expect(daySums(all.toSpliced(7, 1), day, at(24), hour)[0]).toMatchObject({ intervals: 23, agrees: null });
     expect(daySums(all.slice(1), day, at(24), hour)[0]).toMatchObject({ advance: null, agrees: null });
-    const alone = all.map(({ cells }, i) => row(i, cells.slice(0, 1), channels.slice(0, 1)));
-    expect(daySums(alone, day, at(24), hour)[0]).toMatchObject({ sum: 24 * 12, register: null, agrees: null });
+    const oneChannel = all.map(({ cells }, i) => row(i, cells.slice(0, 1), channels.slice(0, 1)));
+    expect(daySums(oneChannel, day, at(24), hour)[0]).toMatchObject({ sum: 24 * 12, register: null, agrees: null });
   });
   test('the register wraps within the day', () => {
     const all = rows(() => 100).map(({ cells: [energy, register] }, i) =>

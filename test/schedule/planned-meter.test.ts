@@ -28,11 +28,11 @@ test('what the store knows of the series, and what is known of the meter', async
     notBefore: 7,
     lastTurn: 8,
     degradedLine: true,
-    wanted: false,
+    requested: false,
     series: [{ periodMs: quarterMs, since: quarters.since, until: undefined, coverage: [[noon - 30 * dayMs, noon]] }],
   });
   state.readRequests.push({ resolve: () => {}, reject: () => {} });
-  expect(plannedMeter(house, state).wanted).toBe(true);
+  expect(plannedMeter(house, state).requested).toBe(true);
 });
 
 test('R17: missing rows are looked at an hour after the start and then once a day, with the interval after them', async () => {

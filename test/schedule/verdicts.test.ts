@@ -287,30 +287,33 @@ const cases: readonly Case[] = [
     verdict: 'METER_FAULT',
   },
 ];
-test.each(cases)('$observed: $code, $verdict', async ({ scenario, meter, text, odd, port, minutes = 5, ...wanted }) => {
-  const it = await virtualHouse(
-    { meters: { count: 1 }, ...scenario },
-    { days: 1, meter: meter ?? lls, ...(port && { port }) },
-  );
-  if (text) {
+test.each(cases)(
+  '$observed: $code, $verdict',
+  async ({ scenario, meter, text, odd, port, minutes = 5, ...expected }) => {
+    const it = await virtualHouse(
+      { meters: { count: 1 }, ...scenario },
+      { days: 1, meter: meter ?? lls, ...(port && { port }) },
+    );
+    if (text) {
+      await it.clock.complete(it.house.stop());
+      const changed = text(it.configText);
+      expect(changed).not.toBe(it.configText);
+      it.configText = changed;
+      await it.restart();
+    }
+    if (odd) misbehave(it.simulated.meters[0] as VirtualMeter, odd);
+    it.broker.connect();
+    await it.run(minutes * minute);
+    const { verdict, lastCode: code, fault, nextStep, lastError } = await statusOf(it);
+    expect({ verdict, code, fault }, String(lastError)).toEqual({
+      verdict: expected.verdict,
+      code: expected.code,
+      fault: expected.fault,
+    });
+    if (expected.code) expect(nextStep).toBe(errorTable[expected.code].nextStep);
     await it.clock.complete(it.house.stop());
-    const changed = text(it.configText);
-    expect(changed).not.toBe(it.configText);
-    it.configText = changed;
-    await it.restart();
-  }
-  if (odd) misbehave(it.simulated.meters[0] as VirtualMeter, odd);
-  it.broker.connect();
-  await it.run(minutes * minute);
-  const { verdict, lastCode: code, fault, nextStep, lastError } = await statusOf(it);
-  expect({ verdict, code, fault }, String(lastError)).toEqual({
-    verdict: wanted.verdict,
-    code: wanted.code,
-    fault: wanted.fault,
-  });
-  if (wanted.code) expect(nextStep).toBe(errorTable[wanted.code].nextStep);
-  await it.clock.complete(it.house.stop());
-});
+  },
+);
 
 test('incident: mains that fail in the middle of a session are told as mains, and not first as a fault of the meter', async () => {
   const it = await virtualHouse({ meters: { count: 1 } }, { days: 1, meter: lls });

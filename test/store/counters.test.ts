@@ -3,6 +3,7 @@ import { assert, asyncProperty, array, integer, record, constantFrom } from 'fas
 import { describe, expect, test } from 'vitest';
 import { counterLimit, raisedBy } from '../../src/meter/invocation-counter.ts';
 import { Counters } from '../../src/store/counters.ts';
+import { decodeRecord, encodeRecord, type StoredRecord } from '../../src/store/record.ts';
 import { MemoryDatabase } from '../support/memory-database.ts';
 
 const open = (database: MemoryDatabase) =>
@@ -31,7 +32,17 @@ describe('a claim', () => {
     });
     expect((await again.lease('k', 1))()).toBe(51_000);
   });
-  test('what lies apart is stepped over when the counter comes there', async () => {
+  test('that an earlier version stored under another name is not given again either', async () => {
+    const database = new MemoryDatabase();
+    const first = await (await open(database)).claim('k', 500, 50_000);
+    expect(first.next()).toBe(50_000);
+    const { sequence, body } = decodeRecord('c/k', database.data.get('c/k') as Uint8Array) as StoredRecord;
+    const { claims, ...rest } = body as { readonly claims: unknown };
+    expect(claims).toEqual([[50_000, 50_500]]);
+    database.data.set('c/k', encodeRecord('c/k', { sequence, body: { ...rest, apart: claims } }));
+    expect((await (await open(database)).claim('k', 500, 50_000)).next()).toBe(50_500);
+  });
+  test('what was claimed is stepped over when the counter comes there', async () => {
     const counters = await open(new MemoryDatabase());
     const used = new Set<number>();
     for (const value of take((await counters.claim('k', 500, 1200)).next, 500)) used.add(value);

@@ -71,8 +71,8 @@ export class VirtualClock implements Clock {
       for (const sleeper of this.sleepers) {
         if (!next || sleeper.at < next.at || (sleeper.at === next.at && sleeper.order < next.order)) next = sleeper;
       }
-      const wanted = Math.min(next?.at ?? until, until);
-      if ([...this.holds].some((one) => one.until < wanted)) {
+      const wakeAt = Math.min(next?.at ?? until, until);
+      if ([...this.holds].some((one) => one.until < wakeAt)) {
         await new Promise<void>((resolve) => {
           this.released = resolve;
         });
