@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/base/errors.ts';
 import { later, type Millis, millis } from '../../src/base/time.ts';
-import { encodeFrame, type LinkParameters, parseControl, serverAddress } from '../../src/dlms/hdlc/frame.ts';
-import { HdlcLink, type LinkEvent, type LinkSettings } from '../../src/dlms/hdlc/link.ts';
+import { encodeFrame, type LinkParameters, negotiate, parseControl, serverAddress } from '../../src/dlms/hdlc/frame.ts';
+import { HdlcLink } from '../../src/dlms/hdlc/link.ts';
+import type { LinkEvent, LinkSettings } from '../../src/dlms/hdlc/link-settings.ts';
 import { linkInputs, linkStates, linkTable } from '../../src/dlms/hdlc/link-states.ts';
 import { seeded } from '../../src/simulator/random.ts';
 
@@ -151,6 +152,21 @@ test('every frame kind in every state leaves client and server alive', () => {
       expect(linkStates).toContain(it.a.state);
     }
   }
+});
+
+test.each(['connect', 'disconnect'] as const)(
+  '%s of a server that no client has called is refused, and changes nothing',
+  (kind) => {
+    const link = new HdlcLink(settings('server', parameters(128, 1)));
+    expect(() => link.request({ kind }, millis(0))).toThrow('no client has called yet');
+    expect([link.state, link.deadline(), link.pollTransmit()]).toEqual(['disconnected', undefined, undefined]);
+  },
+);
+
+test('a UA with parameters that cannot be read limits nothing beyond the defaults', () => {
+  const own = parameters(512, 3);
+  expect(negotiate(own, Uint8Array.of(0x80))).toEqual(parameters(128, 1));
+  expect(negotiate(own, Uint8Array.of(0x81, 0x80, 0x14, 0x05))).toEqual(parameters(128, 1));
 });
 
 describe('negotiation: the peer’s transmit limit is our receive limit', () => {

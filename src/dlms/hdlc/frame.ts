@@ -19,7 +19,7 @@ export type Control =
   | { readonly kind: 'RR' | 'RNR'; readonly nr: number; readonly pollFinal: boolean }
   | { readonly kind: 'SNRM' | 'DISC' | 'UA' | 'DM' | 'FRMR' | 'UI'; readonly pollFinal: boolean }
   | { readonly kind: 'unknown'; readonly octet: number; readonly pollFinal: boolean };
-export type ControlKind = Control['kind'];
+export type ControlOf<Kind extends Control['kind']> = Control & { readonly kind: Kind };
 
 export interface Frame {
   readonly destination: HdlcAddress;
@@ -150,6 +150,10 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return octets;
 }
 
+/** The information field of FRMR: the control octet that is rejected, V(S) and V(R), and W, for it is unknown. */
+export const rejection = (octet: number, vs: number, vr: number): Uint8Array =>
+  Uint8Array.of(octet, (vr << 5) | (vs << 1), 0x01);
+
 function checkAt(octets: Uint8Array, start: number, at: number): boolean {
   const check = fcs16(octets, start, at);
   return octets[at] === (check & 0xff) && octets[at + 1] === check >> 8;
@@ -213,13 +217,6 @@ export const defaultParameters: LinkParameters = {
   windowTransmit: 1,
   windowReceive: 1,
 };
-/** What both sides can do. The peer's transmit limit is our receive limit (meter-quirks 20). */
-export const negotiated = (own: LinkParameters, theirs: LinkParameters): LinkParameters => ({
-  maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
-  maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
-  windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
-  windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
-});
 const parameterIds = [
   [0x05, 'maxInfoTransmit'],
   [0x06, 'maxInfoReceive'],
@@ -276,5 +273,30 @@ export function parseParameters(information: Uint8Array): LinkParameters {
     maxInfoReceive: clamp(parameters.maxInfoReceive, 32, 2030),
     windowTransmit: clamp(parameters.windowTransmit, 1, 7),
     windowReceive: clamp(parameters.windowReceive, 1, 7),
+  };
+}
+
+/** The information field of SNRM. Parameters that are all as by default are left out, unless the meter must have them. */
+export function proposal(own: LinkParameters, explicit: boolean): Uint8Array {
+  const defaults = parameterIds.every(([, name]) => own[name] === defaultParameters[name]);
+  return defaults && !explicit ? nothing : encodeParameters(own);
+}
+
+/**
+ * What both sides can do, by the information field of the peer's SNRM or UA. The peer's transmit limit is our receive limit
+ * (meter-quirks 20). What cannot be read limits nothing beyond the defaults, which every station takes.
+ */
+export function negotiate(own: LinkParameters, information: Uint8Array): LinkParameters {
+  let theirs = defaultParameters;
+  try {
+    theirs = parseParameters(information);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+  }
+  return {
+    maxInfoTransmit: Math.min(own.maxInfoTransmit, theirs.maxInfoReceive),
+    maxInfoReceive: Math.min(own.maxInfoReceive, theirs.maxInfoTransmit),
+    windowTransmit: Math.min(own.windowTransmit, theirs.windowReceive),
+    windowReceive: Math.min(own.windowReceive, theirs.windowTransmit),
   };
 }

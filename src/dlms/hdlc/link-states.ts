@@ -21,8 +21,8 @@ export const linkInputs = [
   'answer-timeout',
   'inactivity',
 ] as const;
-export type LinkInput = (typeof linkInputs)[number];
-export type LinkAction =
+type LinkInput = (typeof linkInputs)[number];
+type LinkAction =
   | 'ignore' // nothing: stale, or not ours to answer
   | 'misuse' // our caller broke the rules: LocalError, state unchanged
   | 'send-snrm'
@@ -42,8 +42,8 @@ export type LinkAction =
   | 'repeat' // no answer in time: again, or give up
   | 'expire'; // nobody spoke to us for long
 
-type Row = Record<LinkInput, LinkAction>;
-export const linkTable: Record<LinkState, Row> = {
+/** Literal, so that whoever looks up an input knows which actions there are for it, and has to do each of them. */
+export const linkTable = {
   disconnected: {
     connect: 'send-snrm',
     send: 'misuse',
@@ -112,4 +112,4 @@ export const linkTable: Record<LinkState, Row> = {
     'answer-timeout': 'repeat',
     inactivity: 'ignore',
   },
-};
+} as const satisfies Record<LinkState, Record<LinkInput, LinkAction>>;

@@ -3,7 +3,8 @@ import { concat } from '../../base/cursor.ts';
 import { later, type Millis } from '../../base/time.ts';
 import { ServerAssociation, type ServerSettings } from '../association/server.ts';
 import { encodeFrame } from '../hdlc/frame.ts';
-import { HdlcLink, type LinkSettings } from '../hdlc/link.ts';
+import { HdlcLink } from '../hdlc/link.ts';
+import type { LinkSettings } from '../hdlc/link-settings.ts';
 import type { SignOnServing } from '../iec62056-21/sign-on.ts';
 import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
 
