@@ -15,6 +15,7 @@ import { hashOf, type Exception } from '../../src/reading/ledger.ts';
 import { hashed } from '../../src/simulator/random.ts';
 import { Store } from '../../src/store/store.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
+import { configuration, meterOf } from '../support/configuration.ts';
 
 const [meters, days] = [Number(process.argv[2] ?? 500), Number(process.argv[3] ?? 400)];
 const hour = 3_600_000;
@@ -89,20 +90,18 @@ const { port: linePort } = line.address() as { port: number };
 const config = join(directory, 'gateway.toml');
 writeFileSync(
   config,
-  [
-    '[gateway]\nid = "g"\ntenant = "t"\nclock_trust = "assume"',
-    `state_directory = "${state}"\nstatus_socket = "${directory}/s.sock"`,
-    '[mqtt]\nurl = "mqtt://127.0.0.1:1"',
-    ...Array.from({ length: Math.ceil(meters / 31) }, (_, port) =>
-      [
-        `[[port]]\nname = "bus-${port}"\ndevice = "${port === 0 ? `tcp://127.0.0.1:${linePort}` : `/dev/none-${port}`}"`,
-        ...Array.from({ length: Math.min(31, meters - port * 31) }, (__, k) => {
-          const i = port * 31 + k;
-          return `[[port.meter]]\nid = "m${i}"\npoint = "p${i}"\nserial = "s${i}"\nphysical = ${k + 16}\nsince = "${iso(millis(since))}"`;
-        }),
-      ].join('\n'),
-    ),
-  ].join('\n'),
+  configuration({
+    gateway: { clock_trust: 'assume', state_directory: state, status_socket: `${directory}/s.sock` },
+    mqtt: { url: 'mqtt://127.0.0.1:1' },
+    port: Array.from({ length: Math.ceil(meters / 31) }, (_, port) => ({
+      name: `bus-${port}`,
+      device: port === 0 ? `tcp://127.0.0.1:${linePort}` : `/dev/none-${port}`,
+      meter: Array.from({ length: Math.min(31, meters - port * 31) }, (__, k) => {
+        const i = port * 31 + k;
+        return meterOf(i, { serial: `s${i}`, physical: k + 16, since: iso(millis(since)) });
+      }),
+    })),
+  }),
 );
 const started = performance.now();
 const daemon = spawn(process.execPath, [gateway, 'run', '--config', config], {

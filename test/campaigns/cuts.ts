@@ -32,6 +32,7 @@ import { parseScenario } from '../../src/simulator/scenario.ts';
 import { servePty, serveTcp } from '../../src/simulator/serve.ts';
 import { loadProfileName } from '../../src/simulator/objects.ts';
 import { sleep, until } from '../support/broker.ts';
+import { configuration, gmac, lls, meterOf } from '../support/configuration.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
@@ -217,21 +218,28 @@ export async function life({
   writeFileSync(join(outside, 'ak'), 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf\n', { mode: 0o600 });
   const entered = (index: number) =>
     index % 3 === 2
-      ? `client = 5\nauth = "hls-gmac"\nencryption_key = "file:${join(outside, 'ek')}"\nauthentication_key = "file:${join(outside, 'ak')}"`
-      : `client = 17\nauth = "lls"\nsecret = "file:${join(outside, 'secret')}"`;
-  writeFileSync(
-    configPath,
-    [
-      `[gateway]\nid = "g"\ntenant = "${tenant}"\nclock_trust = "assume"\npoll_offset_s = 1`,
-      `state_directory = "${join(disk.path, 'state')}"\nstatus_socket = "${join(outside, 'status.sock')}"`,
-      `[mqtt]\nurl = "${elsewhere?.brokerUrl ?? brokerUrl}"\nkeepalive_s = 5\n[log]\nlevel = "warn"`,
-      `[[port]]\nname = "bus"\ndevice = "${served.device}"`,
-      ...simulated.meters.map(
-        ({ settings }, index) =>
-          `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${entered(index)}\nsince = "${new Date(since).toISOString()}"`,
-      ),
-    ].join('\n'),
-  );
+      ? { ...gmac, encryption_key: `file:${join(outside, 'ek')}`, authentication_key: `file:${join(outside, 'ak')}` }
+      : { ...lls, secret: `file:${join(outside, 'secret')}` };
+  const text = configuration({
+    gateway: {
+      tenant,
+      clock_trust: 'assume',
+      poll_offset_s: 1,
+      state_directory: join(disk.path, 'state'),
+      status_socket: join(outside, 'status.sock'),
+    },
+    mqtt: { url: elsewhere?.brokerUrl ?? brokerUrl, keepalive_s: 5 },
+    log: { level: 'warn' },
+    port: [
+      {
+        device: served.device,
+        meter: simulated.meters.map(({ settings: { serial, physical } }, index) =>
+          meterOf(serial, { physical, ...entered(index), since: new Date(since).toISOString() }),
+        ),
+      },
+    ],
+  });
+  writeFileSync(configPath, text);
 
   const ingest = newIngest();
   const meaning = new Map<string, string>();

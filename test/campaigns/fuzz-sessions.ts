@@ -14,6 +14,7 @@ import { hashed, type Random, seeded } from '../../src/simulator/random.ts';
 import { anyData, leaf, mutate } from './fuzz.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 import { type Attack, requestOf, takeOver } from './hostile-answers.ts';
+import { gmac, lls, type MeterKeys } from '../support/configuration.ts';
 
 const minute = 60_000;
 const pick = <T>(random: Random, items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
@@ -138,12 +139,7 @@ function fuzzed(random: Random, now: () => number, count: { sessions: number }):
   };
 }
 
-const entrances = [
-  'client = 17\nauth = "lls"\nsecret = "file:/secret"',
-  'client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "auto"',
-  'client = 16\nauth = "none"',
-  'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"',
-];
+const entrances: readonly MeterKeys[] = [lls, { ...lls, model: 'auto' }, { client: 16, auth: 'none' }, gmac];
 /** What is published besides facts. */
 const others: readonly (readonly [end: string, schema: v.GenericSchema])[] = [
   ['/health', healthPayload],
@@ -185,7 +181,7 @@ export async function fuzzHouse(
     {
       days: 0,
       start: Date.UTC(2026, 10, 24, 0, 20) + Math.floor(random() * 86_400_000),
-      ...(wrapper && { buses: 2, line: 'link = "wrapper"' }),
+      ...(wrapper && { buses: 2, line: { link: 'wrapper' } }),
       meter: pick(random, entrances),
     },
   );

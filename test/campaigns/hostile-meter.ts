@@ -12,6 +12,7 @@ import type { Piece } from '../../src/simulator/quirk.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 import { requestOf, takeOver, valueAttack } from './hostile-answers.ts';
+import { gmac, lls } from '../support/configuration.ts';
 
 const minute = 60_000;
 export const links = ['hdlc', 'wrapper', 'hdlc-gmac'] as const;
@@ -314,9 +315,9 @@ const firstRowsMs = 15 * minute;
 /** No turn takes longer, whatever a meter does. */
 const longestTurnMs = 12 * minute;
 const setting = {
-  hdlc: 'client = 17\nauth = "lls"\nsecret = "file:/secret"',
-  wrapper: 'client = 17\nauth = "lls"\nsecret = "file:/secret"',
-  'hdlc-gmac': 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"',
+  hdlc: lls,
+  wrapper: lls,
+  'hdlc-gmac': gmac,
 } as const;
 
 /** Measures turns of one meter. */
@@ -348,7 +349,7 @@ export async function mistreat(link: Link, request: string, attack: AttackName):
       bus: { baud: wrapper ? 0 : 9600, link: wrapper ? 'wrapper' : 'hdlc' },
       meters: { count: wrapper ? 1 : 2, period_s: 900, max_pdu: 512 },
     },
-    { days: 0, meter: setting[link], ...(wrapper && { buses: 2, line: 'link = "wrapper"' }) },
+    { days: 0, meter: setting[link], ...(wrapper && { buses: 2, line: { link: 'wrapper' } }) },
   );
   it.house.stopped.catch((error: unknown) =>
     findings.push(`crash: ${error instanceof Error ? error.stack : String(error)}`),

@@ -7,12 +7,11 @@ import { seeded } from '../../src/simulator/random.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 import { fate, firstSerial } from './simulate-faults.ts';
 import { broken, compared, type Point, type SimulationResult } from './simulate-truth.ts';
+import { gmac, lls } from '../support/configuration.ts';
 
 const hour = 3_600_000;
-/** Every so many-th meter is ciphered. */
+/** Every so many-th meter is gmac. */
 const cipheredEvery = 4;
-const plain = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
-const ciphered = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
 const lastEvents = 12;
 
 export interface SimulationSettings {
@@ -52,7 +51,7 @@ export async function simulate({
       start,
       days: 1,
       configured: meters,
-      meter: (index) => (index % cipheredEvery === cipheredEvery - 1 ? ciphered : plain),
+      meter: (index) => (index % cipheredEvery === cipheredEvery - 1 ? gmac : lls),
     },
   );
   it.broker.answering = true;

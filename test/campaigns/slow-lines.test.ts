@@ -41,7 +41,7 @@ test('energies on a slow line: each day is read once more in pieces, over severa
 test('who asks for a meter of a slow line is answered, although everything is far behind', async () => {
   const it = await virtualHouse(
     { bus: { baud: 300 }, meters: { count: 3, period_s: 300 } },
-    { start: Date.UTC(2026, 10, 24, 20, 10), days: 2, line: 'baud = 300' },
+    { start: Date.UTC(2026, 10, 24, 20, 10), days: 2, line: { baud: 300 } },
   );
   it.broker.connect();
   for (let time = 0; time < 3; time++) {
@@ -55,7 +55,7 @@ test('who asks for a meter of a slow line is answered, although everything is fa
 test('incident: a log of 40 days held a line of 300 Bd a quarter of an hour in each session, and was never told', async () => {
   const it = await virtualHouse(
     { bus: { baud: 300 }, meters: { count: 3, period_s: 900, history_days: 60 } },
-    { start: Date.UTC(2026, 10, 24, 6, 10), days: 0, line: 'baud = 300' },
+    { start: Date.UTC(2026, 10, 24, 6, 10), days: 0, line: { baud: 300 } },
   );
   const meter = it.simulated.meters[0] as VirtualMeter;
   for (let i = 0; i < 1000; i++) meter.moveClock(millis(it.clock.now() - 40 * dayMs + i * 3_000_000), 0);

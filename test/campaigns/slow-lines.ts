@@ -48,7 +48,7 @@ export async function slowLine(line: SlowLine): Promise<SlowLineResult> {
     {
       start: Date.UTC(2026, 10, 24, 0, 10),
       days: behind,
-      line: `baud = ${baud}\n${modeE ? 'mode_e = true\n' : ''}`,
+      line: { baud, ...(modeE && { mode_e: true }) },
       ...(octetMs !== undefined && { port: (port, clock) => trickling(port, clock, 1, octetMs) }),
     },
   );

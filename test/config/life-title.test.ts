@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { judgeText, requirePlan } from '../../src/config/judge.ts';
 import type { Sources } from '../../src/config/findings.ts';
+import { configuration, type GatewayKeys, gmac } from '../support/configuration.ts';
 
-const text = (gateway: string) =>
-  `[gateway]\nid = "g"\ntenant = "t"\n${gateway}\n[mqtt]\nurl = "mqtt://localhost"\n[[port]]\nname = "b"\ndevice = "tcp://127.0.0.1:1"\n[[port.meter]]\nid = "m1"\npoint = "p1"\nserial = "1"\nclient = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"\n`;
-const securityOf = (life: string, gateway = '') => {
+const text = (gateway: GatewayKeys) => configuration({ gateway, port: [{ meter: [gmac] }] });
+const securityOf = (life: string, gateway: GatewayKeys = {}) => {
   const sources: Sources = {
     secret: (reference) => new Uint8Array(16).fill(reference === 'file:/ek' ? 0 : 1),
     file: () => new Uint8Array(0),
@@ -35,7 +35,7 @@ describe('incident: an image of the card was put back, and the counters that it 
     expect(one.counter).toBe('2887d9586b6db22905f728d9');
   });
   test('sibling: a title that the configuration pins is the same in each life, and then the meter is asked first', () => {
-    const pinned = 'system_title = "4d47570000000042"';
+    const pinned = { system_title: '4d47570000000042' };
     const [one, two] = [securityOf('MGW00001', pinned), securityOf('MGW00002', pinned)];
     expect(one).toEqual(two);
     expect([one.title, one.pinned]).toEqual(['MGW\0\0\0\0B', true]);

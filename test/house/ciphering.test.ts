@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { complete, minute } from '../support/house-facts.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
+import { gmac } from '../support/configuration.ts';
 
 describe('ciphered meters', () => {
-  const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
   test('HLS by GMAC, suite 0: complete, hour by hour', async () => {
     const it = await virtualHouse({ meters: { count: 3 } }, { meter: gmac });
     it.broker.connect();
@@ -13,11 +13,11 @@ describe('ciphered meters', () => {
     await it.run(60 * minute);
     complete(it, [0, 1, 2]);
   });
-  test.each(['hls-md5', 'hls-sha1', 'hls-sha256'])('%s', async (mechanism) => {
+  test.each(['hls-md5', 'hls-sha1', 'hls-sha256'] as const)('%s', async (mechanism) => {
     const client = { 'hls-md5': 3, 'hls-sha1': 4, 'hls-sha256': 6 }[mechanism];
     const it = await virtualHouse(
       { meters: { count: 1 } },
-      { meter: `client = ${client}\nauth = "${mechanism}"\nsecret = "file:/secret"` },
+      { meter: { client, auth: mechanism, secret: 'file:/secret' } },
     );
     it.broker.connect();
     await it.run(3 * minute);
@@ -77,7 +77,7 @@ describe('ciphered meters', () => {
     expect(Buffer.from(health?.payload ?? '').toString()).toContain('INVOCATION_COUNTER_HIGH');
   });
   test('a dedicated key for each association', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: `${gmac}\ndedicated_key = true` });
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: { ...gmac, dedicated_key: true } });
     it.broker.connect();
     await it.run(3 * 60 * minute);
     complete(it, [0]);

@@ -59,8 +59,8 @@ describe('R29 to R31: clocks', () => {
     factsOf(it, 'event')
       .filter(({ source }) => source === 'gateway')
       .map(({ name }) => name);
-  const offsets = async (offset: number, hours: number, config = '') => {
-    const it = await virtualHouse({ meters: { clock_offset_s: offset } }, { days: 1, config });
+  const offsets = async (offset: number, hours: number) => {
+    const it = await virtualHouse({ meters: { clock_offset_s: offset } }, { days: 1 });
     it.broker.connect();
     await it.run(hours * 60 * minute);
     const deviation = ((it.simulated.meters[0]?.clock(it.clock.now()) ?? 0) - it.clock.now()) / 1000;
@@ -93,7 +93,7 @@ describe('R29 to R31: clocks', () => {
     expect(left.deviation).toBeCloseTo(90, 0);
     const set = await virtualHouse(
       { meters: { clock_offset_s: 90 } },
-      { days: 1, gateway: 'set_large_deviations = true' },
+      { days: 1, gateway: { set_large_deviations: true } },
     );
     set.broker.connect();
     await set.run(3 * 60 * minute);

@@ -26,7 +26,7 @@ describe('93: octets that come for ever', () => {
     expect([shown.verdict, shown.lastCode]).toEqual(['LINE_QUALITY', 'damaged-answer']);
     await it.house.stop();
   });
-  const head = { days: 1, line: 'mode_e = true' } as const;
+  const head = { days: 1, line: { mode_e: true } } as const;
   test('a stray octet every 0.7 s on an optical head: every row is there', async () => {
     const it = await virtualHouse(
       { meters: { count: 1, mode_e: true }, fault: [{ kind: 'stray', every_s: 0.7 }] },

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { valueKey } from '../../src/central/ingest.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 import { eventsOf, factsOf, statusOf, hourMs } from '../support/house-facts.ts';
+import { lls } from '../support/configuration.ts';
 
-const nordic = 'client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "nordic"';
+const nordic = { ...lls, model: 'nordic' };
 const winter = Date.UTC(2026, 9, 25, 1);
 const summer = Date.UTC(2026, 2, 29, 1);
 

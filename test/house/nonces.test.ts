@@ -28,6 +28,7 @@ import { Counters } from '../../src/store/counters.ts';
 import { decodeRecord } from '../../src/store/record.ts';
 import { MemoryDatabase } from '../support/memory-database.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
+import { gmac } from '../support/configuration.ts';
 
 const seen = new Map<string, string>();
 const repeated: string[] = [];
@@ -236,8 +237,7 @@ describe('through the gateway', () => {
 });
 
 describe('the daemon', () => {
-  const gmac =
-    'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"\ndedicated_key = true';
+  const dedicated = { ...gmac, dedicated_key: true };
   const minute = 60_000;
   const again = async (it: VirtualHouse, between: () => void = () => {}) => {
     await it.clock.complete(it.house.stop());
@@ -246,7 +246,7 @@ describe('the daemon', () => {
     it.broker.connect();
   };
   test('restarts, power cuts, polls, and a counters database that was put back', async () => {
-    const it = await virtualHouse({ meters: { count: 2 } }, { meter: gmac });
+    const it = await virtualHouse({ meters: { count: 2 } }, { meter: dedicated });
     it.broker.connect();
     await it.run(20 * minute);
     const old = new Map(it.counters.data);
@@ -266,7 +266,7 @@ describe('the daemon', () => {
     expect(uses).toBeGreaterThan(200);
   });
   test('sibling: the whole state is put back, and somebody says so', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: dedicated });
     it.broker.connect();
     await it.run(20 * minute);
     const [old, checkpoint] = [new Map(it.counters.data), it.countersCheckpoint];
@@ -284,7 +284,7 @@ describe('the daemon', () => {
     expect(it.reused).toEqual([]);
   });
   test('incident: a session that opened anew used its dedicated key from counter 0 again', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: dedicated });
     const gets = forgets(it.simulated.meters[0]);
     it.broker.connect();
     await it.run(10 * minute);
@@ -294,7 +294,7 @@ describe('the daemon', () => {
   test('sibling: a meter whose answers never come, while it is asked again and again', async () => {
     const it = await virtualHouse(
       { meters: { count: 1 }, fault: [{ kind: 'drop', meter: 0, rate: 0.01, from_s: 0, to_s: 4 * 3600 }] },
-      { meter: gmac },
+      { meter: dedicated },
     );
     it.broker.connect();
     for (let i = 0; i < 30; i++) {
@@ -304,7 +304,7 @@ describe('the daemon', () => {
     expect(uses).toBeGreaterThan(50);
   });
   test('sibling: counters that are lost, of a meter that keeps its own to itself: a title that nobody used', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: dedicated });
     it.broker.connect();
     await it.run(20 * minute);
     const meter = it.simulated.meters[0] as unknown as { quirks: unknown[] };
@@ -321,7 +321,7 @@ describe('the daemon', () => {
     expect(it.reused).toEqual([]);
   });
   test('sibling: the head-end proves that the state fell back: no counter counts before its meter was asked', async () => {
-    const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
+    const it = await virtualHouse({ meters: { count: 1 } }, { meter: dedicated });
     it.broker.connect();
     await it.run(20 * minute);
     it.broker.send(it.broker.ackTopic, JSON.stringify({ v: 1, epoch: it.store.epoch + 2 ** 26, upTo: 3 }));

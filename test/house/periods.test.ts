@@ -58,7 +58,7 @@ describe('R35, R36: a meter is told another capture period at local midnight', (
   async function changing(fault: NonNullable<ScenarioInput['fault']> = []) {
     const it = await virtualHouse(
       { meters: { count: 2 }, fault },
-      { start: midnight - 100 * minute, days: 1, gateway: 'time_zone = "Europe/Helsinki"' },
+      { start: midnight - 100 * minute, days: 1, gateway: { time_zone: 'Europe/Helsinki' } },
     );
     const profile = '{ obis = "1-0:99.1.0*255", period_s = 3600';
     it.configText = it.configText.replace(

@@ -11,19 +11,18 @@ import { decodeRecord } from '../../src/store/record.ts';
 import { statusOf } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';
 import type { VirtualPort } from '../support/virtual-port.ts';
+import { gmac, lls, type MeterKeys } from '../support/configuration.ts';
 
 const minute = 60_000;
 type Options = NonNullable<Parameters<typeof virtualHouse>[1]>;
-const lls = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
-const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
-const lowCiphered = `client = 8\nauth = "lls"\nsecret = "file:/secret"\n${gmac.split('\n').slice(2).join('\n')}`;
-const wrapper: Options = { line: 'link = "wrapper"', meter: (index) => `${lls}\nserver = ${index + 1}` };
+const lowCiphered = { ...gmac, ...lls, client: 8 } as const;
+const wrapper: Options = { line: { link: 'wrapper' }, meter: (index) => ({ ...lls, server: index + 1 }) };
 
 /** General blocks of both meters, and answers that need them. */
 const inBlocks: Options = { model: { transfer_window: 3, max_pdu: 128 } };
 
 async function houseOf(quirk: QuirkName, options: Options = {}, meters: object = {}): Promise<VirtualHouse> {
-  const link = options.line?.includes('wrapper') === true ? 'wrapper' : 'hdlc';
+  const link = options.line?.link ?? 'hdlc';
   // What the model says of protection holds for both.
   const odd = options.model?.initiate_protection ? [0, 1] : [0];
   const it = await virtualHouse(
@@ -129,14 +128,14 @@ describe('rows are whole', () => {
 
 describe('82: associations that are encrypted only, or authenticated only', () => {
   const secured = async (
-    policy: string,
+    policy: MeterKeys,
     security_policy: 'encrypted' | 'authenticated',
     quirks: QuirkName[],
     model = {},
   ) => {
     const it = await virtualHouse(
       { meters: { count: 1, security_policy, quirks } },
-      { meter: `${gmac}\n${policy}`, model },
+      { meter: { ...gmac, ...policy }, model },
     );
     it.broker.connect();
     await it.run(3 * 60 * minute);
@@ -148,7 +147,7 @@ describe('82: associations that are encrypted only, or authenticated only', () =
     ['authenticated', [], {}],
     ['authenticated', ['encrypted-initiate'], { initiate_protection: 'encrypted' }],
   ] as const)('policy %s, %j, model %j: rows are whole', async (policy, quirks, model) => {
-    const it = await secured(`policy = "${policy}"`, policy, [...quirks], model);
+    const it = await secured({ policy }, policy, [...quirks], model);
     expectWhole(it, [0]);
     expect(await statusOf(it)).toMatchObject({ verdict: 'REACHABLE', failures: 0, ways: [] });
   });
@@ -156,7 +155,7 @@ describe('82: associations that are encrypted only, or authenticated only', () =
     'the meter answers %s only, more is configured: refused, and left alone',
     async (policy) => {
       for (const model of [{}, { initiate_protection: 'encrypted' as const }]) {
-        const it = await secured('', policy, [], model);
+        const it = await secured({}, policy, [], model);
         expect(await statusOf(it)).toMatchObject({ verdict: 'SECURITY_FAULT', intervalsRead: 0 });
         expect(it.compare(0).get(0)?.right).toBe(0);
       }

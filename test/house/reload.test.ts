@@ -3,13 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { snapshotText } from '../../src/status/status-text.ts';
 import { factsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
+import { type GatewayKeys, lls } from '../support/configuration.ts';
 
 const minute = 60_000;
 const snapshotOf = (it: VirtualHouse) => it.clock.complete(it.house.snapshot());
 const otherLevel = (it: VirtualHouse) => {
   it.configText = it.configText.replace('[mqtt]', '[log]\nlevel = "debug"\n[mqtt]');
 };
-const entered = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
 /** The second of two meters does not answer at its address; the clock of the first one is 20 minutes ahead. */
 async function oneSilent() {
   const seen = { writes: 0 };
@@ -17,7 +17,7 @@ async function oneSilent() {
     { meters: { count: 2 }, meter: [{ index: 0, clock_offset_s: 1200 }] },
     {
       days: 1,
-      meter: (index) => `${entered}${index === 1 ? '\nserver = 9' : ''}`,
+      meter: (index) => ({ ...lls, ...(index === 1 && { server: 9 }) }),
       port: (port) => ({
         ...port,
         write: (octets) => {
@@ -65,13 +65,13 @@ test('sibling: a meter whose configuration changed begins anew, and only that on
 });
 
 describe('a clock that is 20 minutes off has a verdict in status, with the next step', () => {
-  test.each([
-    ['', 'Write set_large_deviations = true'],
-    ['set_clocks = false', 'Write set_clocks = true'],
-    ['clock_trust = "kernel"', 'does not know the time itself'],
-  ])('%s', async (gateway, next) => {
-    const it = await virtualHouse({ meters: { count: 1, clock_offset_s: 1200 } }, { days: 1, gateway, meter: entered });
-    it.timeIsKnown = !gateway.includes('trust');
+  test.each<[GatewayKeys, string]>([
+    [{}, 'Write set_large_deviations = true'],
+    [{ set_clocks: false }, 'Write set_clocks = true'],
+    [{ clock_trust: 'kernel' }, 'does not know the time itself'],
+  ])('%j', async (gateway, next) => {
+    const it = await virtualHouse({ meters: { count: 1, clock_offset_s: 1200 } }, { days: 1, gateway, meter: lls });
+    it.timeIsKnown = gateway.clock_trust === undefined;
     it.broker.connect();
     await it.run(5 * minute);
     const snapshot = await snapshotOf(it);
@@ -89,7 +89,7 @@ describe('a clock that is 20 minutes off has a verdict in status, with the next 
   test('sibling: further off than half a period, behind; and a right one has none', async () => {
     const it = await virtualHouse(
       { meters: { count: 2 }, meter: [{ index: 0, clock_offset_s: -2400 }] },
-      { days: 1, gateway: 'set_large_deviations = true', meter: entered },
+      { days: 1, gateway: { set_large_deviations: true }, meter: lls },
     );
     it.broker.connect();
     await it.run(5 * minute);
@@ -104,10 +104,7 @@ describe('a clock that is 20 minutes off has a verdict in status, with the next 
 });
 
 test('a time that is only assumed says so', async () => {
-  const it = await virtualHouse(
-    { meters: { count: 1 } },
-    { days: 1, gateway: 'clock_trust = "assume"', meter: entered },
-  );
+  const it = await virtualHouse({ meters: { count: 1 } }, { days: 1, gateway: { clock_trust: 'assume' }, meter: lls });
   await it.run(minute);
   const text = snapshotText(await snapshotOf(it), 1000).join('\n');
   expect(text).toContain('taken for right without proof');
@@ -118,7 +115,7 @@ describe('a fault of the bus is one line, and JSON keeps each meter', () => {
   test('all are silent: told once, also through a reload', async () => {
     const it = await virtualHouse(
       { meters: { count: 3 }, fault: [{ kind: 'silence', from_s: 3000, to_s: 90_000 }] },
-      { days: 1, meter: entered },
+      { days: 1, meter: lls },
     );
     it.broker.connect();
     await it.run(150 * minute);
@@ -140,7 +137,7 @@ describe('a fault of the bus is one line, and JSON keeps each meter', () => {
       { meters: { count: 3 } },
       {
         days: 1,
-        meter: (index) => (index === 0 ? 'model = "nobody-knows-it"' : entered),
+        meter: (index) => (index === 0 ? { model: 'nobody-knows-it' } : lls),
         port: () => {
           throw new Error('the adapter is on fire');
         },

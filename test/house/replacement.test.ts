@@ -6,16 +6,14 @@ import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { factsOf, minute } from '../support/house-facts.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
+import { lls } from '../support/configuration.ts';
 
 describe('R13: other capture objects', () => {
   test.each([
     ['told by the change counter', { device_name: 'SIM1030060120001' }, 'auto'],
     ['seen by the width of the rows', {}, 'generic'],
   ])('%s: CONFIG_CHANGED before any further value, no energy across', async (_, meters, model) => {
-    const it = await virtualHouse(
-      { meters },
-      { days: 1, meter: `client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "${model}"` },
-    );
+    const it = await virtualHouse({ meters }, { days: 1, meter: { ...lls, model } });
     it.broker.connect();
     await it.run(60 * minute);
     const before = factsOf(it, 'profile').length;
@@ -197,7 +195,7 @@ describe('meter models', () => {
   /** How often the capture objects of the load profile were asked for. */
   async function askedFor(days: number, scenario: Parameters<typeof virtualHouse>[0], model: string) {
     const it = await virtualHouse(scenario, {
-      meter: `client = 17\nauth = "lls"\nsecret = "file:/secret"\nmodel = "${model}"`,
+      meter: { ...lls, model },
     });
     it.broker.connect();
     const { bus } = it.simulated;

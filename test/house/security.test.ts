@@ -4,9 +4,9 @@ import { Counters, type MeterMemory } from '../../src/store/counters.ts';
 import { decodeRecord } from '../../src/store/record.ts';
 import { eventsOf, statusOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
+import { gmac, lls, type MeterKeys } from '../support/configuration.ts';
 
 const minute = 60_000;
-const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
 type Insides = { heard: Map<number, number>; ownCounter: number };
 const insides = (it: VirtualHouse, index = 0) => it.simulated.meters[index] as unknown as Insides;
 /** What is stored as used, of the one key. */
@@ -154,9 +154,8 @@ describe('7: what a meter says before it proved itself', () => {
 });
 
 describe('21: played again', () => {
-  const low =
-    'client = 8\nauth = "lls"\nsecret = "file:/secret"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
-  const restarted = async (meter: string) => {
+  const low = { ...gmac, ...lls, client: 8 } as const;
+  const restarted = async (meter: MeterKeys) => {
     const it = await virtualHouse({ meters: { count: 1 } }, { meter });
     it.broker.connect();
     await it.run(30 * minute);

@@ -22,6 +22,7 @@ import { Counters } from '../../src/store/counters.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
 import { Store } from '../../src/store/store.ts';
 import { storedSeriesKey } from '../../src/reading/series-key.ts';
+import { configuration } from '../support/configuration.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'backup-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -37,10 +38,7 @@ const fact = (n: number) =>
     clockDeviationS: 0,
   }) as const;
 const configOf = (directory: string) =>
-  parseConfig(
-    `[gateway]\nid = "g"\ntenant = "t"\nstate_directory = "${directory}"\n[mqtt]\nurl = "mqtt://localhost"\n[[port]]\nname = "b"\ndevice = "tcp://127.0.0.1:1"\n[[port.meter]]\nid = "m1"\npoint = "p1"\nserial = "1"\n`,
-    'c.toml',
-  ).config;
+  parseConfig(configuration({ gateway: { state_directory: directory } }), 'c.toml').config;
 async function opened(directory: string) {
   const state = await stateDirectory(directory, Date.now());
   const store = await Store.open({ ...state.store, clock: systemClock });

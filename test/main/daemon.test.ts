@@ -12,6 +12,7 @@ import { systemClock } from '../../src/line/system-clock.ts';
 import { openPty } from '../../src/simulator/pty.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { realBroker, until } from '../support/broker.ts';
+import { configuration, lls, meterOf, type MqttKeys } from '../support/configuration.ts';
 import { children, folder, gateway, node, type Result, root, run, simulate } from '../support/programs.ts';
 import { formulaIndex } from '../support/recorded.ts';
 
@@ -241,7 +242,7 @@ function notifySocket(path: string) {
 
 describe('the daemon', () => {
   const password = 's3cr3t-pw';
-  async function daemonWorld(name: string, more = '') {
+  async function daemonWorld(name: string, more: MqttKeys = {}) {
     const broker = await realBroker();
     const bus = await simulate(['--meters', '2', '--tcp', '0', '--password', password]);
     const secret = join(folder, `${name}.secret`);
@@ -250,22 +251,24 @@ describe('the daemon', () => {
     const path = join(folder, `${name}.toml`);
     const socket = join(folder, `${name}.sock`);
     const since = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000).toISOString();
-    const text = (device: string) => `
-[gateway]
-id = "g"
-tenant = "t"
-clock_trust = "assume"
-state_directory = "${state}"
-status_socket = "${socket}"
-poll_offset_s = 0
-[mqtt]
-url = "${broker.url}"
-${more}
-[[port]]
-name = "bus"
-device = "${device}"
-${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint = "p${serial}"\nserial = "${serial}"\nclient = 17\nauth = "lls"\nsecret = "file:${secret}"\nphysical = ${(serial % 10_000) + 1000}\nsince = "${since}"`).join('\n')}
-`;
+    const text = (device: string) =>
+      configuration({
+        gateway: {
+          clock_trust: 'assume',
+          state_directory: state,
+          status_socket: socket,
+          poll_offset_s: 0,
+        },
+        mqtt: { url: broker.url, ...more },
+        port: [
+          {
+            device,
+            meter: [60120001, 60120002].map((serial) =>
+              meterOf(serial, { ...lls, secret: `file:${secret}`, physical: (serial % 10_000) + 1000, since }),
+            ),
+          },
+        ],
+      });
     writeFileSync(path, text(bus.device));
     const ingest = newIngest();
     const central = await subscribe(broker.url, 't', ingest);
@@ -518,7 +521,7 @@ ${[60120001, 60120002].map((serial) => `[[port.meter]]\nid = "m${serial}"\npoint
   });
 
   test('an old broker: MQTT 3.1.1 serves as well', async () => {
-    const it = await daemonWorld('mqtt311', 'protocol = "3.1.1"');
+    const it = await daemonWorld('mqtt311', { protocol: '3.1.1' });
     it.start();
     await until(() => it.complete(), `all delivered ${it.log()}`);
     await until(async () => (await it.status())?.store.pending === 0, 'all acknowledged');

@@ -12,6 +12,7 @@ import { serveStatus } from '../../src/desk/server.ts';
 import type { LocalAnswers } from '../../src/desk/routes.ts';
 import { meterWorld } from '../support/meter-world.ts';
 import { folder, gateway, node, type Result, run, simulate } from '../support/programs.ts';
+import { configuration } from '../support/configuration.ts';
 
 const ek = '000102030405060708090a0b0c0d0e0f';
 const env = { HOME: folder, XDG_STATE_HOME: join(folder, 'state') };
@@ -108,7 +109,14 @@ describe('the command line', () => {
     const config = join(place, 'g.toml');
     writeFileSync(
       config,
-      `[gateway]\nid = "g"\ntenant = "t"\nstate_directory = "${place}"\n[mqtt]\nurl = "mqtt://127.0.0.1"\n[[port]]\nname = "p"\ndevice = "tcp://127.0.0.1:1"\n[[port.meter]]\nid = "m"\npoint = "p"\nserial = "1"\nauth = "hls-gmac"\nencryption_key = "file:${place}/ek"\nauthentication_key = "file:${place}/ak"\n`,
+      configuration({
+        gateway: { state_directory: place },
+        port: [
+          {
+            meter: [{ auth: 'hls-gmac', encryption_key: `file:${place}/ek`, authentication_key: `file:${place}/ak` }],
+          },
+        ],
+      }),
     );
     const { out, err } = await run(gateway, ['config', 'check', config]);
     expect(`${out}${err}`).toMatch(/4 hex digits, a key of suite 0 has 32/);

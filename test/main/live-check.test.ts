@@ -12,6 +12,7 @@ import type { LocalAnswers } from '../../src/desk/routes.ts';
 import { freePort, realBroker, until } from '../support/broker.ts';
 import { children, folder, gateway, run } from '../support/programs.ts';
 import { closeServers, tcpServer } from '../support/tcp-server.ts';
+import { configuration } from '../support/configuration.ts';
 
 /** Files that a process has open. */
 const readlinks = (pid: number | undefined): string[] =>
@@ -38,13 +39,17 @@ async function converter() {
 }
 const fileOf = (name: string, url: string, devices: readonly string[], socket = join(folder, 'none.sock')): string => {
   const path = join(folder, `${name}.toml`);
-  const ports = devices.map(
-    (device, i) =>
-      `[[port]]\nname = "p${i}"\ndevice = "${device}"\n[[port.meter]]\nid = "m${i}"\npoint = "p${i}"\nserial = "${i + 1}"\n`,
-  );
   writeFileSync(
     path,
-    `[gateway]\nid = "g"\ntenant = "t"\nstate_directory = "${folder}/state"\nstatus_socket = "${socket}"\nclock_trust = "assume"\n[mqtt]\nurl = "${url}"\n${ports.join('')}`,
+    configuration({
+      gateway: { state_directory: `${folder}/state`, status_socket: socket, clock_trust: 'assume' },
+      mqtt: { url },
+      port: devices.map((device, i) => ({
+        name: `p${i}`,
+        device,
+        meter: [{ id: `m${i}`, point: `p${i}`, serial: String(i + 1) }],
+      })),
+    }),
   );
   return path;
 };

@@ -11,10 +11,12 @@ import { stateDirectory } from '../../src/disk/state-directory.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { until } from '../support/broker.ts';
 import { children, folder, gateway, node, run, simulate } from '../support/programs.ts';
+import { configuration, gmac, lls, type MeterKeys } from '../support/configuration.ts';
 
 const keys = { ek: '000102030405060708090A0B0C0D0E0F', ak: 'D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF' };
 let worlds = 0;
-function configured(device: string, meter: string) {
+/** `meter`: how it is entered, by the folder of its secrets. */
+function configured(device: string, meter: (own: string) => MeterKeys) {
   const own = join(folder, `operator-${worlds++}`);
   const state = join(own, 'state');
   mkdirSync(state, { recursive: true });
@@ -24,10 +26,11 @@ function configured(device: string, meter: string) {
   const path = join(own, 'gateway.toml');
   writeFileSync(
     path,
-    `[gateway]\nid = "g"\ntenant = "t"\nclock_trust = "assume"\nstate_directory = "${state}"\nstatus_socket = "${socket}"\npoll_offset_s = 0
-[mqtt]\nurl = "mqtt://127.0.0.1:1"
-[[port]]\nname = "bus"\ndevice = "${device}"
-[[port.meter]]\nid = "m1"\npoint = "p1"\nserial = "60120001"\n${meter.replaceAll('OWN', own)}\n`,
+    configuration({
+      gateway: { clock_trust: 'assume', state_directory: state, status_socket: socket, poll_offset_s: 0 },
+      mqtt: { url: 'mqtt://127.0.0.1:1' },
+      port: [{ device, meter: [{ serial: '60120001', ...meter(`file:${own}`) }] }],
+    }),
   );
   const start = async () => {
     const child = spawn(node, [gateway, 'run', '--config', path], { stdio: 'ignore' });
@@ -55,7 +58,7 @@ function configured(device: string, meter: string) {
 describe('24: a meter that refused us', () => {
   test('poll says until when it is left alone and why; --force tries once; a start is no try', async () => {
     const { device } = await simulate(['--tcp', '0']);
-    const it = configured(device, 'client = 17\nauth = "lls"\nsecret = "file:OWN/secret"');
+    const it = configured(device, (own) => ({ ...lls, secret: `${own}/secret` }));
     const daemon = await it.start();
     await it.verdict('SECURITY_FAULT');
     const poll = await run(gateway, ['poll', 'm1', '--socket', it.socket]);
@@ -90,7 +93,11 @@ describe('24: a meter that refused us', () => {
 });
 
 describe('7: meter counter accept', () => {
-  const ciphered = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:OWN/ek"\nauthentication_key = "file:OWN/ak"';
+  const ciphered = (own: string) => ({
+    ...gmac,
+    encryption_key: `${own}/ek`,
+    authentication_key: `${own}/ak`,
+  });
   test('through the running gateway, and with the state closed', async () => {
     const { device } = await simulate(['--tcp', '0']);
     const it = configured(device, ciphered);

@@ -6,6 +6,7 @@ import { parseConfig } from '../../src/config/judge.ts';
 import { normalSerial, requireIdentity, sameSerial } from '../../src/meter/identity.ts';
 import type { Identity } from '../../src/meter/identity-reading.ts';
 import { genericModel, type MeterModel } from '../../src/meter/model.ts';
+import { configuration } from '../support/configuration.ts';
 
 const identity = (serial: string | undefined, logicalDeviceName?: string): Identity => ({
   serial,
@@ -93,11 +94,21 @@ describe('22: the serial number is compared exactly', () => {
     expect(normalSerial('007')).toBe('7');
   });
   test('sibling: two meters of the configuration with one number, written with and without zeros', () => {
-    const meter = (id: string, serial: string) =>
-      `[[port.meter]]\nid = "${id}"\npoint = "${id}"\nserial = "${serial}"\nclient = 16\nauth = "none"\nphysical = ${id === 'a' ? 1 : 2}\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]\n`;
-    const head =
-      '[gateway]\nid = "g"\ntenant = "t"\n[mqtt]\nurl = "mqtt://localhost"\n[[port]]\nname = "p"\ndevice = "/dev/x"\n';
-    const parse = (a: string, b: string) => () => parseConfig(head + meter('a', a) + meter('b', b), 'x.toml');
+    const parse = (a: string, b: string) => () =>
+      parseConfig(
+        configuration({
+          port: [
+            {
+              device: '/dev/x',
+              meter: [
+                { serial: a, client: 16, physical: 1 },
+                { serial: b, client: 16, physical: 2 },
+              ],
+            },
+          ],
+        }),
+        'x.toml',
+      );
     expect(parse('60120001', '0060120001')).toThrow(/serial 60120001 is already used/);
     expect(parse('60120001', '999960120001')).not.toThrow(/serial/);
     expect(parse('60120001', ' ')).toThrow(/serial/);

@@ -14,7 +14,7 @@ describe('incident: a gateway whose clock was before 1970 at its start never pol
     test(`started ${name}, the time is set a minute later`, async () => {
       const real = Date.UTC(2026, 10, 24, 12, 20);
       const off = { evenShiftMs: real - start, wallOffsetMs: start - real };
-      const it = await virtualHouse({ meters: { count: 2 } }, { start: real, ...off, config: 'rate_limit = 100' });
+      const it = await virtualHouse({ meters: { count: 2 } }, { start: real, ...off, mqtt: { rate_limit: 100 } });
       it.broker.connect();
       await it.run(minute);
       // While the time cannot be right nothing is planned or told.

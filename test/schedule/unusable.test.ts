@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { eventsOf, factsOf } from '../support/house-facts.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
+import { lls } from '../support/configuration.ts';
 
 const minute = 60_000;
 test('incident: one meter that could not be resolved kept the other ones from being read', async () => {
@@ -9,8 +10,7 @@ test('incident: one meter that could not be resolved kept the other ones from be
     { meters: { count: 3 } },
     {
       days: 1,
-      meter: (index) =>
-        `${index === 1 ? 'model = "nobody-knows-it"\n' : ''}client = 17\nauth = "lls"\nsecret = "file:/secret"`,
+      meter: (index) => ({ ...(index === 1 && { model: 'nobody-knows-it' }), ...lls }),
     },
   );
   it.broker.connect();
@@ -38,8 +38,7 @@ test('a meter that nobody asks says nothing of the bus: the other two silent are
     { meters: { count: 3 }, fault: [{ kind: 'silence', from_s: 3000, to_s: 12_000 }] },
     {
       days: 1,
-      meter: (index) =>
-        index === 0 ? 'model = "nobody-knows-it"' : 'client = 17\nauth = "lls"\nsecret = "file:/secret"',
+      meter: (index) => (index === 0 ? { model: 'nobody-knows-it' } : lls),
     },
   );
   it.broker.connect();

@@ -12,10 +12,9 @@ import { factsOf, statusOf } from '../support/house-facts.ts';
 import { meterWorld } from '../support/meter-world.ts';
 import { aareRefused, answerTo, deafFrom, instead, misbehave, type Odd, refuse, tags } from '../support/odd-meters.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
+import { gmac, lls, type MeterKeys } from '../support/configuration.ts';
 
 const minute = 60_000;
-const lls = 'client = 17\nauth = "lls"\nsecret = "file:/secret"';
-const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
 
 interface Case {
   readonly observed: string;
@@ -23,7 +22,7 @@ interface Case {
   readonly fault: Fault | null;
   readonly verdict: Verdict;
   readonly scenario?: ScenarioInput;
-  readonly meter?: string;
+  readonly meter?: MeterKeys;
   /** Of the configuration file, before the house begins with it. */
   readonly text?: (text: string) => string;
   readonly odd?: Odd;
@@ -45,7 +44,7 @@ const cases: readonly Case[] = [
   },
   {
     observed: 'a model with short names, a meter with logical ones',
-    meter: `${lls}\nmodel = "short-name"`,
+    meter: { ...lls, model: 'short-name' },
     code: 'association-refused',
     fault: 'operator',
     verdict: 'SECURITY_FAULT',
@@ -66,7 +65,7 @@ const cases: readonly Case[] = [
   },
   {
     observed: 'a client that the meter does not know',
-    meter: 'client = 99\nauth = "lls"\nsecret = "file:/secret"',
+    meter: { ...lls, client: 99 },
     code: 'association-refused',
     fault: 'operator',
     verdict: 'SECURITY_FAULT',
@@ -80,7 +79,7 @@ const cases: readonly Case[] = [
   },
   {
     observed: 'no authentication where one is wanted',
-    meter: 'client = 17\nauth = "none"',
+    meter: { client: 17, auth: 'none' },
     code: 'authentication-required',
     fault: 'operator',
     verdict: 'SECURITY_FAULT',

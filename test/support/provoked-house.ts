@@ -16,10 +16,10 @@ import { folder } from './programs.ts';
 import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
 import { meterAt, misbehave, type Odd, refuse } from './odd-meters.ts';
 import { cli, type Provocations, type Screen, shown } from './screens.ts';
+import { gmac } from './configuration.ts';
 
 const minute = 60_000;
 const key = '000102030405060708090a0b0c0d0e0f';
-const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
 type Options = NonNullable<Parameters<typeof virtualHouse>[1]>;
 
 interface Circumstances {

@@ -9,15 +9,17 @@ import { until } from './broker.ts';
 import { children, folder, gateway, node, type Result } from './programs.ts';
 import { tcpServer } from './tcp-server.ts';
 import { cli, type Provocations, type Screen, screen } from './screens.ts';
+import { configuration } from './configuration.ts';
 
 const own = mkdtempSync(join(folder, 'daemon-'));
 const socket = join(own, 's.sock');
 const config = join(own, 'gateway.toml');
 const written = (state: string, door: string): string =>
-  `[gateway]\nid = "g"\ntenant = "t"\nclock_trust = "assume"\nstate_directory = "${state}"\nstatus_socket = "${door}"
-[mqtt]\nurl = "mqtt://127.0.0.1:1"
-[[port]]\nname = "bus"\ndevice = "tcp://127.0.0.1:1"
-[[port.meter]]\nid = "m1"\npoint = "p1"\nserial = "60120001"\n`;
+  configuration({
+    gateway: { clock_trust: 'assume', state_directory: state, status_socket: door },
+    mqtt: { url: 'mqtt://127.0.0.1:1' },
+    port: [{ meter: [{ serial: '60120001' }] }],
+  });
 let running: Promise<void> | undefined;
 /** One daemon for all of them. */
 const daemon = (): Promise<void> =>

@@ -21,6 +21,15 @@ import { Counters } from '../../src/store/counters.ts';
 import type { Database } from '../../src/store/database.ts';
 import type { Checkpoint } from '../../src/store/records.ts';
 import { Store, type StoreSettings } from '../../src/store/store.ts';
+import {
+  configuration,
+  type GatewayKeys,
+  lls,
+  type MeterKeys,
+  meterOf,
+  type MqttKeys,
+  type PortKeys,
+} from './configuration.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { TwinBroker } from './twin-broker.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -109,10 +118,10 @@ export async function virtualHouse(
     start?: number;
     days?: number;
     offsetS?: number;
-    config?: string;
+    mqtt?: MqttKeys;
     /** How the meters are entered; by index in the scenario. */
-    meter?: string | ((index: number) => string);
-    gateway?: string;
+    meter?: MeterKeys | ((index: number) => MeterKeys);
+    gateway?: GatewayKeys;
     /** How many of the simulated meters are configured, from the first on. */
     configured?: number;
     /** So many buses, each with the meters of the scenario under serials of its own. */
@@ -122,7 +131,7 @@ export async function virtualHouse(
     /** The gateway's time of day at the start is so much off. */
     wallOffsetMs?: number;
     /** More of each port in the configuration: its speed, mode E. */
-    line?: string;
+    line?: PortKeys;
     /** Fields of the generic model. */
     model?: Partial<MeterModel>;
     /** Between the gateway and a bus: a line or an adapter that misbehaves. */
@@ -160,24 +169,23 @@ export async function virtualHouse(
   const simulated: SimulatedHouse = { bus: first.bus, meters: buses.flatMap(({ meters }) => meters) };
   const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
   const entered = (index: number) =>
-    (typeof options.meter === 'function' ? options.meter(index) : options.meter) ??
-    'client = 17\nauth = "lls"\nsecret = "file:/secret"';
-  const text = [
-    '[gateway]\nid = "g1"\ntenant = "t1"',
-    `poll_offset_s = ${options.offsetS ?? 5}`,
-    options.gateway ?? '',
-    '[mqtt]\nurl = "mqtt://localhost"',
-    options.config ?? '',
-    ...buses.flatMap(({ meters }, bus) => [
-      `[[port]]\nname = "bus${bus === 0 ? '' : bus}"\ndevice = "/dev/virtual${bus === 0 ? '' : bus}"\n${options.line ?? ''}`,
-      ...meters
-        .slice(0, options.configured)
-        .map(
-          ({ settings }, index) =>
-            `[[port.meter]]\nid = "m${settings.serial}"\npoint = "p${settings.serial}"\nserial = "${settings.serial}"\nphysical = ${settings.physical}\n${entered(index)}\nsince = "${new Date(since).toISOString()}"\nprofiles = [{ obis = "1-0:99.1.0*255", period_s = ${settings.periodS} }]`,
-        ),
-    ]),
-  ].join('\n');
+    (typeof options.meter === 'function' ? options.meter(index) : options.meter) ?? lls;
+  const text = configuration({
+    gateway: { id: 'g1', tenant: 't1', poll_offset_s: options.offsetS ?? 5, ...options.gateway },
+    ...(options.mqtt && { mqtt: options.mqtt }),
+    port: buses.map(({ meters }, bus) => ({
+      device: `/dev/virtual${bus === 0 ? '' : bus}`,
+      ...options.line,
+      meter: meters.slice(0, options.configured).map(({ settings: { serial, physical, periodS } }, index) =>
+        meterOf(serial, {
+          physical,
+          ...entered(index),
+          since: new Date(since).toISOString(),
+          profiles: [{ obis: '1-0:99.1.0*255', period_s: periodS as 3600 }],
+        }),
+      ),
+    })),
+  });
   const database = new MemoryDatabase();
   const counters = new MemoryDatabase();
   const { real } = options;

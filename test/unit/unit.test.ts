@@ -6,6 +6,7 @@ import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { realBroker, until } from '../support/broker.ts';
+import { configuration, lls, type MqttKeys } from '../support/configuration.ts';
 import { folder, node, simulator } from '../support/programs.ts';
 import { bootMachine, type Machine, unavailable } from './machine.ts';
 
@@ -21,24 +22,22 @@ LoadCredential=meter:${secretPath}
 WatchdogSec=3
 RestartSec=500ms
 `;
-const configText = (broker: string, secret = 'credential:meter', more = '') => `[gateway]
-id = "g"
-tenant = "t"
-poll_offset_s = 0
-back_fill_days = 1
-[mqtt]
-url = "${broker}"
-${more}
-[[port]]
-name = "bus"
-device = "/dev/ttyMETER"
-${[1, 2]
-  .map(
-    (n) =>
-      `[[port.meter]]\nid = "m${n}"\npoint = "p${n}"\nserial = "6012000${n}"\nclient = 17\nauth = "lls"\nphysical = 100${n}\nsecret = "${n === 2 ? secret : 'credential:meter'}"`,
-  )
-  .join('\n')}
-`;
+const configText = (url: string, secret = 'credential:meter', more: MqttKeys = {}) =>
+  configuration({
+    gateway: { poll_offset_s: 0, back_fill_days: 1 },
+    mqtt: { url, ...more },
+    port: [
+      {
+        device: '/dev/ttyMETER',
+        meter: [1, 2].map((n) => ({
+          serial: `6012000${n}`,
+          ...lls,
+          physical: 1000 + n,
+          secret: n === 2 ? secret : 'credential:meter',
+        })),
+      },
+    ],
+  });
 
 describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? ` NOT RUN: ${reason}` : ''}`, () => {
   let machine: Machine;
@@ -181,11 +180,11 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     const pid = await property('MainPID');
     for (const [file, why] of [
       [
-        configText(url.replace('mqtt:', 'mqtts:'), 'credential:meter', 'ca_file = "/etc/no.pem"'),
+        configText(url.replace('mqtt:', 'mqtts:'), 'credential:meter', { ca_file: '/etc/no.pem' }),
         '/etc/no.pem does not exist',
       ],
       [
-        configText(url, 'credential:meter', 'username = "u"\npassword = "credential:no"'),
+        configText(url, 'credential:meter', { username: 'u', password: 'credential:no' }),
         'systemd passed no such credential',
       ],
       ['[gateway', 'a closing bracket is missing'],
@@ -230,7 +229,7 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
   test('incident: a wrong configuration was tried again for ever: it ends, and says why', async () => {
     await machine.write(
       configPath,
-      configText(url.replace('mqtt:', 'mqtts:'), 'credential:meter', 'ca_file = "/etc/no.pem"'),
+      configText(url.replace('mqtt:', 'mqtts:'), 'credential:meter', { ca_file: '/etc/no.pem' }),
     );
     expect((await machine.run('systemctl restart meter-gateway')).code).not.toBe(0);
     await until(async () => (await property('ActiveState')) === 'failed', 'it ended');
