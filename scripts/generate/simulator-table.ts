@@ -1,4 +1,5 @@
 /** Writes the tables of docs/simulator.md from the schema of the scenario; `--check` compares instead. */
+import { injectedKinds } from '../../src/simulator/line-fault.ts';
 import { quirkNames } from '../../src/simulator/quirks.ts';
 import { faultSchemas, meterDefaults, scenarioSchema } from '../../src/simulator/scenario.ts';
 import { generatedPart } from './generated.ts';
@@ -49,6 +50,17 @@ ${table(below('meter[]').filter(({ key }) => !shared.has(key)))}
 ## \`[[fault]]\`
 
 ${faults.join('\n')}
+## Events of faults
+
+\`--events FILE\` writes a line of JSON for each fault that was really injected: \`time\` (time of day of the simulation), \`kind\`,
+\`meter\` (from 0; null: the whole bus), its \`serial\`, and where they mean something \`fault\` (its number) and \`octets\`.
+
+| kind | what happened |
+|---|---|
+${Object.entries(injectedKinds)
+  .map(([kind, what]) => `| \`${kind}\` | ${what} |`)
+  .join('\n')}
+
 ## Quirks
 
 There are ${quirkNames.length} switches for \`quirks\`. [QUIRKS.md](../hardware/meters/QUIRKS.md) says of each what the simulated meter does, what the

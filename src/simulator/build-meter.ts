@@ -5,6 +5,8 @@ import { Secret } from '../base/secret.ts';
 import { dayMs, later, type Millis, millis } from '../base/time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { parseSnapshot, type Snapshot } from '../dlms/cosem/snapshot.ts';
+import type { DayTime } from './day-time.ts';
+import { always } from './mains.ts';
 import type { Dark } from './load-curve.ts';
 import type { Quirk } from './quirk.ts';
 import { type QuirkName, quirkOf } from './quirks.ts';
@@ -38,7 +40,6 @@ const ratioOf = (text: string): [number, number] => {
 const deviceNameOf = (pattern: string, serial: number): string =>
   pattern.replace('{serial}', String(serial).padStart(16 - pattern.replace('{serial}', '').length, '0'));
 
-export const always = millis(Number.MAX_SAFE_INTEGER);
 export const at = (start: Millis, s: number | undefined, fallback: Millis): Millis =>
   s === undefined ? fallback : later(start, s * 1000);
 /** On a connection 9600, which is the default, means 0: octets take no time. */
@@ -99,29 +100,34 @@ function limitsOf(own: MeterInFull) {
     maxPdu: forced.maxPdu ?? own.max_pdu,
   } satisfies Partial<VirtualMeterSettings>;
 }
-export function buildMeter(
-  scenario: Scenario,
-  index: number,
-  start: Millis,
-  snapshotOf: (path: string) => Snapshot,
-): VirtualMeter {
+/** What a meter is built in. */
+export interface Surroundings {
+  readonly start: Millis;
+  readonly day: DayTime;
+  readonly snapshotOf: (path: string) => Snapshot;
+  /** It hangs there since then; left out: as long before the start as `history_days` says. */
+  readonly installed?: Millis;
+}
+export function buildMeter(scenario: Scenario, index: number, surroundings: Surroundings): VirtualMeter {
+  const { start, day, snapshotOf } = surroundings;
   const { bus, meters, seed } = scenario;
   const named = scenario.meter.find((meter) => meter.index === index);
   const own = inFull({ ...meters, ...named });
   const baud = own.baud ?? baudOf(scenario);
   const { dark, drift } = mainsAndDrift(scenario, index, start, own.drift_ppm);
   const serial = named?.serial ?? meters.first_serial + index;
-  return new VirtualMeter({
+  const settings: VirtualMeterSettings = {
     ...securityOf(own),
     ...identityOf(own, serial),
     ...limitsOf(own),
     seed,
     serial,
     // Behind the wrapper the meters of one listener are told apart by their wPort.
-    logical: named?.logical ?? (bus.link === 'wrapper' ? meters.logical + index : meters.logical),
+    logical:
+      named?.logical ?? (bus.link === 'wrapper' && !bus.port_per_meter ? meters.logical + index : meters.logical),
     physical: own.physical ?? physicalAddress(serial),
     addressReversed: own.address_reversed,
-    onlyOne: meters.count === 1,
+    onlyOne: meters.count === 1 || bus.port_per_meter,
     link: bus.link,
     modeE: own.mode_e,
     modeEBaud: own.mode_e_baud,
@@ -131,7 +137,7 @@ export function buildMeter(
     pushCiphered: own.push_ciphered,
     periodS: own.period_s,
     depthDays: own.depth_days,
-    installed: millis(Math.floor((start - own.history_days * dayMs) / dayMs) * dayMs),
+    installed: surroundings.installed ?? millis(Math.floor((start - own.history_days * dayMs) / dayMs) * dayMs),
     deviationMin: own.deviation_min ?? (own.dst ? -120 : 0),
     dst: own.dst,
     dstStatus: own.dst_status,
@@ -145,5 +151,6 @@ export function buildMeter(
     start,
     quirks: own.quirks,
     ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),
-  });
+  };
+  return new VirtualMeter(settings, day);
 }

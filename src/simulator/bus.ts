@@ -3,46 +3,32 @@
  * turn-around. No timer, no clock; the shell (pty, TCP) or the virtual world moves it.
  */
 import { later, type Millis, millis } from '../base/time.ts';
+import type { DayTime } from './day-time.ts';
+import type { Injected, InjectedKind, LineFault } from './line-fault.ts';
 import { superposed, type Transmission } from './collision.ts';
 import type { Piece } from './quirk.ts';
 import { hashed, seeded, type Random } from './random.ts';
 import type { VirtualMeter } from './virtual-meter.ts';
 
-export type LineFault =
-  | { readonly kind: 'silence'; readonly meter: number | undefined; readonly from: Millis; readonly to: Millis }
-  | {
-      readonly kind: 'drop' | 'flip';
-      /** Index of the meter whose octets suffer; undefined = all octets, both ways. */
-      readonly meter: number | undefined;
-      /** Probability for each octet. */
-      readonly rate: number;
-      readonly from: Millis;
-      readonly to: Millis;
-    }
-  | {
-      /** Octets that nobody sent, one at a time: a bad optical head, a converter. */
-      readonly kind: 'stray';
-      readonly meter: undefined;
-      readonly everyMs: number;
-      readonly from: Millis;
-      readonly to: Millis;
-    }
-  | {
-      readonly kind: 'echo';
-      readonly meter: undefined;
-      /** Probability that an octet comes back damaged. */
-      readonly rate: number;
-      readonly from: Millis;
-      readonly to: Millis;
-    };
-
+/** A fault of this bus, with its number and, for stray octets, when the next one comes by the time of the line. */
+interface Standing {
+  readonly number: number;
+  readonly fault: LineFault;
+  strayAt: Millis | undefined;
+}
 export interface BusSettings {
   readonly meters: readonly VirtualMeter[];
+  /** The place of each in the scenario. */
+  readonly indices: readonly number[];
+  readonly day: DayTime;
+  /** Called with everything that was done to somebody's octets. */
+  readonly injected?: ((what: Injected) => void) | undefined;
   /** Speed of the line; 0 = octets take no time. */
   readonly baud: number;
   /** TCP: nobody but the meter's own side knows of a speed, so both ends always have the same. */
   readonly overTcp: boolean;
-  readonly faults: readonly LineFault[];
+  /** With their numbers. */
+  readonly faults: readonly (readonly [number, LineFault])[];
   readonly seed: number;
 }
 /** Octets come in pieces of this time, as an adapter hands them over. */
@@ -65,7 +51,7 @@ interface Sending {
 }
 
 export class SimulatedBus {
-  private readonly settings: BusSettings;
+  readonly settings: BusSettings;
   private readonly random: Random;
   private inbound: OnWire[] = [];
   private outbound: Sending[] = [];
@@ -75,8 +61,10 @@ export class SimulatedBus {
   /** When each meter has said all that it has to say. */
   private readonly freeAt: Millis[] = [];
   private readonly wasPowered: boolean[];
-  /** When the next octet comes that nobody sent, for each such fault. */
-  private readonly strayAt: (Millis | undefined)[];
+  /** The last request came at another speed than that of the meter. */
+  private readonly wasWrong: boolean[] = [];
+  private faults: Standing[] = [];
+  readonly meters: VirtualMeter[];
   /** The speed at which the gateway's port really runs; differs from a meter's speed until the port switches. */
   lineBaud: number;
   octetsIn = 0;
@@ -86,8 +74,28 @@ export class SimulatedBus {
     this.settings = settings;
     this.random = seeded(settings.seed);
     this.lineBaud = settings.baud;
-    this.wasPowered = settings.meters.map(() => true);
-    this.strayAt = settings.faults.map((fault) => (fault.kind === 'stray' ? fault.from : undefined));
+    this.meters = [...settings.meters];
+    this.wasPowered = this.meters.map(() => true);
+    for (const [number, fault] of settings.faults) this.addFault(number, fault);
+  }
+  addFault(number: number, fault: LineFault): void {
+    this.faults.push({
+      number,
+      fault,
+      strayAt: fault.kind === 'stray' ? this.settings.day.lineAt(fault.from) : undefined,
+    });
+  }
+  /** False where no such fault is there. */
+  removeFault(number: number): boolean {
+    const left = this.faults.filter((standing) => standing.number !== number);
+    const found = left.length < this.faults.length;
+    this.faults = left;
+    return found;
+  }
+  /** Another meter hangs there from now on. */
+  swap(place: number, meter: VirtualMeter): void {
+    this.meters[place] = meter;
+    this.wasPowered[place] = true;
   }
 
   pollTransmit(): Uint8Array | undefined {
@@ -97,18 +105,40 @@ export class SimulatedBus {
   private octetMs(baud: number): number {
     return this.settings.baud === 0 ? 0 : 10_000 / baud;
   }
-  private active(fault: LineFault, meter: number | undefined, now: Millis): boolean {
+  private isActive(fault: LineFault, meter: number | undefined, line: Millis): boolean {
+    const now = this.settings.day.at(line);
     return (fault.meter === undefined || fault.meter === meter) && now >= fault.from && now < fault.to;
+  }
+  private active<K extends LineFault['kind']>(kind: K, meter: number | undefined, line: Millis) {
+    type Of = Standing & { readonly fault: Extract<LineFault, { kind: K }> };
+    return this.faults.find(({ fault }) => fault.kind === kind && this.isActive(fault, meter, line)) as Of | undefined;
+  }
+  private report(kind: InjectedKind, place: number | undefined, line: Millis, more: Partial<Injected> = {}): void {
+    const { injected, day, indices } = this.settings;
+    if (!injected) return;
+    const meter = place === undefined ? undefined : this.meters[place];
+    injected({
+      at: day.at(line),
+      kind,
+      meter: place === undefined ? null : (indices[place] ?? null),
+      serial: meter?.settings.serial ?? null,
+      ...more,
+    });
   }
   private damage(octets: Uint8Array, meter: number | undefined, now: Millis): Uint8Array {
     let result = octets;
-    for (const fault of this.settings.faults) {
-      if ((fault.kind !== 'drop' && fault.kind !== 'flip') || !this.active(fault, meter, now)) continue;
-      if (fault.kind === 'drop') result = result.filter(() => this.random() >= fault.rate);
+    for (const { number, fault } of this.faults) {
+      if (fault.kind !== 'drop' && fault.kind !== 'flip') continue;
+      if (!this.isActive(fault, meter, now)) continue;
+      const before = result;
+      if (fault.kind === 'drop') result = before.filter(() => this.random() >= fault.rate);
       else
-        result = result.map((octet) =>
+        result = before.map((octet) =>
           this.random() < fault.rate ? octet ^ (1 << Math.floor(this.random() * 8)) : octet,
         );
+      const changed =
+        before.length - result.length || result.reduce((sum, octet, i) => sum + Number(octet !== before[i]), 0);
+      if (changed > 0) this.report(fault.kind, meter, now, { fault: number, octets: changed });
     }
     return result;
   }
@@ -119,10 +149,11 @@ export class SimulatedBus {
     const start = Math.max(now, this.inFreeAt);
     const end = millis(start + octets.length * this.octetMs(this.lineBaud));
     this.inFreeAt = end;
-    const echo = this.settings.faults.find((fault) => fault.kind === 'echo' && this.active(fault, undefined, now));
-    if (echo?.kind === 'echo') {
+    const echo = this.active('echo', undefined, now);
+    if (echo) {
+      this.report('echo', undefined, now, { fault: echo.number, octets: octets.length });
       this.outbound.push({
-        octets: octets.map((octet) => (this.random() < echo.rate ? octet ^ 0x24 : octet)),
+        octets: octets.map((octet) => (this.random() < echo.fault.rate ? octet ^ 0x24 : octet)),
         start: millis(start),
         octetMs: this.octetMs(this.lineBaud),
         sent: 0,
@@ -134,12 +165,12 @@ export class SimulatedBus {
 
   /** The TCP connection is gone. */
   connectionClosed(): void {
-    for (const meter of this.settings.meters) meter.connectionClosed();
+    for (const meter of this.meters) meter.connectionClosed();
   }
   /** A meter closes the connection; all that it said is sent. */
   get hangsUp(): boolean {
-    const { out, outbound, settings } = this;
-    return out.length + outbound.length === 0 && settings.meters.some(({ hangsUp }) => hangsUp);
+    const { out, outbound, meters } = this;
+    return out.length + outbound.length === 0 && meters.some(({ hangsUp }) => hangsUp);
   }
 
   deadline(): Millis | undefined {
@@ -155,28 +186,31 @@ export class SimulatedBus {
       );
       consider(later(start, Math.ceil((sent + piece) * octetMs)));
     }
-    for (const meter of this.settings.meters) consider(meter.deadline());
-    for (const at of this.strayAt) consider(at);
+    for (const meter of this.meters) consider(meter.deadline());
+    for (const { strayAt } of this.faults) consider(strayAt);
     return next;
   }
 
   /** What is late is not made up for: a line is read while somebody listens. */
   private stray(now: Millis): void {
-    this.settings.faults.forEach((fault, i) => {
-      const at = this.strayAt[i];
-      if (fault.kind !== 'stray' || at === undefined || at > now) return;
-      if (now < fault.to) this.out.push(Uint8Array.of(Math.floor(this.random() * 256)));
-      this.strayAt[i] = now < fault.to ? later(now, fault.everyMs) : undefined;
-    });
+    const day = this.settings.day.at(now);
+    for (const standing of this.faults) {
+      const { number, fault, strayAt: at } = standing;
+      if (fault.kind !== 'stray' || at === undefined || at > now) continue;
+      standing.strayAt = day < fault.to ? later(now, fault.everyMs) : undefined;
+      if (day >= fault.to) continue;
+      this.out.push(Uint8Array.of(Math.floor(this.random() * 256)));
+      this.report('stray', undefined, now, { fault: number, octets: 1 });
+    }
   }
 
   wake(now: Millis): void {
     while (this.inbound[0] && this.inbound[0].end <= now) {
       const { octets, end, baud } = this.inbound.shift() as OnWire;
-      const answers = this.settings.meters.map((meter, i) => this.deliver(meter, i, octets, end, baud));
+      const answers = this.meters.map((meter, i) => this.deliver(meter, i, octets, end, baud));
       this.answer(answers, end);
     }
-    this.settings.meters.forEach((meter, i) => {
+    this.meters.forEach((meter, i) => {
       const deadline = meter.deadline();
       if (deadline === undefined || deadline > now) return;
       if (meter.powered(now)) meter.wake(now);
@@ -203,13 +237,17 @@ export class SimulatedBus {
   /** What a meter answers to octets that reach it. */
   private deliver(meter: VirtualMeter, index: number, octets: Uint8Array, now: Millis, baud: number): Piece[] {
     const powered = meter.powered(now);
-    if (powered && !this.wasPowered[index]) meter.powerUp();
+    const was = this.wasPowered[index];
+    if (powered !== was) this.report(powered ? 'power-on' : 'power-off', index, now);
+    if (powered && !was) meter.powerUp();
     this.wasPowered[index] = powered;
     if (!powered) return [];
     let heard = octets;
     // At the wrong speed a meter hears something, but nothing of sense.
-    if (!this.settings.overTcp && baud !== this.baudOf(meter))
-      heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
+    const wrong = !this.settings.overTcp && baud !== this.baudOf(meter);
+    if (wrong) heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
+    if (wrong && this.wasWrong[index] !== true) this.report('wrong-speed', index, now);
+    this.wasWrong[index] = wrong;
     meter.receive(heard, now);
     return this.piecesOf(meter, index, now);
   }
@@ -217,10 +255,11 @@ export class SimulatedBus {
     return stack.baud ?? (settings.baud > 0 ? settings.baud : this.settings.baud);
   }
   private piecesOf(meter: VirtualMeter, index: number, now: Millis): Piece[] {
-    const silent = this.settings.faults.some((fault) => fault.kind === 'silence' && this.active(fault, index, now));
+    const silence = this.active('silence', index, now);
     const pieces: Piece[] = [];
     for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit())
-      if (!silent) pieces.push({ ...piece, octets: this.damage(piece.octets, index, now) });
+      if (silence) this.report('silence', index, now, { fault: silence.number, octets: piece.octets.length });
+      else pieces.push({ ...piece, octets: this.damage(piece.octets, index, now) });
     return pieces;
   }
 
@@ -229,7 +268,8 @@ export class SimulatedBus {
     const several = answers.filter((pieces) => pieces.length > 0).length > 1;
     if (!several || this.settings.baud === 0) return answers.forEach((pieces, i) => this.send(i, pieces, now));
     const all = answers.flatMap((pieces, i) => {
-      const meter = this.settings.meters[i] as VirtualMeter;
+      if (pieces.length > 0) this.report('collision', i, now);
+      const meter = this.meters[i] as VirtualMeter;
       const { settings } = meter;
       const octetMs = this.octetMs(this.baudOf(meter));
       // No two are alike in their turn-around; where they were, equal answers would cover each other bit by bit.
@@ -247,7 +287,7 @@ export class SimulatedBus {
   }
 
   private send(index: number, pieces: readonly Piece[], now: Millis): void {
-    const meter = this.settings.meters[index] as VirtualMeter;
+    const meter = this.meters[index] as VirtualMeter;
     const octetMs = this.octetMs(this.baudOf(meter));
     for (const { octets, pauseMs } of pieces) {
       // Who pauses for long does not keep the line from the others.

@@ -1,20 +1,21 @@
 #!/usr/bin/env node
 /** `meter-simulator`: virtual meters on a pty or a TCP port of this machine. */
-import { readFileSync } from 'node:fs';
+import { appendFileSync, openSync, readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Failure, messageOf } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { millis } from '../base/time.ts';
 import { localTime, systemZone } from '../base/words.ts';
-import { buildBus } from './build-bus.ts';
-import { parseScenario, readScenario } from './scenario.ts';
-import { connectTcp, servePty, serveTcp } from './serve.ts';
+import { type InjectedFault, startBench } from './bench.ts';
+import { parseScenario, readScenario, type Scenario } from './scenario.ts';
 
 interface Options {
   scenario?: string;
   meters?: string;
   pty?: string;
   tcp?: string;
+  bind?: string;
+  portPerMeter?: boolean;
   link?: 'hdlc' | 'wrapper';
   baud?: string;
   turnaround?: string;
@@ -24,10 +25,12 @@ interface Options {
   push?: string;
   pushTo?: string;
   snapshot?: string;
+  events?: string;
 }
 const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
 
-async function run(options: Options): Promise<void> {
+/** The scenario of the file, and what the options say otherwise. */
+function scenarioOf(options: Options): Scenario {
   let scenario = parseScenario({});
   if (options.scenario !== undefined) {
     let text: string;
@@ -43,6 +46,8 @@ async function run(options: Options): Promise<void> {
   const bus = given({
     kind: options.pushTo !== undefined ? 'push' : options.tcp === undefined ? undefined : 'tcp',
     port: number(options.pushTo ?? options.tcp),
+    bind: options.bind,
+    port_per_meter: options.portPerMeter,
     path: options.pty,
     link: options.link,
     baud: number(options.baud),
@@ -56,32 +61,48 @@ async function run(options: Options): Promise<void> {
     snapshot: options.snapshot,
   });
   const seed = number(options.seed);
-  scenario = parseScenario({
+  return parseScenario({
     ...scenario,
     ...(seed !== undefined && { seed }),
     bus: { ...scenario.bus, ...bus },
     meters: { ...scenario.meters, ...meters },
   });
-  const start = millis(Date.now());
-  const house = buildBus(scenario, start);
-  const { kind, port, path } = scenario.bus;
-  const served =
-    kind === 'tcp'
-      ? await serveTcp(house.bus, port)
-      : kind === 'push'
-        ? connectTcp(house.bus, port)
-        : servePty(house.bus, path);
-  process.stdout.write(`${visible(served.device)}\n`);
+}
+
+/** JSON lines into a file, at its end, or to standard output. What cannot be written any more ends the run: events are evidence. */
+function eventsTo(path: string): (fault: InjectedFault) => void {
+  if (path === '-') return (fault) => void process.stdout.write(`${JSON.stringify(fault)}\n`);
+  let file: number;
+  try {
+    file = openSync(path, 'a');
+  } catch (error) {
+    throw new Failure('bad-argument', messageOf(error));
+  }
+  return (fault) => {
+    try {
+      appendFileSync(file, `${JSON.stringify(fault)}\n`);
+    } catch (error) {
+      process.stderr.write(`${visible(`${path}: ${messageOf(error)}`)}\n`);
+      process.exit(1);
+    }
+  };
+}
+
+async function run(options: Options): Promise<void> {
+  const scenario = scenarioOf(options);
+  const injected = options.events === undefined ? undefined : eventsTo(options.events);
+  const bench = await startBench(scenario, injected && { injected });
+  process.stdout.write(bench.devices.map((device) => `${visible(device)}\n`).join(''));
+  const since = localTime(millis(Date.now()), systemZone());
   process.stderr.write(
-    `bus on ${visible(served.device)}, ${scenario.bus.link}, seed ${scenario.seed}, since ${localTime(start, systemZone())}\n`,
+    `${bench.devices.length === 1 ? 'bus' : `${bench.devices.length} buses`} on ${visible(bench.devices[0] ?? '')}, ${scenario.bus.link}, seed ${scenario.seed}, since ${since}\n`,
   );
-  for (const { settings } of house.meters) {
-    process.stderr.write(
-      `meter ${settings.serial}: server ${settings.logical}/${settings.physical}, clients 16 none, 17 lls, period ${settings.periodS} s\n`,
-    );
+  for (const { serial, logical, physical, device } of bench.meters()) {
+    const where = bench.devices.length === 1 ? '' : ` at ${visible(device)}`;
+    process.stderr.write(`meter ${serial}: server ${logical}/${physical}${where}, clients 16 none, 17 lls\n`);
   }
   const stop = () => {
-    void served.close().then(() => process.exit(0));
+    void bench.close().then(() => process.exit(0));
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
@@ -97,6 +118,8 @@ program
   .option('--meters <n>', 'number of meters')
   .option('--pty <link>', 'make this symbolic link to the pseudo-terminal')
   .option('--tcp <port>', 'listen on 127.0.0.1 instead; 0 = any free port')
+  .option('--bind <address>', 'listen on this address of the machine: the meters are then open to the network')
+  .option('--port-per-meter', 'with --tcp: each meter alone on a port of its own, from that one upwards')
   .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']))
   .option('--baud <n>', 'speed of the line')
   .option('--turnaround <ms>', 'pause of a meter before it answers')
@@ -105,6 +128,7 @@ program
   .option('--push <seconds>', 'meters send a list of their values unasked so often')
   .option('--push-to <port>', 'meters connect to a listener on 127.0.0.1')
   .option('--snapshot <file>', 'serve the objects of a file that meter-gateway browse --save wrote')
+  .option('--events <file>', 'write each fault that is really injected as a line of JSON; - = standard output')
   .option('--mode-e', 'meters want the IEC 62056-21 sign-on')
   .action(async (options: Options) => {
     try {

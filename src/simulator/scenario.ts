@@ -121,6 +121,11 @@ export const inFull = (given: MeterFields): MeterInFull => ({
 const ownFields = v.partial(v.strictObject(meterFields)).entries as {
   [K in keyof typeof meterFields]: v.OptionalSchema<(typeof meterFields)[K], undefined>;
 };
+const ownKeys = {
+  serial: v.optional(says('serial number; left out: it follows from first_serial', whole(1, 2 ** 31 - 1))),
+  logical: v.optional(says('logical device; left out: as [meters] says', whole(1, 16383))),
+  ...ownFields,
+};
 const metersMost = 1000;
 const index = says('which meter, from 0', whole(0, metersMost - 1));
 const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus', whole(0, metersMost - 1)));
@@ -148,7 +153,7 @@ export const faultSchemas = [
     from_s: v.optional(from),
     to_s: v.optional(to),
   }),
-  v.strictObject({ kind: v.literal('power-cut'), meter: index, from_s: from, to_s: to }),
+  v.strictObject({ kind: v.literal('power-cut'), meter: index, from_s: from, to_s: v.optional(to) }),
   v.strictObject({ kind: v.literal('drift'), meter: index, ppm: says('drift of its clock', v.number()) }),
 ] as const;
 export const scenarioSchema = v.strictObject({
@@ -166,6 +171,17 @@ export const scenarioSchema = v.strictObject({
       port: v.optional(
         says('tcp: the port to listen on (0 = any); push: the port of the listener to connect to', whole(0, 65535)),
         0,
+      ),
+      bind: v.optional(
+        says(
+          'tcp: the address of this machine to listen on; another one than loopback opens the meters to the network',
+          v.pipe(v.string(), v.ip('an IP address')),
+        ),
+        '127.0.0.1',
+      ),
+      port_per_meter: v.optional(
+        says('tcp: each meter alone on a port of its own, from `port` upwards', v.boolean()),
+        false,
       ),
       link: v.optional(says('link layer', v.picklist(['hdlc', 'wrapper'])), 'hdlc'),
       baud: v.optional(
@@ -189,28 +205,25 @@ export const scenarioSchema = v.strictObject({
     }),
     {},
   ),
-  meter: v.optional(
-    v.array(
-      v.strictObject({
-        index,
-        serial: v.optional(says('serial number; left out: it follows from first_serial', whole(1, 2 ** 31 - 1))),
-        logical: v.optional(says('logical device; left out: as [meters] says', whole(1, 16383))),
-        ...ownFields,
-      }),
-    ),
-    [],
-  ),
+  meter: v.optional(v.array(v.strictObject({ index, ...ownKeys })), []),
   fault: v.optional(v.array(v.variant('kind', faultSchemas)), []),
 });
 export type Scenario = v.InferOutput<typeof scenarioSchema>;
 export type ScenarioInput = v.InferInput<typeof scenarioSchema>;
 
-export function parseScenario(input: unknown): Scenario {
-  const result = v.safeParse(scenarioSchema, input);
+/** Keys of `[[meter]]` for one that is hung in the place of another. */
+const swapSchema = v.strictObject({ ...ownKeys, serial: ownKeys.serial.wrapped });
+const faultSchema = v.variant('kind', faultSchemas);
+
+function parsed<S extends v.GenericSchema>(what: string, schema: S, input: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, input);
   if (result.success) return result.output;
   const issues = result.issues.map((issue) => `${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
-  throw new Failure('input-unreadable', `scenario: ${issues.join('; ')}`);
+  throw new Failure('input-unreadable', `${what}: ${issues.join('; ')}`);
 }
+export const parseScenario = (input: unknown): Scenario => parsed('scenario', scenarioSchema, input);
+export const parseFault = (input: unknown): Scenario['fault'][number] => parsed('fault', faultSchema, input);
+export const parseSwap = (input: unknown): v.InferOutput<typeof swapSchema> => parsed('swap', swapSchema, input);
 
 export function readScenario(text: string): Scenario {
   let table: unknown;

@@ -1,12 +1,15 @@
-/** Puts a simulated bus on a real pty or a TCP port of this machine. */
+/** Puts a simulated bus on a real pty, on a TCP port of this machine, or on a connection that its meters make. */
 import { connect, createServer, type Socket } from 'node:net';
 import { millis } from '../base/time.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import type { SimulatedBus } from './bus.ts';
 import { openPty } from './pty.ts';
 
 export interface ServedBus {
   /** What a gateway opens: a device path or tcp://host:port. */
   readonly device: string;
+  /** Something about the bus was changed from outside: what comes next may come earlier. */
+  wake(): void;
   close(): Promise<void>;
 }
 
@@ -34,6 +37,10 @@ function drive(bus: SimulatedBus, transmit: (octets: Uint8Array) => void) {
       bus.receive(octets, now());
       step();
     },
+    wake: () => {
+      bus.wake(now());
+      step();
+    },
     stop: () => clearTimeout(timer),
   };
 }
@@ -48,6 +55,7 @@ export function servePty(bus: SimulatedBus, link?: string): ServedBus {
   });
   return {
     device: pty.path,
+    wake: driver.wake,
     close: () => {
       driver.stop();
       pty.close();
@@ -56,7 +64,10 @@ export function servePty(bus: SimulatedBus, link?: string): ServedBus {
   };
 }
 
-export async function serveTcp(bus: SimulatedBus, port: number): Promise<ServedBus> {
+/** A URL has an address of IPv6 in brackets. */
+const deviceOf = (host: string, port: number): string => `tcp://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+export async function serveTcp(bus: SimulatedBus, port: number, host = '127.0.0.1'): Promise<ServedBus> {
   let current: Socket | undefined;
   const driver = drive(bus, (octets) => {
     current?.write(octets);
@@ -76,11 +87,12 @@ export async function serveTcp(bus: SimulatedBus, port: number): Promise<ServedB
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+    server.listen(port, host, resolve);
   });
   const address = server.address();
   return {
-    device: `tcp://127.0.0.1:${typeof address === 'object' && address ? address.port : port}`,
+    device: deviceOf(host, typeof address === 'object' && address ? address.port : port),
+    wake: driver.wake,
     close: () =>
       new Promise((resolve) => {
         driver.stop();
@@ -91,7 +103,7 @@ export async function serveTcp(bus: SimulatedBus, port: number): Promise<ServedB
 }
 
 /** Meters that make the connection themselves, to a listener on this machine; made again when it is lost. */
-export function connectTcp(bus: SimulatedBus, port: number): ServedBus {
+function connectTcp(bus: SimulatedBus, port: number): ServedBus {
   let socket: Socket | undefined;
   let again: NodeJS.Timeout | undefined;
   const driver = drive(bus, (octets) => socket?.write(octets));
@@ -107,7 +119,8 @@ export function connectTcp(bus: SimulatedBus, port: number): ServedBus {
   };
   dial();
   return {
-    device: `tcp://127.0.0.1:${port}`,
+    device: deviceOf('127.0.0.1', port),
+    wake: driver.wake,
     close: () => {
       driver.stop();
       socket?.removeAllListeners('close');
@@ -116,4 +129,28 @@ export function connectTcp(bus: SimulatedBus, port: number): ServedBus {
       return Promise.resolve();
     },
   };
+}
+
+export interface Place {
+  readonly kind: 'pty' | 'tcp' | 'push';
+  readonly path?: string | undefined;
+  readonly port: number;
+  readonly bind: string;
+}
+/** Each on the place of the scenario; several on ports from that one upwards. Failure `bad-argument` where one cannot be had. */
+export async function serveAll(
+  buses: readonly SimulatedBus[],
+  { kind, path, port, bind }: Place,
+): Promise<ServedBus[]> {
+  const served: ServedBus[] = [];
+  try {
+    for (const [i, bus] of buses.entries()) {
+      if (kind === 'tcp') served.push(await serveTcp(bus, port === 0 ? 0 : port + i, bind));
+      else served.push(kind === 'push' ? connectTcp(bus, port) : servePty(bus, path));
+    }
+    return served;
+  } catch (error) {
+    for (const one of served) await one.close();
+    throw new Failure('bad-argument', messageOf(error));
+  }
 }

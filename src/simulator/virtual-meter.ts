@@ -17,8 +17,9 @@ import type { Selection } from '../dlms/xdlms/apdu.ts';
 import { aroundServer, deviationsOf, signOnDeviationsOf, transmitted } from './around.ts';
 import { projected, selectedRows } from './buffers.ts';
 import { clientsOf, gmacClient, lowCipheredClient } from './clients.ts';
+import { DayTime } from './day-time.ts';
 import { eventsOf, logBuffer, type MeterEvent } from './event-log.ts';
-import { type Dark, type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
+import { type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
 import { baseNames, energyColumn, import18, meterObjects, profileColumns, u32, u8 } from './objects.ts';
 import {
   deviationAt,
@@ -31,6 +32,7 @@ import {
   stampOf,
   wasAdjusted,
 } from './meter-clock.ts';
+import { change, isDark, type Mains, mainsOf } from './mains.ts';
 import { identificationOf, linkOf } from './meter-link.ts';
 import { pushedList } from './push.ts';
 import type { Memory, Piece, Quirk } from './quirk.ts';
@@ -58,8 +60,8 @@ export class VirtualMeter {
   private readonly time: MeterClock;
   private readonly events: MeterEvent[] = [];
   controlState = 1;
-  /** Spans in which nothing is consumed: without mains, or with the meter's switch open. */
-  private readonly unfed: Dark[];
+  private readonly day: DayTime;
+  private readonly mains: Mains;
   /** Counters survive power cuts. */
   private readonly heard = new Map<number, number>();
   /** A meter that is begun again never counts below what it counted: 20 a second since 2026, as it sends fewer. */
@@ -74,8 +76,9 @@ export class VirtualMeter {
   readonly image: ImageState = noImage();
   readonly security: SecurityState;
 
-  constructor(settings: VirtualMeterSettings) {
+  constructor(settings: VirtualMeterSettings, day = new DayTime()) {
     this.settings = settings;
+    this.day = day;
     this.ownCounter = Math.min(Math.max(0, Math.floor((settings.start - counterOrigin) / 50)), 3_000_000_000);
     this.capturePeriodS = settings.periodS;
     const key = (hex: string) => new Secret(fromHex(hex));
@@ -88,8 +91,8 @@ export class VirtualMeter {
       certificates: [],
       policy: 0,
     };
-    this.unfed = [...settings.dark];
-    this.curve = loadCurve(settings.seed, settings.serial, this.unfed, settings.registerWrapsAt);
+    this.mains = mainsOf(settings.dark);
+    this.curve = loadCurve(settings.seed, settings.serial, this.mains.unfed, settings.registerWrapsAt);
     this.now = settings.start;
     this.quirks = settings.quirks.map(quirkOf);
     this.memories = this.quirks.map(() => ({}));
@@ -117,12 +120,11 @@ export class VirtualMeter {
     if (this.controlState === 1) {
       this.controlState = 2;
       this.events.push({ at, code: 60 }, { at: later(at, 1000), code: 59 });
-      this.unfed.push({ from: at, to: millis(Number.MAX_SAFE_INTEGER) });
+      change(this.mains, 'open', true, at);
     } else {
       this.controlState = 1;
       this.events.push({ at, code: 61 });
-      const last = this.unfed.at(-1) as Dark;
-      this.unfed[this.unfed.length - 1] = { ...last, to: at };
+      change(this.mains, 'open', false, at);
     }
   }
   /** Other capture objects: the export register is no longer captured. Such a write wipes the buffer. */
@@ -152,33 +154,42 @@ export class VirtualMeter {
   powerUp(): void {
     this.stack = this.newStack();
   }
-  powered(now: Millis): boolean {
-    return !this.settings.dark.some(({ from, to }) => now >= from && now < to);
+  powered(line: Millis): boolean {
+    return !isDark(this.mains, this.day.at(line));
   }
-  receive(received: Uint8Array, now: Millis): void {
-    this.now = now;
-    const age = now - this.settings.start;
+  /** Somebody takes the voltage away, or gives it back. */
+  switchMains(on: boolean, line: Millis): void {
+    if (on === this.powered(line)) return;
+    const at = this.day.at(line);
+    this.now = at;
+    change(this.mains, 'dark', !on, at);
+    this.events.push({ at, code: on ? 2 : 1 });
+  }
+  receive(received: Uint8Array, line: Millis): void {
+    this.now = this.day.at(line);
+    const age = this.now - this.settings.start;
     if (!this.remembering().every(([{ accepts }, memory]) => accepts?.(received, memory, age) ?? true)) return;
-    this.stack.receive(received, now);
+    this.stack.receive(received, line);
   }
-  wake(now: Millis): void {
+  wake(line: Millis): void {
+    const now = this.day.at(line);
     this.now = now;
     if (this.pushAt !== undefined && now >= this.pushAt) {
       this.nextPush(now);
       this.push();
     }
-    this.stack.wake(now);
+    this.stack.wake(line);
   }
   /** Without power nothing is sent. */
-  sleep(now: Millis): void {
-    this.nextPush(now);
-    this.stack.wake(now);
+  sleep(line: Millis): void {
+    this.nextPush(this.day.at(line));
+    this.stack.wake(line);
     while (this.stack.pollTransmit());
   }
   /** When wake must be called next. */
   deadline(): Millis | undefined {
     const stack = this.stack.deadline();
-    const { pushAt } = this;
+    const pushAt = this.pushAt && this.day.lineAt(this.pushAt);
     if (pushAt === undefined || stack === undefined) return pushAt ?? stack;
     return stack < pushAt ? stack : pushAt;
   }
@@ -328,6 +339,11 @@ export class VirtualMeter {
     const buffered = this.truth(millis(this.wipedAt), millis(Number.MAX_SAFE_INTEGER)).slice(-this.entries());
     return buffered.filter(({ end }) => end >= first && end <= to);
   }
+  /** The same at a moment of the line. */
+  rowsAt(line: Millis, from: Millis, to: Millis): VirtualRow[] {
+    this.now = this.day.at(line);
+    return this.rows(from, to);
+  }
   /** profile_entries: the newest are kept. */
   private entries(): number {
     return Math.floor((this.settings.depthDays * dayMs) / (this.capturePeriodS * 1000));
@@ -343,10 +359,10 @@ export class VirtualMeter {
     for (let stamp = Math.ceil(oldest / period) * period; stamp <= newest; stamp += period) {
       for (const at of this.instantsOf(millis(stamp))) {
         if (at > this.now) continue;
-        const darkness = settings.dark.find(({ from: began, to: ended }) => at >= began && at < ended);
+        const darkness = this.mains.dark.find(({ from: began, to: ended }) => at >= began && at < ended);
         // Of a long outage only the first and the last period have rows; the first is written when the power is back.
         if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
-        const cut = settings.dark.some((dark) => dark.from < at && dark.to > at - period);
+        const cut = this.mains.dark.some((dark) => dark.from < at && dark.to > at - period);
         const status =
           (cut ? 0x80 : 0) |
           (saysSummer(this.time, millis(stamp)) ? 0x08 : 0) |

@@ -1,0 +1,229 @@
+/**
+ * A bench of virtual meters in a process of Node: what `meter-simulator run` serves and what other projects import as
+ * `meter-gateway/simulator`. What is exported here stays; everything else of the simulator may change.
+ */
+import { Failure } from '../base/errors.ts';
+import { type Millis, millis } from '../base/time.ts';
+import { buildBuses, faultOnBus, lineFault, type SimulatedBuses } from './build-bus.ts';
+import { buildMeter, loadSnapshot } from './build-meter.ts';
+import type { SimulatedBus } from './bus.ts';
+import type { Injected, InjectedKind } from './line-fault.ts';
+import { parseFault, parseScenario, parseSwap, readScenario, type Scenario, type ScenarioInput } from './scenario.ts';
+import { type ServedBus, serveAll } from './serve.ts';
+
+export type { ScenarioInput } from './scenario.ts';
+
+/** A fault that was really injected. */
+export interface InjectedFault {
+  /** Time of day of the simulation, ISO 8601. */
+  readonly time: string;
+  readonly kind: InjectedKind;
+  /** Which meter, from 0; null: the whole bus, or the whole bench. */
+  readonly meter: number | null;
+  readonly serial: number | null;
+  /** Number of the fault: its place in the scenario from 0, or what `fault` gave. */
+  readonly fault?: number;
+  /** Octets that were damaged, lost or added. */
+  readonly octets?: number;
+}
+export interface BenchMeter {
+  /** From 0. */
+  readonly index: number;
+  readonly serial: number;
+  readonly logical: number;
+  /** HDLC physical address. */
+  readonly physical: number;
+  /** What a client opens: a device, or tcp://host:port. */
+  readonly device: string;
+  readonly powered: boolean;
+}
+/** One row of a load profile. Registers in Wh. */
+export interface BenchRow {
+  readonly end: Date;
+  readonly status: number;
+  readonly imported: number;
+  readonly exported: number;
+}
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface Bench {
+  /** What clients open: one, or one for each meter. */
+  readonly devices: readonly string[];
+  meters(): readonly BenchMeter[];
+  /** Faults that are there, by their numbers. */
+  faults(): readonly (Fields & { readonly number: number })[];
+  /** Switches a fault on, with the keys of `[[fault]]`; its seconds count from now. Gives its number. */
+  fault(fields: Fields): number;
+  faultOff(number: number): void;
+  /** Time of day of the meters, and how many times as fast as the line it runs. */
+  time(): { readonly now: Date; readonly speed: number };
+  setTime(change: { readonly to?: Date; readonly speed?: number }): void;
+  /** Takes the power of a meter, or of all, or gives it back. */
+  power(on: boolean, meter?: number): void;
+  /** Hangs another meter in the place of one, with the keys of `[[meter]]`; `serial` must be among them. */
+  swap(meter: number, fields: Fields): void;
+  /** What the meter must have counted: rows whose stamp lies in [from, to], oldest first. */
+  rows(meter: number, from: Date, to: Date): readonly BenchRow[];
+  close(): Promise<void>;
+}
+export interface BenchOptions {
+  /** Called with every fault that is really injected. */
+  readonly injected?: (fault: InjectedFault) => void;
+}
+
+interface World {
+  readonly scenario: Scenario;
+  readonly simulated: SimulatedBuses;
+  readonly served: readonly ServedBus[];
+  readonly say: (kind: InjectedKind, more: Partial<Injected>) => void;
+}
+interface Place {
+  readonly bus: SimulatedBus;
+  readonly place: number;
+}
+const lineNow = (): Millis => millis(Date.now());
+
+const eventOf = ({ at, kind, meter, serial, fault, octets }: Injected): InjectedFault => ({
+  time: new Date(at).toISOString(),
+  kind,
+  meter,
+  serial,
+  ...(fault !== undefined && { fault }),
+  ...(octets !== undefined && { octets }),
+});
+
+/** Where a meter hangs. */
+function placeOf({ simulated }: World, meter: number): Place {
+  for (const bus of simulated.buses) {
+    const place = bus.settings.indices.indexOf(meter);
+    if (place >= 0) return { bus, place };
+  }
+  throw new Failure('bad-argument', `there is no meter ${meter}`);
+}
+const placesOf = ({ simulated }: World): Place[] =>
+  simulated.buses.flatMap((bus) => bus.settings.indices.map((_, place) => ({ bus, place })));
+function meterOf({ simulated, served }: World, bus: SimulatedBus, place: number): BenchMeter {
+  const meter = bus.meters[place] as SimulatedBus['meters'][number];
+  const { serial, logical, physical } = meter.settings;
+  return {
+    index: bus.settings.indices[place] as number,
+    serial,
+    logical,
+    physical,
+    device: served[simulated.buses.indexOf(bus)]?.device ?? '',
+    powered: meter.powered(lineNow()),
+  };
+}
+
+/** Line faults on and off. */
+function faultDesk(world: World) {
+  const { scenario, simulated, say } = world;
+  const standing = new Map<number, Fields>(scenario.fault.map((fault, number) => [number, fault]));
+  let next = scenario.fault.length;
+  return {
+    faults: () => [...standing].map(([number, fields]) => ({ ...fields, number })),
+    fault(fields: Fields): number {
+      const given = parseFault(fields);
+      const fault = lineFault(given, simulated.day.at(lineNow()));
+      if (!fault) throw new Failure('bad-argument', `${given.kind} belongs into a scenario; power and time are acts`);
+      if (fault.meter !== undefined) placeOf(world, fault.meter);
+      const number = next++;
+      for (const bus of simulated.buses) {
+        const own = faultOnBus(fault, bus.settings.indices);
+        if (own) bus.addFault(number, own);
+      }
+      standing.set(number, given);
+      say('fault-on', { meter: fault.meter ?? null, fault: number });
+      return number;
+    },
+    faultOff(number: number): void {
+      const on = simulated.buses.filter((bus) => bus.removeFault(number));
+      if (on.length === 0) throw new Failure('bad-argument', `no line has a fault ${number}`);
+      const meter = standing.get(number)?.['meter'];
+      standing.delete(number);
+      say('fault-off', { meter: typeof meter === 'number' ? meter : null, fault: number });
+    },
+  };
+}
+
+/** Time of day, power, and what hangs where. */
+function acts(world: World) {
+  const { simulated, say } = world;
+  const { day } = simulated;
+  return {
+    time: () => ({ now: new Date(day.at(lineNow())), speed: day.speed }),
+    setTime({ to, speed = day.speed }: { readonly to?: Date; readonly speed?: number }): void {
+      if (!(speed > 0 && speed <= maxSpeed))
+        throw new Failure('bad-argument', `speed must be above 0 and at most ${maxSpeed}`);
+      if (to && Number.isNaN(to.getTime())) throw new Failure('bad-argument', 'no instant');
+      const line = lineNow();
+      day.set(line, to ? millis(to.getTime()) : day.at(line), speed);
+      say('time', {});
+    },
+    power(on: boolean, meter?: number): void {
+      const places = meter === undefined ? placesOf(world) : [placeOf(world, meter)];
+      for (const { bus, place } of places) bus.meters[place]?.switchMains(on, lineNow());
+    },
+    swap(meter: number, fields: Fields): void {
+      const { bus, place } = placeOf(world, meter);
+      const now = day.at(lineNow());
+      const scenario = withMeter(world.scenario, meter, parseSwap(fields));
+      bus.swap(place, buildMeter(scenario, meter, { start: now, day, snapshotOf: loadSnapshot, installed: now }));
+      say('swap', { meter, serial: bus.meters[place]?.settings.serial ?? null });
+    },
+  };
+}
+/** A time lapse of more than this is no test of anything: between two requests a day would go by. */
+const maxSpeed = 10_000;
+
+/** The scenario with other keys for one of its meters; faults of the old meter itself do not pass to the new one. */
+function withMeter(scenario: Scenario, index: number, fields: ReturnType<typeof parseSwap>): Scenario {
+  const others = scenario.meter.filter((one) => one.index !== index);
+  const fault = scenario.fault.filter((one) => one.kind !== 'power-cut' && one.kind !== 'drift');
+  return { ...scenario, meter: [...others, { index, ...fields }], fault };
+}
+
+/** Starts the bench of a scenario: its keys as an object, or the text of a scenario file. Failure where it cannot be. */
+export async function startBench(given: ScenarioInput | string, options: BenchOptions = {}): Promise<Bench> {
+  const scenario = typeof given === 'string' ? readScenario(given) : parseScenario(given);
+  const { injected = () => {} } = options;
+  const start = lineNow();
+  const simulated = buildBuses(scenario, start, { injected: (what) => injected(eventOf(what)) });
+  const served = await serveAll(simulated.buses, scenario.bus);
+  const say: World['say'] = (kind, more) =>
+    injected(eventOf({ at: simulated.day.at(lineNow()), kind, meter: null, serial: null, ...more }));
+  const world: World = { scenario, simulated, served, say };
+  const wake = <A extends unknown[], R>(act: (...given: A) => R) => {
+    return (...given: A): R => {
+      const result = act(...given);
+      for (const one of served) one.wake();
+      return result;
+    };
+  };
+  const desk = faultDesk(world);
+  const act = acts(world);
+  return {
+    devices: served.map(({ device }) => device),
+    meters: () => placesOf(world).map(({ bus, place }) => meterOf(world, bus, place)),
+    faults: () => desk.faults(),
+    fault: wake((fields: Fields) => desk.fault(fields)),
+    faultOff: wake((number: number) => desk.faultOff(number)),
+    time: () => act.time(),
+    setTime: wake((change: { readonly to?: Date; readonly speed?: number }) => act.setTime(change)),
+    power: wake((on: boolean, meter?: number) => act.power(on, meter)),
+    swap: wake((meter: number, fields: Fields) => act.swap(meter, fields)),
+    rows: (meter, from, to) => {
+      const { bus, place } = placeOf(world, meter);
+      const rows = bus.meters[place]?.rowsAt(lineNow(), millis(from.getTime()), millis(to.getTime())) ?? [];
+      return rows.map(({ end, status, registers: [imported, exported] }) => ({
+        end: new Date(end),
+        status,
+        imported,
+        exported,
+      }));
+    },
+    close: async () => {
+      for (const one of served) await one.close();
+    },
+  };
+}

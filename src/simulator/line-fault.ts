@@ -1,0 +1,53 @@
+/** Disturbances of a line, and what is said of each one that was really done to somebody's octets. */
+import type { Millis } from '../base/time.ts';
+
+interface Span {
+  /** By the time of day of the simulation. */
+  readonly from: Millis;
+  readonly to: Millis;
+}
+export type LineFault = Span &
+  (
+    | { readonly kind: 'silence'; readonly meter: number | undefined }
+    | {
+        readonly kind: 'drop' | 'flip';
+        /** Index of the meter whose octets suffer; undefined = all octets, both ways. */
+        readonly meter: number | undefined;
+        /** Probability for each octet. */
+        readonly rate: number;
+      }
+    /** Octets that nobody sent, one at a time: a bad optical head, a converter. */
+    | { readonly kind: 'stray'; readonly meter: undefined; readonly everyMs: number }
+    /** `rate`: probability that an octet comes back damaged. */
+    | { readonly kind: 'echo'; readonly meter: undefined; readonly rate: number }
+  );
+
+/** What happened, each with the sentence that the documents print. */
+export const injectedKinds = {
+  silence: 'an answer of the meter was swallowed; `octets` of it',
+  drop: 'octets were lost',
+  flip: 'octets had a bit flipped',
+  echo: 'octets of the client came back to it',
+  stray: 'an octet came that nobody sent',
+  collision: 'the meter answered while another one did; one line for each of them',
+  'wrong-speed': 'from this request on the line has another speed than the meter, which hears something else',
+  'power-off': 'from this request on the meter is without power',
+  'power-on': 'from this request on it has power again',
+  swap: 'the meter was replaced at the control socket: `serial` is the new one',
+  'fault-on': 'a fault was switched on at the control socket',
+  'fault-off': 'it was switched off there',
+  time: 'time was set, or its speed, at the control socket',
+} as const;
+export type InjectedKind = keyof typeof injectedKinds;
+export interface Injected {
+  /** Time of day of the simulation. */
+  readonly at: Millis;
+  readonly kind: InjectedKind;
+  /** Which meter, from 0; null: the whole bus. */
+  readonly meter: number | null;
+  /** Its serial number. */
+  readonly serial: number | null;
+  /** The fault of the scenario, by its place from 0, or of the control socket, by the number that it gave. */
+  readonly fault?: number | undefined;
+  readonly octets?: number | undefined;
+}
