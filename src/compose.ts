@@ -5,13 +5,14 @@ import type { GatewayPlan } from './config/resolve.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { topics } from './forward/payload.ts';
 import type { House, World } from './house.ts';
-import { openLines, runnersOf } from './lines.ts';
+import { openLines, runnersOf, tracedLines } from './lines.ts';
 import type { ClockTrust } from './schedule/meter-state.ts';
 import { type SeriesGap, seriesGap } from './schedule/series-gaps.ts';
 import type { StorageState } from './schedule/storage.ts';
 import { giveManifests, watchStorage } from './schedule/tasks.ts';
 import { technicianLease } from './schedule/technician-lease.ts';
 import { birthOf, healthOf, type Reported, snapshotOf } from './status/reports.ts';
+import { traceOf } from './status/line-trace.ts';
 import { heldRows } from './status/snapshot.ts';
 import { unacknowledgedRuns } from './store/unacknowledged.ts';
 
@@ -102,6 +103,8 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     quarantine: async () => heldRows(await store.quarantined()),
     readNow: async (meter, force) => runner.ofMeter(meter).readNow(meter, force),
     inSession: async (meter, work, force) => runner.ofMeter(meter).inSession(meter, work, force),
+    trace: (wish, signal) => traceOf(tracedLines(ports), wish, clock, signal),
+    lineUses: () => ports.map(({ port: { name, device }, quality }) => ({ port: name, device, uses: quality.uses() })),
     lend: async (port, work) => runner.ofPort(port).lend(work),
     acceptCounter: async (meter) => runner.ofMeter(meter).acceptCounter(meter),
     leaseCounters: (key) =>

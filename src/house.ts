@@ -13,6 +13,7 @@ import type { SessionWork } from './schedule/open-session.ts';
 import type { Disk } from './schedule/storage.ts';
 import type { CounterLease } from './schedule/technician-lease.ts';
 import type { TurnRecord } from './schedule/turn-record.ts';
+import type { PortUses, TraceEvent, TraceWish } from './status/line-trace.ts';
 import type { HeldRows, Snapshot } from './status/snapshot.ts';
 import type { Counters } from './store/counters.ts';
 import type { Store } from './store/store.ts';
@@ -56,6 +57,10 @@ export interface House {
   inSession<T>(meter: string, work: SessionWork<T>, force?: boolean): Promise<T>;
   /** Lends a line, between two sessions of its meters. */
   lend<T>(port: string, work: PortWork<T>): Promise<T>;
+  /** What goes over the lines from now on, secrets struck out. */
+  trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
+  /** How each line serves its meters, since the start. */
+  lineUses(): PortUses[];
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
   /** Reads and says intervals of a series once more, because the head-end lost them; resolves to how many. */

@@ -1,11 +1,15 @@
 /** The planned ports with their meters: an owner of each port, and who polls its meters. */
 import { Failure } from './base/errors.ts';
 import { Secret } from './base/secret.ts';
-import { dayMs, type Millis, millis } from './base/time.ts';
+import { type Clock, dayMs, type Millis, millis } from './base/time.ts';
 import type { GatewayPlan } from './config/resolve.ts';
 import type { MeterPlan } from './config/resolve-meter.ts';
 import type { Known, World } from './house.ts';
+import { type LineQuality, lineQuality } from './line/line-quality.ts';
 import { PortOwner } from './line/port-owner.ts';
+import { type Listener, tapped } from './line/tapped.ts';
+import { octetMsOf } from './meter/patience.ts';
+import type { TracedLine } from './status/line-trace.ts';
 import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
 import { polledSeries } from './schedule/polled-series.ts';
 import { PortRunner } from './schedule/runner.ts';
@@ -38,6 +42,30 @@ function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): Pol
   };
 }
 
+/** Counts for the meter on turn; what goes over the line between two turns belongs to nobody. */
+const measured =
+  (quality: LineQuality, clock: Clock, octetMs: number, activity: () => string | undefined): Listener =>
+  (direction, octets) => {
+    const meter = activity();
+    if (meter === undefined) return;
+    if (direction === '<-') quality.heard(meter, clock.now(), octets);
+    else if (octets) quality.sent(meter, clock.now(), octets, octetMs);
+  };
+
+/** Passwords and keys of the meters of a line: nothing that looks on may show them. */
+const secretsOf = (meters: readonly PolledMeter[]): Secret[] =>
+  meters
+    .flatMap(({ access, security }) => [access.secret, ...Object.values(security?.settings.keys ?? {})])
+    .filter((secret) => secret instanceof Secret);
+
+export const tracedLines = (ports: readonly ReportedPort[]): TracedLine[] =>
+  ports.map(({ port, listeners, meters, runner }) => ({
+    name: port.name,
+    listeners,
+    secrets: secretsOf(meters),
+    activity: () => runner.activity,
+  }));
+
 interface PortContext {
   readonly clockTrust: () => ClockTrust;
   readonly standstill: () => Failure | undefined;
@@ -52,9 +80,10 @@ export function openLines({ config, ports }: GatewayPlan, world: World, context:
   return ports.map((port) => {
     const lineKnown = known?.lines.get(port.name);
     const line = lineKnown?.device === port.device ? lineKnown : undefined;
+    const listeners = new Set<Listener>();
     const owner = new PortOwner({
       device: port.device,
-      open: () => world.openPort(port.device, port.baud),
+      open: async () => tapped(await world.openPort(port.device, port.baud), listeners),
       clock,
       muteLimit: muteLimit(port.meters.length),
       before: line?.owner,
@@ -77,7 +106,9 @@ export function openLines({ config, ports }: GatewayPlan, world: World, context:
       ...(world.turns && { turns: world.turns }),
       plan: { offsetMs: config.gateway.poll_offset_s * 1000, slicesPerTurn: 3 },
     });
-    return { port, owner, runner, meters };
+    const quality = lineQuality();
+    listeners.add(measured(quality, clock, meters[0] ? octetMsOf(meters[0].access) : 0, () => runner.activity));
+    return { port, owner, runner, meters, listeners, quality };
   });
 }
 

@@ -29,3 +29,8 @@ export function requireMeter({ ports }: Pick<Snapshot, 'ports'>, meter: string):
   const known = ports.flatMap(({ meters }) => meters.map((one) => one.meter));
   if (!known.includes(meter)) throw new Failure('unknown-meter', `no meter '${meter}'; there are ${known.join(', ')}`);
 }
+
+export function requirePort({ ports }: Pick<Snapshot, 'ports'>, port: string): void {
+  const known = ports.map(({ name }) => name);
+  if (!known.includes(port)) throw new Failure('unknown-port', `no port '${port}'; there are ${known.join(', ')}`);
+}

@@ -5,7 +5,7 @@ import { toHex } from '../base/hex.ts';
 import type { Secret } from '../base/secret.ts';
 import { type Clock, iso } from '../base/time.ts';
 import type { Trace } from '../line/port.ts';
-import { StrikeOut } from './strike-out.ts';
+import { StrikeOut } from '../line/strike-out.ts';
 
 interface Line {
   readonly from: number;
@@ -24,8 +24,14 @@ function openTrace(file: string): { readonly descriptor: number; readonly regula
     if (regular && (before.mode & 0o077) !== 0) fchmodSync(descriptor, 0o600);
     return { descriptor, regular };
   } catch (error) {
-    throw new Failure('file-unusable', `--trace ${file}: ${messageOf(error)}`);
+    throw new Failure('file-unusable', `${file}: ${messageOf(error)}`);
   }
+}
+
+/** Appends text to a trace file, as it comes. */
+export function appendTo(file: string): (text: string) => void {
+  const { descriptor } = openTrace(file);
+  return (text) => void writeSync(descriptor, text);
 }
 
 /**

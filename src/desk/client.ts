@@ -8,7 +8,8 @@ import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
-import type { ReloadAnswer } from './routes.ts';
+import type { LogLine, ReloadAnswer } from './routes.ts';
+import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
 /** Larger than the gaps of a year of a full bus. */
@@ -137,6 +138,19 @@ function ask<T>(path: string, what: RequestOptions, body: string | undefined, ti
 /** The snapshot, again and again. */
 export const watchStatus = (path: string): AsyncGenerator<Snapshot, void> =>
   linesFrom<Snapshot>(path, { path: '/v1/status/watch', method: 'GET' });
+
+export const askLines = (path: string): Promise<PortUses[]> => look<PortUses[]>(path, '/v1/lines', 5000);
+export const watchTrace = (path: string, wish: TraceWish): AsyncGenerator<TraceEvent, void> =>
+  linesFrom<TraceEvent>(path, { path: withQuery('/v1/trace', { ...wish }), method: 'GET' });
+export const watchLog = (path: string, follow: boolean): AsyncGenerator<LogLine, void> =>
+  linesFrom<LogLine>(path, { path: withQuery('/v1/log', { follow: String(follow) }), method: 'GET' });
+
+function withQuery(path: string, given: Readonly<Record<string, string | undefined>>): string {
+  const query = Object.entries(given)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value as string)}`);
+  return query.length === 0 ? path : `${path}?${query.join('&')}`;
+}
 
 /** How long nothing may come of a job, not even an empty line. */
 const quietMs = 45_000;

@@ -8,6 +8,7 @@ import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
+import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
 /** What the house answers here. */
@@ -20,8 +21,19 @@ export interface LocalAnswers {
   reload(): Promise<ReloadAnswer>;
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
+  lineUses(): PortUses[];
+  trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
+  /** Lines of the log, as they were written. */
+  log(follow: boolean, signal: AbortSignal): AsyncIterable<LogLine>;
   /** The whole state, as it is now. */
   backup(): AsyncIterable<Uint8Array>;
+}
+
+export interface LogLine {
+  /** UTC. */
+  readonly at: string;
+  /** As it was written: JSON. */
+  readonly line: string;
 }
 
 export interface ReloadAnswer {
@@ -103,6 +115,33 @@ export const routes: readonly Route[] = [
     input: nothing,
     answers: 'value',
     handle: (house) => house.quarantine(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/lines',
+    permission: 'look',
+    meaning: 'how each line serves its meters since the start: answer times, silence, echo, wasted time',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.lineUses(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/trace',
+    permission: 'look',
+    meaning: 'what goes over the lines from now on, secrets struck out; of one meter or one port',
+    input: v.strictObject({ meter: v.optional(id), port: v.optional(id) }),
+    answers: 'lines',
+    handle: (house, wish, signal) => house.trace(wish, signal),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/log',
+    permission: 'look',
+    meaning: 'the newest lines of the log, and with follow=true those that come',
+    input: v.strictObject({ follow: v.optional(v.picklist(['true', 'false']), 'false') }),
+    answers: 'lines',
+    handle: (house, { follow }, signal) => house.log(follow === 'true', signal),
   }),
   route({
     method: 'POST',

@@ -2,11 +2,14 @@ import { Writable } from 'node:stream';
 import { destination, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
 import { cut, cutFields, type Log } from '../base/log.ts';
 import { visible } from '../base/visible.ts';
+import { type LogMemory, logMemory } from './log-memory.ts';
 
 /** Priorities of journald (syslog) by pino's levels. */
 const priorities: Record<number, number> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
 
 export interface DaemonLog extends Log {
+  /** The newest lines. */
+  readonly memory: LogMemory;
   /** A reload may change it. */
   level: string;
 }
@@ -36,11 +39,20 @@ const limits: LoggerOptions = {
  */
 export function openLog(level: string): DaemonLog {
   const file = destination({ fd: 1, sync: true });
+  const memory = logMemory();
   // pino escapes C0 only; the journal and terminals obey more, and a line ends where we end it.
-  const out = { write: (line: string) => file.write(`${visible(line.trimEnd())}\n`) };
+  const out = {
+    write: (line: string) => {
+      const shown = visible(line.trimEnd());
+      memory.add(shown.replace(/^<\d>/, ''));
+      file.write(`${shown}\n`);
+    },
+  };
   const redact = { paths: ['secret', 'password', 'key', '*.secret', '*.password', '*.key'], censor: '[redacted]' };
   if (process.env['JOURNAL_STREAM'] === undefined)
-    return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, redact, ...limits }, out);
+    return Object.assign(pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, redact, ...limits }, out), {
+      memory,
+    });
   const journal = Object.assign(
     new Writable({
       write(chunk: Buffer, _encoding, callback) {
@@ -52,5 +64,5 @@ export function openLog(level: string): DaemonLog {
     }),
     { [Symbol.for('pino.metadata')]: true, lastLevel: 30 },
   );
-  return pino({ level, base: null, timestamp: false, redact, ...limits }, journal);
+  return Object.assign(pino({ level, base: null, timestamp: false, redact, ...limits }, journal), { memory });
 }

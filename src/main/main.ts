@@ -2,7 +2,7 @@
 /** `meter-gateway`: the command line. */
 import { Command, Option } from 'commander';
 import { showAgain } from '../cli/watch.ts';
-import { type AskOptions, requireMeter, serviceSocket, socketOf } from '../cli/ask.ts';
+import { type AskOptions, requireMeter, requirePort, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
 import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
@@ -14,7 +14,21 @@ import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
 import { systemClock } from '../line/system-clock.ts';
-import { askGaps, askQuarantine, askRead, askReload, askStatus, watchStatus } from '../desk/client.ts';
+import { appendTo } from '../cli/trace-file.ts';
+import { logText } from '../cli/log-text.ts';
+import { showTrace } from '../cli/live-trace.ts';
+import { lineLegend, lineText } from '../status/line-text.ts';
+import {
+  askGaps,
+  askLines,
+  askQuarantine,
+  askRead,
+  askReload,
+  askStatus,
+  watchLog,
+  watchStatus,
+  watchTrace,
+} from '../desk/client.ts';
 import { gapsText, heldText, readingText } from '../status/answer-texts.ts';
 import { type Screen, screenOf, shownTime, snapshotText } from '../status/status-text.ts';
 import { acceptedText } from '../schedule/counter-accept.ts';
@@ -241,6 +255,54 @@ withSocket(
         requireMeter(await askStatus(socketOf(options)), options.meter);
       if (options.json) for (const gap of gaps) print(JSON.stringify(gap));
       else for (const line of gapsText(gaps, await screenAt(options))) print(line);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program
+    .command('trace')
+    .description('what goes over the lines of the running gateway, explained while it goes; secrets are struck out')
+    .argument('[meter]', 'only the turns of this meter'),
+)
+  .option('--port <name>', 'only this port')
+  .option('--save <file>', 'append it to a file that decode reads')
+  .option('--json', 'one JSON line for each piece of it')
+  .action((meter: string | undefined, options: AskOptions & { readonly port?: string; readonly save?: string }) =>
+    runCommand(async () => {
+      const socket = socketOf(options);
+      const snapshot = await askStatus(socket);
+      if (meter !== undefined) requireMeter(snapshot, meter);
+      if (options.port !== undefined) requirePort(snapshot, options.port);
+      const events = watchTrace(socket, { meter, port: options.port });
+      const save = options.save === undefined ? undefined : appendTo(options.save);
+      await showTrace(events, { json: options.json === true, ...(save && { save }) }, print);
+      return 0;
+    }),
+  );
+
+withSocket(
+  program
+    .command('line')
+    .description('how each line serves its meters since the start: answer times, silence, echo, wasted time'),
+)
+  .option('--json', 'as JSON')
+  .action((options: AskOptions) =>
+    runCommand(async () => {
+      const lines = await askLines(socketOf(options));
+      if (options.json) print(JSON.stringify(lines));
+      else for (const line of [...lineText(lines), '', lineLegend]) print(line);
+      return 0;
+    }),
+  );
+
+withSocket(program.command('log').description('the newest lines of the log of the running gateway'))
+  .option('--follow', 'and those that come, until Ctrl-C')
+  .option('--json', 'the lines as they were written')
+  .action((options: AskOptions & { readonly follow?: boolean }) =>
+    runCommand(async () => {
+      for await (const one of watchLog(socketOf(options), options.follow === true))
+        print(options.json ? one.line : logText(one));
       return 0;
     }),
   );

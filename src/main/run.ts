@@ -161,11 +161,12 @@ const tellRefusal =
   };
 
 /** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
-function answersOf(reloader: Reloader, state: OpenState): LocalAnswers {
+function answersOf(reloader: Reloader, state: OpenState, log: DaemonLog): LocalAnswers {
   const force = reloader.inForce();
   return {
     ...force.house,
     snapshot: async () => ({ ...(await force.house.snapshot()), configuration: configurationStatus(force) }),
+    log: (follow, signal) => log.memory.lines(follow, signal),
     reload: () => reloader.reload(),
     backup: () => backupOf(state.store, state.counters, iso(millis(Date.now())), version),
   };
@@ -191,7 +192,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
   const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
-  const doors = newDoors(() => answersOf(reloader, state), log);
+  const doors = newDoors(() => answersOf(reloader, state, log), log);
   const house = compose(first.plan, world);
   const reloader = newReloader(first, house, {
     log,

@@ -3,7 +3,9 @@ import { type Clock, iso, type Millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import type { Forwarder } from '../forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload } from '../forward/payload.ts';
+import type { LineQuality } from '../line/line-quality.ts';
 import type { PortOwner } from '../line/port-owner.ts';
+import type { Listener } from '../line/tapped.ts';
 import type { ClockTrust, PolledMeter } from '../schedule/meter-state.ts';
 import { answers } from '../schedule/reachability.ts';
 import type { PortRunner } from '../schedule/runner.ts';
@@ -16,6 +18,8 @@ export interface ReportedPort {
   readonly owner: PortOwner;
   readonly runner: PortRunner;
   readonly meters: readonly PolledMeter[];
+  readonly listeners: Set<Listener>;
+  readonly quality: LineQuality;
 }
 /** What the reports are made of. */
 export interface Reported {

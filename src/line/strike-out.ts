@@ -81,6 +81,10 @@ export class StrikeOut {
     this.scanStream(from);
     return { from, to: from + chunk.length };
   }
+  /** Up to here everything was cut into frames: what is shown of it hides no beginning of a secret. */
+  get completeTo(): number {
+    return this.cutTo;
+  }
   show(from: number, to: number): Uint8Array {
     return this.shown.slice(from - this.base, to - this.base);
   }
