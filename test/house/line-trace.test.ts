@@ -31,7 +31,7 @@ describe('a trace of the running gateway', () => {
     await it.clock.complete(it.house.stop());
   });
   test('keys of ciphered meters do not appear, and neither do dedicated ones', async () => {
-    const gmac = 'client = 5\nauth = "hls-gmac"\nencryption_key = "file:/ek"\nauthentication_key = "file:/ak"';
+    const gmac = { client: 5, auth: 'hls-gmac', encryption_key: 'file:/ek', authentication_key: 'file:/ak' } as const;
     const it = await virtualHouse({ meters: { count: 1 } }, { meter: gmac });
     const octets = octetsOf(await traced(it, {}, 10 * minute));
     expect(octets).not.toContain('000102030405060708090a0b0c0d0e0f');
