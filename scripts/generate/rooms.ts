@@ -6,6 +6,7 @@ import { generated } from './generated.ts';
 
 const order = [
   'base',
+  'door',
   'dlms',
   'reading',
   'line',
@@ -65,7 +66,7 @@ const composing = ['compose.ts', 'house.ts', 'lines.ts'];
 const doors: Record<string, string[]> = {
   serialport: ['line'],
   'node:net': ['line', 'simulator'],
-  'node:http': ['desk'],
+  'node:http': ['door', 'desk'],
   mqtt: ['forward', 'central'],
   level: ['disk'],
   'classic-level': ['disk'],

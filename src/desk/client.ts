@@ -3,7 +3,8 @@ import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { createInterface } from 'node:readline';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errorCodeOf, Failure, messageOf } from '../base/errors.ts';
+import { errorCodeOf, Failure } from '../base/errors.ts';
+import { answerOf, ask, json, type Behind, maxAnswerBytes, unreachable } from '../door/client.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
@@ -12,8 +13,7 @@ import type { LogLine, ReloadAnswer } from './routes.ts';
 import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
-/** Larger than the gaps of a year of a full bus. */
-const maxAnswerBytes = 64 << 20;
+const gateway: Behind = { name: 'gateway', absent: 'no-gateway' };
 /** Together less than anybody waits for an answer. */
 const triesToLook = 10;
 const pauseMs = 200;
@@ -29,28 +29,6 @@ export const askCounterAccept = (path: string, meter: string): Promise<CounterAc
 export const askCounterLease = (path: string, key: string): Promise<CounterLease> =>
   act<CounterLease>(path, '/v1/counter/lease', { key }, 10_000);
 export const askReload = (path: string): Promise<ReloadAnswer> => act<ReloadAnswer>(path, '/v1/reload', {}, 60_000);
-
-/** Why nobody answered, as the system says it, in the words of the one who asked. */
-function unreachable(path: string, error: NodeJS.ErrnoException): Failure {
-  if (error.code === 'EACCES' || error.code === 'EPERM')
-    return new Failure('not-permitted', `${path} may not be opened by this user (${error.code})`);
-  const hungUp = error.code === 'ECONNRESET' || error.code === 'EPIPE';
-  return new Failure('no-gateway', `no gateway answers at ${path} (${messageOf(error)})`, { hungUp });
-}
-
-function answerOf<T>(path: string, status: number | undefined, text: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Failure('no-gateway', `what answers at ${path} is no gateway, or one of another version`);
-  }
-  if (status === 200) return value as T;
-  const { code, message } = (value ?? {}) as { code?: unknown; message?: unknown };
-  const known = errorCodeOf(code);
-  const why = typeof message === 'string' ? message : `status ${status}`;
-  throw known ? new Failure(known, why, { onlyLooks: status === 403 }) : new Error(why);
-}
 
 /** The state of the running gateway, as octets of a backup. Rejects before the first where it refuses. */
 export async function askBackup(path: string): Promise<AsyncIterable<Uint8Array>> {
@@ -75,7 +53,7 @@ const backupFrom = (path: string): Promise<AsyncIterable<Uint8Array>> =>
     // As long as the gateway gives itself for the whole of it, and a little more.
     const late = setTimeout(() => asked.destroy(new Error(`no end within ${backupMs / 1000} s`)), backupMs);
     asked.on('close', () => clearTimeout(late));
-    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.on('error', (error) => reject(unreachable(path, error, gateway)));
     asked.end();
   });
 
@@ -83,7 +61,7 @@ const backupFrom = (path: string): Promise<AsyncIterable<Uint8Array>> =>
 async function look<T>(path: string, what: string, timeout: number): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await ask<T>(path, { path: what, method: 'GET' }, undefined, timeout);
+      return await ask<T>(path, { path: what, method: 'GET' }, undefined, { timeout, behind: gateway });
     } catch (error) {
       const crowded = error instanceof Failure && (error.code === 'busy' || error.detail['hungUp'] === true);
       if (!crowded || tries === triesToLook) throw error;
@@ -98,41 +76,13 @@ const onlyLooks = (error: unknown): boolean => error instanceof Failure && error
 
 async function act<T>(path: string, what: string, given: object, timeout: number): Promise<T> {
   const asked = (at: string) =>
-    ask<T>(at, { path: what, method: 'POST', headers: json }, JSON.stringify(given), timeout);
+    ask<T>(at, { path: what, method: 'POST', headers: json }, JSON.stringify(given), { timeout, behind: gateway });
   try {
     return await asked(path);
   } catch (error) {
     if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
     return asked(deskBeside(path));
   }
-}
-const json = { 'content-type': 'application/json' };
-
-function ask<T>(path: string, what: RequestOptions, body: string | undefined, timeout: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, ...what, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > maxAnswerBytes) asked.destroy(new Error(`an answer of more than ${maxAnswerBytes} octets`));
-        else chunks.push(chunk);
-      });
-      response.on('end', () => {
-        try {
-          resolve(answerOf<T>(path, response.statusCode, Buffer.concat(chunks).toString('utf8')));
-        } catch (error) {
-          reject(error);
-        }
-      });
-      response.on('error', (error) => reject(unreachable(path, error)));
-    });
-    // For the whole answer: one octet a second is no answer either.
-    const late = setTimeout(() => asked.destroy(new Error(`no answer within ${timeout / 1000} s`)), timeout);
-    asked.on('close', () => clearTimeout(late));
-    asked.on('error', (error) => reject(unreachable(path, error)));
-    asked.end(body);
-  });
 }
 
 /** The snapshot, again and again. */
@@ -163,7 +113,7 @@ async function* linesFrom<Event>(path: string, what: RequestOptions, body?: stri
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const asked = request({ socketPath: path, ...what, agent: false }, resolve);
     asked.setTimeout(quietMs, () => asked.destroy(new Error(`nothing for ${quietMs / 1000} s`)));
-    asked.on('error', (error) => reject(unreachable(path, error)));
+    asked.on('error', (error) => reject(unreachable(path, error, gateway)));
     asked.end(body);
   });
   try {
@@ -171,7 +121,7 @@ async function* linesFrom<Event>(path: string, what: RequestOptions, body?: stri
       response.setEncoding('utf8');
       let text = '';
       for await (const chunk of response as AsyncIterable<string>) if (text.length < maxAnswerBytes) text += chunk;
-      answerOf<never>(path, response.statusCode, text);
+      answerOf<never>(path, response.statusCode, text, gateway);
     }
     for await (const line of createInterface({ input: response })) {
       if (line === '') continue;

@@ -4,6 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import * as v from 'valibot';
+import { type Route, rowOf } from '../door/rows.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
@@ -44,32 +45,10 @@ export interface ReloadAnswer {
   readonly warnings: readonly string[];
 }
 
-/** Shape of what is asked: of a GET the query, of a POST its body in JSON. A strict object: what no row knows is refused. */
-type Input = v.GenericSchema<unknown, Readonly<Record<string, unknown>>>;
-
-export interface Route {
-  readonly method: 'GET' | 'POST';
-  /** Under the version of the desk: a later one stands beside it. */
-  readonly path: `/v1/${string}`;
-  /** `look` changes nothing; `act` reaches meters, the store or the process, and is logged. */
-  readonly permission: 'look' | 'act';
-  readonly meaning: string;
-  readonly input: Input;
-  /** One value; octets part by part; or events as they come, one JSON line each. */
-  readonly answers: 'value' | 'octets' | 'lines';
-  /** `given` has the shape of `input`. `signal`: whoever asked has gone. */
-  handle(house: LocalAnswers, given: unknown, signal: AbortSignal): unknown;
-}
-
 const nothing = v.strictObject({});
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 
-interface RouteOf<Shape extends Input> extends Omit<Route, 'input' | 'handle'> {
-  readonly input: Shape;
-  handle(house: LocalAnswers, given: v.InferOutput<Shape>, signal: AbortSignal): unknown;
-}
-/** A row whose handler is given what its schema says. */
-export const route = <Shape extends Input>(row: RouteOf<Shape>): Route => row;
+const route = rowOf<LocalAnswers>();
 
 const watchEveryMs = 2000;
 async function* watched(house: LocalAnswers, signal: AbortSignal): AsyncGenerator<Snapshot> {
@@ -79,7 +58,7 @@ async function* watched(house: LocalAnswers, signal: AbortSignal): AsyncGenerato
   }
 }
 
-export const routes: readonly Route[] = [
+export const routes: readonly Route<LocalAnswers>[] = [
   route({
     method: 'GET',
     path: '/v1/status',
@@ -189,67 +168,3 @@ export const routes: readonly Route[] = [
     handle: (house, { key }) => house.leaseCounters(key),
   }),
 ];
-
-export type Found =
-  | { readonly route: Route; readonly query: Readonly<Record<string, string>> }
-  | { readonly status: 400 | 404 | 405; readonly message: string; readonly allow?: string };
-
-const namesOf = ({ input }: Route): string[] =>
-  Object.keys((input as unknown as { readonly entries: Readonly<Record<string, unknown>> }).entries);
-const usage = (): string =>
-  routes
-    .map((one) => {
-      const { method, path } = one;
-      const names = namesOf(one);
-      if (names.length === 0) return `${method} ${path}`;
-      return method === 'GET'
-        ? `${method} ${path}?${names.map((name) => `${name}=…`).join('&')}`
-        : `${method} ${path} {${names.join(', ')}}`;
-    })
-    .join(', ');
-
-/** The row that is asked for. Nothing of what was asked is repeated in a refusal: it is a stranger's text. */
-export function findRoute(method: string, target: string): Found {
-  if (!target.startsWith('/')) return { status: 400, message: 'the target must be a path that begins with one /' };
-  const [path = '', query, ...more] = target.split('?');
-  const here = routes.filter((one) => one.path === path);
-  if (here.length === 0) return { status: 404, message: `no such path; there are ${usage()}` };
-  const found = here.find((one) => one.method === method);
-  if (!found) {
-    const allow = here.map((one) => one.method).join(', ');
-    return { status: 405, message: `this path takes ${allow}`, allow };
-  }
-  const given = more.length > 0 ? undefined : parametersOf(query ?? '');
-  if (!given) return { status: 400, message: 'the query is not name=value&…, percent-encoded UTF-8' };
-  const names = given.map(([name]) => name);
-  if (new Set(names).size < names.length) return { status: 400, message: 'a parameter stands twice' };
-  if (method === 'POST' && names.length > 0)
-    return { status: 400, message: 'what is given to a POST stands in its body, as JSON' };
-  return { route: found, query: Object.fromEntries(given) };
-}
-
-/** What was given, in the shape of the row; or what does not fit, by its place, without repeating it. */
-export function inputOf(
-  { input, method, path }: Route,
-  given: unknown,
-): { readonly given: unknown } | { readonly misfit: string } {
-  const result = v.safeParse(input, given);
-  if (result.success) return { given: result.output };
-  const misfits = result.issues.map(
-    (issue) => `${v.getDotPath(issue) ?? 'it'}: ${issue.expected ?? 'another value'} is expected`,
-  );
-  return { misfit: `${method} ${path}: ${misfits.slice(0, 5).join('; ')}` };
-}
-
-function parametersOf(query: string): [name: string, value: string][] | undefined {
-  if (query === '') return [];
-  try {
-    return query.split('&').map((pair) => {
-      const [name = '', value = '', ...more] = pair.split('=');
-      if (more.length > 0) throw new URIError('two signs of equality');
-      return [decodeURIComponent(name), decodeURIComponent(value)];
-    });
-  } catch {
-    return undefined;
-  }
-}

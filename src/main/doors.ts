@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import { deskBeside } from '../desk/client.ts';
 import { serveStatus } from '../desk/server.ts';
-import { openToGroup } from '../desk/socket-file.ts';
+import { openToGroup } from '../desk/socket-group.ts';
 import type { LocalAnswers } from '../desk/routes.ts';
 
 /** Whoever asked for the reload at a door that closes gets the answer there. */

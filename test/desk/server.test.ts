@@ -19,7 +19,8 @@ import { Readable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { askBackup, askGaps, askQuarantine, askRead, askStatus, watchStatus } from '../../src/desk/client.ts';
 import { type DoorSettings, serveStatus } from '../../src/desk/server.ts';
-import { findRoute, inputOf, type LocalAnswers, routes } from '../../src/desk/routes.ts';
+import { type LocalAnswers, routes } from '../../src/desk/routes.ts';
+import { findRoute, inputOf } from '../../src/door/rows.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { seeded } from '../../src/simulator/random.ts';
@@ -405,9 +406,9 @@ test('acts are logged with what was asked; looks are not', async () => {
 test('every row is found by its own method and path, and by no other', () => {
   for (const row of routes) {
     const { method, path } = row;
-    expect(findRoute(method, path)).toMatchObject({ route: { method, path } });
-    expect(findRoute('PATCH', path)).toMatchObject({ status: 405 });
-    expect(findRoute(method, `${path}?a=1&a=2`)).toMatchObject({ status: 400 });
+    expect(findRoute(routes, method, path)).toMatchObject({ route: { method, path } });
+    expect(findRoute(routes, 'PATCH', path)).toMatchObject({ status: 405 });
+    expect(findRoute(routes, method, `${path}?a=1&a=2`)).toMatchObject({ status: 400 });
     expect(inputOf(row, { nothing_of_the_kind: 1 })).toHaveProperty('misfit');
   }
 });

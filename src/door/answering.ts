@@ -1,9 +1,9 @@
-/** How an answer goes out at the desk: a value, octets part by part, or events line by line. Whoever takes nothing is cut. */
+/** How an answer goes out at a door: a value, octets part by part, or events line by line. Whoever takes nothing is cut. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { LocalAnswers, Route } from './routes.ts';
+import type { Route } from './rows.ts';
 
 const maxBodyBytes = 64 << 10;
 /** For the whole answer to be taken, once it is there; of a long one, for the next part of it. */
@@ -51,10 +51,10 @@ const failed = (error: unknown) => ({
   message: messageOf(error),
 });
 
-export async function answerOf(
-  route: Route,
+export async function answerOf<House>(
+  route: Route<House>,
   given: unknown,
-  house: LocalAnswers,
+  house: House,
   signal: AbortSignal,
 ): Promise<Answer> {
   try {
