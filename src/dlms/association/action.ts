@@ -21,8 +21,8 @@ import {
 const methodOf = ({ classId, logicalName, method }: Method): Method => ({ classId, logicalName, method });
 
 function actionRequest(invocations: readonly Invocation[], invokeId: number): Apdu {
-  const [first] = invocations as [Invocation];
-  if (invocations.length > 1) {
+  const [first] = invocations;
+  if (!first || invocations.length > 1) {
     const parameters = invocations.map((invocation) => invocation.parameters ?? nullData);
     return { kind: 'action-request-with-list', invokeId, methods: invocations.map(methodOf), parameters };
   }
@@ -51,9 +51,9 @@ export function actionExchange(invocations: readonly Invocation[], context: Exch
     );
     rest = rest.slice(asked.length);
     const whole = actionRequest(asked, invokeId);
-    const [first] = asked as [Invocation];
+    const [first] = asked;
     if (
-      !first.parameters ||
+      !first?.parameters ||
       sizeOf(whole) <= context.maxRequest ||
       !has(context.negotiated, 'block-transfer-with-action')
     ) {

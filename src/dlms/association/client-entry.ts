@@ -137,15 +137,19 @@ export function partyOf(
   };
 }
 
+/** What both proofs of HLS are made by. */
+export interface Proving {
+  readonly mechanism: HlsMechanism;
+  readonly party: HlsParty;
+}
 /** Our proof, as the parameter of reply_to_HLS_authentication. */
 export function proofRequest(
   settings: AssociationSettings,
-  party: HlsParty,
+  { mechanism, party }: Proving,
   invokeId: number,
   nextCounter: () => number,
 ): Apdu {
-  const chosen = settings.mechanism as HlsMechanism;
-  const value = hlsProof(chosen, party, chosen === 'hls-gmac' ? nextCounter() : 0);
+  const value = hlsProof(mechanism, party, mechanism === 'hls-gmac' ? nextCounter() : 0);
   const method = { classId: 15, logicalName: settings.associationObject ?? '0.0.40.0.0.255', method: 1 } as const;
   return { kind: 'action-request-normal', invokeId, method, parameters: { type: 'octet-string', value } };
 }
@@ -154,13 +158,13 @@ export function proofRequest(
 export function unproven(
   { result, returned }: ActionResult,
   settings: AssociationSettings,
-  party: HlsParty,
+  { mechanism, party }: Proving,
 ): Failure | undefined {
   if (result !== 0)
     return new Failure('authentication-refused', `the meter refused our proof: ${actionResultName[result] ?? result}`);
   if (!returned && settings.oneSidedProof === true) return undefined;
   const proof =
     returned && 'data' in returned && returned.data.type === 'octet-string' ? returned.data.value : undefined;
-  if (proof && hlsVerify(settings.mechanism as HlsMechanism, proof, party)) return undefined;
+  if (proof && hlsVerify(mechanism, proof, party)) return undefined;
   return new Failure('meter-unproven', proof ? "the meter's proof is wrong" : 'the meter gave no proof');
 }

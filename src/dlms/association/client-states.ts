@@ -12,8 +12,8 @@ export const associationInputs = [
   'error', // exception-response or confirmed-service-error
   'timeout',
 ] as const;
-export type AssociationInput = (typeof associationInputs)[number];
-export type AssociationAction =
+type AssociationInput = (typeof associationInputs)[number];
+type AssociationAction =
   | 'ignore'
   | 'misuse'
   | 'send-aarq'
@@ -28,7 +28,8 @@ export type AssociationAction =
   | 'service-error'
   | 'no-answer';
 
-export const associationTable: Record<AssociationState, Record<AssociationInput, AssociationAction>> = {
+/** Literal, so that whoever looks up an input knows which actions there are for it, and has to do each of them. */
+export const associationTable = {
   idle: {
     associate: 'send-aarq',
     service: 'misuse',
@@ -84,4 +85,4 @@ export const associationTable: Record<AssociationState, Record<AssociationInput,
     error: 'released',
     timeout: 'released',
   },
-};
+} as const satisfies Record<AssociationState, Record<AssociationInput, AssociationAction>>;

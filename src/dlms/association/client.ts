@@ -6,28 +6,27 @@ import { type Budget, newBudget } from '../../base/cursor.ts';
 import { Failure, messageOf } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
-import { type Aare, type AcseApdu, decodeAcse, encodeAcse, isAcse } from '../acse/apdu.ts';
+import { type Aare, decodeAcse, encodeAcse, isAcse } from '../acse/apdu.ts';
 import { plainText } from '../plain-text.ts';
 import {
   actionResultName,
   type Apdu,
-  type ApduOf,
   dataAccessResult,
   decodeApdu,
   encodeApdu,
   getResponseOctets,
 } from '../xdlms/apdu.ts';
 import { type Conformance, has } from '../xdlms/conformance.ts';
-import type { HlsParty } from '../security/hls.ts';
+import type { HlsMechanism } from '../security/hls.ts';
 import { type Agreement, agreementOf } from './aare.ts';
-import { accessExchange } from './access.ts';
-import { actionExchange } from './action.ts';
 import { BlockTransfer } from './block-transfer.ts';
-import { aarqOf, type AssociationSettings, partyOf, proofRequest, unproven } from './client-entry.ts';
+import { aarqOf, type AssociationSettings, partyOf, proofRequest, type Proving, unproven } from './client-entry.ts';
 import { Ciphering } from './ciphering.ts';
-import { type AssociationInput, type AssociationState, associationTable } from './client-states.ts';
+import { type AssociationState, associationTable } from './client-states.ts';
 import {
+  type Answer,
   describeError,
+  type ErrorApdu,
   type Exchange,
   type ExchangeContext,
   invokePriority,
@@ -36,10 +35,9 @@ import {
   type ServiceEvent,
   type ServiceRequest,
 } from './exchange.ts';
-import { getExchange } from './get.ts';
-import { shortNameExchange } from './read-write.ts';
-import { setExchange } from './set.ts';
+import { exchangeOf } from './exchanges.ts';
 
+const none = new Uint8Array(0);
 /** An APDU in general blocks is put together whole before it is read. */
 const transferLimit = 1 << 20;
 
@@ -72,7 +70,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private readonly out: Uint8Array[] = [];
   private readonly events: AssociationEvent[] = [];
   private readonly ciphering: Ciphering | undefined;
-  private party: HlsParty | undefined;
+  /** HLS: what the meter's proof is judged by. */
+  private proving: Proving | undefined;
   private negotiated: Conformance = 0;
   private serverMaxPdu = 0xffff;
   private invokeId = 0;
@@ -149,7 +148,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
 
   private send(apdu: Uint8Array, now: Millis): void {
     // AARQ and RLRQ are ACSE: what is ciphered in them is ciphered inside.
-    const acse = isAcse(apdu[0] as number);
+    const acse = isAcse(apdu[0] ?? 0);
     const octets = this.ciphering && !acse ? this.ciphering.wrap(apdu) : apdu;
     this.timer = later(now, this.settings.answerTimeoutMs);
     this.transferring = false;
@@ -203,8 +202,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   /** `unasked`: it came in a UI frame, where answers seldom stand: what cannot be read there is no answer. */
   receive(received: Uint8Array, now: Millis, unasked = false): void {
     const text = plainText(received);
-    if (text !== undefined) return unasked ? this.passOver('text') : this.receiveText(text, now);
-    let apdu: Apdu | AcseApdu;
+    if (text !== undefined) return unasked ? this.passOver('text') : this.receiveText(text);
+    let apdu: Answer;
     try {
       const octets = this.unblocked(received, now);
       if (!octets) return;
@@ -218,31 +217,18 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       }
     } catch (error) {
       // A malformed answer to our RLRQ ends the association all the same (meter-quirks 46).
-      if (this.state === 'releasing') return this.apply('timeout', now);
+      if (this.state === 'releasing') return this.timedOut();
       if (this.state === 'idle') return;
       if (unasked) return this.passOver('a push that cannot be read');
       return this.failRequest(error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error)));
     }
-    switch (apdu.kind) {
-      case 'aare':
-      case 'rlre':
-        return this.apply(apdu.kind, now, apdu);
-      case 'event-notification':
-      case 'information-report-request':
-      case 'data-notification':
-        return this.apply('notification', now, apdu);
-      case 'exception-response':
-      case 'confirmed-service-error':
-        return this.apply('error', now, apdu);
-      default:
-        return this.apply('response', now, apdu);
-    }
+    this.heard(apdu, now);
   }
 
   /** Somebody's words in place of an APDU (meter-quirks 92): they answer the request, and say nothing of what it asked for. */
-  private receiveText(text: string, now: Millis): void {
+  private receiveText(text: string): void {
     if (this.state === 'idle' || (this.state === 'associated' && !this.pending)) return;
-    if (this.state === 'releasing') return this.apply('timeout', now);
+    if (this.state === 'releasing') return this.timedOut();
     this.failRequest(
       new Failure('malformed-octets', `text came in place of an APDU: ${JSON.stringify(text)}`, { text }),
     );
@@ -252,7 +238,8 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private unblocked(octets: Uint8Array, now: Millis): Uint8Array | undefined {
     if (octets[0] !== 0xe0) return octets;
     const { apdu } = decodeApdu(octets);
-    const { whole, out, gained } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
+    if (apdu.kind !== 'general-block-transfer') return octets;
+    const { whole, out, gained } = this.transfer.receive(apdu);
     // Blocks that nobody asked for (meter-quirks 55) are put together, and not answered.
     if (this.waitsForService) {
       this.transferring = true;
@@ -283,7 +270,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
 
   /** An APDU came that answers nothing of ours. */
-  private disregard(apdu?: Apdu | AcseApdu): void {
+  private disregard(apdu?: Answer): void {
     if (this.timer === undefined) return;
     this.ignored++;
     if (apdu) this.stranger = this.strangeness(apdu);
@@ -295,7 +282,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.ignored = Math.min(this.ignored + 1, ignoredLimit);
     this.stranger = what;
   }
-  private strangeness(apdu: Apdu | AcseApdu): string {
+  private strangeness(apdu: Answer): string {
     if (!('invokeId' in apdu)) return apdu.kind;
     return `${apdu.kind} with invoke-id ${apdu.invokeId & 0x0f}, asked with ${this.invokeId}`;
   }
@@ -343,49 +330,66 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
       this.out.push(...this.transfer.again());
       return;
     }
-    this.apply('timeout', now);
+    this.timedOut();
   }
 
-  private apply(input: AssociationInput, now: Millis, apdu?: Apdu | AcseApdu): void {
-    switch (associationTable[this.state][input]) {
-      case 'associated':
-        return this.associated(apdu as Aare, now);
-      case 'authenticated':
-        return this.authenticated(apdu as Apdu);
-      case 'answer':
-        return this.answer(apdu as Apdu, now);
-      case 'notify':
-        this.events.push({ kind: 'notified', apdu: apdu as Apdu });
-        return this.passOver((apdu as Apdu).kind);
+  private heard(apdu: Answer, now: Millis): void {
+    const row = associationTable[this.state];
+    switch (apdu.kind) {
+      case 'aare':
+        return row.aare === 'associated' ? this.associated(apdu, now) : this.disregard(apdu);
+      case 'rlre':
+        return row.rlre === 'released' ? this.released() : this.disregard(apdu);
+      case 'event-notification':
+      case 'information-report-request':
+      case 'data-notification':
+        this.events.push({ kind: 'notified', apdu });
+        return this.passOver(apdu.kind);
+      case 'exception-response':
+      case 'confirmed-service-error':
+        return this.refused(apdu);
+      default:
+        if (row.response === 'authenticated') return this.authenticated(apdu);
+        return row.response === 'answer' ? this.answer(apdu, now) : this.disregard(apdu);
+    }
+  }
+
+  private refused(apdu: ErrorApdu): void {
+    switch (associationTable[this.state].error) {
+      case 'ignore':
+        return this.disregard(apdu);
       case 'released':
-        this.reset();
-        this.events.push({ kind: 'released' });
-        return;
+        return this.released();
       case 'refused':
-        return this.fail(
-          new Failure('association-refused', `the meter answered AARQ with ${describeError(apdu as Apdu)}`),
-        );
+        return this.fail(new Failure('association-refused', `the meter answered AARQ with ${describeError(apdu)}`));
       case 'service-error': {
         if (!this.pending) return;
         // The association stands; only this request failed.
-        const error = new Failure('service-exception', `the meter answered ${describeError(apdu as Apdu)}`, { apdu });
-        this.pending = undefined;
-        this.timer = undefined;
+        this.abandon();
+        const error = new Failure('service-exception', `the meter answered ${describeError(apdu)}`, { apdu });
         this.events.push({ kind: 'failed', error });
         return;
       }
-      case 'no-answer':
-        return this.fail(
-          this.ignored > 0 || this.fruitless > 0
-            ? new Failure(
-                'answer-stalled',
-                `the meter answers, but not what was asked${this.disregarded === undefined ? ', or the same blocks again' : `: ${this.disregarded}`}`,
-              )
-            : new Failure('no-answer', 'no answer within the application time-out'),
-        );
-      default:
-        return this.disregard(apdu);
     }
+  }
+
+  private timedOut(): void {
+    switch (associationTable[this.state].timeout) {
+      case 'ignore':
+        return this.disregard();
+      case 'released':
+        return this.released();
+      case 'no-answer': {
+        if (this.ignored === 0 && this.fruitless === 0)
+          return this.fail(new Failure('no-answer', 'no answer within the application time-out'));
+        const what = this.disregarded === undefined ? ', or the same blocks again' : `: ${this.disregarded}`;
+        return this.fail(new Failure('answer-stalled', `the meter answers, but not what was asked${what}`));
+      }
+    }
+  }
+  private released(): void {
+    this.reset();
+    this.events.push({ kind: 'released' });
   }
 
   /**
@@ -408,8 +412,9 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   private associated(aare: Aare, now: Millis): void {
     this.timer = undefined;
     const { settings, ciphering } = this;
-    const highLevel = settings.mechanism !== 'none' && settings.mechanism !== 'lls';
-    const chosen = { anonymous: settings.mechanism === 'none', highLevel, proposed: settings.proposed };
+    const { mechanism } = settings;
+    const highLevel = mechanism !== 'none' && mechanism !== 'lls';
+    const chosen = { anonymous: mechanism === 'none', highLevel, proposed: settings.proposed };
     let agreed: Agreement;
     try {
       agreed = agreementOf(aare, chosen, ciphering);
@@ -420,25 +425,22 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.negotiated = agreed.conformance;
     // Below 12 octets no service fits; 0 means no limit (Green Book 9.4.4.2).
     this.serverMaxPdu = agreed.maxPdu >= 12 ? agreed.maxPdu : 0xffff;
-    const peerTitle = ciphering?.peerTitle ?? aare.respondingApTitle ?? new Uint8Array(0);
-    if (highLevel) return this.prove(aare.authenticationValue ?? new Uint8Array(0), peerTitle, now);
+    const peerTitle = ciphering?.peerTitle ?? aare.respondingApTitle ?? none;
+    if (highLevel) return this.prove(mechanism, aare.authenticationValue ?? none, peerTitle, now);
     this.state = 'associated';
     this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: agreed.maxPdu });
   }
 
   /** Pass 3 of HLS: our proof over the meter's challenge, by reply_to_HLS_authentication (Blue Book 4.4.4). */
-  private prove(peerChallenge: Uint8Array, peerTitle: Uint8Array, now: Millis): void {
+  private prove(mechanism: HlsMechanism, peerChallenge: Uint8Array, peerTitle: Uint8Array, now: Millis): void {
     const { settings } = this;
     const global = this.ciphering?.global;
     try {
-      this.party = partyOf(settings, peerChallenge, peerTitle, global);
+      const proving = { mechanism, party: partyOf(settings, peerChallenge, peerTitle, global) };
+      this.proving = proving;
       this.invokeId = (this.invokeId + 1) & 0x0f;
-      const proof = proofRequest(
-        settings,
-        this.party,
-        invokePriority | this.invokeId,
-        () => global?.nextCounter() ?? 0,
-      );
+      const invokeId = invokePriority | this.invokeId;
+      const proof = proofRequest(settings, proving, invokeId, () => global?.nextCounter() ?? 0);
       this.state = 'authenticating';
       this.send(encodeApdu(proof), now);
     } catch (error) {
@@ -448,9 +450,11 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
   }
 
   /** Pass 4: the meter's proof over our challenge. Without a right one there is no association. */
-  private authenticated(apdu: Apdu): void {
-    if (apdu.kind !== 'action-response-normal' || (apdu.invokeId & 0x0f) !== this.invokeId) return this.disregard(apdu);
-    const error = unproven(apdu.response, this.settings, this.party as HlsParty);
+  private authenticated(apdu: Answer): void {
+    const { proving } = this;
+    const answers = apdu.kind === 'action-response-normal' && (apdu.invokeId & 0x0f) === this.invokeId;
+    if (!proving || !answers) return this.disregard(apdu);
+    const error = unproven(apdu.response, this.settings, proving);
     if (error) this.fail(error);
     else this.proven();
   }
@@ -460,7 +464,7 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.events.push({ kind: 'associated', conformance: this.negotiated, maxPdu: this.serverMaxPdu });
   }
 
-  private answer(apdu: Apdu, now: Millis): void {
+  private answer(apdu: Answer, now: Millis): void {
     const { pending } = this;
     if (!pending) return;
     try {
@@ -478,20 +482,6 @@ export class ClientAssociation implements Machine<AssociationRequest, Associatio
     this.pending = undefined;
     this.timer = undefined;
     this.events.push(event);
-  }
-}
-
-function exchangeOf(request: ServiceRequest, context: ExchangeContext): Exchange {
-  if (context.shortNames) return shortNameExchange(request, context);
-  switch (request.kind) {
-    case 'get':
-      return getExchange(request.attributes, context, request.stream);
-    case 'set':
-      return setExchange(request.assignments, context);
-    case 'action':
-      return actionExchange(request.invocations, context);
-    case 'access':
-      return accessExchange(request.items, context);
   }
 }
 

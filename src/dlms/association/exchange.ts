@@ -2,10 +2,11 @@
 import { type Budget, Writer } from '../../base/cursor.ts';
 import { decode, encode } from '../../base/codec.ts';
 import { Failure, messageOf } from '../../base/errors.ts';
+import type { AcseApdu } from '../acse/apdu.ts';
 import type { Data } from '../axdr/data.ts';
 import { dataCodec } from '../axdr/data.ts';
 import type { LogicalName } from '../cosem/logical-name.ts';
-import { type Apdu, type Attribute, encodeApdu, type GetResult } from '../xdlms/apdu.ts';
+import { type Apdu, type ApduOf, type Attribute, encodeApdu, type GetResult } from '../xdlms/apdu.ts';
 import type { Conformance } from '../xdlms/conformance.ts';
 
 /** One item of an ACCESS request. */
@@ -68,19 +69,21 @@ export interface ExchangeContext {
 }
 /** What follows from an answer: a request, the end, or nothing (not ours, or the same once more). */
 export type Step = { readonly send: Apdu } | { readonly done: ServiceEvent } | 'ignore';
+/** Whatever came from the meter. */
+export type Answer = Apdu | AcseApdu;
 export interface Exchange {
   first(): Apdu;
   /** Throws Failure where the answer breaks the rules. */
-  answer(apdu: Apdu): Step;
+  answer(apdu: Answer): Step;
 }
 
 /** Confirmed service, high priority: C0 with the invoke-id in the low four bits. */
 export const invokePriority = 0xc0;
 /** The priority bit that some meters change does not count (meter-quirks 49). */
-export const sameInvoke = (apdu: Apdu, invokeId: number): boolean =>
+export const sameInvoke = (apdu: Answer, invokeId: number): boolean =>
   'invokeId' in apdu && (apdu.invokeId & 0x0f) === (invokeId & 0x0f);
 
-export const unexpected = (apdu: Apdu, service: string): Failure =>
+export const unexpected = (apdu: Answer, service: string): Failure =>
   new Failure('unexpected-apdu', `${apdu.kind} in answer to ${service}`);
 export const sizeOf = (apdu: Apdu): number => encodeApdu(apdu).length;
 
@@ -208,8 +211,9 @@ const initiateErrors: Record<number, string> = {
   3: 'PDU size too short',
   4: 'refused by the VDE handler',
 };
+export type ErrorApdu = ApduOf<'exception-response' | 'confirmed-service-error'>;
 /** Errors may come in the clear even in a ciphered association (Green Book 9.4.2.2.2). */
-export const isOpen = (apdu: Apdu): boolean =>
+export const isOpen = (apdu: Apdu): apdu is ErrorApdu =>
   apdu.kind === 'exception-response' || apdu.kind === 'confirmed-service-error';
 /** Sent by a meter of its own accord. */
 export const isUnasked = ({ kind }: Apdu): boolean =>

@@ -15,8 +15,8 @@ import {
 } from './exchange.ts';
 
 function getRequest(attributes: readonly Attribute[], invokeId: number): Apdu {
-  const [first] = attributes as [Attribute];
-  if (attributes.length > 1) return { kind: 'get-request-with-list', invokeId, attributes: [...attributes] };
+  const [first] = attributes;
+  if (!first || attributes.length > 1) return { kind: 'get-request-with-list', invokeId, attributes: [...attributes] };
   const { selection, ...attribute } = first;
   const apdu: Apdu = { kind: 'get-request-normal', invokeId, attribute };
   return selection ? { ...apdu, selection } : apdu;

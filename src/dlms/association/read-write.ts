@@ -18,8 +18,9 @@ import type { LogicalName } from '../cosem/logical-name.ts';
 
 const objectUndefined = 4;
 
+type Kinds<K extends ServiceRequest['kind']> = Extract<ServiceRequest, { readonly kind: K }>;
 /** Each item as a variable; undefined where the meter has no such object or method. */
-function variablesOf(request: ServiceRequest, context: ExchangeContext): (Variable | undefined)[] {
+function variablesOf(request: Kinds<'get' | 'set' | 'action'>, context: ExchangeContext): (Variable | undefined)[] {
   const base = (name: LogicalName): number | undefined => context.shortNames?.get(name);
   switch (request.kind) {
     case 'get':
@@ -45,12 +46,10 @@ function variablesOf(request: ServiceRequest, context: ExchangeContext): (Variab
         const value = name === undefined ? undefined : methodShortName(name, classId, method);
         return value === undefined ? undefined : { kind: 'variable-name', value };
       });
-    case 'access':
-      throw new Failure('not-supported', 'ACCESS with short names: GET instead');
   }
 }
 
-function readExchange(request: ServiceRequest & { kind: 'get' }, context: ExchangeContext): Exchange {
+function readExchange(request: Kinds<'get'>, context: ExchangeContext): Exchange {
   const limit = has(context.negotiated, 'multiple-references') ? context.listLimit : 1;
   const wanted = variablesOf(request, context);
   const results: GetResult[] = wanted.map(() => ({ refused: objectUndefined }));
@@ -74,14 +73,13 @@ function readExchange(request: ServiceRequest & { kind: 'get' }, context: Exchan
     if (answered.length !== asked.length) {
       throw new Failure('unexpected-apdu', `${answered.length} results for ${asked.length} variables`);
     }
-    answered.forEach((result, i) => {
-      const at = asked[i]?.at as number;
-      if (result.kind === 'data') {
-        // The whole value came at once: a stream of one piece.
-        results[at] = { data: result.value };
-      } else if (result.kind === 'refused') results[at] = { refused: result.value };
-      else throw new Failure('unexpected-apdu', `${result.kind} in answer to read`);
-    });
+    for (const [i, { at }] of asked.entries()) {
+      const result = answered[i];
+      // A whole value came at once: a stream of one piece.
+      if (result?.kind === 'data') results[at] = { data: result.value };
+      else if (result?.kind === 'refused') results[at] = { refused: result.value };
+      else throw new Failure('unexpected-apdu', `${result?.kind} in answer to read`);
+    }
     return rest.length > 0 ? { send: ask() } : { done: { kind: 'got', results } };
   };
   return {
@@ -100,7 +98,7 @@ function readExchange(request: ServiceRequest & { kind: 'get' }, context: Exchan
   };
 }
 
-function writeExchange(request: ServiceRequest & { kind: 'set' | 'action' }, context: ExchangeContext): Exchange {
+function writeExchange(request: Kinds<'set' | 'action'>, context: ExchangeContext): Exchange {
   const wanted = variablesOf(request, context);
   const values: Data[] =
     request.kind === 'set'
@@ -125,10 +123,11 @@ function writeExchange(request: ServiceRequest & { kind: 'set' | 'action' }, con
     answer(apdu) {
       if (apdu.kind !== 'write-response') throw unexpected(apdu, 'write');
       if (apdu.results.length !== asked.length) throw new Failure('unexpected-apdu', 'results do not fit the request');
-      apdu.results.forEach((result, i) => {
-        if (result.kind === 'block-number') throw unexpected(apdu, 'write');
-        results[asked[i]?.at as number] = result.kind === 'success' ? 0 : result.value;
-      });
+      for (const [i, { at }] of asked.entries()) {
+        const result = apdu.results[i];
+        if (!result || result.kind === 'block-number') throw unexpected(apdu, 'write');
+        results[at] = result.kind === 'success' ? 0 : result.value;
+      }
       if (rest.length > 0) return { send: ask() };
       if (request.kind === 'set') return { done: { kind: 'was-set', results } };
       return { done: { kind: 'acted', results: results.map((result) => ({ result })) } };
@@ -138,10 +137,9 @@ function writeExchange(request: ServiceRequest & { kind: 'set' | 'action' }, con
 
 /** The exchange, or the event at once where the meter has none of the objects. */
 export function shortNameExchange(request: ServiceRequest, context: ExchangeContext): Exchange {
+  if (request.kind === 'access') throw new Failure('not-supported', 'ACCESS with short names: GET instead');
   if (variablesOf(request, context).every((variable) => variable === undefined)) {
     throw new Failure('access-refused', "the meter's object list has none of these objects");
   }
-  return request.kind === 'get'
-    ? readExchange(request, context)
-    : writeExchange(request as ServiceRequest & { kind: 'set' | 'action' }, context);
+  return request.kind === 'get' ? readExchange(request, context) : writeExchange(request, context);
 }

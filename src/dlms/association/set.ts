@@ -15,8 +15,8 @@ import {
 } from './exchange.ts';
 
 function setRequest(assignments: readonly Assignment[], invokeId: number): Apdu {
-  const [first] = assignments as [Assignment];
-  if (assignments.length > 1) {
+  const [first] = assignments;
+  if (!first || assignments.length > 1) {
     const attributes = assignments.map(({ attribute }) => attribute);
     return { kind: 'set-request-with-list', invokeId, attributes, values: assignments.map(({ value }) => value) };
   }
@@ -44,12 +44,12 @@ export function setExchange(assignments: readonly Assignment[], context: Exchang
     );
     rest = rest.slice(asked.length);
     const whole = setRequest(asked, invokeId);
-    if (sizeOf(whole) <= context.maxRequest || !has(context.negotiated, 'block-transfer-with-set-or-write')) {
+    const [first] = asked;
+    if (!first || sizeOf(whole) <= context.maxRequest || !has(context.negotiated, 'block-transfer-with-set-or-write')) {
       return whole;
     }
-    const [{ attribute: wanted, value }] = asked as [Assignment];
-    const { selection, ...attribute } = wanted;
-    outgoing = new OutgoingBlocks(value, context.maxRequest);
+    const { selection, ...attribute } = first.attribute;
+    outgoing = new OutgoingBlocks(first.value, context.maxRequest);
     const apdu: Apdu = { kind: 'set-request-with-first-datablock', invokeId, attribute, block: outgoing.next() };
     return selection ? { ...apdu, selection } : apdu;
   };

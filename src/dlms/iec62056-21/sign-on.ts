@@ -4,7 +4,8 @@
  */
 import { Failure } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
-import { later, type Millis, millis } from '../../base/time.ts';
+import { later, type Millis } from '../../base/time.ts';
+import { isDue, nextDeadline, type Timers } from '../../base/timers.ts';
 import { stripParity, withEvenParity } from './parity.ts';
 
 /** Baud rates by their identification character Z (6.3.14, mode C and E). */
@@ -17,6 +18,8 @@ export const baudByZ: Readonly<Record<string, number>> = {
   '5': 9600,
   '6': 19200,
 };
+/** What is no speed of these is the one that every sign-on begins with. */
+const baudOf = (z: string): number => baudByZ[z] ?? 300;
 /** A read-out is a page of registers; this bounds a meter that never ends. */
 const readOutLimit = 64 * 1024;
 const lineLimit = 256;
@@ -53,15 +56,16 @@ export type SignOnEvent =
 
 type ClientState = 'idle' | 'waking' | 'identifying' | 'settling' | 'reading-out' | 'done';
 
+const nothingAwaited: Timers<'next' | 'total'> = { next: undefined, total: undefined };
+
 export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
   private state: ClientState = 'idle';
   private readonly settings: SignOnSettings;
   private readonly out: Uint8Array[] = [];
   private readonly events: SignOnEvent[] = [];
   private text = '';
-  private timer: Millis | undefined;
-  /** The total of the try, or of the read-out as far as it came: silence ends either sooner. */
-  private until: Millis | undefined;
+  /** What comes next, and the total of the try, or of the read-out as far as it came: silence ends either sooner. */
+  private timers: Timers<'next' | 'total'> = nothingAwaited;
   /** Characters of all tries that were neither an identification nor the echo of our own octets. */
   private stray = 0;
   /** Our own question came back: the optical head, or its adapter, hears itself. */
@@ -81,7 +85,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     return this.events.shift();
   }
   deadline(): Millis | undefined {
-    return this.timer;
+    return nextDeadline(this.timers);
   }
 
   request(_request: { kind: 'sign-on' }, now: Millis): void {
@@ -89,7 +93,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.settings.wakeUp === true) {
       this.state = 'waking';
       this.out.push(new Uint8Array(wakeUpOctets));
-      this.timer = later(now, wakeUpMs);
+      this.timers = { next: later(now, wakeUpMs), total: undefined };
     } else this.ask(now);
   }
 
@@ -101,8 +105,8 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     this.text = '';
     const request = this.question;
     this.out.push(ascii(request));
-    this.timer = later(now, this.settings.answerTimeoutMs + request.length * startOctetMs);
-    this.until = later(this.timer, identificationOctets * startOctetMs);
+    const next = later(now, this.settings.answerTimeoutMs + request.length * startOctetMs);
+    this.timers = { next, total: later(next, identificationOctets * startOctetMs) };
   }
 
   receive(octets: Uint8Array, now: Millis): void {
@@ -111,9 +115,12 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     this.parityErrors += plain.errors;
     this.text += Buffer.from(plain.octets).toString('latin1');
     // A read-out earns twice the time that its octets need.
-    if (this.state === 'reading-out' && this.until !== undefined)
-      this.until = later(this.until, (2 * octets.length * 10_000) / this.baud);
-    this.timer = millis(Math.min(later(now, this.settings.answerTimeoutMs), this.until ?? Number.POSITIVE_INFINITY));
+    const { total } = this.timers;
+    const earned = this.state === 'reading-out' ? (2 * octets.length * 10_000) / this.baud : 0;
+    this.timers = {
+      next: later(now, this.settings.answerTimeoutMs),
+      total: total === undefined ? undefined : later(total, earned),
+    };
     if (this.state === 'identifying') this.identify(now);
     else this.readOut();
   }
@@ -125,13 +132,14 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
       if (this.text.length > lineLimit) this.text = this.text.slice(-lineLimit);
       return;
     }
-    this.identification = `${match[1]}${match[2]}${match[3]}`;
-    let z = match[2] as string;
+    const [, maker = '', proposed = '', model = ''] = match;
+    this.identification = `${maker}${proposed}${model}`;
+    let z = proposed;
     if (baudByZ[z] === undefined) {
       return this.fail('sign-on-malformed', `the meter proposes speed '${z}', which is no mode C or E speed`);
     }
-    while (z > '0' && (baudByZ[z] as number) > this.settings.maxBaud) z = String(Number(z) - 1);
-    this.baud = baudByZ[z] as number;
+    while (z > '0' && baudOf(z) > this.settings.maxBaud) z = String(Number(z) - 1);
+    this.baud = baudOf(z);
     const y = this.settings.mode === 'E' ? '2' : '0';
     this.out.push(ascii(`\x06${y}${z}${y}\r\n`));
     this.events.push({ kind: 'set-baud', baud: this.baud });
@@ -139,11 +147,11 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     const acknowledgementMs = (6 * 10_000) / 300;
     if (this.settings.mode === 'C') {
       this.state = 'reading-out';
-      this.timer = later(now, acknowledgementMs + this.settings.answerTimeoutMs);
-      this.until = later(this.timer, this.settings.answerTimeoutMs);
+      const next = later(now, acknowledgementMs + this.settings.answerTimeoutMs);
+      this.timers = { next, total: later(next, this.settings.answerTimeoutMs) };
     } else {
       this.state = 'settling';
-      this.timer = later(now, acknowledgementMs + this.settings.settleMs);
+      this.timers = { next: later(now, acknowledgementMs + this.settings.settleMs), total: undefined };
     }
   }
 
@@ -160,7 +168,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (bcc !== this.text.charCodeAt(end + 1))
       return this.fail('damaged-answer', 'block check of the read-out is wrong');
     this.state = 'done';
-    this.timer = undefined;
+    this.timers = nothingAwaited;
     this.events.push({
       kind: 'read-out',
       identification: this.identification,
@@ -170,8 +178,9 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
   }
 
   wake(now: Millis): void {
-    if (this.timer === undefined || now < this.timer) return;
-    this.timer = undefined;
+    if (!isDue(nextDeadline(this.timers), now)) return;
+    const late = isDue(this.timers.total, now);
+    this.timers = nothingAwaited;
     if (this.state === 'settling') {
       this.state = 'done';
       this.events.push({ kind: 'handed-over', identification: this.identification, baud: this.baud });
@@ -183,12 +192,11 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     if (this.state === 'identifying' && this.tries < this.settings.retries) {
       this.tries++;
       this.ask(now);
-    } else this.giveUp(now);
+    } else this.giveUp(late);
   }
 
-  private giveUp(now: Millis): void {
+  private giveUp(late: boolean): void {
     if (this.state === 'reading-out') {
-      const late = this.until !== undefined && now >= this.until;
       if (late) return this.fail('answer-too-slow', `the read-out came too slowly: ${this.text.length} characters`);
       return this.fail(this.parityErrors > 0 ? 'damaged-answer' : 'fell-silent', 'the read-out stopped');
     }
@@ -214,8 +222,7 @@ export class SignOn implements Machine<{ kind: 'sign-on' }, SignOnEvent> {
     this.state = 'idle';
     this.tries = this.stray = 0;
     this.echoed = false;
-    this.until = undefined;
-    this.timer = undefined;
+    this.timers = nothingAwaited;
     this.events.push({ kind: 'failed', error: new Failure(code, message) });
   }
 }
@@ -274,7 +281,7 @@ export class SignOnServer {
     const acknowledgement = /\x06([0-9])([0-9])([0-9])\r\n/.exec(this.text);
     if (!acknowledgement) return;
     this.text = '';
-    const baud = baudByZ[acknowledgement[2] as string] ?? 300;
+    const baud = baudOf(acknowledgement[2] ?? '');
     this.events.push({ kind: 'set-baud', baud });
     if (acknowledgement[3] === '2') {
       this.handedOver = true;

@@ -6,6 +6,7 @@ import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Millis } from '../../base/time.ts';
+import { earliest } from '../../base/timers.ts';
 import { type AssociationEvent, type AssociationRequest, ClientAssociation } from '../association/client.ts';
 import type { AssociationSettings } from '../association/client-entry.ts';
 import { HdlcLink } from '../hdlc/link.ts';
@@ -121,12 +122,7 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
     this.total.endsAt = at;
   }
   deadline(): Millis | undefined {
-    let next: Millis | undefined;
-    for (const layer of [this.signOn, this.hdlc, this.association, this.total]) {
-      const at = layer?.deadline();
-      if (at !== undefined && (next === undefined || at < next)) next = at;
-    }
-    return next;
+    return earliest([this.signOn, this.hdlc, this.association, this.total].map((layer) => layer?.deadline()));
   }
 
   request(request: StackRequest, now: Millis): void {
@@ -237,9 +233,10 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
       const text = this.unwrapper.takeText();
       if (text) this.association.receive(text, now);
     } catch (error) {
+      if (!(error instanceof Failure)) throw error;
       this.association.reset();
       this.phase = 'closed';
-      this.emit({ kind: 'failed', error: error as Failure });
+      this.emit({ kind: 'failed', error });
     }
   }
 
@@ -260,84 +257,109 @@ export class ClientStack implements Machine<StackRequest, StackEvent> {
   /** Carries everything that waits between the layers until nothing moves. */
   private pump(now: Millis): void {
     for (let moved = true; moved; ) {
-      moved = false;
-      for (let octets = this.signOn?.pollTransmit(); octets; octets = this.signOn?.pollTransmit())
-        this.out.push(octets);
-      for (let event = this.signOn?.pollEvent(); event; event = this.signOn?.pollEvent()) {
-        moved = true;
-        if (event.kind === 'set-baud') this.events.push(event);
-        else if (event.kind === 'handed-over') {
-          this.signedOnBaud = event.baud;
-          this.hdlc?.setSpeed(event.baud);
-          this.openLink(now);
-        } else if (event.kind === 'failed') {
-          this.phase = 'closed';
-          this.emit(event);
-        }
-      }
-      for (let apdu = this.association.pollTransmit(); apdu; apdu = this.association.pollTransmit()) {
-        moved = true;
-        this.total.asked(1);
-        const { link } = this.settings;
-        if (this.hdlc) this.hdlc.request({ kind: 'send', information: concat([llcCommand, apdu]) }, now);
-        else if (link.kind === 'wrapper') {
-          this.out.push(encodeWrapper({ source: link.client, destination: link.server, apdu }));
-        }
-      }
-      for (let octets = this.hdlc?.pollTransmit(); octets; octets = this.hdlc?.pollTransmit()) this.out.push(octets);
-      for (let event = this.hdlc?.pollEvent(); event; event = this.hdlc?.pollEvent()) {
-        moved = true;
-        switch (event.kind) {
-          case 'connected':
-            this.events.push({ kind: 'link-connected', parameters: event.parameters });
-            this.association.fitLists(event.parameters.maxInfoTransmit - llcCommand.length);
-            this.begin('the association', now);
-            this.association.request({ kind: 'associate' }, now);
-            break;
-          case 'information':
-          case 'unnumbered-information': {
-            this.association.receive(withoutLlc(event.information), now, event.kind !== 'information');
-            break;
-          }
-          case 'disconnected':
-            this.association.reset();
-            this.phase = 'closed';
-            this.emit({ kind: 'closed' });
-            break;
-          case 'failed': {
-            const error = this.named(event.error);
-            this.association.reset();
-            if (this.phase === 'closing') {
-              this.phase = 'closed';
-              this.emit({ kind: 'closed' });
-            } else if (this.phase === 'linking' && this.signedOnBaud !== undefined && this.signedOnBaud !== 300) {
-              // The meter proposed a speed and did not switch to it (meter-quirks 29).
-              this.signedOnBaud = 300;
-              this.hdlc?.setSpeed(300);
-              this.events.push({ kind: 'set-baud', baud: 300 });
-              this.begin('the link set-up', now);
-              this.hdlc?.request({ kind: 'connect' }, now);
-            } else {
-              this.phase = 'closed';
-              this.emit({ kind: 'failed', error });
-            }
-            break;
-          }
-        }
-      }
-      for (let event = this.association.pollEvent(); event; event = this.association.pollEvent()) {
-        moved = true;
-        if (event.kind === 'associated') {
-          this.phase = 'open';
-          this.emit({ kind: 'connected', conformance: event.conformance, maxPdu: event.maxPdu });
-        } else if (event.kind === 'released') this.closeLink(now);
-        else {
-          // The request for the block after this one earns nothing.
-          if (event.kind === 'block') this.total.asked(-1);
-          this.emit(event.kind === 'failed' ? { kind: 'failed', error: this.named(event.error) } : event);
-        }
-      }
+      moved = this.carrySignOn(now);
+      if (this.carryRequests(now)) moved = true;
+      if (this.carryLink(now)) moved = true;
+      if (this.carryAssociation(now)) moved = true;
       if (!moved && this.association.expecting && this.hdlc?.expect(now)) moved = true;
     }
+  }
+
+  private carrySignOn(now: Millis): boolean {
+    let moved = false;
+    for (let octets = this.signOn?.pollTransmit(); octets; octets = this.signOn?.pollTransmit()) this.out.push(octets);
+    for (let event = this.signOn?.pollEvent(); event; event = this.signOn?.pollEvent()) {
+      moved = true;
+      if (event.kind === 'set-baud') this.events.push(event);
+      else if (event.kind === 'handed-over') {
+        this.signedOnBaud = event.baud;
+        this.hdlc?.setSpeed(event.baud);
+        this.openLink(now);
+      } else if (event.kind === 'failed') {
+        this.phase = 'closed';
+        this.emit(event);
+      }
+    }
+    return moved;
+  }
+
+  private carryRequests(now: Millis): boolean {
+    let moved = false;
+    for (let apdu = this.association.pollTransmit(); apdu; apdu = this.association.pollTransmit()) {
+      moved = true;
+      this.total.asked(1);
+      const { link } = this.settings;
+      if (this.hdlc) this.hdlc.request({ kind: 'send', information: concat([llcCommand, apdu]) }, now);
+      else if (link.kind === 'wrapper') {
+        this.out.push(encodeWrapper({ source: link.client, destination: link.server, apdu }));
+      }
+    }
+    return moved;
+  }
+
+  private carryLink(now: Millis): boolean {
+    const { hdlc } = this;
+    let moved = false;
+    for (let octets = hdlc?.pollTransmit(); octets; octets = hdlc?.pollTransmit()) this.out.push(octets);
+    for (let event = hdlc?.pollEvent(); event; event = hdlc?.pollEvent()) {
+      moved = true;
+      switch (event.kind) {
+        case 'connected':
+          this.events.push({ kind: 'link-connected', parameters: event.parameters });
+          this.association.fitLists(event.parameters.maxInfoTransmit - llcCommand.length);
+          this.begin('the association', now);
+          this.association.request({ kind: 'associate' }, now);
+          break;
+        case 'information':
+        case 'unnumbered-information':
+          this.association.receive(withoutLlc(event.information), now, event.kind !== 'information');
+          break;
+        case 'disconnected':
+          this.association.reset();
+          this.phase = 'closed';
+          this.emit({ kind: 'closed' });
+          break;
+        case 'failed':
+          this.linkFailed(event.error, now);
+          break;
+      }
+    }
+    return moved;
+  }
+
+  private linkFailed(failure: Failure, now: Millis): void {
+    const error = this.named(failure);
+    this.association.reset();
+    if (this.phase === 'closing') {
+      this.phase = 'closed';
+      this.emit({ kind: 'closed' });
+    } else if (this.phase === 'linking' && this.signedOnBaud !== undefined && this.signedOnBaud !== 300) {
+      // The meter proposed a speed and did not switch to it (meter-quirks 29).
+      this.signedOnBaud = 300;
+      this.hdlc?.setSpeed(300);
+      this.events.push({ kind: 'set-baud', baud: 300 });
+      this.begin('the link set-up', now);
+      this.hdlc?.request({ kind: 'connect' }, now);
+    } else {
+      this.phase = 'closed';
+      this.emit({ kind: 'failed', error });
+    }
+  }
+
+  private carryAssociation(now: Millis): boolean {
+    let moved = false;
+    for (let event = this.association.pollEvent(); event; event = this.association.pollEvent()) {
+      moved = true;
+      if (event.kind === 'associated') {
+        this.phase = 'open';
+        this.emit({ kind: 'connected', conformance: event.conformance, maxPdu: event.maxPdu });
+      } else if (event.kind === 'released') this.closeLink(now);
+      else {
+        // The request for the block after this one earns nothing.
+        if (event.kind === 'block') this.total.asked(-1);
+        this.emit(event.kind === 'failed' ? { kind: 'failed', error: this.named(event.error) } : event);
+      }
+    }
+    return moved;
   }
 }

@@ -8,6 +8,7 @@ import { CodecError, Failure, messageOf } from '../../base/errors.ts';
 import { toHex } from '../../base/hex.ts';
 import type { Machine } from '../../base/machine.ts';
 import { later, type Millis } from '../../base/time.ts';
+import { earliest, isDue } from '../../base/timers.ts';
 import { Ciphering, type CipheringSettings } from '../association/ciphering.ts';
 import { Deframer } from '../hdlc/deframer.ts';
 import { addressText, type Frame } from '../hdlc/frame.ts';
@@ -93,12 +94,8 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     return this.events.shift();
   }
   deadline(): Millis | undefined {
-    let next = this.quietAt;
-    for (const { since } of [...this.segments.values(), ...this.blocks.values()]) {
-      const at = later(since, this.settings.patienceMs);
-      if (next === undefined || at < next) next = at;
-    }
-    return next;
+    const unfinished = [...this.segments.values(), ...this.blocks.values()];
+    return earliest([this.quietAt, ...unfinished.map(({ since }) => later(since, this.settings.patienceMs))]);
   }
 
   receive(octets: Uint8Array, now: Millis): void {
@@ -117,7 +114,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   }
 
   wake(now: Millis): void {
-    if (this.quietAt !== undefined && now >= this.quietAt) {
+    if (isDue(this.quietAt, now)) {
       this.quietAt = undefined;
       const damaged = this.deframer.damaged;
       for (const frame of this.deframer.flush()) this.frame(frame, now);
@@ -127,7 +124,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     }
     for (const pending of [this.segments, this.blocks]) {
       for (const [from, { since, length }] of pending) {
-        if (now < later(since, this.settings.patienceMs)) continue;
+        if (!isDue(later(since, this.settings.patienceMs), now)) continue;
         pending.delete(from);
         this.unreadable(from, new Failure('fell-silent', `the rest of a list did not come after ${length} octets`));
       }
@@ -158,10 +155,10 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   private add(all: Map<string, Pending>, from: string, part: Uint8Array, now: Millis): Pending | undefined {
     let pending = all.get(from);
     if (!pending) {
-      if (all.size >= this.settings.senderLimit) {
-        const [eldest] = all.keys();
-        all.delete(eldest as string);
-        this.unreadable(eldest as string, new Failure('answer-too-long', 'too many unfinished lists at one time'));
+      const [eldest] = all.keys();
+      if (eldest !== undefined && all.size >= this.settings.senderLimit) {
+        all.delete(eldest);
+        this.unreadable(eldest, new Failure('answer-too-long', 'too many unfinished lists at one time'));
       }
       pending = { parts: [], length: 0, next: 0, since: now };
       all.set(from, pending);
@@ -245,23 +242,28 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     if (!title)
       throw new Failure('deciphering-failed', `${apdu.kind} does not tell whose it is: give the system title`);
     const name = toHex(title);
-    const known = this.senders.get(name);
-    const settings = known ? undefined : this.settings.ciphering?.(title);
-    if (!known && !settings) {
-      throw new Failure('secret-missing', `${apdu.kind} of ${name} is ciphered, and there is no key for it`);
-    }
-    const ciphering = known ?? newSender(settings as NonNullable<typeof settings>, title);
+    const ciphering = this.senders.get(name) ?? this.newSender(title, `${apdu.kind} of ${name}`);
     const inside = this.decode(ciphering.unwrap(apdu));
-    if (!known) {
-      if (this.senders.size >= titleLimit) this.senders.delete(this.senders.keys().next().value as string);
-      this.senders.set(name, ciphering);
-    }
+    this.remember(name, ciphering);
     if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
     this.events.push({ kind: 'notification', from, apdu: inside, systemTitle: title, authentic: ciphering.authentic });
   }
+
+  /** The key of a sender that was not heard yet. */
+  private newSender(title: Uint8Array, what: string): Ciphering {
+    const settings = this.settings.ciphering?.(title);
+    if (!settings) throw new Failure('secret-missing', `${what} is ciphered, and there is no key for it`);
+    return listening(settings, title);
+  }
+  private remember(name: string, ciphering: Ciphering): void {
+    if (this.senders.has(name)) return;
+    const [eldest] = this.senders.keys();
+    if (eldest !== undefined && this.senders.size >= titleLimit) this.senders.delete(eldest);
+    this.senders.set(name, ciphering);
+  }
 }
 
-function newSender(settings: Omit<CipheringSettings, 'nextCounter' | 'wrapping'>, title: Uint8Array): Ciphering {
+function listening(settings: Omit<CipheringSettings, 'nextCounter' | 'wrapping'>, title: Uint8Array): Ciphering {
   const ciphering = new Ciphering({
     ...settings,
     wrapping: 'general',

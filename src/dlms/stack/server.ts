@@ -1,6 +1,7 @@
 /** The server's stack: sign-on (optional) → HDLC or wrapper → association. One per meter. */
 import { concat } from '../../base/cursor.ts';
 import { later, type Millis } from '../../base/time.ts';
+import { earliest, isDue } from '../../base/timers.ts';
 import { ServerAssociation, type ServerSettings } from '../association/server.ts';
 import { encodeFrame } from '../hdlc/frame.ts';
 import { HdlcLink } from '../hdlc/link.ts';
@@ -36,7 +37,6 @@ export class ServerStack {
     this.signOn = settings.signOn;
     this.baud = settings.signOn ? 300 : undefined;
   }
-  /** The meter loses power: all state of protocols is gone. */
   get linkState(): string {
     return this.hdlc?.state ?? (this.association.associated ? 'connected' : 'disconnected');
   }
@@ -44,9 +44,7 @@ export class ServerStack {
     return this.out.shift();
   }
   deadline(): Millis | undefined {
-    const link = this.hdlc?.deadline();
-    const given = this.signedOffAt();
-    return given === undefined || (link !== undefined && link < given) ? link : given;
+    return earliest([this.hdlc?.deadline(), this.signedOffAt()]);
   }
 
   /** Signed on, and no link was set up: after its time-out the meter waits for a sign-on again. */
@@ -103,8 +101,7 @@ export class ServerStack {
   wake(now: Millis): void {
     this.hdlc?.wake(now);
     this.pump(now);
-    const given = this.signedOffAt();
-    if (given !== undefined && now >= given) this.signOff();
+    if (isDue(this.signedOffAt(), now)) this.signOff();
   }
 
   private receiveWrapped(octets: Uint8Array): void {
@@ -147,8 +144,7 @@ export class ServerStack {
       }
     }
     // A poll that nothing answered is returned by RR.
-    const deadline = hdlc.deadline();
-    if (deadline !== undefined && deadline <= now) hdlc.wake(now);
+    if (isDue(hdlc.deadline(), now)) hdlc.wake(now);
     for (let octets = hdlc.pollTransmit(); octets; octets = hdlc.pollTransmit()) this.out.push(octets);
   }
 }
