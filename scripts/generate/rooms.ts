@@ -133,8 +133,10 @@ const overrides: object[] = order.map((room, i) => {
 const config = {
   $schema: './node_modules/oxlint/configuration_schema.json',
   plugins: ['typescript', 'import', 'unicorn', 'promise'],
+  jsPlugins: ['./scripts/lint/words.ts'],
   categories: { correctness: 'error', suspicious: 'error' },
   rules: {
+    'words/names': 'error',
     'import/no-cycle': ['error', { ignoreTypes: false }],
     'typescript/no-floating-promises': 'error',
     'typescript/no-misused-promises': 'error',

@@ -1,8 +1,8 @@
 /** Text where an APDU or a frame should stand: a converter's error, a meter's last words (meter-quirks 92). */
 const isLetter = (octet: number): boolean => (octet >= 0x20 && octet < 0x7f) || (octet >= 0x09 && octet <= 0x0d);
 /** No APDU of so many octets is made of letters alone. */
-const leastLetters = 4;
-const mostShown = 60;
+const minLetters = 4;
+const maxShown = 60;
 
 /** How far letters stand from `at` on. */
 export function endOfText(octets: Uint8Array, at: number): number {
@@ -12,6 +12,6 @@ export function endOfText(octets: Uint8Array, at: number): number {
 }
 /** As a person may be shown it; undefined where it is no text. */
 export function plainText(octets: Uint8Array): string | undefined {
-  if (octets.length < leastLetters || endOfText(octets, 0) < octets.length) return undefined;
-  return Buffer.from(octets.subarray(0, mostShown)).toString('latin1').replaceAll(/\s+/g, ' ').trim();
+  if (octets.length < minLetters || endOfText(octets, 0) < octets.length) return undefined;
+  return Buffer.from(octets.subarray(0, maxShown)).toString('latin1').replaceAll(/\s+/g, ' ').trim();
 }

@@ -57,19 +57,19 @@ export function newDoors(answers: () => LocalAnswers, log: Log): Doors {
       for (const step of undoing.toReversed()) await step();
     };
     try {
-      for (const wanted of doorsOf(to)) {
-        const { path, group, groupKey } = wanted;
+      for (const planned of doorsOf(to)) {
+        const { path, group, groupKey } = planned;
         const door = open.get(path);
         if (door) {
           if (door.group !== group) openToGroup(path, group, groupKey);
-          open.set(path, { ...wanted, close: door.close });
+          open.set(path, { ...planned, close: door.close });
           undoing.push(() => {
             if (door.group !== group) openToGroup(path, door.group, door.groupKey);
             open.set(path, door);
           });
         } else {
-          const may = () => open.get(path)?.may ?? wanted.may;
-          open.set(path, { ...wanted, close: await serveStatus(path, answers, { group, groupKey, log, may }) });
+          const may = () => open.get(path)?.may ?? planned.may;
+          open.set(path, { ...planned, close: await serveStatus(path, answers, { group, groupKey, log, may }) });
           undoing.push(() => shut(path));
         }
       }

@@ -126,9 +126,9 @@ const ownKeys = {
   logical: v.optional(says('logical device; left out: as [meters] says', whole(1, 16383))),
   ...ownFields,
 };
-const metersMost = 1000;
-const index = says('which meter, from 0', whole(0, metersMost - 1));
-const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus', whole(0, metersMost - 1)));
+const maxMeters = 1000;
+const index = says('which meter, from 0', whole(0, maxMeters - 1));
+const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus', whole(0, maxMeters - 1)));
 const from = says('begins so many seconds after the start; negative = before it', seconds);
 const to = says('ends so many seconds after the start', seconds);
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
@@ -195,7 +195,7 @@ export const scenarioSchema = v.strictObject({
   ),
   meters: v.optional(
     v.strictObject({
-      count: v.optional(says('number of meters', whole(1, metersMost)), 1),
+      count: v.optional(says('number of meters', whole(1, maxMeters)), 1),
       first_serial: v.optional(says('serial number of the first; the others follow', whole(1, 2 ** 31 - 1)), 60120001),
       logical: v.optional(
         says('logical device; behind the wrapper of the first, and the others follow', whole(1, 16383)),

@@ -38,8 +38,8 @@ interface Reserved {
 }
 /** Up to format 3 of the store `claims` were called `apart`. */
 function reservedOf(body: unknown): Reserved {
-  const { apart, ...reserved } = body as Reserved & { readonly apart?: readonly Stretch[] };
-  return apart === undefined ? reserved : { claims: apart, ...reserved };
+  const { ['apart']: claims, ...reserved } = body as Reserved & Partial<Record<'apart', readonly Stretch[]>>;
+  return claims === undefined ? reserved : { claims, ...reserved };
 }
 export interface Raised {
   readonly by: number;

@@ -48,8 +48,8 @@ export interface MeterLogs {
 
 /** Up to format 3 `installedAt` was called `hungSince`. */
 export function meterLogsOf(body: unknown): MeterLogs {
-  const { hungSince, ...logs } = body as MeterLogs & { readonly hungSince?: number };
-  return hungSince === undefined ? logs : { installedAt: hungSince, ...logs };
+  const { ['hungSince']: installedAt, ...logs } = body as MeterLogs & Partial<Record<'hungSince', number>>;
+  return installedAt === undefined ? logs : { installedAt, ...logs };
 }
 
 export interface StateRecord {
@@ -75,8 +75,8 @@ export interface StateRecord {
 }
 /** Up to format 3 `nacked` was called `kept`. */
 export function stateRecordOf(body: unknown): StateRecord {
-  const { kept = [], ...state } = body as StateRecord & { readonly kept?: readonly number[] };
-  return { ...state, nacked: state.nacked ?? kept };
+  const { ['kept']: before = [], ...state } = body as StateRecord & Partial<Record<'kept', readonly number[]>>;
+  return { ...state, nacked: state.nacked ?? before };
 }
 /** What was stored last, as it is kept outside of the database: it reveals a store that fell behind. */
 export interface Checkpoint {

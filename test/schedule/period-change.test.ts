@@ -37,7 +37,7 @@ async function changing(minutes: number, odd: Odd = {}) {
   const change = () => it.visit((session) => changePeriods(it.house, it.state, session));
   return { ...it, change, written: () => written };
 }
-const told = (it: Awaited<ReturnType<typeof changing>>) =>
+const periodsOf = (it: Awaited<ReturnType<typeof changing>>) =>
   it.state.pendingEvents.map(({ name, detail }) => [name, detail]);
 const changed = ['PERIOD_CHANGED', { series: '1-0:99.1.0*255', beforeS: 900, nowS: 300, from: '2026-11-24T23:00:00Z' }];
 
@@ -46,7 +46,7 @@ test('all of the old rows are stored first, then the period is written, and that
   await it.change();
   expect(it.stored()).toMatchObject({ coverage: [[before.since, midnight]] });
   expect([it.written(), it.meter.capturePeriodS]).toEqual([1, 300]);
-  expect(told(it)).toEqual([changed]);
+  expect(periodsOf(it)).toEqual([changed]);
   // The rows that come are read by what the meter says now.
   expect(it.state.layouts.get(profile)?.layout.capturePeriodMs).toBe(300_000);
 });
@@ -54,14 +54,14 @@ test('all of the old rows are stored first, then the period is written, and that
 test('a minute before midnight nothing is asked, and nothing written', async () => {
   const it = await changing(-1);
   await it.change();
-  expect([it.written(), it.asked(), told(it), it.stored()]).toEqual([0, [], [], undefined]);
+  expect([it.written(), it.asked(), periodsOf(it), it.stored()]).toEqual([0, [], [], undefined]);
 });
 
 test('once is enough: where the meter captures so already, or has rows of the new series, nothing is written', async () => {
   const it = await changing(2);
   await it.change();
   await it.change();
-  expect([it.written(), told(it)]).toEqual([1, [changed]]);
+  expect([it.written(), periodsOf(it)]).toEqual([1, [changed]]);
   await it.clock.run(later(midnight, 6 * minuteMs));
   const first = { series: after.series, from: midnight, to: later(midnight, 300_000), live: true };
   await it.visit((session) => readSlice(it.house, it.state, session, first));
@@ -75,7 +75,7 @@ describe('R36: what is not read is not wiped', () => {
   test('where the profile is refused nothing is written; what was read is stored', async () => {
     const it = await changing(2, { select: () => ({ refused: 3 }), buffer: () => ({ refused: 3 }) });
     await expect(it.change()).rejects.toMatchObject({ code: 'access-refused' });
-    expect([it.written(), it.meter.capturePeriodS, told(it)]).toEqual([0, 900, []]);
+    expect([it.written(), it.meter.capturePeriodS, periodsOf(it)]).toEqual([0, 900, []]);
   });
   test('where the last row is not written yet the next visit comes back for it, in time', async () => {
     let wanting = true;
@@ -83,12 +83,12 @@ describe('R36: what is not read is not wiped', () => {
       rows: (rows) => (wanting ? rows.filter(({ end }) => end < midnight) : rows),
     });
     await it.change();
-    expect([it.written(), told(it)]).toEqual([0, []]);
+    expect([it.written(), periodsOf(it)]).toEqual([0, []]);
     expect(it.stored()?.coverage).toEqual([[before.since, midnight - quarterMs]]);
     wanting = false;
     await it.clock.run(later(midnight, 2 * minuteMs));
     await it.change();
-    expect([it.written(), told(it)]).toEqual([1, [changed]]);
+    expect([it.written(), periodsOf(it)]).toEqual([1, [changed]]);
   });
   test('a store that takes no row: nothing is written', async () => {
     const it = await changing(2);
@@ -122,7 +122,7 @@ describe('too late for the first new interval it waits for the next local midnig
     await it.clock.run(later(next, 2 * minuteMs));
     await it.change();
     expect(it.stored()?.coverage).toEqual([[before.since, next]]);
-    expect(told(it)).toEqual([[changed[0], { ...(changed[1] as object), from: '2026-11-25T23:00:00Z' }]]);
+    expect(periodsOf(it)).toEqual([[changed[0], { ...(changed[1] as object), from: '2026-11-25T23:00:00Z' }]]);
     const names = await it.names();
     expect(names.filter((name) => name === 'PERIOD_CHANGE_POSTPONED')).toHaveLength(1);
   });
@@ -135,13 +135,13 @@ describe('the meter does not do it', () => {
       answer: (octets, request) => (request[0] === set ? Uint8Array.of(0xc5, 1, request[2] as number, 3) : octets),
     });
     await expect(it.change()).rejects.toMatchObject({ code: 'access-refused' });
-    expect(told(it)).toEqual([]);
+    expect(periodsOf(it)).toEqual([]);
   });
   test('it takes it and goes on as before: a failure that names both periods', async () => {
     const it = await changing(2);
     Object.assign(it.meter, { setPeriod: () => 0 });
     await expect(it.change()).rejects.toThrow('a still captures every 900 s after it was told 300 s');
-    expect([it.written(), told(it)]).toEqual([1, []]);
+    expect([it.written(), periodsOf(it)]).toEqual([1, []]);
     expect(it.state.layouts.get(profile)?.layout.capturePeriodMs).toBe(900_000);
   });
 });

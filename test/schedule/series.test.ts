@@ -57,7 +57,7 @@ describe('a gap is told whole, with the rows at both its edges', () => {
     expect(await gaps(it)).toEqual([whole]);
   });
   const run = (state: Exceptions[number][2]): Exceptions => [[at(-3.75), at(-3), state]];
-  const hungAt = (hours: number) => ({ at: at(hours), from: 'old', final: {}, first: {}, before: undefined });
+  const installedAt = (hours: number) => ({ at: at(hours), from: 'old', final: {}, first: {}, before: undefined });
   test.each<[string, Pick<SeriesState, 'exceptions' | 'swap'>, string | undefined]>([
     ['not beyond what is accounted for', {}, undefined],
     [
@@ -68,7 +68,7 @@ describe('a gap is told whole, with the rows at both its edges', () => {
     ['not across a gap of another kind', { exceptions: run('LOST') }, undefined],
     [
       'not before the meter hung here: the one before it says no more',
-      { exceptions: run('MISSING'), swap: hungAt(-3.4) },
+      { exceptions: run('MISSING'), swap: installedAt(-3.4) },
       '24T08:30–24T08:45',
     ],
   ])('%s', async (_, more, before) => {

@@ -39,7 +39,7 @@ describe('a claim', () => {
     const { sequence, body } = decodeRecord('c/k', database.data.get('c/k') as Uint8Array) as StoredRecord;
     const { claims, ...rest } = body as { readonly claims: unknown };
     expect(claims).toEqual([[50_000, 50_500]]);
-    database.data.set('c/k', encodeRecord('c/k', { sequence, body: { ...rest, apart: claims } }));
+    database.data.set('c/k', encodeRecord('c/k', { sequence, body: { ...rest, ['apart']: claims } }));
     expect((await (await open(database)).claim('k', 500, 50_000)).next()).toBe(50_500);
   });
   test('what was claimed is stepped over when the counter comes there', async () => {

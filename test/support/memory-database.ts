@@ -75,9 +75,9 @@ export class MemoryDatabase implements Database {
     this.sorted = [];
     this.unsynced = [];
   }
-  /** Power cut: the synced state and the first `kept` of the batches after it. */
-  powerCut(kept = 0): void {
-    for (const batch of this.unsynced.slice(0, kept)) apply(this.synced, batch);
+  /** Power cut: the synced state and so many of the first batches after it. */
+  powerCut(batches = 0): void {
+    for (const batch of this.unsynced.slice(0, batches)) apply(this.synced, batch);
     this.data = new Map(this.synced);
     this.sorted = [];
     this.unsynced = [];

@@ -79,7 +79,7 @@ function refusal(aare: Aare, { anonymous, highLevel }: Chosen, initiate: Initiat
   });
 }
 /** The user-information of a refusal may say more; where it cannot be read, the refusal stands without it. */
-function toldWith(aare: Aare, ciphering: Ciphering | undefined): Initiate {
+function initiateOfRefusal(aare: Aare, ciphering: Ciphering | undefined): Initiate {
   try {
     if (ciphering && aare.respondingApTitle) ciphering.meetTitle(aare.respondingApTitle);
     return initiateOf(aare, ciphering);
@@ -90,7 +90,7 @@ function toldWith(aare: Aare, ciphering: Ciphering | undefined): Initiate {
 
 /** What was agreed; Failure where the meter refused, or gave less protection than is configured. */
 export function agreementOf(aare: Aare, chosen: Chosen, ciphering: Ciphering | undefined): Agreement {
-  if (aare.result !== 0) throw refusal(aare, chosen, toldWith(aare, ciphering));
+  if (aare.result !== 0) throw refusal(aare, chosen, initiateOfRefusal(aare, ciphering));
   const { diagnostic } = aare;
   // Without a challenge there is no second pass, whatever the diagnostic says.
   const required = diagnostic?.source === 'acse-service-user' && diagnostic.code === authenticationRequired;

@@ -415,8 +415,8 @@ export class Ciphering {
       general && headerOctets(general),
     );
     if ((control & protectionBits[least]) !== protectionBits[least]) {
-      const wanted = initiate && least !== policy ? 'the model says' : 'the policy';
-      weaker(`${apdu.kind} with security control 0x${control.toString(16)} is weaker than ${wanted} (${least})`);
+      const ruledBy = initiate && least !== policy ? 'the model says' : 'the policy';
+      weaker(`${apdu.kind} with security control 0x${control.toString(16)} is weaker than ${ruledBy} (${least})`);
     }
     const which = agreed?.which ?? (withDedicated ? 'dedicated' : 'global');
     if (counter <= this.heard[which]) {

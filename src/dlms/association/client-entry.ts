@@ -62,7 +62,7 @@ export const proposedWithShortNames: Conformance = conformance(
   'information-report',
 );
 
-const leastChallenge = 8;
+const minChallenge = 8;
 const none = new Uint8Array(0);
 
 /** The password of LLS, the challenge of HLS. */
@@ -81,7 +81,7 @@ function authenticationValue(settings: AssociationSettings, ciphering: Ciphering
   if (byKeys ? !keys : !secret) {
     throw new Failure('secret-missing', `${chosen} needs ${byKeys ? 'keys' : 'a secret'}`);
   }
-  if (!challenge || challenge.length < leastChallenge || challenge.length > 64) {
+  if (!challenge || challenge.length < minChallenge || challenge.length > 64) {
     throw new Failure('bad-argument', 'HLS needs a challenge of 8 to 64 octets');
   }
   return challenge;
@@ -120,7 +120,7 @@ export function partyOf(
   global: Ciphering['global'] | undefined,
 ): HlsParty {
   const ownChallenge = settings.challenge ?? none;
-  if (peerChallenge.length < leastChallenge)
+  if (peerChallenge.length < minChallenge)
     throw new Failure('meter-unproven', `the meter's challenge has ${peerChallenge.length} octets`);
   // A challenge that is our own, sent back, would make us prove ourselves to ourselves.
   if (Buffer.compare(peerChallenge, ownChallenge) === 0)

@@ -51,9 +51,9 @@ function variablesOf(request: Kinds<'get' | 'set' | 'action'>, context: Exchange
 
 function readExchange(request: Kinds<'get'>, context: ExchangeContext): Exchange {
   const limit = has(context.negotiated, 'multiple-references') ? context.listLimit : 1;
-  const wanted = variablesOf(request, context);
-  const results: GetResult[] = wanted.map(() => ({ refused: objectUndefined }));
-  let rest = wanted.flatMap((variable, at) => (variable ? [{ variable, at }] : []));
+  const variables = variablesOf(request, context);
+  const results: GetResult[] = variables.map(() => ({ refused: objectUndefined }));
+  let rest = variables.flatMap((variable, at) => (variable ? [{ variable, at }] : []));
   let asked: typeof rest = [];
   let blocks = new IncomingBlocks(context);
 
@@ -99,14 +99,14 @@ function readExchange(request: Kinds<'get'>, context: ExchangeContext): Exchange
 }
 
 function writeExchange(request: Kinds<'set' | 'action'>, context: ExchangeContext): Exchange {
-  const wanted = variablesOf(request, context);
+  const variables = variablesOf(request, context);
   const values: Data[] =
     request.kind === 'set'
       ? request.assignments.map(({ value }) => value)
       : // A method without parameters is invoked by writing integer 0.
         request.invocations.map(({ parameters }) => parameters ?? { type: 'integer', value: 0 });
-  const results: number[] = wanted.map(() => objectUndefined);
-  let rest = wanted.flatMap((variable, at) => (variable ? [{ variable, at, value: values[at] ?? nullData }] : []));
+  const results: number[] = variables.map(() => objectUndefined);
+  let rest = variables.flatMap((variable, at) => (variable ? [{ variable, at, value: values[at] ?? nullData }] : []));
   let asked: typeof rest = [];
   const ask = (): Apdu => {
     asked = rest.slice(0, 1);

@@ -60,7 +60,7 @@ function listedObject(data: Data, problems: string[]): ListedObject | undefined 
   return { classId: id, version: numberOf(version) ?? 0, logicalName, attributes, methods };
 }
 
-const problemsMost = 100;
+const maxProblems = 100;
 
 /** From the octets of the attribute, not from its tree: a wrong count must not cost the items that are there. */
 export function accessRightsOf(octets: Uint8Array): { objects: ListedObject[]; problems: string[] } {
@@ -83,5 +83,5 @@ export function accessRightsOf(octets: Uint8Array): { objects: ListedObject[]; p
     problems.push(messageOf(error));
   }
   if (items < announced) problems.push(`${announced} items announced, ${items} there`);
-  return { objects, problems: problems.slice(0, problemsMost) };
+  return { objects, problems: problems.slice(0, maxProblems) };
 }

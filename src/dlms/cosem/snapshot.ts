@@ -162,9 +162,9 @@ export function snapshotServer(snapshot: Snapshot, reading: StampReading = { dev
       }
     }
     // Of a buffer the file may hold the newest entries only: they are what is in use.
-    const kept = object.class === 7 ? values.get(2) : undefined;
-    if (kept?.type === 'array' && values.has(7))
-      values.set(7, { type: 'double-long-unsigned', value: kept.value.length });
+    const captured = object.class === 7 ? values.get(2) : undefined;
+    if (captured?.type === 'array' && values.has(7))
+      values.set(7, { type: 'double-long-unsigned', value: captured.value.length });
     let clockAt = -1;
     const columns = object.class === 7 ? values.get(3) : undefined;
     if (columns) {

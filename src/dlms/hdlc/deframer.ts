@@ -19,8 +19,8 @@ export class Deframer {
   /** Adds octets and returns the frames that became complete. */
   push(octets: Uint8Array): Frame[] {
     // The closing flag of the frame before is kept; where the next frame brings its own, nothing is copied.
-    const alone = this.rest.length === 0 || (this.rest.length === 1 && octets[0] === 0x7e);
-    return this.scan(alone ? octets : concat([this.rest, octets]), 0);
+    const flagOnly = this.rest.length === 0 || (this.rest.length === 1 && octets[0] === 0x7e);
+    return this.scan(flagOnly ? octets : concat([this.rest, octets]), 0);
   }
 
   private scan(octets: Uint8Array, from: number): Frame[] {

@@ -183,9 +183,9 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     const { maxInfoReceive, windowReceive } = this.parameters;
     // More octets than a whole window, and no accepted frame among them: that is no answer that is arriving.
     if (this.unfinished > (maxInfoReceive + 20) * (windowReceive + 1)) return;
-    const atLeast = later(now, quietMs + this.octetMs * (maxInfoReceive + 20));
+    const earliest = later(now, quietMs + this.octetMs * (maxInfoReceive + 20));
     const { answer } = this.timers;
-    if (answer !== undefined && answer < atLeast) this.timers.answer = atLeast;
+    if (answer !== undefined && answer < earliest) this.timers.answer = earliest;
   }
 
   private frame(frame: Frame, now: Millis): void {

@@ -16,7 +16,7 @@ const stop = 0x16;
 const headOctets = 4;
 const tailOctets = 2;
 /** Control, address, CI, two access points. */
-const leastLength = 5;
+const minLength = 5;
 const nothing = new Uint8Array(0);
 
 interface LongFrame {
@@ -32,7 +32,7 @@ function frameAt(octets: Uint8Array, at: number): LongFrame | 'partial' | undefi
   const left = octets.length - at;
   if (left > 2 && length !== octets[at + 2]) return undefined;
   if (left > 3 && octets[at + 3] !== start) return undefined;
-  if (length !== undefined && length < leastLength) return undefined;
+  if (length !== undefined && length < minLength) return undefined;
   if (length === undefined || left < length + headOctets + tailOctets) return 'partial';
   const body = octets.subarray(at + headOctets, at + headOctets + length);
   const sum = body.reduce((all, octet) => (all + octet) & 0xff, 0);
@@ -40,7 +40,7 @@ function frameAt(octets: Uint8Array, at: number): LongFrame | 'partial' | undefi
   const [, address = 0, ci = 0, source = 0] = body;
   // CI 00 to 1F: transport layer of DLMS; anything else is M-Bus of its own.
   if (check !== sum || end !== stop || ci > 0x1f) return undefined;
-  return { address, number: ci & 0x0f, last: (ci & 0x10) !== 0, source, part: body.subarray(leastLength) };
+  return { address, number: ci & 0x0f, last: (ci & 0x10) !== 0, source, part: body.subarray(minLength) };
 }
 
 export class LongFrames {
@@ -74,7 +74,7 @@ export class LongFrames {
         continue;
       }
       frames++;
-      at += frame.part.length + leastLength + headOctets + tailOctets;
+      at += frame.part.length + minLength + headOctets + tailOctets;
       const whole = this.add(frame);
       if (whole) apdus.push(whole);
     }
