@@ -75,7 +75,7 @@ interface World {
   readonly scenario: Scenario;
   readonly simulated: SimulatedBuses;
   readonly served: readonly ServedBus[];
-  readonly say: (kind: InjectedKind, more: Partial<Injected>) => void;
+  readonly record: (kind: InjectedKind, more: Partial<Injected>) => void;
 }
 interface Place {
   readonly bus: SimulatedBus;
@@ -117,7 +117,7 @@ function meterOf({ simulated, served }: World, bus: SimulatedBus, place: number)
 
 /** Line faults on and off. */
 function faultDesk(world: World) {
-  const { scenario, simulated, say } = world;
+  const { scenario, simulated, record } = world;
   const standing = new Map<number, Fields>(scenario.fault.map((fault, number) => [number, fault]));
   let next = scenario.fault.length;
   return {
@@ -133,7 +133,7 @@ function faultDesk(world: World) {
         if (own) bus.addFault(number, own);
       }
       standing.set(number, given);
-      say('fault-on', { meter: fault.meter ?? null, fault: number });
+      record('fault-on', { meter: fault.meter ?? null, fault: number });
       return number;
     },
     faultOff(number: number): void {
@@ -141,14 +141,14 @@ function faultDesk(world: World) {
       if (on.length === 0) throw new Failure('bad-argument', `no line has a fault ${number}`);
       const meter = standing.get(number)?.['meter'];
       standing.delete(number);
-      say('fault-off', { meter: typeof meter === 'number' ? meter : null, fault: number });
+      record('fault-off', { meter: typeof meter === 'number' ? meter : null, fault: number });
     },
   };
 }
 
 /** Time of day, power, and what hangs where. */
 function acts(world: World) {
-  const { simulated, say } = world;
+  const { simulated, record } = world;
   const { day } = simulated;
   return {
     time: () => ({ now: new Date(day.at(lineNow())), speed: day.speed }),
@@ -158,7 +158,7 @@ function acts(world: World) {
       if (to && Number.isNaN(to.getTime())) throw new Failure('bad-argument', 'no instant');
       const line = lineNow();
       day.set(line, to ? millis(to.getTime()) : day.at(line), speed);
-      say('time', {});
+      record('time', {});
     },
     power(on: boolean, meter?: number): void {
       const places = meter === undefined ? placesOf(world) : [placeOf(world, meter)];
@@ -169,7 +169,7 @@ function acts(world: World) {
       const now = day.at(lineNow());
       const scenario = withMeter(world.scenario, meter, parseSwap(fields));
       bus.swap(place, buildMeter(scenario, meter, { start: now, day, snapshotOf: loadSnapshot, installed: now }));
-      say('swap', { meter, serial: bus.meters[place]?.settings.serial ?? null });
+      record('swap', { meter, serial: bus.meters[place]?.settings.serial ?? null });
     },
   };
 }
@@ -190,9 +190,9 @@ export async function startBench(given: ScenarioInput | string, options: BenchOp
   const start = lineNow();
   const simulated = buildBuses(scenario, start, { injected: (what) => injected(eventOf(what)) });
   const served = await serveAll(simulated.buses, scenario.bus);
-  const say: World['say'] = (kind, more) =>
+  const record: World['record'] = (kind, more) =>
     injected(eventOf({ at: simulated.day.at(lineNow()), kind, meter: null, serial: null, ...more }));
-  const world: World = { scenario, simulated, served, say };
+  const world: World = { scenario, simulated, served, record };
   const wake = <A extends unknown[], R>(act: (...given: A) => R) => {
     return (...given: A): R => {
       const result = act(...given);
