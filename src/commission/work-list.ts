@@ -110,18 +110,18 @@ interface CsvRow {
 
 /** Rows that hold something. Excel's `sep=;` before the head is no row. */
 function rowsOf(text: string): readonly Row[] {
-  const told = /^sep=(.)\r?\n/i.exec(text);
-  const body = told ? text.slice(told[0].length) : text;
+  const declared = /^sep=(.)\r?\n/i.exec(text);
+  const body = declared ? text.slice(declared[0].length) : text;
   const head = body.split(/\r?\n/).find((line) => line.trim() !== '') ?? '';
   const rows = parse(body, {
-    delimiter: told?.[1] ?? separatorOf(head),
+    delimiter: declared?.[1] ?? separatorOf(head),
     relax_column_count: true,
     relax_quotes: true,
     skip_empty_lines: true,
     skip_records_with_empty_values: true,
     info: true,
   }) as unknown as readonly CsvRow[];
-  return rows.map(({ info, record }) => ({ line: info.lines + (told ? 1 : 0), cells: record.map(cellOf) }));
+  return rows.map(({ info, record }) => ({ line: info.lines + (declared ? 1 : 0), cells: record.map(cellOf) }));
 }
 
 interface Judging {

@@ -11,7 +11,7 @@ const read = (text: string | Uint8Array, wrongPoints: 'refuse' | 'warn' = 'refus
 const good = '643006966022791278';
 const other = '643003825107340356';
 const head = 'point,serial,place,fuse,transformer ratio';
-const said = (text: string | Uint8Array) =>
+const problemsOf = (text: string | Uint8Array) =>
   read(text).findings.map(({ severity, line, column, message }) =>
     [severity, line ?? '-', column ?? '-', message].join(' '),
   );
@@ -80,7 +80,7 @@ describe('the same list, however it was written', () => {
 
 describe('what is wrong is said by line and column, all of it at once', () => {
   test('Excel lost the digits', () => {
-    expect(said(`${head}\n6.43E+17,6.01E+07,a,63,\n643006966022791000,"6,01E+07",b,63,\n`)).toEqual([
+    expect(problemsOf(`${head}\n6.43E+17,6.01E+07,a,63,\n643006966022791000,"6,01E+07",b,63,\n`)).toEqual([
       'error 2 point 6.43E+17: the digits are lost',
       'error 2 serial 6.01E+07: the digits are lost',
       'error 3 point 643006966022791000 has a wrong GS1 check digit (a table program keeps 15 digits, and writes 0 for the rest)',
@@ -89,26 +89,26 @@ describe('what is wrong is said by line and column, all of it at once', () => {
     expect(read(`${head}\n${good},6.01E+07,a,63,\n`).findings[0]?.next).toContain('format "text"');
   });
   test('twice the same serial number or point, also with zeros before it', () => {
-    expect(said(`${head}\n${good},60120001,a,,\n${other},060120001,b,,\n${good},7,c,,\n`)).toEqual([
+    expect(problemsOf(`${head}\n${good},60120001,a,,\n${other},060120001,b,,\n${good},7,c,,\n`)).toEqual([
       'error 3 serial 060120001 stands in line 2 already',
       `error 4 point ${good} stands in line 2 already`,
     ]);
   });
   test('missing, doubled and unknown columns', () => {
-    expect(said(`point,place\n${good},a\n`)).toEqual([
+    expect(problemsOf(`point,place\n${good},a\n`)).toEqual([
       "error 1 - there is no column 'serial'",
       "warning 1 - there is no column 'fuse'",
       "warning 1 - there is no column 'transformer ratio'",
     ]);
-    expect(said(`point,serial,seriall,Meter,place,fuse,ratio\n${good},1,2,3,,,\n`)).toEqual([
+    expect(problemsOf(`point,serial,seriall,Meter,place,fuse,ratio\n${good},1,2,3,,,\n`)).toEqual([
       "warning 1 seriall nobody reads this column; did you mean 'serial'?",
       "error 1 Meter the same column as 'serial'",
     ]);
-    expect(said('a;b\n1;2\n')).toContain("error 1 - there is no column 'point'");
+    expect(problemsOf('a;b\n1;2\n')).toContain("error 1 - there is no column 'point'");
   });
   test('cells that are none of the kind', () => {
     const row = (more: string) =>
-      said(`${head},model,client,physical\n${good},60120001,a,${more}\n`).map((one) => one.slice(8));
+      problemsOf(`${head},model,client,physical\n${good},60120001,a,${more}\n`).map((one) => one.slice(8));
     expect(row('fast,Feb 00,idiss,200,x')).toEqual([
       "fuse 'fast' is no fuse",
       "transformer ratio 'Feb 00' is no transformer ratio",
@@ -118,23 +118,23 @@ describe('what is wrong is said by line and column, all of it at once', () => {
     ]);
     expect(row('63,5/200,,,')).toEqual(["transformer ratio '5/200' is no transformer ratio"]);
     expect(row('63,direct,idis,1,17,too,many')).toEqual(["row has more cells than the first line: 'too'"]);
-    expect(said(`${head}\n,,somewhere,,\n`)).toEqual(['error 2 point is empty', 'error 2 serial is empty']);
-    expect(said(`${head}\n${good},0000,,,\n`)).toEqual(["error 2 serial '0000' is no serial number"]);
+    expect(problemsOf(`${head}\n,,somewhere,,\n`)).toEqual(['error 2 point is empty', 'error 2 serial is empty']);
+    expect(problemsOf(`${head}\n${good},0000,,,\n`)).toEqual(["error 2 serial '0000' is no serial number"]);
   });
   test('the wrong check digit of R34 is refused, or warned of', () => {
     const text = `${head}\n643006966022791277,60120001,a,63,\n`;
     expect(read(text).findings).toMatchObject([{ severity: 'error', line: 2 }]);
     expect(read(text, 'warn').findings).toMatchObject([{ severity: 'warning', line: 2 }]);
-    expect(said(`${head}\n64300696602279127,60120001,a,63,\n`)).toEqual([
+    expect(problemsOf(`${head}\n64300696602279127,60120001,a,63,\n`)).toEqual([
       'warning 2 point has 17 digits, and a GSRN has 18',
     ]);
   });
   test('no list at all', () => {
-    expect(said('')).toEqual(['error - - is empty']);
-    expect(said(`${head}\n`)).toEqual(['error - - names no meter']);
-    expect(said(new Uint8Array(2 << 20))[0]).toMatch(/at most 1048576/);
-    expect(said(`${head}\n${'x,y,,,\n'.repeat(1001)}`)).toEqual(['error - - has more than 1000 rows']);
-    expect(said(`${head}\n${good},"60120001,a,63,\n`)[0]).toMatch(/^error \d - is no CSV: /);
+    expect(problemsOf('')).toEqual(['error - - is empty']);
+    expect(problemsOf(`${head}\n`)).toEqual(['error - - names no meter']);
+    expect(problemsOf(new Uint8Array(2 << 20))[0]).toMatch(/at most 1048576/);
+    expect(problemsOf(`${head}\n${'x,y,,,\n'.repeat(1001)}`)).toEqual(['error - - has more than 1000 rows']);
+    expect(problemsOf(`${head}\n${good},"60120001,a,63,\n`)[0]).toMatch(/^error \d - is no CSV: /);
   });
   test('lines to print', () => {
     expect(listLines('list.csv', read(`${head}\n${good},6.01E+07,a,63,\n`).findings)).toEqual([
