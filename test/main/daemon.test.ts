@@ -7,6 +7,7 @@ import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 import { newIngest } from '../../src/central/ingest.ts';
 import { subscribe } from '../../src/central/subscriber.ts';
+import { askStatus } from '../../src/desk/client.ts';
 import { openPort } from '../../src/line/open-port.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { openPty } from '../../src/simulator/pty.ts';
@@ -283,10 +284,8 @@ describe('the daemon', () => {
       child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
       return child;
     };
-    const status = async () => {
-      const result = await run(gateway, ['status', '--config', path, '--json']);
-      return result.code === 0 ? (JSON.parse(result.out) as Snapshot) : undefined;
-    };
+    // Asked again and again: not by a process of its own each time.
+    const status = () => askStatus(socket).catch(() => undefined);
     /** Hourly values since yesterday's midnight, two channels, two meters; the newest may still be on its way. */
     const complete = () =>
       ingest.values.size >= 2 * 2 * Math.floor((Date.now() - Date.parse(since) - 120_000) / 3_600_000);
@@ -338,7 +337,8 @@ describe('the daemon', () => {
     await until(() => systemd.poll().includes('WATCHDOG=1'), 'WATCHDOG');
     await until(() => it.complete(), 'all delivered');
     await until(() => systemd.poll().some((state) => state.startsWith('STATUS=2 of 2 meters reachable')), 'STATUS');
-    const snapshot = await it.status();
+    const { out } = await run(gateway, ['status', '--config', it.path, '--json']);
+    const snapshot = JSON.parse(out) as Snapshot | undefined;
     expect(snapshot?.ports[0]?.meters.map(({ verdict }) => verdict)).toEqual(['REACHABLE', 'REACHABLE']);
     const text = await run(gateway, ['status', '--socket', it.socket]);
     expect(text.out).toContain('REACHABLE');

@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
 import { keyPrint } from '../../src/meter/invocation-counter.ts';
-import { askCounterLease } from '../../src/desk/client.ts';
+import { askCounterLease, askStatus } from '../../src/desk/client.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { stateDirectory } from '../../src/disk/state-directory.ts';
-import type { Snapshot } from '../../src/status/snapshot.ts';
 import { until } from '../support/broker.ts';
 import { children, folder, gateway, node, run, simulate } from '../support/programs.ts';
 import { configuration, gmac, lls, type MeterKeys } from '../support/configuration.ts';
@@ -44,15 +43,9 @@ function configured(device: string, meter: (own: string) => MeterKeys) {
         }),
     };
   };
-  const status = async () => {
-    const { out } = await run(gateway, ['status', '--socket', socket, '--json']);
-    return (JSON.parse(out) as Snapshot).ports[0]?.meters[0];
-  };
-  const verdict = async (expected: string) => {
-    for (let tries = 0; tries < 100; tries++) if ((await status())?.verdict === expected) return;
-    throw new Error(`not ${expected}: ${JSON.stringify(await status())}`);
-  };
-  return { own, state, socket, path, start, status, verdict };
+  const verdict = (expected: string) =>
+    until(async () => (await askStatus(socket)).ports[0]?.meters[0]?.verdict === expected, expected, 120_000);
+  return { own, state, socket, path, start, verdict };
 }
 
 describe('24: a meter that refused us', () => {
