@@ -1,4 +1,5 @@
 /** Writes the tables of docs/simulator.md from the schema of the scenario; `--check` compares instead. */
+import { controlRows } from '../../src/simulator/control.ts';
 import { injectedKinds } from '../../src/simulator/line-fault.ts';
 import { quirkNames } from '../../src/simulator/quirks.ts';
 import { faultSchemas, meterDefaults, scenarioSchema } from '../../src/simulator/scenario.ts';
@@ -50,6 +51,14 @@ ${table(below('meter[]').filter(({ key }) => !shared.has(key)))}
 ## \`[[fault]]\`
 
 ${faults.join('\n')}
+## Acts at the control socket
+
+| act | meaning | HTTP |
+|---|---|---|
+${controlRows
+  .map(({ method, path, meaning }) => `| \`${path.slice('/v1/'.length)}\` | ${meaning} | \`${method} ${path}\` |`)
+  .join('\n')}
+
 ## Events of faults
 
 \`--events FILE\` writes a line of JSON for each fault that was really injected: \`time\` (time of day of the simulation), \`kind\`,

@@ -3,7 +3,7 @@
  * semicolons or tabs, after Excel had it. Everything that is wrong with it is said at once, by line.
  */
 import { CsvError, parse } from 'csv-parse/sync';
-import { nearest } from '../config/did-you-mean.ts';
+import { nearest } from '../base/nearest.ts';
 import { gsrnIsValid } from '../config/schema.ts';
 import { wordLimit } from '../forward/payload.ts';
 import { normalSerial } from '../meter/identity.ts';

@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { messageOf } from '../base/errors.ts';
 import { readToml } from '../base/toml.ts';
 import { type MeterModel, meterModelSchema } from '../meter/model.ts';
-import { nearest } from './did-you-mean.ts';
+import { nearest } from '../base/nearest.ts';
 import { type Finding, pathText, refusal } from './findings.ts';
 
 const own = fileURLToPath(new URL('../../hardware/meters/', import.meta.url));

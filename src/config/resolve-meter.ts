@@ -14,7 +14,7 @@ import type { MeterAccess } from '../meter/access.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { MeterSecurity, PolledMeter } from '../schedule/meter-state.ts';
 import type { ConfiguredProfile } from '../schedule/polled-series.ts';
-import { nearest } from './did-you-mean.ts';
+import { nearest } from '../base/nearest.ts';
 import type { Findings, Sources } from './findings.ts';
 import { datesOf } from './resolve-broker.ts';
 import type { Config } from './schema.ts';

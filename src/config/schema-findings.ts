@@ -1,7 +1,7 @@
 /** What the schema says of a file, in words; and the file without it, so that everything else is judged as well. */
 import * as v from 'valibot';
 import type { Path } from '../base/toml.ts';
-import { nearest } from './did-you-mean.ts';
+import { nearest } from '../base/nearest.ts';
 import { configExample } from './example.ts';
 import { type Noted, pathText } from './findings.ts';
 import { type Config, configSchema } from './schema.ts';

@@ -7,6 +7,7 @@ import { visible } from '../base/visible.ts';
 import { millis } from '../base/time.ts';
 import { localTime, systemZone } from '../base/words.ts';
 import { type InjectedFault, startBench } from './bench.ts';
+import { askControl, controlRows, serveControl } from './control.ts';
 import { parseScenario, readScenario, type Scenario } from './scenario.ts';
 
 interface Options {
@@ -26,6 +27,7 @@ interface Options {
   pushTo?: string;
   snapshot?: string;
   events?: string;
+  control?: string;
 }
 const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
 
@@ -101,8 +103,18 @@ async function run(options: Options): Promise<void> {
     const where = bench.devices.length === 1 ? '' : ` at ${visible(device)}`;
     process.stderr.write(`meter ${serial}: server ${logical}/${physical}${where}, clients 16 none, 17 lls\n`);
   }
+  let closeControl = async () => {};
+  if (options.control !== undefined)
+    try {
+      closeControl = await serveControl(options.control, bench);
+    } catch (error) {
+      await bench.close();
+      throw error;
+    }
   const stop = () => {
-    void bench.close().then(() => process.exit(0));
+    void closeControl()
+      .then(() => bench.close())
+      .then(() => process.exit(0));
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
@@ -128,11 +140,26 @@ program
   .option('--push <seconds>', 'meters send a list of their values unasked so often')
   .option('--push-to <port>', 'meters connect to a listener on 127.0.0.1')
   .option('--snapshot <file>', 'serve the objects of a file that meter-gateway browse --save wrote')
+  .option('--control <socket>', 'a unix socket, for this user alone, where meter-simulator control acts on the run')
   .option('--events <file>', 'write each fault that is really injected as a line of JSON; - = standard output')
   .option('--mode-e', 'meters want the IEC 62056-21 sign-on')
   .action(async (options: Options) => {
     try {
       await run(options);
+    } catch (error) {
+      process.stderr.write(`${visible(messageOf(error))}\n`);
+      process.exitCode = error instanceof Failure ? 2 : 1;
+    }
+  });
+program
+  .command('control')
+  .description('act on a simulator that runs with --control')
+  .argument('<socket>', 'its control socket')
+  .argument('[act]', controlRows.map(({ path }) => path.slice('/v1/'.length)).join(', '), 'show')
+  .argument('[key=value...]', 'what the act takes, with the keys of a scenario')
+  .action(async (socket: string, act: string, pairs: string[]) => {
+    try {
+      process.stdout.write(`${JSON.stringify(await askControl(socket, act, pairs), undefined, 2)}\n`);
     } catch (error) {
       process.stderr.write(`${visible(messageOf(error))}\n`);
       process.exitCode = error instanceof Failure ? 2 : 1;

@@ -212,8 +212,8 @@ export type Scenario = v.InferOutput<typeof scenarioSchema>;
 export type ScenarioInput = v.InferInput<typeof scenarioSchema>;
 
 /** Keys of `[[meter]]` for one that is hung in the place of another. */
-const swapSchema = v.strictObject({ ...ownKeys, serial: ownKeys.serial.wrapped });
-const faultSchema = v.variant('kind', faultSchemas);
+export const swapSchema = v.strictObject({ ...ownKeys, serial: ownKeys.serial.wrapped });
+export const faultSchema = v.variant('kind', faultSchemas);
 
 function parsed<S extends v.GenericSchema>(what: string, schema: S, input: unknown): v.InferOutput<S> {
   const result = v.safeParse(schema, input);
