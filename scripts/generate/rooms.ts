@@ -161,7 +161,7 @@ const config = {
     'typescript/no-unnecessary-type-parameters': 'off',
     'typescript/no-unnecessary-type-arguments': 'off',
   },
-  overrides: [...overrides, { files: ['src/**'], rules: limits }, ...ratchet],
+  overrides: [...overrides, { files: ['src/**'], rules: { ...limits, 'words/comments': 'error' } }, ...ratchet],
 };
 const text = `${JSON.stringify(config, null, 2)}\n`;
 generated('.oxlintrc.json', text, 'node scripts/generate/rooms.ts');

@@ -1,4 +1,4 @@
-/** TOML with the place of each key, so that whatever is wrong with a value is told with its line. Nothing of a text is repeated. */
+/** TOML with the place of each key, so that a finding about a value names its line. No finding repeats the text itself. */
 import { type AST, ParseError, parseTOML } from 'toml-eslint-parser';
 
 export interface Place {

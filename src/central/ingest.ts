@@ -2,7 +2,7 @@
  * What a central system must do with what it receives: keep the highest revision of each (point, meter, series, channel,
  * interval), of equal ones that of the later epoch; a gap takes nothing away that was measured; count replays, acknowledge
  * what is kept. What it cannot take it keeps raw, shows, and acknowledges all the same where its number can be read: one
- * message must not hold up all others. Who speaks is told by the topic. Pure; the reference for others who write one.
+ * message must not hold up all others. The topic says which gateway speaks. Pure; the reference for others who write one.
  */
 import * as v from 'valibot';
 import {

@@ -30,7 +30,7 @@ const bad = (message: string): never => {
 };
 /** What a register of long64-unsigned can hold. */
 const largestRegister = 2n ** 64n - 1n;
-/** A swap that is told later than this is a slip of the year. */
+/** A swap that is entered later than this has a slip in its year. */
 const oldestMs = 400 * dayMs;
 
 /** `1-0:1.8.0=12345678`, several times, by the one spelling of the OBIS code. */

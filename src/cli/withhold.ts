@@ -16,7 +16,7 @@ import {
 export const withheld = '(withheld)';
 const struck: Data = { type: 'visible-string', value: withheld };
 const stars = (octets: Uint8Array): Uint8Array => new Uint8Array(octets.length).fill(0x2a);
-/** Not even its length is told. */
+/** Not even its length is shown. */
 const hidden = Buffer.from('********');
 
 /** The initiate in AARQ and RLRQ, where it is not ciphered; its dedicated key is struck out. */

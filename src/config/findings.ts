@@ -119,7 +119,7 @@ export interface Located {
   readonly value: Tables;
   readonly place: (path: Path) => Place;
 }
-/** With the place in the file. Paths stay paths: a name that stands nowhere is told as the table that should hold it. */
+/** With the place in the file. A key that stands nowhere in it is named by the table that should hold it. */
 export const located = (noted: Noted, { file, value, place }: Located): Finding => ({
   severity: noted.severity,
   code: noted.code,

@@ -97,7 +97,7 @@ function judgeIdentity(certificate: X509Certificate, key: Uint8Array, { cert_fil
   return true;
 }
 
-/** An expired certificate may still be taken, and this machine may not know the time: it is told, and nothing stops. */
+/** An expired certificate is a warning only: the broker may still take it, and this machine may not know the time. */
 export function datesOf(certificate: X509Certificate, now: number): string | undefined {
   const day = (at: Date) => at.toISOString().slice(0, 10);
   const { validFromDate: from, validToDate: to } = certificate;

@@ -122,7 +122,7 @@ function securityPlan(
   if (!encryption || !authentication) return undefined;
   // Octets, not references: a copied file is the same mistake.
   const distinct = step('authentication_key', () => {
-    // One reference for both is told of the file itself.
+    // That both name one reference is a finding of the file itself.
     if (encryption_key !== authentication_key && encryption.key.equals(authentication.key))
       throw new Failure('config-invalid', `${authentication_key} holds the encryption key`, {
         next: keysAreTwo,
@@ -152,7 +152,7 @@ function securityPlan(
   };
 }
 
-/** Of the meter; its dates are told, and stop nothing. */
+/** The certificate of the meter. Its dates are a warning only. */
 function certificateOf({ sources, findings, path }: MeterContext, file: string): Uint8Array {
   const octets = sources.file(file);
   parseCertificate(octets);
@@ -180,7 +180,7 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
     signOnAddress: port.meter.length > 1 ? meter.serial : '',
     client: meter.client,
     logical: meter.server,
-    // Several meters on one line are told apart by their physical address, which most makers form from the serial.
+    // Several meters on one line differ by their physical address, which most makers form from the serial.
     physical:
       meter.physical ??
       (port.link === 'hdlc' && port.meter.length > 1 ? physicalAddressOf(model, meter.serial) : undefined),

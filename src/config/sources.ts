@@ -75,7 +75,7 @@ function device(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    // Not plugged in: that is told by the port, and is no fault of the configuration.
+    // An adapter that is not plugged in is reported by its port, and is no fault of the configuration.
     return path;
   }
 }

@@ -1,4 +1,4 @@
-/** What was stored last, told outside of the database, so that one that fell behind is noticed. */
+/** What was stored last, noted outside of the database, so that a database that fell behind is noticed. */
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { messageOf } from '../base/errors.ts';
 import { decodeRecord, encodeRecord } from '../store/record.ts';

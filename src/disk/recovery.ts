@@ -47,7 +47,7 @@ export function droppedBy(path: string): string[] {
     const lines = readFileSync(join(path, 'LOG'), 'utf8').split('\n');
     return lines.filter((line) => /dropping|Corruption|ignoring error/.test(line)).slice(0, 20);
   } catch (error) {
-    // Without its LOG LevelDB works as well; one that is there and does not read may have told of a loss.
+    // LevelDB works without its LOG as well; one that cannot be read may have had a loss in it.
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? [] : [`LOG does not read: ${messageOf(error)}`];
   }
 }
@@ -89,7 +89,7 @@ interface Opening {
   readonly directory: string;
   readonly name: string;
   readonly unclean: number;
-  /** Told what was done and why. */
+  /** Called with what was done and why. */
   readonly found: (what: string) => void;
   /** Whoever is asked to stop need not mend to the end. */
   readonly stop: AbortSignal;

@@ -1,7 +1,7 @@
 /**
  * The state directory of the gateway:
  *   provisioned.json   written once and synced: the databases were created; from then on a missing one is a loss
- *   checkpoint*        what the store stored last, and the counters, told outside of them: one that fell behind is noticed
+ *   checkpoint*        what the store, and the counters, stored last, noted outside of them: one that fell behind is noticed
  *   store, counters    LevelDB
  *   *.damaged-N        what a repair started from, *.replaced-N what a backup was put in the place of; the newest two of each
  *   ballast            room that is given up when the disk is full
@@ -81,7 +81,7 @@ function countUnclean(directory: string, tell: (trouble: string) => void): numbe
     writeFileSync(path, String(unclean + 1));
     return unclean;
   } catch (error) {
-    // A disk that takes nothing is told once more when the database is opened.
+    // A disk that takes nothing is reported once more when the database is opened.
     tell(`${path} or the ballast is not kept, a store that ends the gateway is not noticed: ${messageOf(error)}`);
     return 0;
   }

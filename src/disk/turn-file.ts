@@ -44,7 +44,7 @@ function openTurns(path: string): readonly Turn[] {
 
 function readSuspects(path: string): Map<string, number> {
   if (!existsSync(path)) return new Map();
-  // Where it cannot be read, that is told.
+  // A file that cannot be read is logged by the caller.
   const text = readFileSync(path, 'utf8');
   try {
     const all = Object.entries(JSON.parse(text) as Record<string, unknown>);

@@ -16,7 +16,7 @@ export interface BrokerProbe {
   readonly good: readonly string[];
   /** What could not. */
   readonly wrong: readonly string[];
-  /** What is only remarkable, or cannot be told. */
+  /** What is only remarkable, or could not be found out. */
   readonly remarks: readonly string[];
 }
 /** Nobody subscribes to what was published. */

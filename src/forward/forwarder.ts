@@ -46,7 +46,7 @@ const firstRetryMs = 2000;
 const longestRetryMs = 60_000;
 /** A subscription or birth refused so often on one connection: perhaps another connection fares better. */
 const refusalsBeforeReconnect = 5;
-/** Kinds of misfit that are told apart and logged. */
+/** Kinds of misfit that are logged, each once. */
 const misfitKinds = 100;
 /** One request at a time, and so many wait. */
 const againLimit = 16;

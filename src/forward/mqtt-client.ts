@@ -209,7 +209,7 @@ class Connection {
   private readonly inFlight: InFlight;
   /** Message ids that mqtt.js would send again by itself: the outbox does that, and knows what is still wanted. */
   private readonly ids = new Set<number>();
-  /** What is told when the connection is lost before it was sent. */
+  /** Called for each message when the connection is lost before it was sent. */
   private readonly sending = new Set<() => void>();
   private readonly takenOver: string;
   private readonly logged = new Set<string>();

@@ -55,7 +55,7 @@ const refusalsInARow = 16;
 const longestPauseMs = 15_000;
 /** A claim that the evidence covers in part is applied in part so often. */
 const partialEveryMs = 250;
-/** A claim that the evidence does not cover for so long is told. */
+/** A claim that the evidence does not cover for so long is reported. */
 const claimPatienceMs = 10_000;
 /** Connections that were lost, or silences, in a row with the same large message on its way: is it too large? */
 const suspicionLimit = 3;
@@ -66,7 +66,7 @@ const silentRefusal =
 export class Outbox {
   private readonly settings: OutboxSettings;
   private connected = false;
-  /** The epoch that the head-end was told with this connection. */
+  /** The epoch that was announced to the head-end over this connection. */
   private announced: number | undefined;
   /** Counts connections: answers that belong to an earlier one change nothing. */
   private generation = 0;
@@ -316,7 +316,7 @@ export class Outbox {
     if (this.resendAt === undefined && could && this.sent.size > 0) this.resendAt = later(now, this.silenceMs);
   }
 
-  /** When a claim that nothing covers is told. */
+  /** When a claim that nothing covers is reported. */
   private claimDeadline(): number {
     if (this.claimSince === undefined) return Number.POSITIVE_INFINITY;
     if (this.claimLogged) return Math.max(this.partialFrom, this.settings.clock.now() + partialEveryMs);

@@ -1,6 +1,6 @@
 /**
  * Stands between the octets of a broker and the parser of MQTT packets, which keeps whatever a packet says it will be long:
- * no packet may be longer than told, of a kind that no broker sends to us, or kill what reads it.
+ * no packet may be longer than agreed, of a kind that no broker sends to us, or kill what reads it.
  */
 import type { Duplex, Writable } from 'node:stream';
 
@@ -53,7 +53,7 @@ export function packetGuard(limit: number): PacketGuard {
 /** Written to a broker and not taken by its end of the line: who does not read what we answer must not fill our memory. */
 const unreadLimit = 8 * 1024 * 1024;
 
-/** A stream whose octets are looked at before whatever it is piped into reads them. `onWrong` is told why it ends. */
+/** A stream whose octets are looked at before whatever it is piped into reads them. `onWrong` gets the reason why it ends. */
 export function guarded(stream: Duplex, limit: number, onWrong: (why: string) => void): Duplex {
   const guard = packetGuard(limit);
   const pipe = stream.pipe.bind(stream);

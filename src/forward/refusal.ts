@@ -63,7 +63,7 @@ export const minPacket = 1024;
 
 /**
  * Parts of a fact that are small enough for a broker, and why its number becomes void; undefined where it stays as it is.
- * `limit`: octets of a packet that the broker takes, where it told; else halves are tried.
+ * `limit`: octets of a packet that the broker takes, where it stated that; else halves are tried.
  */
 export function partsFor(
   fact: Fact,

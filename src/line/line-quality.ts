@@ -51,7 +51,7 @@ const begin = (): Counts => ({
   open: undefined,
 });
 
-/** The class of the quantile, by its upper bound: what is told is never less than it was. */
+/** The class of the quantile, by its upper bound: what is reported is never less than it was. */
 function quantile(classes: readonly number[], share: number): number | null {
   const all = classes.reduce((sum, one) => sum + one, 0);
   if (all === 0) return null;

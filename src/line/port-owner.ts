@@ -191,7 +191,7 @@ export class PortOwner {
     };
   }
 
-  /** To be told after each session. */
+  /** To be called after each session. */
   async report(outcome: { readonly heard: boolean; readonly lost: boolean; readonly failed: boolean }): Promise<void> {
     const { heard, lost, failed } = outcome;
     // A connection of which nothing was heard is closed with its session.

@@ -1,4 +1,4 @@
-/** A port that is listened to: whatever goes over it is told to listeners, who can change nothing of it. */
+/** A port that is listened to: its listeners get whatever goes over it, and can change nothing of it. */
 import type { Port } from './port.ts';
 
 /** What went over the line: octets, or `undefined` where nothing came before the deadline. Must not throw. */
@@ -20,7 +20,7 @@ export function tapped(port: Port, listeners: ReadonlySet<Listener>): Port {
       return octets;
     },
     async write(octets) {
-      // Told first: the device may take its time, and what is heard meanwhile is heard after it.
+      // Listeners get it first: the device may take its time, and what is heard meanwhile comes after it.
       tell('->', octets);
       await port.write(octets);
     },

@@ -11,7 +11,7 @@ import { messageOf } from '../base/errors.ts';
 export interface KernelClock {
   /** When it was asked, ms of the clock that runs evenly since the machine started; all processes have the same. */
   readonly at: number;
-  /** How wrong the clock may be, µs; or why that cannot be told. */
+  /** How wrong the clock may be, µs; or why that is not known. */
   readonly maxErrorUs?: number;
   readonly why?: string;
 }

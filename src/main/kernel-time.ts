@@ -55,7 +55,7 @@ export function kernelTime(
     if (now >= floor || now < thisVersionMadeAt || !ask().known) belowSince = undefined;
     else if (belowSince === undefined) belowSince = evenly();
     else if (evenly() - belowSince >= lowerAfterMs) {
-      // A time server told a time to come, and the floor was kept of it: it must not stop the gateway for ever.
+      // A time server once gave a time in the future, and that became the floor: it must not stop the gateway for ever.
       tell(
         `the last known time ${new Date(floor).toISOString()} is given up: the kernel has told an earlier one for an hour`,
       );
@@ -80,7 +80,7 @@ export function kernelTime(
         renameSync(`${path}.new`, path);
         floor = now;
       } catch (error) {
-        // The floor stays where it is, which is safe. It is told once for each reason.
+        // The floor stays where it is, which is safe. Each reason is logged once.
         const why = messageOf(error);
         if (why !== loggedTrouble) tell(`the last known time is not kept: ${why}`);
         loggedTrouble = why;

@@ -144,7 +144,7 @@ async function credentialsOfUnit(): Promise<ReadonlyMap<string, string> | undefi
     return undefined;
   }
 }
-/** Secrets that only the service sees: the unit says whether it will. What cannot be told stays as it was. */
+/** Secrets that only the service sees: the unit says whether it will. What this check cannot find out stays as it was. */
 export async function judgeCredentials(
   findings: readonly Finding[],
   unit: () => Promise<ReadonlyMap<string, string> | undefined> = credentialsOfUnit,

@@ -1,7 +1,7 @@
 /**
  * Another configuration for a running gateway. The house in force is stopped only for a plan that is complete and for
- * which the local door is open; if the new house does not stand all the same, the old plan is built again. Whatever comes
- * of it is the answer to whoever asked, and is told.
+ * which the local door is open; if the new house does not stand all the same, the old plan is built again. The
+ * outcome is the answer to whoever asked, and is an event.
  */
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -26,7 +26,7 @@ export interface ReloadSettings {
   /** So long a new house is watched before it counts as standing. */
   readonly probationMs: number;
   readonly sleep: (ms: number) => Promise<void>;
-  /** The head-end is told, too. */
+  /** Reports a refused file to the head-end. */
   readonly refused: (why: string) => Promise<void>;
   /** To be called with each house that stands. */
   readonly watch: (house: House) => void;

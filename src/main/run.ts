@@ -54,7 +54,7 @@ function readPlan(configPath: string, inForce?: GatewayPlan): ReadPlan {
   return { plan, warnings: plan.findings.map(findingLine) };
 }
 
-/** What happened is told by systemctl, too: a wrong configuration is not tried again (RestartPreventExitStatus). */
+/** systemctl shows what happened, too: a wrong configuration is not tried again (RestartPreventExitStatus). */
 function firstPlan(configPath: string, notifier: ServiceNotifier): ReadPlan {
   try {
     return readPlan(configPath);
@@ -93,7 +93,7 @@ const worldOf = (
   turns,
 });
 
-/** What the disk has left; why it cannot be told is told once for each reason. */
+/** What room the disk has left. Each reason why that cannot be found out is logged once. */
 function diskTeller(disk: () => ReturnType<World['disk']>, log: Log): World['disk'] {
   let loggedTrouble = '';
   return () => {
@@ -150,7 +150,7 @@ function ending(log: Log) {
   return { finish, finished, fallen };
 }
 
-/** The head-end is told that the file was not taken. */
+/** Reports to the head-end that the file was not taken. */
 const tellRefusal =
   (store: OpenState['store'], log: Log) =>
   async (why: string): Promise<void> => {

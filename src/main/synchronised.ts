@@ -26,7 +26,7 @@ const judged = (maxErrorUs: number): Synchronised =>
 const isFresh = (clock: KernelClock | undefined, now: number): clock is KernelClock =>
   clock !== undefined && typeof clock.at === 'number' && Math.abs(now - clock.at) <= holdsMs;
 
-/** Asks the kernel, and where that is forbidden reads what it told the other service. */
+/** Asks the kernel; where that is forbidden, reads what the kernel answered to the other service. */
 export function synchronisedTeller(
   ask: () => KernelClock = askKernel,
   read: () => string = () => readFileSync(writtenPath, 'utf8'),

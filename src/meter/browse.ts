@@ -21,7 +21,7 @@ const buffer = 2;
 const captureObjects = 3;
 const entriesInUse = 7;
 
-/** A buffer of unknown columns is read: which they are is told by the meter in most cases, and rows are what is looked for. */
+/** A buffer of unknown columns is read as well: most meters name the columns, and rows are what is looked for. */
 function capturesSecret(columns: Seen): boolean {
   if (!columns || !('data' in columns)) return false;
   try {
@@ -49,7 +49,7 @@ async function heldStream(session: Session, attribute: Attribute, limit: number)
   return held.octets();
 }
 
-/** A buffer as a tree; a refusal is told in its place. */
+/** A buffer as a tree; a refusal stands in its place. */
 async function readBuffer(session: Session, attribute: Attribute): Promise<Seen> {
   try {
     const octets = await heldStream(session, attribute, bufferBudget.octets);

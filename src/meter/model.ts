@@ -59,7 +59,7 @@ export const meterModelSchema = v.strictObject({
   refusal_when_empty: v.optional(whole(1, 255)),
   /** Stamps without tag and length (meter-quirks 62). */
   untagged_stamps: v.optional(v.boolean(), false),
-  /** Pushed lists of bare values: the objects of each, in order; told apart by their number (meter-quirks 62). */
+  /** Pushed lists of bare values: the objects of each, in order; lists differ by their number (meter-quirks 62). */
   push_lists: v.optional(v.array(v.strictObject({ objects: v.pipe(v.array(obisCode), v.minLength(1)) })), []),
   /** In pushes `06 09` stands for `09 06` before an OBIS code (meter-quirks 62). */
   push_swapped_obis: v.optional(v.boolean(), false),

@@ -91,7 +91,7 @@ export const columnKey = (column: CaptureObject): string =>
     ? obis(column.logicalName)
     : `${obis(column.logicalName)}:${column.attribute}`;
 
-/** The keys of all of them: columns of one attribute are told apart by the element that they pick out of it. */
+/** The keys of all of them: columns of one attribute differ by the element that they pick out of it. */
 export function columnKeys(columns: readonly CaptureObject[]): string[] {
   const keys = columns.map(columnKey);
   return keys.map((key, i) => {

@@ -18,7 +18,7 @@ export interface DaySum {
   /** Intervals that were summed, of those that the day has. */
   readonly intervals: number;
   readonly expected: number;
-  /** Whether they lie within N·q_i/2 + q_r of each other; null where that cannot be told. */
+  /** Whether they lie within N·q_i/2 + q_r of each other; null where that is not known. */
   readonly agrees: boolean | null;
 }
 

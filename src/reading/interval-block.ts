@@ -84,7 +84,7 @@ function registersOf(row: LoadProfileRow): Map<string, bigint> {
   const registers = new Set(row.channels.flatMap(({ key, kind }) => (kind === 'register' ? [key] : [])));
   return new Map([...valuesOf(row)].filter(([key]) => registers.has(key)));
 }
-/** They as they leave the house. */
+/** The registers of a row as a fact carries them: raw integers by OBIS code. */
 export const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
   row ? Object.fromEntries([...registersOf(row)].map(([key, raw]) => [key, integerJson(raw)])) : null;
 
@@ -342,7 +342,7 @@ const clockSetReachMs = 60_000;
 /** Registers of double-long-unsigned: what most meters count in. */
 const defaultModulus = 1n << 32n;
 
-/** Energy of each channel from one row to the next: null where it cannot be told. */
+/** Energy of each channel from one row to the next: null where it is not known. */
 function advance(
   before: LoadProfileRow | undefined,
   row: LoadProfileRow,

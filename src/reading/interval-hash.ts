@@ -20,7 +20,7 @@ interface BlockOf extends Pick<ProfileFact, 'kind' | 'start' | 'periodS' | 'qual
 }
 type GapOf = Pick<GapFact, 'kind' | 'start' | 'end' | 'cause' | 'before' | 'after' | 'rev'>;
 
-/** Of one interval of a block. Whether the gateway knew the time when it read is told, but it is no other value. */
+/** Of one interval of a block. Whether the gateway knew the time when it read is delivered, but makes no other value of it. */
 export function intervalHash(block: Omit<BlockOf, 'kind' | 'start' | 'rev'>, i: number): number {
   return hashOf(
     block.periodS,

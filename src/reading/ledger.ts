@@ -52,7 +52,7 @@ export interface Swap {
 export interface AccountedSwap extends Swap {
   /** Registers of the old meter at the boundary before the change. */
   readonly before: Readonly<Record<string, Integer>> | undefined;
-  /** Told otherwise afterwards: what was said of these intervals was counted elsewhere. */
+  /** The change was configured otherwise afterwards: what was published of these intervals was counted elsewhere. */
   readonly revoked?: readonly [from: number, to: number];
 }
 

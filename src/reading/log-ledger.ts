@@ -1,6 +1,6 @@
 /**
  * Which entries of an event log were forwarded: each once, whatever the meter can select and whatever its clock did. Equal
- * entries of one stamp and code cannot be told apart, so the ledger counts them. Entries up to its floor are taken as
+ * entries of one stamp and code look the same, so the ledger counts them. Entries up to its floor are taken as
  * forwarded; the floor follows only what was forwarded, and never a stamp that lies ahead of the gateway's time.
  */
 import { dayMs } from '../base/time.ts';

@@ -34,7 +34,7 @@ export interface PushedList {
   /** What was not understood. */
   readonly problems: readonly string[];
 }
-/** The order of bare values: lists are told apart by how many values they have. */
+/** The order of bare values: lists differ by how many values they have. */
 export interface ListOrder {
   readonly objects: readonly string[];
 }
@@ -127,7 +127,7 @@ function itemsOf(body: Data, orders: readonly ListOrder[], problems: string[]): 
   const bare = items.filter(({ name }) => name === undefined);
   if (bare.length === 0) return items;
   if (bare.length < items.length) {
-    // Texts and the name of the list say whose list it is; a number means something that nobody told.
+    // Texts and the name of the list say whose list it is; nobody knows what a number means.
     const odd = bare.filter(({ value }) => integerOf(value) !== undefined).length;
     if (odd > 0) problems.push(`${odd} of the values have no name; they stand where they came`);
     return items;

@@ -1,4 +1,4 @@
-/** Nothing can be read over a line: that is told once for the line, and not once for each of its meters. */
+/** A line over which nothing can be read is reported once, and not once for each of its meters. */
 import { type ErrorCode, errorTable, type Fault } from '../base/errors.ts';
 import type { Line, RunnerSettings } from './meter-state.ts';
 import { judged } from './telling.ts';

@@ -1,4 +1,4 @@
-/** When a meter's clock is set, and when it is only told (R29, R30, R31). Pure. */
+/** When a meter's clock is set, and when its deviation is only reported (R29, R30, R31). Pure. */
 import { dayMs, type Millis } from '../base/time.ts';
 
 export interface ClockState {
@@ -76,7 +76,7 @@ export const clockNextStep = (decision: ClockDecision): string =>
   'The gateway sets it by itself with one of the next polls.';
 
 export type ClockVerdict = 'CLOCK_ALARM' | 'CLOCK_DEVIATION';
-/** What the head-end is told in the same poll; undefined where nothing. */
+/** The alarm that the head-end gets in the same poll; undefined where there is none. */
 export function clockAlarm(deviationMs: number): ClockVerdict | undefined {
   const off = Math.abs(deviationMs);
   return off > largeMs ? 'CLOCK_ALARM' : off > 30_000 ? 'CLOCK_DEVIATION' : undefined;

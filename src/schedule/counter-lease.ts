@@ -128,7 +128,7 @@ async function askedStart(
   return from;
 }
 
-/** Alarms of who the meter is and what it counts: told once for each change. */
+/** Alarms about who the meter is and what it counts: each change is reported once. */
 type SecurityEvent = 'COUNTER_IMPLAUSIBLE' | 'COUNTER_USED_UP' | 'TITLE_CHANGED' | 'REPLAYED_COUNTER';
 export async function tellSecurity(settings: RunnerSettings, state: MeterState, failure: Failure): Promise<void> {
   const name = securityEvents[failure.code];
@@ -152,7 +152,7 @@ export async function tellSecurity(settings: RunnerSettings, state: MeterState, 
     await settings.store.commit({ meter, entryClass: 0, facts: [gatewayEvent(settings, state, name, detail)] });
     state.reportedSecurity = alarm;
   } catch (error) {
-    // The verdict shows it all the while; the event is told with the next try.
+    // The verdict shows it meanwhile; the event is committed with the next try.
     settings.log.error({ meter, error: messageOf(error) }, 'security alarm not stored');
   }
 }

@@ -14,11 +14,11 @@ import { boundsOf } from './series-bounds.ts';
 import { modulusOf, type SeriesContext } from './series-context.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
 
-/** Days whose sums are told in one session. */
+/** Days whose sums are made in one session. */
 const maxSummedDays = 3;
 
 /**
- * Of a meter that captures energies: each UTC day that is complete is read once more, and the sum is told beside the advance
+ * Of a meter that captures energies: each UTC day that is complete is read once more, and the sum is delivered beside the advance
  * of the register (R02).
  */
 export async function sumDays(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
@@ -35,7 +35,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
       const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));
       const to = later(from, dayMs);
       if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
-      // What left the buffer was told by its rows; a sum of them is no longer to be had.
+      // Rows that left the buffer were delivered before; their sum can no longer be made.
       const stillBuffered = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
       const rows = stillBuffered ? await rowsOfDay({ house, state, session, settings, layout }, from) : [];
       // Too much for this turn: the next one goes on with it.

@@ -187,7 +187,7 @@ async function readBack(
   }
 }
 
-/** Entries that name no instant are an alarm until the log was read far back without one. Whether it is to be told. */
+/** Entries that name no instant are an alarm until the log was read far back without one. Returns whether its event is due. */
 function withoutStamp(state: MeterState, log: LogicalName, read: LogRead, deep: boolean, now: Millis): boolean {
   const { unreadable, why } = read;
   if (unreadable === 0 && !deep) return false;
@@ -195,7 +195,7 @@ function withoutStamp(state: MeterState, log: LogicalName, read: LogRead, deep: 
   return stand(state.rowAlarms, `log ${log}`, unreadable === 0 ? undefined : text, now);
 }
 
-/** What the logs told in one visit. */
+/** What came out of the logs in one visit. */
 interface Forwarded {
   readonly events: EventFact[];
   /** Stamps around which the clock was adjusted. */

@@ -20,7 +20,7 @@ export function tellScalers(house: RunnerSettings, state: MeterState, series: Se
     state.pendingEvents.push(gatewayEvent(house, state, 'SCALER_UNKNOWN', { series: code, objects: unknown }));
 }
 
-/** Columns of times, and of texts: they have no place in a row of numbers. Told once, and when there are others. */
+/** Columns of times, and of texts: they have no place in a row of numbers. They are reported once, and when there are others. */
 export function tellLeftOut(
   house: RunnerSettings,
   state: MeterState,

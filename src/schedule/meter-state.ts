@@ -50,7 +50,7 @@ export interface RunnerSettings {
   readonly clock: Clock;
   readonly log: Log;
   readonly plan: PlanSettings;
-  /** Whether the gateway knows the time: trusted, floor or untrusted. */
+  /** Whether the gateway believes its own time of day: `kernel`, `system` or `untrusted`. */
   readonly clockTrust: () => ClockTrust;
   readonly clockPolicy: ClockPolicy;
   /** Why nothing may be read now: no room for it, or a time of day that cannot be. */
@@ -89,7 +89,7 @@ export interface PolledMeter {
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
   readonly series: readonly PolledSeries[];
-  /** Why it cannot be polled as it is configured: it is shown and told, and the other meters go on. */
+  /** Why it cannot be polled as it is configured. That is shown and reported, and the other meters are read. */
   readonly unusable?: Failure;
   /** Changes with everything that is configured of it and of its port. */
   readonly fingerprint?: string;
@@ -111,7 +111,7 @@ export interface PolledSeries {
 
 export interface MeterState {
   readonly polled: PolledMeter;
-  /** As configured, or as the meter's name told. */
+  /** As configured, or as it follows from the meter's name. */
   model: MeterModel;
   failures: number;
   /** Sessions in a row that ended well and accounted for nothing. */
@@ -122,7 +122,7 @@ export interface MeterState {
   counterLogged: number | undefined;
   /** It was logged that the meter's own counter began anew. */
   restartLogged: boolean;
-  /** The security alarm that was told last. */
+  /** The security alarm that was reported last. */
   reportedSecurity: string | undefined;
   notBefore: Millis;
   lastTurn: Millis;
@@ -150,7 +150,7 @@ export interface MeterState {
   counterUnconfirmed: boolean;
   /** Series whose rows belong to no interval. */
   rowAlarms: Map<string, StandingAlarm>;
-  /** Columns of a series that are not delivered, as they were told last. */
+  /** Columns of a series that are not delivered, as they were reported last. */
   leftOut: Map<SeriesKey, string>;
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<SeriesKey>;
@@ -164,11 +164,11 @@ export interface MeterState {
   pendingEvents: EventFact[];
   /** Cursors of what is to be said, stored with it. */
   logs: MeterLogs | undefined;
-  /** What the head-end was told last, and since when the meter is silent (wall). */
+  /** The verdict that was delivered last. */
   reportedVerdict: Verdict;
-  /** Who answered instead of it, as it was told last. */
+  /** Who answered instead of it, as it was reported last. */
   reportedMismatch?: string | undefined;
-  /** It was told as unreachable: its return is told with what the silence was. */
+  /** It was reported as unreachable: its return is reported with what the silence was. */
   reportedSilent: boolean;
   silentSince: Millis | undefined;
   /** The last success before the silence. */

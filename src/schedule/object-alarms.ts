@@ -1,4 +1,4 @@
-/** What somebody should see to although the meter answers: told as an event once, and once a day while it stands. */
+/** What somebody should see to although the meter answers: an event at once, and once a day while it stands. */
 import { isAbsent } from '../meter/asked-again.ts';
 import type { GatewayEventDetail, GatewayEventName } from '../reading/gateway-events.ts';
 import type { MeterState, RunnerSettings } from './meter-state.ts';
@@ -10,7 +10,7 @@ const passing: ReadonlySet<number> = new Set([1, 2, 14]);
 
 /**
  * A clock, serial number, name or switch that could not be read: silence about it would be an all-clear. A switch that the
- * meter never told, and refuses for good, is none.
+ * meter never showed, and refuses for good, is none.
  */
 export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
   const { identity, rowAlarms } = state;

@@ -1,4 +1,4 @@
-/** The meter is told another capture period at local midnight, after everything that it holds was read (R35, R36). */
+/** The gateway writes another capture period to the meter at local midnight, after it read everything that the meter holds (R35, R36). */
 import { Failure } from '../base/errors.ts';
 import { iso, nextMidnight } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';

@@ -1,6 +1,6 @@
 /**
  * Whether the time of day can be right at all. A concentrator without a clock of its own wakes up in 1970; a time server that
- * lies may say anything. While it cannot be right nothing is planned, given a number or told as a gap: stamps, grids and
+ * lies may say anything. While it cannot be right nothing is planned, given a number or reported as a gap: stamps, grids and
  * what is missing all hang on it.
  */
 import { dayMs, iso, type Millis, millis } from '../base/time.ts';

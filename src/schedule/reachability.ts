@@ -7,7 +7,7 @@ export const verdicts = [
   'REACHABLE',
   'BUS_FAULT',
   'SUSPECT_MAINS_OR_METER',
-  /** Silent, and the last that its log told was a power-down. */
+  /** Silent, and the last power event of its log was a power-down. */
   'POWER_LOST',
   /** It answers; its own switch is open: zero is true (R24). */
   'SUPPLY_OFF_BY_METER_SWITCH',
@@ -57,7 +57,7 @@ function verdictOfMeter(observation: Observation): Verdict {
 }
 const roughens: ReadonlySet<Verdict> = new Set(['SUSPECT_MAINS_OR_METER', 'METER_FAULT']);
 
-/** Whose fault a failure is says where to look first: who is told to look at the meter must find the reason there. */
+/** Whose fault a failure is says where to look first: whoever is sent to the meter must find the reason there. */
 const verdictOfFault: Readonly<Record<Fault, Verdict>> = {
   meter: 'METER_FAULT',
   line: 'BUS_FAULT',

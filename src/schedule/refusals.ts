@@ -129,7 +129,7 @@ export function leftAlone(settings: Pick<RunnerSettings, 'clock'>, state: MeterS
   return [`left alone until ${until}, for it refused us; once before: poll ${state.polled.origin.meter} --force`];
 }
 
-/** Whoever asks for a meter that refused us is told why it is not tried, and what is to be done. */
+/** The answer to whoever asks for a meter that refused us: why it is not tried, and what is to be done. */
 export function requireNotRefused(settings: RunnerSettings, state: MeterState): void {
   const refusal = state.memory?.refusal;
   const left = state.notBefore - settings.clock.now();

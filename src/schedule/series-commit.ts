@@ -39,7 +39,7 @@ export function changeOfMeter(
   // One that is still to come is not this one.
   const known =
     configured && sameSerial(configured.from, from) && configured.at <= house.clock.wall() ? configured : undefined;
-  // Not told: it was at some time after the last row of the old one.
+  // The configuration does not say when: it was at some time after the last row of the old meter.
   const at = known?.at ?? stored?.newest?.end ?? house.clock.wall();
   const boundary = Math.floor(at / periodMs) * periodMs;
   const before = stored?.newest?.end === boundary ? stored.newest.registers : undefined;

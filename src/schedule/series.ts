@@ -81,7 +81,7 @@ async function capturesAsConfigured(poll: SeriesContext, slice: PlannedSlice): P
   requirePeriod(layout);
   if (layout.capturePeriodMs === periodMs) return true;
   const { stored, until: ended } = boundsOf(house, state, settings);
-  // It is not told its new period yet.
+  // The new period was not written to the meter yet.
   if (settings.after !== undefined && !stored) return false;
   if (ended !== undefined && ended <= house.clock.wall()) {
     // The change emptied the buffer: what was not read before it is gone.
@@ -89,7 +89,7 @@ async function capturesAsConfigured(poll: SeriesContext, slice: PlannedSlice): P
       await commitSlice(poll, { ...slice, from: millis(from), to: millis(to) }, [], ended);
     return false;
   }
-  // It may have been told wrongly once: the next session asks again.
+  // The meter may have answered wrongly once: the next session asks again.
   state.layouts.delete(profile);
   const captures =
     layout.capturePeriodMs === 0
@@ -122,7 +122,7 @@ function rowsOf({ house, state, session, settings, layout }: SeriesContext, cens
 }
 
 /**
- * The rows from `from` to `to`: the row stamped `from` gives the register before the first interval. A gap is told whole, with
+ * The rows from `from` to `to`: the row stamped `from` gives the register before the first interval. A gap is reported whole, with
  * the rows at both its edges: where an edge row is not there it is looked for further on.
  */
 async function readWithEdges(

@@ -1,10 +1,10 @@
-/** Alarms of a meter that answers: each is told as an event once, and once a day while it stands. */
+/** Alarms of a meter that answers: each is an event at once, and once a day while it stands. */
 import { dayMs, type Millis } from '../base/time.ts';
 
 /** What is wrong, as long as it is so. */
 export interface StandingAlarm {
   readonly text: string;
-  /** When it was told to the head-end. */
+  /** When it was reported to the head-end. */
   readonly reportedAt: Millis;
 }
 const reportEveryMs = dayMs;

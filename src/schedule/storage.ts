@@ -4,7 +4,7 @@ export interface Disk {
   readonly totalBytes: number;
 }
 /**
- * low: it is told, and what nobody needs is deleted. full: nothing is read any more, because the meters keep their rows
+ * low: it is reported, and what nobody needs is deleted. full: nothing is read any more, because the meters keep their rows
  * better than a full disk; what is stored is delivered, and makes room.
  */
 export type StorageState = 'ok' | 'low' | 'full';

@@ -1,5 +1,5 @@
 /**
- * The operator told another instant or other registers of the last change of the meter than those that the series was
+ * The operator configured another instant or other registers of the last change of the meter than those that the series was
  * accounted for with: the intervals that this touches are read and said again.
  */
 import { iso, millis } from '../base/time.ts';
@@ -21,7 +21,7 @@ const same = (a: Swap, b: Swap): boolean =>
   registersText(a.final) === registersText(b.final) &&
   registersText(a.first) === registersText(b.first);
 
-/** The state of the series with the change as it is told now; undefined where it is told as it is known. */
+/** The state of the series with the change as it is configured now; undefined where that is the change that is known. */
 export function amendedState(
   stored: SeriesState,
   configured: Swap,

@@ -19,7 +19,7 @@ interface Telling {
   readonly all: readonly MeterState[];
   readonly verdictOf: (state: MeterState) => Verdict;
 }
-/** It is told with the next change where it is not stored; the status shows it all the while. */
+/** An event that could not be stored comes with the next change; the status shows the verdict meanwhile. */
 async function commit({ store, log }: RunnerSettings, meter: string, event: EventFact): Promise<void> {
   try {
     await store.commit({ meter, entryClass: 0, facts: [event] });
@@ -80,7 +80,7 @@ async function tellVerdict(
 ): Promise<void> {
   const { meter } = state.polled.origin;
   const verdict = verdictOf(state);
-  // Another meter than the one that was told is another story.
+  // Another meter than the one that was reported is another event.
   const mismatch = verdict === 'IDENTITY_MISMATCH' ? state.lastError?.message : undefined;
   const reported = verdict === state.reportedVerdict && (mismatch === undefined || mismatch === state.reportedMismatch);
   if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || reported) return;
@@ -116,7 +116,7 @@ async function tellVerdict(
   state.reportedVerdict = verdict;
 }
 
-/** A meter that was told as silent answers: by its log it is told what the silence was. */
+/** A meter that was reported as silent answers: its log shows what the silence was, and that is an event. */
 async function tellSilence(house: RunnerSettings, state: MeterState): Promise<void> {
   if (state.failures > 0 || state.silentSince === undefined) return;
   const wall = house.clock.wall();
@@ -127,7 +127,7 @@ async function tellSilence(house: RunnerSettings, state: MeterState): Promise<vo
   const span = house.store.meterLogs(meter).dark.findLast(([down, up]) => down < wall && up > from);
   state.silentSince = undefined;
   state.lastSuccessBefore = undefined;
-  // Of a fault of the bus one event was told, and one tells its end.
+  // A fault of the bus has one event for its beginning and one for its end.
   const { reportedSilent } = state;
   state.reportedSilent = false;
   if (!reportedSilent) return;

@@ -54,7 +54,7 @@ export function rowCensus(now: Millis, reading: StampReading = {}) {
 export type RowCensus = ReturnType<typeof rowCensus>;
 
 /**
- * Keeps the alarm of a series up to date; gives what is to be told: the first time, and once a day while it goes on. An
+ * Keeps the alarm of a series up to date; returns the detail of the event that is due: the first time, and once a day while it goes on. An
  * answer without rows proves nothing.
  */
 export function judgeRows(

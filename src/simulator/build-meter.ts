@@ -122,7 +122,7 @@ export function buildMeter(scenario: Scenario, index: number, surroundings: Surr
     ...limitsOf(own),
     seed,
     serial,
-    // Behind the wrapper the meters of one listener are told apart by their wPort.
+    // Behind the wrapper the meters of one listener differ by their wPort.
     logical:
       named?.logical ?? (bus.link === 'wrapper' && !bus.port_per_meter ? meters.logical + index : meters.logical),
     physical: own.physical ?? physicalAddress(serial),

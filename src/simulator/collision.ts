@@ -25,7 +25,7 @@ function levels(all: readonly Transmission[], from: number, bitMs: number): Uint
   return line;
 }
 
-/** The octets that a receiver samples from it, each with the cell of its start bit. A stop bit that is missing is not told. */
+/** The octets that a receiver samples from it, each with the cell of its start bit. A missing stop bit is not reported. */
 function sampled(line: Uint8Array): { readonly octet: number; readonly at: number }[] {
   const found: { octet: number; at: number }[] = [];
   for (let at = line.indexOf(0); at >= 0 && at + bitsOfOctet <= line.length; ) {

@@ -1,4 +1,4 @@
-/** The COSEM objects of a virtual meter, made over what it measures, keeps and is told. Each has all of its mandatory attributes. */
+/** The COSEM objects of a virtual meter, made over what it measures, stores and is set to. Each has all of its mandatory attributes. */
 import type { Data } from '../dlms/axdr/data.ts';
 import { associationLn, associationSn } from '../dlms/cosem/association-objects.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';

@@ -1,6 +1,6 @@
 /**
  * What goes over the lines, while it goes: for whoever looks on. Secrets of the configured meters are struck out before
- * anything leaves the house; who does not keep up loses the oldest, and is told so.
+ * anything leaves the house; who does not keep up loses the oldest, and gets a note of it.
  */
 import { toHex } from '../base/hex.ts';
 import type { Secret } from '../base/secret.ts';

@@ -47,7 +47,7 @@ export interface Snapshot {
     readonly trust: ClockTrust;
     /** Why the time is not trusted. */
     readonly trouble: string | null;
-    /** IANA name of the zone that people are told times of; versions before did not say it. */
+    /** IANA name of the zone in which times are shown to people; versions before did not say it. */
     readonly zone?: string;
   };
   readonly store: StoreStatus;

@@ -106,7 +106,7 @@ function belowRow(meter: MeterStatus, screen: Screen): string[] {
   ];
 }
 
-/** One fault is told once, however many meters hang there. */
+/** One fault is shown once, however many meters it keeps from answering. */
 function busFaultText(busFault: BusFault, all: readonly MeterStatus[], screen: Screen): string[] {
   const { meters, code, fault, why, nextStep } = busFault;
   const { width } = screen;

@@ -156,7 +156,7 @@ function refusal(
     applicationContext: context,
     result: 1,
     diagnostic: { source: user, code: diagnostic[reason] },
-    // What the meter could do; where it would have to be ciphered nothing is told to whom is not let in.
+    // What the meter can do; where that would have to be ciphered, a client that is not let in gets nothing of it.
     ...(!client?.ciphering && { userInformation: encodeApdu(initiateResponse(settings, settings.conformance)) }),
   });
 }

@@ -60,7 +60,7 @@ export const associationLn: ServerObject = {
           u16(maxSendPdu),
           u8(6),
           i8(0),
-          // Of a dedicated key nothing is told.
+          // A dedicated key shows nothing of itself.
           octets(new Uint8Array(0)),
         ),
     },

@@ -1,6 +1,6 @@
 /**
  * The object_list of an association LN (Blue Book 4.4.4): structures {class, version, logical name, access rights}.
- * Meters err in its count and in the rights (meter-quirks 57, 58): what can be read is kept, the rest is told.
+ * Meters err in its count and in the rights (meter-quirks 57, 58): what can be read is kept, the rest is reported.
  */
 import { newBudget, Reader } from '../../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../../base/errors.ts';

@@ -25,7 +25,7 @@ export interface LinkSettings {
   readonly reassemblyLimit: number;
   /** Client: SNRM carries its parameters even where they are the defaults (meter-quirks 19). */
   readonly explicitParameters?: boolean;
-  /** Client: N(S) of the server stands still at 0 (meter-quirks 22); repeated frames cannot be told from new ones. */
+  /** Client: N(S) of the server stands still at 0 (meter-quirks 22); repeated frames look like new ones. */
   readonly pinnedSequence?: boolean;
 }
 

@@ -67,7 +67,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   private readonly settings: NotificationSettings;
   private readonly deframer = new Deframer();
   private readonly longFrames = new LongFrames();
-  /** What the line carries, once a whole frame told: HDLC, or DLMS in frames of M-Bus (meter-quirks 96). */
+  /** What the line carries, once a whole frame showed it: HDLC, or DLMS in frames of M-Bus (meter-quirks 96). */
   private carries: 'hdlc' | 'mbus' | undefined;
   private readonly unwrapper = new Unwrapper();
   private readonly events: NotificationEvent[] = [];

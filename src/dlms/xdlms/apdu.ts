@@ -92,7 +92,7 @@ const lastU16 = (absent: number): Codec<number> => ({
 });
 const ciphered = sequence({ content: octetString });
 
-/** One of several grammars, told apart by an octet before the value. `kind` names the alternative. */
+/** One of several grammars, which an octet before the value names. `kind` names the alternative. */
 function choice<C extends Record<string, readonly [number, AnyCodec]>>(alternatives: C): Codec<ChoiceOf<C>> {
   const byOctet = new Map(Object.entries(alternatives).map(([kind, [octet, codec]]) => [octet, { kind, codec }]));
   return {
