@@ -18,7 +18,8 @@ import { type LoadProfileRow, rowJson, type ScalerUnit, scalerUnitOf } from '../
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
 import { clockWords, isScaledValue, objectWords, rowText } from './object-words.ts';
 
-export interface ReadOptions extends ConnectionOptions {
+/** What is to be read, as the command line says it. */
+export interface ReadWishes {
   readonly object?: readonly string[];
   readonly class?: string;
   readonly profile?: string;
@@ -27,6 +28,8 @@ export interface ReadOptions extends ConnectionOptions {
   readonly entries?: string;
   readonly json?: boolean;
 }
+
+export type ReadOptions = ConnectionOptions & ReadWishes;
 
 function instant(name: string, text: string): Millis {
   const value = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text)
@@ -71,7 +74,7 @@ interface Wishes {
 }
 
 /** Everything that can be wrong on the command line is said here, before the line is touched. */
-function wishesOf(options: ReadOptions): Wishes {
+function wishesOf(options: ReadWishes): Wishes {
   const objects = (options.object ?? []).map((text) => {
     const match = /^(.+):(-?\d+)$/.exec(text);
     return {
@@ -104,20 +107,30 @@ interface Reading {
   readonly print: (line: string) => void;
 }
 
+/** What `read` does in a session that stands, wherever it was opened. What is wrong with the options is thrown at once. */
+export function readWork(
+  options: ReadWishes,
+  clock: Clock,
+  print: (line: string) => void,
+): (session: Session, model: MeterModel) => Promise<void> {
+  const wishes = wishesOf(options);
+  const { objects, profile } = wishes;
+  return async (session, model) => {
+    const reading: Reading = { session, model, json: options.json === true, print };
+    if (objects.length === 0 && profile === undefined) await printIdentity(reading, clock);
+    if (objects.length > 0) await printObjects(reading, wishes);
+    if (profile !== undefined) await printRows(reading, profile, wishes.rows);
+  };
+}
+
 export async function read(
   device: string,
   options: ReadOptions,
   clock: Clock,
   print: (line: string) => void,
 ): Promise<void> {
-  const wishes = wishesOf(options);
-  const { objects, profile } = wishes;
-  await withSession(device, options, clock, async (session, { model }) => {
-    const reading: Reading = { session, model, json: options.json === true, print };
-    if (objects.length === 0 && profile === undefined) await printIdentity(reading, clock);
-    if (objects.length > 0) await printObjects(reading, wishes);
-    if (profile !== undefined) await printRows(reading, profile, wishes.rows);
-  });
+  const work = readWork(options, clock, print);
+  await withSession(device, options, clock, (session, { model }) => work(session, model));
 }
 
 async function printIdentity({ session, model, json, print }: Reading, clock: Clock): Promise<void> {

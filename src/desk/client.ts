@@ -9,7 +9,7 @@ import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
-import type { LogLine, ReloadAnswer } from './routes.ts';
+import type { BrowseObjects, LogLine, OutputEvent, ReadObjects, ReloadAnswer } from './routes.ts';
 import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
@@ -94,6 +94,22 @@ export const watchTrace = (path: string, wish: TraceWish): AsyncGenerator<TraceE
   linesFrom<TraceEvent>(path, { path: withQuery('/v1/trace', { ...wish }), method: 'GET' });
 export const watchLog = (path: string, follow: boolean): AsyncGenerator<LogLine, void> =>
   linesFrom<LogLine>(path, { path: withQuery('/v1/log', { follow: String(follow) }), method: 'GET' });
+
+export const askObjects = (path: string, meter: string, wishes: ReadObjects): AsyncGenerator<OutputEvent, void> =>
+  actLines<OutputEvent>(path, '/v1/objects/read', { meter, ...wishes });
+export const askBrowse = (path: string, meter: string, wishes: BrowseObjects): AsyncGenerator<OutputEvent, void> =>
+  actLines<OutputEvent>(path, '/v1/objects/browse', { meter, ...wishes });
+
+/** The events of an act; where the socket only looks, of the desk beside it. */
+async function* actLines<Event>(path: string, what: string, given: object): AsyncGenerator<Event, void> {
+  const asked = { path: what, method: 'POST', headers: json };
+  try {
+    yield* linesFrom<Event>(path, asked, JSON.stringify(given));
+  } catch (error) {
+    if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
+    yield* linesFrom<Event>(deskBeside(path), asked, JSON.stringify(given));
+  }
+}
 
 function withQuery(path: string, given: Readonly<Record<string, string | undefined>>): string {
   const query = Object.entries(given)

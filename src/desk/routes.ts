@@ -4,6 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import * as v from 'valibot';
+import type { SnapshotObject } from '../dlms/cosem/snapshot.ts';
 import { type Route, rowOf } from '../door/rows.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
@@ -22,6 +23,8 @@ export interface LocalAnswers {
   reload(): Promise<ReloadAnswer>;
   acceptCounter(meter: string): Promise<CounterAccepted>;
   leaseCounters(key: string): Promise<CounterLease>;
+  readObjects(meter: string, wishes: ReadObjects): AsyncIterable<OutputEvent>;
+  browseObjects(meter: string, wishes: BrowseObjects, signal: AbortSignal): AsyncIterable<OutputEvent>;
   lineUses(): PortUses[];
   trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
   /** Lines of the log, as they were written. */
@@ -49,6 +52,30 @@ const nothing = v.strictObject({});
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 
 const route = rowOf<LocalAnswers>();
+const short = v.pipe(v.string(), v.maxLength(60));
+const codes = v.pipe(v.array(short), v.maxLength(200));
+const readWishes = {
+  object: v.optional(codes),
+  class: v.optional(short),
+  profile: v.optional(short),
+  from: v.optional(short),
+  to: v.optional(short),
+  entries: v.optional(short),
+  json: v.optional(v.boolean()),
+};
+const browseWishes = { only: v.optional(codes), rows: v.optional(short, '24'), json: v.optional(v.boolean()) };
+export type ReadObjects = Defined<v.InferOutput<v.StrictObjectSchema<typeof readWishes, undefined>>>;
+export type BrowseObjects = Defined<v.InferOutput<v.StrictObjectSchema<typeof browseWishes, undefined>>>;
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+const defined = <T extends object>(given: T): Defined<T> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Defined<T>;
+
+/** A line of an answer, as the command line prints it; a note and progress beside it; an object for whoever saves. */
+export type OutputEvent =
+  | { readonly line: string }
+  | { readonly note: string }
+  | { readonly progress: string }
+  | { readonly object: SnapshotObject };
 
 const watchEveryMs = 2000;
 async function* watched(house: LocalAnswers, signal: AbortSignal): AsyncGenerator<Snapshot> {
@@ -130,6 +157,24 @@ export const routes: readonly Route<LocalAnswers>[] = [
     input: v.strictObject({ meter: id, force: v.optional(v.boolean(), false) }),
     answers: 'value',
     handle: (house, { meter, force }) => house.readNow(meter, force),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/objects/read',
+    permission: 'act',
+    meaning: 'reads objects or rows of a configured meter in its next session; as lines for people, or JSON',
+    input: v.strictObject({ meter: id, ...readWishes }),
+    answers: 'lines',
+    handle: (house, { meter, ...wishes }) => house.readObjects(meter, defined(wishes)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/objects/browse',
+    permission: 'act',
+    meaning: 'the objects of a configured meter with access rights and values, over as many sessions as it takes',
+    input: v.strictObject({ meter: id, ...browseWishes }),
+    answers: 'lines',
+    handle: (house, { meter, ...wishes }, signal) => house.browseObjects(meter, defined(wishes), signal),
   }),
   route({
     method: 'GET',

@@ -14,6 +14,8 @@ import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
 import { systemClock } from '../line/system-clock.ts';
+import { browseThroughDesk, isLine, readThroughDesk } from '../cli/through-desk.ts';
+import { diagnose } from '../cli/diagnose.ts';
 import { appendTo } from '../cli/trace-file.ts';
 import { logText } from '../cli/log-text.ts';
 import { showTrace } from '../cli/live-trace.ts';
@@ -143,9 +145,9 @@ withConnection(
   program
     .command('read')
     .description(
-      'read one meter directly, without the gateway; the password comes by METER_SECRET, --secret-file or prompt',
+      'read one meter: at a line directly, the password by METER_SECRET, --secret-file or prompt; or by its id, through the running gateway',
     )
-    .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path'),
+    .argument('<meter>', 'tcp://HOST:PORT, serial:/dev/… or a device path; or the id of a configured meter'),
 )
   .option('--object <obis:attribute>', 'read an attribute; may stand several times', collect, [])
   .option('--class <n>', 'class of the objects, where it cannot be told from the OBIS code')
@@ -154,9 +156,10 @@ withConnection(
   .option('--to <utc>', 'last stamp')
   .option('--entries <first-last>', 'rows by number, from 1')
   .option('--json', 'one JSON line for each row or object')
-  .action((line: string, options: ReadOptions) =>
+  .action((line: string, options: ReadOptions, command: Command) =>
     runCommand(async () => {
-      await read(line, options, systemClock, print);
+      if (isLine(line)) await read(line, options, systemClock, print);
+      else await readThroughDesk(line, options, givenOptions(command), print);
       return 0;
     }),
   );
@@ -176,15 +179,16 @@ withConnection(
   program
     .command('browse')
     .description('list the objects of a meter with access rights and values; --save keeps them in a file')
-    .argument('<line>', 'tcp://HOST:PORT, serial:/dev/… or a device path'),
+    .argument('<meter>', 'tcp://HOST:PORT, serial:/dev/… or a device path; or the id of a configured meter'),
 )
   .option('--only <obis>', 'only this object; may stand several times', collect, [])
   .option('--rows <n>', 'newest entries to read of each buffer', '24')
   .option('--save <file>', 'write a snapshot that meter-simulator run --snapshot serves')
   .option('--json', 'one JSON line for each object')
-  .action((line: string, options: BrowseOptions) =>
+  .action((line: string, options: BrowseOptions, command: Command) =>
     runCommand(async () => {
-      await browse(line, options, systemClock, print);
+      if (isLine(line)) await browse(line, options, systemClock, print);
+      else await browseThroughDesk(line, options, givenOptions(command), print);
       return 0;
     }),
   );
@@ -215,6 +219,10 @@ program
       return 0;
     }),
   );
+
+/** The options that stand on the command line, by their names. */
+const givenOptions = (command: Command): string[] =>
+  Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
 
 const withSocket = (command: Command): Command =>
   command
@@ -291,7 +299,7 @@ withSocket(
     runCommand(async () => {
       const lines = await askLines(socketOf(options));
       if (options.json) print(JSON.stringify(lines));
-      else for (const line of [...lineText(lines), '', lineLegend]) print(line);
+      else for (const line of [...lineText(lines), '', ...lineLegend]) print(line);
       return 0;
     }),
   );
@@ -306,6 +314,20 @@ withSocket(program.command('log').description('the newest lines of the log of th
       return 0;
     }),
   );
+
+withSocket(
+  program
+    .command('diag')
+    .description('one archive for support: state, lines, log, configuration; no secret and no reading is in it')
+    .argument('<file>', 'a new file, *.zip'),
+).action((file: string, options: AskOptions) =>
+  runCommand(async () => {
+    const parts = await diagnose(file, options, version);
+    for (const { name, octets, why } of parts) print(`${name.padEnd(20)} ${why ?? `${octets} octets`}`);
+    print(`${file}: send this file to support.`);
+    return 0;
+  }),
+);
 
 withSocket(
   program

@@ -18,6 +18,7 @@ import { answers } from '../schedule/reachability.ts';
 import type { LocalAnswers } from '../desk/routes.ts';
 import { backupOf } from './backup.ts';
 import { configurationStatus } from './configuration-status.ts';
+import { browseObjects, readObjects } from './desk-objects.ts';
 import { defaultDoor, newDoors } from './doors.ts';
 import { type KernelTime, kernelTime } from './kernel-time.ts';
 import { type DaemonLog, openLog } from './logger.ts';
@@ -166,6 +167,8 @@ function answersOf(reloader: Reloader, state: OpenState, log: DaemonLog): LocalA
   return {
     ...force.house,
     snapshot: async () => ({ ...(await force.house.snapshot()), configuration: configurationStatus(force) }),
+    readObjects: (meter, wishes) => readObjects(force.house, systemClock, meter, wishes),
+    browseObjects: (meter, wishes, signal) => browseObjects(force.house, systemClock, meter, wishes, signal),
     log: (follow, signal) => log.memory.lines(follow, signal),
     reload: () => reloader.reload(),
     backup: () => backupOf(state.store, state.counters, iso(millis(Date.now())), version),

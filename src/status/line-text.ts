@@ -3,10 +3,12 @@ import type { LineUse } from '../line/line-quality.ts';
 import type { PortUses } from './line-trace.ts';
 
 const columns = ['meter', 'asked', 'answered', 'none', 'echo', 'p50 ms', 'p95 ms', 'turn ms', 'wasted s'] as const;
+/** The request that is under way counts on neither side. */
+const share = (part: number, all: number): string => (all === 0 ? '-' : `${Math.floor((100 * part) / all)} %`);
 const cells = (use: LineUse): string[] => [
   use.meter,
   String(use.asked),
-  use.asked === 0 ? '-' : `${Math.round((100 * use.answered) / use.asked)} %`,
+  share(use.answered, use.answered + use.unanswered),
   String(use.unanswered),
   String(use.echoes),
   use.p50Ms === null ? '-' : `≤${use.p50Ms}`,
@@ -15,8 +17,11 @@ const cells = (use: LineUse): string[] => [
   use.wastedS.toFixed(1),
 ];
 
-export const lineLegend =
-  'asked: requests · answered: share of them · none: no answer · echo: our own octets came back · p50, p95: time to the first octet of an answer · turn: the shortest of them · wasted: waited in vain';
+export const lineLegend: readonly string[] = [
+  'asked: requests    answered: share of them    none: no answer came',
+  'echo: our own octets came back    p50, p95: time to the first octet of an answer',
+  'turn: the shortest of them    wasted: the line was waited for in vain',
+];
 
 export function lineText(ports: readonly PortUses[]): string[] {
   return ports.flatMap(({ port, device, uses }) => {

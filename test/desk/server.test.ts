@@ -44,6 +44,8 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     quarantine: () => Promise.resolve([]),
     reload: () => Promise.resolve({ hash: 'h', since: '2026-11-24T00:00:00Z', warnings: [] }),
     acceptCounter: (meter) => Promise.resolve({ meter, raisedTo: null, forgotten: null }),
+    readObjects: () => Readable.from([]),
+    browseObjects: () => Readable.from([]),
     lineUses: () => [],
     trace: () => Readable.from([]),
     log: () => Readable.from([]),
