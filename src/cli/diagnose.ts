@@ -43,7 +43,7 @@ async function logOf(socket: string): Promise<string> {
 
 export async function diagnose(file: string, options: AskOptions, version: string): Promise<DiagPart[]> {
   const socket = socketOf(options);
-  const wanted: readonly (readonly [name: string, make: () => Promise<string> | string])[] = [
+  const requested: readonly (readonly [name: string, make: () => Promise<string> | string])[] = [
     ['machine.json', () => aboutMachine(version)],
     ['status.json', async () => json(await askStatus(socket))],
     ['gaps.json', async () => json(await askGaps(socket))],
@@ -54,7 +54,7 @@ export async function diagnose(file: string, options: AskOptions, version: strin
   ];
   const files: Record<string, Uint8Array> = {};
   const parts: DiagPart[] = [];
-  for (const [name, make] of wanted) {
+  for (const [name, make] of requested) {
     try {
       const octets = strToU8(await make());
       files[name] = octets;
