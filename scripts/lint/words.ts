@@ -31,6 +31,7 @@ const words: readonly (readonly [word: RegExp, instead: string])[] = [
   [part('mischief'), 'deviations'],
   [part('heeds|pleases'), 'accepts'],
   [whole('unheardMost'), 'counterMargin'],
+  [whole('RunnerSettings'), 'PortContext'],
   [whole('settle'), 'commitSlice, or what is settled'],
   [whole('horizon'), 'reportOverwritten, or what ends there'],
   [whole('give'), 'answer, resolve, or what is given'],

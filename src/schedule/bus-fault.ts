@@ -1,6 +1,6 @@
 /** A line over which nothing can be read is reported once, and not once for each of its meters. */
 import { type ErrorCode, errorTable, type Fault } from '../base/errors.ts';
-import type { Line, RunnerSettings } from './meter-state.ts';
+import type { Line, PortContext } from './meter-state.ts';
 import { judged } from './telling.ts';
 
 export interface BusFault {
@@ -13,8 +13,8 @@ export interface BusFault {
 }
 
 /** undefined where at least one meter can be read, or none is polled. */
-export function busFaultOf(house: RunnerSettings, line: Line): BusFault | undefined {
-  const { owner } = house;
+export function busFaultOf(port: PortContext, line: Line): BusFault | undefined {
+  const { owner } = port;
   const asked = [...line.states.values()].filter(({ polled }) => polled.unusable === undefined);
   const [first] = asked;
   if (!first) return undefined;
@@ -25,7 +25,7 @@ export function busFaultOf(house: RunnerSettings, line: Line): BusFault | undefi
     const { fault, nextStep } = errorTable[code];
     return { meters, code, fault, why: lastError, nextStep };
   }
-  const verdicts = judged(house, line);
+  const verdicts = judged(port, line);
   if (!meters.every((meter) => verdicts.get(meter) === 'BUS_FAULT')) return undefined;
   const { lastError: failed } = first;
   const silent = failed === undefined || failed.code === 'no-answer' || failed.code === 'echo-only';

@@ -15,7 +15,7 @@ import {
 import type { MeterAccess } from '../meter/access.ts';
 import type { Standing } from '../store/counters.ts';
 import { acceptedOf, peerOf, remember, wasMet } from './meter-memory.ts';
-import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterSecurity, MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
 /** More than any session sends; what is left is given to the next one. */
@@ -29,7 +29,7 @@ export interface CipheredEntry {
 }
 
 export async function cipheredEntry(
-  settings: RunnerSettings,
+  settings: PortContext,
   state: MeterState,
   security: MeterSecurity,
   port: Port,
@@ -106,7 +106,7 @@ const counterRefusals: readonly ErrorCode[] = [
 
 /** Where the meter says that our counter must begin, as far as that can be believed. */
 async function askedStart(
-  settings: RunnerSettings,
+  settings: PortContext,
   state: MeterState,
   standing: Standing,
   { port, access, object }: { readonly port: Port; readonly access: MeterAccess; readonly object: LogicalName },
@@ -130,7 +130,7 @@ async function askedStart(
 
 /** Alarms about who the meter is and what it counts: each change is reported once. */
 type SecurityEvent = 'COUNTER_IMPLAUSIBLE' | 'COUNTER_USED_UP' | 'TITLE_CHANGED' | 'REPLAYED_COUNTER';
-export async function tellSecurity(settings: RunnerSettings, state: MeterState, failure: Failure): Promise<void> {
+export async function tellSecurity(settings: PortContext, state: MeterState, failure: Failure): Promise<void> {
   const name = securityEvents[failure.code];
   if (name === undefined) return;
   // A counter that came again is another one each time.

@@ -9,7 +9,7 @@ import { daySums } from '../reading/day-sum.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { turnShareMs } from './line-load.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { boundsOf } from './series-bounds.ts';
 import { modulusOf, type SeriesContext } from './series-context.ts';
 import { learning, sliceRowsOf } from './slice-size.ts';
@@ -21,8 +21,8 @@ const maxSummedDays = 3;
  * Of a meter that captures energies: each UTC day that is complete is read once more, and the sum is delivered beside the advance
  * of the register (R02).
  */
-export async function sumDays(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
-  const { clock, store } = house;
+export async function sumDays(port: PortContext, state: MeterState, session: Session): Promise<void> {
+  const { clock, store } = port;
   const { origin } = state.polled;
   for (const settings of state.polled.series) {
     const { series, profile, periodMs } = settings;
@@ -31,17 +31,17 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
     const began = clock.now();
     for (let done = 0; done < maxSummedDays && clock.now() - began < turnShareMs; done++) {
       const { epoch } = store;
-      const { stored, since, until } = boundsOf(house, state, settings);
+      const { stored, since, until } = boundsOf(port, state, settings);
       const from = millis(Math.max(stored?.summedTo ?? Math.ceil(since / dayMs) * dayMs, since));
       const to = later(from, dayMs);
       if (!stored || (until !== undefined && to > until) || missing(stored.coverage, from, to).length > 0) break;
       // Rows that left the buffer were delivered before; their sum can no longer be made.
       const stillBuffered = clock.wall() - (layout.entries ?? Number.MAX_SAFE_INTEGER) * periodMs < from;
-      const rows = stillBuffered ? await rowsOfDay({ house, state, session, settings, layout }, from) : [];
+      const rows = stillBuffered ? await rowsOfDay({ port, state, session, settings, layout }, from) : [];
       // Too much for this turn: the next one goes on with it.
       if (!rows) return;
       const facts = daySums(rows, from, to, periodMs, modulusOf(state).modulus).map((sum) =>
-        gatewayEvent(house, state, sum.agrees === false ? 'SUM_CHECK' : 'DAY_SUM', {
+        gatewayEvent(port, state, sum.agrees === false ? 'SUM_CHECK' : 'DAY_SUM', {
           series: obis(profile),
           day: new Date(from).toISOString().slice(0, 10),
           ...sum,
@@ -60,7 +60,7 @@ export async function sumDays(house: RunnerSettings, state: MeterState, session:
 }
 /** The rows of a day, in pieces that the line brings; undefined where they are not all there within a turn's share. */
 async function rowsOfDay(
-  { house: { clock }, state, session, settings, layout }: SeriesContext,
+  { port: { clock }, state, session, settings, layout }: SeriesContext,
   from: Millis,
 ): Promise<LoadProfileRow[] | undefined> {
   const { series, periodMs } = settings;

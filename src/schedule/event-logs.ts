@@ -13,7 +13,7 @@ import { type LogReader, logReader } from '../reading/log-reader.ts';
 import { darkSpans, eventName, isPowerEvent, lastPowerOf, type LogEntry } from '../reading/meter-event.ts';
 import type { MeterLogs } from '../store/records.ts';
 import { readWindow } from './log-window.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { stand } from './standing-alarms.ts';
 
@@ -50,7 +50,7 @@ const refusal = (error: unknown): boolean =>
 
 /** One reading of one log. */
 interface LogRequest {
-  readonly house: RunnerSettings;
+  readonly port: PortContext;
   readonly state: MeterState;
   readonly session: Session;
   readonly log: LogicalName;
@@ -61,8 +61,8 @@ interface LogRequest {
 
 /** Undefined where the meter does not have the log. */
 async function read(request: LogRequest): Promise<LogRead | undefined> {
-  const { state, log, before, deep, house } = request;
-  const known = cursorOf(before.cursors[log], house.clock.wall()).upTo > 0;
+  const { state, log, before, deep, port } = request;
+  const known = cursorOf(before.cursors[log], port.clock.wall()).upTo > 0;
   const first = state.logWays.get(log) ?? 'range';
   for (const way of ways.slice(ways.indexOf(first))) {
     // All that there is: nothing would be left out by asking for the newest entries only.
@@ -77,9 +77,9 @@ async function read(request: LogRequest): Promise<LogRead | undefined> {
 }
 
 async function readBy(way: LogWay, request: LogRequest): Promise<LogRead | 'refused'> {
-  const { house, state, session, log, before, deep } = request;
+  const { port, state, session, log, before, deep } = request;
   const { model } = state;
-  const wall = house.clock.wall();
+  const wall = port.clock.wall();
   const cursor = cursorOf(before.cursors[log], wall);
   const intake = logIntake(cursor, wall);
   const power = powerIntake(cursor.floor, wall);
@@ -107,7 +107,7 @@ async function readBy(way: LogWay, request: LogRequest): Promise<LogRead | 'refu
     else if (refusal(error)) return 'refused';
     else if (!(error instanceof CodecError)) throw error;
     else
-      house.log.info(
+      port.log.info(
         { meter: state.polled.origin.meter, log: obis(log), error: messageOf(error) },
         'a log does not read to its end',
       );
@@ -129,11 +129,11 @@ interface RangeOutcome {
   readonly part: boolean;
 }
 async function readByRange(
-  { house, state, session, log, deep }: LogRequest,
+  { port, state, session, log, deep }: LogRequest,
   upTo: number,
   reader: () => LogReader,
 ): Promise<RangeOutcome> {
-  const { clock } = house;
+  const { clock } = port;
   const wall = clock.wall();
   const from = millis(upTo > 0 ? upTo - (deep ? logDays * dayMs : logOverlapMs) : wall - firstLogDays * dayMs);
   const window = async (to: Millis): Promise<RangeOutcome> => {
@@ -208,9 +208,9 @@ interface Forwarded {
 }
 
 /** New entries of the logs are to be said with the next commit, and the cursors are stored with them. */
-export async function forwardLogs(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
-  const { clock, store } = house;
-  const before = logsOf(house, state);
+export async function forwardLogs(port: PortContext, state: MeterState, session: Session): Promise<void> {
+  const { clock, store } = port;
+  const before = logsOf(port, state);
   const deep = clock.now() >= state.logsDeepAt;
   // What was refused a day ago is asked for once more.
   if (deep) state.logWays.clear();
@@ -223,7 +223,7 @@ export async function forwardLogs(house: RunnerSettings, state: MeterState, sess
     lastPower,
     more: false,
   };
-  const broken = await forwardEach({ house, state, session, before, deep }, forwarded);
+  const broken = await forwardEach({ port, state, session, before, deep }, forwarded);
   // What is left is found by another reading far back.
   if (forwarded.more) state.logsDeepAt = clock.now();
   else if (deep) {
@@ -264,18 +264,18 @@ async function forwardEach(request: Omit<LogRequest, 'log'>, forwarded: Forwarde
   return undefined;
 }
 
-function forward({ house, state, log, deep }: LogRequest, found: LogRead, forwarded: Forwarded): void {
+function forward({ port, state, log, deep }: LogRequest, found: LogRead, forwarded: Forwarded): void {
   const { origin } = state.polled;
-  const readAt = house.clock.wall();
+  const readAt = port.clock.wall();
   const { fresh, cursor, ignored, more } = found.outcome;
   forwarded.more ||= more;
   if (ignored > 0 && !state.logsReported.has(log)) {
     state.logsReported.add(log);
-    forwarded.events.push(gatewayEvent(house, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
+    forwarded.events.push(gatewayEvent(port, state, 'LOG_TOO_LONG', { log: obis(log), ignored }));
   }
   if (withoutStamp(state, log, found, deep, readAt)) {
     const detail = { log: obis(log), entries: found.unreadable, why: found.why ?? null };
-    forwarded.events.push(gatewayEvent(house, state, 'LOG_ENTRIES_UNUSABLE', detail));
+    forwarded.events.push(gatewayEvent(port, state, 'LOG_ENTRIES_UNUSABLE', detail));
   }
   forwarded.dark = darkSpans(forwarded.dark, found.power);
   if (fresh.length === 0) return;
@@ -301,8 +301,8 @@ function forward({ house, state, log, deep }: LogRequest, found: LogRead, forwar
 }
 
 /** The logs as they were forwarded so far; those of a meter that replaced another begin when it did. */
-export function logsOf(house: Pick<RunnerSettings, 'clock' | 'store'>, state: MeterState): MeterLogs {
-  const { clock, store } = house;
+export function logsOf(port: Pick<PortContext, 'clock' | 'store'>, state: MeterState): MeterLogs {
+  const { clock, store } = port;
   const { origin, swap, series: polled } = state.polled;
   const known = state.logs ?? store.meterLogs(origin.meter);
   const series = polled.map((one) => store.seriesState(origin.meter, one.series));

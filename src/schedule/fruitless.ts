@@ -3,14 +3,14 @@
  * stamps or the depth that it claims, would have the line for itself.
  */
 import { later } from '../base/time.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import type { PlannedSlice } from './plan.ts';
 
 const firstPauseMs = 20_000;
 const longestPauseMs = 10 * 60_000;
 
 /** How much of the meter's series is accounted for. */
-function coveredMs({ store }: RunnerSettings, { polled }: MeterState): number {
+function coveredMs({ store }: PortContext, { polled }: MeterState): number {
   let sum = 0;
   for (const { series } of polled.series)
     for (const [from, to] of store.seriesState(polled.origin.meter, series)?.coverage ?? []) sum += to - from;
@@ -19,15 +19,15 @@ function coveredMs({ store }: RunnerSettings, { polled }: MeterState): number {
 
 /** Runs a turn; where it was to read rows, ended well and accounted for none of them, the next one waits. */
 export async function withProgress(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   slices: readonly PlannedSlice[],
   turn: () => Promise<void>,
 ): Promise<void> {
-  const { clock } = house;
-  const before = coveredMs(house, state);
+  const { clock } = port;
+  const before = coveredMs(port, state);
   await turn();
-  if (slices.length === 0 || state.failures > 0 || coveredMs(house, state) !== before) {
+  if (slices.length === 0 || state.failures > 0 || coveredMs(port, state) !== before) {
     state.fruitless = 0;
     return;
   }

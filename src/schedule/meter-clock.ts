@@ -12,42 +12,42 @@ import {
   nearBoundary,
 } from './clock-policy.ts';
 import { logsOf } from './event-logs.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
 const maxClockSets = 50;
 
-function clockState(house: RunnerSettings, state: MeterState, deviationMs: number): ClockState {
-  const { clock, clockTrust } = house;
+function clockState(port: PortContext, state: MeterState, deviationMs: number): ClockState {
+  const { clock, clockTrust } = port;
   return {
     deviationMs,
     wall: clock.wall(),
     trusted: clockTrust() !== 'untrusted',
     periodMs: Math.min(...state.polled.series.map(({ periodMs }) => periodMs)),
-    lastSet: logsOf(house, state).clockSets?.at(-1)?.[0] as Millis | undefined,
+    lastSet: logsOf(port, state).clockSets?.at(-1)?.[0] as Millis | undefined,
   };
 }
 
 /** For `status`: what is wrong with the clock, and what to do about it. */
 export function clockFinding(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
 ): { readonly verdict: ClockVerdict; readonly nextStep: string } | undefined {
   const deviationMs = state.identity?.clockDeviationMs;
   const verdict = deviationMs === undefined ? undefined : clockAlarm(deviationMs);
   if (deviationMs === undefined || verdict === undefined) return undefined;
-  return { verdict, nextStep: clockNextStep(decideClock(clockState(house, state, deviationMs), house.clockPolicy)) };
+  return { verdict, nextStep: clockNextStep(decideClock(clockState(port, state, deviationMs), port.clockPolicy)) };
 }
 
-export async function keepClock(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
-  const { clock, clockPolicy, log } = house;
+export async function keepClock(port: PortContext, state: MeterState, session: Session): Promise<void> {
+  const { clock, clockPolicy, log } = port;
   const deviationMs = state.identity?.clockDeviationMs;
   if (deviationMs === undefined) return;
-  const before = logsOf(house, state);
-  const decision = decideClock(clockState(house, state, deviationMs), clockPolicy);
-  announceAlarm(house, state, deviationMs, decision.kind === 'set' ? 'set' : decision.why);
+  const before = logsOf(port, state);
+  const decision = decideClock(clockState(port, state, deviationMs), clockPolicy);
+  announceAlarm(port, state, deviationMs, decision.kind === 'set' ? 'set' : decision.why);
   if (decision.kind === 'leave' && decision.why === nearBoundary) state.visitAt = later(clock.now(), visitAfterMs);
   if (decision.kind !== 'set') return;
   const { beforeMs, afterMs } = await setClock(session, clock, state.model);
@@ -56,17 +56,17 @@ export async function keepClock(house: RunnerSettings, state: MeterState, sessio
   const is = deviationWords(afterMs / 1000);
   log.info({ meter: state.polled.origin.meter, beforeMs, afterMs, was, is }, 'clock of the meter set');
   const detail = { beforeS: (beforeMs ?? deviationMs) / 1000, afterS: afterMs / 1000, was, is };
-  state.pendingEvents.push(gatewayEvent(house, state, 'CLOCK_SET', detail));
+  state.pendingEvents.push(gatewayEvent(port, state, 'CLOCK_SET', detail));
   const clockSets = [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-maxClockSets);
   state.logs = { ...before, clockSets };
 }
 
 /** When it changes, and once a day. */
-function announceAlarm(house: RunnerSettings, state: MeterState, deviationMs: number, action: string): void {
-  const wall = house.clock.wall();
+function announceAlarm(port: PortContext, state: MeterState, deviationMs: number, action: string): void {
+  const wall = port.clock.wall();
   const alarm = clockAlarm(deviationMs);
   if (alarm === state.reportedClock?.alarm && wall - (state.reportedClock?.at ?? longAgo) < dayMs) return;
   const detail = { deviationS: Math.round(deviationMs / 100) / 10, clock: deviationWords(deviationMs / 1000), action };
-  if (alarm) state.pendingEvents.push(gatewayEvent(house, state, alarm, detail));
+  if (alarm) state.pendingEvents.push(gatewayEvent(port, state, alarm, detail));
   state.reportedClock = { alarm, at: wall };
 }

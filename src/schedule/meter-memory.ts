@@ -4,7 +4,7 @@ import { fromHex, toHex } from '../base/hex.ts';
 import type { PeerMemory } from '../dlms/association/ciphering.ts';
 import { sameSerial } from '../meter/identity.ts';
 import type { MeterMemory } from '../store/counters.ts';
-import type { MeterSecurity, MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterSecurity, MeterState, PortContext } from './meter-state.ts';
 
 /** Who the meter is and what it was heard to count belongs to its serial number: a swap is the operator's word for another. */
 function ofThisMeter(state: MeterState): MeterMemory {
@@ -17,7 +17,7 @@ function ofThisMeter(state: MeterState): MeterMemory {
 
 /** Changes what is remembered, durably. */
 export async function remember(
-  settings: Pick<RunnerSettings, 'counters'>,
+  settings: Pick<PortContext, 'counters'>,
   state: MeterState,
   change: Partial<{ [K in keyof MeterMemory]: MeterMemory[K] | undefined }>,
 ): Promise<void> {
@@ -43,7 +43,7 @@ export const acceptedOf = (state: MeterState): number | undefined => ofThisMeter
 
 /** After a session: what the meter authenticated of itself. */
 export async function rememberPeer(
-  settings: RunnerSettings,
+  settings: PortContext,
   state: MeterState,
   security: MeterSecurity,
   peer: PeerMemory,

@@ -39,7 +39,7 @@ export interface LineState {
 export interface Line extends LineState {
   readonly states: ReadonlyMap<string, MeterState>;
 }
-export interface RunnerSettings {
+export interface PortContext {
   readonly name: string;
   /** Speed of the line between two sessions; left out where it has none. */
   readonly baud?: number;

@@ -1,7 +1,7 @@
 /** What somebody should see to although the meter answers: an event at once, and once a day while it stands. */
 import { isAbsent } from '../meter/asked-again.ts';
 import type { GatewayEventDetail, GatewayEventName } from '../reading/gateway-events.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { stand } from './standing-alarms.ts';
 
@@ -12,10 +12,10 @@ const passing: ReadonlySet<number> = new Set([1, 2, 14]);
  * A clock, serial number, name or switch that could not be read: silence about it would be an all-clear. A switch that the
  * meter never showed, and refuses for good, is none.
  */
-export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
+export function tellUnreadable(port: PortContext, state: MeterState): void {
   const { identity, rowAlarms } = state;
   if (!identity) return;
-  const now = house.clock.wall();
+  const now = port.clock.wall();
   const raise = <Name extends GatewayEventName>(
     key: string,
     name: Name,
@@ -23,7 +23,7 @@ export function tellUnreadable(house: RunnerSettings, state: MeterState): void {
     detail: GatewayEventDetail<Name>,
   ) => {
     if (stand(rowAlarms, key, text && `${name}: ${text}`, now))
-      state.pendingEvents.push(gatewayEvent(house, state, name, detail));
+      state.pendingEvents.push(gatewayEvent(port, state, name, detail));
   };
   const of = (object: string) => identity.unreadable.find((one) => one.object === object);
   const clock = of('clock');

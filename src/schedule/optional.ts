@@ -4,11 +4,11 @@
  */
 import { Failure, isOfStore } from '../base/errors.ts';
 import type { Session } from '../meter/session.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 
 /** Does it where the association stands. What fails is remembered and shown; only a store that fails is thrown. */
 export async function optional(
-  house: Pick<RunnerSettings, 'log'>,
+  port: Pick<PortContext, 'log'>,
   state: MeterState,
   session: Session,
   what: string,
@@ -23,7 +23,7 @@ export async function optional(
     if (!(error instanceof Failure) || isOfStore(error.code)) throw error;
     const { meter } = state.polled.origin;
     if (!state.troubles.has(what))
-      house.log.warn({ meter, code: error.code, error: error.message }, `${what}: not done`);
+      port.log.warn({ meter, code: error.code, error: error.message }, `${what}: not done`);
     state.troubles.set(what, error);
   }
 }

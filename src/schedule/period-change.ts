@@ -6,7 +6,7 @@ import { write } from '../meter/act.ts';
 import { requirePeriod } from '../meter/profile-layout.ts';
 import type { Session } from '../meter/session.ts';
 import { missing } from '../reading/coverage.ts';
-import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PolledSeries, PortContext } from './meter-state.ts';
 import { chop } from './plan.ts';
 import { boundsOf } from './series-bounds.ts';
 import { gatewayEvent } from './gateway-event.ts';
@@ -21,19 +21,19 @@ const marginMs = 60_000;
  * to its last row first, and where that fails nothing is written. Too late for the first new interval, it waits for the next
  * midnight: the days before stay in the old series.
  */
-export async function changePeriods(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
-  const { clock } = house;
+export async function changePeriods(port: PortContext, state: MeterState, session: Session): Promise<void> {
+  const { clock } = port;
   for (const next of state.polled.series) {
     const old = state.polled.series.find(({ series }) => series === next.after);
     if (!old) continue;
-    const { until } = boundsOf(house, state, old);
-    if (until === undefined || clock.wall() < until || boundsOf(house, state, next).stored) continue;
-    const layout = await layoutOf(house, state, session, old.profile);
+    const { until } = boundsOf(port, state, old);
+    if (until === undefined || clock.wall() < until || boundsOf(port, state, next).stored) continue;
+    const layout = await layoutOf(port, state, session, old.profile);
     requirePeriod(layout);
     if (layout.capturePeriodMs !== old.periodMs) continue;
     const late = () => clock.wall() >= until + next.periodMs - marginMs;
-    if (late() || !(await readWhole(house, state, session, old)) || late()) {
-      if (late()) await postpone(house, state, old, next);
+    if (late() || !(await readWhole(port, state, session, old)) || late()) {
+      if (late()) await postpone(port, state, old, next);
       continue;
     }
     await write(
@@ -42,7 +42,7 @@ export async function changePeriods(house: RunnerSettings, state: MeterState, se
       { type: 'double-long-unsigned', value: next.periodMs / 1000 },
     );
     state.layouts.delete(old.profile);
-    const written = await layoutOf(house, state, session, old.profile);
+    const written = await layoutOf(port, state, session, old.profile);
     requirePeriod(written);
     const { capturePeriodMs } = written;
     if (capturePeriodMs !== next.periodMs)
@@ -50,9 +50,9 @@ export async function changePeriods(house: RunnerSettings, state: MeterState, se
         'period-mismatch',
         `${state.polled.origin.meter} still captures every ${capturePeriodMs / 1000} s after it was told ${next.periodMs / 1000} s`,
       );
-    house.log.info({ meter: state.polled.origin.meter, periodS: next.periodMs / 1000 }, 'capture period written');
+    port.log.info({ meter: state.polled.origin.meter, periodS: next.periodMs / 1000 }, 'capture period written');
     state.pendingEvents.push(
-      gatewayEvent(house, state, 'PERIOD_CHANGED', {
+      gatewayEvent(port, state, 'PERIOD_CHANGED', {
         series: obis(old.profile),
         beforeS: old.periodMs / 1000,
         nowS: next.periodMs / 1000,
@@ -63,37 +63,27 @@ export async function changePeriods(house: RunnerSettings, state: MeterState, se
 }
 
 /** Whether all of a series is accounted for, up to its end; throws where it cannot be read. */
-async function readWhole(
-  house: RunnerSettings,
-  state: MeterState,
-  session: Session,
-  old: PolledSeries,
-): Promise<boolean> {
+async function readWhole(port: PortContext, state: MeterState, session: Session, old: PolledSeries): Promise<boolean> {
   const holes = () => {
-    const { stored, since, until } = boundsOf(house, state, old);
+    const { stored, since, until } = boundsOf(port, state, old);
     return missing(stored?.coverage ?? [], since, until ?? since);
   };
   for (const [from, to] of holes())
     for (const [start, end] of chop(from, to, to - from))
-      await readSlice(house, state, session, { series: old.series, from: start, to: end, live: true });
+      await readSlice(port, state, session, { series: old.series, from: start, to: end, live: true });
   return holes().length === 0;
 }
 
-async function postpone(
-  house: RunnerSettings,
-  state: MeterState,
-  old: PolledSeries,
-  next: PolledSeries,
-): Promise<void> {
+async function postpone(port: PortContext, state: MeterState, old: PolledSeries, next: PolledSeries): Promise<void> {
   const { origin } = state.polled;
-  const { stored, since } = boundsOf(house, state, old);
-  const until = nextMidnight(house.clock.wall(), house.timeZone);
-  const event = gatewayEvent(house, state, 'PERIOD_CHANGE_POSTPONED', {
+  const { stored, since } = boundsOf(port, state, old);
+  const until = nextMidnight(port.clock.wall(), port.timeZone);
+  const event = gatewayEvent(port, state, 'PERIOD_CHANGE_POSTPONED', {
     series: obis(old.profile),
     nowS: next.periodMs / 1000,
     from: iso(until),
   });
-  await house.store.commit({
+  await port.store.commit({
     meter: origin.meter,
     series: old.series,
     state: { coverage: [], ...stored, since, until },

@@ -3,7 +3,7 @@ import { dayMs, later } from '../base/time.ts';
 import type { Range } from '../reading/coverage.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { SeriesState } from '../store/records.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import type { PlannedMeter } from './plan.ts';
 import { boundsOf } from './series-bounds.ts';
 import { isRequested } from './session-request.ts';
@@ -12,15 +12,15 @@ import { sliceRowsOf } from './slice-size.ts';
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 
-export function plannedMeter(house: RunnerSettings, state: MeterState): PlannedMeter {
+export function plannedMeter(port: PortContext, state: MeterState): PlannedMeter {
   const { origin } = state.polled;
   return {
     id: origin.meter,
     series: state.polled.series.map((settings) => {
       const { series, periodMs } = settings;
-      const { stored, since, until } = boundsOf(house, state, settings);
-      const ended = until !== undefined && until <= house.clock.wall();
-      const recheck = ended ? undefined : gapsToRecheck(house, state, { series, periodMs, stored });
+      const { stored, since, until } = boundsOf(port, state, settings);
+      const ended = until !== undefined && until <= port.clock.wall();
+      const recheck = ended ? undefined : gapsToRecheck(port, state, { series, periodMs, stored });
       return {
         ...(recheck && { recheck }),
         series,
@@ -42,7 +42,7 @@ export function plannedMeter(house: RunnerSettings, state: MeterState): PlannedM
 
 /** Gaps of the last days, an hour after the start and then once a day: rows may have been written late (R17). */
 function gapsToRecheck(
-  { clock }: RunnerSettings,
+  { clock }: PortContext,
   state: MeterState,
   {
     series,
@@ -61,7 +61,7 @@ function gapsToRecheck(
 }
 
 /** All gaps of a meter were looked at in a visit that began at `started` (monotonic). */
-export function recheckDone({ clock }: RunnerSettings, state: MeterState, started: number): void {
+export function recheckDone({ clock }: PortContext, state: MeterState, started: number): void {
   for (const { series } of state.polled.series) {
     const due = state.recheckAt.get(series);
     if (due !== undefined && due <= started) state.recheckAt.set(series, later(clock.now(), dayMs));

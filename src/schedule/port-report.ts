@@ -6,7 +6,7 @@ import type { ClockVerdict } from './clock-policy.ts';
 import { cannotCarry, estimatedRowMs } from './line-load.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockFinding } from './meter-clock.ts';
-import type { Line, MeterState, PolledMeter, RunnerSettings } from './meter-state.ts';
+import type { Line, MeterState, PolledMeter, PortContext } from './meter-state.ts';
 import { newestEnd } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
 import type { Verdict } from './reachability.ts';
@@ -42,32 +42,32 @@ export interface MeterStatus {
 }
 
 /** The series of a port, for the account of a day. */
-export const accountedSeries = (house: RunnerSettings): AccountedSeries[] =>
-  house.meters.flatMap((polled: PolledMeter) =>
+export const accountedSeries = (port: PortContext): AccountedSeries[] =>
+  port.meters.flatMap((polled: PolledMeter) =>
     polled.series.map((settings) => {
       const { series, profile, periodMs } = settings;
-      const { since, until } = boundsOf(house, { polled }, settings);
+      const { since, until } = boundsOf(port, { polled }, settings);
       return { origin: polled.origin, series, profile, periodMs, since, until };
     }),
   );
 
 /** That this line cannot carry what it has to, by the time that rows took. */
-export const lineTrouble = (house: RunnerSettings, states: Iterable<MeterState>): string | undefined =>
+export const lineTrouble = (port: PortContext, states: Iterable<MeterState>): string | undefined =>
   cannotCarry(
     [...states].flatMap(({ polled: { access, series: all }, sliceRows }) =>
       all
-        .filter(({ until }) => until === undefined || until > house.clock.wall())
+        .filter(({ until }) => until === undefined || until > port.clock.wall())
         .map(({ series, periodMs }) => ({ periodMs, rowMs: sliceRows.get(series)?.rowMs ?? estimatedRowMs(access) })),
     ),
   );
 
 /** What is missing, uncertain, dark or not read yet, by series. */
-export function gapsOf(house: RunnerSettings, states: Iterable<MeterState>): SeriesGap[] {
-  const { clock, plan } = house;
+export function gapsOf(port: PortContext, states: Iterable<MeterState>): SeriesGap[] {
+  const { clock, plan } = port;
   const found: SeriesGap[] = [];
   for (const { polled } of states)
     for (const one of polled.series) {
-      const { stored, since, until } = boundsOf(house, { polled }, one);
+      const { stored, since, until } = boundsOf(port, { polled }, one);
       const end = newestEnd(clock.wall(), one.periodMs, plan.offsetMs, until);
       for (const [from, to] of missing(stored?.coverage ?? [], since, end))
         found.push(seriesGap(polled.origin, one, [from, to, 'PENDING']));
@@ -76,16 +76,16 @@ export function gapsOf(house: RunnerSettings, states: Iterable<MeterState>): Ser
   return found;
 }
 
-export function statusOf(house: RunnerSettings, line: Line): MeterStatus[] {
-  const verdicts = judged(house, line);
-  const { open, lastError, oneSession } = house.owner.state;
+export function statusOf(port: PortContext, line: Line): MeterStatus[] {
+  const verdicts = judged(port, line);
+  const { open, lastError, oneSession } = port.owner.state;
   const connection = oneSession ? ['a connection for each session (a second association was not answered)'] : [];
   const portDown = !open && lastError !== undefined;
   return [...line.states].map(([meter, state]) => {
     const { unusable, origin } = state.polled;
     const failure = unusable ?? state.lastError;
     const deviationMs = state.identity?.clockDeviationMs;
-    const clock = clockFinding(house, state);
+    const clock = clockFinding(port, state);
     return {
       meter,
       serial: origin.serial,
@@ -100,23 +100,23 @@ export function statusOf(house: RunnerSettings, line: Line): MeterStatus[] {
       clockVerdict: clock?.verdict ?? null,
       clockNextStep: clock?.nextStep ?? null,
       intervalsRead: state.intervalsRead,
-      intervalsMissing: intervalsMissing(house, state),
+      intervalsMissing: intervalsMissing(port, state),
       damagedFrames: state.qualityWindow.reduce((sum, { damaged }) => sum + damaged, 0),
       repeatedFrames: state.qualityWindow.reduce((sum, { repeated }) => sum + repeated, 0),
-      ways: [...waysAround(state), ...connection, ...leftAlone(house, state)],
-      alarms: alarmsOf(house, state),
+      ways: [...waysAround(state), ...connection, ...leftAlone(port, state)],
+      alarms: alarmsOf(port, state),
     };
   });
 }
-function intervalsMissing(house: RunnerSettings, state: MeterState): number {
+function intervalsMissing(port: PortContext, state: MeterState): number {
   let count = 0;
-  for (const { periodMs, coverage, since, until } of plannedMeter(house, state).series) {
-    const end = newestEnd(house.clock.wall(), periodMs, house.plan.offsetMs, until);
+  for (const { periodMs, coverage, since, until } of plannedMeter(port, state).series) {
+    const end = newestEnd(port.clock.wall(), periodMs, port.plan.offsetMs, until);
     for (const [from, to] of missing(coverage, since, end)) count += Math.round((to - from) / periodMs);
   }
   return count;
 }
-const alarmsOf = ({ turns }: RunnerSettings, state: MeterState): string[] => [
+const alarmsOf = ({ turns }: PortContext, state: MeterState): string[] => [
   // Change the key before the counter is used up (R37).
   ...(state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : []),
   ...[...state.rowAlarms.values()].map(({ text }) => text),

@@ -6,7 +6,7 @@ import { sameSerial } from '../meter/identity.ts';
 import type { Session } from '../meter/session.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { seriesKey } from '../reading/series-key.ts';
-import { freshState, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { freshState, type MeterState, type PortContext } from './meter-state.ts';
 import { slicesOf } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
 import { seriesAt } from './polled-series.ts';
@@ -18,12 +18,12 @@ export type Strangers = Map<string, MeterState>;
 const heldSlices = 3;
 
 export async function holdBack(
-  house: RunnerSettings,
+  port: PortContext,
   strangers: Strangers,
   state: MeterState,
   session: Session,
 ): Promise<void> {
-  const { clock, log } = house;
+  const { clock, log } = port;
   const { origin } = state.polled;
   const serial = state.identity?.serial ?? state.identity?.logicalDeviceName ?? '';
   if (!/^[A-Za-z0-9_-]{1,32}$/.test(serial)) return;
@@ -48,8 +48,8 @@ export async function holdBack(
   stranger.identity = state.identity;
   stranger.quarantine = { meter: origin.meter, serial };
   try {
-    const slices = slicesOf(plannedMeter(house, stranger), clock.wall(), house.plan).slice(0, heldSlices);
-    for (const slice of slices) await readSlice(house, stranger, session, slice);
+    const slices = slicesOf(plannedMeter(port, stranger), clock.wall(), port.plan).slice(0, heldSlices);
+    for (const slice of slices) await readSlice(port, stranger, session, slice);
   } catch (error) {
     // The mismatch is what is said; what could not be read is in that meter's buffer.
     log.info({ meter: origin.meter, serial, error: messageOf(error) }, 'rows of the other meter not held back');
@@ -57,8 +57,8 @@ export async function holdBack(
 }
 
 /** What was held back of a meter that is configured now becomes the series of its point. */
-export async function releaseHeld(house: RunnerSettings, states: Iterable<MeterState>): Promise<void> {
-  const { store, log } = house;
+export async function releaseHeld(port: PortContext, states: Iterable<MeterState>): Promise<void> {
+  const { store, log } = port;
   const all = await store.quarantined();
   for (const state of states) {
     const { origin, swap, series: polled } = state.polled;

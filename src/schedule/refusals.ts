@@ -9,7 +9,7 @@ import { sameSerial } from '../meter/identity.ts';
 import type { Session } from '../meter/session.ts';
 import type { MeterMemory } from '../store/counters.ts';
 import { remember } from './meter-memory.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { backOffMs } from './plan.ts';
 
 export type Refusal = NonNullable<MeterMemory['refusal']>;
@@ -64,7 +64,7 @@ export interface Counted {
 }
 /** Counts a failed entry, durably. */
 export async function refused(
-  settings: RunnerSettings,
+  settings: PortContext,
   state: MeterState,
   failure: Failure,
   entry: 'refused' | 'silent' | 'none',
@@ -100,7 +100,7 @@ export async function refused(
 }
 
 /** The meter let us in: nothing is left of what it refused. */
-export async function letIn(settings: RunnerSettings, state: MeterState): Promise<void> {
+export async function letIn(settings: PortContext, state: MeterState): Promise<void> {
   if (state.memory?.refusal) await remember(settings, state, { refusal: undefined });
 }
 
@@ -108,7 +108,7 @@ export async function letIn(settings: RunnerSettings, state: MeterState): Promis
  * At a start: what is left of the back-off. The wall clock may have been set meanwhile: it is never less than a quarter of
  * an hour, so that a start is no try, and never more than the refusals are worth.
  */
-export function recall(settings: RunnerSettings, state: MeterState, memory: MeterMemory | undefined): void {
+export function recall(settings: PortContext, state: MeterState, memory: MeterMemory | undefined): void {
   state.memory = memory;
   if (memory?.fallbacks && sameSerial(memory.serial, state.polled.origin.serial))
     state.fallbacks = freshFallbacks(memory.fallbacks);
@@ -122,7 +122,7 @@ export function recall(settings: RunnerSettings, state: MeterState, memory: Mete
 }
 
 /** For a person who looks at `status`. */
-export function leftAlone(settings: Pick<RunnerSettings, 'clock'>, state: MeterState): string[] {
+export function leftAlone(settings: Pick<PortContext, 'clock'>, state: MeterState): string[] {
   const left = state.notBefore - settings.clock.now();
   if (!isRefused(state) || left <= 0) return [];
   const until = iso(millis(settings.clock.wall() + Math.min(left, dayMs)));
@@ -130,7 +130,7 @@ export function leftAlone(settings: Pick<RunnerSettings, 'clock'>, state: MeterS
 }
 
 /** The answer to whoever asks for a meter that refused us: why it is not tried, and what is to be done. */
-export function requireNotRefused(settings: RunnerSettings, state: MeterState): void {
+export function requireNotRefused(settings: PortContext, state: MeterState): void {
   const refusal = state.memory?.refusal;
   const left = state.notBefore - settings.clock.now();
   if (!refusal || standing(refusal) === 0 || left <= 0) return;

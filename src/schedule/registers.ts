@@ -6,7 +6,7 @@ import { unitName } from '../dlms/cosem/unit.ts';
 import { readRegisters } from '../meter/registers.ts';
 import type { Session } from '../meter/session.ts';
 import { type Fact, integerJson, type ReadingFact } from '../reading/facts.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { optional } from './optional.ts';
 import { layoutOf, type SeriesContext } from './series-context.ts';
 
@@ -16,22 +16,22 @@ const readingEveryMs = dayMs;
 /** Registers and clock, once a day: what the display shows, beside the series. */
 export async function dailyReading(poll: SeriesContext, readAt: Millis): Promise<Fact | undefined> {
   const { readingAt } = poll.state;
-  if (readingAt !== undefined && poll.house.clock.now() - readingAt < readingEveryMs) return undefined;
+  if (readingAt !== undefined && poll.port.clock.now() - readingAt < readingEveryMs) return undefined;
   let reading: Fact | undefined;
-  await optional(poll.house, poll.state, poll.session, 'registers', async () => {
+  await optional(poll.port, poll.state, poll.session, 'registers', async () => {
     // Tomorrow again, where they cannot be read.
-    poll.state.readingAt = poll.house.clock.now();
+    poll.state.readingAt = poll.port.clock.now();
     reading = await readingNow(poll, readAt);
   });
   return reading;
 }
 
 async function readingNow(
-  { house, state, session, layout }: Omit<SeriesContext, 'settings'>,
+  { port, state, session, layout }: Omit<SeriesContext, 'settings'>,
   readAt: Millis,
 ): Promise<ReadingFact> {
   const registers = await readRegisters(session, layout);
-  state.readingAt = house.clock.now();
+  state.readingAt = port.clock.now();
   const disconnector = state.identity?.disconnector;
   const deviation = state.identity?.clockDeviationMs;
   return {
@@ -57,14 +57,14 @@ async function readingNow(
 }
 
 /** Answers those who wait for this meter. */
-export async function answerReadRequests(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+export async function answerReadRequests(port: PortContext, state: MeterState, session: Session): Promise<void> {
   const [profile] = state.polled.series;
   if (!profile) return;
   const what = 'registers';
   let fact: ReadingFact | undefined;
-  await optional(house, state, session, what, async () => {
-    const layout = await layoutOf(house, state, session, profile.profile);
-    fact = await readingNow({ house, state, session, layout }, house.clock.wall());
+  await optional(port, state, session, what, async () => {
+    const layout = await layoutOf(port, state, session, profile.profile);
+    fact = await readingNow({ port, state, session, layout }, port.clock.wall());
   });
   if (!fact) {
     const why = state.troubles.get(what) ?? new Failure('link-disconnected', 'the session ended before');
@@ -72,12 +72,12 @@ export async function answerReadRequests(house: RunnerSettings, state: MeterStat
     return;
   }
   const reading = fact;
-  await house.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [reading] });
+  await port.store.commit({ meter: state.polled.origin.meter, entryClass: 0, facts: [reading] });
   for (const { resolve } of state.readRequests.splice(0)) resolve(reading);
 }
 
 /** Events that no slice took along are stored on their own. */
-export async function flushEvents({ store }: RunnerSettings, state: MeterState): Promise<void> {
+export async function flushEvents({ store }: PortContext, state: MeterState): Promise<void> {
   const { pendingEvents, logs } = state;
   if (pendingEvents.length === 0 && !logs) return;
   const facts = pendingEvents.slice();

@@ -9,7 +9,7 @@ import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { withProgress } from './fruitless.ts';
 import { askLoan, type Loans, loanLimitMs, noLoans, type PortWork, serveLoan } from './loan.ts';
 import type { AccountedSeries } from './manifest.ts';
-import { stateThroughReload, type Line, type LineState, type MeterState, type RunnerSettings } from './meter-state.ts';
+import { stateThroughReload, type Line, type LineState, type MeterState, type PortContext } from './meter-state.ts';
 import { plan, type PlannedSlice } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
 import { accountedSeries, gapsOf, lineTrouble, type MeterStatus, statusOf } from './port-report.ts';
@@ -30,7 +30,7 @@ const standstillPauseMs = 10_000;
 const takenBackMs = 30_000;
 export class PortRunner {
   readonly name: string;
-  private readonly settings: RunnerSettings;
+  private readonly settings: PortContext;
   private readonly states: Map<string, MeterState>;
   private readonly line: Line;
   private readonly strangers: Strangers = new Map();
@@ -42,7 +42,7 @@ export class PortRunner {
   private stepDue: Millis;
   private busyWith: string | undefined;
 
-  constructor(settings: RunnerSettings) {
+  constructor(settings: PortContext) {
     this.name = settings.name;
     this.settings = settings;
     this.stepDue = settings.clock.now();

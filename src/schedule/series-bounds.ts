@@ -1,13 +1,13 @@
 /** What the store knows of a series, and where it begins and ends. */
 import { dayMs, type Millis, millis } from '../base/time.ts';
 import type { SeriesState } from '../store/records.ts';
-import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PolledSeries, PortContext } from './meter-state.ts';
 
 /** Longer than the buffer of any meter reaches back. */
 const longestMemoryMs = 1100 * dayMs;
 
 export function boundsOf(
-  { store, clock }: Pick<RunnerSettings, 'store' | 'clock'>,
+  { store, clock }: Pick<PortContext, 'store' | 'clock'>,
   { polled }: Pick<MeterState, 'polled'>,
   settings: PolledSeries,
 ): { readonly stored: SeriesState | undefined; readonly since: Millis; readonly until: Millis | undefined } {

@@ -9,7 +9,7 @@ import { type Exception, type Exceptions, type Swap, withExceptions } from '../r
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { SeriesState } from '../store/records.ts';
 import { gatewayEvent } from './gateway-event.ts';
-import { type MeterState, newestOf, type RunnerSettings } from './meter-state.ts';
+import { type MeterState, newestOf, type PortContext } from './meter-state.ts';
 import type { PlannedSlice } from './plan.ts';
 import { dailyReading } from './registers.ts';
 import { boundsOf } from './series-bounds.ts';
@@ -26,7 +26,7 @@ const longestRowWaitMs = 10 * 60_000;
  * with the state that knows of it, so that it is said once whatever the store does.
  */
 export function changeOfMeter(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   stored: SeriesState | undefined,
   periodMs: number,
@@ -38,9 +38,9 @@ export function changeOfMeter(
   if (!fresh) return stored?.swap && { swap: stored.swap, event: undefined };
   // One that is still to come is not this one.
   const known =
-    configured && sameSerial(configured.from, from) && configured.at <= house.clock.wall() ? configured : undefined;
+    configured && sameSerial(configured.from, from) && configured.at <= port.clock.wall() ? configured : undefined;
   // The configuration does not say when: it was at some time after the last row of the old meter.
-  const at = known?.at ?? stored?.newest?.end ?? house.clock.wall();
+  const at = known?.at ?? stored?.newest?.end ?? port.clock.wall();
   const boundary = Math.floor(at / periodMs) * periodMs;
   const before = stored?.newest?.end === boundary ? stored.newest.registers : undefined;
   const { final = {}, first = {} } = known ?? {};
@@ -48,7 +48,7 @@ export function changeOfMeter(
     Object.entries(all)
       .map(([code, value]) => `${code} ${value}`)
       .join(' ') || null;
-  const event = gatewayEvent(house, state, 'SWAP', {
+  const event = gatewayEvent(port, state, 'SWAP', {
     from,
     to: origin.serial,
     at: known ? iso(millis(at)) : null,
@@ -60,11 +60,11 @@ export function changeOfMeter(
 
 /** The first interval after a change of the period begins at the last row of the old one. */
 function withBoundary(
-  { house, state, settings }: SeriesContext,
+  { port, state, settings }: SeriesContext,
   slice: PlannedSlice,
   rows: readonly LoadProfileRow[],
 ): readonly LoadProfileRow[] {
-  const newest = settings.after && house.store.seriesState(state.polled.origin.meter, settings.after)?.newest;
+  const newest = settings.after && port.store.seriesState(state.polled.origin.meter, settings.after)?.newest;
   if (!newest || newest.end !== slice.from || rows.some(({ end }) => end === slice.from)) return rows;
   const registers = Object.entries(newest.registers);
   const boundary: LoadProfileRow = {
@@ -82,12 +82,8 @@ function withBoundary(
  * What the meter's clock shows at least, where it could not be asked: its newest row is written. What comes after that may
  * not have happened there yet, whatever the gateway's clock says; it stays open.
  */
-function unaskedNow(
-  { house, state, settings }: SeriesContext,
-  rows: readonly LoadProfileRow[],
-  readAt: Millis,
-): Millis {
-  const { stored } = boundsOf(house, state, settings);
+function unaskedNow({ port, state, settings }: SeriesContext, rows: readonly LoadProfileRow[], readAt: Millis): Millis {
+  const { stored } = boundsOf(port, state, settings);
   const newest = rows.reduce((last, { end }) => Math.max(last, end ?? 0), stored?.newest?.end ?? 0);
   return millis(Math.min(readAt - unaskedMarginMs, newest + graceMs));
 }
@@ -100,12 +96,12 @@ function meterNow(poll: SeriesContext, rows: readonly LoadProfileRow[], readAt: 
 
 /** Where the meter captures otherwise than the series was commissioned with: what is said before any value of the new segment (R13). */
 function changeOfLayout(
-  { house, state, settings, layout }: SeriesContext,
+  { port, state, settings, layout }: SeriesContext,
   stored: SeriesState | undefined,
 ): EventFact | undefined {
   const sameLayouts = [layout.fingerprint, ...layout.formerFingerprints];
   if (stored?.layout === undefined || sameLayouts.includes(stored.layout)) return undefined;
-  return gatewayEvent(house, state, 'CONFIG_CHANGED', {
+  return gatewayEvent(port, state, 'CONFIG_CHANGED', {
     series: obis(settings.profile),
     columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
     before: stored.layout,
@@ -134,15 +130,15 @@ export async function commitSlice(
   rows: readonly LoadProfileRow[],
   oldestStamp: Millis | undefined,
 ): Promise<void> {
-  const { house, state, settings, layout } = poll;
-  const { clock, store } = house;
+  const { port, state, settings, layout } = poll;
+  const { clock, store } = port;
   const { origin, powerLimitW } = state.polled;
   const { periodMs } = settings;
   const readAt = clock.wall();
   const now = meterNow(poll, rows, readAt);
   const { epoch } = store;
-  const { stored, since } = boundsOf(house, state, settings);
-  const swap = changeOfMeter(house, state, stored, periodMs);
+  const { stored, since } = boundsOf(port, state, settings);
+  const swap = changeOfMeter(port, state, stored, periodMs);
   const changes = [swap?.event, changeOfLayout(poll, stored)].filter((event) => event !== undefined);
   const known = state.logs ?? store.meterLogs(origin.meter);
   const accounted = accountFor({
@@ -156,7 +152,7 @@ export async function commitSlice(
     openAfter: later(now, -graceMs),
     readAt,
     clockDeviationMs: state.identity?.clockDeviationMs,
-    clockTrust: house.clockTrust(),
+    clockTrust: port.clockTrust(),
     // A row off the grid may begin before the slice.
     known: await store.marks(origin.meter, slice.series, slice.from - periodMs, slice.to),
     oldestStamp,
@@ -203,8 +199,8 @@ export async function commitSlice(
  * The newest row is not written yet: the next visit comes shortly, without pressing. The meter's own clock says when it will
  * be; a clock that is far behind must not be asked every few seconds.
  */
-function comeBack({ house, state }: SeriesContext, { to }: PlannedSlice, now: Millis): void {
-  const { clock, log } = house;
+function comeBack({ port, state }: SeriesContext, { to }: PlannedSlice, now: Millis): void {
+  const { clock, log } = port;
   const dueMs = to + graceMs - now;
   state.notBefore = later(clock.now(), Math.min(longestRowWaitMs, Math.max(shortestRowWaitMs, dueMs)));
   log.info({ meter: state.polled.origin.meter, until: iso(to) }, 'newest row is not there yet');

@@ -3,7 +3,7 @@ import { dayMs } from '../base/time.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import { type ProfileLayout, readLayout } from '../meter/profile-layout.ts';
 import type { Session } from '../meter/session.ts';
-import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PolledSeries, PortContext } from './meter-state.ts';
 
 /** Layout of a profile is read again after a day: ratios and capture objects may have changed. */
 const layoutLifeMs = dayMs;
@@ -14,7 +14,7 @@ export const graceMs = 60_000;
 
 /** A series in a session that reads it. */
 export interface SeriesContext {
-  readonly house: RunnerSettings;
+  readonly port: PortContext;
   readonly state: MeterState;
   readonly session: Session;
   readonly settings: PolledSeries;
@@ -22,12 +22,12 @@ export interface SeriesContext {
 }
 
 export async function layoutOf(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   session: Session,
   profile: LogicalName,
 ): Promise<ProfileLayout> {
-  const { clock } = house;
+  const { clock } = port;
   const cached = state.layouts.get(profile);
   const changes = state.identity?.changes;
   if (cached) {

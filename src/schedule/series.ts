@@ -12,7 +12,7 @@ import { adjoining } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { tellLeftOut, tellScalers } from './layout-alarms.ts';
-import type { MeterState, PolledSeries, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PolledSeries, PortContext } from './meter-state.ts';
 import { optional } from './optional.ts';
 import { newestEnd, type PlannedSlice } from './plan.ts';
 import { boundsOf } from './series-bounds.ts';
@@ -31,12 +31,12 @@ const longestStepMs = 16 * dayMs;
  * will not, that is an event (R16). Returns the oldest row of a full buffer.
  */
 async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefined> {
-  const { house, state, session, settings, layout } = poll;
-  const { clock } = house;
+  const { port, state, session, settings, layout } = poll;
+  const { clock } = port;
   const { series, profile, periodMs } = settings;
-  const { stored, since, until } = boundsOf(house, state, settings);
+  const { stored, since, until } = boundsOf(port, state, settings);
   const wall = clock.wall();
-  const end = newestEnd(wall, periodMs, house.plan.offsetMs, until);
+  const end = newestEnd(wall, periodMs, port.plan.offsetMs, until);
   const [oldestHole] = missing(stored?.coverage ?? [], since, end);
   const reachMs = (layout.entries ?? 0) * periodMs;
   if (!oldestHole || reachMs === 0 || wall - oldestHole[0] < reachMs * riskShare) {
@@ -44,13 +44,13 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
     return undefined;
   }
   let oldestStamp: Millis | undefined;
-  await optional(house, state, session, `oldest row of ${obis(profile)}`, async () => {
+  await optional(port, state, session, `oldest row of ${obis(profile)}`, async () => {
     oldestStamp = await readOldestStamp({ session, layout, model: state.model });
   });
   if (!state.atRisk.has(series)) {
     state.atRisk.add(series);
     state.pendingEvents.push(
-      gatewayEvent(house, state, 'DATA_AT_RISK', {
+      gatewayEvent(port, state, 'DATA_AT_RISK', {
         series: obis(profile),
         oldest: iso(millis(oldestHole[0])),
         reachS: reachMs / 1000,
@@ -75,15 +75,15 @@ async function reportOverwritten(poll: SeriesContext): Promise<Millis | undefine
 
 /** Whether the meter captures with the period of the series, so that its rows can be read. Failure `period-mismatch`. */
 async function capturesAsConfigured(poll: SeriesContext, slice: PlannedSlice): Promise<boolean> {
-  const { house, state, settings, layout } = poll;
+  const { port, state, settings, layout } = poll;
   const { meter } = state.polled.origin;
   const { periodMs, profile } = settings;
   requirePeriod(layout);
   if (layout.capturePeriodMs === periodMs) return true;
-  const { stored, until: ended } = boundsOf(house, state, settings);
+  const { stored, until: ended } = boundsOf(port, state, settings);
   // The new period was not written to the meter yet.
   if (settings.after !== undefined && !stored) return false;
-  if (ended !== undefined && ended <= house.clock.wall()) {
+  if (ended !== undefined && ended <= port.clock.wall()) {
     // The change emptied the buffer: what was not read before it is gone.
     for (const [from, to] of missing(stored?.coverage ?? [], slice.from, slice.to))
       await commitSlice(poll, { ...slice, from: millis(from), to: millis(to) }, [], ended);
@@ -100,8 +100,8 @@ async function capturesAsConfigured(poll: SeriesContext, slice: PlannedSlice): P
 
 type ReadRows = (from: number, to: number) => Promise<LoadProfileRow[]>;
 /** Reads rows by their stamps, both inclusive, in ms; learns how many the line brings at once. */
-function rowsOf({ house, state, session, settings, layout }: SeriesContext, census: RowCensus): ReadRows {
-  const { clock } = house;
+function rowsOf({ port, state, session, settings, layout }: SeriesContext, census: RowCensus): ReadRows {
+  const { clock } = port;
   return async (from, to) => {
     const range = { from: millis(from), to: millis(to) };
     const outside = (row: LoadProfileRow) => census.outside(row);
@@ -126,15 +126,15 @@ function rowsOf({ house, state, session, settings, layout }: SeriesContext, cens
  * the rows at both its edges: where an edge row is not there it is looked for further on.
  */
 async function readWithEdges(
-  { house, state, settings }: SeriesContext,
+  { port, state, settings }: SeriesContext,
   read: ReadRows,
   from: number,
   to: number,
 ): Promise<{ readonly rows: readonly LoadProfileRow[]; readonly from: Millis; readonly to: Millis }> {
   const { series, periodMs } = settings;
-  const { stored, since, until } = boundsOf(house, state, settings);
+  const { stored, since, until } = boundsOf(port, state, settings);
   let rows = await read(from, to);
-  const end = newestEnd(house.clock.wall(), periodMs, house.plan.offsetMs, until);
+  const end = newestEnd(port.clock.wall(), periodMs, port.plan.offsetMs, until);
   const holes = missing(stored?.coverage ?? [], since, end);
   const [holeFrom, holeTo] = holes.find(([start, stop]) => start < to && stop > from) ?? [from, to];
   const [begin, finish] = [Math.min(holeFrom, from), Math.max(holeTo, to)];
@@ -163,20 +163,20 @@ async function readWithEdges(
 }
 
 export async function readSlice(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   session: Session,
   slice: PlannedSlice,
 ): Promise<void> {
-  const { clock } = house;
+  const { clock } = port;
   const settings = state.polled.series.find(({ series }) => series === slice.series) as PolledSeries;
   const { periodMs, profile } = settings;
-  const layout = await layoutOf(house, state, session, profile);
-  const poll: SeriesContext = { house, state, session, settings, layout };
+  const layout = await layoutOf(port, state, session, profile);
+  const poll: SeriesContext = { port, state, session, settings, layout };
   const { readable, detail } = judgeLayout(state.rowAlarms, slice.series, layout, clock.wall());
-  if (detail) state.pendingEvents.push(gatewayEvent(house, state, 'PROFILE_WITHOUT_CLOCK', detail));
+  if (detail) state.pendingEvents.push(gatewayEvent(port, state, 'PROFILE_WITHOUT_CLOCK', detail));
   if (!readable) return;
-  tellScalers(house, state, slice.series, layout);
+  tellScalers(port, state, slice.series, layout);
   if (!(await capturesAsConfigured(poll, slice))) return;
   const census = rowCensus(clock.wall(), stampReading(state.model));
   const oldestStamp = await reportOverwritten(poll);
@@ -186,8 +186,8 @@ export async function readSlice(
   const from = Math.max(slice.from, bufferedFrom);
   if (from >= slice.to) return;
   const found = await readWithEdges(poll, rowsOf(poll, census), from, slice.to);
-  tellLeftOut(house, state, slice.series, layout, found.rows);
+  tellLeftOut(port, state, slice.series, layout, found.rows);
   const unusable = judgeRows(state.rowAlarms, slice, profile, census, clock.wall());
-  if (unusable) state.pendingEvents.push(gatewayEvent(house, state, 'ROWS_WITHOUT_STAMP', unusable));
+  if (unusable) state.pendingEvents.push(gatewayEvent(port, state, 'ROWS_WITHOUT_STAMP', unusable));
   await commitSlice(poll, { ...slice, from: found.from, to: found.to }, found.rows, oldestStamp);
 }

@@ -4,7 +4,7 @@
  */
 import { Failure, messageOf } from '../base/errors.ts';
 import { iso, later } from '../base/time.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
 /**
@@ -18,7 +18,7 @@ export const setAsideMs = (ends: number): number =>
   firstMs[ends - 1] ?? Math.min(longestMs, nextMs * 2 ** Math.min(16, ends - 1 - firstMs.length));
 
 /** A meter that is suspected waits from now on. */
-export function setAside({ turns, clock }: RunnerSettings, state: MeterState): void {
+export function setAside({ turns, clock }: PortContext, state: MeterState): void {
   const suspect = turns?.suspects.get(state.polled.origin.meter);
   if (!suspect) return;
   state.notBefore = later(clock.now(), setAsideMs(suspect.ends));
@@ -30,8 +30,8 @@ export function setAside({ turns, clock }: RunnerSettings, state: MeterState): v
 }
 
 /** Once for each start that sets a meter aside. */
-export async function tellSetAside(house: RunnerSettings, state: MeterState): Promise<void> {
-  const { turns, clock, store, log } = house;
+export async function tellSetAside(port: PortContext, state: MeterState): Promise<void> {
+  const { turns, clock, store, log } = port;
   const { meter } = state.polled.origin;
   const suspect = turns?.suspects.get(meter);
   if (!suspect || suspect.reported) return;
@@ -43,13 +43,13 @@ export async function tellSetAside(house: RunnerSettings, state: MeterState): Pr
   );
   const detail = { ends: suspect.ends, until: iso(later(clock.wall(), pauseMs)) };
   await store
-    .commit({ meter, entryClass: 0, facts: [gatewayEvent(house, state, 'METER_SET_ASIDE', detail)] })
+    .commit({ meter, entryClass: 0, facts: [gatewayEvent(port, state, 'METER_SET_ASIDE', detail)] })
     .catch((error: unknown) => log.warn({ meter, error: messageOf(error) }, 'METER_SET_ASIDE not stored'));
 }
 
 /** A turn in the record. A crash of the house leaves it open. */
 export async function onRecord(
-  { turns, name, log }: RunnerSettings,
+  { turns, name, log }: PortContext,
   state: MeterState,
   turn: () => Promise<void>,
 ): Promise<void> {

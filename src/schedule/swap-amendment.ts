@@ -8,7 +8,7 @@ import { withoutRange } from '../reading/coverage.ts';
 import type { Swap } from '../reading/ledger.ts';
 import { sameSerial } from '../meter/identity.ts';
 import type { SeriesState } from '../store/records.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
 const registersText = (registers: Swap['final']): string =>
@@ -54,8 +54,8 @@ export function amendedState(
 }
 
 /** Before anything is planned for the meter: one commit for each series that the amendment touches. */
-export async function amendSwap(house: RunnerSettings, state: MeterState): Promise<void> {
-  const { clock, store } = house;
+export async function amendSwap(port: PortContext, state: MeterState): Promise<void> {
+  const { clock, store } = port;
   const { origin, swap: configured, series: polled } = state.polled;
   // A change that is still to come has not happened.
   if (!configured || configured.at > clock.wall()) return;
@@ -63,7 +63,7 @@ export async function amendSwap(house: RunnerSettings, state: MeterState): Promi
     const stored = store.seriesState(origin.meter, series);
     const amended = stored && amendedState(stored, configured, origin.serial, periodMs);
     if (!amended) continue;
-    const event = gatewayEvent(house, state, 'SWAP', {
+    const event = gatewayEvent(port, state, 'SWAP', {
       from: configured.from,
       to: origin.serial,
       at: iso(millis(configured.at)),

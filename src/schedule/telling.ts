@@ -4,7 +4,7 @@ import { mismatchDetail } from '../meter/identity.ts';
 import { controlStateName } from '../dlms/cosem/value-names.ts';
 import { iso, longAgo, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
-import type { Line, MeterState, RunnerSettings } from './meter-state.ts';
+import type { Line, MeterState, PortContext } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './gateway-event.ts';
@@ -13,14 +13,14 @@ import { gatewayEvent } from './gateway-event.ts';
 const maxWhy = 300;
 
 interface Telling {
-  readonly house: RunnerSettings;
+  readonly port: PortContext;
   readonly line: Line;
   /** Without those that are not polled. */
   readonly all: readonly MeterState[];
   readonly verdictOf: (state: MeterState) => Verdict;
 }
 /** An event that could not be stored comes with the next change; the status shows the verdict meanwhile. */
-async function commit({ store, log }: RunnerSettings, meter: string, event: EventFact): Promise<void> {
+async function commit({ store, log }: PortContext, meter: string, event: EventFact): Promise<void> {
   try {
     await store.commit({ meter, entryClass: 0, facts: [event] });
   } catch (error) {
@@ -29,21 +29,21 @@ async function commit({ store, log }: RunnerSettings, meter: string, event: Even
 }
 
 /** What changed in the verdicts is an event: for each meter, or one for the bus (R23, R24, R25). */
-export async function tellReachability(house: RunnerSettings, line: Line): Promise<void> {
-  const verdicts = judged(house, line);
+export async function tellReachability(port: PortContext, line: Line): Promise<void> {
+  const verdicts = judged(port, line);
   const all = [...line.states.values()].filter(({ polled }) => polled.unusable === undefined);
   const verdictOf = (state: MeterState) => verdicts.get(state.polled.origin.meter) as Verdict;
-  const telling = { house, line, all, verdictOf };
+  const telling = { port, line, all, verdictOf };
   await tellBus(telling);
-  await tellUnusable(house, line);
+  await tellUnusable(port, line);
   // Whose fault it is shows only when the neighbours have been asked as well.
   const newestSuccess = Math.max(longAgo, ...all.map(({ lastSuccess }) => lastSuccess ?? longAgo));
   for (const state of all) await tellVerdict(telling, state, newestSuccess);
-  for (const state of all) await tellSilence(house, state);
+  for (const state of all) await tellSilence(port, state);
 }
 
-async function tellBus({ house, line, all, verdictOf }: Telling): Promise<void> {
-  const { clock } = house;
+async function tellBus({ port, line, all, verdictOf }: Telling): Promise<void> {
+  const { clock } = port;
   const busFault = all.length > 1 && all.every((state) => verdictOf(state) === 'BUS_FAULT');
   if (busFault === line.busFaultReported) return;
   line.busFaultReported = busFault;
@@ -57,27 +57,23 @@ async function tellBus({ house, line, all, verdictOf }: Telling): Promise<void> 
       state.notBefore = clock.now();
     }
   }
-  const detail = { port: house.name, meters: all.length };
-  await commit(house, '_', gatewayFact(clock.wall(), busFault ? 'BUS_FAULT' : 'BUS_ANSWERS', detail));
+  const detail = { port: port.name, meters: all.length };
+  await commit(port, '_', gatewayFact(clock.wall(), busFault ? 'BUS_FAULT' : 'BUS_ANSWERS', detail));
 }
 
 /** Meters that are not polled, for their configuration does not hold. */
-async function tellUnusable(house: RunnerSettings, line: Line): Promise<void> {
+async function tellUnusable(port: PortContext, line: Line): Promise<void> {
   for (const state of line.states.values()) {
     const { unusable, origin } = state.polled;
     if (unusable === undefined || state.reportedVerdict === 'CONFIG_FAULT') continue;
     const { code: evidence, message, nextStep: next } = unusable;
     const detail = { state: 'FAULT', evidence, why: message.slice(0, maxWhy), next };
-    await commit(house, origin.meter, gatewayEvent(house, state, 'CONFIG_FAULT', detail));
+    await commit(port, origin.meter, gatewayEvent(port, state, 'CONFIG_FAULT', detail));
     state.reportedVerdict = 'CONFIG_FAULT';
   }
 }
 
-async function tellVerdict(
-  { house, all, verdictOf }: Telling,
-  state: MeterState,
-  newestSuccess: number,
-): Promise<void> {
+async function tellVerdict({ port, all, verdictOf }: Telling, state: MeterState, newestSuccess: number): Promise<void> {
   const { meter } = state.polled.origin;
   const verdict = verdictOf(state);
   // Another meter than the one that was reported is another event.
@@ -86,7 +82,7 @@ async function tellVerdict(
   if (verdict === 'UNKNOWN' || verdict === 'BUS_FAULT' || reported) return;
   // The log of a failure tells the first in a row; who it is may change within the row.
   if (mismatch !== undefined && state.reportedMismatch !== undefined)
-    house.log.warn({ port: house.name, meter }, mismatch);
+    port.log.warn({ port: port.name, meter }, mismatch);
   state.reportedMismatch = mismatch;
   if (!answers(verdict)) {
     const neighbourAnswers = all.length === 1 || newestSuccess >= (state.silentSince ?? longAgo);
@@ -102,7 +98,7 @@ async function tellVerdict(
       evidence: state.lastError?.code ?? null,
       ...mismatchDetail(state.lastError),
     };
-    await commit(house, meter, gatewayEvent(house, state, verdict, detail));
+    await commit(port, meter, gatewayEvent(port, state, verdict, detail));
   } else if (state.reportedVerdict !== 'UNKNOWN' || verdict !== 'REACHABLE') {
     const control = state.identity?.disconnector?.control;
     const detail = {
@@ -111,20 +107,20 @@ async function tellVerdict(
       controlState: control ?? null,
       ...(control !== undefined && { control: controlStateName(control) }),
     };
-    await commit(house, meter, gatewayEvent(house, state, verdict, detail));
+    await commit(port, meter, gatewayEvent(port, state, verdict, detail));
   }
   state.reportedVerdict = verdict;
 }
 
 /** A meter that was reported as silent answers: its log shows what the silence was, and that is an event. */
-async function tellSilence(house: RunnerSettings, state: MeterState): Promise<void> {
+async function tellSilence(port: PortContext, state: MeterState): Promise<void> {
   if (state.failures > 0 || state.silentSince === undefined) return;
-  const wall = house.clock.wall();
+  const wall = port.clock.wall();
   const { meter } = state.polled.origin;
   const since = state.silentSince;
   // Before the first failure everything may have been well since the last poll that succeeded.
   const from = state.lastSuccessBefore ?? since;
-  const span = house.store.meterLogs(meter).dark.findLast(([down, up]) => down < wall && up > from);
+  const span = port.store.meterLogs(meter).dark.findLast(([down, up]) => down < wall && up > from);
   state.silentSince = undefined;
   state.lastSuccessBefore = undefined;
   // A fault of the bus has one event for its beginning and one for its end.
@@ -132,9 +128,9 @@ async function tellSilence(house: RunnerSettings, state: MeterState): Promise<vo
   state.reportedSilent = false;
   if (!reportedSilent) return;
   const event = span
-    ? gatewayEvent(house, state, 'MAINS_OFF', { from: iso(millis(span[0])), to: iso(millis(span[1])) })
-    : gatewayEvent(house, state, 'COMM_FAULT', { from: iso(since), to: iso(wall) });
-  await commit(house, meter, event);
+    ? gatewayEvent(port, state, 'MAINS_OFF', { from: iso(millis(span[0])), to: iso(millis(span[1])) })
+    : gatewayEvent(port, state, 'COMM_FAULT', { from: iso(since), to: iso(wall) });
+  await commit(port, meter, event);
 }
 
 /** As the switch was read last: one that cannot be read now is no switch that is on. */
@@ -143,8 +139,8 @@ function supplyOff({ identity, hasDisconnector, disconnectorSeen }: MeterState):
   return known && !known.output;
 }
 
-export function judged(house: RunnerSettings, line: Line): Map<string, Verdict> {
-  const { store } = house;
+export function judged(port: PortContext, line: Line): Map<string, Verdict> {
+  const { store } = port;
   const sum = (state: MeterState) => state.qualityWindow.reduce((total, one) => total + one.damaged, 0);
   return judge(
     new Map<string, Observation>(

@@ -5,14 +5,14 @@
 import { Failure, messageOf } from '../base/errors.ts';
 import { later } from '../base/time.ts';
 import { gatewayFact } from '../reading/facts.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { turnLimitMs } from './turn-time.ts';
 
-type Watched = Pick<RunnerSettings, 'clock' | 'owner' | 'log' | 'store' | 'name'>;
+type Watched = Pick<PortContext, 'clock' | 'owner' | 'log' | 'store' | 'name'>;
 
 /** Begins to watch; the returned function ends it, at the end of the turn. */
-export function watchTurn(house: Watched, state: MeterState): () => void {
-  const { clock, owner, log, store, name } = house;
+export function watchTurn(port: Watched, state: MeterState): () => void {
+  const { clock, owner, log, store, name } = port;
   const { meter } = state.polled.origin;
   const over = new AbortController();
   const seconds = Math.round(turnLimitMs(state.polled.access) / 1000);

@@ -14,7 +14,7 @@ import { sumDays } from './day-sums.ts';
 import { turnShareMs } from './line-load.ts';
 import { keepClock } from './meter-clock.ts';
 import { rememberPeer } from './meter-memory.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { tellUnreadable } from './object-alarms.ts';
 import { optional } from './optional.ts';
 import { changePeriods } from './period-change.ts';
@@ -45,13 +45,9 @@ const shortInfo = 64;
 const loggedEvery = 20;
 
 /** Resolves to how long silent meters do not get the line; undefined where that does not change. */
-export async function visit(
-  house: RunnerSettings,
-  state: MeterState,
-  request: VisitRequest,
-): Promise<number | undefined> {
-  const { clock, owner } = house;
-  const { signal, port } = request;
+export async function visit(port: PortContext, state: MeterState, request: VisitRequest): Promise<number | undefined> {
+  const { clock, owner } = port;
+  const { signal, port: opened } = request;
   const { security } = state.polled;
   forgetOld(state.fallbacks, clock.wall());
   const access = { ...state.polled.access, model: withFallbacks(state.model, state.fallbacks) };
@@ -59,36 +55,36 @@ export async function visit(
   state.lastTurn = started;
   state.visitAt = undefined;
   const adapted = adaptedAccess(state, access);
-  let session = new Session(port, clock, adapted);
+  let session = new Session(opened, clock, adapted);
   const suspected = new Set(state.fallbacks.suspected.keys());
   let failure: Failure | undefined;
   let entry: CipheredEntry | undefined;
   try {
     if (security) {
-      entry = await cipheredEntry(house, state, security, port, adapted);
-      session = new Session(await owner.again(port), clock, { ...adapted, ciphering: entry.ciphering });
+      entry = await cipheredEntry(port, state, security, opened, adapted);
+      session = new Session(await owner.again(opened), clock, { ...adapted, ciphering: entry.ciphering });
     }
     await session.connect();
     await entry?.authenticated();
-    await letIn(house, state);
-    state.identity = await identified(house, state, session);
+    await letIn(port, state);
+    state.identity = await identified(port, state, session);
     await entry?.authenticated();
     await requireRightMeter(state, session, request);
-    await readAll(house, state, session, request, started);
+    await readAll(port, state, session, request, started);
   } catch (error) {
     failure = asFailure(error);
   }
   if (failure) rejectRequests(state, failure);
   const overBefore = !session.associated;
   if (!signal.aborted || !failure) await session.close();
-  if (security && entry && session.entered) await rememberPeer(house, state, security, entry.peer);
+  if (security && entry && session.entered) await rememberPeer(port, state, security, entry.peer);
   const secured = security !== undefined;
   const shown = failure ? entryOf(failure, session, { auth: access.auth, secured, serial: access.timed }) : 'none';
   // A refusal counts although the house is being stopped: a reload is no further try.
   if (signal.aborted && failure && shown !== 'refused') return undefined;
   await owner.report({ heard: session.heard, lost: session.lost, failed: failure !== undefined || overBefore });
-  const anotherWay = await learned(house, state, session, failure, suspected);
-  return conclude(house, state, session, { failure, entry: shown, secured, anotherWay, spentSince: started });
+  const anotherWay = await learned(port, state, session, failure, suspected);
+  return conclude(port, state, session, { failure, entry: shown, secured, anotherWay, spentSince: started });
 }
 
 /** A meter that was silent last time gets one short probe; a line that damages long frames gets short ones. */
@@ -116,20 +112,20 @@ async function requireRightMeter(state: MeterState, session: Session, { holdBack
 
 /** The right meter let us in: everything that is to be read in this visit, the rows first. */
 async function readAll(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   session: Session,
   { slices, signal, othersWait }: VisitRequest,
   started: Millis,
 ): Promise<void> {
-  const { clock } = house;
-  detect(house, state);
-  tellUnreadable(house, state);
-  await amendSwap(house, state);
+  const { clock } = port;
+  detect(port, state);
+  tellUnreadable(port, state);
+  await amendSwap(port, state);
   const logsLast = logsComeLast(state);
-  if (!logsLast) await readLogs(house, state, session);
-  const also = (what: string, work: () => Promise<void>) => optional(house, state, session, what, work);
-  await also('change of the capture period', () => changePeriods(house, state, session));
+  if (!logsLast) await readLogs(port, state, session);
+  const also = (what: string, work: () => Promise<void>) => optional(port, state, session, what, work);
+  await also('change of the capture period', () => changePeriods(port, state, session));
   const readingSince = clock.now();
   for (const slice of slices) {
     // Back-fill makes way for somebody who waits; on a slow line the others get their turn.
@@ -139,16 +135,16 @@ async function readAll(
     if (signal.aborted || spent || (others && !slice.live)) break;
     // Something beside the rows ended the association: what was read is stored, the rest is for the next session.
     if (!session.associated) break;
-    await readSlice(house, state, session, slice);
+    await readSlice(port, state, session, slice);
   }
-  if (state.readRequests.length > 0) await answerReadRequests(house, state, session);
+  if (state.readRequests.length > 0) await answerReadRequests(port, state, session);
   await serveSessions(state, { session, access: state.polled.access, clock });
-  await also('rows around adjustments of the clock', () => readAdjusted(house, state, session));
-  if (!signal.aborted) await also('sums of days', () => sumDays(house, state, session));
-  recheckDone(house, state, started);
-  if (!signal.aborted) await also('clock', () => keepClock(house, state, session));
-  if (logsLast && !signal.aborted) await readLogs(house, state, session);
-  await flushEvents(house, state);
+  await also('rows around adjustments of the clock', () => readAdjusted(port, state, session));
+  if (!signal.aborted) await also('sums of days', () => sumDays(port, state, session));
+  recheckDone(port, state, started);
+  if (!signal.aborted) await also('clock', () => keepClock(port, state, session));
+  if (logsLast && !signal.aborted) await readLogs(port, state, session);
+  await flushEvents(port, state);
 }
 
 interface Concluded {
@@ -160,15 +156,15 @@ interface Concluded {
 }
 /** How the meter stands from now on (visit-outcome.ts), stored where that outlives a start, and logged. */
 async function conclude(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   { heard, stack }: Session,
   { failure, entry, spentSince, ...rest }: Concluded,
 ): Promise<number | undefined> {
-  const { clock, log } = house;
+  const { clock, log } = port;
   const { meter } = state.polled.origin;
   const refusal = failure
-    ? await refused(house, state, failure, entry, heard).catch((error: unknown) => {
+    ? await refused(port, state, failure, entry, heard).catch((error: unknown) => {
         log.error({ meter, error: messageOf(error) }, 'a refusal could not be stored');
         return { pauseMs: entry === 'refused' ? backOffMs(state.failures + 1, true) : undefined, lastError: failure };
       })
@@ -193,26 +189,26 @@ async function conclude(
   const failedBefore = state.failures > 0;
   Object.assign(state, health);
   if (!failure) {
-    if (failedBefore) log.info({ port: house.name, meter }, 'meter answers again');
+    if (failedBefore) log.info({ port: port.name, meter }, 'meter answers again');
   } else if (isOfStore(failure.code)) {
     log.error({ error: failure.message }, 'the store does not take what was read');
   } else {
-    await tellSecurity(house, state, failure);
+    await tellSecurity(port, state, failure);
     const { code, fault, nextStep: next } = failure;
     const { failures } = state;
     if (failures === 1 || failures % loggedEvery === 0)
-      log.warn({ port: house.name, meter, code, fault, failures, next }, failure.message);
+      log.warn({ port: port.name, meter, code, fault, failures, next }, failure.message);
   }
   return linePauseMs;
 }
 
-async function identified(house: RunnerSettings, state: MeterState, session: Session): Promise<Identity> {
+async function identified(port: PortContext, state: MeterState, session: Session): Promise<Identity> {
   const bare = state.fallbacks.held.has('bare-identity');
   const model = bare ? { ...state.model, change_counter: undefined } : state.model;
   try {
-    return await identify(session, house.clock, model, state.hasDisconnector && !bare);
+    return await identify(session, port.clock, model, state.hasDisconnector && !bare);
   } catch (error) {
-    if (error instanceof Failure) learnFromIdentity(state, error, house.clock.wall());
+    if (error instanceof Failure) learnFromIdentity(state, error, port.clock.wall());
     throw error;
   }
 }
@@ -224,7 +220,7 @@ function namedModel({ polled: { detectFrom }, identity }: MeterState): MeterMode
 }
 
 /** From the next session on the link runs as the model wants it; stamps are read so at once. */
-function detect({ log }: RunnerSettings, state: MeterState): void {
+function detect({ log }: PortContext, state: MeterState): void {
   const found = namedModel(state);
   if (!found || found === state.model) return;
   const name = state.identity?.logicalDeviceName;

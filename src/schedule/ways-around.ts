@@ -12,7 +12,7 @@ import {
 import type { Session } from '../meter/session.ts';
 import { forwardLogs } from './event-logs.ts';
 import { remember } from './meter-memory.ts';
-import type { MeterState, RunnerSettings } from './meter-state.ts';
+import type { MeterState, PortContext } from './meter-state.ts';
 import { optional } from './optional.ts';
 
 const logs = 'event logs';
@@ -24,17 +24,17 @@ export const logsComeLast = ({ fallbacks: { held, suspected } }: MeterState): bo
  * The logs tell what rows that are missing mean, and so they are asked for first; where that ends the session, the rows
  * are read in another one, in this turn where it can be had.
  */
-export async function readLogs(house: RunnerSettings, state: MeterState, session: Session): Promise<void> {
+export async function readLogs(port: PortContext, state: MeterState, session: Session): Promise<void> {
   const { fallbacks } = state;
   const last = logsComeLast(state);
-  await optional(house, state, session, logs, () => forwardLogs(house, state, session));
+  await optional(port, state, session, logs, () => forwardLogs(port, state, session));
   const trouble = state.troubles.get(logs);
   if (session.associated) {
     if (!trouble) fallbacks.suspected.delete('logs-last');
     return;
   }
   if (!trouble) return;
-  suspect(fallbacks, 'logs-last', misanswer(trouble) ?? nonAnswer(trouble) ?? trouble.code, house.clock.wall());
+  suspect(fallbacks, 'logs-last', misanswer(trouble) ?? nonAnswer(trouble) ?? trouble.code, port.clock.wall());
   if (last) return;
   if (session.lost || session.reopened) throw trouble;
   await session.reopen();
@@ -54,7 +54,7 @@ export function learnFromIdentity(state: MeterState, failure: Failure, wall: num
  * another way, so that it is worth while to come back soon.
  */
 export async function learned(
-  house: RunnerSettings,
+  port: PortContext,
   state: MeterState,
   session: Session,
   failure: Failure | undefined,
@@ -66,17 +66,17 @@ export async function learned(
       fallbacks.suspected.delete(name);
   } else if (session.entered && session.stack.counters.damaged === 0 && !fallbacks.changed) {
     const newly = [...fallbacks.suspected.keys()].some((name) => !suspectedBefore.has(name));
-    if (!newly) learnFromFailure(fallbacks, state.model, session.parameters, failure, house.clock.wall());
+    if (!newly) learnFromFailure(fallbacks, state.model, session.parameters, failure, port.clock.wall());
   }
   // Whether a suspicion is right the next session tells: it is not waited for.
   const soon = fallbacks.changed || [...fallbacks.suspected.keys()].some((name) => !suspectedBefore.has(name));
   if (fallbacks.changed) {
     try {
-      await remember(house, state, { fallbacks: storedFallbacks(fallbacks) });
+      await remember(port, state, { fallbacks: storedFallbacks(fallbacks) });
       fallbacks.changed = false;
-      house.log.info({ meter: state.polled.origin.meter, fallbacks: fallbackTexts(fallbacks) }, 'read in another way');
+      port.log.info({ meter: state.polled.origin.meter, fallbacks: fallbackTexts(fallbacks) }, 'read in another way');
     } catch (error) {
-      house.log.warn(
+      port.log.warn(
         { meter: state.polled.origin.meter, error: String(error) },
         'what the meter mishandles is not stored',
       );

@@ -41,15 +41,15 @@ const session = { associated: false } as Session;
 
 async function world(deviationMs: number | undefined = 0) {
   const made = await portWorld([polled('a')]);
-  const { house, clock } = made;
+  const { house: port, clock } = made;
   const state = freshState(polled('a'));
   state.identity = { clockDeviationMs: deviationMs } as Identity;
   await clock.run(later(noon, 5000));
   const slice = { series: quarters.series, from: hourAgo, to: noon, live: true };
   const commit = (rows: readonly LoadProfileRow[]) =>
-    commitSlice({ house, state, session, settings: quarters, layout }, slice, rows, undefined);
+    commitSlice({ port, state, session, settings: quarters, layout }, slice, rows, undefined);
   const names = async () => (await made.facts()).map((fact) => (fact.kind === 'event' ? fact.name : fact.kind));
-  const event = () => gatewayEvent(house, state, 'BUS_FAULT', { port: 'bus', meters: 1 });
+  const event = () => gatewayEvent(port, state, 'BUS_FAULT', { port: 'bus', meters: 1 });
   const stored = () => made.store.seriesState('a', quarters.series);
   return { ...made, state, commit, names, event, stored };
 }

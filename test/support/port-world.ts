@@ -9,7 +9,7 @@ import type { MeterAccess } from '../../src/meter/access.ts';
 import { genericModel } from '../../src/meter/model.ts';
 import type { Fact } from '../../src/reading/facts.ts';
 import { seriesKey } from '../../src/reading/series-key.ts';
-import type { PolledMeter, PolledSeries, RunnerSettings } from '../../src/schedule/meter-state.ts';
+import type { PolledMeter, PolledSeries, PortContext } from '../../src/schedule/meter-state.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { factOf } from '../../src/store/outbox-record.ts';
 import { Store } from '../../src/store/store.ts';
@@ -71,7 +71,7 @@ export const polled = (meter: string, more: Partial<PolledMeter> = {}): PolledMe
 });
 
 export interface PortWorld extends StoreWorld {
-  readonly house: RunnerSettings;
+  readonly house: PortContext;
 }
 export async function portWorld(
   meters: readonly PolledMeter[],
@@ -84,7 +84,7 @@ export async function portWorld(
   const world = await storeWorld();
   const { clock, store } = world;
   const nothing = () => Promise.reject(new Failure('port-missing', '/dev/x does not open'));
-  const house: RunnerSettings = {
+  const house: PortContext = {
     name: 'bus',
     owner: new PortOwner({ device: '/dev/x', open: more.open ?? nothing, clock, muteLimit: 6 }),
     meters,
