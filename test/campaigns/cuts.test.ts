@@ -18,13 +18,13 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
     const result = await life({ seed: 1, kind: 'power', cuts: 12, brokerUrl: broker.url });
     expect(result.problems).toEqual([]);
     expect(result.intervals).toBeGreaterThan(1200);
-  }, 240_000);
+  });
   // These wait for the daemon more than they work: together they take as long as one of them.
   test.concurrent('R22: the disk is filled to the last octet: it is told, and without a restart everything is delivered', async () => {
     const result = await life({ seed: 4, kind: 'power', cuts: 0, brokerUrl: broker.url, fullForMs: 8000 });
     expect(result.problems).toEqual([]);
     expect(result.storage).toEqual(expect.arrayContaining(['STORAGE_FULL', 'STORAGE_OK']));
-  }, 240_000);
+  });
   for (const [seed, how] of [
     [5, 'input/output error'],
     [6, 'read-only'],
@@ -38,15 +38,16 @@ describe.skipIf(why !== undefined)(`power cuts on a real ext4${why === undefined
         failing: { how, forMs: 5000 },
       });
       expect(result.problems).toEqual([]);
-    }, 240_000);
-  test.skipIf(noSync === undefined).concurrent(
-    `the negative control: without syncs the loss is seen${noSync !== undefined ? '' : ' (not here: no package eatmydata)'}`,
-    async () => {
-      const result = await life({ seed: 2, kind: 'power', cuts: 4, brokerUrl: broker.url, preload: noSync ?? '' });
-      expect(result.problems.join()).toContain('the store was lost');
-    },
-    240_000,
-  );
+    });
+  test
+    .skipIf(noSync === undefined)
+    .concurrent(
+      `the negative control: without syncs the loss is seen${noSync !== undefined ? '' : ' (not here: no package eatmydata)'}`,
+      async () => {
+        const result = await life({ seed: 2, kind: 'power', cuts: 4, brokerUrl: broker.url, preload: noSync ?? '' });
+        expect(result.problems.join()).toContain('the store was lost');
+      },
+    );
 });
 
 test('40 kills of the store in a process of its own: what was committed is there, what was not is not', async () => {
@@ -54,14 +55,14 @@ test('40 kills of the store in a process of its own: what was committed is there
   expect(problems).toEqual([]);
   expect(within).toBeGreaterThan(10);
   expect(commits).toBeGreaterThan(within);
-}, 240_000);
+});
 
 test('the negative control: a commit that is called done before it is', async () => {
   const { problems } = await storeLife(2, 40, true);
   expect(problems.join()).toMatch(/the next number is|gone/);
-}, 240_000);
+});
 
 test('12 kills: nothing lost, every number means one thing, everything equals the oracle', async () => {
   const result = await life({ seed: 3, kind: 'kill', cuts: 12, brokerUrl: broker.url });
   expect(result.problems).toEqual([]);
-}, 240_000);
+});

@@ -72,4 +72,4 @@ test('a dose of the matrix: all is delivered when it is well again, status names
     expect(logLines).toBeLessThan(120);
     expect(longestLine).toBeLessThan(1000);
   }
-}, 240_000);
+});

@@ -17,4 +17,4 @@ test('R21: two days of 20 quarter-hour meters without broker, then all of it onc
   expect(result.messages).toBeGreaterThan(3000);
   // A slow machine is slower, none is faster.
   expect(result.rate).toBeLessThan(1.05 * rateLimit);
-}, 240_000);
+});

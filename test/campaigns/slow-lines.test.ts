@@ -89,7 +89,7 @@ test('a line that cannot carry its rows is named; the newest come first, and eve
   expect(line.right).toBeGreaterThan(line.expected / 3);
   // Nobody starves: the newest row of each is at most a round old.
   expect(line.latestS).toBeLessThan(4 * 3600);
-}, 120_000);
+});
 
 test('the configuration alone shows a line whose rows come late, or never', () => {
   const speed = { baud: 300, timed: true };

@@ -299,5 +299,5 @@ describe('browse, read and their files', () => {
       expect(read.err).toMatch(/not read/);
       expectNone(read.out + read.err);
     }
-  }, 60_000);
+  });
 });

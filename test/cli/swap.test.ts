@@ -223,7 +223,7 @@ describe('incident: the file lost its owner, its link and its copy', () => {
       'g.toml.before-swap-2',
       'link.toml',
     ]);
-  }, 30_000);
+  });
   test('planted files and links are neither followed nor overwritten', async () => {
     const directory = place();
     const file = join(directory, 'g.toml');
@@ -235,7 +235,7 @@ describe('incident: the file lost its owner, its link and its copy', () => {
     expect(out).toContain('before-swap-2');
     expect(readFileSync(victim, 'utf8')).toBe('precious');
     expect(readFileSync(`${file}.before-swap-2`, 'utf8')).toBe(configExample);
-  }, 30_000);
+  });
   test('a refusal, a folder, a file that changes meanwhile: nothing is left behind', () => {
     const directory = place();
     const file = join(directory, 'g.toml');

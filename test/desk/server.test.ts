@@ -166,7 +166,7 @@ describe('the body of a POST', () => {
     expect(statusOf(await long)).toContain(' 413 ');
     expect(statusOf(await short)).toMatch(/ 40[08] /);
     expect(await askStatus(path)).toEqual(snapshot);
-  }, 20_000);
+  });
 });
 
 describe('events line by line', () => {
@@ -182,7 +182,7 @@ describe('events line by line', () => {
     const after = asked;
     await new Promise((resolve) => setTimeout(resolve, 2500));
     expect(asked).toBe(after);
-  }, 20_000);
+  });
   test('a job that fails in the midst says so, by its code', async () => {
     let asked = 0;
     const path = await open({
@@ -194,7 +194,7 @@ describe('events line by line', () => {
     };
     await expect(watch()).rejects.toMatchObject({ code: 'busy', message: 'no more' });
     expect(seen).toEqual([snapshot]);
-  }, 20_000);
+  });
   test('who takes nothing loses the connection and the place', async () => {
     const path = await open(
       { snapshot: () => Promise.resolve({ gateway: 'x'.repeat(8 << 20) } as Snapshot) },
@@ -205,8 +205,8 @@ describe('events line by line', () => {
       deaf.pause();
       deaf.write('GET /v1/status/watch HTTP/1.1\r\nhost: x\r\n\r\n');
     }
-    await expect.poll(() => askGaps(path).catch((error: Failure) => error.code), { timeout: 15_000 }).toEqual([]);
-  }, 30_000);
+    await expect.poll(() => askGaps(path).catch((error: Failure) => error.code), { timeout: 120_000 }).toEqual([]);
+  });
 });
 
 describe('the status socket only looks', () => {
@@ -305,7 +305,7 @@ describe('incident: sixteen silent connections kept everybody out', () => {
     await closed;
     clearInterval(trickle);
     expect(await askStatus(path)).toEqual(snapshot);
-  }, 20_000);
+  });
   test('more requests at work than may be: busy, and free again', async () => {
     let free = () => {};
     const held = new Promise<void>((resolve) => (free = resolve));
@@ -332,7 +332,9 @@ describe('incident: sixteen silent connections kept everybody out', () => {
       deaf.pause();
       deaf.write('GET /v1/gaps HTTP/1.1\r\nhost: x\r\n\r\n');
     }
-    await expect.poll(() => askStatus(path).catch((error: Failure) => error.code), { timeout: 5000 }).toEqual(snapshot);
+    await expect
+      .poll(() => askStatus(path).catch((error: Failure) => error.code), { timeout: 120_000 })
+      .toEqual(snapshot);
   });
 });
 
@@ -352,9 +354,9 @@ test('sibling: who takes nothing of a backup loses the place, and acts are free 
   }
   await expect.poll(() => askRead(path, 'm').catch((error: Failure) => error.code)).toBe('busy');
   await expect
-    .poll(() => askRead(path, 'm').catch((error: Failure) => error.code), { timeout: 10_000 })
+    .poll(() => askRead(path, 'm').catch((error: Failure) => error.code), { timeout: 120_000 })
     .toEqual({ meter: 'm' });
-}, 20_000);
+});
 
 describe('incident: only root could use the socket', () => {
   const groups = readFileSync('/etc/group', 'utf8')
@@ -477,4 +479,4 @@ test('400 strangers, seeded: honest requests are answered in between, and memory
   }
   expect(honest).toBe(40);
   expect(process.memoryUsage().rss - before).toBeLessThan(100 << 20);
-}, 60_000);
+});

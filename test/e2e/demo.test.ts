@@ -29,7 +29,7 @@ async function endless() {
   let out = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  await until(() => /delivered [1-9]/.test(out), 'something is delivered', 120_000);
+  await until(() => /delivered [1-9]/.test(out), 'something is delivered');
   const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ');
   const state = /state (\/\S+)/.exec(out)?.[1] ?? '';
   const left = () => children.filter((pid) => existsSync(`/proc/${pid}`));

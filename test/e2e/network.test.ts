@@ -73,6 +73,6 @@ describe.skipIf(why !== undefined)(
         broker.kill('SIGKILL');
         rmSync(folder, { recursive: true, force: true });
       }
-    }, 240_000);
+    });
   },
 );

@@ -105,6 +105,5 @@ describe('certificates', () => {
         await real.remove();
       }
     },
-    60_000,
   );
 });

@@ -161,7 +161,7 @@ describe('meter-gateway read, against meter-simulator', () => {
 test('incident: after a rebuild npx found the program but might not run it', async () => {
   const npx = (...args: string[]) =>
     new Promise<string>((resolve) =>
-      execFile('npx', ['--no-install', ...args], { cwd: root, timeout: 60_000 }, (_, out, err) => resolve(out + err)),
+      execFile('npx', ['--no-install', ...args], { cwd: root, timeout: 200_000 }, (_, out, err) => resolve(out + err)),
     );
   expect(await npx('meter-gateway', '--version')).toMatch(/^\d+\.\d+\.\d+$/m);
   expect(await npx('meter-simulator', '--help')).toContain('Virtual electricity meters');
@@ -436,7 +436,7 @@ describe('the daemon', () => {
     expect(verdicts).toEqual(['REACHABLE', 'CONFIG_FAULT']);
     writeFileSync(it.path, good);
     expect((await reload()).code).toBe(0);
-    await until(() => it.complete(), 'all delivered', 60_000);
+    await until(() => it.complete(), 'all delivered');
     const after = (await it.status()) as Snapshot;
     expect(after.boot).toBe(boot);
     expect(after.configuration?.refused).toBeNull();
@@ -512,7 +512,7 @@ describe('the daemon', () => {
       await end;
     }
     it.start();
-    await until(() => it.complete(), `all delivered ${it.log().slice(-2000)}`, 60_000);
+    await until(() => it.complete(), `all delivered ${it.log().slice(-2000)}`);
     await until(async () => (await it.status())?.store.pending === 0, 'all acknowledged');
     expect(it.ingest.counters.conflicts).toBe(0);
     expect(it.ingest.counters.unfit).toBe(0);
@@ -544,7 +544,7 @@ describe('the daemon', () => {
     expect(readFileSync(join(it.state, 'unclean'), 'utf8')).toBe('1');
     const port = it.bus.device.split(':').at(-1) as string;
     await simulate(['--meters', '2', '--tcp', port, '--password', password]);
-    await until(() => it.complete(), `all delivered ${it.log()}`, 60_000);
+    await until(() => it.complete(), `all delivered ${it.log()}`);
     await it.close();
   });
 
@@ -576,7 +576,7 @@ describe('the daemon', () => {
       withOldNumber.kill();
     }
     expect(readlinkSync(link)).not.toBe(first);
-    await until(() => it.complete(), `all delivered ${it.log()}`, 90_000);
+    await until(() => it.complete(), `all delivered ${it.log()}`);
     expect(child.exitCode).toBeNull();
     other.close();
     again.kill();

@@ -50,7 +50,8 @@ beforeAll(async () => {
       file,
       `${JSON.stringify(Object.fromEntries(codes.map((code) => [code, recorded(code)])), null, 2)}\n`,
     );
-}, 180_000);
+  // As many programs as there are codes: on a busy machine that takes its time.
+}, 600_000);
 afterAll(closeServers);
 
 test('every code has its screen in the document, and no other has', () => {

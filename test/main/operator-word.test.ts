@@ -44,7 +44,7 @@ function configured(device: string, meter: (own: string) => MeterKeys) {
     };
   };
   const verdict = (expected: string) =>
-    until(async () => (await askStatus(socket)).ports[0]?.meters[0]?.verdict === expected, expected, 120_000);
+    until(async () => (await askStatus(socket)).ports[0]?.meters[0]?.verdict === expected, expected);
   return { own, state, socket, path, start, verdict };
 }
 

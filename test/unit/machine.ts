@@ -120,7 +120,7 @@ export async function bootMachine(
   };
   try {
     const up = async () => /running|degraded/.test((await inside('systemctl is-system-running')).out);
-    await until(up, 'the machine is up', 20_000);
+    await until(up, 'the machine is up');
   } catch (error) {
     await machine.stop();
     throw new Error(words, { cause: error });

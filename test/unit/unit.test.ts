@@ -84,7 +84,7 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     );
     await machine.run(`chmod 700 /etc/meter-gateway/secrets; chmod 600 ${secretPath}`);
     await started();
-  }, 60_000);
+  });
   afterAll(async () => {
     await machine?.stop();
     await broker?.remove();
@@ -93,7 +93,7 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
 
   test('the secret is read, the serial door is open, the broker is found by name: both meters are read', async () => {
     const read = async () => (await status())?.ports[0]?.meters.every(({ intervalsRead }) => intervalsRead > 20);
-    await until(async () => (await read()) === true, 'both meters are read', 60_000).catch(async (error: unknown) => {
+    await until(async () => (await read()) === true, 'both meters are read').catch(async (error: unknown) => {
       throw new Error(`${String(error)} ${await journal()}`);
     });
     const snapshot = (await status()) as Snapshot;
