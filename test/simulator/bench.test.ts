@@ -65,7 +65,7 @@ test.each([
 test('a fault is switched on and off; each answer that it swallows is an event', async () => {
   const it = await start({ meters: { count: 2, logical: 1 } });
   // Whoever is to answer may take his time on a busy machine; silence is told apart soon.
-  const ask = (physical: number, options: Parameters<typeof readOf>[1] = {}) =>
+  const ask = (physical: number, options: Parameters<typeof readOf>[1] = { timeout: '20000' }) =>
     readOf(first(it), { server: `1/${physical}`, ...options });
   expect(await ask(1001)).toContain('SIM0000060120001');
   expect(kinds()).toEqual([]);
