@@ -30,7 +30,7 @@ const shell = (text: string): Promise<{ code: number; out: string }> => {
     execFile(
       'bash',
       ['-euo', 'pipefail', '-c', text],
-      { cwd, env: { ...process.env, PATH: path, COLUMNS: '80' }, timeout: 50_000, maxBuffer: 1 << 24 },
+      { cwd, env: { ...process.env, PATH: path, COLUMNS: '80' }, timeout: 200_000, maxBuffer: 1 << 24 },
       (error, out, err) => resolve({ code: error ? ((error.code as unknown as number) ?? -1) : 0, out: out + err }),
     );
   });
