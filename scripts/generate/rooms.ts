@@ -88,7 +88,6 @@ const limits = {
 const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, string>>>> = {
   'max-lines-per-function': {
     'src/reading/interval-block.ts': 'accountFor: what is said of an interval hangs on all of its neighbours',
-    'src/dlms/axdr/data.ts': 'one case a type, written by hand for speed',
     'src/cli/explain.ts': 'decode walks beside the stack: to be one reader with it',
     'src/cli/listen.ts': 'what is pushed is explained by the same reader: to be split with explain.ts',
     'src/compose.ts': 'who gets what of whom, in one place',
@@ -101,7 +100,7 @@ const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, strin
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
   },
 };
-const maxBeyond = 8;
+const maxBeyond = 7;
 const names = Object.values(beyond).flatMap((files) => Object.keys(files));
 if (names.length > maxBeyond)
   throw new Error(`${names.length} names are exempt from the ratchet, at most ${maxBeyond} may be: split what is new`);

@@ -7,7 +7,6 @@ import { CodecError, Failure } from '../base/errors.ts';
 import {
   type Data,
   dataEnd,
-  dataTag,
   integerOf,
   lengthAt,
   readData,
@@ -15,6 +14,7 @@ import {
   readDescription,
   type TypeDescription,
 } from '../dlms/axdr/data.ts';
+import { dataTag } from '../dlms/axdr/data-types.ts';
 import { type Stamp, type StampDoubt, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 
 /** Octets and elements of one entry: a stamp, a code and a few registers take less. */

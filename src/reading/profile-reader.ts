@@ -10,7 +10,6 @@ import { later, type Millis, minuteMs } from '../base/time.ts';
 import {
   type Data,
   dataEnd,
-  dataTag,
   integerOf,
   lengthAt,
   readData,
@@ -18,6 +17,7 @@ import {
   readDescription,
   type TypeDescription,
 } from '../dlms/axdr/data.ts';
+import { dataTag, integerSize } from '../dlms/axdr/data-types.ts';
 import { dataText } from '../dlms/axdr/print.ts';
 import {
   deviationOf,
@@ -144,6 +144,7 @@ interface Template {
   readonly length: number;
 }
 const octetString = dataTag['octet-string'];
+const { structure } = dataTag;
 const stampOctets = 12;
 
 export class ProfileReader {
@@ -312,7 +313,7 @@ export class ProfileReader {
 
   private fits(octets: Uint8Array, at: number, { tags, at: places, length }: Template): boolean {
     if (at + length > octets.length) return false;
-    if (octets[at] !== dataTag.structure || octets[at + 1] !== tags.length) return false;
+    if (octets[at] !== structure || octets[at + 1] !== tags.length) return false;
     for (let i = 0; i < tags.length; i++) {
       const place = at + (places[i] as number);
       const tag = tags[i] as number;
@@ -385,7 +386,7 @@ export class ProfileReader {
 
   private opened(octets: Uint8Array, at: number): { value: number; next: number } | undefined {
     if (at >= octets.length) return undefined;
-    if (octets[at] !== dataTag.structure) {
+    if (octets[at] !== structure) {
       throw new CodecError(`a buffer entry has tag ${octets[at]}, not a structure`, at);
     }
     return lengthAt(octets, at + 1, octets.length);
@@ -469,45 +470,32 @@ export class ProfileReader {
   }
 }
 
-/** Octets of the integers that a cell may hold in its fixed place, by tag. */
-const integerSize: Readonly<Record<number, number>> = {
-  [dataTag.boolean]: 1,
-  [dataTag['double-long']]: 4,
-  [dataTag['double-long-unsigned']]: 4,
-  [dataTag.bcd]: 1,
-  [dataTag.integer]: 1,
-  [dataTag.long]: 2,
-  [dataTag.unsigned]: 1,
-  [dataTag['long-unsigned']]: 2,
-  [dataTag.long64]: 8,
-  [dataTag['long64-unsigned']]: 8,
-  [dataTag.enum]: 1,
-};
-
 const u32At = (o: Uint8Array, at: number): number =>
   (((o[at] as number) << 24) | ((o[at + 1] as number) << 16) | ((o[at + 2] as number) << 8) | (o[at + 3] as number)) >>>
   0;
 
+/** Written as numbers, for speed; each is checked against the row of its type. */
+type TagOf<Type extends keyof typeof dataTag> = (typeof dataTag)[Type];
 function integerAt(o: Uint8Array, at: number, tag: number): number | bigint {
   switch (tag) {
-    case 6:
+    case 6 satisfies TagOf<'double-long-unsigned'>:
       return u32At(o, at);
-    case 5:
+    case 5 satisfies TagOf<'double-long'>:
       return u32At(o, at) | 0;
-    case 17:
-    case 22:
+    case 17 satisfies TagOf<'unsigned'>:
+    case 22 satisfies TagOf<'enum'>:
       return o[at] as number;
-    case 3:
+    case 3 satisfies TagOf<'boolean'>:
       return o[at] === 0 ? 0 : 1;
-    case 13:
-    case 15:
+    case 13 satisfies TagOf<'bcd'>:
+    case 15 satisfies TagOf<'integer'>:
       return ((o[at] as number) << 24) >> 24;
-    case 18:
+    case 18 satisfies TagOf<'long-unsigned'>:
       return ((o[at] as number) << 8) | (o[at + 1] as number);
-    case 16:
+    case 16 satisfies TagOf<'long'>:
       return (((o[at] as number) << 24) >> 16) | (o[at + 1] as number);
     default: {
-      const high = tag === 20 ? u32At(o, at) | 0 : u32At(o, at);
+      const high = tag === (20 satisfies TagOf<'long64'>) ? u32At(o, at) | 0 : u32At(o, at);
       const low = u32At(o, at + 4);
       const value = high * 4_294_967_296 + low;
       return Number.isSafeInteger(value) ? value : (BigInt(high) << 32n) | BigInt(low);

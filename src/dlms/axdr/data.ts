@@ -1,74 +1,30 @@
 /**
- * The Data type of xDLMS in A-XDR (Green Book 9.5, Blue Book 4.1.5). 64-bit integers are bigint, all other integers
- * number; strings of octets are views into the message. An unknown tag is a CodecError at its offset.
+ * The choice Data of xDLMS in A-XDR (Green Book 9.5, Blue Book 4.1.5): values that hold others, around the types that stand
+ * by themselves (data-types.ts). An unknown tag is a CodecError at its offset.
  */
 import type { Codec } from '../../base/codec.ts';
 import { newBudget, Reader, Writer } from '../../base/cursor.ts';
 import { CodecError, Failure } from '../../base/errors.ts';
+import {
+  type DataType,
+  dataTag,
+  fixedSize,
+  integerSize,
+  leafByTag,
+  leafByType,
+  type LeafType,
+  typeByTag,
+  type ValueOf,
+} from './data-types.ts';
 import { octetString, readLength, writeLength } from './length.ts';
 
-/** Tag octets of the choice Data. */
-export const dataTag = {
-  'null-data': 0,
-  array: 1,
-  structure: 2,
-  boolean: 3,
-  'bit-string': 4,
-  'double-long': 5,
-  'double-long-unsigned': 6,
-  'octet-string': 9,
-  'visible-string': 10,
-  'utf8-string': 12,
-  bcd: 13,
-  integer: 15,
-  long: 16,
-  unsigned: 17,
-  'long-unsigned': 18,
-  'compact-array': 19,
-  long64: 20,
-  'long64-unsigned': 21,
-  enum: 22,
-  float32: 23,
-  float64: 24,
-  'date-time': 25,
-  date: 26,
-  time: 27,
-  'delta-integer': 28,
-  'delta-long': 29,
-  'delta-double-long': 30,
-  'delta-unsigned': 31,
-  'delta-long-unsigned': 32,
-  'delta-double-long-unsigned': 33,
-  'dont-care': 255,
-} as const;
-
-export type DataType = keyof typeof dataTag;
-export type SmallIntegerType =
-  | 'double-long'
-  | 'double-long-unsigned'
-  | 'bcd'
-  | 'integer'
-  | 'long'
-  | 'unsigned'
-  | 'long-unsigned'
-  | 'enum'
-  | 'delta-integer'
-  | 'delta-long'
-  | 'delta-double-long'
-  | 'delta-unsigned'
-  | 'delta-long-unsigned'
-  | 'delta-double-long-unsigned';
+/** A value whose contents hold no others. */
+type Leaf = { readonly [Type in LeafType]: { readonly type: Type; readonly value: ValueOf<Type> } }[LeafType];
 export type Data =
   | { readonly type: 'null-data' | 'dont-care' }
   | { readonly type: 'array' | 'structure'; readonly value: readonly Data[] }
   | { readonly type: 'compact-array'; readonly description: TypeDescription; readonly value: readonly Data[] }
-  | { readonly type: 'boolean'; readonly value: boolean }
-  | { readonly type: 'bit-string'; readonly value: string }
-  | { readonly type: SmallIntegerType; readonly value: number }
-  | { readonly type: 'long64' | 'long64-unsigned'; readonly value: bigint }
-  | { readonly type: 'float32' | 'float64'; readonly value: number }
-  | { readonly type: 'octet-string' | 'date-time' | 'date' | 'time'; readonly value: Uint8Array }
-  | { readonly type: 'visible-string' | 'utf8-string'; readonly value: string };
+  | Leaf;
 
 /** What the contents of a compact-array are made of (Green Book 9.5, TypeDescription). */
 export type TypeDescription =
@@ -76,13 +32,9 @@ export type TypeDescription =
   | { readonly type: 'structure'; readonly elements: readonly TypeDescription[] }
   | { readonly type: Exclude<DataType, 'array' | 'structure' | 'compact-array'> };
 
-/** Octets of a string, and bits of a bit-string, that count as one element more. */
-const stringOctets = 16;
+const { array, structure } = dataTag;
 /** Deeper nesting than this is no object of the Blue Book. */
 const depthLimit = 16;
-const typeByTag = new Map<number, DataType>(Object.entries(dataTag).map(([type, tag]) => [tag, type as DataType]));
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
 export const nullData: Data = { type: 'null-data' };
 
 export function readData(r: Reader, depth = 0): Data {
@@ -91,118 +43,35 @@ export function readData(r: Reader, depth = 0): Data {
   return readContents(r, tag, depth);
 }
 
-function readString(r: Reader): Uint8Array {
-  const octets = r.take(readLength(r));
-  r.spend(Math.floor(octets.length / stringOctets));
-  return octets;
-}
-
-/** Bits as digits. Each counts as an element: no object has that many. */
-function readBits(r: Reader): string {
-  const bits = readLength(r);
-  const octets = r.take(Math.ceil(bits / 8));
-  r.spend(bits);
-  return Array.from(octets, (octet) => octet.toString(2).padStart(8, '0'))
-    .join('')
-    .slice(0, bits);
-}
-
 function readContents(r: Reader, tag: number, depth: number): Data {
+  const leaf = leafByTag[tag];
+  // The row makes a value of its own type.
+  if (leaf) return { type: leaf.type, value: leaf.read(r) } as Leaf;
   switch (tag) {
-    case 0:
+    case structure:
+      return { type: 'structure', value: readElements(r, depth) };
+    case array:
+      return { type: 'array', value: readElements(r, depth) };
+    case dataTag['null-data']:
       return nullData;
-    case 1:
-    case 2: {
-      if (depth >= depthLimit) r.fail(`nested deeper than ${depthLimit}`);
-      const count = readLength(r);
-      if (count > r.remaining) r.fail(`${count} elements announced, ${r.remaining} octets left`);
-      const value: Data[] = [];
-      for (let i = 0; i < count; i++) value.push(readData(r, depth + 1));
-      return { type: tag === 1 ? 'array' : 'structure', value };
-    }
-    case 3:
-      return { type: 'boolean', value: r.u8() !== 0 };
-    case 4:
-      return { type: 'bit-string', value: readBits(r) };
-    case 5:
-      return { type: 'double-long', value: r.i32() };
-    case 6:
-      return { type: 'double-long-unsigned', value: r.u32() };
-    case 9:
-      return { type: 'octet-string', value: readString(r) };
-    case 10:
-      return { type: 'visible-string', value: Buffer.from(readString(r)).toString('latin1') };
-    case 12: {
-      const octets = readString(r);
-      try {
-        return { type: 'utf8-string', value: utf8.decode(octets) };
-      } catch {
-        return r.fail('octets are no UTF-8');
-      }
-    }
-    case 13:
-      return { type: 'bcd', value: r.i8() };
-    case 15:
-      return { type: 'integer', value: r.i8() };
-    case 16:
-      return { type: 'long', value: r.i16() };
-    case 17:
-      return { type: 'unsigned', value: r.u8() };
-    case 18:
-      return { type: 'long-unsigned', value: r.u16() };
-    case 19:
-      return readCompactArray(r, depth);
-    case 20:
-      return { type: 'long64', value: r.i64() };
-    case 21:
-      return { type: 'long64-unsigned', value: r.u64() };
-    case 22:
-      return { type: 'enum', value: r.u8() };
-    case 23:
-      return { type: 'float32', value: r.view(4).getFloat32(0) };
-    case 24:
-      return { type: 'float64', value: r.view(8).getFloat64(0) };
-    case 25:
-      return { type: 'date-time', value: r.take(12) };
-    case 26:
-      return { type: 'date', value: r.take(5) };
-    case 27:
-      return { type: 'time', value: r.take(4) };
-    case 28:
-      return { type: 'delta-integer', value: r.i8() };
-    case 29:
-      return { type: 'delta-long', value: r.i16() };
-    case 30:
-      return { type: 'delta-double-long', value: r.i32() };
-    case 31:
-      return { type: 'delta-unsigned', value: r.u8() };
-    case 32:
-      return { type: 'delta-long-unsigned', value: r.u16() };
-    case 33:
-      return { type: 'delta-double-long-unsigned', value: r.u32() };
-    case 255:
+    case dataTag['dont-care']:
       return { type: 'dont-care' };
+    case dataTag['compact-array']:
+      return readCompactArray(r, depth);
     default:
       r.offset -= 1;
       return r.fail(`tag 0x${tag.toString(16).padStart(2, '0')} is no Data`);
   }
 }
 
-/** Octets of the contents of each fixed-size type, by tag; absent for the others. */
-export const fixedSize: readonly (number | undefined)[] = (() => {
-  const sizes: (number | undefined)[] = [];
-  const put = (size: number, ...types: DataType[]) => {
-    for (const type of types) sizes[dataTag[type]] = size;
-  };
-  put(0, 'null-data', 'dont-care');
-  put(1, 'boolean', 'bcd', 'integer', 'unsigned', 'enum', 'delta-integer', 'delta-unsigned');
-  put(2, 'long', 'long-unsigned', 'delta-long', 'delta-long-unsigned');
-  put(4, 'double-long', 'double-long-unsigned', 'float32', 'time', 'delta-double-long', 'delta-double-long-unsigned');
-  put(5, 'date');
-  put(8, 'long64', 'long64-unsigned', 'float64');
-  put(12, 'date-time');
-  return sizes;
-})();
+function readElements(r: Reader, depth: number): Data[] {
+  if (depth >= depthLimit) r.fail(`nested deeper than ${depthLimit}`);
+  const count = readLength(r);
+  if (count > r.remaining) r.fail(`${count} elements announced, ${r.remaining} octets left`);
+  const value: Data[] = [];
+  for (let i = 0; i < count; i++) value.push(readData(r, depth + 1));
+  return value;
+}
 
 /** A length at `at`: its value and the offset after it; undefined where it is not complete. */
 export function lengthAt(octets: Uint8Array, at: number, end: number): { value: number; next: number } | undefined {
@@ -255,8 +124,8 @@ export function readDescription(r: Reader, depth = 0): TypeDescription {
   r.spend(1);
   if (depth >= depthLimit) r.fail(`nested deeper than ${depthLimit}`);
   const tag = r.u8();
-  if (tag === 1) return { type: 'array', count: r.u16(), element: readDescription(r, depth + 1) };
-  if (tag === 2) {
+  if (tag === dataTag.array) return { type: 'array', count: r.u16(), element: readDescription(r, depth + 1) };
+  if (tag === dataTag.structure) {
     const count = readLength(r);
     if (count > r.remaining) r.fail(`${count} elements announced, ${r.remaining} octets left`);
     const elements: TypeDescription[] = [];
@@ -306,11 +175,6 @@ export function writeData(w: Writer, data: Data): void {
   writeContents(w, data);
 }
 
-function inRange(value: number, low: number, high: number, type: string): number {
-  if (!Number.isInteger(value) || value < low || value > high) throw new RangeError(`${value} is no ${type}`);
-  return value;
-}
-
 function writeContents(w: Writer, data: Data): void {
   switch (data.type) {
     case 'null-data':
@@ -325,64 +189,10 @@ function writeContents(w: Writer, data: Data): void {
       writeDescription(w, data.description);
       const contents = new Writer();
       for (const element of data.value) writeDescribed(contents, element, data.description);
-      octetString.write(w, contents.octets());
-      return;
+      return octetString.write(w, contents.octets());
     }
-    case 'boolean':
-      return w.u8(data.value ? 1 : 0);
-    case 'bit-string': {
-      writeLength(w, data.value.length);
-      for (let at = 0; at < data.value.length; at += 8)
-        w.u8(Number.parseInt(data.value.slice(at, at + 8).padEnd(8, '0'), 2));
-      return;
-    }
-    case 'octet-string':
-      return octetString.write(w, data.value);
-    case 'visible-string':
-      return octetString.write(w, Buffer.from(data.value, 'latin1'));
-    case 'utf8-string':
-      return octetString.write(w, Buffer.from(data.value, 'utf8'));
-    case 'integer':
-    case 'bcd':
-    case 'delta-integer':
-      return w.u8(inRange(data.value, -128, 127, data.type));
-    case 'unsigned':
-    case 'enum':
-    case 'delta-unsigned':
-      return w.u8(inRange(data.value, 0, 255, data.type));
-    case 'long':
-    case 'delta-long':
-      return w.u16(inRange(data.value, -32768, 32767, data.type));
-    case 'long-unsigned':
-    case 'delta-long-unsigned':
-      return w.u16(inRange(data.value, 0, 65535, data.type));
-    case 'double-long':
-    case 'delta-double-long':
-      return w.u32(inRange(data.value, -(2 ** 31), 2 ** 31 - 1, data.type));
-    case 'double-long-unsigned':
-    case 'delta-double-long-unsigned':
-      return w.u32(inRange(data.value, 0, 2 ** 32 - 1, data.type));
-    case 'long64':
-    case 'long64-unsigned': {
-      const fits = data.type === 'long64' ? BigInt.asIntN(64, data.value) : BigInt.asUintN(64, data.value);
-      if (fits !== data.value) throw new RangeError(`${data.value} is no ${data.type}`);
-      return w.u64(data.value);
-    }
-    case 'float32':
-    case 'float64': {
-      const octets = new Uint8Array(data.type === 'float32' ? 4 : 8);
-      const view = new DataView(octets.buffer);
-      if (data.type === 'float32') view.setFloat32(0, data.value);
-      else view.setFloat64(0, data.value);
-      return w.put(octets);
-    }
-    case 'date-time':
-    case 'date':
-    case 'time': {
-      const size = data.type === 'date-time' ? 12 : data.type === 'date' ? 5 : 4;
-      if (data.value.length !== size) throw new RangeError(`${data.value.length} octets are no ${data.type}`);
-      return w.put(data.value);
-    }
+    default:
+      return leafByType.get(data.type)?.write(w, data.value, data.type);
   }
 }
 
@@ -406,30 +216,16 @@ function writeDescribed(w: Writer, data: Data, description: TypeDescription): vo
   } else if (description.type === 'structure' && data.type === 'structure') {
     if (data.value.length !== description.elements.length)
       throw new RangeError('structure of another length than described');
-    data.value.forEach((element, i) => writeDescribed(w, element, description.elements[i] as TypeDescription));
+    for (const [i, element] of description.elements.entries()) writeDescribed(w, data.value[i] ?? nullData, element);
   } else writeContents(w, data);
 }
 
 export const dataCodec: Codec<Data> = { read: (r) => readData(r), write: writeData };
 
-/** An integer of any width as bigint; undefined for everything that is no exact integer. */
+/** An integer of any width as bigint; undefined for everything that is no exact integer by itself. */
 export function integerOf(data: Data): bigint | undefined {
-  switch (data.type) {
-    case 'long64':
-    case 'long64-unsigned':
-      return data.value;
-    case 'double-long':
-    case 'double-long-unsigned':
-    case 'integer':
-    case 'long':
-    case 'unsigned':
-    case 'long-unsigned':
-    case 'enum':
-    case 'bcd':
-      return BigInt(data.value);
-    case 'boolean':
-      return data.value ? 1n : 0n;
-    default:
-      return undefined;
-  }
+  if (!('value' in data) || integerSize[dataTag[data.type]] === undefined) return undefined;
+  return typeof data.value === 'number' || typeof data.value === 'bigint' || typeof data.value === 'boolean'
+    ? BigInt(data.value)
+    : undefined;
 }

@@ -4,7 +4,8 @@
  */
 import { newBudget, Reader } from '../../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../../base/errors.ts';
-import { type Data, dataTag, readData } from '../axdr/data.ts';
+import { type Data, readData } from '../axdr/data.ts';
+import { dataTag } from '../axdr/data-types.ts';
 import { readLength } from '../axdr/length.ts';
 import { type LogicalName, logicalNameOf, obis } from './logical-name.ts';
 
