@@ -5,7 +5,7 @@ import { meterModels } from '../config/meter-models.ts';
 import { genericModel } from '../meter/model.ts';
 import { rowJson } from '../reading/load-profile-row.ts';
 import { bad } from './connection.ts';
-import { parseExchange } from './exchange-file.ts';
+import { parseExchange } from '../base/exchange-file.ts';
 import { explain, explainedJson, requireReadable } from './explain.ts';
 import { decodeKeys } from './secret.ts';
 import { note } from './terminal.ts';

@@ -27,7 +27,7 @@ import { rowReading } from '../meter/stamp-reading.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import { capturePeriodMsOf, type LoadProfileRow, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { ProfileReader } from '../reading/profile-reader.ts';
-import type { Recorded, RecordedLine } from './exchange-file.ts';
+import type { Recorded, RecordedLine } from '../base/exchange-file.ts';
 import { objectWords } from './object-words.ts';
 import { withheld, withholding } from './withhold.ts';
 

@@ -1,7 +1,7 @@
 /** `meter-gateway trace`: what goes over the lines of the running gateway, explained while it goes. */
 import { fromHex } from '../base/hex.ts';
 import type { TraceEvent } from '../status/line-trace.ts';
-import type { Recorded } from './exchange-file.ts';
+import type { Recorded } from '../base/exchange-file.ts';
 import { explain } from './explain.ts';
 import { note } from './terminal.ts';
 

@@ -6,6 +6,8 @@ import type { SignOnDeviations } from './sign-on-deviations.ts';
 
 export interface Surroundings {
   readonly deviations: Deviations;
+  /** Answers in the place of the server. */
+  readonly replay?: ((request: Uint8Array) => Uint8Array | undefined) | undefined;
   /** Asked for with each answer: a test may change them. */
   quirks(): readonly (readonly [Quirk, Memory])[];
   /** A client is being let in while this runs. */
@@ -20,12 +22,13 @@ export const signOnDeviationsOf = (quirks: readonly Quirk[]): SignOnDeviations =
   Object.assign({}, ...quirks.map(({ signOn }) => signOn)) as SignOnDeviations;
 
 export function aroundServer(surroundings: Surroundings): Around {
-  const { deviations } = surroundings;
+  const { deviations, replay } = surroundings;
   const entering = encryptedInitiate((answer) => surroundings.whileEntering(answer));
   return {
     service: deviatingService(deviations),
     octets: (request, honest) => {
-      let changed = deviations.initiate ? entering(request, honest) : honest(request);
+      let changed = replay?.(request);
+      if (!replay) changed = deviations.initiate ? entering(request, honest) : honest(request);
       for (const [quirk, memory] of surroundings.quirks()) {
         if (changed && quirk.answer) changed = quirk.answer(changed, request, memory);
         if (changed && quirk.hangsUp?.(changed) === true) surroundings.hangUp();

@@ -25,6 +25,8 @@ export interface InjectedFault {
   readonly fault?: number;
   /** Octets that were damaged, lost or added. */
   readonly octets?: number;
+  /** What a recording does not hold. */
+  readonly detail?: string;
 }
 export interface BenchMeter {
   /** From 0. */
@@ -83,13 +85,14 @@ interface Place {
 }
 const lineNow = (): Millis => millis(Date.now());
 
-const eventOf = ({ at, kind, meter, serial, fault, octets }: Injected): InjectedFault => ({
+const eventOf = ({ at, kind, meter, serial, fault, octets, detail }: Injected): InjectedFault => ({
   time: new Date(at).toISOString(),
   kind,
   meter,
   serial,
   ...(fault !== undefined && { fault }),
   ...(octets !== undefined && { octets }),
+  ...(detail !== undefined && { detail }),
 });
 
 /** Where a meter hangs. */

@@ -10,6 +10,7 @@ import { always } from './mains.ts';
 import type { Dark } from './load-curve.ts';
 import type { Quirk } from './quirk.ts';
 import { type QuirkName, quirkOf } from './quirks.ts';
+import { parseRecording, type Recording } from './recording.ts';
 import { inFull, type MeterInFull, type Scenario } from './scenario.ts';
 import type { VirtualMeterSettings } from './settings.ts';
 import { VirtualMeter } from './virtual-meter.ts';
@@ -31,6 +32,25 @@ export const loadSnapshot = (path: string): Snapshot => {
     throw new Failure('input-unreadable', `${path}: ${messageOf(error)}`);
   }
 };
+
+const loadRecording = (path: string): Recording => {
+  try {
+    return parseRecording(readFileSync(path, 'latin1'));
+  } catch (error) {
+    throw new Failure('input-unreadable', `${path}: ${messageOf(error)}`);
+  }
+};
+/** Of the recorded meter, where the scenario names no other. */
+function addressOf(scenario: Scenario, index: number, serial: number, recording: Recording | undefined) {
+  const { bus, meters } = scenario;
+  const named = scenario.meter.find((meter) => meter.index === index);
+  // Behind the wrapper the meters of one listener differ in their wPort.
+  const following = bus.link === 'wrapper' && !bus.port_per_meter ? meters.logical + index : meters.logical;
+  return {
+    logical: named?.logical ?? recording?.logical ?? following,
+    physical: named?.physical ?? meters.physical ?? recording?.physical ?? physicalAddress(serial),
+  };
+}
 
 const ratioOf = (text: string): [number, number] => {
   const [primary, secondary] = text.split('/').map(Number);
@@ -116,16 +136,19 @@ export function buildMeter(scenario: Scenario, index: number, surroundings: Surr
   const baud = own.baud ?? baudOf(scenario);
   const { dark, drift } = mainsAndDrift(scenario, index, start, own.drift_ppm);
   const serial = named?.serial ?? meters.first_serial + index;
+  const recording = own.replay === undefined ? undefined : loadRecording(own.replay);
+  if (recording && recording.link !== bus.link)
+    throw new Failure(
+      'input-unreadable',
+      `${own.replay}: was recorded over ${recording.link}; the bus has ${bus.link}`,
+    );
   const settings: VirtualMeterSettings = {
     ...securityOf(own),
     ...identityOf(own, serial),
     ...limitsOf(own),
     seed,
     serial,
-    // Behind the wrapper the meters of one listener differ by their wPort.
-    logical:
-      named?.logical ?? (bus.link === 'wrapper' && !bus.port_per_meter ? meters.logical + index : meters.logical),
-    physical: own.physical ?? physicalAddress(serial),
+    ...addressOf(scenario, index, serial, recording),
     addressReversed: own.address_reversed,
     onlyOne: meters.count === 1 || bus.port_per_meter,
     link: bus.link,
@@ -151,6 +174,7 @@ export function buildMeter(scenario: Scenario, index: number, surroundings: Surr
     start,
     quirks: own.quirks,
     ...(own.snapshot !== undefined && { snapshot: snapshotOf(own.snapshot) }),
+    ...(recording && { replay: recording }),
   };
   return new VirtualMeter(settings, day);
 }

@@ -249,6 +249,7 @@ export class SimulatedBus {
     if (wrong && this.wasWrong[index] !== true) this.report('wrong-speed', index, now);
     this.wasWrong[index] = wrong;
     meter.receive(heard, now);
+    for (const detail of meter.missing.splice(0)) this.report('not-recorded', index, now, { detail });
     return this.piecesOf(meter, index, now);
   }
   private baudOf({ stack, settings }: VirtualMeter): number {

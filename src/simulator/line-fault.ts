@@ -36,6 +36,7 @@ export const injectedKinds = {
   swap: 'the meter was replaced at the control socket: `serial` is the new one',
   'fault-on': 'a fault was switched on at the control socket',
   'fault-off': 'it was switched off there',
+  'not-recorded': 'a meter out of a recording was asked for what is not in it: `detail`; it answered by an exception',
   time: 'time was set, or its speed, at the control socket',
 } as const;
 export type InjectedKind = keyof typeof injectedKinds;
@@ -50,4 +51,5 @@ export interface Injected {
   /** The fault of the scenario, by its place from 0, or of the control socket, by the number that it gave. */
   readonly fault?: number | undefined;
   readonly octets?: number | undefined;
+  readonly detail?: string | undefined;
 }

@@ -26,6 +26,7 @@ interface Options {
   push?: string;
   pushTo?: string;
   snapshot?: string;
+  replay?: string;
   events?: string;
   control?: string;
 }
@@ -61,6 +62,7 @@ function scenarioOf(options: Options): Scenario {
     password: options.password,
     mode_e: options.modeE,
     snapshot: options.snapshot,
+    replay: options.replay,
   });
   const seed = number(options.seed);
   return parseScenario({
@@ -92,8 +94,13 @@ function eventsTo(path: string): (fault: InjectedFault) => void {
 
 async function run(options: Options): Promise<void> {
   const scenario = scenarioOf(options);
-  const injected = options.events === undefined ? undefined : eventsTo(options.events);
-  const bench = await startBench(scenario, injected && { injected });
+  const write = options.events === undefined ? undefined : eventsTo(options.events);
+  const injected = (fault: InjectedFault) => {
+    write?.(fault);
+    if (fault.kind === 'not-recorded')
+      process.stderr.write(`meter ${fault.serial}: not in the recording: ${visible(fault.detail ?? '')}\n`);
+  };
+  const bench = await startBench(scenario, { injected });
   process.stdout.write(bench.devices.map((device) => `${visible(device)}\n`).join(''));
   const since = localTime(millis(Date.now()), systemZone());
   process.stderr.write(
@@ -142,6 +149,7 @@ program
   .option('--snapshot <file>', 'serve the objects of a file that meter-gateway browse --save wrote')
   .option('--control <socket>', 'a unix socket, for this user alone, where meter-simulator control acts on the run')
   .option('--events <file>', 'write each fault that is really injected as a line of JSON; - = standard output')
+  .option('--replay <file>', 'answer as in a recording that --trace of meter-gateway wrote')
   .option('--mode-e', 'meters want the IEC 62056-21 sign-on')
   .action(async (options: Options) => {
     try {

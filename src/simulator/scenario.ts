@@ -71,6 +71,10 @@ const meterFields = {
     'a file of `meter-gateway browse --save`: the meter has those objects, and their values stand still',
     v.string(),
   ),
+  replay: says(
+    'a recording (--trace of meter-gateway): the meter has its address, and answers as it did when it is asked the same',
+    v.string(),
+  ),
   physical: says('HDLC physical address; left out: serial mod 10000 + 1000, as on many meters', whole(1, 16383)),
   address_reversed: says(
     'physical address in the upper half of the HDLC address, logical device in the lower',

@@ -7,6 +7,7 @@ import type { ClientSettings } from './clients.ts';
 import type { ImageSettings } from './image-transfer.ts';
 import type { Dark } from './load-curve.ts';
 import type { Transformers } from './objects.ts';
+import type { Recording } from './recording.ts';
 import type { QuirkName } from './quirks.ts';
 
 export interface VirtualMeterSettings {
@@ -70,4 +71,6 @@ export interface VirtualMeterSettings {
   readonly transformers: Transformers;
   /** Serves these objects instead of its own. */
   readonly snapshot?: Snapshot;
+  /** Answers out of this recording instead. */
+  readonly replay?: Recording;
 }

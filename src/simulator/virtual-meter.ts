@@ -40,6 +40,7 @@ import { quirkOf } from './quirks.ts';
 import { type ImageState, imageTransfer, noImage } from './image-transfer.ts';
 import { type Random, seeded } from './random.ts';
 import { securitySetup, type SecurityState } from './security-setup.ts';
+import { replayer } from './recording.ts';
 import type { VirtualMeterSettings } from './settings.ts';
 import { deviatingSignOn } from './sign-on-deviations.ts';
 
@@ -111,8 +112,12 @@ export class VirtualMeter {
         this.events.push({ at: later(settings.start, -6 * 3_600_000), code: logged?.code ?? 0 });
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
     this.pushAt = settings.pushS > 0 ? later(settings.start, settings.pushS * 1000) : undefined;
+    this.replay = settings.replay && replayer(settings.replay, (what) => void this.missing.push(what));
     this.stack = this.newStack();
   }
+  private readonly replay: ReturnType<typeof replayer> | undefined;
+  /** What was asked of a recording and is not in it, in words, until somebody takes it. */
+  readonly missing: string[] = [];
 
   /** The customer's button (manual disconnection, then manual connection); the link stays alive. */
   pressButton(at: Millis): void {
@@ -295,6 +300,7 @@ export class VirtualMeter {
         challenge: () => Uint8Array.from({ length: 16 }, () => Math.floor(this.random() * 256)),
         heard: this.heard,
         around: aroundServer({
+          replay: this.replay,
           deviations,
           quirks: () => this.remembering(),
           whileEntering: (answer) => this.whileEntering(answer),

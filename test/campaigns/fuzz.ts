@@ -10,7 +10,7 @@ import { CodecError, Failure } from '../../src/base/errors.ts';
 import { fromHex, toHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { later, type Millis, millis } from '../../src/base/time.ts';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { messageXml } from '../../src/cli/xml.ts';
 import { decodeAcse, encodeAcse } from '../../src/dlms/acse/apdu.ts';

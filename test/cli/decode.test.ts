@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { meterModels } from '../../src/config/meter-models.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { Failure } from '../../src/base/errors.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../src/base/codec.ts';
 import { toHex } from '../../src/base/hex.ts';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { explain, explainedJson } from '../../src/cli/explain.ts';
 import { messageXml } from '../../src/cli/xml.ts';
 import { type AcseApdu, encodeAcse } from '../../src/dlms/acse/apdu.ts';

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { concat } from '../../src/base/cursor.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { millis } from '../../src/base/time.ts';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { traceTo } from '../../src/cli/trace-file.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
 import { Deframer } from '../../src/dlms/hdlc/deframer.ts';

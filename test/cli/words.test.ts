@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/base/hex.ts';
 import { millis } from '../../src/base/time.ts';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { explain } from '../../src/cli/explain.ts';
 import { clockWords, objectWords, rowText } from '../../src/cli/object-words.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';

@@ -4,7 +4,7 @@ import { concat } from '../../src/base/cursor.ts';
 import { fromHex, toHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { iso, later, millis } from '../../src/base/time.ts';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import {
   type NotificationEvent,

@@ -5,7 +5,7 @@ import { Failure } from '../../src/base/errors.ts';
 import { toHex } from '../../src/base/hex.ts';
 import { iso, millis } from '../../src/base/time.ts';
 import { explain } from '../../src/cli/explain.ts';
-import { parseExchange } from '../../src/cli/exchange-file.ts';
+import { parseExchange } from '../../src/base/exchange-file.ts';
 import { dataCodec } from '../../src/dlms/axdr/data.ts';
 import { accessRightsOf } from '../../src/dlms/cosem/object-list.ts';
 import type { AssociationFacts } from '../../src/dlms/cosem/server-object.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
-import { parseExchange, type RecordedLine } from '../../src/cli/exchange-file.ts';
+import { parseExchange, type RecordedLine } from '../../src/base/exchange-file.ts';
 import { meterModels } from '../../src/config/meter-models.ts';
 import type { Data } from '../../src/dlms/axdr/data.ts';
 import { dateTimeOctets } from '../../src/dlms/cosem/date-time.ts';

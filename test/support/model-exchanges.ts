@@ -4,7 +4,7 @@
  */
 import { toHex } from '../../src/base/hex.ts';
 import { later, millis } from '../../src/base/time.ts';
-import type { RecordedLine } from '../../src/cli/exchange-file.ts';
+import type { RecordedLine } from '../../src/base/exchange-file.ts';
 import type { Port } from '../../src/line/port.ts';
 import { identify, type Identity } from '../../src/meter/identity-reading.ts';
 import { readLayout } from '../../src/meter/profile-layout.ts';

@@ -1,6 +1,6 @@
 /** The recorded exchanges, split into the frames and APDUs that they hold. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseExchange, type RecordedLine } from '../../src/cli/exchange-file.ts';
+import { parseExchange, type RecordedLine } from '../../src/base/exchange-file.ts';
 import { concat } from '../../src/base/cursor.ts';
 import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
 import type { Frame } from '../../src/dlms/hdlc/frame.ts';

@@ -1,6 +1,6 @@
 /** Recorded exchanges and plain hex: `time -> n hex`, `push n hex`, or hex alone, one message a line. */
-import { CodecError, Failure } from '../base/errors.ts';
-import { fromHex } from '../base/hex.ts';
+import { CodecError, Failure } from './errors.ts';
+import { fromHex } from './hex.ts';
 
 export interface RecordedLine {
   readonly line: number;
