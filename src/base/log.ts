@@ -17,7 +17,7 @@ interface Room {
 }
 const usualRoom: Room = { text: 500, list: 40, depth: 4 };
 const littleRoom: Room = { text: 60, list: 10, depth: 2 };
-/** Of all fields of a line together. */
+/** Characters that all fields of one line may have together. */
 const fieldsLimit = 4000;
 
 /** Fields of a line: what comes from outside is no reason for a line without end. */

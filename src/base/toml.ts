@@ -2,7 +2,7 @@
 import { type AST, ParseError, parseTOML } from 'toml-eslint-parser';
 
 export interface Place {
-  /** Both from 1. */
+  /** Line and column are counted from 1. */
   readonly line: number;
   readonly column: number;
 }
@@ -14,7 +14,7 @@ export interface Toml {
   /** What could be read of it. */
   readonly value: Record<string, unknown>;
   readonly problems: readonly TomlProblem[];
-  /** Of the key at this path; of the nearest table around it where the file does not have that key. */
+  /** Where the key at this path stands; or the nearest table around it, where the file does not have that key. */
   readonly place: (path: Path) => Place;
 }
 

@@ -1,6 +1,6 @@
 /** Numbers and times as a person reads them. What machines read (JSON, MQTT, logs) keeps the raw number, and UTC. */
 
-/** Of this machine, and of who sits at it (TZ). */
+/** The time zone of this machine, and of who sits at it (TZ). */
 export const systemZone = (): string => usableZone(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 
 /** A zone that this machine's tables know; UTC where they do not. */
@@ -62,7 +62,7 @@ export const withLocalTimes = (text: string, zone: string): string =>
 const rightWithinS = 2;
 /** From here on days say more. */
 const manySeconds = 200_000;
-/** Of a meter's clock against the gateway's, seconds; null: it could not be read. */
+/** How a meter's clock deviates from the gateway's, in words. Seconds; null: it could not be read. */
 export function deviationWords(seconds: number | null): string {
   if (seconds === null || !Number.isFinite(seconds)) return 'not read';
   const off = Math.abs(seconds);

@@ -69,7 +69,7 @@ export interface Ingest {
   readonly conflicts: string[];
   readonly unfit: Map<string, number>;
   readonly gaps: UpPayload[];
-  /** By `meter|series|obis|start`. */
+  /** The newest value of each interval, by `meter|series|obis|start`. */
   readonly values: Map<string, Value>;
   readonly received: Map<string, Received>;
   /** All that was said of each interval, by `meter|series`, then start. */

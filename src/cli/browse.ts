@@ -24,7 +24,7 @@ export interface BrowseWishes {
 }
 export type BrowseOptions = ConnectionOptions & BrowseWishes & { readonly save?: string };
 
-/** Of one value. */
+/** Characters of one value that are printed. */
 const maxValueText = 200;
 const modes = ['-', 'r', 'w', 'rw', 'r (authenticated)', 'w (authenticated)', 'rw (authenticated)'];
 

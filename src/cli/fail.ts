@@ -3,7 +3,7 @@ import { CodecError, type ErrorCode, errorTable, Failure, messageOf } from '../b
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { note } from './terminal.ts';
 
-/** They quote what the operator wrote, and how it is to be written: that stays as it is. */
+/** The messages of these errors quote what the operator wrote and how it is to be written: times in them stay as they are. */
 const quoting: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed', 'bad-argument']);
 const withFindings: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed']);
 

@@ -11,7 +11,7 @@ export interface LiveTraceOptions {
   readonly save?: (line: string) => void;
 }
 
-/** Of one session all frames are explained together: an answer is known by its question. */
+/** All frames of one session are explained together, because an answer is known by its question. */
 interface Session {
   readonly of: string;
   readonly recorded: Recorded[];

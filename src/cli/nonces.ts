@@ -85,7 +85,7 @@ export async function sessionCounters(wishes: CounterWishes): Promise<SessionCou
   return run(pinned, first, countersPerSession);
 }
 
-/** Of the running gateway, where it uses this key, with a title that the meter takes. */
+/** Counters that the running gateway lends, where it uses this key, with a title that the meter takes. */
 async function leaseOf({ key, pinned, socket, note }: CounterWishes) {
   try {
     const leased = await askCounterLease(socket, keyPrint(key));

@@ -4,7 +4,7 @@ import { visible } from '../base/visible.ts';
 export const print = (line: string): void => void process.stdout.write(`${visible(line)}\n`);
 /** Columns of the screen. Whoever writes into a file gets the usual ones; narrower than 60 nothing is laid out. */
 export const screenWidth = (): number => (process.stdout.isTTY ? Math.max(60, process.stdout.columns || 80) : 80);
-/** Beside the output: what went wrong, and what goes on. */
+/** Writes to stderr, beside the output: what went wrong, and what goes on. */
 export const note = (line: string): void => void process.stderr.write(`${visible(line)}\n`);
 /** Text of our own with several lines, such as the help. Whatever strangers put into it does not act. */
 export const noteLines = (text: string): void => {

@@ -54,7 +54,7 @@ function struckPush(body: Data): Data {
   };
 }
 
-/** Of one association: answers are known by the questions before them. */
+/** What is known of one association: its answers are known by the questions before them. */
 export interface Withholding {
   strike<T extends Apdu | AcseApdu>(apdu: T): T;
   /** Whether octets that nobody can read may be shown: not where a secret was asked for or is being sent. */
@@ -63,7 +63,7 @@ export interface Withholding {
 
 /** What is known of the questions, for the answers to them. */
 interface Asked {
-  /** Of what was asked last, one after the other: it is secret. */
+  /** Whether each attribute that was asked for last is secret, in the order of the request. */
   secret: boolean[];
   /** The blocks that are being sent belong to something secret. */
   sending: boolean;

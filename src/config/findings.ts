@@ -4,7 +4,7 @@ import type { Path, Place } from '../base/toml.ts';
 
 /** What the configuration refers to. Each fails with a Failure that says what is wrong and what to do. */
 export interface Sources {
-  /** Of `file:/…` and `credential:…`. */
+  /** Reads what `file:/…` or `credential:…` refers to. */
   readonly secret: (reference: string) => Uint8Array;
   readonly file: (path: string) => Uint8Array;
   /** Throws where no socket can be made. `ours`: its folder is the state directory, which the start makes. */
@@ -25,7 +25,7 @@ export interface Sources {
 }
 /** error: no plan. meter: that meter is not polled. unjudged: only the service can see it. */
 export type Severity = 'error' | 'meter' | 'warning' | 'unjudged';
-/** As it is noted, before its place in the file is known. */
+/** A finding as it is noted, before its place in the file is known. */
 export interface Noted {
   readonly severity: Severity;
   readonly code: ErrorCode;
@@ -152,7 +152,7 @@ export const findingLine = (finding: Finding): string => `${findingText(finding)
 export const findingLines = (findings: readonly Finding[]): string[] =>
   findings.flatMap((one) => [findingText(one), nextText(one)]);
 
-/** It stands in the way of the whole, or of a meter. */
+/** Whether a finding stops the gateway, or a meter. */
 export const isFault = ({ severity }: { readonly severity: Severity }): boolean =>
   severity === 'error' || severity === 'meter';
 const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;

@@ -33,14 +33,14 @@ export interface Judged {
   readonly locate: (noted: Noted) => Finding;
 }
 export interface JudgeContext {
-  /** Of the file, as it was named. */
+  /** The name of the file, as it was given. */
   readonly name: string;
   readonly models?: ReadonlyMap<string, MeterModel>;
   /** Left out: only the text itself is judged. */
   readonly sources?: Sources | undefined;
   /** Where the status socket is when the file names none. */
   readonly door?: ((stateDirectory: string) => string) | undefined;
-  /** Of a gateway that runs and is to take this file. */
+  /** The plan of the gateway that runs and is to take this file. */
   readonly inForce?: GatewayPlan | undefined;
 }
 

@@ -28,7 +28,7 @@ export interface MeterPlan {
   readonly access: MeterAccess;
   readonly challengeOctets: number;
   readonly security: Omit<MeterSecurity, 'freshKey'> | undefined;
-  /** Of a key for each association; 0 where the meter has none. */
+  /** Octets of the key that is made for each association; 0 where the meter has none. */
   readonly dedicatedKeyOctets: number;
   readonly detectFrom: readonly MeterModel[] | undefined;
   readonly swap: PolledMeter['swap'];
@@ -62,7 +62,7 @@ function keyOf(octets: Uint8Array, reference: string, suite: number): Secret {
   const length = suite === 2 ? 32 : 16;
   const text = Buffer.from(octets).toString('latin1').trim();
   const digits = /^[0-9a-f]+$/i.test(text);
-  // As octets they would be a key that nobody has, and each try with it counts towards the lock of the meter.
+  // Taken as octets these characters would be a key that nobody has, and each try with it counts towards the lock of the meter.
   if (digits && text.length !== length * 2)
     throw new Failure(
       'key-unfit',

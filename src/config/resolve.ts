@@ -22,7 +22,7 @@ export interface PortPlan {
 /** Everything that a house is built from; nothing in it can be missing any more. */
 export interface GatewayPlan {
   readonly config: Config;
-  /** Of the configuration as it stands in the file. */
+  /** The digest of the configuration as it stands in the file. */
   readonly hash: string;
   readonly ports: readonly PortPlan[];
   readonly broker: BrokerPlan;

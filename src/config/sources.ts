@@ -120,7 +120,7 @@ function state(directory: string): void {
   }
 }
 
-/** As the service sees them. */
+/** Files and credentials as the service sees them. */
 export const serviceSources: Sources = {
   secret: secretOf,
   file,
@@ -137,7 +137,7 @@ const unjudged = (message: string) =>
     unjudged: true,
     next: 'The service says it at its start, and config check --live as far as the unit tells; or check as its user.',
   });
-/** As somebody sees them who checks a file: what only the service can see is not judged. */
+/** Files as somebody sees them who checks a configuration: what only the service can see is not judged. */
 export const checkSources: Sources = {
   ...serviceSources,
   secret(reference) {

@@ -5,7 +5,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { notTheFilesCode, salvageProgram } from './salvage.ts';
 
 export interface Salvaged {
-  /** It ended by itself. */
+  /** Whether the process ended by itself. */
   readonly ended: boolean;
   readonly whole: boolean;
   /** Why it does not all read. */
@@ -13,7 +13,7 @@ export interface Salvaged {
   /** Why nothing can be said of the files: the disk, or another process has them. */
   readonly hindered: string | undefined;
 }
-/** Of what the process says. */
+/** Characters of what the process says that are kept. */
 const maxWords = 300;
 /** Somebody asked it to end, as systemd asks all processes of a unit: that says nothing of the files. */
 const askedToEnd = new Set<NodeJS.Signals | null>(['SIGTERM', 'SIGINT', 'SIGHUP']);

@@ -7,7 +7,7 @@ import type { Disk } from '../schedule/storage.ts';
 const ballastName = 'ballast';
 const ballastBytes = 6 * 2 ** 20;
 
-/** Of all files of a database. */
+/** Octets of all files of a database. */
 export const octetsOf = (folder: string): number =>
   readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 

@@ -27,7 +27,7 @@ const maxConnections = 16;
 /** Together fewer than connections, so that one of them can always make room. A look never waits for the acts. */
 const maxAtWork: Readonly<Record<Permission, number>> = { look: 6, act: 6 };
 const maxHeaderBytes = 4096;
-/** From the connection to the last octet of the request. */
+/** How long a request may take, from the connection to its last octet. */
 const requestMs = 5000;
 
 type Stage = 'silent' | Permission | 'taking';

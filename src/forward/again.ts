@@ -12,17 +12,17 @@ interface Waiting {
   tries: number;
   sending: boolean;
 }
-/** By the number of the message. */
+/** What waits to be sent again, by the number of the message. */
 export type Again = Map<number, Waiting>;
 
-/** It was refused now. */
+/** Notes that a message was refused now. */
 export function sendAgain(again: Again, sequence: number, now: Millis): void {
   const one = again.get(sequence) ?? { at: longAgo, tries: 0, sending: false };
   one.at = later(now, Math.min(longestAgainMs, firstAgainMs * 2 ** Math.min(one.tries++, 10)));
   one.sending = false;
   again.set(sequence, one);
 }
-/** It says something else now, and may go at once. */
+/** Notes that a message has other words now, and may go at once. */
 export const sendAtOnce = (again: Again, sequence: number, now: Millis): void =>
   void again.set(sequence, { at: now, tries: 0, sending: false });
 export function sendAllAt(again: Again, at: Millis): void {

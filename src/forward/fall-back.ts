@@ -13,7 +13,7 @@ export const fellBackAgain =
 export interface FallBack {
   /** What the head-end proved, as long as nothing came of it yet. */
   proof: { readonly epoch: number; readonly upTo: number } | undefined;
-  /** From when on the next proof is believed. */
+  /** The time from which on the next proof is believed. */
   from: Millis;
   times: number;
   /** The last proof came too soon. */

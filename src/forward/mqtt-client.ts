@@ -23,9 +23,9 @@ export interface BrokerSettings {
   readonly timing?: Partial<Timing>;
 }
 export interface Timing {
-  /** From the connection to CONNACK. */
+  /** The time-out from the connection to CONNACK. */
   readonly connectMs: number;
-  /** From SUBSCRIBE to SUBACK, and from PUBLISH to PUBACK besides the time that its octets take. */
+  /** The time-out from SUBSCRIBE to SUBACK, and from PUBLISH to PUBACK besides the time that its octets take. */
   readonly stepMs: number;
   readonly firstPauseMs: number;
   readonly longestPauseMs: number;

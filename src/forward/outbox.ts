@@ -368,7 +368,7 @@ export class Outbox {
     this.refusal = undefined;
     if (inARow >= refusalsInARow) sendAllAt(this.again, now);
   }
-  /** By the broker (quota, not authorised, too large): the entry stays, and is sent again after a pause. */
+  /** The broker refused an entry (quota, not authorised, too large): it stays, and is sent again after a pause. */
   private refused(sequence: number, error: unknown): void {
     const { log, clock } = this.settings;
     const reason = reasonOf(error);

@@ -47,7 +47,7 @@ const word = v.pipe(v.string(), v.maxLength(wordLimit));
 /** What is said to people: an error, a detail. */
 export const lineLimit = 2000;
 const line = v.pipe(v.string(), v.maxLength(lineLimit));
-/** Of an event. */
+/** Fields that the detail of an event may have. */
 export const detailLimit = 64;
 const number = v.pipe(v.number(), v.finite());
 /** Beyond 2^53 as a decimal string. */
@@ -265,7 +265,7 @@ export const healthPayload = v.object({
       lastSuccess: v.nullable(word),
       missing: number,
       alarms: v.array(line),
-      /** Of a meter that does not answer, or is not asked: what to do. */
+      /** What to do about a meter that does not answer, or is not asked. */
       next: v.optional(v.nullable(line)),
     }),
   ),

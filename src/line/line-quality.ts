@@ -7,7 +7,7 @@ const bounds = [10, 20, 35, 50, 75, 100, 150, 200, 300, 450, 700, 1000, 1500, 25
 export interface AnswerTimes {
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
-  /** From the last octet that goes out to the first that comes, as short as it ever was. */
+  /** The shortest time ever from the last octet that goes out to the first that comes. */
   readonly turnAroundMs: number | null;
 }
 export interface LineUse extends AnswerTimes {

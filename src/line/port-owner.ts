@@ -49,7 +49,7 @@ export class PortOwner {
   private reuse: 'unknown' | 'works' | 'fails' = 'unknown';
   /** Closed by us between two sessions, and nothing wrong with it. */
   private resting = false;
-  /** It was open until we closed it. */
+  /** The port was open until we closed it. */
   private closedWell = false;
 
   constructor(settings: PortOwnerSettings) {

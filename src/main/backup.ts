@@ -227,7 +227,7 @@ export async function restoreBackup(path: string, directory: string): Promise<{ 
       if (existsSync(join(directory, name))) putAside(directory, name, 'replaced');
       renameSync(fresh(name), join(directory, name));
     }
-    // They tell of the state that was replaced.
+    // These files belong to the state that was replaced.
     for (const name of ['checkpoint', 'checkpoint-counters', 'unclean']) rmSync(join(directory, name), { force: true });
     syncFile(directory);
   } catch (error) {

@@ -12,7 +12,7 @@ import type { Counters } from '../store/counters.ts';
 /** ext4, xfs, btrfs, f2fs: file systems whose inodes stay the same from one mount to the next. */
 const lastingInodes = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
 
-/** Of the directory of the counters, and of the file that remembers it. */
+/** The inodes of the directory of the counters and of the file that remembers them: a copy has others. */
 const placeOf = (directory: string, file: string): string =>
   `${statSync(join(directory, 'counters')).ino} ${statSync(file).ino}\n`;
 

@@ -189,6 +189,6 @@ export async function checkLive(plan: GatewayPlan, sockets: readonly string[]): 
   return { good: [...state, ...parts.flatMap((part) => part.good)], found: parts.flatMap((part) => part.found) };
 }
 
-/** Of the worst of them. */
+/** The exit code of the worst finding. */
 export const exitCodeOf = (findings: readonly Finding[]): number =>
   Math.max(0, ...findings.filter(isFault).map(({ code }) => errorTable[code].exitCode));

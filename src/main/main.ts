@@ -258,7 +258,7 @@ withSocket(
     runCommand(async () => {
       const all = await askGaps(socketOf(options));
       const gaps = options.meter === undefined ? all : all.filter(({ meter }) => meter === options.meter);
-      // Of a meter that nobody knows, nothing is missing: that is no all-clear.
+      // No gap of a meter that nobody knows is no all-clear.
       if (options.meter !== undefined && gaps.length === 0)
         requireMeter(await askStatus(socketOf(options)), options.meter);
       if (options.json) for (const gap of gaps) print(JSON.stringify(gap));

@@ -43,7 +43,7 @@ export async function openState(
     readonly log: Log;
     readonly notifier: ServiceNotifier;
     readonly stop: AbortSignal;
-    /** From the wish to stop to the end. */
+    /** How long a stop may take. */
     readonly stopLimitMs: number;
     /** Why the time of day cannot be right. */
     readonly timeImpossible: () => string | undefined;

@@ -38,7 +38,7 @@ const stopLimitMs = 8000;
 const settledAfterMs = 24 * 3_600_000;
 /** A new configuration that crashes the house within this was not taken. */
 const probationMs = 300;
-/** Of what is wrong with a configuration, in an event. */
+/** Characters of what is wrong with a configuration, in an event. */
 const maxWhy = 500;
 const crashed = 70;
 

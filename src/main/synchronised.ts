@@ -11,7 +11,7 @@ export const no = (why: string): Synchronised => ({ known: false, why });
 
 /** Of meter-gateway-clock.service. */
 const writtenPath = '/run/meter-gateway-clock';
-/** It is written every minute; what is older was written before its timer failed. */
+/** The file is written every minute; one that is older was written before its timer failed. */
 const holdsMs = 5 * 60_000;
 /** Where nobody corrects the clock its possible error rises up to this, µs (NTP_PHASE_LIMIT). systemd judges by it, too. */
 const errorLimitUs = 16_000_000;

@@ -13,7 +13,7 @@ export interface Disconnector {
   /** control_mode, 0 to 6: which transitions are allowed. */
   readonly mode: number;
 }
-/** From its attributes 2, 3 and 4; undefined where the meter does not tell them. */
+/** The state of a disconnector from its attributes 2, 3 and 4; undefined where the meter does not tell them. */
 export function disconnectorOf(results: readonly (GetResult | undefined)[]): Disconnector | undefined {
   const [output, control, mode] = results.map(dataOf);
   if (output?.type !== 'boolean' || control?.type !== 'enum' || mode?.type !== 'enum') return undefined;

@@ -96,7 +96,7 @@ const misanswered: Partial<Record<ErrorCode, string>> = {
   'block-out-of-order': 'answered out of order',
   'answer-stalled': 'answer does not go on',
 };
-/** It fell silent or hung up: the line and the mains can do that too. */
+/** Why a request has no answer: the meter fell silent or hung up, which the line and the mains can bring about too. */
 const unanswered: Partial<Record<ErrorCode, string>> = {
   'no-answer': 'not answered',
   'fell-silent': 'not answered',

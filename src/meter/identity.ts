@@ -69,7 +69,7 @@ function mismatch({ logicalDeviceName, serial }: Identity, expected: string, add
     address: address === '' ? null : address,
   });
 }
-/** As --server and the configuration spell it: logical device, and the HDLC physical address. */
+/** The server address as --server and the configuration spell it: logical device, and the HDLC physical address. */
 export const serverText = ({ logical, physical }: Pick<MeterAccess, 'logical' | 'physical'>): string =>
   physical === undefined ? String(logical) : `${logical}/${physical}`;
 /** The fields of a mismatch, for its event. */

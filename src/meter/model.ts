@@ -95,7 +95,7 @@ export const meterModelSchema = v.strictObject({
   range_deviation_min: v.optional(whole(-840, 840), 0),
   /** Whether range bounds say their deviation; some meters refuse one or the other (meter-quirks 71). */
   range_deviation_written: v.optional(v.boolean(), true),
-  /** Of standard time, taken where stamps leave their deviation open; summer time stands in their clock status (meter-quirks 77). */
+  /** The deviation of standard time, taken where stamps leave theirs open; summer time stands in their clock status (meter-quirks 77). */
   stamp_deviation_min: v.optional(whole(-840, 840)),
   /** The column that holds the status of the rows; left out: the first 0-0:96.10.x (meter-quirks 79). */
   status_column: v.optional(v.strictObject({ object: obisCode, attribute: v.optional(whole(1, 127), 2) })),

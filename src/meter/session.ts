@@ -55,7 +55,7 @@ export class Session {
   /** The meter let us in. */
   entered = false;
   readonly fallbacks: Fallbacks;
-  /** As it was agreed with the meter; undefined before, and where there is no link. */
+  /** The link parameters that were agreed with the meter; undefined before, and where there is no link. */
   parameters: LinkParameters | undefined;
   /** Lists were agreed. */
   private lists = false;
@@ -197,7 +197,7 @@ export class Session {
     return results;
   }
 
-  /** What came in a list is not what comes alone: asks alone, and takes no list of this meter any more. */
+  /** Asks for an attribute in a request of its own, where its value in a list differs from it; no list of this meter is believed afterwards. */
   async getOutsideLists(attribute: Attribute, reason: string): Promise<GetResult | undefined> {
     if (!this.lists || this.fallbacks.held.has('single-gets')) return undefined;
     const [result] = await this.get([attribute]);

@@ -16,7 +16,7 @@ const countedUnits: ReadonlySet<number> = new Set([13, 14, 19, 20, 25, 30, 31, 3
 const electricity = 1;
 /** Heat cost, cooling, heat, gas, cold and hot water: their value groups differ, their units tell. */
 const otherMedia: ReadonlySet<number> = new Set([4, 5, 6, 7, 8, 9]);
-/** Of abstract objects: the values of an M-Bus device. */
+/** Value group C, of abstract objects, that holds the values of an M-Bus device. */
 const mbusGroup = 24;
 /** Value group C of electricity: 1 to 91 are quantities, from 128 on the maker's own. */
 const lastQuantity = 91;

@@ -25,7 +25,7 @@ export interface DaySum {
 const pairOf = (key: string): string => key.replace(/^(\d+-\d+:\d+)\.(?:29|30)\./, '$1.8.');
 const abs = (value: bigint): bigint => (value < 0n ? -value : value);
 
-/** Of each channel of interval energies, over the rows stamped in (from, to]; the row stamped `from` gives the register. */
+/** The sum of each channel of interval energies, over the rows stamped in (from, to]; the row stamped `from` gives the register. */
 export function daySums(
   rows: readonly LoadProfileRow[],
   from: number,

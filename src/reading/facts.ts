@@ -101,7 +101,7 @@ export const gatewayFact = <Name extends GatewayEventName>(
   detail: GatewayEventDetail<Name>,
   origin = gatewayItself,
 ): EventFact => eventOfGateway(wall, name, detail, origin);
-/** By whatever name: of another version, or cut so that it fits. */
+/** An event under any name: that of another version, or one that is cut so that it fits. */
 export function eventOfGateway(
   wall: Millis,
   name: string,

@@ -12,7 +12,7 @@ export interface EventField {
 }
 export interface EventRow {
   readonly says: string;
-  /** Of domain requirements. */
+  /** Numbers of the requirements that it answers (docs/requirements.md). */
   readonly requirement?: string;
   readonly detail: Readonly<Record<string, EventField>>;
 }
@@ -23,7 +23,7 @@ const field = <Type extends FieldType>(type: Type, says: string): { readonly typ
 const series = field('series', 'OBIS code of the profile');
 const why = field('text|null', 'the meter’s answer, or what was read');
 
-/** Of each change of the verdict of a meter. */
+/** The fields of each event about the verdict of a meter. */
 const verdict = {
   state: field('text', 'UNREACHABLE, FAULT or REACHABLE'),
   lastSeen: field('instant|null?', 'end of the last session that succeeded'),

@@ -79,7 +79,7 @@ function valuesOf(row: LoadProfileRow): Map<string, bigint> {
 }
 const channelsByKey = (row: LoadProfileRow): Map<string, ProfileChannel> =>
   new Map(row.channels.map((channel) => [channel.key, channel]));
-/** Those of them that are registers: only they have a before and an after. */
+/** The values of a row that are registers: only those have a before and an after. */
 function registersOf(row: LoadProfileRow): Map<string, bigint> {
   const registers = new Set(row.channels.flatMap(({ key, kind }) => (kind === 'register' ? [key] : [])));
   return new Map([...valuesOf(row)].filter(([key]) => registers.has(key)));

@@ -7,7 +7,7 @@ import type { Channel, GapFact, Integer, ProfileFact } from './facts.ts';
 import type { Flag } from './quality.ts';
 import { hashOf, type Mark } from './ledger.ts';
 
-/** Of a block, as it was read or as it was received. */
+/** The part of a block that is hashed, as it was read or as it was received. */
 interface BlockOf extends Pick<ProfileFact, 'kind' | 'start' | 'periodS' | 'quality' | 'rev'> {
   readonly status: readonly (number | null)[];
   readonly channels: readonly {
@@ -37,7 +37,7 @@ export function intervalHash(block: Omit<BlockOf, 'kind' | 'start' | 'rev'>, i: 
 const text = (value: Integer | null | undefined): string | null =>
   value === null || value === undefined ? null : String(value);
 
-/** Of every interval in a gap. */
+/** The hash of every interval in a gap. */
 export const gapHash = ({ cause, start, end, before, after }: Omit<GapOf, 'kind' | 'rev'>): number =>
   hashOf(cause, start, end, before, after);
 

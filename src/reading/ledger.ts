@@ -61,7 +61,7 @@ export interface Mark {
   /** Start of the interval, ms. */
   readonly start: number;
   readonly rev: number;
-  /** Of everything that was said; 0 where it must be said again at the same revision, because it may have been lost. */
+  /** The hash of what was published; 0 where it must be said again at the same revision, because it may have been lost. */
   readonly hash: number;
   /** No row was there. */
   readonly gap: boolean;
@@ -81,7 +81,7 @@ const pageVersion = 0x21;
 const headOctets = 8;
 const markOctets = 10;
 const highestRevision = 0xff_ffff;
-/** Of the kind. */
+/** The bit of the kind that says that an interval is a gap. */
 const gapBit = 1;
 const againBit = 2;
 const minuteMs = 60_000;

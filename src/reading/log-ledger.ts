@@ -15,7 +15,7 @@ export interface LogCursor {
   /** How many entries of each stamp and code were forwarded. */
   readonly forwarded: readonly (readonly [at: number, code: number, count: number])[];
 }
-/** As it was stored until counts came: `stamp/code/occurrence` of entries that may come again. */
+/** The cursor as it was stored before entries were counted: `stamp/code/occurrence` of entries that may come again. */
 export interface FormerLogCursor {
   readonly upTo: number;
   readonly seen: readonly string[];
@@ -30,7 +30,7 @@ const maxAhead = 200;
 const maxDistinct = 20_000;
 const rememberMs = 10 * dayMs;
 const maxFormer = 2000;
-/** Of a log whose cursor was led astray: so far back its entries may be forwarded a second time, rather than never. */
+/** The cursor of a log may have been led astray: so far back its entries may be forwarded a second time, rather than never. */
 const astrayMs = 60 * dayMs;
 /** A clock of a meter that is not more than this ahead is no clock of the future. */
 export const aheadMs = dayMs;
@@ -86,7 +86,7 @@ export function logIntake(cursor: LogCursor, wall: number): LogIntake {
   let arrived = 0;
   let more = false;
   let ignored = 0;
-  /** Of what is more than fits the oldest are kept: the cursor must not pass what was not forwarded. */
+  /** Of more entries than fit, the oldest stay: the cursor must not pass what was not forwarded. */
   const cut = () => {
     if (fresh.length <= maxForwarded) return;
     fresh = fresh.toSorted(byAge).slice(0, maxForwarded);

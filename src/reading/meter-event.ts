@@ -98,7 +98,7 @@ export function darkSpans(before: readonly DarkSpan[], entries: readonly LogEntr
   const spans = new Map(before.map((span) => [span[0], span]));
   let down: number | undefined;
   for (const { at, code, doubt } of entries) {
-    // By a clock that was not right nothing is proven of an interval, and what is around it is no pair.
+    // A clock that was not right proves nothing about an interval, and the entries around it are no pair.
     if (doubt) down = undefined;
     else if (code === powerDown) down = at;
     else if (code === powerUp && down !== undefined && at > down) {

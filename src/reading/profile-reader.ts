@@ -113,7 +113,7 @@ const roleNumber = { clock: isClock, status: isStatus, channel: isValue, 'left o
 interface Compiled {
   readonly roles: readonly number[];
   readonly channels: readonly ProfileChannel[];
-  /** Of the rows before: the next read of this profile brings rows of the same kind. */
+  /** The template of the rows before: the next read of this profile brings rows of the same kind. */
   template: Template | undefined;
 }
 const compiled = new WeakMap<RowLayout, Compiled>();
@@ -156,7 +156,7 @@ export class ProfileReader {
   private carry: Uint8Array = nothing;
   private phase: 'head' | 'rows' | 'compact' | 'done' = 'head';
   private readonly rowLimit: number;
-  /** Of a compact-array: what an element is made of, and how many octets of elements are still to come. */
+  /** What an element of a compact-array is made of, and how many octets of elements are still to come. */
   private described: TypeDescription | undefined;
   private compactLeft = 0;
   private announced = 0;

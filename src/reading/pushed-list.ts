@@ -88,7 +88,7 @@ function namedStructure(data: Data): Item[] | undefined {
   return third && !scalerUnit ? [item, { ...unnamed, value: third }] : [item];
 }
 
-/** By the push object list that comes first, whether or not it describes itself; undefined where none does. */
+/** The items of a list that begins with its push object list, whether or not that describes itself; undefined where none comes. */
 function describedItems(elements: readonly Data[]): Item[] | undefined {
   const described = objectListOf(elements[0]);
   if (!described) return undefined;

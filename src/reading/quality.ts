@@ -1,4 +1,4 @@
-/** From evidence to quality: the one table (after the AMR profile status byte and CIM IEC 61968-9 reading qualities). */
+/** The one table that leads from evidence to quality (after the AMR profile status byte and CIM IEC 61968-9 reading qualities). */
 export const statusBit = { ERR: 0x01, CIV: 0x02, DNV: 0x04, DST: 0x08, CAD: 0x20, PDN: 0x80 } as const;
 
 /** The AMR profile status, bit by bit; bits 4 and 6 are the maker's. */

@@ -11,5 +11,5 @@ export type SeriesKey = string & { readonly [brand]: 'SeriesKey' };
 export const seriesKey = (profile: LogicalName, periodS?: number): SeriesKey =>
   (periodS === undefined ? profile : `${profile}@${periodS}`) as SeriesKey;
 
-/** As it stands in a record of the store. */
+/** The key of a series as it stands in a record of the store. */
 export const storedSeriesKey = (text: string): SeriesKey => text as SeriesKey;

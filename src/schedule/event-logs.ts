@@ -17,7 +17,7 @@ import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { stand } from './standing-alarms.ts';
 
-/** Of a log that was never read, and of one that may have been written before its cursor. */
+/** How far back a log is read that was never read, or that may have been written before its cursor. */
 const firstLogDays = 60;
 const logDays = 9;
 const logOverlapMs = 2 * 3_600_000;
@@ -123,7 +123,7 @@ async function readBy(way: LogWay, request: LogRequest): Promise<LogRead | 'refu
 }
 
 interface RangeOutcome {
-  /** As the model says that an empty range is refused. */
+  /** Whether it was refused in the way in which the model says that an empty range is refused. */
   readonly refused: boolean;
   /** The line brings a part of it at a time, and this was not the last. */
   readonly part: boolean;
@@ -164,7 +164,7 @@ function powerIntake(floor: number, wall: Millis) {
   };
 }
 
-/** From the newest entry back, until a step has nothing new. */
+/** Reads from the newest entry back, until a step has nothing new. */
 async function readBack(
   session: Session,
   state: MeterState,

@@ -2,7 +2,7 @@
 import { hourMs, minuteMs } from '../base/time.ts';
 import { type LineSpeed, octetMsOf } from '../meter/patience.ts';
 
-/** Of a row of two registers with its stamp and status, framing included. */
+/** Octets of a row of two registers with its stamp and status, framing included. */
 const rowOctets = 48;
 /** Octets of a session besides its rows: link, association, identity, logs, request, and the end. */
 const sessionOctets = 330;

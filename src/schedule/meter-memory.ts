@@ -41,7 +41,7 @@ export function peerOf(state: MeterState, security: MeterSecurity): PeerMemory {
 export const wasMet = (state: MeterState): boolean => ofThisMeter(state).title !== undefined;
 export const acceptedOf = (state: MeterState): number | undefined => ofThisMeter(state).accepted;
 
-/** After a session: what the meter authenticated of itself. */
+/** Stores after a session what the meter authenticated of itself. */
 export async function rememberPeer(
   settings: PortContext,
   state: MeterState,

@@ -59,7 +59,7 @@ export interface PortContext {
   readonly known?: ReadonlyMap<string, MeterState>;
   /** And of the line, where it goes on as it is. */
   readonly lineBefore?: LineState | undefined;
-  /** Of the days of the utility: periods change at its midnight. */
+  /** IANA name of the zone of the days of the utility: periods change at its midnight. */
   readonly timeZone: string;
   /** Which meter is on turn, noted outside of the process; left out where nothing outlives it. */
   readonly turns?: TurnRecord;
@@ -111,7 +111,7 @@ export interface PolledSeries {
 
 export interface MeterState {
   readonly polled: PolledMeter;
-  /** As configured, or as it follows from the meter's name. */
+  /** The model as configured, or as it follows from the meter's name. */
   model: MeterModel;
   failures: number;
   /** Sessions in a row that ended well and accounted for nothing. */

@@ -39,6 +39,6 @@ export function polledSeries(
   return found;
 }
 
-/** Of a profile whose period changes: the series that an interval with this start belongs to. */
+/** The series, of a profile whose period changes, that an interval with this start belongs to. */
 export const seriesAt = (all: readonly PolledSeries[], profile: LogicalName, start: number): PolledSeries | undefined =>
   all.findLast((one) => one.profile === profile && (one.after === undefined || (one.since ?? 0) <= start));

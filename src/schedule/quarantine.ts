@@ -34,7 +34,7 @@ export async function holdBack(
     freshState({
       origin: { meter: key, point: '', serial },
       access: state.polled.access,
-      // As its point is captured now: its own changes of the period come when it is configured.
+      // The series of its point as they are now: its own changes of the period come when it is configured.
       series: state.polled.series.slice(-1).map(({ profile, periodMs }) => ({
         series: seriesKey(profile),
         profile,

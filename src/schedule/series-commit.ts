@@ -17,7 +17,7 @@ import { graceMs, modulusOf, type SeriesContext } from './series-context.ts';
 
 /** How far the clock of a meter that could not be asked may be behind ours. */
 const unaskedMarginMs = 15 * 60_000;
-/** Before a newest row that was not there yet is asked for again. */
+/** Pauses before a newest row that was not there yet is asked for again. */
 const shortestRowWaitMs = 20_000;
 const longestRowWaitMs = 10 * 60_000;
 

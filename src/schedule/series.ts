@@ -139,7 +139,7 @@ async function readWithEdges(
   const [holeFrom, holeTo] = holes.find(([start, stop]) => start < to && stop > from) ?? [from, to];
   const [begin, finish] = [Math.min(holeFrom, from), Math.max(holeTo, to)];
   const [runFrom, highest] = adjoining(stored?.exceptions ?? [], begin, finish);
-  // Of what a meter before this one had, nothing more comes to be known.
+  // The rows of the meter before this one cannot be read any more.
   const installedAt = state.polled.swap?.at ?? stored?.swap?.at ?? runFrom;
   const lowest = Math.min(begin, Math.max(runFrom, Math.floor(installedAt / periodMs) * periodMs));
   const has = (stamp: number) => rows.some((row) => row.end === stamp);

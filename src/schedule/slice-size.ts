@@ -13,7 +13,7 @@ const sliceMs = 60_000;
 const tellingRows = 8;
 /** Rows that one slice may have at most, and the time of one row, where they were learned. */
 export type SliceSizes = Map<SeriesKey, { readonly rows?: number; readonly rowMs?: number }>;
-/** By the line's speed; behind TCP that is not known. */
+/** Rows of the first slice, by the speed of the line; behind TCP that is not known. */
 const firstSliceRows = (line: LineSpeed): number => Math.max(1, Math.floor(sliceMs / estimatedRowMs(line)));
 export const sliceRowsOf = (sizes: SliceSizes, series: SeriesKey, line: LineSpeed): number =>
   sizes.get(series)?.rows ?? firstSliceRows(line);

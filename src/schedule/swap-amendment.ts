@@ -53,7 +53,7 @@ export function amendedState(
   };
 }
 
-/** Before anything is planned for the meter: one commit for each series that the amendment touches. */
+/** Amends the series of a meter before anything is planned for it: one commit for each series that the amendment touches. */
 export async function amendSwap(port: PortContext, state: MeterState): Promise<void> {
   const { clock, store } = port;
   const { origin, swap: configured, series: polled } = state.polled;

@@ -13,11 +13,11 @@ export interface TaskSettings {
   readonly clock: Clock;
   readonly log: Log;
 }
-/** After the end of a UTC day. */
+/** The manifest of a UTC day is made so long after its end. */
 const manifestAfterMs = 6 * 3_600_000;
 const manifestFirstMs = 3_600_000;
 const manifestEveryMs = 10 * 60_000;
-/** Of days that passed while nobody could give their account: no more are given. */
+/** At most so many days that passed without a manifest get one afterwards. */
 const maxMissedDays = 62;
 const storageEveryMs = 5000;
 

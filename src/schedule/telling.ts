@@ -9,7 +9,7 @@ import { answers, isSilent, judge, type Observation, type Verdict } from './reac
 import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
-/** Of a failure's words, in an event. */
+/** Characters of a failure's words, in an event. */
 const maxWhy = 300;
 
 interface Telling {
@@ -133,7 +133,7 @@ async function tellSilence(port: PortContext, state: MeterState): Promise<void> 
   await commit(port, meter, event);
 }
 
-/** As the switch was read last: one that cannot be read now is no switch that is on. */
+/** Whether the switch was open when it was read last: one that cannot be read now is not taken for closed. */
 function supplyOff({ identity, hasDisconnector, disconnectorSeen }: MeterState): boolean | undefined {
   const known = identity?.disconnector ?? (hasDisconnector ? disconnectorSeen : undefined);
   return known && !known.output;

@@ -52,7 +52,7 @@ function filled(parts: readonly string[], width: number, between: string): strin
   return line === '' && lines.length > 0 ? lines : [...lines, line];
 }
 
-/** Before what stands under a head that is too long to stand beside it. */
+/** The indent of what stands under a head that is too long to stand beside it. */
 const deeper = '    ';
 /** `head` before the first line, and as many blanks before the others. */
 function under(head: string, parts: readonly string[], width: number, between: string): string[] {
@@ -84,7 +84,7 @@ export interface Column {
   readonly right?: boolean;
 }
 const gap = 2;
-/** To so little the first column may shrink before the others go to a second line. */
+/** The first column may shrink to this width before the others go to a second line. */
 const minFirst = 10;
 
 /** Which columns stand beside each other. */

@@ -39,7 +39,7 @@ export interface Reported {
   readonly disk: () => Disk | null;
   readonly rssBytes: () => number;
 }
-/** Of what is wrong with a configuration, in the health message. */
+/** Characters of what is wrong with a configuration, in the health message. */
 const maxWhy = 500;
 
 export const birthOf = (reported: Reported): BirthPayload => ({

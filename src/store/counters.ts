@@ -27,7 +27,7 @@ export interface CountersSettings {
   /** How many blocks were ever reserved, kept outside of the database: tells one that fell behind. */
   readonly checkpoint?: { read(): number | undefined; write(blocks: number): void; close(): void };
 }
-/** From the first value on, up to and without the second. */
+/** Counters from the first value on, up to and without the second. */
 type Stretch = readonly [from: number, to: number];
 interface Reserved {
   readonly reserved: number;

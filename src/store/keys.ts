@@ -28,7 +28,7 @@ export const pageKey = (meter: string, series: SeriesKey, day: number): string =
 const sequenceWidth = 12;
 export const outboxKey = (entryClass: EntryClass, sequence: number): string =>
   `o/${entryClass}/${String(sequence).padStart(sequenceWidth, '0')}`;
-/** Of a class. */
+/** The end of the keys of a class of entries. */
 export const outboxEnd = (entryClass: EntryClass): string => `o/${entryClass}/~`;
 /** undefined where it is no key of the outbox. */
 export function parseOutboxKey(

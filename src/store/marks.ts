@@ -25,7 +25,7 @@ async function readPage(database: Database, key: string, day: number, epoch: num
   const opened = unsealed(key, raw);
   if (!opened) return { corrupt: key };
   const page = decodePage(opened.content, day, opened.sequence);
-  // Of an epoch before: what they tell of may have been lost since.
+  // Marks of an epoch before: what they stand for may have been lost since.
   return page.epoch === epoch ? page.marks : page.marks.map((mark) => ({ ...mark, hash: 0 }));
 }
 
@@ -82,7 +82,7 @@ export async function changedPages(
     const before = await readPage(database, key, day, epoch);
     if (isCorrupt(before) && !mending) return before;
     const all = new Map((isCorrupt(before) ? [] : before).map((mark) => [mark.start, mark]));
-    // Of several that wait, the later one: entries of a class come in their order, a revision only rises.
+    // The later one of several that wait counts: entries of a class come in their order, and a revision only rises.
     for (const mark of marks) {
       const known = all.get(mark.start);
       if (!known || known.hash === 0 || mark.rev >= known.rev) all.set(mark.start, mark);

@@ -62,7 +62,7 @@ export interface MendingSettings {
 }
 
 interface Found {
-  /** As the store goes on with it. */
+  /** The state with which the store goes on. */
   readonly state: StateRecord;
   /** The state record as it was read. */
   readonly before: StateRecord | undefined;
@@ -154,7 +154,7 @@ function isBehind(state: StateRecord, checkpoint: Checkpoint | undefined): boole
   return epoch > state.epoch || (epoch === state.epoch && nextSequence > state.nextSequence);
 }
 
-/** Of a number whose entry is lost, or says what is not so any more. */
+/** Takes the place of an entry that is lost, or that says what is not so any more. */
 const voided: Fact = { kind: 'void', cause: 'STORE_DAMAGED' };
 
 /**

@@ -37,7 +37,7 @@ export const putFacts = (
 ): Operation[] => facts.map((fact, i) => putEntry(entryClass, entryOf(first + i, storedAt, fact, series)));
 
 export interface OutboxScan {
-  /** Of the entries that are whole. */
+  /** The numbers of the entries that are whole. */
   readonly numbers: Set<number>;
   /** No pack holds a higher number. */
   readonly packedTo: number;

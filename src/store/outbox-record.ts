@@ -41,7 +41,7 @@ export interface OutboxEntry {
 export interface OutboxRecord {
   readonly entryClass: EntryClass;
   readonly packed: boolean;
-  /** Of a class, in order of their numbers. */
+  /** Entries of one class, in the order of their numbers. */
   readonly entries: readonly Entry[];
 }
 
@@ -64,7 +64,7 @@ export function putEntry(entryClass: EntryClass, { sequence, head, text }: Entry
   return { type: 'put', key, value: sealed(key, sequence, Buffer.from(`${JSON.stringify(head)}\n${text}`)) };
 }
 
-/** As few packs as their size allows. */
+/** Puts entries into as few packs as their size allows. */
 export function putPacks(entryClass: EntryClass, entries: readonly Entry[]): Operation[] {
   const packs: { last: number; text: string }[] = [];
   for (const { sequence, head, text } of entries) {

@@ -17,7 +17,7 @@ export interface SeriesState {
   /** Up to this UTC day sums were checked (R02), ms. */
   readonly summedTo?: number;
   readonly coverage: Coverage;
-  /** Of what is covered: all that is not plainly measured. */
+  /** What is covered and not plainly measured. */
   readonly exceptions?: Exceptions;
   /** The meter whose rows these are, and its registers at the newest boundary that was read. */
   readonly serial?: string;
@@ -33,12 +33,12 @@ export interface MeterLogs {
   readonly dark: readonly DarkSpan[];
   /** What the last power event of the log was. */
   readonly lastPower?: 'down' | 'up' | undefined;
-  /** The meter whose logs these are, and where it replaced another: what it logged before hung elsewhere. */
+  /** The meter whose logs these are, and where it replaced another: what it logged before belongs elsewhere. */
   readonly serial?: string;
   readonly installedAt?: number;
-  /** Of the gateway itself (meter `_`): the last UTC day whose manifest was said, ms. */
+  /** Only for the gateway itself (meter `_`): the last UTC day whose manifest was published, ms. */
   readonly manifestDay?: number;
-  /** Of the gateway itself: earlier days of which something else was said since, ms. */
+  /** Only for the gateway itself: earlier days of which something else was published since, ms. */
   readonly staleDays?: readonly number[];
   /** Stamps around which its clock was adjusted: what was read there is to be read again. */
   readonly adjusted?: readonly number[];
@@ -53,7 +53,7 @@ export function meterLogsOf(body: unknown): MeterLogs {
 }
 
 export interface StateRecord {
-  /** Of all records; left out up to format 2. */
+  /** The format of all records; left out up to format 2. */
   readonly format?: number;
   readonly epoch: number;
   readonly nextSequence: number;

@@ -362,7 +362,7 @@ export class Store {
     const impossible = this.settings.timeImpossible?.();
     if (impossible !== undefined) throw new Failure('time-unknown', impossible);
   }
-  /** As they can be said. */
+  /** The facts in words that fit the contract. */
   private fitted(facts: readonly Fact[]): readonly Fact[] {
     const { fit } = this.settings;
     return fit ? facts.flatMap(fit) : facts;
