@@ -16,7 +16,7 @@ export interface WorkListEntry {
   /** In the file, from 1. */
   readonly line: number;
   readonly point: string;
-  /** As the list writes it; compared by `sameSerial`. */
+  /** The serial number as the list writes it; `sameSerial` compares it. */
   readonly serial: string;
   readonly place: string;
   /** Main fuse, A. */

@@ -50,7 +50,7 @@ const backupFrom = (path: string): Promise<AsyncIterable<Uint8Array>> =>
         new Failure('no-gateway', `the gateway at ${path} gives no backup (status ${response.statusCode})`),
       );
     });
-    // As long as the gateway gives itself for the whole of it, and a little more.
+    // The time that the gateway gives itself for the whole backup, and a little more.
     const late = setTimeout(() => asked.destroy(new Error(`no end within ${backupMs / 1000} s`)), backupMs);
     asked.on('close', () => clearTimeout(late));
     asked.on('error', (error) => reject(unreachable(path, error, gateway)));

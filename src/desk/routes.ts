@@ -36,7 +36,7 @@ export interface LocalAnswers {
 export interface LogLine {
   /** UTC. */
   readonly at: string;
-  /** As it was written: JSON. */
+  /** The line as it was logged: JSON. */
   readonly line: string;
 }
 

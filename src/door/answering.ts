@@ -6,11 +6,11 @@ import type { Log } from '../base/log.ts';
 import type { Route } from './rows.ts';
 
 const maxBodyBytes = 64 << 10;
-/** For the whole answer to be taken, once it is there; of a long one, for the next part of it. */
+/** How long a client may take for a whole answer once it is there, or for the next part of a long one. */
 const defaultTakeMs = 30_000;
-/** For the whole of an answer that comes part by part. */
+/** How long an answer that comes part by part may take as a whole. */
 const streamMs = 10 * 60_000;
-/** For the whole of a long job: a substation is commissioned within it. */
+/** How long a long job may take: a substation is commissioned within it. */
 const linesMs = 4 * 3_600_000;
 /** So often something comes while a job has nothing to say: whoever listens knows that it is at work. */
 const heartbeatMs = 10_000;

@@ -61,7 +61,7 @@ export class PortOwner {
     this.resting = before.open;
   }
 
-  /** For the owner that takes its place. */
+  /** What the owner that takes its place needs to know. */
   get memory(): LineMemory {
     const { failures, retryAt, lastError, lastCode, reuse } = this;
     return { open: this.state.open || this.closedWell, failures, retryAt, lastError, lastCode, reuse };
@@ -88,7 +88,7 @@ export class PortOwner {
     return port.connection ? this.forOneSession(this.uses > 1) : port;
   }
 
-  /** For a second association in one session (the public client was asked first): another connection where it must be. */
+  /** The port for a second association in one session (the public client was asked first): another connection where it must be. */
   async again(port: Port): Promise<Port> {
     if (!port.connection || !this.written) return port;
     if (this.reuse === 'fails') await this.close();

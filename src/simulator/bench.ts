@@ -29,7 +29,7 @@ export interface InjectedFault {
   readonly detail?: string;
 }
 export interface BenchMeter {
-  /** From 0. */
+  /** Number of the meter, from 0. */
   readonly index: number;
   readonly serial: number;
   readonly logical: number;

@@ -40,7 +40,7 @@ const loadRecording = (path: string): Recording => {
     throw new Failure('input-unreadable', `${path}: ${messageOf(error)}`);
   }
 };
-/** Of the recorded meter, where the scenario names no other. */
+/** The address of the recorded meter, where the scenario names no other. */
 function addressOf(scenario: Scenario, index: number, serial: number, recording: Recording | undefined) {
   const { bus, meters } = scenario;
   const named = scenario.meter.find((meter) => meter.index === index);
@@ -125,7 +125,7 @@ export interface Surroundings {
   readonly start: Millis;
   readonly day: DayTime;
   readonly snapshotOf: (path: string) => Snapshot;
-  /** It hangs there since then; left out: as long before the start as `history_days` says. */
+  /** When it was installed; left out: as long before the start as `history_days` says. */
   readonly installed?: Millis;
 }
 export function buildMeter(scenario: Scenario, index: number, surroundings: Surroundings): VirtualMeter {

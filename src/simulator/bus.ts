@@ -34,7 +34,7 @@ export interface BusSettings {
 /** Octets come in pieces of this time, as an adapter hands them over. */
 const pieceMs = 16;
 const longPauseMs = 500;
-/** By so much at most the turn-around of two meters differs that have the same one in the scenario. */
+/** The turn-arounds of two meters that have the same one in the scenario differ by so much at most. */
 const unlikeMs = 1.5;
 interface OnWire {
   readonly octets: Uint8Array;

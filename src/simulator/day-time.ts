@@ -15,7 +15,7 @@ export class DayTime {
   lineAt(day: Millis): Millis {
     return millis(this.line + (day - this.day) / this.speed);
   }
-  /** From now on it is `day`, and runs so many times as fast as the line. */
+  /** Sets the time of day to `day`; from now on it runs so many times as fast as the line. */
   set(line: Millis, day: Millis, speed: number): void {
     this.line = line;
     this.day = day;

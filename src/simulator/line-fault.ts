@@ -2,7 +2,7 @@
 import type { Millis } from '../base/time.ts';
 
 interface Span {
-  /** By the time of day of the simulation. */
+  /** When the fault begins, by the time of day of the simulation. */
   readonly from: Millis;
   readonly to: Millis;
 }

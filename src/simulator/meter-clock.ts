@@ -5,7 +5,7 @@ import { dateTimeOctets } from '../dlms/cosem/date-time.ts';
 export interface MeterClock {
   readonly start: Millis;
   readonly driftPpm: number;
-  /** Of standard time, from local time to UTC. */
+  /** Minutes from local standard time to UTC. */
   readonly deviationMin: number;
   readonly dst: boolean;
   /** The statuses say summer time all year. */
@@ -14,7 +14,7 @@ export interface MeterClock {
   readonly sets: { since: Millis; offsetMs: number }[];
 }
 
-/** From 01:00 UTC of the last Sunday of March to that of October. */
+/** European summer time lasts from 01:00 UTC of the last Sunday of March to that of October. */
 function isEuropeanSummer(at: Millis): boolean {
   const year = new Date(at).getUTCFullYear();
   const lastSunday = (month: number) => {
@@ -36,7 +36,7 @@ const offsetAt = ({ sets }: MeterClock, at: Millis): number =>
   (sets.findLast(({ since }) => since <= at) as { offsetMs: number }).offsetMs;
 /** What it shows at a true instant. */
 export const shownAt = (clock: MeterClock, at: Millis): Millis => later(at, offsetAt(clock, at) + drift(clock, at));
-/** From this instant on it shows `to` at it. */
+/** Sets the clock: at this instant it shows `to`. */
 export const setClock = (clock: MeterClock, at: Millis, to: Millis): void =>
   void clock.sets.push({ since: at, offsetMs: to - at - drift(clock, at) });
 export const moveBy = (clock: MeterClock, at: Millis, byMs: number): void =>

@@ -25,7 +25,7 @@ import {
 } from '../dlms/security/keys.ts';
 
 export interface SecurityState {
-  /** By key_id: 0 global unicast encryption, 1 broadcast, 2 authentication, 3 master. */
+  /** The keys by key_id: 0 global unicast encryption, 1 broadcast, 2 authentication, 3 master. */
   readonly keys: Map<number, Secret>;
   readonly certificates: Uint8Array[];
   policy: number;
@@ -34,7 +34,7 @@ export interface SecuritySettings {
   readonly suite: 0 | 1 | 2;
   readonly clientTitle: Uint8Array;
   readonly ownTitle: Uint8Array;
-  /** For key agreement: own signing key, and the client's. */
+  /** What key agreement needs: the own signing key, and the client's. */
   readonly signing?: { readonly own: KeyPair; readonly client: Uint8Array };
   /** Keys were changed: counters begin anew. */
   changed(ids: readonly number[]): void;

@@ -32,7 +32,7 @@ export interface VirtualMeterSettings {
   readonly depthDays: number;
   /** First instant with rows. */
   readonly installed: Millis;
-  /** Of standard time, from local time to UTC. */
+  /** Minutes from local standard time to UTC. */
   readonly deviationMin: number;
   /** European summer time: an hour ahead from the last Sunday of March to that of October, 01:00 UTC. */
   readonly dst: boolean;
@@ -44,7 +44,7 @@ export interface VirtualMeterSettings {
   readonly authenticationKey: string;
   /** Wraps new keys, hex. */
   readonly masterKey: string;
-  /** Of the associations with those keys. */
+  /** The security policy of the associations with those keys. */
   readonly securityPolicy: CipheringSettings['policy'];
   readonly image: ImageSettings;
   /** Client 7 by HLS-ECDSA: the meter's private key in PEM and the client's certificate. */

@@ -366,7 +366,7 @@ export class VirtualMeter {
       for (const at of this.instantsOf(millis(stamp))) {
         if (at > this.now) continue;
         const darkness = this.mains.dark.find(({ from: began, to: ended }) => at >= began && at < ended);
-        // Of a long outage only the first and the last period have rows; the first is written when the power is back.
+        // In a long outage only the first and the last period have rows; the first is written when the power is back.
         if (darkness && (darkness.from <= at - period || this.now < darkness.to)) continue;
         const cut = this.mains.dark.some((dark) => dark.from < at && dark.to > at - period);
         const status =
@@ -402,7 +402,7 @@ export class VirtualMeter {
     return structure(...this.quirks.reduce((all, { profile }) => profile?.cells(all, row) ?? all, cells));
   }
 
-  /** Of its interval, rounded to 10 Wh. */
+  /** The energy of the interval of a row, rounded to 10 Wh. */
   private energyOf({ end, registers }: VirtualRow): number {
     const [at] = this.instantsOf(millis(end - this.capturePeriodS * 1000));
     return at === undefined ? 0 : Math.round((registers[0] - this.registers(at)[0]) / 10);

@@ -174,7 +174,8 @@ test('a step that does not come to its end shows to the watchdog, by how much', 
   it.house.counters.remembered = () => never();
   void it.run();
   await it.forMs(10 * minute);
-  expect(it.runner.overdueMs(it.clock.now())).toBe(10 * minute);
+  // The desk may have the line for half a minute, and it is taken back within another.
+  expect(it.runner.overdueMs(it.clock.now())).toBe(9 * minute);
 });
 
 test('what is remembered of the meters does not read: nobody is tried before it does', async () => {
