@@ -1,0 +1,20 @@
+/** Writes the rows of docs/desk.md from the table of the desk, each with the JSON Schema of what it takes; `--check` compares. */
+import { toJsonSchema } from '@valibot/to-json-schema';
+import { routes } from '../../src/desk/routes.ts';
+import { generatedPart } from './generated.ts';
+
+const answers = {
+  value: 'one JSON value',
+  octets: 'octets, `application/octet-stream`',
+  lines: 'events as they come, `application/x-ndjson`; an empty line every ten seconds at least',
+} as const;
+
+const rows = routes.map(({ method, path, permission, meaning, input, answers: kind }) => {
+  const { $schema: _, ...schema } = toJsonSchema(input, { errorMode: 'ignore' });
+  const takes =
+    Object.keys(schema.properties ?? {}).length === 0
+      ? 'It takes nothing.'
+      : `It takes${method === 'GET' ? ', in the query,' : ''}\n\n\`\`\`json\n${JSON.stringify(schema, undefined, 1)}\n\`\`\``;
+  return `### ${method} ${path}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}. Permission: **${permission}**. Answer: ${answers[kind]}.\n\n${takes}`;
+});
+generatedPart('docs/desk.md', 'desk', rows.join('\n\n'), 'node scripts/generate/desk-table.ts');
