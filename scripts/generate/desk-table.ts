@@ -14,7 +14,7 @@ const rows = routes.map(({ method, path, permission, meaning, input, answers: ki
   const takes =
     Object.keys(schema.properties ?? {}).length === 0
       ? 'It takes nothing.'
-      : `It takes${method === 'GET' ? ', in the query,' : ''}\n\n\`\`\`json\n${JSON.stringify(schema, undefined, 1)}\n\`\`\``;
+      : `It takes${method === 'GET' ? ', in the query,' : ''}\n\n\`\`\`json schema\n${JSON.stringify(schema, undefined, 1)}\n\`\`\``;
   return `### ${method} ${path}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}. Permission: **${permission}**. Answer: ${answers[kind]}.\n\n${takes}`;
 });
 generatedPart('docs/desk.md', 'desk', rows.join('\n\n'), 'node scripts/generate/desk-table.ts');
