@@ -169,6 +169,7 @@ test('every figure has its command and its date', () => {
 test('blocks are of kinds that somebody checks or nobody needs to', () => {
   // Schemas are generated; their generator is run with --check.
   const kinds = new Set(documents.flatMap(blocksOf).map(({ info }) => info));
-  const known = /^(sh|sh run|text|text output|toml|toml scenario|json schema|json up|json down\/ack|json down\/again|mermaid|ts)$/;
+  const known =
+    /^(sh|sh run|text|text output|toml|toml scenario|json schema|json up|json down\/ack|json down\/again|mermaid|ts)$/;
   expect([...kinds].filter((kind) => !known.test(kind))).toEqual([]);
 });
