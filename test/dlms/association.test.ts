@@ -1,5 +1,10 @@
 /** Client against server: every mechanism, suite, policy, wrapping and link; and everything that must be refused. */
 import { describe, expect, test } from 'vitest';
+import { millis } from '../../src/base/time.ts';
+import { decodeAcse, encodeAcse } from '../../src/dlms/acse/apdu.ts';
+import { ClientAssociation } from '../../src/dlms/association/client.ts';
+import { proposedByDefault } from '../../src/dlms/association/client-entry.ts';
+import { acceptingAare } from '../support/accepting-aare.ts';
 import { associationInputs, associationStates, associationTable } from '../../src/dlms/association/client-states.ts';
 import { serverConformance } from '../../src/dlms/association/server-conformance.ts';
 import { invoked, key, type Options, world, written } from '../support/association-world.ts';
@@ -34,6 +39,41 @@ function works(options: Options): ReturnType<typeof world> {
 
 test('the table has an action for every state and input', () => {
   for (const state of associationStates) expect(Object.keys(associationTable[state])).toEqual([...associationInputs]);
+});
+
+describe('what only a client says comes from a meter', () => {
+  const requests = [encodeAcse({ kind: 'aarq', applicationContext: 1 }), encodeAcse({ kind: 'rlrq', reason: 0 })];
+  const client = () =>
+    new ClientAssociation({
+      mechanism: 'none',
+      proposed: proposedByDefault | conformance('access'),
+      maxPdu: 1024,
+      answerTimeoutMs: 1000,
+      valueLimit: 1 << 16,
+    });
+  const now = millis(0);
+  test.each(requests)('in answer to AARQ it is passed over, and named where nothing else comes', (request) => {
+    const it = client();
+    it.request({ kind: 'associate' }, now);
+    it.receive(request, now);
+    expect([it.state, it.pollEvent(), it.disregarded]).toEqual(['associating', undefined, decodeAcse(request).kind]);
+  });
+  test.each(requests)(
+    'in answer to ACCESS, which is told by nothing else, it ends the request and not the association',
+    (request) => {
+      const it = client();
+      it.request({ kind: 'associate' }, now);
+      it.receive(acceptingAare(1024, conformance('access')), now);
+      expect(it.pollEvent()?.kind).toBe('associated');
+      it.request(
+        { kind: 'access', items: [{ kind: 'get', attribute: { classId: 1, logicalName: name, attribute: 2 } }] },
+        now,
+      );
+      it.receive(request, now);
+      expect(it.pollEvent()).toMatchObject({ kind: 'failed', error: { code: 'unexpected-apdu' } });
+      expect(it.state).toBe('associated');
+    },
+  );
 });
 
 describe.each(['hdlc', 'wrapper'] as const)('%s', (link) => {

@@ -3,7 +3,7 @@ import { Failure } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import { applicationContext, encodeAcse, mechanism } from '../acse/apdu.ts';
 import type { LogicalName } from '../cosem/logical-name.ts';
-import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
+import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify, type Proving } from '../security/hls.ts';
 import { actionResultName, type Apdu, encodeApdu } from '../xdlms/apdu.ts';
 import { type Conformance, conformance } from '../xdlms/conformance.ts';
 import type { Ciphering, CipheringSettings, PublicKeys } from './ciphering.ts';
@@ -137,11 +137,6 @@ export function partyOf(
   };
 }
 
-/** What both proofs of HLS are made by. */
-export interface Proving {
-  readonly mechanism: HlsMechanism;
-  readonly party: HlsParty;
-}
 /** Our proof, as the parameter of reply_to_HLS_authentication. */
 export function proofRequest(
   settings: AssociationSettings,

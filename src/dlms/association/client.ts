@@ -17,10 +17,10 @@ import {
   getResponseOctets,
 } from '../xdlms/apdu.ts';
 import { type Conformance, has } from '../xdlms/conformance.ts';
-import type { HlsMechanism } from '../security/hls.ts';
+import type { HlsMechanism, Proving } from '../security/hls.ts';
 import { type Agreement, agreementOf } from './aare.ts';
 import { BlockTransfer } from './block-transfer.ts';
-import { aarqOf, type AssociationSettings, partyOf, proofRequest, type Proving, unproven } from './client-entry.ts';
+import { aarqOf, type AssociationSettings, partyOf, proofRequest, unproven } from './client-entry.ts';
 import { Ciphering } from './ciphering.ts';
 import { type AssociationState, associationTable } from './client-states.ts';
 import {

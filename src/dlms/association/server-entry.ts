@@ -4,7 +4,7 @@ import { type AcseApdu, applicationContext, encodeAcse, mechanism } from '../acs
 import type { LogicalName } from '../cosem/logical-name.ts';
 import type { AssociationFacts, ServerObject } from '../cosem/server-object.ts';
 import { associationBaseName } from '../cosem/short-name.ts';
-import type { HlsMechanism, HlsParty } from '../security/hls.ts';
+import type { HlsMechanism, HlsParty, Proving } from '../security/hls.ts';
 import { type Apdu, type ApduOf, decodeApdu, encodeApdu } from '../xdlms/apdu.ts';
 import { type Conformance, conformance } from '../xdlms/conformance.ts';
 import { Ciphering, type CipheringSettings, type PublicKeys } from './ciphering.ts';
@@ -40,7 +40,7 @@ export interface Entered {
   readonly facts: AssociationFacts;
   readonly ciphering: Ciphering | undefined;
   /** HLS: what the proof that must come is judged by. */
-  readonly party: HlsParty | undefined;
+  readonly proving: Proving | undefined;
   readonly counterAtEntry: number;
 }
 type Aarq = AcseApdu & { readonly kind: 'aarq' };
@@ -203,7 +203,8 @@ export function enter(
   // Protection that comes apart from the services has no use without keys.
   const able = client.ciphering ? settings.conformance : settings.conformance & ~conformance('general-protection');
   const negotiated = initiate.conformance & able;
-  const hls = client.mechanism !== 'none' && client.mechanism !== 'lls';
+  const chosen = client.mechanism;
+  const hls = chosen !== 'none' && chosen !== 'lls';
   const challenge = hls ? settings.challenge?.() : undefined;
   const opening: Opening = { client, context, ciphering, challenge };
   const error = initiateError(initiate, negotiated);
@@ -216,7 +217,7 @@ export function enter(
     client,
     ciphering,
     counterAtEntry: ciphering?.heardGlobal ?? -1,
-    party: hls ? partyOf(aarq, client, title, challenge) : undefined,
+    proving: hls ? { mechanism: chosen, party: partyOf(aarq, client, title, challenge) } : undefined,
     facts: {
       clientSap: sap,
       serverSap: settings.serverSap ?? 1,

@@ -1,5 +1,5 @@
 /** What a meter's services do with its objects: GET, SET and ACTION by logical name, READ and WRITE by short name. */
-import type { Data } from '../axdr/data.ts';
+import { type Data, nullData } from '../axdr/data.ts';
 import type { LogicalName } from '../cosem/logical-name.ts';
 import { accessResult, type AssociationFacts, nameData, type ServerObject } from '../cosem/server-object.ts';
 import { memberOf } from '../cosem/short-name.ts';
@@ -15,7 +15,7 @@ function find(
   { objects }: AssociationFacts,
   classId: number,
   logicalName: LogicalName,
-): { object?: ServerObject; refused?: number } {
+): { readonly object: ServerObject } | { readonly refused: number } {
   const named = objects.filter((object) => object.logicalName === logicalName);
   if (named.length === 0) return { refused: accessResult['object-undefined'] };
   const object = named.find((candidate) => candidate.classId === classId);
@@ -27,8 +27,9 @@ export function getAttribute(
   { classId, logicalName, attribute }: AttributeOf,
   selection: Selection | undefined,
 ): GetResult {
-  const { object, refused } = find(facts, classId, logicalName);
-  if (!object) return { refused: refused as number };
+  const sought = find(facts, classId, logicalName);
+  if ('refused' in sought) return sought;
+  const { object } = sought;
   if (attribute === 1) return { data: nameData(logicalName) };
   const found = object.attributes.find(({ id }) => id === attribute);
   if (!found?.get || (found.access & 1) === 0) return { refused: accessResult['read-write-denied'] };
@@ -45,9 +46,9 @@ export function setAttribute(
   { classId, logicalName, attribute }: AttributeOf,
   value: Data,
 ): number {
-  const { object, refused } = find(facts, classId, logicalName);
-  if (!object) return refused as number;
-  return object.attributes.find(({ id }) => id === attribute)?.set?.(value) ?? accessResult['read-write-denied'];
+  const sought = find(facts, classId, logicalName);
+  if ('refused' in sought) return sought.refused;
+  return sought.object.attributes.find(({ id }) => id === attribute)?.set?.(value) ?? accessResult['read-write-denied'];
 }
 
 export function invoke(
@@ -55,9 +56,9 @@ export function invoke(
   { classId, logicalName, method }: MethodOf,
   parameters: Data | undefined,
 ): ActionResult {
-  const { object, refused } = find(facts, classId, logicalName);
-  if (!object) return { result: refused as number };
-  const found = object.methods?.find(({ id }) => id === method);
+  const sought = find(facts, classId, logicalName);
+  if ('refused' in sought) return { result: sought.refused };
+  const found = sought.object.methods?.find(({ id }) => id === method);
   return found ? found.act(parameters) : { result: accessResult['read-write-denied'] };
 }
 
@@ -91,10 +92,10 @@ export function writeVariable(facts: AssociationFacts, one: Variable, value: Dat
   const found = one.kind === 'variable-name' ? named(facts, one.value) : undefined;
   if (!found) return { kind: 'refused', value: accessResult['object-undefined'] };
   const { classId, logicalName } = found.object;
-  const result =
-    found.method === undefined
-      ? setAttribute(facts, { classId, logicalName, attribute: found.attribute as number }, value)
-      : invoke(facts, { classId, logicalName, method: found.method }, value).result;
+  const { attribute, method } = found;
+  let result: number = accessResult['object-undefined'];
+  if (method !== undefined) ({ result } = invoke(facts, { classId, logicalName, method }, value));
+  else if (attribute !== undefined) result = setAttribute(facts, { classId, logicalName, attribute }, value);
   return result === 0 ? { kind: 'success', value: null } : { kind: 'refused', value: result };
 }
 
@@ -110,7 +111,7 @@ export function accessItems(
     results.push({ kind, value });
   };
   specifications.forEach((specification, i) => {
-    const given = data[i] as Data;
+    const given = data[i] ?? nullData;
     switch (specification.kind) {
       case 'get':
       case 'get-with-selection': {

@@ -3,8 +3,8 @@ import { decode, encode } from '../../base/codec.ts';
 import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import { type AcseApdu, decodeAcse, isAcse } from '../acse/apdu.ts';
-import { type Data, dataCodec } from '../axdr/data.ts';
-import { accessResult } from '../cosem/server-object.ts';
+import { type Data, dataCodec, nullData } from '../axdr/data.ts';
+import { accessResult, type AssociationFacts } from '../cosem/server-object.ts';
 import {
   actionResults,
   type Apdu,
@@ -16,7 +16,7 @@ import {
   getResults,
   readResults,
 } from '../xdlms/apdu.ts';
-import { type HlsMechanism, type HlsParty, hlsProof, hlsVerify } from '../security/hls.ts';
+import { type HlsMechanism, hlsProof, hlsVerify, type Proving } from '../security/hls.ts';
 import { type Conformance, has } from '../xdlms/conformance.ts';
 import { BlockTransfer } from './block-transfer.ts';
 import { Ciphering } from './ciphering.ts';
@@ -97,7 +97,7 @@ export class ServerAssociation {
   private long: LongAnswer | undefined;
   private incoming: LongValue | undefined;
   /** HLS: the proof that must come before anything else. */
-  private awaited: HlsParty | undefined;
+  private awaited: Proving | undefined;
   private readonly heard: Map<number, number>;
   private readonly transfer: BlockTransfer;
 
@@ -142,7 +142,8 @@ export class ServerAssociation {
     if (!has(this.negotiated, 'general-block-transfer')) return [encodeApdu(notSupported)];
     try {
       const { apdu } = decodeApdu(octets);
-      const { whole, out } = this.transfer.receive(apdu as ApduOf<'general-block-transfer'>);
+      if (apdu.kind !== 'general-block-transfer') return [encodeApdu(otherReason)];
+      const { whole, out } = this.transfer.receive(apdu);
       return whole ? this.blocked(this.answerWhole(whole, sap, true), true) : out;
     } catch {
       return [encodeApdu(otherReason)];
@@ -162,13 +163,17 @@ export class ServerAssociation {
     let outer: Apdu | undefined;
     try {
       if (!acse && !inBlocks && octets.length > this.settings.maxPdu) return encodeApdu(pduTooLong);
-      apdu = acse ? decodeAcse(octets) : decodeApdu(octets).apdu;
-      if (!acse && !this.serves(sap)) return encodeApdu(notAllowed);
-      if (this.ciphering && !acse) {
-        outer = apdu as Apdu;
-        if (!Ciphering.isCiphered(outer)) return encodeApdu(exception(1, 5));
-        apdu = decodeApdu(this.ciphering.unwrap(outer)).apdu;
-        this.heard.set(sap, this.ciphering.heardGlobal);
+      if (acse) apdu = decodeAcse(octets);
+      else {
+        const came = decodeApdu(octets).apdu;
+        apdu = came;
+        if (!this.serves(sap)) return encodeApdu(notAllowed);
+        if (this.ciphering) {
+          outer = came;
+          if (!Ciphering.isCiphered(came)) return encodeApdu(exception(1, 5));
+          apdu = decodeApdu(this.ciphering.unwrap(came)).apdu;
+          this.heard.set(sap, this.ciphering.heardGlobal);
+        }
       }
     } catch (error) {
       if (error instanceof Failure && error.code === 'replayed-counter') {
@@ -183,29 +188,24 @@ export class ServerAssociation {
       case 'aarq':
         return this.associate(apdu, sap);
       case 'rlrq':
-        return this.serves(sap) ? this.release(apdu) : undefined;
+        return this.entered && this.serves(sap) ? this.release(apdu, this.entered) : undefined;
       case 'aare':
       case 'rlre':
         return undefined;
       default:
-        return this.wrapped(encodeApdu(this.answered(apdu)), outer);
+        if (!this.entered) return encodeApdu(notAllowed);
+        return this.wrapped(encodeApdu(this.answered(apdu, this.entered)), outer);
     }
   }
 
-  private answered(apdu: Apdu): Apdu {
-    const answer = (request: Apdu) => (this.awaited ? this.prove(request) : this.served(request));
+  private answered(apdu: Apdu, entered: Entered): Apdu {
+    const { awaited } = this;
+    const answer = (request: Apdu) =>
+      this.awaited ? this.prove(request, entered, this.awaited) : this.served(request, entered);
     const { service } = this.settings.around ?? {};
-    return service ? service(apdu, answer, this.standing) : answer(apdu);
-  }
-  private get standing(): Standing {
-    const { entered } = this;
-    const { mechanism } = entered?.client ?? {};
-    const highLevel = mechanism !== 'none' && mechanism !== 'lls';
-    return {
-      room: this.room,
-      proving: this.awaited && highLevel ? mechanism : undefined,
-      counters: { atEntry: entered?.counterAtEntry ?? -1, heard: this.ciphering?.heardGlobal ?? -1 },
-    };
+    if (!service) return answer(apdu);
+    const counters = { atEntry: entered.counterAtEntry, heard: this.ciphering?.heardGlobal ?? -1 };
+    return service(apdu, answer, { room: this.room, proving: awaited?.mechanism, counters });
   }
 
   private wrapped(plain: Uint8Array, like: Apdu | undefined): Uint8Array {
@@ -217,25 +217,22 @@ export class ServerAssociation {
     this.reset();
     const { answer, entered } = enter(aarq, sap, this.settings, this.heard);
     this.entered = entered;
-    this.awaited = entered?.party;
+    this.awaited = entered?.proving;
     return answer;
   }
 
-  private release(rlrq: { readonly userInformation?: Uint8Array }): Uint8Array | undefined {
-    const answer = released(rlrq, this.entered as Entered, this.settings, this.heard);
+  private release(rlrq: { readonly userInformation?: Uint8Array }, entered: Entered): Uint8Array | undefined {
+    const answer = released(rlrq, entered, this.settings, this.heard);
     if (answer) this.reset();
     return answer;
   }
 
   /** Passes 3 and 4 of HLS: the client's proof, then ours. */
-  private prove(apdu: Apdu): Apdu {
-    const party = this.awaited as HlsParty;
-    const client = this.entered?.client;
-    const chosen = client?.mechanism as HlsMechanism;
+  private prove(apdu: Apdu, { client }: Entered, { mechanism, party }: Proving): Apdu {
     const isReply = apdu.kind === 'action-request-normal' && apdu.method.classId === 15 && apdu.method.method === 1;
     if (!isReply) return notAllowed;
     const proof = apdu.parameters?.type === 'octet-string' ? apdu.parameters.value : new Uint8Array(0);
-    if (!hlsVerify(chosen, proof, party)) {
+    if (!hlsVerify(mechanism, proof, party)) {
       return {
         kind: 'action-response-normal',
         invokeId: apdu.invokeId,
@@ -243,29 +240,28 @@ export class ServerAssociation {
       };
     }
     this.awaited = undefined;
-    const counter = chosen === 'hls-gmac' ? (client?.ciphering?.nextCounter() ?? 0) : 0;
-    const returned: GetResult = { data: { type: 'octet-string', value: hlsProof(chosen, party, counter) } };
+    const counter = mechanism === 'hls-gmac' ? (client.ciphering?.nextCounter() ?? 0) : 0;
+    const returned: GetResult = { data: { type: 'octet-string', value: hlsProof(mechanism, party, counter) } };
     return { kind: 'action-response-normal', invokeId: apdu.invokeId, response: { result: 0, returned } };
   }
 
   /** No service that was not negotiated, and no answer that is longer than the client takes. */
-  private served(apdu: Apdu): Apdu {
+  private served(apdu: Apdu, { facts }: Entered): Apdu {
     const needed = neededFor(apdu);
     if (!needed?.every((name) => has(this.negotiated, name))) return notSupported;
-    const answer = this.serve(apdu);
+    const answer = this.serve(apdu, facts);
     if (this.fits(answer)) return answer;
     const refused = accessResult['other-reason'];
     if (answer.kind === 'get-response-normal') return { ...answer, result: { refused } };
     return answer.kind === 'action-response-normal' ? { ...answer, response: { result: refused } } : pduTooLong;
   }
 
-  private serve(apdu: Apdu): Apdu {
-    const { facts } = this.entered as Entered;
+  private serve(apdu: Apdu, facts: AssociationFacts): Apdu {
     // A value that is being sent in blocks ends with the next request, but for those that go on with it.
     if (!goesOn.has(apdu.kind)) this.long = undefined;
     switch (apdu.kind) {
       case 'get-request-normal':
-        return this.getOne(apdu);
+        return this.getOne(apdu, facts);
       case 'get-request-with-list': {
         const results = apdu.attributes.map(({ selection, ...attribute }) => getAttribute(facts, attribute, selection));
         const response: Apdu = { kind: 'get-response-with-list', invokeId: apdu.invokeId, results };
@@ -281,7 +277,9 @@ export class ServerAssociation {
       }
       case 'set-request-with-list': {
         if (apdu.attributes.length !== apdu.values.length) return otherReason;
-        const results = apdu.attributes.map((attribute, i) => setAttribute(facts, attribute, apdu.values[i] as Data));
+        const results = apdu.attributes.map((attribute, i) =>
+          setAttribute(facts, attribute, apdu.values[i] ?? nullData),
+        );
         return { kind: 'set-response-with-list', invokeId: apdu.invokeId, results };
       }
       case 'action-request-normal':
@@ -307,17 +305,17 @@ export class ServerAssociation {
         if (apdu.variables.length !== apdu.values.length) return otherReason;
         return {
           kind: 'write-response',
-          results: apdu.variables.map((one, i) => writeVariable(facts, one, apdu.values[i] as Data)),
+          results: apdu.variables.map((one, i) => writeVariable(facts, one, apdu.values[i] ?? nullData)),
         };
       case 'set-request-with-first-datablock':
         this.incoming = { what: { attribute: apdu.attribute }, parts: [], octets: 0, number: 0 };
-        return this.take(apdu.invokeId, apdu.block);
+        return this.take(apdu.invokeId, apdu.block, facts);
       case 'action-request-with-first-pblock':
         this.incoming = { what: { method: apdu.method }, parts: [], octets: 0, number: 0 };
-        return this.take(apdu.invokeId, apdu.block);
+        return this.take(apdu.invokeId, apdu.block, facts);
       case 'set-request-with-datablock':
       case 'action-request-with-pblock':
-        return this.take(apdu.invokeId, apdu.block);
+        return this.take(apdu.invokeId, apdu.block, facts);
       default:
         return notSupported;
     }
@@ -334,11 +332,11 @@ export class ServerAssociation {
   private take(
     invokeId: number,
     block: { readonly last: boolean; readonly number: number; readonly raw: Uint8Array },
+    facts: AssociationFacts,
   ): Apdu {
     const { incoming } = this;
     if (!incoming) return notSupported;
     const { what } = incoming;
-    const { facts } = this.entered as Entered;
     const stop = (result: number): Apdu => {
       this.incoming = undefined;
       return 'attribute' in what
@@ -381,9 +379,9 @@ export class ServerAssociation {
     return Math.max(13, this.clientMaxPdu - (this.ciphering?.overhead ?? 0));
   }
 
-  private getOne(apdu: ApduOf<'get-request-normal'>): Apdu {
+  private getOne(apdu: ApduOf<'get-request-normal'>, facts: AssociationFacts): Apdu {
     const { invokeId, attribute } = apdu;
-    const result = getAttribute((this.entered as Entered).facts, attribute, apdu.selection);
+    const result = getAttribute(facts, attribute, apdu.selection);
     if ('refused' in result) return { kind: 'get-response-normal', invokeId, result };
     const whole: Apdu = { kind: 'get-response-normal', invokeId, result };
     return this.orBlocks(whole, 'get', invokeId, () => encode(dataCodec, result.data));

@@ -42,6 +42,12 @@ function aesOfChallenge(challenge: Uint8Array, secret: Uint8Array): Uint8Array {
 }
 
 /** The proof that `party` gives. GMAC needs a counter of its own. */
+/** What both proofs are made by. */
+export interface Proving {
+  readonly mechanism: HlsMechanism;
+  readonly party: HlsParty;
+}
+
 export function hlsProof(mechanism: HlsMechanism, party: HlsParty, counter: number): Uint8Array {
   switch (mechanism) {
     case 'hls-manufacturer':
