@@ -10,6 +10,16 @@ export interface TomlProblem extends Place {
   readonly message: string;
 }
 export type Path = readonly (string | number)[];
+const bare = /^[A-Za-z0-9_-]+$/;
+/** As people write it: `port[0].meter[1].secret`. */
+export const pathText = (path: Path): string =>
+  path
+    .map((key, i) => {
+      if (typeof key === 'number') return `[${key}]`;
+      return `${i === 0 ? '' : '.'}${bare.test(key) ? key : JSON.stringify(key)}`;
+    })
+    .join('');
+
 export interface Toml {
   /** What could be read of it. */
   readonly value: Record<string, unknown>;

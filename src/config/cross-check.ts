@@ -1,13 +1,13 @@
 /** What one key alone cannot show: duplicates, and things that exclude each other. */
 import { dayMs, isMidnight, millis } from '../base/time.ts';
-import type { Path } from '../base/toml.ts';
+import { type Path, pathText } from '../base/toml.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { normalSerial, sameSerial } from '../meter/identity.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { expectedTrouble } from '../schedule/line-load.ts';
 import { realLine } from './real-line.ts';
-import { type Findings, pathText } from './findings.ts';
+import type { Findings } from './findings.ts';
 import { type Config, gsrnIsValid } from './schema.ts';
 
 type Port = Config['port'][number];

@@ -1,6 +1,6 @@
 /** What is found wrong with a configuration: where it stands, whose it is, what to do about it. */
 import { type ErrorCode, errorTable, Failure } from '../base/errors.ts';
-import type { Path, Place } from '../base/toml.ts';
+import { type Path, pathText, type Place } from '../base/toml.ts';
 
 /** What the configuration refers to. Each fails with a Failure that says what is wrong and what to do. */
 export interface Sources {
@@ -53,15 +53,6 @@ export interface Finding {
   readonly message: string;
   readonly next: string;
 }
-
-const bare = /^[A-Za-z0-9_-]+$/;
-export const pathText = (path: Path): string =>
-  path
-    .map((key, i) => {
-      if (typeof key === 'number') return `[${key}]`;
-      return `${i === 0 ? '' : '.'}${bare.test(key) ? key : JSON.stringify(key)}`;
-    })
-    .join('');
 
 /** Collects what is wrong, and goes on. */
 export class Findings {

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { messageOf } from '../base/errors.ts';
-import { readToml } from '../base/toml.ts';
+import { pathText, readToml } from '../base/toml.ts';
 import { type MeterModel, meterModelSchema } from '../meter/model.ts';
 import { nearest } from '../base/nearest.ts';
-import { type Finding, pathText, refusal } from './findings.ts';
+import { type Finding, refusal } from './findings.ts';
 
 const own = fileURLToPath(new URL('../../hardware/meters/', import.meta.url));
 const shownAs = 'hardware/meters';

@@ -1,33 +1,10 @@
 /** What the schema says of a file, in words; and the file without it, so that everything else is judged as well. */
 import * as v from 'valibot';
-import type { Path } from '../base/toml.ts';
-import { nearest } from '../base/nearest.ts';
+import { mayBeLeftOut, schemaFault } from '../base/schema-words.ts';
+import { type Path, pathText } from '../base/toml.ts';
 import { configExample } from './example.ts';
-import { type Noted, pathText } from './findings.ts';
+import type { Noted } from './findings.ts';
 import { type Config, configSchema } from './schema.ts';
-
-/** What this file looks at in a schema of valibot; its own types are one for each kind. */
-interface Node {
-  readonly type: string;
-  readonly wrapped?: Node;
-  readonly item?: Node;
-  readonly entries?: Readonly<Record<string, Node>>;
-}
-const inner = (node: Node | undefined): Node | undefined => (node?.type === 'optional' ? inner(node.wrapped) : node);
-/** The schema of a key; undefined where it knows none there. */
-const nodeAt = (path: Path): Node | undefined =>
-  path.reduce<Node | undefined>(
-    (node, key) => {
-      const at = inner(node);
-      return typeof key === 'number'
-        ? at?.item
-        : Object.hasOwn(at?.entries ?? {}, key)
-          ? at?.entries?.[key]
-          : undefined;
-    },
-    configSchema as unknown as Node,
-  );
-const keysAt = (path: Path): string[] => Object.keys(inner(nodeAt(path))?.entries ?? {});
 
 /** A line of the example with this key, in the table that it belongs to. */
 function exampleOf(path: Path): string | undefined {
@@ -56,14 +33,6 @@ function givenText(path: Path, received: string): string {
   return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
 }
 
-/** Where the schema has no words of its own. */
-const kinds: Readonly<Record<string, string>> = {
-  Object: 'a table is expected',
-  Array: 'a list is expected',
-  string: 'a text in quotes is expected',
-  number: 'a number is expected',
-  boolean: 'true or false',
-};
 interface Issue {
   readonly noted: Noted;
   /** What is put in its place, or left out, so that the rest can be judged. */
@@ -71,49 +40,17 @@ interface Issue {
   /** Keys whose value says nothing, also that which an unknown key was meant to be. */
   readonly wrong: readonly Path[];
 }
-function issueOf(issue: v.BaseIssue<unknown>): Issue {
-  const path = (issue.path ?? []).map((item) => item.key as string | number);
-  const noted = (message: string, next: string): Noted => ({
-    severity: 'error',
-    code: 'config-invalid',
-    path,
-    message,
-    next,
-  });
-  const above = path.slice(0, -1);
-  if (issue.type === 'strict_object' && issue.expected === 'never') {
-    // A list counts as a table with numbers for keys.
-    if (Array.isArray(issue.path?.at(-1)?.input))
-      return {
-        noted: { ...noted('a table is expected, not a list', asInExample(above)), path: above },
-        mend: above,
-        wrong: [above],
-      };
-    const key = String(path.at(-1));
-    const known = keysAt(above);
-    const meant = nearest(key, known);
+function issueOf(issue: v.BaseIssue<unknown>, value: unknown): Issue {
+  const { kind, path, message, meant, known = [] } = schemaFault(configSchema, issue, value, givenText);
+  const noted = (next: string): Noted => ({ severity: 'error', code: 'config-invalid', path, message, next });
+  if (kind === 'unknown') {
+    const above = path.slice(0, -1);
     const table = above.length === 0 ? 'the file' : pathText(above);
-    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
     const next = `${meant === undefined ? 'Leave it out' : `Write ${meant}, or leave it out`}; ${table} has ${known.join(', ')}.`;
-    return {
-      noted: noted(`unknown key${hint}`, next),
-      mend: path,
-      wrong: meant === undefined ? [] : [[...above, meant]],
-    };
+    return { noted: noted(next), mend: path, wrong: meant === undefined ? [] : [[...above, meant]] };
   }
-  if (issue.type === 'strict_object' && issue.received === 'undefined')
-    return { noted: noted('missing', `Add it. ${asInExample(path)}`), mend: path, wrong: [path] };
-  const expected = issue.message.startsWith('Invalid type')
-    ? (kinds[issue.expected ?? ''] ?? issue.message)
-    : issue.message;
-  const given = givenText(path, issue.received);
-  // What is expected, or what is wrong with it.
-  const joint = /^(this|no|not|must) /.test(expected) ? ': ' : ', not ';
-  return {
-    noted: noted(given === '' ? expected : `${expected}${joint}${given}`, asInExample(path)),
-    mend: path,
-    wrong: [path],
-  };
+  const example = asInExample(path);
+  return { noted: noted(kind === 'missing' ? `Add it. ${example}` : example), mend: path, wrong: [path] };
 }
 
 type Tables = Record<string | number, unknown>;
@@ -169,7 +106,7 @@ export function judgeSchema(value: Record<string, unknown>): SchemaJudged {
       return { config: output, found: all.map(({ noted }) => noted), wrong: all.flatMap(({ wrong }) => wrong) };
     }
     issues.forEach((issue, i) => {
-      const described = issueOf(issue);
+      const described = issueOf(issue, mended);
       const { path } = described.noted;
       // What a stand-in lacks is nobody's fault; and of one key the first complaint is enough.
       const isOwn = round === 0 || (issue.type === 'strict_object' && issue.expected === 'never');
@@ -177,8 +114,8 @@ export function judgeSchema(value: Record<string, unknown>): SchemaJudged {
       const table = holder(mended, described.mend);
       const key = described.mend.at(-1);
       if (table === undefined || key === undefined) return;
-      const node = nodeAt(described.mend);
-      if (node !== undefined && node.type !== 'optional') table[key] = standIn(described.mend, round * 100 + i);
+      if (mayBeLeftOut(configSchema, described.mend, mended) === false)
+        table[key] = standIn(described.mend, round * 100 + i);
       else delete table[key];
     });
   }

@@ -186,9 +186,26 @@ function withMeter(scenario: Scenario, index: number, fields: ReturnType<typeof 
   return { ...scenario, meter: [...others, { index, ...fields }], fault };
 }
 
+/** What one key alone does not show. */
+function requireFitting({ bus, meters, meter, fault }: Scenario): void {
+  const last = meters.count - 1;
+  const beyond = [
+    ...meter.map(({ index }, i) => [`meter[${i}].index`, index] as const),
+    ...fault.map((one, i) => [`fault[${i}].meter`, 'meter' in one ? one.meter : undefined] as const),
+  ].filter(([, index]) => index !== undefined && index > last);
+  const wrong = beyond.map(([path, index]) => `${path}: there is no meter ${index}, the last one is ${last}`);
+  if (new Set(meter.map(({ index }) => index)).size < meter.length) wrong.push('meter: an index stands twice');
+  if (bus.kind !== 'tcp' && bus.port_per_meter) wrong.push('bus.port_per_meter: only where kind is "tcp"');
+  if (bus.kind !== 'tcp' && bus.bind !== '127.0.0.1') wrong.push('bus.bind: only where kind is "tcp"');
+  if (bus.port_per_meter && bus.port > 0 && bus.port + last > 65_535)
+    wrong.push(`bus.port: ${meters.count} ports from ${bus.port} upwards are more than there are`);
+  if (wrong.length > 0) throw new Failure('input-unreadable', wrong.map((one) => `scenario: ${one}`).join('\n'));
+}
+
 /** Starts the bench of a scenario: its keys as an object, or the text of a scenario file. Failure where it cannot be. */
 export async function startBench(given: ScenarioInput | string, options: BenchOptions = {}): Promise<Bench> {
   const scenario = typeof given === 'string' ? readScenario(given) : parseScenario(given);
+  requireFitting(scenario);
   const { injected = () => {} } = options;
   const start = lineNow();
   const simulated = buildBuses(scenario, start, { injected: (what) => injected(eventOf(what)) });

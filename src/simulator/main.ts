@@ -42,7 +42,7 @@ function scenarioOf(options: Options): Scenario {
     } catch (error) {
       throw new Failure('input-unreadable', messageOf(error));
     }
-    scenario = readScenario(text);
+    scenario = readScenario(text, options.scenario);
   }
   const given = <T extends object>(fields: T): T =>
     Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;

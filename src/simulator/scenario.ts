@@ -1,10 +1,11 @@
 /** The scenario file (TOML): bus, meters, faults. Times are seconds from the start; negative = before it. */
 import * as v from 'valibot';
-import { Failure, messageOf } from '../base/errors.ts';
+import { Failure } from '../base/errors.ts';
 import { says } from '../base/says.ts';
-import { parseToml } from '../base/toml.ts';
+import { readToml } from '../base/toml.ts';
 import { loadProfileName } from './objects.ts';
 import { quirkNames } from './quirks.ts';
+import { judged } from './scenario-findings.ts';
 
 const seconds = v.number();
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
@@ -219,22 +220,16 @@ export type ScenarioInput = v.InferInput<typeof scenarioSchema>;
 export const swapSchema = v.strictObject({ ...ownKeys, serial: ownKeys.serial.wrapped });
 export const faultSchema = v.variant('kind', faultSchemas);
 
-function parsed<S extends v.GenericSchema>(what: string, schema: S, input: unknown): v.InferOutput<S> {
-  const result = v.safeParse(schema, input);
-  if (result.success) return result.output;
-  const issues = result.issues.map((issue) => `${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
-  throw new Failure('input-unreadable', `${what}: ${issues.join('; ')}`);
-}
-export const parseScenario = (input: unknown): Scenario => parsed('scenario', scenarioSchema, input);
-export const parseFault = (input: unknown): Scenario['fault'][number] => parsed('fault', faultSchema, input);
-export const parseSwap = (input: unknown): v.InferOutput<typeof swapSchema> => parsed('swap', swapSchema, input);
+export const parseScenario = (input: unknown): Scenario => judged('scenario', scenarioSchema, input);
+export const parseFault = (input: unknown): Scenario['fault'][number] => judged('fault', faultSchema, input);
+export const parseSwap = (input: unknown): v.InferOutput<typeof swapSchema> => judged('swap', swapSchema, input);
 
-export function readScenario(text: string): Scenario {
-  let table: unknown;
-  try {
-    table = parseToml(text);
-  } catch (error) {
-    throw new Failure('input-unreadable', `scenario: ${messageOf(error)}`);
+/** Of a file: everything that is wrong is said at once, with its line. */
+export function readScenario(text: string, file = 'scenario'): Scenario {
+  const { value, problems, place } = readToml(text);
+  if (problems.length > 0) {
+    const lines = problems.map(({ line, column, message }) => `${file}:${line}:${column}: is no TOML: ${message}`);
+    throw new Failure('input-unreadable', lines.join('\n'));
   }
-  return parseScenario(table);
+  return judged(file, scenarioSchema, value, { file, place });
 }

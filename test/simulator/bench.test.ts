@@ -146,3 +146,17 @@ test.each([
   expect(() => act(it)).toThrow(words);
   expect(injected).toEqual([]);
 });
+test.each<[string, ScenarioInput, RegExp]>([
+  ['a meter beyond the last', { meter: [{ index: 1 }] }, /meter\[0\]\.index: there is no meter 1/],
+  ['a fault of nobody', { fault: [{ kind: 'silence', meter: 5 }] }, /fault\[0\]\.meter: there is no meter 5/],
+  ['one meter twice', { meters: { count: 2 }, meter: [{ index: 1 }, { index: 1 }] }, /stands twice/],
+  ['ports of a pseudo-terminal', { bus: { port_per_meter: true } }, /only where kind is "tcp"/],
+  ['an address of a pseudo-terminal', { bus: { bind: '0.0.0.0' } }, /only where kind is "tcp"/],
+  [
+    'more ports than there are',
+    { bus: { kind: 'tcp', port: 65_500, port_per_meter: true }, meters: { count: 100 } },
+    /more than there are/,
+  ],
+])('a scenario that does not fit together is refused: %s', async (_, scenario, words) => {
+  await expect(startBench(scenario)).rejects.toThrow(words);
+});
