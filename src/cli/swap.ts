@@ -4,6 +4,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, type Millis, millis } from '../base/time.ts';
 import { localTime, systemZone } from '../base/words.ts';
 import { parseConfig } from '../config/judge.ts';
+import { blockOf } from '../config/meter-block.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { Config } from '../config/schema.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
@@ -137,21 +138,7 @@ function withValue(line: string, key: string, value: string): string {
     : `${head}${value}${old.slice(old.trimEnd().length)}${rest.slice(old.length)}`;
 }
 
-const head = /^\s*\[\[\s*port\s*\.\s*meter\s*\]\]\s*(#.*)?$/s;
 const isKey = (key: string, line: string): boolean => new RegExp(`^\\s*${key}\\s*=`).test(line);
-
-/** Lines of the [[port.meter]] block with this id: its first and the one after its last. */
-function blockOf(lines: readonly string[], meter: string): readonly [number, number] | undefined {
-  const escaped = meter.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
-  const id = new RegExp(`^\\s*id\\s*=\\s*["']${escaped}["']\\s*(#.*)?$`, 's');
-  for (let start = 0; start < lines.length; start++) {
-    if (!head.test(lines[start] as string)) continue;
-    const after = lines.findIndex((line, i) => i > start && /^\s*\[/.test(line));
-    const end = after < 0 ? lines.length : after;
-    if (lines.slice(start, end).some((line) => id.test(line))) return [start, end];
-  }
-  return undefined;
-}
 
 const byHand = (meter: string): never =>
   bad(`${meter} is not written as a [[port.meter]] block with lines of its own for id and serial: edit it by hand`);

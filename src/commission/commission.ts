@@ -35,7 +35,13 @@ export interface Candidate {
 
 export type CommissionEvent =
   | { readonly event: 'begin'; readonly meters: number; readonly done: number }
-  | { readonly event: 'meter'; readonly meter: string; readonly number: number; readonly of: number; readonly leftS: number | null }
+  | {
+      readonly event: 'meter';
+      readonly meter: string;
+      readonly number: number;
+      readonly of: number;
+      readonly leftS: number | null;
+    }
   | { readonly event: 'step'; readonly meter: string; readonly step: StepName; readonly resumed: boolean }
   | { readonly event: 'result'; readonly record: MeterRecord; readonly skipped: boolean }
   | { readonly event: 'end'; readonly good: number; readonly failed: number; readonly tookS: number };
@@ -131,8 +137,10 @@ async function visitMeter(
       return { record, failure: undefined };
     } catch (error) {
       if (world.signal.aborted) throw whatStopped();
+      // A fault of our own, or of the disk, is none of the meter.
+      if (!(error instanceof Failure) || endsAllOf(error)) throw error;
       const gained = Object.keys(record.steps).length > stood;
-      const isDamage = error instanceof Failure && (error.code === 'damaged-answer' || error.code === 'fell-silent');
+      const isDamage = error.code === 'damaged-answer' || error.code === 'fell-silent';
       // A refusal counts towards the lock of the meter: it is heard once. Silence is silence.
       if (sessions === maxSessions || !(gained || isDamage)) return { record, failure: error };
     }
@@ -211,7 +219,16 @@ function aroundOf(candidates: readonly Candidate[], { target }: Candidate, lineW
 }
 
 /** A line, or a disk, that is of no use any more ends it: the other meters would only say the same. */
-const endsAll: ReadonlySet<string> = new Set(['port-missing', 'port-denied', 'port-busy', 'port-lost', 'host-missing', 'file-unusable', 'not-permitted', 'no-gateway']);
+const endsAll: ReadonlySet<string> = new Set([
+  'port-missing',
+  'port-denied',
+  'port-busy',
+  'port-lost',
+  'host-missing',
+  'file-unusable',
+  'not-permitted',
+  'no-gateway',
+]);
 export const endsAllOf = (error: unknown): boolean => error instanceof Failure && endsAll.has(error.code);
 
 export interface CommissionSummary {

@@ -50,6 +50,9 @@ export function compareDisplay(
   if (n !== d && d !== 0n && within((display * n) / d))
     return { agrees: true, words: `${is}: the same behind ${n}/${d}; the display shows the secondary side` };
   if (n !== d && n !== 0n && within((display * d) / n))
-    return { agrees: false, words: `${is}: the register is multiplied by ${n}/${d} less than the display: is the ratio applied twice?` };
+    return {
+      agrees: false,
+      words: `${is}: the register is multiplied by ${n}/${d} less than the display: is the ratio applied twice?`,
+    };
   return { agrees: false, words: `${is}: not the same` };
 }

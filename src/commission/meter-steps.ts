@@ -1,7 +1,7 @@
 /** The steps by which a meter is put into service, each a few requests in a session with it. Nothing is judged here. */
 import type { Clock } from '../base/time.ts';
 import { dayMs, iso, later, millis } from '../base/time.ts';
-import { integerOf } from '../dlms/axdr/data.ts';
+import { type Data, integerOf } from '../dlms/axdr/data.ts';
 import { type LogicalName, obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
 import { attribute, dataOf } from '../meter/attribute.ts';
@@ -37,12 +37,16 @@ export interface StepContext {
   readonly gatewayClock: IdentityStep['gatewayClock'];
 }
 
-const text = (value: unknown): string | null =>
-  value instanceof Uint8Array
-    ? Buffer.from(value.subarray(0, 64)).toString('latin1').replaceAll(/[^\x20-\x7e]/g, '').trim() || null
-    : typeof value === 'string'
-      ? value.slice(0, 64)
-      : null;
+const text = (data: Data | undefined): string | null => {
+  const value = data && 'value' in data ? data.value : undefined;
+  const given = value instanceof Uint8Array ? Buffer.from(value.subarray(0, 64)).toString('latin1') : value;
+  return typeof given === 'string'
+    ? given
+        .slice(0, 64)
+        .replaceAll(/[^ -~]/g, '')
+        .trim() || null
+    : null;
+};
 
 const clockTime = attribute(8, '0.0.1.0.0.255', 2);
 const firmware = attribute(1, '1.0.0.2.0.255', 2);
@@ -75,7 +79,7 @@ export async function identityStep(context: StepContext): Promise<IdentityStep> 
     gatewayClock,
     clockStatus: octets?.type === 'octet-string' && octets.value.length === 12 ? (octets.value[11] as number) : null,
     switchState: identity.disconnector?.control ?? null,
-    firmware: text(dataOf(version)?.value),
+    firmware: text(dataOf(version)),
   };
 }
 
@@ -122,9 +126,12 @@ export async function registerStep({ session, clock }: StepContext): Promise<Reg
   };
 }
 
-export async function profileStep(
-  { session, clock, model, target }: StepContext,
-): Promise<{ readonly step: ProfileStep; readonly layout: ProfileLayout }> {
+export async function profileStep({
+  session,
+  clock,
+  model,
+  target,
+}: StepContext): Promise<{ readonly step: ProfileStep; readonly layout: ProfileLayout }> {
   const profile = parseLogicalName(target.profile);
   const layout = await readLayout(session, profile, model);
   requirePeriod(layout);

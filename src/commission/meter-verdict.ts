@@ -4,7 +4,12 @@ import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
 import { sameSerial } from '../meter/identity.ts';
 import type { FindingKind, MeterFinding, MeterRecord, MeterTarget } from './meter-record.ts';
 
-const fault = (kind: FindingKind, what: string, next: string): MeterFinding => ({ kind, severity: 'fault', what, next });
+const fault = (kind: FindingKind, what: string, next: string): MeterFinding => ({
+  kind,
+  severity: 'fault',
+  what,
+  next,
+});
 const note = (kind: FindingKind, what: string, next: string): MeterFinding => ({ kind, severity: 'note', what, next });
 
 /** What is known besides the meter itself. */
@@ -70,7 +75,11 @@ function otherMeter(failure: Failure, target: MeterTarget, { expected }: Around)
 /** `failure`: what the session ended with. */
 export function failureFinding(failure: unknown, target: MeterTarget, around: Around): MeterFinding {
   if (!(failure instanceof Failure))
-    return fault('other', messageOf(failure), 'Try again; if it repeats, save the exchange with --trace and report it.');
+    return fault(
+      'other',
+      messageOf(failure),
+      'Try again; if it repeats, save the exchange with --trace and report it.',
+    );
   const { code, message } = failure;
   const { sameAddress } = around;
   if (sameAddress.length > 0 && (damageCodes.has(code) || code === 'no-answer' || code === 'identity-mismatch')) {
@@ -111,8 +120,13 @@ const kindOf = (code: ErrorCode): FindingKind =>
       : 'other';
 
 /** A profile that cannot be read is that of another kind of meter, where no model knows its name either. */
-export function profileFinding(failure: unknown, target: MeterTarget, detected: string | null): MeterFinding | undefined {
-  const refuses = failure instanceof Failure && (failure.code === 'access-refused' || failure.code === 'value-unavailable');
+export function profileFinding(
+  failure: unknown,
+  target: MeterTarget,
+  detected: string | null,
+): MeterFinding | undefined {
+  const refuses =
+    failure instanceof Failure && (failure.code === 'access-refused' || failure.code === 'value-unavailable');
   if (!refuses) return undefined;
   return detected === null && target.model === 'auto'
     ? undefined
@@ -152,7 +166,13 @@ function clockFindings({ steps, periodS }: MeterRecord, zone: string): MeterFind
       ? ' The clock of this gateway is not proven right: compare both with a telephone first.'
       : '';
   if (deviationS === null)
-    found.push(fault('clock', 'its clock tells no time', 'Look at the display: a meter that lost its time wants it set, and its battery looked at.'));
+    found.push(
+      fault(
+        'clock',
+        'its clock tells no time',
+        'Look at the display: a meter that lost its time wants it set, and its battery looked at.',
+      ),
+    );
   else if (Math.abs(deviationS) > clockNoteS) {
     const is = `its clock is ${deviationWords(deviationS)} (${Math.round(Math.abs(deviationS) / 60)} min)`;
     const canSet = Math.abs(deviationS) <= periodS / 2;
@@ -162,7 +182,13 @@ function clockFindings({ steps, periodS }: MeterRecord, zone: string): MeterFind
     found.push((Math.abs(deviationS) > clockFaultS ? fault : note)('clock', is, `${next}${doubt}`));
   }
   if (gatewayClock === 'untrusted' && found.length === 0)
-    found.push(note('clock', 'the clock of this gateway is not proven right, so that of the meter is not either', 'Compare the gateway (date) with a telephone, and commission once more when it is synchronised.'));
+    found.push(
+      note(
+        'clock',
+        'the clock of this gateway is not proven right, so that of the meter is not either',
+        'Compare the gateway (date) with a telephone, and commission once more when it is synchronised.',
+      ),
+    );
   if (clockStatus !== null && clockStatus !== 0xff) {
     const summer = isSummer(Date.parse(identity.at), zone);
     if ((clockStatus & summerBit) !== 0 && !summer)
@@ -201,7 +227,8 @@ export function ratioFinding(
       `it does not tell its ${what} transformer ratio; ${expected} is expected`,
       'Compare the display with the list: some meters count on the secondary side, and the office multiplies.',
     );
-  if (numberOf(found.numerator) * numberOf(secondary) === numberOf(found.denominator) * numberOf(primary)) return undefined;
+  if (numberOf(found.numerator) * numberOf(secondary) === numberOf(found.denominator) * numberOf(primary))
+    return undefined;
   return fault(
     'ratio',
     `it counts as behind ${found.numerator}/${found.denominator}, the list says ${expected}`,
@@ -259,11 +286,19 @@ function dayFindings({ steps }: MeterRecord): MeterFinding[] {
     );
   if (day.rows === 0)
     found.push(
-      fault('profile', 'its load profile has no row of the newest 24 h', 'Was it installed just now: come back after an hour. Else have its load profile switched on.'),
+      fault(
+        'profile',
+        'its load profile has no row of the newest 24 h',
+        'Was it installed just now: come back after an hour. Else have its load profile switched on.',
+      ),
     );
   else if (day.rows < day.expected)
     found.push(
-      note('profile', `its load profile has ${day.rows} of ${day.expected} rows of the newest 24 h`, 'Was it without voltage, or installed since? Else its rows will be gaps.'),
+      note(
+        'profile',
+        `its load profile has ${day.rows} of ${day.expected} rows of the newest 24 h`,
+        'Was it without voltage, or installed since? Else its rows will be gaps.',
+      ),
     );
   return found;
 }
@@ -295,7 +330,8 @@ export function findingsOf(record: MeterRecord, { zone, detects }: Judging): Met
           ),
         ]
       : [];
-  const open = identity?.switchState === 0 || identity?.switchState === 2 ? switchWords[identity.switchState] : undefined;
+  const open =
+    identity?.switchState === 0 || identity?.switchState === 2 ? switchWords[identity.switchState] : undefined;
   return [
     ...kindFinding(record, detects),
     ...clockFindings(record, zone),
@@ -305,7 +341,13 @@ export function findingsOf(record: MeterRecord, { zone, detects }: Judging): Met
     ...lineFindings(record),
     ...displays
       .filter(({ agrees }) => !agrees)
-      .map((one) => fault('display', one.words, 'Read the display once more, all digits; is it the right meter, and the right register?')),
+      .map((one) =>
+        fault(
+          'display',
+          one.words,
+          'Read the display once more, all digits; is it the right meter, and the right register?',
+        ),
+      ),
     ...(open === undefined
       ? []
       : [note('switch', `its own switch is ${open}`, 'Nobody is supplied behind it. Is that meant to be so?')]),

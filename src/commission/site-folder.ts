@@ -40,9 +40,7 @@ const recordSchema = v.looseObject({
   finished: nullable(v.string()),
   result: v.picklist(['begun', 'good', 'failed']),
   steps: v.looseObject({}),
-  findings: v.array(
-    v.looseObject({ kind: v.string(), severity: v.string(), what: v.string(), next: v.string() }),
-  ),
+  findings: v.array(v.looseObject({ kind: v.string(), severity: v.string(), what: v.string(), next: v.string() })),
   displays: v.array(v.looseObject({ at: v.string(), shown: v.string(), agrees: v.boolean(), words: v.string() })),
   attachments: v.array(v.looseObject({ at: v.string(), bytes: v.number() })),
 });
@@ -126,7 +124,9 @@ function attachmentOf(folder: string, given: string): { readonly name: string; r
   const used = there.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   if (used + octets.length > maxSiteBytes)
     throw new Failure('bad-argument', `the attachments of this site have ${used} octets already: sign it off first`);
-  const safe = basename(given).replaceAll(/[^A-Za-z0-9._-]/g, '_').slice(-80);
+  const safe = basename(given)
+    .replaceAll(/[^A-Za-z0-9._-]/g, '_')
+    .slice(-80);
   return { name: `${String(there.length + 1).padStart(4, '0')}-${safe}`, octets };
 }
 
