@@ -14,3 +14,6 @@ export const noteLines = (text: string): void => {
 export const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r${visible(text)}`);
 };
+export const clearProgress = (): void => {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+};

@@ -4,7 +4,6 @@
  */
 import { Failure } from '../base/errors.ts';
 import { type Clock, iso } from '../base/time.ts';
-import type { LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { type ProfileLayout, readLayout } from '../meter/profile-layout.ts';
 import { isRefusal, type Session } from '../meter/session.ts';
@@ -109,7 +108,7 @@ async function runSteps(
   }
   if (!record.steps.day && record.steps.profile) {
     begin('day');
-    layout ??= await readLayout(session, parseLogicalName(record.profile) as LogicalName, model);
+    layout ??= await readLayout(session, parseLogicalName(record.profile), model);
     done({ day: await dayStep(context(), layout) });
   }
   if (!record.steps.line) {

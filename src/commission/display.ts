@@ -1,4 +1,4 @@
-/** What somebody reads on the display, beside the register: in which unit, on which side of the transformers, and how far apart the two may be. Pure. */
+/** What somebody reads on the display, beside the register: in which unit, on which side of the transformers, and how far the two may differ. Pure. */
 import { decimal } from '../base/words.ts';
 import type { RecordedRatio, RecordedRegister } from './meter-record.ts';
 
@@ -38,18 +38,20 @@ export function compareDisplay(
   const finest = Math.max(0, given.decimals - kilo, -scaler);
   const display = given.digits * power(finest + kilo - given.decimals);
   const quantum = power(finest + kilo - given.decimals);
-  const value = BigInt(register.raw) * power(finest + scaler);
-  const used = usedMax * power(finest + scaler);
-  const within = (one: bigint): boolean => {
-    const apart = one - value;
-    return apart <= quantum + used && apart >= -quantum;
+  const step = power(finest + scaler);
+  const value = BigInt(register.raw) * step;
+  // Whichever of the two counts coarser.
+  const within = (one: bigint, ofOne: bigint): boolean => {
+    const difference = one - value;
+    const coarse = ofOne > step ? ofOne : step;
+    return difference <= coarse + usedMax * step && difference >= -coarse;
   };
   const is = `display ${shown.trim()}, register ${shownAs(register)}`;
-  if (within(display)) return { agrees: true, words: `${is}: the same` };
+  if (within(display, quantum)) return { agrees: true, words: `${is}: the same` };
   const [n, d] = ratio ? [BigInt(ratio.numerator), BigInt(ratio.denominator)] : [1n, 1n];
-  if (n !== d && d !== 0n && within((display * n) / d))
+  if (n !== d && d !== 0n && within((display * n) / d, (quantum * n) / d))
     return { agrees: true, words: `${is}: the same behind ${n}/${d}; the display shows the secondary side` };
-  if (n !== d && n !== 0n && within((display * d) / n))
+  if (n !== d && n !== 0n && within((display * d) / n, (quantum * d) / n))
     return {
       agrees: false,
       words: `${is}: the register is multiplied by ${n}/${d} less than the display: is the ratio applied twice?`,

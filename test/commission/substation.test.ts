@@ -177,7 +177,10 @@ test('cut off at any write, by power or Ctrl-C, it goes on where it was and ends
   let writes = 0;
   const counted = {
     ...whole.world.site,
-    write: (record: MeterRecord) => void (writes++, whole.world.site.write(record)),
+    write(record: MeterRecord) {
+      writes++;
+      whole.world.site.write(record);
+    },
   };
   const { records } = await whole.clock.complete(commission([one], { ...whole.world, site: counted }));
   expect(writes).toBe(7);

@@ -1,0 +1,362 @@
+/** `meter-gateway commission`: puts meters into service over a line of our own, and writes those that are good into the configuration. */
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Clock, iso } from '../base/time.ts';
+import { readToml } from '../base/toml.ts';
+import { configured, type Judge, type Planned, proposed, proposalsOf } from '../commission/candidates.ts';
+import { type Candidate, commission, type CommissionEvent, type CommissionSummary } from '../commission/commission.ts';
+import { eventLines, stepText } from '../commission/commission-text.ts';
+import { compareDisplay, shownAs } from '../commission/display.ts';
+import type { DisplayReading, IdentityStep, MeterRecord, MeterTarget } from '../commission/meter-record.ts';
+import { type EntryWatch, inPlannedSession, type TakeCounters } from '../commission/offline-session.ts';
+import { type SiteFolder, siteFolder } from '../commission/site-folder.ts';
+import { listLines, readWorkList, type WorkListEntry } from '../commission/work-list.ts';
+import { judgeText, requirePlan } from '../config/judge.ts';
+import { withMeter } from '../config/meter-block.ts';
+import { openPort } from '../line/open-port.ts';
+import type { Port } from '../line/port.ts';
+import { askCounter } from '../meter/invocation-counter.ts';
+import { sameSerial } from '../meter/identity.ts';
+import type { MeterModel } from '../meter/model.ts';
+import { askReload } from '../desk/client.ts';
+import { serviceSocket, socketOf } from './ask.ts';
+import { bad, whole } from './connection.ts';
+import { entryKeysOf, type EntryOptions, judgeOf } from './meter-changes.ts';
+import { sessionCounters, stateDirectory } from './nonces.ts';
+import { placesOf, portOf, type SiteOptions, textOf } from './site-options.ts';
+import { entryCount } from './refused-entries.ts';
+import { changeFile } from './replace-file.ts';
+import { clearProgress, note, progress } from './terminal.ts';
+
+export interface CommissionOptions extends SiteOptions, EntryOptions {
+  readonly list?: string;
+  readonly line?: string;
+  readonly baud?: string;
+  readonly exchanges: string;
+  readonly who?: string;
+  readonly unattended?: boolean;
+  readonly again?: boolean;
+  /** Also who refused us several times. */
+  readonly force?: boolean;
+  readonly socket?: string;
+  /** False with --no-write. */
+  readonly write?: boolean;
+  readonly json?: boolean;
+}
+export interface CommissionHands {
+  readonly clock: Clock;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
+  /** Whether the kernel says that the time of day is right. */
+  readonly gatewayClock: () => IdentityStep['gatewayClock'];
+  readonly door: (stateDirectory: string) => string;
+}
+
+interface PortValue {
+  readonly name?: unknown;
+  readonly meter?: readonly { readonly id?: unknown; readonly serial?: unknown }[];
+}
+const metersOf = (text: string): { readonly id: string; readonly serial: string }[] =>
+  ((readToml(text).value['port'] ?? []) as PortValue[]).flatMap(({ meter = [] }) =>
+    meter.map(({ id, serial }) => ({ id: String(id), serial: String(serial) })),
+  );
+
+function entriesOf({ list }: CommissionOptions, models: ReadonlyMap<string, MeterModel>): readonly WorkListEntry[] {
+  if (list === undefined) return [];
+  const octets = Buffer.from(readBytes(list));
+  const { entries, findings } = readWorkList(octets, { models: new Set(models.keys()), wrongPoints: 'warn' });
+  for (const line of listLines(list, findings)) note(line);
+  if (findings.some(({ severity }) => severity === 'error'))
+    throw new Failure('input-unreadable', `${list} is to be mended first: nothing was sent on a line`);
+  return entries;
+}
+function readBytes(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Failure('input-unreadable', messageOf(error));
+  }
+}
+
+/** Everything that somebody wants to be put into service, judged before the line is touched. */
+function plannedMeters(
+  ids: readonly string[],
+  { file, text, judge, site }: { file: string; text: string; judge: Judge; site: SiteFolder },
+  options: CommissionOptions,
+): Planned[] {
+  const models = judge.models as ReadonlyMap<string, MeterModel>;
+  const entries = entriesOf(options, models);
+  const there = metersOf(text);
+  const listed = (serial: string) => entries.find((entry) => sameSerial(entry.serial, serial));
+  const ratio = (one: WorkListEntry['currentTransformer']) => (one ? `${one.primary}/${one.secondary}` : null);
+  const expected = (id: string): Pick<MeterTarget, 'place' | 'currentTransformer' | 'voltageTransformer'> => {
+    const entry = listed(there.find((one) => one.id === id)?.serial ?? '');
+    const before = site.read(id);
+    return entry
+      ? {
+          place: entry.place,
+          currentTransformer: ratio(entry.currentTransformer),
+          voltageTransformer: ratio(entry.voltageTransformer),
+        }
+      : {
+          place: before?.place ?? null,
+          currentTransformer: before?.currentTransformer ?? null,
+          voltageTransformer: before?.voltageTransformer ?? null,
+        };
+  };
+  const isThere = (serial: string) => there.find((one) => sameSerial(one.serial, serial));
+  const named =
+    ids.length > 0
+      ? ids
+      : entries.length > 0
+        ? entries.flatMap(({ serial }) => isThere(serial)?.id ?? [])
+        : there.map(({ id }) => id);
+  const old = named.filter((id) => there.some((one) => one.id === id));
+  const fresh = entries.filter(({ serial }) => !isThere(serial));
+  const isNamed = ({ serial }: WorkListEntry) =>
+    ids.length === 0 || ids.includes(serial) || ids.includes(`m-${serial}`);
+  const unknown = ids.find(
+    (id) => !old.includes(id) && !fresh.some((one) => id === one.serial || id === `m-${one.serial}`),
+  );
+  if (unknown !== undefined)
+    throw new Failure(
+      'unknown-meter',
+      `no meter '${unknown}' in the configuration${options.list === undefined ? '; a new one stands in a work list (--list)' : ' or the work list'}`,
+    );
+  const chosen = fresh.filter(isNamed);
+  const proposals =
+    chosen.length === 0
+      ? []
+      : proposalsOf(text, portOf(text, options), chosen, {
+          entry: entryKeysOf(options),
+          like: options.like,
+          periodS: options.period === undefined ? undefined : whole('--period', options.period, 300, 86_400),
+          profile: options.profile,
+          models,
+        });
+  return [
+    ...(old.length === 0 ? [] : configured(text, file, judge, old, expected)),
+    ...proposals.map((proposal) => proposed(text, file, judge, portOf(text, options), proposal)),
+  ];
+}
+
+/** Lines of our own: each is opened when its first meter is asked, and closed at the end. */
+function ownLines(clock: Clock) {
+  const open = new Map<string, Port>();
+  return {
+    async of(device: string, baud: number): Promise<Port> {
+      let port = open.get(device);
+      if (port?.closed || port?.connection) {
+        await port.close();
+        port = undefined;
+      }
+      if (!port) open.set(device, (port = await openPort(device, baud, clock)));
+      return port;
+    },
+    async close(): Promise<void> {
+      for (const port of open.values()) await port.close();
+    },
+  };
+}
+
+const offlineCounters =
+  (clock: Clock): TakeCounters =>
+  ({ settings, counterObject, titlePinned }, port, plain) =>
+    sessionCounters({
+      key: settings.keys.encryption,
+      pinned: titlePinned ? settings.ownTitle : undefined,
+      given: undefined,
+      ask: () => askCounter(port, clock, plain, counterObject),
+      socket: serviceSocket,
+      directory: stateDirectory(process.env),
+      note,
+    });
+
+/** What may be used in the ten minutes of a walk to the display, at ten times the mean of the newest day. */
+function usedMeanwhile({ steps }: MeterRecord, code: string): bigint {
+  const day = steps.day?.sums.find(({ column }) => column === code)?.advance ?? null;
+  return day === null ? 0n : (BigInt(day) * 10n) / 144n;
+}
+
+/** Asks what the display shows; an empty line leaves it out. */
+function displayAsker(clock: Clock, print: (line: string) => void) {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const compare = async (record: MeterRecord): Promise<MeterRecord> => {
+    const { registers } = record.steps;
+    const displays: DisplayReading[] = [];
+    clearProgress();
+    for (const register of registers?.registers ?? []) {
+      print(
+        `${record.serial}: register ${register.obis} is ${shownAs(register)}. The display may be one of its last digit apart, and what was used meanwhile.`,
+      );
+      for (;;) {
+        const shown = (await lines.question('  What does its display show? (nothing: left out) ')).trim();
+        if (shown === '') break;
+        const used = usedMeanwhile(record, register.obis);
+        const result = compareDisplay(shown, register, registers?.currentTransformer ?? null, used);
+        if (!result) {
+          print('  Write the digits, with a comma or a point: 12345,6');
+          continue;
+        }
+        print(`  ${result.words}`);
+        displays.push({ at: iso(clock.wall()), obis: register.obis, shown, ...result });
+        break;
+      }
+    }
+    return { ...record, displays: [...record.displays, ...displays] };
+  };
+  return { compare, close: () => lines.close() };
+}
+
+/** Those that are good and do not stand in the file yet; whoever edited it meanwhile is not overwritten. */
+function writeGood(
+  file: string,
+  seen: string,
+  {
+    planned,
+    records,
+    judge,
+    stamp,
+  }: { planned: readonly Planned[]; records: readonly MeterRecord[]; judge: Judge; stamp: string },
+  print: (line: string) => void,
+): boolean {
+  const good = planned.flatMap(({ proposal, target }) => {
+    const record = records.find(({ meter }) => meter === target.meter);
+    return proposal && record?.result === 'good' ? [{ proposal, record }] : [];
+  });
+  if (good.length === 0) return false;
+  const backup = changeFile(file, 'before-commission', (text) => {
+    if (text !== seen)
+      throw new Failure(
+        'config-invalid',
+        `${file} was changed while the meters were commissioned: nothing was written; look at it, and run the same command again, it only writes then`,
+      );
+    const written = good.reduce((before, { proposal, record }) => {
+      const [server, physical] = record.address.split('/').map(Number);
+      const keys = {
+        ...proposal.keys,
+        ...(server !== undefined && server !== 1 && { server }),
+        ...(physical !== undefined && { physical }),
+      };
+      return withMeter(
+        before,
+        record.port,
+        keys,
+        `${proposal.place === '' ? '' : `${proposal.place}; `}commissioned ${stamp}`,
+      );
+    }, text);
+    requirePlan(judgeText(written, { ...judge, name: file }), file);
+    return written;
+  });
+  print(`${good.length} meters written into ${file}; the file as it was: ${backup}`);
+  return true;
+}
+
+/** Sessions over lines of our own. Who was refused before is not asked again and again. */
+function ownCandidates(
+  planned: readonly Planned[],
+  lines: ReturnType<typeof ownLines>,
+  clock: Clock,
+  force: boolean,
+): Candidate[] {
+  const counters = offlineCounters(clock);
+  const entriesOf = ({ plan, target }: Planned, address: string): EntryWatch | undefined => {
+    if (target.auth === 'none' && !plan.security) return undefined;
+    const who = [target.device, String(target.client), address, target.auth];
+    const counted = entryCount(stateDirectory(process.env), who, () => clock.wall(), note);
+    return { ...counted, check: () => counted.check(force) };
+  };
+  const candidateOf = (one: Planned, address: string): Candidate => {
+    const { plan, target, unusable } = one;
+    const entries = entriesOf(one, address);
+    return {
+      target: { ...target, address },
+      unusable,
+      inSession: async (work) =>
+        inPlannedSession({ plan, clock, counters, address, entries }, await lines.of(target.device, target.baud), work),
+    };
+  };
+  return planned.map(
+    (one): Candidate => ({
+      ...candidateOf(one, one.target.address),
+      ...(one.proposal && { at: (address: string) => candidateOf(one, address) }),
+    }),
+  );
+}
+
+const eventPrinter =
+  (json: boolean, print: (line: string) => void) =>
+  (event: CommissionEvent): void => {
+    if (json) return print(JSON.stringify(event));
+    if (event.event === 'step') return progress(`  ${event.meter}: ${stepText(event.step)}`.padEnd(78));
+    clearProgress();
+    for (const line of eventLines(event)) print(line);
+  };
+
+/** The running gateway takes what was written; where there is none, or not for us, somebody does it later. */
+async function askedToReload(socket: string, print: (line: string) => void): Promise<void> {
+  try {
+    const { hash, warnings } = await askReload(socket);
+    for (const warning of warnings) note(warning);
+    print(`the gateway has it: configuration ${hash} is in force`);
+  } catch (error) {
+    if (error instanceof Failure && error.code !== 'no-gateway') note(error.message);
+    print('next: meter-gateway reload, as soon as the gateway runs');
+  }
+}
+
+export async function commissionMeters(
+  ids: readonly string[],
+  options: CommissionOptions,
+  hands: CommissionHands,
+): Promise<number> {
+  const { clock, print, signal } = hands;
+  const { file, site: folder } = placesOf(options);
+  const site = siteFolder(folder);
+  const judge = judgeOf(hands.door);
+  const models = judge.models ?? new Map<string, MeterModel>();
+  const text = textOf(file);
+  const planned = plannedMeters(ids, { file, text, judge, site }, options);
+  if (planned.length === 0) bad('nobody to commission: name meters, or a work list (--list)');
+  const gateway = (readToml(text).value['gateway'] ?? {}) as Readonly<Record<string, unknown>>;
+  const assumes = gateway['clock_trust'] === 'assume';
+  const lines = ownLines(clock);
+  const guided = options.unattended !== true && options.json !== true && process.stdin.isTTY;
+  const asker = guided ? displayAsker(clock, print) : undefined;
+  let summary: CommissionSummary;
+  try {
+    summary = await commission(ownCandidates(planned, lines, clock, options.force === true), {
+      clock,
+      models,
+      zone: typeof gateway['time_zone'] === 'string' ? gateway['time_zone'] : 'UTC',
+      detects: new Set([...models.values()].filter(({ detect }) => detect !== undefined).map(({ name }) => name)),
+      gatewayClock: () => (assumes ? 'trusted' : hands.gatewayClock()),
+      site,
+      who: options.who ?? null,
+      exchanges: whole('--exchanges', options.exchanges, 1, 1000),
+      again: options.again === true,
+      signal,
+      emit: eventPrinter(options.json === true, print),
+      ...(asker && { compare: asker.compare }),
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    note('stopped; the same command goes on where it was');
+    return 1;
+  } finally {
+    asker?.close();
+    await lines.close();
+  }
+  if (options.write !== false) {
+    const stamp = iso(clock.wall()).slice(0, 10) + (options.who === undefined ? '' : ` by ${options.who}`);
+    const written = { planned, records: summary.records, judge, stamp };
+    const tell = options.json ? note : print;
+    if (writeGood(file, text, written, tell)) await askedToReload(socketFor(options), tell);
+  }
+  return summary.failed > 0 ? 4 : 0;
+}
+const socketFor = ({ config, socket }: CommissionOptions): string =>
+  config === undefined && socket === undefined
+    ? serviceSocket
+    : socketOf({ ...(socket && { socket }), ...(config && { config }) });

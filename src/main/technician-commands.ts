@@ -1,0 +1,122 @@
+/** The commands of whoever puts a site into service: commission, what is attached to it, and meters within the configuration. */
+import type { Command } from 'commander';
+import { commissionMeters, type CommissionHands, type CommissionOptions } from '../cli/commission.ts';
+import { runCommand } from '../cli/fail.ts';
+import {
+  addMeter,
+  type AddOptions,
+  attachTo,
+  type AttachOptions,
+  removeMeter,
+  type RemoveOptions,
+} from '../cli/meter-changes.ts';
+import { print } from '../cli/terminal.ts';
+import { systemClock } from '../line/system-clock.ts';
+import { defaultDoor } from './doors.ts';
+import { synchronisedTeller } from './synchronised.ts';
+
+const untilStopped = (): AbortSignal => {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+};
+function handsOf(signal: AbortSignal): CommissionHands {
+  const isSynchronised = synchronisedTeller();
+  return {
+    clock: systemClock,
+    print,
+    signal,
+    gatewayClock: () => (isSynchronised().known ? 'trusted' : 'untrusted'),
+    door: defaultDoor,
+  };
+}
+
+const withSite = (command: Command): Command =>
+  command
+    .option('--config <file>', 'the configuration; the folder of the site is in its state directory')
+    .option(
+      '--site <dir>',
+      'another folder for records, attachments and reports; with --line instead of a configuration',
+    );
+
+/** How new meters are entered. */
+const withEntry = (command: Command): Command =>
+  command
+    .option('--port <name>', 'the line of new meters; not needed where there is only one')
+    .option(
+      '--like <meter>',
+      'new meters are entered as this one is: client, auth, references of secrets; default: the first of the port',
+    )
+    .option('--client <n>', 'client SAP of new meters')
+    .option('--auth <mechanism>', 'authentication of new meters: none, lls, hls-…')
+    .option(
+      '--secret <reference>',
+      'their password: file:/path or credential:name; {serial} in it is the serial number',
+    )
+    .option('--encryption-key <reference>', 'their encryption key, by reference')
+    .option('--authentication-key <reference>', 'their authentication key, by reference')
+    .option('--model <name>', 'model of new meters; default: auto, found out by their names')
+    .option('--period <s>', 'capture period that new meters should have, s', '3600')
+    .option('--profile <obis>', 'load profile of new meters', '1-0:99.1.0*255');
+
+export function addTechnicianCommands(program: Command): void {
+  const commission = withEntry(
+    withSite(
+      program
+        .command('commission')
+        .description(
+          'put meters into service: who they are, clock, ratios, display, profile, 24 h with their sum, line; writes the good ones into the configuration. Goes on where it was stopped',
+        )
+        .argument('[meter...]', 'ids of the configuration, or serial numbers of the work list; left out: all'),
+    ),
+  );
+  commission
+    .option('--list <file>', 'work list, CSV: point, serial, place, fuse, transformer ratio')
+    .option('--line <device>', 'without a configuration: the line; a draft is written into the folder of the site')
+    .option('--baud <n>', 'its speed', '9600')
+    .option('--exchanges <n>', 'questions by which the line of each meter is measured', '20')
+    .option('--who <name>', 'who commissions: stands in the records')
+    .option('--unattended', 'nobody stands at the displays: they are not compared')
+    .option('--again', 'also meters that were found good before')
+    .option('--force', 'also meters that refused us several times: every try counts towards their lock')
+    .option('--socket <path>', 'where the gateway is asked to take what was written')
+    .option('--no-write', 'write records only, not the configuration')
+    .option('--json', 'events as JSON, one line each')
+    .action((meters: string[], options: CommissionOptions) =>
+      runCommand(() => commissionMeters(meters, options, handsOf(untilStopped()))),
+    );
+  withSite(
+    program
+      .command('attach')
+      .description('keep a photo, a file or a note beside the record of a meter until the site is signed off')
+      .argument('<meter>', 'id of the meter')
+      .argument('[file]', 'at most 8 MiB'),
+  )
+    .option('--note <text>', 'a note')
+    .action((meter: string, file: string | undefined, options: AttachOptions) =>
+      runCommand(() => attachTo(meter, file, options, systemClock.wall(), print)),
+    );
+}
+
+export function addMeterCommands(meter: Command): void {
+  withEntry(
+    meter
+      .command('add')
+      .description('write a meter into the configuration without asking it anything')
+      .argument('<serial>', 'its serial number')
+      .requiredOption('--config <file>', 'the configuration file')
+      .requiredOption('--point <point>', 'the metering point'),
+  )
+    .option('--id <id>', 'its name in commands and topics; default: m-SERIAL')
+    .option('--physical <n>', 'HDLC physical address; default: by the formula of its model')
+    .action((serial: string, options: AddOptions) => runCommand(() => addMeter(serial, options, defaultDoor, print)));
+  meter
+    .command('remove')
+    .description('take a meter out of the configuration; what was read of it is still delivered')
+    .argument('<meter>', 'id of the meter')
+    .requiredOption('--config <file>', 'the configuration file')
+    .option('--yes', 'do not ask')
+    .action((id: string, options: RemoveOptions) =>
+      runCommand(() => removeMeter(id, options, { now: systemClock.wall(), door: defaultDoor }, print)),
+    );
+}
