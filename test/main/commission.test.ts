@@ -225,7 +225,7 @@ test('in a real terminal it asks what the display shows', async () => {
     '--exchanges',
     '2',
   ];
-  const child = spawn('script', ['-qec', command.join(' '), '/dev/null'], {
+  const child = spawn('/usr/bin/script', ['-qec', command.join(' '), '/dev/null'], {
     env: { ...process.env, XDG_STATE_HOME: folder, TERM: 'dumb' },
   });
   children.push(child);
