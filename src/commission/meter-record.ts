@@ -86,7 +86,7 @@ export interface RecordedSum {
   readonly advance: Integer | null;
   readonly scaler: number | null;
   readonly unit: string | null;
-  /** null where it cannot be told: an edge is missing. */
+  /** null where an edge is missing. */
   readonly agrees: boolean | null;
 }
 export interface DayStep {
