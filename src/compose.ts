@@ -6,15 +6,15 @@ import { Forwarder } from './forward/forwarder.ts';
 import { topics } from './forward/payload.ts';
 import type { House, World } from './house.ts';
 import { openLines, runnersOf, tracedLines } from './lines.ts';
+import { ordersOf } from './orders.ts';
 import type { ClockTrust } from './schedule/meter-state.ts';
-import { type SeriesGap, seriesGap } from './schedule/series-gaps.ts';
+import { waitingGaps } from './schedule/series-gaps.ts';
 import type { StorageState } from './schedule/storage.ts';
 import { giveManifests, watchStorage } from './schedule/tasks.ts';
 import { technicianLease } from './schedule/technician-lease.ts';
 import { birthOf, healthOf, type Reported, snapshotOf } from './status/reports.ts';
 import { traceOf } from './status/line-trace.ts';
 import { heldRows } from './status/snapshot.ts';
-import { unacknowledgedRuns } from './store/unacknowledged.ts';
 
 /** A runner this late hangs. */
 const overdueLimitMs = 60_000;
@@ -41,6 +41,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     gateway: config.gateway.id,
     configHash: plan.hash,
     zone: config.gateway.time_zone,
+    orders: [...(plan.orders?.enabled ?? [])],
     upSince: known?.upSince ?? startedAt,
     ports,
     clockTrust,
@@ -48,6 +49,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
       world.timeImpossible() ?? (clockTrust() === 'untrusted' ? (world.timeTrouble() ?? 'nobody says why') : null),
   };
   const runner = runnersOf(ports);
+  const orders = ordersOf(plan, world, runner, reported);
   const forwarder = new Forwarder({
     store,
     clock,
@@ -64,6 +66,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     onFellBack: () => world.counters.doubt(),
     again: async ({ meter, series, from, to }) =>
       runner.ofMeter(meter).sayAgain(meter, series, Date.parse(from), Date.parse(to)),
+    ...(orders && { command: (octets) => orders.receive(octets) }),
     ...(world.openBroker && { open: world.openBroker }),
   });
 
@@ -75,6 +78,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
   const tasks = Promise.all([
     giveManifests({ ...world, startedAt, clockTrust, series }, polling.signal),
     watchStorage({ ...world, onState: (state) => void (storage = state) }, polling.signal),
+    orders?.run(polling.signal),
   ]);
   const stopped = Promise.all([read, forwarded, tasks]).then(() => {});
 
@@ -89,6 +93,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
       for (const { owner } of ports)
         await owner.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'port did not close'));
       await Promise.allSettled([read, tasks]);
+      await orders?.stop();
       forwarding.abort();
       await forwarded.catch(() => {});
     })();
@@ -115,12 +120,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
       ),
     sayAgain: async (meter, ...more) => runner.ofMeter(meter).sayAgain(meter, ...more),
     async gaps() {
-      const all = series();
-      const waiting = (await unacknowledgedRuns(store)).flatMap(({ meter, series: key, from, to }): SeriesGap[] => {
-        const own = all.find((one) => one.origin.meter === meter && one.series === key);
-        return own ? [seriesGap(own.origin, own, [from, to, 'UNACKNOWLEDGED'])] : [];
-      });
-      return [...runners.flatMap((runner) => runner.gaps()), ...waiting];
+      return [...runners.flatMap((runner) => runner.gaps()), ...(await waitingGaps(store, series()))];
     },
     known: () => ({
       upSince: reported.upSince,

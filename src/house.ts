@@ -40,6 +40,8 @@ export interface World {
   configurationRefused(): string | undefined;
   /** Why the time of day cannot be right; undefined where it can. */
   timeImpossible(): string | undefined;
+  /** A firmware image that lies in this folder, by its SHA-256. Failure `file-unusable` where it does not. */
+  image(directory: string, digest: string): Promise<Uint8Array>;
   readonly openBroker?: ForwarderSettings['open'];
   /** Which meter is on turn, noted where it outlives the process. */
   readonly turns?: TurnRecord;

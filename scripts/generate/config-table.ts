@@ -7,6 +7,11 @@ import { cell, rowsOf, type SchemaRow } from './schema-rows.ts';
 const sections: readonly { readonly from: string; readonly title: string; readonly heading: string }[] = [
   { from: 'gateway', title: '`[gateway]`', heading: '[gateway]' },
   { from: 'mqtt', title: '`[mqtt]`', heading: '[mqtt]' },
+  {
+    from: 'orders',
+    title: '`[orders]`: signed orders of the central system; left out, none is taken',
+    heading: '[orders]',
+  },
   { from: 'log', title: '`[log]`', heading: '[log]' },
   { from: 'port[]', title: '`[[port]]`, once for each line', heading: '[[port]]' },
   {

@@ -1,5 +1,6 @@
 /** Writes the tables of docs/contract.md from the schemas of the payloads; `--check` compares instead. */
 import type * as v from 'valibot';
+import { orderLimit, orderPayloads } from '../../src/command/order.ts';
 import {
   ackPayload,
   againPayload,
@@ -12,11 +13,13 @@ import {
   payloadLimit,
   profilePayload,
   readingPayload,
+  resultPayload,
   statePayload,
   topics,
   upFilter,
   voidPayload,
 } from '../../src/forward/payload.ts';
+import { orderRefusals } from '../../src/reading/order-words.ts';
 import { generatedPart } from './generated.ts';
 import { cell, rowsOf } from './schema-rows.ts';
 
@@ -92,6 +95,33 @@ const meanings: Readonly<Record<string, string>> = {
   'manifest.series[].pending': 'not read yet',
   'manifest.series[].digest':
     'SHA-256 over what was published of the day; `verifyManifest` in src/central/ingest.ts recomputes it',
+  'result.id': 'of the order',
+  'result.action': 'what was ordered, as the order has it; null: it cannot be read',
+  'result.about': 'the meter that the order names; null: the gateway itself',
+  'result.outcome':
+    '`done`. `refused`: nothing was done. `failed`: it was tried, and the meter is as it was. `unknown`: it was begun, and nobody knows whether it happened',
+  'result.reason': 'why it was refused: see [orders](#orders)',
+  'result.code': 'why it failed, or is not known: a code of [errors.md](errors.md)',
+  'result.why': 'the same in words',
+  'result.detail': 'what came of it: see [orders](#orders)',
+  'result.receivedAt': 'when the order came',
+  'result.at': 'when it was answered first; a repeat of the order gets the same answer',
+  'order.v': 'version of the orders',
+  'order.id': 'chosen at random by whoever signs; no two orders have the same: it is the nonce',
+  'order.gateway': 'the gateway that is to do it',
+  'order.issued': 'when it was signed; not before the gateway began to remember orders',
+  'order.expires': 'until when it may begin; at most 24 h after `issued`',
+  'order.meter': 'id of the meter',
+  'order.serial':
+    'serial number of the meter, as the configuration of the gateway has it and the meter itself tells it',
+  'order.point': 'metering point of the meter, as the configuration has it',
+  'order.action': 'what is to be done',
+  'again.series': 'OBIS code of the profile',
+  'again.from': 'start of the span',
+  'again.to': 'end of the span, at most 400 days later',
+  'firmware.image': 'SHA-256 of the image, in hex; it lies on the gateway as `<SHA-256>.bin` in `image_directory`',
+  'firmware.identifier': 'image_identifier of the Blue Book',
+  'firmware.activate': 'true: it is activated as well; false: it is brought and verified',
   'void.cause':
     '`STORE_DAMAGED`: the record of this number was damaged. `SPLIT`: it is published in parts or in other words, under later numbers. `TOO_LARGE`: it has no parts; an event UNSAYABLE_FACT names what it was',
   'state.online': 'false is also the last will',
@@ -99,7 +129,8 @@ const meanings: Readonly<Record<string, string>> = {
   'birth.version': 'version of the program',
   'birth.acknowledged': 'all up to here was acknowledged before: a head-end without memory begins after it',
   'birth.configHash': 'hash of the configuration in force',
-  'birth.capabilities': 'the kinds of `up` messages that this version sends, and `again`: it answers `down/again`',
+  'birth.capabilities':
+    'the kinds of `up` messages that this version sends; `again`: it answers `down/again`; `order:…`: the actions that may be ordered',
   'birth.meters': 'the meters of the configuration',
   'birth.meters[].series': 'their load profiles',
   'birth.meters[].series[].profile': 'OBIS code of the profile',
@@ -175,6 +206,7 @@ const kinds: readonly (readonly [kind: string, topic: string, title: string, sch
   ],
   ['void', of.up('_', 'event'), 'this number carries nothing (any more)', voidPayload],
   ['manifest', of.up('_', 'manifest'), 'the account of a day', manifestPayload],
+  ['result', of.result, 'what became of an order', resultPayload],
   ['down/ack', of.ack, 'head-end to gateway', ackPayload],
   ['down/again', of.again, 'head-end to gateway', againPayload],
 ];
@@ -185,6 +217,62 @@ const text = `A head-end subscribes to \`${upFilter('<tenant>')}\` and \`${birth
 ${kinds.map(([kind, topic, title]) => `| \`${topic.replace(', ', '`, `')}\` | [${kind}](#${kind.replace('/', '')}) | ${title} |`).join('\n')}
 
 ${kinds.map(([kind, , title, schema]) => `### ${kind}\n\n${title[0]?.toUpperCase()}${title.slice(1)}.\n\n${table(kind, schema)}`).join('\n')}`;
+/** What each action needs of the configuration, and what its result says in `detail`. */
+const acts: Readonly<Record<keyof typeof orderPayloads, readonly [what: string, enabled: string, detail: string]>> = {
+  read: [
+    'reads registers, clock and switch now, and the newest rows',
+    'always',
+    'readAt, registers, clockDeviationS; the reading itself comes before, as `reading`',
+  ],
+  again: ['says a span again from the ledger, or reads it from the meter', 'always', 'intervals'],
+  'set-clock': [
+    'sets the clock of the meter within the limits of R30, also by more than a minute',
+    '`set_clocks`',
+    'beforeS, afterS: deviations',
+  ],
+  disconnect: [
+    'opens the switch of the meter',
+    '`enable_disconnect`',
+    'beforeOutput, beforeControlState, beforeControl, and the same with after; controlMode',
+  ],
+  reconnect: ['closes it, or makes it ready for that', '`enable_disconnect`', 'the same'],
+  firmware: [
+    'brings an image to the meter, in slices between the polls',
+    '`enable_firmware`',
+    'blocks, sessions, activated, image',
+  ],
+  version: ['says which program runs', 'always', 'version, boot, configHash, since, upS, actions'],
+};
+const commonKeys = new Set(rowsOf(orderPayloads.read).map(({ key }) => key));
+const orderLines = rowsOf(orderPayloads.read).map(
+  ({ key, values }) =>
+    `| \`${key}\` | ${key === 'action' ? 'one of the table below' : cell(values)} | ${cell(meaningOf('order', key, key))} |`,
+);
+const actLines = Object.entries(acts).map(([action, [what, enabled, detail]]) => {
+  const schema = orderPayloads[action as keyof typeof orderPayloads];
+  const more = rowsOf(schema)
+    .filter(({ key }) => !commonKeys.has(key))
+    .map(({ key, values }) => `\`${key}\` (${values}): ${meaningOf(action, key, key)}`);
+  const without = 'meter' in schema.entries ? '' : 'without `meter`, `serial`, `point`';
+  return `| \`${action}\` | ${what} | ${cell([...more, without].filter((one) => one !== '').join('; '))} | ${enabled} | ${detail} |`;
+});
+const orderText = `No order is longer than ${orderLimit / 1024} KiB. Its payload has these members and no other:
+
+| member | values | meaning |
+|---|---|---|
+${orderLines.join('\n')}
+
+| action | what it does | more members | enabled by | \`detail\` of the result |
+|---|---|---|---|---|
+${actLines.join('\n')}
+
+| \`reason\` of a refusal | what it means, and what to do |
+|---|---|
+${Object.entries(orderRefusals)
+  .map(([reason, says]) => `| \`${reason}\` | ${cell(says)} |`)
+  .join('\n')}
+`;
 const superfluous = Object.keys(meanings).filter((name) => !used.has(name));
 if (superfluous.length > 0) throw new Error(`meanings of no field: ${superfluous.join(', ')}`);
 generatedPart('docs/contract.md', 'payloads', text, 'node scripts/generate/contract-table.ts');
+generatedPart('docs/contract.md', 'orders', orderText, 'node scripts/generate/contract-table.ts');

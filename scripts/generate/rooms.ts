@@ -62,7 +62,7 @@ const notEither: Record<string, string[]> = {
   main: ['simulator', 'central'],
 };
 /** The files that know all rooms. */
-const composing = ['compose.ts', 'house.ts', 'lines.ts'];
+const composing = ['compose.ts', 'house.ts', 'lines.ts', 'orders.ts'];
 const doors: Record<string, string[]> = {
   serialport: ['line'],
   'node:net': ['line', 'simulator'],
@@ -71,6 +71,7 @@ const doors: Record<string, string[]> = {
   level: ['disk'],
   'classic-level': ['disk'],
   pino: ['main'],
+  jose: ['command'],
   koffi: ['main', 'simulator'],
   'node:tty': ['simulator'],
 };

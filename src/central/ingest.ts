@@ -75,6 +75,8 @@ export interface Ingest {
   /** All that was said of each interval, by `meter|series`, then start. */
   readonly intervals: Map<string, Map<number, Published[]>>;
   readonly manifests: (UpPayload & { kind: 'manifest' })[];
+  /** Of orders, by `gateway|id`: the first that came. A repeated order is answered by the same. */
+  readonly results: Map<string, UpPayload & { kind: 'result' }>;
 }
 
 export const newIngest = (): Ingest => ({
@@ -86,10 +88,14 @@ export const newIngest = (): Ingest => ({
   received: new Map(),
   intervals: new Map(),
   manifests: [],
+  results: new Map(),
   quarantine: [],
   losses: [],
 });
 
+/** Another gateway may refuse an order that was not for it. */
+export const resultKey = ({ gateway, id }: { readonly gateway: string; readonly id: string }): string =>
+  `${gateway}|${id}`;
 export const valueKey = (meter: string, series: string, obis: string, startMs: number): string =>
   `${meter}|${series}|${obis}|${startMs}`;
 
@@ -173,6 +179,8 @@ export function take(state: Ingest, topic: string, octets: Uint8Array): string |
     counters.gaps++;
     state.gaps.push(payload);
   } else if (payload.kind === 'manifest') state.manifests.push(payload);
+  else if (payload.kind === 'result' && !state.results.has(resultKey(payload)))
+    state.results.set(resultKey(payload), payload);
   if (payload.kind === 'profile' || payload.kind === 'gap')
     for (const mark of marksOf(payload, shortestPeriodMs))
       tell(state, payload, { ...mark, epoch: payload.epoch, seq: payload.seq });

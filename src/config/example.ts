@@ -33,6 +33,13 @@ keepalive_s = 30
 window = 16                    # messages on the way; the broker's receive maximum lowers it
 # rate_limit = 5.0             # messages per second, at most
 
+# Orders of the central system, signed with its key. Left out: none is taken.
+[orders]
+keys = ["/etc/meter-gateway/central.pem"]   # public; two of them while the central system changes its key
+enable_disconnect = false      # true: it may disconnect and reconnect supplies
+enable_firmware = false        # true: it may change the firmware of meters
+# image_directory = "/var/lib/meter-gateway-images"      # firmware images, each as its SHA-256 with .bin behind
+
 [log]
 level = "info"                 # debug, info, warn, error
 

@@ -8,6 +8,7 @@ import { fromHex } from '../base/hex.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { type Finding, Findings, type Sources } from './findings.ts';
 import { type BrokerPlan, brokerPlan } from './resolve-broker.ts';
+import { type OrdersPlan, ordersPlan } from './resolve-orders.ts';
 import { type MeterPlan, meterPlan } from './resolve-meter.ts';
 import type { Config } from './schema.ts';
 import { unfitForState } from './state-place.ts';
@@ -26,6 +27,8 @@ export interface GatewayPlan {
   readonly hash: string;
   readonly ports: readonly PortPlan[];
   readonly broker: BrokerPlan;
+  /** Left out: no orders of the central system are taken. */
+  readonly orders?: OrdersPlan;
   readonly statusSocket: string;
   readonly findings: readonly Finding[];
 }
@@ -98,7 +101,8 @@ export function resolve(config: Config, context: ResolveContext): GatewayPlan | 
     }),
   );
   const broker = brokerPlan(config, sources, findings);
+  const orders = ordersPlan(config, sources, findings);
   if (!broker) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
-  return { config, hash, ports, broker, statusSocket, findings: [] };
+  return { config, hash, ports, broker, ...(orders && { orders }), statusSocket, findings: [] };
 }

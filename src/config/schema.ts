@@ -276,6 +276,26 @@ export const configSchema = v.strictObject({
       ),
     ),
   }),
+  orders: v.optional(
+    v.strictObject({
+      keys: says(
+        'files with the public Ed25519 keys of the central system, JWK or PEM; two while it changes its key',
+        v.pipe(
+          v.array(absolute),
+          v.minLength(1, 'at least one key'),
+          v.maxLength(2, 'at most two keys: the old one and the new one'),
+        ),
+      ),
+      enable_disconnect: v.optional(
+        says('the central system may disconnect and reconnect supplies by signed orders (R28)', yesOrNo),
+        false,
+      ),
+      enable_firmware: v.optional(says('it may order firmware of meters to be changed', yesOrNo), false),
+      image_directory: v.optional(
+        says('where firmware images lie, each as its SHA-256 in hex with .bin behind', absolute),
+      ),
+    }),
+  ),
   log: v.optional(
     v.strictObject({
       level: v.optional(

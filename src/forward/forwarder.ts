@@ -34,6 +34,8 @@ export interface ForwarderSettings {
   readonly random: () => number;
   /** What the head-end lost is said again. Returns how many intervals; throws Failure where there is no such series. */
   readonly again?: (request: AgainPayload) => Promise<number>;
+  /** An order of the central system, as it came; resolves to why it is none. Left out: none is taken, nor subscribed to. */
+  readonly command?: (octets: Uint8Array) => Promise<string | undefined>;
   /** The state fell back: what else it counts is in doubt. */
   readonly onFellBack?: () => Promise<void>;
   /** Another broker than mqtt.js, for the simulation. */
@@ -62,7 +64,7 @@ export class Forwarder {
   unfitCount = 0;
   private unfitAt: Millis | undefined;
   /** Why a step failed, as long as it has not been done. */
-  private readonly troubles = new Map<'subscribe' | 'birth' | 'again', string>();
+  private readonly troubles = new Map<'subscribe' | 'birth' | 'again' | 'command', string>();
   private connection = 0;
   private stopping: AbortSignal | undefined;
   private readonly requests: AgainPayload[] = [];
@@ -118,7 +120,7 @@ export class Forwarder {
   }
   private misfits(): string | undefined {
     const recent = this.unfitAt !== undefined && this.settings.clock.now() - this.unfitAt < 3_600_000;
-    if (!recent) return this.troubles.get('again');
+    if (!recent) return this.troubles.get('again') ?? this.troubles.get('command');
     const [last] = [...this.unfit.keys()].slice(-1);
     return `${this.unfitCount} payloads of the head-end did not fit the contract and were ignored, among them: ${last} (head-end)`;
   }
@@ -129,17 +131,22 @@ export class Forwarder {
   }
 
   private async connected(): Promise<void> {
-    const { topics } = this.settings;
+    const { topics, command } = this.settings;
     const connection = ++this.connection;
     // Acknowledgements first: rows may flow only when their answer can be heard.
-    for (const filter of [topics.ack, topics.again])
-      if (!(await this.subscribed(filter, connection, filter === topics.ack))) return;
+    if (!(await this.subscribed(topics.ack, connection, 'subscribe'))) return;
+    if (!(await this.subscribed(topics.again, connection, 'again'))) return;
+    if (command && !(await this.subscribed(topics.command, connection, 'command'))) return;
     this.outbox.onConnected();
   }
   /** Subscribes, as often as it takes while this connection lasts. What may be refused and is optional is not waited for. */
-  private async subscribed(filter: string, connection: number, needed: boolean): Promise<boolean> {
+  private async subscribed(
+    filter: string,
+    connection: number,
+    step: 'subscribe' | 'again' | 'command',
+  ): Promise<boolean> {
     const { log, clock } = this.settings;
-    const step = needed ? 'subscribe' : 'again';
+    const needed = step === 'subscribe';
     for (let refusals = 1; connection === this.connection; refusals++) {
       try {
         await this.broker.subscribe(filter);
@@ -213,7 +220,11 @@ export class Forwarder {
   }
 
   private message(topic: string, payload: Uint8Array): void {
-    const { topics, clock, log } = this.settings;
+    const { topics, command } = this.settings;
+    if (topic === topics.command && command) {
+      void command(payload).then((unfit) => unfit !== undefined && this.misfit(topic, unfit));
+      return;
+    }
     const parsed =
       topic === topics.ack
         ? parsePayload(ackPayload, payload)
@@ -225,16 +236,17 @@ export class Forwarder {
       else this.ask(parsed);
       return;
     }
+    this.misfit(topic, parsed.unfit);
+  }
+  private misfit(topic: string, unfit: string): void {
+    const { clock, log } = this.settings;
     this.unfitCount++;
     this.unfitAt = clock.now();
-    const seen = this.unfit.get(parsed.unfit) ?? 0;
+    const seen = this.unfit.get(unfit) ?? 0;
     if (this.unfit.size >= misfitKinds && seen === 0) return;
-    this.unfit.set(parsed.unfit, seen + 1);
+    this.unfit.set(unfit, seen + 1);
     if (seen === 0)
-      log.warn(
-        { topic: cut(topic, 100), unfit: parsed.unfit },
-        'payload ignored: it does not fit the contract (head-end)',
-      );
+      log.warn({ topic: cut(topic, 100), unfit }, 'payload ignored: it does not fit the contract (head-end)');
   }
 
   /** What the head-end asks for again is done in turn; more than a few at once are refused, and asked for again by it. */

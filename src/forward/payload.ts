@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { cut } from '../base/log.ts';
 import type { Fact } from '../reading/facts.ts';
+import { orderOutcomes, orderRefusalNames } from '../reading/order-words.ts';
 import { flags, gapCauses, qualities, reasons, voidCauses } from '../reading/quality.ts';
 
 export const contractVersion = 1;
@@ -43,7 +44,7 @@ export const birthFilter = (tenant: string): string => `amr/v1/${tenant}/+/birth
 
 /** Words of the contract are short: what is longer is no name, no serial number and no unit. */
 export const wordLimit = 200;
-const word = v.pipe(v.string(), v.maxLength(wordLimit));
+export const word = v.pipe(v.string(), v.maxLength(wordLimit));
 /** What is said to people: an error, a detail. */
 export const lineLimit = 2000;
 const line = v.pipe(v.string(), v.maxLength(lineLimit));
@@ -56,7 +57,10 @@ const integer = v.union([
   v.pipe(v.string(), v.regex(/^-?\d{1,60}$/)),
 ]);
 /** Only UTC, and only years of four digits. */
-const instant = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/, 'an instant in UTC'));
+export const instant = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/, 'an instant in UTC'),
+);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const numbering = {
   v: v.literal(contractVersion),
@@ -65,6 +69,11 @@ const numbering = {
   gateway: topicPart,
 };
 const origin = { meter: topicPart, point: word, serial: word };
+const detail = v.nullable(
+  v.pipe(v.record(word, v.nullable(v.union([line, number, v.boolean()]))), v.maxEntries(detailLimit)),
+);
+/** Of an order, chosen by whoever signs it: no order has the id of another one. */
+export const orderId = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,64}$/, '16 to 64 letters, digits, - and _'));
 
 export const profilePayload = v.object({
   ...numbering,
@@ -133,9 +142,7 @@ export const eventPayload = v.object({
   name: word,
   at: v.nullable(instant),
   occurrence: count,
-  detail: v.nullable(
-    v.pipe(v.record(word, v.nullable(v.union([line, number, v.boolean()]))), v.maxEntries(detailLimit)),
-  ),
+  detail,
   readAt: instant,
 });
 export const manifestPayload = v.object({
@@ -164,6 +171,20 @@ export const manifestPayload = v.object({
   ),
   readAt: instant,
 });
+export const resultPayload = v.object({
+  ...numbering,
+  kind: v.literal('result'),
+  id: orderId,
+  action: v.nullable(word),
+  about: v.nullable(v.object(origin)),
+  outcome: v.picklist(orderOutcomes),
+  reason: v.nullable(v.picklist(orderRefusalNames)),
+  code: v.nullable(word),
+  why: v.nullable(line),
+  detail,
+  receivedAt: instant,
+  at: instant,
+});
 /**
  * A number under which nothing is said. SPLIT: too large for the broker, or stored by a version that did not check it; said
  * in parts, or in other words, under later numbers.
@@ -176,6 +197,7 @@ export const upPayload = v.variant('kind', [
   readingPayload,
   eventPayload,
   manifestPayload,
+  resultPayload,
   voidPayload,
 ]);
 export type UpPayload = v.InferOutput<typeof upPayload>;
@@ -186,6 +208,7 @@ export const factSchema = v.variant('kind', [
   v.omit(readingPayload, ['v', 'epoch', 'seq', 'gateway']),
   v.omit(eventPayload, ['v', 'epoch', 'seq', 'gateway']),
   v.omit(manifestPayload, ['v', 'epoch', 'seq', 'gateway']),
+  v.omit(resultPayload, ['v', 'epoch', 'seq', 'gateway']),
   v.omit(voidPayload, ['v', 'epoch', 'seq', 'gateway']),
 ]);
 
@@ -213,8 +236,8 @@ export function inconsistent(fact: v.InferOutput<typeof factSchema>): string | u
     ? undefined
     : `count: ${rows}, and a column of another length`;
 }
-const dayFields = new Set(['start', 'end', 'at', 'readAt']);
-function isCalendarDay(instant: string): boolean {
+const dayFields = new Set(['start', 'end', 'at', 'readAt', 'receivedAt']);
+export function isCalendarDay(instant: string): boolean {
   const day = instant.slice(0, 10);
   const at = Date.parse(instant);
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(day);

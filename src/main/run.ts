@@ -13,6 +13,7 @@ import { serviceSources } from '../config/sources.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { gatewayFact } from '../reading/facts.ts';
+import { firmwareImage } from '../disk/firmware-image.ts';
 import { timeImpossible } from '../schedule/possible-time.ts';
 import { answers } from '../schedule/reachability.ts';
 import type { LocalAnswers } from '../desk/routes.ts';
@@ -91,6 +92,7 @@ const worldOf = (
   timeTrouble: () => time.trouble(),
   timeImpossible: () => impossibleBy(time),
   configurationRefused: refused,
+  image: firmwareImage,
   turns,
 });
 

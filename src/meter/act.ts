@@ -119,13 +119,18 @@ export async function readDisconnector(session: Session, name = disconnectorName
   if (!disconnector) throw new Failure('unexpected-apdu', `${obis(name)} does not tell the state of a disconnector`);
   return disconnector;
 }
-/** Remote disconnect (method 1) or reconnect (method 2), and the state that it led to. */
+/**
+ * Remote disconnect (method 1) or reconnect (method 2), and the state that it led to. `begin` is called when everything else
+ * is ready, right before the supply may change.
+ */
 export async function switchSupply(
   session: Session,
   order: 'disconnect' | 'reconnect',
+  begin: () => Promise<void> = () => Promise.resolve(),
   name = disconnectorName,
 ): Promise<{ readonly before: Disconnector; readonly after: Disconnector }> {
   const before = await readDisconnector(session, name);
+  await begin();
   const method = order === 'disconnect' ? 1 : 2;
   await invoke(session, { classId: 70, logicalName: name, method, parameters: { type: 'integer', value: 0 } });
   return { before, after: await readDisconnector(session, name) };

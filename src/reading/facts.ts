@@ -2,6 +2,7 @@
 import { iso, type Millis } from '../base/time.ts';
 import type { ObisCode } from '../dlms/cosem/logical-name.ts';
 import type { GatewayEventDetail, GatewayEventName } from './gateway-events.ts';
+import type { OrderOutcome, OrderRefusal } from './order-words.ts';
 import type { Flag, GapCause, Quality, Reason, VoidCause } from './quality.ts';
 
 export type Integer = number | string;
@@ -148,6 +149,24 @@ export interface ManifestFact {
   }[];
   readonly readAt: string;
 }
+/** What became of a signed order of the central system. It belongs to the gateway; `about` is the meter that it named. */
+export interface ResultFact {
+  readonly kind: 'result';
+  /** Of the order. */
+  readonly id: string;
+  /** As the order has it; null where it could not be understood. */
+  readonly action: string | null;
+  readonly about: Origin | null;
+  readonly outcome: OrderOutcome;
+  /** Of what was refused. */
+  readonly reason: OrderRefusal | null;
+  /** Of what failed: docs/errors.md. */
+  readonly code: string | null;
+  readonly why: string | null;
+  readonly detail: Readonly<Record<string, string | number | boolean | null>> | null;
+  readonly receivedAt: string;
+  readonly at: string;
+}
 /**
  * A sequence number under which nothing is said: its record was damaged in the store, what it held is read from the meters
  * again; or it was too large for the broker, what it held is said under later numbers.
@@ -156,4 +175,4 @@ export interface VoidFact {
   readonly kind: 'void';
   readonly cause: VoidCause;
 }
-export type Fact = ProfileFact | GapFact | ReadingFact | EventFact | ManifestFact | VoidFact;
+export type Fact = ProfileFact | GapFact | ReadingFact | EventFact | ManifestFact | ResultFact | VoidFact;

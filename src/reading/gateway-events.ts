@@ -266,6 +266,14 @@ export const gatewayEvents = {
   },
   TITLE_CHANGED: { says: 'the meter has another system title than before', detail: security },
   REPLAYED_COUNTER: { says: 'something came with an invocation counter that was heard before', detail: security },
+  ORDERS_FORGED: {
+    says: 'something came as an order that the central system did not sign; said once an hour at most',
+    requirement: 'R28',
+    detail: {
+      why: field('text', 'what was wrong with the last one'),
+      count: field('number', 'how many came since this was said last'),
+    },
+  },
   CONFIG_REFUSED: {
     says: 'the configuration file as it is now was not taken: an earlier one is in force',
     detail: { why: field('text', 'what stands in its way') },

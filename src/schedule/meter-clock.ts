@@ -12,6 +12,7 @@ import {
   nearBoundary,
 } from './clock-policy.ts';
 import { logsOf } from './event-logs.ts';
+import type { ClockStep } from './open-session.ts';
 import type { MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
@@ -42,23 +43,50 @@ export function clockFinding(
 }
 
 export async function keepClock(port: PortContext, state: MeterState, session: Session): Promise<void> {
-  const { clock, clockPolicy, log } = port;
+  const { clock, clockPolicy } = port;
   const deviationMs = state.identity?.clockDeviationMs;
   if (deviationMs === undefined) return;
-  const before = logsOf(port, state);
   const decision = decideClock(clockState(port, state, deviationMs), clockPolicy);
   announceAlarm(port, state, deviationMs, decision.kind === 'set' ? 'set' : decision.why);
   if (decision.kind === 'leave' && decision.why === nearBoundary) state.visitAt = later(clock.now(), visitAfterMs);
-  if (decision.kind !== 'set') return;
-  const { beforeMs, afterMs } = await setClock(session, clock, state.model);
+  if (decision.kind === 'set') await applyClock(port, state, session, { deviationMs, flag: decision.flag });
+}
+
+/** Sets it, and tells what it was and is. */
+async function applyClock(
+  port: PortContext,
+  state: MeterState,
+  session: Session,
+  { deviationMs, flag }: { readonly deviationMs: number; readonly flag: boolean },
+): Promise<ClockStep> {
+  const { clock, log } = port;
+  const before = logsOf(port, state);
+  const { beforeMs = deviationMs, afterMs } = await setClock(session, clock, state.model);
   const at = clock.wall();
-  const was = deviationWords((beforeMs ?? deviationMs) / 1000);
+  const was = deviationWords(beforeMs / 1000);
   const is = deviationWords(afterMs / 1000);
   log.info({ meter: state.polled.origin.meter, beforeMs, afterMs, was, is }, 'clock of the meter set');
-  const detail = { beforeS: (beforeMs ?? deviationMs) / 1000, afterS: afterMs / 1000, was, is };
+  const detail = { beforeS: beforeMs / 1000, afterS: afterMs / 1000, was, is };
   state.pendingEvents.push(gatewayEvent(port, state, 'CLOCK_SET', detail));
-  const clockSets = [...(before.clockSets ?? []), [at, decision.flag ? 1 : 0] as const].slice(-maxClockSets);
+  const clockSets = [...(before.clockSets ?? []), [at, flag ? 1 : 0] as const].slice(-maxClockSets);
   state.logs = { ...before, clockSets };
+  return { beforeMs, afterMs };
+}
+
+/** By an order: large deviations too, and again on the same day; neither near a boundary nor by half a period (R30). */
+export async function setOrderedClock(
+  port: PortContext,
+  state: MeterState,
+  session: Session,
+  begin: () => Promise<void>,
+): Promise<ClockStep | { readonly left: string }> {
+  const deviationMs = state.identity?.clockDeviationMs;
+  if (deviationMs === undefined) return { left: 'the clock of the meter names no instant' };
+  const now = { ...clockState(port, state, deviationMs), lastSet: undefined };
+  const decision = decideClock(now, { set: true, setLarge: true });
+  if (decision.kind === 'leave') return { left: decision.why };
+  await begin();
+  return applyClock(port, state, session, { deviationMs, flag: decision.flag });
 }
 
 /** When it changes, and once a day. */

@@ -15,6 +15,18 @@ export interface OpenSession {
   readonly origin: Origin;
   readonly identity: Identity | undefined;
   readonly clock: Clock;
+  /**
+   * Reads every row up to the last closed interval, for a bounded while; false where one is not there yet. An act that
+   * empties the buffer of the meter is not done then (R36).
+   */
+  readonly readRows: () => Promise<boolean>;
+  /** Sets the clock within the limits of R30, whatever the policy is; `begin` is called right before. Or why it is left. */
+  readonly setClock: (begin: () => Promise<void>) => Promise<ClockStep | { readonly left: string }>;
+}
+/** Deviations (meter − gateway), ms. */
+export interface ClockStep {
+  readonly beforeMs: number;
+  readonly afterMs: number;
 }
 export type SessionWork<T> = (open: OpenSession) => Promise<T>;
 

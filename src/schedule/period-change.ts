@@ -5,13 +5,11 @@ import { obis } from '../dlms/cosem/logical-name.ts';
 import { write } from '../meter/act.ts';
 import { requirePeriod } from '../meter/profile-layout.ts';
 import type { Session } from '../meter/session.ts';
-import { missing } from '../reading/coverage.ts';
 import type { MeterState, PolledSeries, PortContext } from './meter-state.ts';
-import { chop } from './plan.ts';
 import { boundsOf } from './series-bounds.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { layoutOf } from './series-context.ts';
-import { readSlice } from './series.ts';
+import { readWhole } from './whole-profile.ts';
 
 /** Left of the first new interval when the write begins, at least. */
 const marginMs = 60_000;
@@ -32,7 +30,7 @@ export async function changePeriods(port: PortContext, state: MeterState, sessio
     requirePeriod(layout);
     if (layout.capturePeriodMs !== old.periodMs) continue;
     const late = () => clock.wall() >= until + next.periodMs - marginMs;
-    if (late() || !(await readWhole(port, state, session, old)) || late()) {
+    if (late() || !(await readWhole(port, state, session, { settings: old, end: until })) || late()) {
       if (late()) await postpone(port, state, old, next);
       continue;
     }
@@ -60,18 +58,6 @@ export async function changePeriods(port: PortContext, state: MeterState, sessio
       }),
     );
   }
-}
-
-/** Whether all of a series is accounted for, up to its end; throws where it cannot be read. */
-async function readWhole(port: PortContext, state: MeterState, session: Session, old: PolledSeries): Promise<boolean> {
-  const holes = () => {
-    const { stored, since, until } = boundsOf(port, state, old);
-    return missing(stored?.coverage ?? [], since, until ?? since);
-  };
-  for (const [from, to] of holes())
-    for (const [start, end] of chop(from, to, to - from))
-      await readSlice(port, state, session, { series: old.series, from: start, to: end, live: true });
-  return holes().length === 0;
 }
 
 async function postpone(port: PortContext, state: MeterState, old: PolledSeries, next: PolledSeries): Promise<void> {

@@ -226,6 +226,8 @@ export class PortRunner {
       }
       if (!signal.aborted) await tellReachability(this.settings, this.line);
     }
+    const ended = new Failure('busy', 'the gateway stops, or takes another configuration');
+    for (const state of this.states.values()) rejectRequests(state, ended);
   }
 
   private async pause(until: Millis, signal: AbortSignal): Promise<void> {

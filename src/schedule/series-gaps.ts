@@ -3,6 +3,9 @@ import { iso, millis } from '../base/time.ts';
 import { obis, type ObisCode } from '../dlms/cosem/logical-name.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { ExceptionState } from '../reading/ledger.ts';
+import type { Store } from '../store/store.ts';
+import { unacknowledgedRuns } from '../store/unacknowledged.ts';
+import type { AccountedSeries } from './manifest.ts';
 import type { PolledSeries } from './meter-state.ts';
 
 export interface SeriesGap extends Origin {
@@ -14,6 +17,17 @@ export interface SeriesGap extends Origin {
   readonly intervals: number;
   /** PENDING: not read yet. UNACKNOWLEDGED: stored, and the head-end has not said that it has it. */
   readonly state: ExceptionState | 'PENDING' | 'UNACKNOWLEDGED';
+}
+
+/** What is stored of these series, and waits for the acknowledgement. */
+export async function waitingGaps(
+  store: Store,
+  series: readonly Pick<AccountedSeries, 'origin' | 'series' | 'profile' | 'periodMs'>[],
+): Promise<SeriesGap[]> {
+  return (await unacknowledgedRuns(store)).flatMap(({ meter, series: key, from, to }) => {
+    const own = series.find((one) => one.origin.meter === meter && one.series === key);
+    return own ? [seriesGap(own.origin, own, [from, to, 'UNACKNOWLEDGED'])] : [];
+  });
 }
 
 /** `from` and `to` are UTC instants in ms. */

@@ -12,7 +12,7 @@ import { readAdjusted } from './adjusted-rows.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { sumDays } from './day-sums.ts';
 import { turnShareMs } from './line-load.ts';
-import { keepClock } from './meter-clock.ts';
+import { keepClock, setOrderedClock } from './meter-clock.ts';
 import { rememberPeer } from './meter-memory.ts';
 import type { MeterState, PortContext } from './meter-state.ts';
 import { tellUnreadable } from './object-alarms.ts';
@@ -25,6 +25,7 @@ import { entryOf, letIn, refused } from './refusals.ts';
 import { readSlice } from './series.ts';
 import { amendSwap } from './swap-amendment.ts';
 import { isRequested, rejectRequests, serveSessions } from './session-request.ts';
+import { readRows } from './whole-profile.ts';
 import { visitOutcome } from './visit-outcome.ts';
 import { learned, learnFromIdentity, logsComeLast, readLogs } from './ways-around.ts';
 
@@ -138,7 +139,13 @@ async function readAll(
     await readSlice(port, state, session, slice);
   }
   if (state.readRequests.length > 0) await answerReadRequests(port, state, session);
-  await serveSessions(state, { session, access: state.polled.access, clock });
+  await serveSessions(state, {
+    session,
+    access: state.polled.access,
+    clock,
+    readRows: () => readRows(port, state, session),
+    setClock: (begin) => setOrderedClock(port, state, session, begin),
+  });
   await also('rows around adjustments of the clock', () => readAdjusted(port, state, session));
   if (!signal.aborted) await also('sums of days', () => sumDays(port, state, session));
   recheckDone(port, state, started);

@@ -28,6 +28,8 @@ export interface Reported {
   readonly boot: string;
   readonly configHash: string;
   readonly zone: string;
+  /** Actions that may be ordered. */
+  readonly orders: readonly string[];
   readonly upSince: Millis;
   readonly clock: Clock;
   readonly store: Store;
@@ -51,7 +53,16 @@ export const birthOf = (reported: Reported): BirthPayload => ({
   acknowledged: reported.store.acknowledged,
   clockTrust: reported.clockTrust(),
   configHash: reported.configHash,
-  capabilities: ['profile', 'gap', 'reading', 'event', 'manifest', 'again'],
+  capabilities: [
+    'profile',
+    'gap',
+    'reading',
+    'event',
+    'manifest',
+    'result',
+    'again',
+    ...reported.orders.map((action) => `order:${action}`),
+  ],
   meters: reported.ports.flatMap(({ meters }) =>
     meters.map(({ origin, series }) => ({
       ...origin,

@@ -3,6 +3,7 @@ import type { Fact } from '../reading/facts.ts';
 import type { Mark } from '../reading/ledger.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { EntryClass } from './keys.ts';
+import type { LedgerChange } from './order-ledger.ts';
 import type { PublishedMarks } from './marks.ts';
 import type { MeterLogs, SeriesState } from './records.ts';
 
@@ -22,12 +23,15 @@ export interface SliceCommit extends CommitBase {
   /** What is said of each interval with this commit. */
   readonly marks?: readonly Mark[];
   readonly afterMarks?: undefined;
+  readonly orders?: undefined;
   /** The facts are held back, not delivered: this meter answered where another one is configured (R32). */
   readonly quarantine?: { readonly meter: string; readonly serial: string };
 }
 export interface FactsCommit extends CommitBase {
   readonly series?: undefined;
   readonly quarantine?: undefined;
+  /** What is remembered of an order with it. */
+  readonly orders?: LedgerChange;
   /** Nothing is stored, Failure `busy`, where other marks were stored since this number of them. */
   readonly afterMarks?: number;
 }

@@ -8,6 +8,7 @@
  * | `s/<meter>/<series>` | SeriesState: since, coverage, exceptions |
  * | `d/<meter>/<series>/<day>` | marks: what was said of each interval of a UTC day, and at which revision |
  * | `o/<class>/<sequence>` | outbox entry, class 0 live, 1 back-fill; or a pack of those up to this number |
+ * | `c/<id>` | an order of the central system, and what became of it (order-ledger.ts) |
  * | `k/<meter>/<serial>/<time>-<n>` | a fact of a meter that answered where another one is configured, held back |
  * | `q/<key>` | a damaged record, kept for inspection |
  */
@@ -15,7 +16,7 @@ import { dayMs } from '../base/time.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 
 export type EntryClass = 0 | 1;
-type Space = 'e' | 's' | 'o' | 'k';
+type Space = 'e' | 's' | 'o' | 'k' | 'c';
 
 export const stateKey = 'm/state';
 export const logsKey = (meter: string): string => `e/${meter}`;
@@ -37,6 +38,9 @@ export function parseOutboxKey(
   const [, entryClass, number] = /^o\/([01])\/(\d{12})$/.exec(key) ?? [];
   return number === undefined ? undefined : { entryClass: Number(entryClass) as EntryClass, sequence: Number(number) };
 }
+
+export const orderKey = (id: string): string => `c/${id}`;
+export const idOfOrder = (key: string): string => key.slice(2);
 
 export const heldKey = (meter: string, serial: string, storedAt: number, i: number): string =>
   `k/${meter}/${serial}/${storedAt}-${String(i).padStart(4, '0')}`;

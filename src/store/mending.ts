@@ -6,8 +6,18 @@ import { type Clock, hourMs, type Millis } from '../base/time.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { type EventFact, type Fact, gatewayFact } from '../reading/facts.ts';
 import type { Database, Operation } from './database.ts';
-import { corruptKey, type EntryClass, logsKey, meterOfLogs, seriesStateKey, spaceOf, stateKey } from './keys.ts';
+import {
+  corruptKey,
+  type EntryClass,
+  idOfOrder,
+  logsKey,
+  meterOfLogs,
+  seriesStateKey,
+  spaceOf,
+  stateKey,
+} from './keys.ts';
 import { changedPages, type PublishedMarks } from './marks.ts';
+import type { OrderEntry } from './order-ledger.ts';
 import { type Pair, putFacts, removeAcknowledged, scanOutbox, walk } from './outbox-log.ts';
 import { decodeOutbox, type Entry, entryOf, factOf, putEntry, putPacks } from './outbox-record.ts';
 import { decodeRecord } from './record.ts';
@@ -45,6 +55,8 @@ export interface StoreMemory {
   state: StateRecord;
   series: Map<string, SeriesState>;
   logs: Map<string, MeterLogs>;
+  /** What is remembered of orders, by their id. */
+  orders: Map<string, OrderEntry>;
   /** No entry has a lower number. LevelDB walks over everything that was deleted before the first that is there. */
   lowest: number;
   /** No pack holds a higher number. */
@@ -53,6 +65,16 @@ export interface StoreMemory {
   /** Counts commits with marks: what is computed from marks must know whether they are still the same. */
   marksVersion: number;
 }
+/** Records that must be there after a commit of these. */
+export const recordsAfter = (
+  { series, logs }: StoreMemory,
+  written: { readonly series: readonly string[]; readonly logs: readonly string[]; readonly orders: number },
+): number =>
+  series.size +
+  written.series.filter((key) => !series.has(key)).length +
+  logs.size +
+  written.logs.filter((meter) => !logs.has(meter)).length +
+  written.orders;
 export interface MendingSettings {
   readonly clock: Clock;
   /** An epoch that cannot have been before, later than this one (epoch.ts). */
@@ -70,6 +92,7 @@ interface Found {
   readonly numbersLost: boolean;
   readonly series: Map<string, SeriesState>;
   readonly logs: Map<string, MeterLogs>;
+  readonly orders: Map<string, OrderEntry>;
   readonly packedTo: number;
   readonly lowest: number;
   /** Entries that the head-end has, left by a crash. */
@@ -94,7 +117,8 @@ async function readStore(
   const record = raw && decodeRecord(stateKey, raw);
   const before = record && stateRecordOf(record.body);
   refuseNewer(before?.format ?? checkpoint?.format);
-  const { numbers, packedTo, corrupt } = await scanOutbox(database);
+  const { numbers, packedTo, corrupt: corruptEntries } = await scanOutbox(database);
+  const corrupt = [...corruptEntries];
   const sequences = [...numbers].toSorted((one, other) => one - other);
   const [lowest, highest] = [sequences[0], sequences.at(-1) ?? 0];
   const fresh = raw === undefined && checkpoint === undefined && sequences.length === 0;
@@ -108,7 +132,7 @@ async function readStore(
   const state = before && !fellBehind ? before : begun();
   const unreadable: string[] = [];
   const bodies = async <T>(
-    space: 's' | 'e',
+    space: 's' | 'e' | 'c',
     name: (key: string) => string,
     read: (body: unknown) => T,
   ): Promise<Map<string, T>> => {
@@ -116,7 +140,11 @@ async function readStore(
     for (const [key, value] of await database.range(...spaceOf(space), maxRecords)) {
       const record = decodeRecord(key, value);
       if (record) found.set(name(key), read(record.body));
-      else unreadable.push(key);
+      else {
+        unreadable.push(key);
+        // Nothing writes it anew: it would be found damaged at each start.
+        if (space === 'c') corrupt.push({ key, value });
+      }
     }
     return found;
   };
@@ -127,8 +155,9 @@ async function readStore(
   );
   // Damaged: the logs are read from their beginning; the head-end knows an event by log, stamp, code and occurrence.
   const logs = await bodies('e', meterOfLogs, meterLogsOf);
-  const vanished = (state.records ?? 0) - series.size - logs.size - unreadable.length;
-  if (vanished > 0) unreadable.push(`${vanished} records of series and logs`);
+  const orders = await bodies('c', idOfOrder, (body) => body as OrderEntry);
+  const vanished = (state.records ?? 0) - series.size - logs.size - orders.size - unreadable.length;
+  if (vanished > 0) unreadable.push(`${vanished} records of series, logs and orders`);
   const { acknowledged, nextSequence, nacked } = state;
   const absent: number[] = [];
   for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
@@ -140,6 +169,7 @@ async function readStore(
     numbersLost: before === undefined ? !fresh : fellBehind,
     series,
     logs,
+    orders,
     packedTo,
     lowest: lowest ?? nextSequence,
     leftovers: sequences.some((sequence) => sequence <= acknowledged && !nacked.includes(sequence)),
@@ -244,6 +274,7 @@ export async function loadStore(
   memory.state = { ...found.state, format: storeFormat };
   memory.series = found.series;
   memory.logs = found.logs;
+  memory.orders = found.orders;
   memory.packedTo = found.packedTo;
   memory.lowest = found.lowest;
   if (found.leftovers) memory.lowest = await removeAcknowledged(database, { lowest: memory.lowest, ...memory.state });
@@ -349,7 +380,7 @@ async function resetCoverage(
   memory.logs.set('_', stale);
   operations.push(putRecord(logsKey('_'), first + 1, stale));
   const { mending: _, restored: __, ...state } = memory.state;
-  const records = memory.series.size + memory.logs.size;
+  const records = memory.series.size + memory.logs.size + memory.orders.size;
   memory.state = { ...state, nextSequence: first + 1, format: storeFormat, records };
   operations.push(putState(memory.state));
   await database.batch(operations, { sync: true });

@@ -52,6 +52,13 @@ export function meterLogsOf(body: unknown): MeterLogs {
   return installedAt === undefined ? logs : { installedAt, ...logs };
 }
 
+/** Orders that were issued up to `at` are not taken: what was done for them before is not remembered, or not any more. */
+export interface OrderFloor {
+  /** Another epoch of the store has begun since: entries may be lost. */
+  readonly epoch: number;
+  readonly at: number;
+}
+
 export interface StateRecord {
   /** The format of all records; left out up to format 2. */
   readonly format?: number;
@@ -63,7 +70,7 @@ export interface StateRecord {
   readonly nacked: readonly number[];
   /** Damage was found and is being dealt with: a start after a crash in the middle begins with that again. */
   readonly mending?: true;
-  /** Series and logs of meters: records that must be there. */
+  /** Series, logs of meters, and orders: records that must be there. */
   readonly records?: number;
   /**
    * Since this state was opened first without having been heard of, nothing was sent: nobody can have heard of this number
@@ -72,6 +79,8 @@ export interface StateRecord {
   readonly unheardFrom?: number;
   /** This state came out of a backup: what was numbered since that was made is not known, so an epoch begins. */
   readonly restored?: true;
+  /** Left out where no order was ever remembered. */
+  readonly orderFloor?: OrderFloor;
 }
 /** Up to format 3 `nacked` was called `kept`. */
 export function stateRecordOf(body: unknown): StateRecord {
@@ -88,10 +97,10 @@ export interface Checkpoint {
 /**
  * The format of all records, which the state record and the checkpoint name. 1: entries of the outbox as one line of JSON.
  * 2: entries in two lines, packs; pages of marks with revisions up to 255. 3: pages that name their epoch. 4: `nacked` and
- * `installedAt` under these names. Each record is read by what it looks like and written anew when it changes. The envelope
+ * `installedAt` under these names. 5: orders, and results in the outbox. Each record is read by what it looks like and written anew when it changes. The envelope
  * of the state record never changes, so that every later program can read the format from it.
  */
-export const storeFormat = 4;
+export const storeFormat = 5;
 /** A state of a later program is neither damage nor to be understood. */
 export function refuseNewer(format = storeFormat, what = 'the state directory'): void {
   if (format > storeFormat)

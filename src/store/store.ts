@@ -23,10 +23,12 @@ import {
   mendFallBack,
   mendPage,
   type MendingSettings,
+  recordsAfter,
   type StoreMemory,
   writeCheckpoint,
 } from './mending.ts';
 import type { Commit, Quarantined, Released } from './commit.ts';
+import { ledgerOf, ledgerOperations, type OrderLedger, rememberChange } from './order-ledger.ts';
 import { entryClasses, locateEntry, packOldest, putFacts, removeAcknowledged, unpack } from './outbox-log.ts';
 import { decodeOutbox, entryOf, type OutboxEntry, putEntry } from './outbox-record.ts';
 import { type MeterLogs, putRecord, putState, type SeriesState, type StateRecord } from './records.ts';
@@ -66,6 +68,7 @@ export class Store {
     state: { epoch: 0, nextSequence: 1, acknowledged: 0, nacked: [] },
     series: new Map(),
     logs: new Map(),
+    orders: new Map(),
     lowest: 1,
     packedTo: 0,
     damage: { quarantined: 0, missing: 0, log: [] },
@@ -151,6 +154,11 @@ export class Store {
     return this.memory.logs.get(meter) ?? { cursors: {}, dark: [] };
   }
 
+  /** What is remembered of orders. */
+  get ledger(): OrderLedger {
+    return ledgerOf(this.memory);
+  }
+
   async status(): Promise<StoreStatus> {
     // A store that has failed must still be able to say so.
     const oldest = this.pending > 0 ? await this.oldest().catch(() => undefined) : undefined;
@@ -207,14 +215,15 @@ export class Store {
         ...(stale ? [['_', stale] as const] : []),
       ]);
       for (const [name, one] of logs) operations.push(putRecord(logsKey(name), nextSequence, one));
-      const records =
-        this.memory.series.size +
-        this.memory.logs.size +
-        (slice && !this.memory.series.has(slice.key) ? 1 : 0) +
-        [...logs.keys()].filter((name) => !this.memory.logs.has(name)).length;
-      const state: StateRecord = { ...this.memory.state, nextSequence, records };
+      const ledger = ledgerOperations(this.memory.orders, commit.orders ?? {}, nextSequence);
+      operations.push(...ledger.operations);
+      const own = { series: slice ? [slice.key] : [], logs: [...logs.keys()], orders: ledger.size };
+      const records = recordsAfter(this.memory, own);
+      const { floor: orderFloor } = commit.orders ?? {};
+      const state: StateRecord = { ...this.memory.state, nextSequence, records, ...(orderFloor && { orderFloor }) };
       operations.push(putState(state));
       await database.batch(operations, { sync: true });
+      rememberChange(this.memory.orders, commit.orders ?? {});
       for (const [name, one] of logs) this.memory.logs.set(name, one);
       if (slice) this.memory.series.set(slice.key, slice.state);
       if (marks.length > 0) this.memory.marksVersion++;

@@ -9,6 +9,7 @@ import { checkSources, serviceSources } from '../../src/config/sources.ts';
 import { defaultDoor } from '../../src/main/doors.ts';
 import { opensslIn, selfSigned } from '../support/certificates.ts';
 import { gateway, run } from '../support/programs.ts';
+import { centralKey, nextKey, publicOf } from '../support/signed-order.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wrong-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -40,6 +41,9 @@ put('half', '0001020304050607\n');
 put('cut.pem', `${readFileSync(path('ca.pem'), 'utf8')}-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n`);
 put('signing.pem', readFileSync(new URL('../vectors/ecdsa/client.key.pem', import.meta.url)));
 put('meter.pem', readFileSync(new URL('../vectors/ecdsa/meter.pem', import.meta.url)));
+put('central.jwk', JSON.stringify(publicOf(centralKey)));
+put('next.jwk', JSON.stringify(publicOf(nextKey)));
+put('private.jwk', JSON.stringify(centralKey));
 put('adapter', '');
 for (const name of ['by-id', 'another', 'outer', 'outer/its']) mkdirSync(path(name));
 symlinkSync(path('adapter'), path('by-id/usb-FTDI'));
@@ -55,6 +59,7 @@ const sound: Readonly<Record<string, readonly string[]>> = {
   meter2: ['[[port.meter]]', 'id = "m2"', 'point = "p2"', 'serial = "60120002"', 'physical = 1002'],
   port2: ['[[port]]', 'name = "lan"', 'device = "tcp://10.0.0.7:4059"', 'link = "wrapper"'],
   meter3: ['[[port.meter]]', 'id = "m3"', 'point = "p3"', 'serial = "60120003"'],
+  orders: ['[orders]', `keys = ["${folder}/central.jwk"]`],
   end: [],
 };
 /** Whose a section is, by what stands in it. */

@@ -170,6 +170,6 @@ test('blocks are of kinds that somebody checks or nobody needs to', () => {
   // Schemas are generated; their generator is run with --check.
   const kinds = new Set(documents.flatMap(blocksOf).map(({ info }) => info));
   const known =
-    /^(sh|sh run|text|text output|toml|toml scenario|json schema|json up|json down\/ack|json down\/again|mermaid|ts)$/;
+    /^(sh|sh run|text|text output|toml|toml scenario|json schema|json up|json down\/ack|json down\/again|json order|jws down\/cmd|mermaid|ts)$/;
   expect([...kinds].filter((kind) => !known.test(kind))).toEqual([]);
 });

@@ -3,10 +3,14 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { orderKeyOf } from '../../src/command/keys.ts';
+import { orderPayload } from '../../src/command/order.ts';
+import { verifyOrder } from '../../src/command/verify.ts';
 import { ackPayload, againPayload, checked, inconsistent, isUnfit, upPayload } from '../../src/forward/payload.ts';
 import { misfitOfEvent } from '../../src/reading/gateway-events.ts';
 import { readScenario } from '../../src/simulator/scenario.ts';
 import { folder, gateway, node, root, simulator } from '../support/programs.ts';
+import { centralKey, publicOf, signed } from '../support/signed-order.ts';
 import { type Block, blocksOf, documents } from './documents.ts';
 
 /** A folder that looks like the repository, where commands may write, with the built programs on the path. */
@@ -64,6 +68,7 @@ const judge: Readonly<Record<string, (text: string) => unknown>> = {
     return inconsistent(payload) ?? (event && misfitOfEvent(event.name, event.detail));
   },
   'json down/ack': (text) => checked(ackPayload, JSON.parse(text)),
+  'json order': (text) => checked(orderPayload, JSON.parse(text)),
   'json down/again': (text) => checked(againPayload, JSON.parse(text)),
 };
 test.each(all.filter(({ info }) => info in judge).map(named))('$name fits the contract', ({ info, text }) => {
@@ -73,8 +78,26 @@ test.each(all.filter(({ info }) => info in judge).map(named))('$name fits the co
 test.each(all.filter(({ info }) => info === 'toml scenario').map(named))('$name is a scenario', ({ text }) => {
   expect(() => readScenario(text)).not.toThrow();
 });
+test('the order of the documents is what is signed there, and a gateway that pins the key takes it', async () => {
+  const text = (info: string) => all.find((block) => block.info === info)?.text.trim() as string;
+  const [payload, jws] = [text('json order'), text('jws down/cmd').replaceAll(/\s/g, '')];
+  expect(jws).toBe(signed(payload));
+  const { kid, key } = orderKeyOf(Buffer.from(JSON.stringify(publicOf(centralKey))), 'key');
+  expect(await verifyOrder(Buffer.from(jws), new Map([[kid, key]]))).toMatchObject({
+    kind: 'order',
+    order: JSON.parse(payload) as object,
+  });
+});
 test('there is something of each kind', () => {
   const count = (info: string) => all.filter((block) => block.info === info).length;
-  for (const info of ['sh run', 'json up', 'json down/ack', 'json down/again', 'toml scenario'])
+  for (const info of [
+    'sh run',
+    'json up',
+    'json down/ack',
+    'json down/again',
+    'json order',
+    'jws down/cmd',
+    'toml scenario',
+  ])
     expect(count(info), info).toBeGreaterThan(0);
 });

@@ -6,11 +6,13 @@ type Given = InferInput<typeof configSchema>;
 type GivenPort = Given['port'][number];
 export type GatewayKeys = Partial<Given['gateway']>;
 export type MqttKeys = Partial<Given['mqtt']>;
+export type OrdersKeys = NonNullable<Given['orders']>;
 export type MeterKeys = Partial<GivenPort['meter'][number]>;
 export type PortKeys = Partial<Omit<GivenPort, 'meter'>>;
 export interface ConfigurationKeys {
   readonly gateway?: GatewayKeys;
   readonly mqtt?: MqttKeys;
+  readonly orders?: OrdersKeys | undefined;
   readonly log?: Given['log'];
   readonly port?: readonly (PortKeys & { readonly meter?: readonly MeterKeys[] })[];
 }
@@ -44,11 +46,12 @@ const linesOf = (keys: object): string[] =>
 const table = (head: string, keys: object): string => [head, ...linesOf(keys), ''].join('\n');
 
 /** A sound file; what is not given is one meter, m1, behind a converter where nobody listens. */
-export function configuration({ gateway, mqtt, log, port = [{}] }: ConfigurationKeys): string {
+export function configuration({ gateway, mqtt, orders, log, port = [{}] }: ConfigurationKeys): string {
   let meters = 0;
   return [
     table('[gateway]', { id: 'g', tenant: 't', ...gateway }),
     table('[mqtt]', { url: 'mqtt://localhost', ...mqtt }),
+    ...(orders === undefined ? [] : [table('[orders]', orders)]),
     ...(log === undefined ? [] : [table('[log]', log)]),
     ...port.flatMap(({ meter = [{}], ...keys }, i) => [
       table('[[port]]', { name: i === 0 ? 'bus' : `bus${i}`, device: 'tcp://127.0.0.1:1', ...keys }),

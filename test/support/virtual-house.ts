@@ -1,4 +1,5 @@
 /** The whole house in virtual time: real rooms, a simulated bus, a store that can lose power, a broker twin. */
+import { Failure } from '../../src/base/errors.ts';
 import { type Clock, dayMs, type Millis, millis } from '../../src/base/time.ts';
 import { type Ingest, newIngest, valueKey } from '../../src/central/ingest.ts';
 import { compose } from '../../src/compose.ts';
@@ -28,9 +29,11 @@ import {
   type MeterKeys,
   meterOf,
   type MqttKeys,
+  type OrdersKeys,
   type PortKeys,
 } from './configuration.ts';
 import { MemoryDatabase } from './memory-database.ts';
+import { centralKey, nextKey, publicOf } from './signed-order.ts';
 import { TwinBroker } from './twin-broker.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import type { Fact } from '../../src/reading/facts.ts';
@@ -96,7 +99,14 @@ const virtualSources: Omit<Sources, 'lifeTitle'> = {
       : reference === 'file:/ak'
         ? Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')
         : Buffer.from('meter'),
-  file: () => new Uint8Array(0),
+  file: (path) =>
+    Buffer.from(
+      path === '/central.jwk'
+        ? JSON.stringify(publicOf(centralKey))
+        : path === '/next.jwk'
+          ? JSON.stringify(publicOf(nextKey))
+          : '',
+    ),
   socket: () => {},
   group: () => {},
   state: () => {},
@@ -119,6 +129,7 @@ export async function virtualHouse(
     days?: number;
     offsetS?: number;
     mqtt?: MqttKeys;
+    orders?: OrdersKeys;
     /** How the meters are entered; by index in the scenario. */
     meter?: MeterKeys | ((index: number) => MeterKeys);
     gateway?: GatewayKeys;
@@ -136,6 +147,8 @@ export async function virtualHouse(
     model?: Partial<MeterModel>;
     /** Between the gateway and a bus: a line or an adapter that misbehaves. */
     port?: (port: VirtualPort, clock: VirtualClock, bus: number) => Port;
+    /** Firmware images, by their SHA-256. */
+    images?: ReadonlyMap<string, Uint8Array>;
     /** Of the store; few, so that packs come and go in a short test. */
     packSize?: number;
     /** Which meter is on turn, noted outside of the process; opened at each start. */
@@ -173,6 +186,7 @@ export async function virtualHouse(
   const text = configuration({
     gateway: { id: 'g1', tenant: 't1', poll_offset_s: options.offsetS ?? 5, ...options.gateway },
     ...(options.mqtt && { mqtt: options.mqtt }),
+    orders: options.orders,
     port: buses.map(({ meters }, bus) => ({
       device: `/dev/virtual${bus === 0 ? '' : bus}`,
       ...options.line,
@@ -304,6 +318,10 @@ export async function virtualHouse(
       timeIsKnown: () => it.timeIsKnown,
       timeTrouble: () => (it.timeIsKnown ? undefined : 'the kernel says so'),
       configurationRefused: () => undefined,
+      image: (_, digest) => {
+        const image = options.images?.get(digest);
+        return image ? Promise.resolve(image) : Promise.reject(new Failure('file-unusable', 'no such image'));
+      },
       timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       openBroker: real ? real.openBroker(clock) : broker.open,
       ...(options.turns && { turns: options.turns() }),
