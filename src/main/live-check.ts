@@ -17,13 +17,10 @@ import { systemClock } from '../line/system-clock.ts';
 import { storageState } from '../schedule/storage.ts';
 import { askStatus } from '../desk/client.ts';
 import type { Snapshot } from '../status/snapshot.ts';
+import type { LiveCheck } from './looked-at.ts';
+import { checkMachine } from './machine-check.ts';
 import { synchronisedTeller } from './synchronised.ts';
 
-export interface LiveCheck {
-  /** What was found good, in words. */
-  readonly good: readonly string[];
-  readonly found: readonly Noted[];
-}
 const brokerLimitMs = 10_000;
 /** File systems in memory: what lies there does not outlive a restart. */
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
@@ -181,7 +178,7 @@ export async function checkLive(plan: GatewayPlan, sockets: readonly string[]): 
     ...plan.ports.map((_, i) => checkPort(plan, i, running)),
     checkBroker(plan, running),
   ]);
-  parts.push(checkClock(plan), checkDisk(plan));
+  parts.push(checkClock(plan), checkDisk(plan), checkMachine(plan, Date.now()));
   const state =
     running === undefined
       ? ['no gateway runs at its socket']
