@@ -323,6 +323,12 @@ export const errorTable = {
     1,
     'Look at the place that the message names. decode takes hex, one message a line, or what --trace wrote; --keys is TOML with ek, ak, secret; a scenario is TOML, a snapshot what browse --save wrote.',
   ),
+  'list-unfit': entry(
+    'local',
+    'operator',
+    1,
+    'Correct the work list, or have it exported again, and run the same command: nothing was sent on the line.',
+  ),
   'backup-unfit': entry(
     'local',
     'operator',

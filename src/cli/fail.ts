@@ -4,8 +4,8 @@ import { systemZone, withLocalTimes } from '../base/words.ts';
 import { note } from './terminal.ts';
 
 /** The messages of these errors quote what the operator wrote and how it is to be written: times in them stay as they are. */
-const quoting: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed', 'bad-argument']);
-const withFindings: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed']);
+const quoting: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed', 'list-unfit', 'bad-argument']);
+const withFindings: ReadonlySet<ErrorCode> = new Set(['config-invalid', 'restart-needed', 'list-unfit']);
 
 export function describeFailure(error: unknown): { readonly lines: string[]; readonly exitCode: number } {
   if (error instanceof Failure) {

@@ -3,33 +3,41 @@
  * semicolons or tabs, after Excel had it. Everything that is wrong with it is said at once, by line.
  */
 import { CsvError, parse } from 'csv-parse/sync';
+import * as v from 'valibot';
+import { Failure } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
 import { gsrnIsValid } from '../config/schema.ts';
 import { wordLimit } from '../forward/payload.ts';
 import { normalSerial } from '../meter/identity.ts';
 
-export interface Ratio {
-  readonly primary: number;
-  readonly secondary: number;
-}
-export interface WorkListEntry {
+const text = v.pipe(v.string(), v.maxLength(200));
+const count = (low: number, high: number) =>
+  v.optional(v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high)));
+const ratio = v.strictObject({
+  primary: v.pipe(v.number(), v.minValue(1)),
+  secondary: v.pipe(v.number(), v.minValue(1)),
+});
+export type Ratio = v.InferOutput<typeof ratio>;
+/** One meter of the list. */
+export const entrySchema = v.strictObject({
   /** In the file, from 1. */
-  readonly line: number;
-  readonly point: string;
+  line: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  point: text,
   /** The serial number as the list writes it; `sameSerial` compares it. */
-  readonly serial: string;
-  readonly place: string;
+  serial: v.pipe(text, v.minLength(1)),
+  place: text,
   /** Main fuse, A. */
-  readonly fuseA?: number | undefined;
-  readonly currentTransformer?: Ratio | undefined;
-  readonly voltageTransformer?: Ratio | undefined;
+  fuseA: count(1, 10_000),
+  currentTransformer: v.optional(ratio),
+  voltageTransformer: v.optional(ratio),
   /** A name of hardware/meters. */
-  readonly model?: string | undefined;
+  model: v.optional(text),
   /** Client SAP by which it will be read. */
-  readonly client?: number | undefined;
+  client: count(1, 127),
   /** HDLC physical address, where somebody noted it. */
-  readonly physical?: number | undefined;
-}
+  physical: count(0, 16_383),
+});
+export type WorkListEntry = Readonly<v.InferOutput<typeof entrySchema>>;
 export interface ListFinding {
   readonly severity: 'error' | 'warning';
   /** undefined: of the file as a whole. */
@@ -356,3 +364,11 @@ export const listLines = (file: string, findings: readonly ListFinding[]): strin
     `${[line === undefined ? file : `${file}:${line}`, ...(column === undefined ? [] : [column])].join(': ')}: ${severity === 'warning' ? 'warning: ' : ''}${message}`,
     `    next: ${next}`,
   ]);
+
+/** The entries, where nothing is wrong with the list. Failure `list-unfit` with everything that is. */
+export function requireList(file: string, { entries, findings }: WorkList): readonly WorkListEntry[] {
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length === 0) return entries;
+  const count = `${errors.length} fault${errors.length === 1 ? '' : 's'}`;
+  throw new Failure('list-unfit', [`${file}: ${count} in the work list`, ...listLines(file, findings)].join('\n'));
+}

@@ -4,12 +4,13 @@ import { createInterface } from 'node:readline';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errorCodeOf, Failure } from '../base/errors.ts';
+import type { ScanEvent } from '../commission/scan.ts';
 import { answerOf, ask, json, type Behind, maxAnswerBytes, unreachable } from '../door/client.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
-import type { BrowseObjects, LogLine, OutputEvent, ReadObjects, ReloadAnswer } from './routes.ts';
+import type { BrowseObjects, LogLine, OutputEvent, ReadObjects, ReloadAnswer, ScanWish } from './routes.ts';
 import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
@@ -99,6 +100,9 @@ export const askObjects = (path: string, meter: string, wishes: ReadObjects): As
   actLines<OutputEvent>(path, '/v1/objects/read', { meter, ...wishes });
 export const askBrowse = (path: string, meter: string, wishes: BrowseObjects): AsyncGenerator<OutputEvent, void> =>
   actLines<OutputEvent>(path, '/v1/objects/browse', { meter, ...wishes });
+
+export const askScan = (path: string, wish: ScanWish): AsyncGenerator<ScanEvent, void> =>
+  actLines<ScanEvent>(path, '/v1/scan', wish);
 
 /** The events of an act; where the socket only looks, of the desk beside it. */
 async function* actLines<Event>(path: string, what: string, given: object): AsyncGenerator<Event, void> {

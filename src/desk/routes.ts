@@ -4,6 +4,8 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import * as v from 'valibot';
+import type { ScanEvent } from '../commission/scan.ts';
+import { entrySchema, type WorkListEntry } from '../commission/work-list.ts';
 import type { SnapshotObject } from '../dlms/cosem/snapshot.ts';
 import { type Route, rowOf } from '../door/rows.ts';
 import type { ReadingFact } from '../reading/facts.ts';
@@ -29,6 +31,8 @@ export interface LocalAnswers {
   trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
   /** Lines of the log, as they were written. */
   log(follow: boolean, signal: AbortSignal): AsyncIterable<LogLine>;
+  /** Which meters answer on a line, while its meters are polled in between. */
+  scan(wish: ScanWish, signal: AbortSignal): AsyncIterable<ScanEvent>;
   /** The whole state, as it is now. */
   backup(): AsyncIterable<Uint8Array>;
 }
@@ -38,6 +42,15 @@ export interface LogLine {
   readonly at: string;
   /** The line as it was logged: JSON. */
   readonly line: string;
+}
+
+/** What is to be looked for on a line of the gateway. */
+export interface ScanWish {
+  readonly port: string;
+  readonly entries: readonly WorkListEntry[];
+  readonly blind: boolean;
+  /** What a scan was answered that was cut is left. */
+  readonly fresh: boolean;
 }
 
 export interface ReloadAnswer {
@@ -175,6 +188,21 @@ export const routes: readonly Route<LocalAnswers>[] = [
     input: v.strictObject({ meter: id, ...browseWishes }),
     answers: 'lines',
     handle: (house, { meter, ...wishes }, signal) => house.browseObjects(meter, defined(wishes), signal),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/scan',
+    permission: 'act',
+    meaning:
+      'which meters answer on a port: those of a work list (entries), and blind; events as they come, the findings last',
+    input: v.strictObject({
+      port: id,
+      entries: v.optional(v.pipe(v.array(entrySchema), v.maxLength(1000)), []),
+      blind: v.optional(v.boolean(), false),
+      fresh: v.optional(v.boolean(), false),
+    }),
+    answers: 'lines',
+    handle: (house, wish, signal) => house.scan(wish, signal),
   }),
   route({
     method: 'GET',

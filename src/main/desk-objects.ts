@@ -1,4 +1,5 @@
 /** Objects of a configured meter, read for whoever asks at the desk: the work of the commands, in sessions of the daemon. */
+import { eventsOf } from '../base/event-stream.ts';
 import type { Clock } from '../base/time.ts';
 import { browseWork } from '../cli/browse.ts';
 import { readWork } from '../cli/read.ts';
@@ -8,41 +9,13 @@ import type { House } from '../house.ts';
 /** A meter that is browsed has its line for so long, then the others have their turn. */
 const shareMs = 10_000;
 
-/** What `work` puts out, while it works. What it throws comes after the last of it. */
-async function* outputOf(
-  work: (put: (event: OutputEvent) => void) => Promise<void>,
-): AsyncGenerator<OutputEvent, void> {
-  const events: OutputEvent[] = [];
-  let wake = (): void => {};
-  let ended = false;
-  const put = (event: OutputEvent): void => {
-    events.push(event);
-    wake();
-  };
-  const done = work(put).finally(() => {
-    ended = true;
-    wake();
-  });
-  done.catch(() => {});
-  for (;;) {
-    yield* events.splice(0);
-    if (ended && events.length === 0) break;
-    if (events.length > 0) continue;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      if (ended || events.length > 0) resolve();
-    });
-  }
-  await done;
-}
-
 export function readObjects(
   house: Pick<House, 'inSession'>,
   clock: Clock,
   meter: string,
   wishes: ReadObjects,
 ): AsyncGenerator<OutputEvent, void> {
-  return outputOf(async (put) => {
+  return eventsOf<OutputEvent>(async (put) => {
     const work = readWork(wishes, clock, (line) => put({ line }));
     await house.inSession(meter, ({ session, model }) => work(session, model));
   });
@@ -55,7 +28,7 @@ export function browseObjects(
   wishes: BrowseObjects,
   signal: AbortSignal,
 ): AsyncGenerator<OutputEvent, void> {
-  return outputOf(async (put) => {
+  return eventsOf<OutputEvent>(async (put) => {
     const work = browseWork(wishes, {
       print: (line) => put({ line }),
       note: (note) => put({ note }),

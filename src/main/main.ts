@@ -9,6 +9,7 @@ import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
 import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
+import { scanLine, type ScanOptions } from '../cli/scan.ts';
 import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
@@ -247,6 +248,34 @@ withSocket(program.command('status').description('show what the running gateway 
       if (options.json) print(JSON.stringify(snapshot));
       else for (const line of snapshotText(snapshot, screenWidth())) print(line);
       return 0;
+    }),
+  );
+
+withSocket(
+  program
+    .command('scan')
+    .description('find out which meters answer on a line; while the gateway runs, between the sessions of its polls')
+    .argument('<port>', 'name of a port of the configuration; tcp://HOST:PORT, serial:/dev/… or a device path'),
+)
+  .option('--list <file>', 'work list, CSV: point, serial, place, fuse, transformer ratio')
+  .option('--blind', 'also the likely addresses, speeds and ways in that no list names')
+  .option('--fresh', 'begin anew, although a scan was cut')
+  .option('--journal <file>', 'where the progress is kept, for a line that this command opens itself')
+  .option('--baud <n>', 'speed that is tried first, for a line that this command opens itself', '9600')
+  .addOption(
+    new Option('--link <link>', 'what is tried first, for a line that this command opens itself')
+      .choices(['hdlc', 'wrapper', 'mode-e'])
+      .default('hdlc'),
+  )
+  .option('--json', 'one JSON line for each event, the findings last')
+  .action((port: string, options: ScanOptions) =>
+    runCommand(async () => {
+      const stop = new AbortController();
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+      const code = await scanLine(port, options, systemClock, stop.signal);
+      // A gateway that was asked has its progress, and need not be waited for.
+      if (stop.signal.aborted) process.exit(code);
+      return code;
     }),
   );
 

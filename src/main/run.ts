@@ -19,6 +19,7 @@ import { answers } from '../schedule/reachability.ts';
 import type { LocalAnswers } from '../desk/routes.ts';
 import { backupOf } from './backup.ts';
 import { configurationStatus } from './configuration-status.ts';
+import { deskScans } from './desk-scan.ts';
 import { browseObjects, readObjects } from './desk-objects.ts';
 import { defaultDoor, newDoors } from './doors.ts';
 import { type KernelTime, kernelTime } from './kernel-time.ts';
@@ -164,13 +165,14 @@ const tellRefusal =
   };
 
 /** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
-function answersOf(reloader: Reloader, state: OpenState, log: DaemonLog): LocalAnswers {
+function answersOf(reloader: Reloader, state: OpenState, log: DaemonLog, scan: LocalAnswers['scan']): LocalAnswers {
   const force = reloader.inForce();
   return {
     ...force.house,
     snapshot: async () => ({ ...(await force.house.snapshot()), configuration: configurationStatus(force) }),
     readObjects: (meter, wishes) => readObjects(force.house, systemClock, meter, wishes),
     browseObjects: (meter, wishes, signal) => browseObjects(force.house, systemClock, meter, wishes, signal),
+    scan,
     log: (follow, signal) => log.memory.lines(follow, signal),
     reload: () => reloader.reload(),
     backup: () => backupOf(state.store, state.counters, iso(millis(Date.now())), version),
@@ -197,7 +199,12 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
   const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
-  const doors = newDoors(() => answersOf(reloader, state, log), log);
+  const scans = deskScans({
+    clock: systemClock,
+    house: () => reloader.inForce().house,
+    config: () => reloader.inForce().plan.config,
+  });
+  const doors = newDoors(() => answersOf(reloader, state, log, scans), log);
   const house = compose(first.plan, world);
   const reloader = newReloader(first, house, {
     log,

@@ -27,7 +27,7 @@ export interface Identity {
 
 /** A longer name is none; it stands in messages, logs and the status. */
 const nameOctets = 128;
-const textOf = (data: Data | undefined): string | undefined => {
+export const textOf = (data: Data | undefined): string | undefined => {
   if (data?.type === 'octet-string') return Buffer.from(data.value.subarray(0, nameOctets)).toString('latin1').trim();
   return data?.type === 'visible-string' || data?.type === 'utf8-string'
     ? data.value.slice(0, nameOctets).trim()

@@ -49,6 +49,7 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     lineUses: () => [],
     trace: () => Readable.from([]),
     log: () => Readable.from([]),
+    scan: () => (async function* () {})(),
     backup: () => Readable.from([]),
     leaseCounters: () => Promise.resolve({ title: '4d47570000000001', first: 0, count: 1 }),
     readNow: (meter) => Promise.reject(new Failure('unknown-meter', `no meter '${meter}' in the configuration`)),

@@ -114,6 +114,13 @@ export const ofPrograms = {
       METER_AK: '00',
     }),
   'input-unreadable': () => cli('a file that is no exchange', ['decode', file('notes.txt', 'see you tomorrow\n')]),
+  'list-unfit': () =>
+    cli('Excel had the work list', [
+      'scan',
+      '/dev/null',
+      '--list',
+      file('worklist.csv', 'point;serial;place;fuse;transformer ratio\n643006966022791278;6.01E+07;box 1;63 A;200/5\n'),
+    ]),
   'backup-unfit': restored('a file that is no backup', 'notes.gz', Buffer.from('see you tomorrow')),
   'file-unusable': () => cli('no such file', ['decode', join(own, 'none.tap')]),
   'unknown-meter': asked('a meter that is not configured', ['poll', 'nosuch']),
