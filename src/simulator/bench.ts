@@ -8,7 +8,15 @@ import { buildBuses, faultOnBus, lineFault, type SimulatedBuses } from './build-
 import { buildMeter, loadSnapshot } from './build-meter.ts';
 import type { SimulatedBus } from './bus.ts';
 import type { Injected, InjectedKind } from './line-fault.ts';
-import { parseFault, parseScenario, parseSwap, readScenario, type Scenario, type ScenarioInput } from './scenario.ts';
+import {
+  type LineFaultInput,
+  parseLineFault,
+  parseScenario,
+  parseSwap,
+  readScenario,
+  type Scenario,
+  type ScenarioInput,
+} from './scenario.ts';
 import { type ServedBus, serveAll } from './serve.ts';
 
 export type { ScenarioInput } from './scenario.ts';
@@ -46,16 +54,21 @@ export interface BenchRow {
   readonly imported: number;
   readonly exported: number;
 }
-type Fields = Readonly<Record<string, unknown>>;
+/** The keys of `[[fault]]` for those of a line. */
+export type FaultInput = LineFaultInput;
+/** The keys of `[[meter]]` for a meter that is hung in the place of another. */
+export type SwapInput = Omit<NonNullable<ScenarioInput['meter']>[number], 'index' | 'serial'> & {
+  readonly serial: number;
+};
 
 export interface Bench {
   /** What clients open: one, or one for each meter. */
   readonly devices: readonly string[];
   meters(): readonly BenchMeter[];
   /** Faults that are there, by their numbers. */
-  faults(): readonly (Fields & { readonly number: number })[];
+  faults(): readonly (NonNullable<ScenarioInput['fault']>[number] & { readonly number: number })[];
   /** Switches a fault on, with the keys of `[[fault]]`; its seconds count from now. Gives its number. */
-  fault(fields: Fields): number;
+  fault(fields: FaultInput): number;
   faultOff(number: number): void;
   /** Time of day of the meters, and how many times as fast as the line it runs. */
   time(): { readonly now: Date; readonly speed: number };
@@ -63,7 +76,7 @@ export interface Bench {
   /** Takes the power of a meter, or of all, or gives it back. */
   power(on: boolean, meter?: number): void;
   /** Hangs another meter in the place of one, with the keys of `[[meter]]`; `serial` must be among them. */
-  swap(meter: number, fields: Fields): void;
+  swap(meter: number, fields: SwapInput): void;
   /** What the meter must have counted: rows whose stamp lies in [from, to], oldest first. */
   rows(meter: number, from: Date, to: Date): readonly BenchRow[];
   close(): Promise<void>;
@@ -121,14 +134,13 @@ function meterOf({ simulated, served }: World, bus: SimulatedBus, place: number)
 /** Line faults on and off. */
 function faultDesk(world: World) {
   const { scenario, simulated, record } = world;
-  const standing = new Map<number, Fields>(scenario.fault.map((fault, number) => [number, fault]));
+  const standing = new Map<number, Scenario['fault'][number]>(scenario.fault.map((fault, number) => [number, fault]));
   let next = scenario.fault.length;
   return {
     faults: () => [...standing].map(([number, fields]) => ({ ...fields, number })),
-    fault(fields: Fields): number {
-      const given = parseFault(fields);
+    fault(fields: FaultInput): number {
+      const given = parseLineFault(fields);
       const fault = lineFault(given, simulated.day.at(lineNow()));
-      if (!fault) throw new Failure('bad-argument', `${given.kind} belongs into a scenario; power and time are acts`);
       if (fault.meter !== undefined) placeOf(world, fault.meter);
       const number = next++;
       for (const bus of simulated.buses) {
@@ -142,9 +154,10 @@ function faultDesk(world: World) {
     faultOff(number: number): void {
       const on = simulated.buses.filter((bus) => bus.removeFault(number));
       if (on.length === 0) throw new Failure('bad-argument', `no line has a fault ${number}`);
-      const meter = standing.get(number)?.['meter'];
+      const fields = standing.get(number);
+      const meter = fields && 'meter' in fields ? fields.meter : undefined;
       standing.delete(number);
-      record('fault-off', { meter: typeof meter === 'number' ? meter : null, fault: number });
+      record('fault-off', { meter: meter ?? null, fault: number });
     },
   };
 }
@@ -167,7 +180,7 @@ function acts(world: World) {
       const places = meter === undefined ? placesOf(world) : [placeOf(world, meter)];
       for (const { bus, place } of places) bus.meters[place]?.switchMains(on, lineNow());
     },
-    swap(meter: number, fields: Fields): void {
+    swap(meter: number, fields: SwapInput): void {
       const { bus, place } = placeOf(world, meter);
       const now = day.at(lineNow());
       const scenario = withMeter(world.scenario, meter, parseSwap(fields));
@@ -226,12 +239,12 @@ export async function startBench(given: ScenarioInput | string, options: BenchOp
     devices: served.map(({ device }) => device),
     meters: () => placesOf(world).map(({ bus, place }) => meterOf(world, bus, place)),
     faults: () => desk.faults(),
-    fault: wake((fields: Fields) => desk.fault(fields)),
+    fault: wake((fields: FaultInput) => desk.fault(fields)),
     faultOff: wake((number: number) => desk.faultOff(number)),
     time: () => act.time(),
     setTime: wake((change: { readonly to?: Date; readonly speed?: number }) => act.setTime(change)),
     power: wake((on: boolean, meter?: number) => act.power(on, meter)),
-    swap: wake((meter: number, fields: Fields) => act.swap(meter, fields)),
+    swap: wake((meter: number, fields: SwapInput) => act.swap(meter, fields)),
     rows: (meter, from, to) => {
       const { bus, place } = placeOf(world, meter);
       const rows = bus.meters[place]?.rowsAt(lineNow(), millis(from.getTime()), millis(to.getTime())) ?? [];

@@ -19,9 +19,9 @@ export interface SimulatedBuses {
 }
 
 type Fault = Scenario['fault'][number];
-/** undefined: it is one of the meter, not of the line. */
-export function lineFault(fault: Fault, start: Millis): LineFault | undefined {
-  if (fault.kind === 'power-cut' || fault.kind === 'drift') return undefined;
+type MeterFault = Extract<Fault, { kind: 'power-cut' | 'drift' }>;
+const isOfMeter = (fault: Fault): fault is MeterFault => fault.kind === 'power-cut' || fault.kind === 'drift';
+export function lineFault(fault: Exclude<Fault, MeterFault>, start: Millis): LineFault {
   const during = { from: at(start, fault.from_s, millis(0)), to: at(start, fault.to_s, always) };
   switch (fault.kind) {
     case 'echo':
@@ -56,7 +56,7 @@ export function buildBuses(scenario: Scenario, start: Millis, options: BuildOpti
   const { snapshotOf = loadSnapshot, injected } = options;
   const { bus, seed } = scenario;
   const day = new DayTime();
-  const faults = scenario.fault.map((fault) => lineFault(fault, start));
+  const faults = scenario.fault.map((fault) => (isOfMeter(fault) ? undefined : lineFault(fault, start)));
   const all = Array.from({ length: scenario.meters.count }, (_, index) => index);
   const groups = bus.port_per_meter ? all.map((index) => [index]) : [all];
   const buses = groups.map(

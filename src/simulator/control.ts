@@ -7,7 +7,7 @@ import { ask, type Behind, json } from '../door/client.ts';
 import { type Route, rowOf } from '../door/rows.ts';
 import { serveDoor } from '../door/server.ts';
 import type { Bench } from './bench.ts';
-import { faultSchema, swapSchema } from './scenario.ts';
+import { lineFaultSchema, swapSchema } from './scenario.ts';
 
 const row = rowOf<Bench>();
 const nothing = v.strictObject({});
@@ -40,7 +40,7 @@ export const controlRows: readonly Route<Bench>[] = [
     path: '/v1/fault',
     permission: 'act',
     meaning: 'switches a fault on, with the keys of `[[fault]]`; its seconds count from now. Gives its number',
-    input: faultSchema,
+    input: lineFaultSchema,
     answers: 'value',
     handle: (bench, fields) => ({ fault: bench.fault(fields) }),
   }),

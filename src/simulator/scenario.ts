@@ -137,7 +137,8 @@ const anyMeter = v.optional(says('which meter, from 0; left out: the whole bus',
 const from = says('begins so many seconds after the start; negative = before it', seconds);
 const to = says('ends so many seconds after the start', seconds);
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-export const faultSchemas = [
+/** Of a line: they can be switched while it runs. */
+const lineFaultSchemas = [
   v.strictObject({ kind: v.literal('silence'), meter: anyMeter, from_s: v.optional(from), to_s: v.optional(to) }),
   v.strictObject({
     kind: v.picklist(['drop', 'flip']),
@@ -158,6 +159,9 @@ export const faultSchemas = [
     from_s: v.optional(from),
     to_s: v.optional(to),
   }),
+] as const;
+export const faultSchemas = [
+  ...lineFaultSchemas,
   v.strictObject({ kind: v.literal('power-cut'), meter: index, from_s: from, to_s: v.optional(to) }),
   v.strictObject({ kind: v.literal('drift'), meter: index, ppm: says('drift of its clock', v.number()) }),
 ] as const;
@@ -214,14 +218,16 @@ export const scenarioSchema = v.strictObject({
   fault: v.optional(v.array(v.variant('kind', faultSchemas)), []),
 });
 export type Scenario = v.InferOutput<typeof scenarioSchema>;
+export type LineFaultInput = v.InferInput<typeof lineFaultSchema>;
 export type ScenarioInput = v.InferInput<typeof scenarioSchema>;
 
 /** Keys of `[[meter]]` for one that is hung in the place of another. */
 export const swapSchema = v.strictObject({ ...ownKeys, serial: ownKeys.serial.wrapped });
-export const faultSchema = v.variant('kind', faultSchemas);
+export const lineFaultSchema = v.variant('kind', lineFaultSchemas);
 
 export const parseScenario = (input: unknown): Scenario => judged('scenario', scenarioSchema, input);
-export const parseFault = (input: unknown): Scenario['fault'][number] => judged('fault', faultSchema, input);
+export const parseLineFault = (input: unknown): v.InferOutput<typeof lineFaultSchema> =>
+  judged('fault', lineFaultSchema, input);
 export const parseSwap = (input: unknown): v.InferOutput<typeof swapSchema> => judged('swap', swapSchema, input);
 
 /** Of a file: everything that is wrong is said at once, with its line. */

@@ -1,6 +1,6 @@
 /** A scenario with mistakes: everything that is wrong is said at once, with its line and what was meant. */
 import { expect, test } from 'vitest';
-import { parseFault, parseSwap, readScenario } from '../../src/simulator/scenario.ts';
+import { parseLineFault, parseSwap, readScenario } from '../../src/simulator/scenario.ts';
 
 const wordsOf = (act: () => unknown): string[] => {
   try {
@@ -63,10 +63,10 @@ test.each([
   expect(wordsOf(() => readScenario(text, 's'))).toEqual(words);
 });
 test('what is no file has its path alone', () => {
-  expect(wordsOf(() => parseFault({ kind: 'silense' }))).toEqual([
+  expect(wordsOf(() => parseLineFault({ kind: 'silense' }))).toEqual([
     `fault: kind: no "silense"; did you mean 'silence'?`,
   ]);
-  expect(wordsOf(() => parseFault({ kind: 'flip', rate: 2 }))[0]).toContain('fault: rate: ');
-  expect(wordsOf(() => parseFault({}))[0]).toContain('fault: kind: missing; there are silence, drop, flip');
+  expect(wordsOf(() => parseLineFault({ kind: 'flip', rate: 2 }))[0]).toContain('fault: rate: ');
+  expect(wordsOf(() => parseLineFault({}))[0]).toContain('fault: kind: missing; there are silence, drop, flip');
   expect(wordsOf(() => parseSwap({ quirks: ['lifo'] }))).toEqual(['swap: serial: missing']);
 });
