@@ -1,11 +1,38 @@
 /** Wiring of the orders of the central system: what they are judged by, and what the house does for them. */
 import { Failure } from './base/errors.ts';
-import { iso } from './base/time.ts';
+import { cut } from './base/log.ts';
+import { type Clock, iso, later } from './base/time.ts';
+import type { Detail } from './command/execute.ts';
 import { type OrderRoom, orderRoom } from './command/orders.ts';
 import type { GatewayPlan } from './config/resolve.ts';
 import type { World } from './house.ts';
-import type { runnersOf } from './lines.ts';
-import type { Reported } from './status/reports.ts';
+import { type runnersOf, tracedLines } from './lines.ts';
+import { traceOf } from './status/line-trace.ts';
+import type { Reported, ReportedPort } from './status/reports.ts';
+
+/** Of a trace, in one result: so many frames from its beginning, and so many characters of them. */
+const maxFrames = 60;
+const maxText = 16 * 1024;
+const maxFrameText = 1900;
+
+async function traced(ports: readonly ReportedPort[], meter: string, forMs: number, clock: Clock): Promise<Detail> {
+  const end = new AbortController();
+  void clock.sleepUntil(later(clock.now(), forMs), end.signal).then(() => end.abort());
+  const lines: Record<string, string> = {};
+  let [frames, text, lost] = [0, 0, 0];
+  for await (const event of traceOf(tracedLines(ports), { meter }, clock, end.signal)) {
+    if ('lost' in event) {
+      lost += event.lost;
+      continue;
+    }
+    const { at, direction, octets } = event;
+    const line = cut(`${at} ${direction} ${octets}`, maxFrameText);
+    frames++;
+    text += line.length;
+    if (frames <= maxFrames && text <= maxText) lines[`frame${String(frames).padStart(2, '0')}`] = line;
+  }
+  return { frames, leftOut: frames - Object.keys(lines).length + lost, ...lines };
+}
 
 /** undefined where the configuration takes none. */
 export function ordersOf(
@@ -30,6 +57,7 @@ export function ordersOf(
       readNow: async (meter) => runner.ofMeter(meter).readNow(meter),
       inSession: async (meter, work) => runner.ofMeter(meter).inSession(meter, work),
       sayAgain: async (meter, ...more) => runner.ofMeter(meter).sayAgain(meter, ...more),
+      trace: (meter, forMs) => traced(ports, meter, forMs, clock),
       version: () => ({
         version,
         boot,

@@ -122,6 +122,7 @@ const meanings: Readonly<Record<string, string>> = {
   'firmware.image': 'SHA-256 of the image, in hex; it lies on the gateway as `<SHA-256>.bin` in `image_directory`',
   'firmware.identifier': 'image_identifier of the Blue Book',
   'firmware.activate': 'true: it is activated as well; false: it is brought and verified',
+  'trace.minutes': 'for how long',
   'void.cause':
     '`STORE_DAMAGED`: the record of this number was damaged. `SPLIT`: it is published in parts or in other words, under later numbers. `TOO_LARGE`: it has no parts; an event UNSAYABLE_FACT names what it was',
   'state.online': 'false is also the last will',
@@ -240,6 +241,11 @@ const acts: Readonly<Record<keyof typeof orderPayloads, readonly [what: string, 
     'brings an image to the meter, in slices between the polls',
     '`enable_firmware`',
     'blocks, sessions, activated, image',
+  ],
+  trace: [
+    'listens to the line for a while, in the turns of this meter; passwords and keys are struck out',
+    'always',
+    'frames, leftOut, and frame01 to frame60: when, direction, octets in hex; 16 KiB of them at most, from the beginning',
   ],
   version: ['says which program runs', 'always', 'version, boot, configHash, since, upS, actions'],
 };

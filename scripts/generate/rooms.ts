@@ -72,6 +72,7 @@ const doors: Record<string, string[]> = {
   'classic-level': ['disk'],
   pino: ['main'],
   jose: ['command'],
+  'jose/jws/compact/verify': ['command'],
   koffi: ['main', 'simulator'],
   'node:tty': ['simulator'],
 };

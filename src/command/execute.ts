@@ -20,6 +20,8 @@ export interface OrderTools {
   /** Resolves to how many intervals. */
   sayAgain(meter: string, series: string, from: number, to: number): Promise<number>;
   version(): Detail;
+  /** What goes over the line of a meter in its turns, for so long, without secrets. */
+  trace(meter: string, forMs: number): Promise<Detail>;
   /** The firmware image with this SHA-256. */
   image(digest: string): Promise<Uint8Array>;
 }
@@ -79,6 +81,8 @@ function act(order: Order, tools: OrderTools, begin: Begin): Promise<Detail> {
       return switched(order, tools, begin);
     case 'firmware':
       return firmware(order, tools, begin);
+    case 'trace':
+      return tools.trace(order.meter, order.minutes * 60_000);
     case 'version':
       return Promise.resolve(tools.version());
   }

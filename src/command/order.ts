@@ -43,6 +43,11 @@ export const orderPayloads = {
     identifier: v.pipe(word, v.minLength(1), v.maxLength(64)),
     activate: v.boolean(),
   }),
+  trace: v.strictObject({
+    ...ofMeter,
+    ...action('trace'),
+    minutes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10)),
+  }),
   version: v.strictObject({ ...common, ...action('version') }),
 } as const;
 export const orderPayload = v.variant('action', [
@@ -52,6 +57,7 @@ export const orderPayload = v.variant('action', [
   orderPayloads.disconnect,
   orderPayloads.reconnect,
   orderPayloads.firmware,
+  orderPayloads.trace,
   orderPayloads.version,
 ]);
 export type Order = v.InferOutput<typeof orderPayload>;
@@ -62,4 +68,4 @@ export const orderStub = v.object({ id: orderId });
 
 /** It changes nothing: after a crash it is done again. */
 export const isRead = ({ action }: Pick<Order, 'action'>): boolean =>
-  action === 'read' || action === 'again' || action === 'version';
+  action === 'read' || action === 'again' || action === 'trace' || action === 'version';

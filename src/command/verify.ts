@@ -3,7 +3,6 @@
  * keys that are pinned on the gateway. Nothing of what is unsigned is believed, repeated or answered.
  */
 import { createHash } from 'node:crypto';
-import { compactVerify } from 'jose';
 import * as v from 'valibot';
 import { checked, isUnfit } from '../forward/payload.ts';
 import { hasDuplicateMember } from './json-members.ts';
@@ -25,6 +24,8 @@ const header = v.strictObject({
 const shape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}$/;
 /** The bits that a last letter has too many are zero: one order has one spelling. */
 const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part;
+/** Loaded by the first order: a gateway that takes none has no need of it. */
+let verifier: Promise<typeof import('jose/jws/compact/verify')> | undefined;
 const forged = (why: string): Verified => ({ kind: 'forged', why });
 
 export async function verifyOrder(octets: Uint8Array, keys: OrderKeys): Promise<Verified> {
@@ -37,6 +38,8 @@ export async function verifyOrder(octets: Uint8Array, keys: OrderKeys): Promise<
   if (isUnfit(fit)) return forged(`header: ${fit.unfit}`);
   const key = keys.get(fit.kid);
   if (!key) return forged('header: a kid that is not pinned here');
+  verifier ??= import('jose/jws/compact/verify');
+  const { compactVerify } = await verifier;
   let payload: Uint8Array;
   try {
     ({ payload } = await compactVerify(text, key, { algorithms: ['EdDSA'] }));

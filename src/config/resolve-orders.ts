@@ -35,7 +35,7 @@ export function ordersPlan(
     findings.add('error', ['orders', 'enable_firmware'], 'needs image_directory, where the images lie', {
       next: 'Add image_directory = "/var/lib/meter-gateway-images", or leave enable_firmware out.',
     });
-  const enabled = new Set<OrderAction>(['read', 'again', 'version']);
+  const enabled = new Set<OrderAction>(['read', 'again', 'trace', 'version']);
   if (gateway.set_clocks) enabled.add('set-clock');
   if (enable_disconnect) enabled.add('disconnect').add('reconnect');
   if (enable_firmware) enabled.add('firmware');

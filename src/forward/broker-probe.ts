@@ -67,13 +67,18 @@ function whyOf(error: unknown): string {
   return cut(granted === undefined ? (reasonOf(error) ?? messageOf(error)) : reasonText(granted));
 }
 
+interface Rules {
+  readonly topics: Topics;
+  /** Orders are taken: their topics are needed too. */
+  readonly orders: boolean;
+}
 async function tryRules(
   client: MqttClient,
-  topics: Topics,
+  { topics, orders }: Rules,
   protocol: 4 | 5,
   found: { good: string[]; wrong: string[]; remarks: string[] },
 ) {
-  for (const filter of [topics.ack, topics.again]) {
+  for (const filter of [topics.ack, topics.again, ...(orders ? [topics.command] : [])]) {
     try {
       await client.subscribeAsync(filter, { qos: 1 });
       found.good.push(`may subscribe to ${filter}`);
@@ -82,7 +87,8 @@ async function tryRules(
     }
   }
   let heard = true;
-  for (const topic of [topics.birth, topics.state, topics.up('_', 'event')]) {
+  const topicsOut = [topics.birth, topics.state, topics.up('_', 'event'), ...(orders ? [topics.result] : [])];
+  for (const topic of topicsOut) {
     try {
       const answer = (await client.publishAsync(topic, '', { qos: 1, retain: false })) as
         | { readonly reasonCode?: number }
@@ -112,7 +118,7 @@ function endOfCertificate({ stream }: MqttClient): number | undefined {
 /** Never rejects, and ends within twice the limit. */
 export async function probeBroker(
   settings: Omit<BrokerSettings, 'will'>,
-  topics: Topics,
+  rules: Rules,
   limitMs: number,
 ): Promise<BrokerProbe> {
   const found = { good: [] as string[], wrong: [] as string[], remarks: [] as string[] };
@@ -132,7 +138,7 @@ export async function probeBroker(
         limitMs,
       );
     });
-    await Promise.race([tryRules(client, topics, settings.protocol, found), late]);
+    await Promise.race([tryRules(client, rules, settings.protocol, found), late]);
   } catch (error) {
     found.wrong.push(messageOf(error));
   } finally {

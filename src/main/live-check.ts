@@ -65,7 +65,8 @@ async function checkBroker(plan: GatewayPlan, running: Snapshot | undefined): Pr
   // The running one has tried more than can be tried here, with its own name.
   if (running?.gateway === gateway.id && running.broker.connected && running.broker.trouble === null)
     return good('broker: the running gateway is connected, and has no trouble with it');
-  const probe = await probeBroker(plan.broker, topics(gateway.tenant, gateway.id), brokerLimitMs);
+  const rules = { topics: topics(gateway.tenant, gateway.id), orders: plan.orders !== undefined };
+  const probe = await probeBroker(plan.broker, rules, brokerLimitMs);
   const next = 'Mend what the line says, at the broker or in [mqtt]; then check again.';
   return {
     good: probe.good.map((words) => `broker: ${words}`),

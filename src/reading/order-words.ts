@@ -1,7 +1,16 @@
 /** The words of orders and their results, as the contract has them. */
 
 /** What the central system may order. */
-export const orderActions = ['read', 'again', 'set-clock', 'disconnect', 'reconnect', 'firmware', 'version'] as const;
+export const orderActions = [
+  'read',
+  'again',
+  'set-clock',
+  'disconnect',
+  'reconnect',
+  'firmware',
+  'trace',
+  'version',
+] as const;
 export type OrderAction = (typeof orderActions)[number];
 
 /**

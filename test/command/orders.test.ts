@@ -30,7 +30,7 @@ const start = Date.UTC(2026, 10, 28, 12);
 /** A room with a store of its own; what would reach a meter is counted. */
 async function room() {
   const clock = new VirtualClock(start);
-  const release = holdCrypto(clock);
+  const release = await holdCrypto(clock);
   const database = new MemoryDatabase();
   const store = await Store.open({ open: () => Promise.resolve(database), clock, newEpoch: () => 1 });
   const done: string[] = [];
@@ -54,6 +54,7 @@ async function room() {
       sayAgain: () => act('again'),
       version: () => ({ version: '1' }),
       image: () => act('image'),
+      trace: () => act('trace'),
     },
   });
   const stop = new AbortController();
@@ -115,9 +116,14 @@ const forgeries: readonly [name: string, make: () => string | Uint8Array | Promi
   ],
   ['crit', () => signed(sound(), centralKey, { crit: ['exp'], exp: 1 })],
   ['b64', () => signed(sound(), centralKey, { b64: false, crit: ['b64'] })],
-  ['its own key in the header', () => signed(sound(), foreignKey, { jwk: publicOf(foreignKey) })],
-  ['its own certificate in the header', () => signed(sound(), foreignKey, { x5c: ['MIIB'] })],
-  ['a key to be fetched', () => signed(sound(), foreignKey, { jku: 'https://example.com/key' })],
+  ...(['jwk', 'x5c', 'jku', 'x5u', 'zip', 'cty'] as const).flatMap((member) => {
+    const content = { jwk: publicOf(foreignKey), x5c: ['MIIB'] }[member as string] ?? 'https://example.com/key';
+    const kid = kidOf(centralKey);
+    return [
+      [`another key that names itself in ${member}`, () => signed(sound(), foreignKey, { kid, [member]: content })],
+      [`${member} beside a sound signature`, () => signed(sound(), centralKey, { [member]: content })],
+    ] as [string, () => string][];
+  }),
   ['no kid', () => signed(sound(), centralKey, JSON.stringify({ alg: 'EdDSA', typ: 'amr-order+jws' }))],
   ['signed for something else', () => signed(sound(), centralKey, { typ: 'JWT' })],
   [

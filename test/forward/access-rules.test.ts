@@ -21,7 +21,8 @@ async function loggedAt(url: string, protocol: 4 | 5, says: RegExp): Promise<voi
   const database = new MemoryDatabase();
   const store = await Store.open({ open: () => Promise.resolve(database), clock: systemClock, newEpoch: () => 1 });
   await store.commit({ meter: '_', entryClass: 0, facts: [eventOfGateway(millis(Date.now()), 'TRIED', {})] });
-  const forwarder = forwarderOf({ store, url, tenant: 't', gateway: 'g', window: 4, protocol });
+  const command = () => Promise.resolve(undefined);
+  const forwarder = forwarderOf({ store, url, tenant: 't', gateway: 'g', window: 4, protocol, command });
   const stop = new AbortController();
   const running = forwarder.run(stop.signal);
   try {
@@ -65,7 +66,7 @@ async function refusing(filters: RegExp, protocol: 4 | 5) {
 }
 
 describe.each([5, 4] as const)('a subscription, MQTT protocol level %i', (protocol) => {
-  test.each(['ack', 'again'])('%s', async (what) => {
+  test.each(['ack', 'again', 'cmd'])('%s', async (what) => {
     const broker = await refusing(new RegExp(`/${what}$`), protocol);
     await loggedAt(
       broker.url,

@@ -28,7 +28,7 @@ async function house(
   upMs = 10 * minute,
 ): Promise<VirtualHouse> {
   const it = await virtualHouse(scenario, { days: 1, ...options });
-  release = holdCrypto(it.clock);
+  release = await holdCrypto(it.clock);
   it.broker.connect();
   await it.run(upMs);
   return it;
@@ -133,6 +133,16 @@ describe('R28: supply is switched by order', () => {
       expect(await ordered(it, payload)).toMatchObject({ outcome: 'refused', reason });
     }
     expect(seen.count).toBe(0);
+    // Enabled later, a new order is carried out, and the one that was refused keeps its answer.
+    const refused = order(now(), 'disconnect');
+    const first = await ordered(it, refused);
+    it.configText = it.configText.replace('[orders]', '[orders]\nenable_disconnect = true');
+    await it.reload();
+    it.broker.connect();
+    await it.run(minute);
+    expect(answer(await ordered(it, refused))).toEqual(answer(first));
+    expect(seen.count).toBe(0);
+    expect(await ordered(it, order(now(), 'disconnect'))).toMatchObject({ outcome: 'done' });
     await it.clock.complete(it.house.stop());
   });
   test('without [orders] nothing is heard at all', async () => {
@@ -361,13 +371,33 @@ describe('the other orders', () => {
     });
     expect(await ordered(it, order(it.clock.wall(), 'version'))).toMatchObject({
       about: null,
-      detail: { version: '0', boot: 'b', actions: 'read again version set-clock' },
+      detail: { version: '0', boot: 'b', actions: 'read again trace version set-clock' },
     });
     expect(await ordered(it, order(it.clock.wall(), 'self-destruct'))).toMatchObject({
       outcome: 'refused',
       reason: 'not-understood',
       action: 'self-destruct',
     });
+    await it.clock.complete(it.house.stop());
+  });
+  test('trace: what goes over the line in the turns of the meter, without its password', async () => {
+    const it = await house({ meters: { count: 2 } }, taken());
+    const trace = order(it.clock.wall(), 'trace', { minutes: 3 });
+    it.broker.send(cmd, signed(trace));
+    await it.run(minute);
+    await it.clock.complete(it.house.readNow('m60120001'));
+    await it.clock.complete(it.house.readNow('m60120002'));
+    await it.run(3 * minute);
+    const [result] = resultsOf(it, trace.id);
+    expect(result).toMatchObject({ outcome: 'done', about: { meter: 'm60120001' } });
+    const frames = Object.entries(result?.detail ?? {}).flatMap(([name, line]) =>
+      name.startsWith('frame') && name !== 'frames' ? [String(line)] : [],
+    );
+    expect(frames.length).toBeGreaterThan(5);
+    expect(frames[0]).toMatch(/^2026-11-24T\S+ (->|<-) 7e/i);
+    // "meter", the password of LLS, in hex.
+    expect(frames.join('\n').toLowerCase()).not.toContain(Buffer.from('meter').toString('hex'));
+    expect(await ordered(it, order(it.clock.wall(), 'trace', { minutes: 11 }))).toMatchObject({ outcome: 'refused' });
     await it.clock.complete(it.house.stop());
   });
   test('the clock: a deviation that the policy leaves to the operator is set by order; within 2 s it is left', async () => {

@@ -44,8 +44,9 @@ export function forwarderOf(of: {
   readonly window: number;
   readonly rateLimit?: number;
   readonly protocol?: 4 | 5;
+  readonly command?: ForwarderSettings['command'];
 }): Forwarder {
-  const { store, url, tenant, gateway, window, rateLimit, protocol = 5 } = of;
+  const { store, url, tenant, gateway, window, rateLimit, protocol = 5, command } = of;
   return new Forwarder(
     forwarderSettings({
       store,
@@ -53,6 +54,7 @@ export function forwarderOf(of: {
       topics: topics(tenant, gateway),
       broker: { url, protocol, clientId: `${tenant}-${gateway}`, keepaliveS: 60, window },
       rateLimit,
+      ...(command && { command }),
     }),
   );
 }
