@@ -1,5 +1,6 @@
 /** A door: HTTP on a unix socket, for the gateway and for the simulator. Whatever comes in, it is answered or cut; it never ends the process. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { claimSocketPath } from './socket-file.ts';
@@ -30,6 +31,16 @@ const maxHeaderBytes = 4096;
 /** How long a request may take, from the connection to its last octet. */
 const requestMs = 5000;
 
+const tooSlow = `a request is whole within ${requestMs / 1000} s of its connection`;
+const noRequest = `this is no request of HTTP/1.1 with a head of at most ${maxHeaderBytes} octets`;
+/** Where there is no response to write on, because there was no whole request. */
+function refuseRaw(socket: Duplex, status: string, message: string): void {
+  if (!socket.writable) return void socket.destroy();
+  const body = JSON.stringify(refusal(0, message).body);
+  const head = ['content-type: application/json', 'connection: close', `content-length: ${Buffer.byteLength(body)}`];
+  socket.end([`HTTP/1.1 ${status}`, ...head, '', body].join('\r\n'), () => socket.destroy());
+}
+
 type Stage = 'silent' | Permission | 'taking';
 
 /**
@@ -48,7 +59,9 @@ function connectionTable() {
         if (leaves === socket) return;
       }
       stages.set(socket, 'silent');
-      const slow = setTimeout(() => stages.get(socket) === 'silent' && socket.destroy(), requestMs).unref();
+      const slow = setTimeout(() => {
+        if (stages.get(socket) === 'silent') refuseRaw(socket, '408 Request Timeout', tooSlow);
+      }, requestMs).unref();
       socket.once('close', () => {
         clearTimeout(slow);
         stages.delete(socket);
@@ -139,12 +152,11 @@ export async function serveDoor<House>(path: string, settings: DoorSettings<Hous
   );
   server.maxRequestsPerSocket = 1;
   server.on('connection', (socket: Socket) => connections.add(socket));
-  server.on('clientError', (_error, socket) => {
-    if (!socket.writable) return socket.destroy();
-    return socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n', () =>
-      socket.destroy(),
-    );
-  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? refuseRaw(socket, '408 Request Timeout', tooSlow)
+      : refuseRaw(socket, '400 Bad Request', noRequest),
+  );
   // Neither a tunnel nor another protocol is offered.
   for (const event of ['connect', 'upgrade'] as const) server.on(event, (_incoming, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {

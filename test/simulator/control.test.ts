@@ -85,7 +85,7 @@ describe('whoever comes', () => {
     const post = (body: string) =>
       `POST /v1/power HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
     for (const [octets, answer] of [
-      [Buffer.from([0, 1, 2, 0x7e, 0xff, 13, 10, 13, 10]), '400'],
+      [Buffer.from([0, 1, 2, 0x7e, 0xff, 13, 10, 13, 10]), 'this is no request of HTTP/1.1'],
       [post('x'.repeat(70_000)), '413'],
       [post('{"on":'), '400'],
       ['GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n', '404'],
@@ -99,11 +99,13 @@ describe('whoever comes', () => {
   test('who asks nothing and never closes does not keep others out; one that is slow is cut', async () => {
     const { path } = await bench();
     const silent = await Promise.all(Array.from({ length: 16 }, () => open(path)));
-    const { socket } = await open(path, 'POST /v1/power HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{');
+    const slow = await open(path, 'POST /v1/power HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{');
     expect(await askControl(path, 'show', [])).toMatchObject({ faults: [] });
     expect(silent.some(({ socket: one }) => one.destroyed || one.readableEnded)).toBe(true);
     // Within the five seconds that a request has.
-    await until(() => socket.destroyed || socket.readableEnded, 'the slow one is cut', 8000);
+    await until(() => slow.socket.destroyed || slow.socket.readableEnded, 'the slow one is cut', 8000);
+    expect(slow.received()).toContain('408');
+    expect(slow.received()).toContain('a request is whole within 5 s');
   });
 });
 
