@@ -2,7 +2,7 @@
 import { later, longAgo, type Millis } from '../base/time.ts';
 import type { OutboxEntry } from '../store/outbox-record.ts';
 import type { Store } from '../store/store.ts';
-import { awaited } from './evidence.ts';
+import { awaited } from './acknowledgement.ts';
 
 const firstAgainMs = 5000;
 const longestAgainMs = 30_000;

@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import { type Clock, later, longAgo, type Millis } from '../base/time.ts';
 import { hasSuccessor } from '../store/epoch.ts';
 import type { Store } from '../store/store.ts';
-import { provesFallBack } from './evidence.ts';
+import { provesFallBack } from './acknowledgement.ts';
 
 /** A state that falls back again and again is somebody's mischief: the pause between two doubles. */
 const fellBackPauseMs = 10 * 60_000;

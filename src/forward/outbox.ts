@@ -9,7 +9,15 @@ import { type Clock, later, longAgo, type Millis, millis } from '../base/time.ts
 import type { OutboxEntry } from '../store/outbox-record.ts';
 import type { Store } from '../store/store.ts';
 import { type Again, dueAgain, nextAgain, sendAgain, sendAllAt, sendAtOnce } from './again.ts';
-import { applied, awaited, believable, brokerTook, type Evidence, newEvidence, provesFallBack } from './evidence.ts';
+import {
+  applied,
+  awaited,
+  believable,
+  brokerTook,
+  type Evidence,
+  newEvidence,
+  provesFallBack,
+} from './acknowledgement.ts';
 import { type FallBack, fallBackWhereProven, fellBackAgain, newFallBack } from './fall-back.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
 import { type AckPayload, messageOfFact, type Topics } from './payload.ts';

@@ -10,7 +10,9 @@ import type { AccountedSwap, Exception, Exceptions, Mark } from './ledger.ts';
 import type { Channel, GapFact, Integer, Origin, ProfileFact } from './facts.ts';
 import { integerJson } from './facts.ts';
 import type { LoadProfileRow, ProfileChannel } from './load-profile-row.ts';
-import { type Flag, gapCause, type GapCause, type Quality, type Reason, rowQuality, statusBit } from './quality.ts';
+import { provenByEdges, provenByLog } from './outage.ts';
+import { type Flag, type GapCause, type Quality, type Reason, rowQuality } from './quality.ts';
+import { registersOf, sameValues, valuesOf } from './row-values.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
 
 export interface Slice {
@@ -68,22 +70,8 @@ interface Measured {
   readonly reason: Reason | null;
 }
 
-/** Channels of a row: values that are integers, by OBIS code. */
-function valuesOf(row: LoadProfileRow): Map<string, bigint> {
-  const values = new Map<string, bigint>();
-  row.channels.forEach(({ key }, i) => {
-    const cell = row.cells[i];
-    if (typeof cell === 'number' || typeof cell === 'bigint') values.set(key, BigInt(cell));
-  });
-  return values;
-}
 const channelsByKey = (row: LoadProfileRow): Map<string, ProfileChannel> =>
   new Map(row.channels.map((channel) => [channel.key, channel]));
-/** The values of a row that are registers: only those have a before and an after. */
-function registersOf(row: LoadProfileRow): Map<string, bigint> {
-  const registers = new Set(row.channels.flatMap(({ key, kind }) => (kind === 'register' ? [key] : [])));
-  return new Map([...valuesOf(row)].filter(([key]) => registers.has(key)));
-}
 /** The registers of a row as a fact carries them: raw integers by OBIS code. */
 export const edge = (row: LoadProfileRow | undefined): Record<string, Integer> | null =>
   row ? Object.fromEntries([...registersOf(row)].map(([key, raw]) => [key, integerJson(raw)])) : null;
@@ -254,10 +242,7 @@ export function accountFor(slice: Slice): Accounted {
     const rest = Math.max(start, lostTo) as Millis;
     if (rest >= end) return false;
     const edges = rest > start ? undefined : first;
-    const cause = gapCause({
-      powerDown: edges !== undefined && second !== undefined && darkEdges(edges, second),
-      registersEqual: edges !== undefined && second !== undefined && registersEqual(edges, second),
-    });
+    const cause = edges !== undefined && second !== undefined && provenByEdges(edges, second) ? 'OUTAGE' : 'MISSING';
     if (cause === 'OUTAGE') {
       sayGap(rest, end, cause, edges, second);
       return true;
@@ -265,7 +250,7 @@ export function accountFor(slice: Slice): Accounted {
     // Intervals that lie wholly in a logged outage are proven zero.
     const { dark = [], swap } = slice;
     const causeAt = (at: number): GapCause => {
-      if (dark.some(([from, until]) => from <= at && until >= at + periodMs)) return 'OUTAGE';
+      if (provenByLog(dark, at, periodMs)) return 'OUTAGE';
       return swap && at + periodMs <= swap.at ? 'LOST' : cause;
     };
     let allDark = rest === start;
@@ -385,17 +370,6 @@ function impossible(
     return Number(value) * 10 ** scalerUnit.scaler > (1.2 * limitW * lengthMs) / 3_600_000;
   });
 }
-
-const hasPowerDown = (row: LoadProfileRow): boolean => ((row.bits ?? row.status ?? 0) & statusBit.PDN) !== 0;
-const darkEdges = (first: LoadProfileRow, second: LoadProfileRow): boolean =>
-  hasPowerDown(first) || hasPowerDown(second);
-/** Without a register nothing proves that nothing was counted. */
-function registersEqual(first: LoadProfileRow, second: LoadProfileRow): boolean {
-  const registers = registersOf(first);
-  return registers.size > 0 && sameValues(registers, registersOf(second));
-}
-const sameValues = (a: ReadonlyMap<string, bigint>, b: ReadonlyMap<string, bigint>): boolean =>
-  a.size === b.size && [...a].every(([key, raw]) => b.get(key) === raw);
 
 /** Joins neighbours of one period and one set of channels. */
 function blocksOf(slice: Slice, measured: readonly Measured[]): ProfileFact[] {

@@ -88,8 +88,3 @@ export function rowQuality(
   if ((bits & statusBit.CAD) !== 0 || evidence.irregular || evidence.clockDoubt === true) return 'UNCERTAIN/clock';
   return 'MEASURED';
 }
-
-/** Quality of rows that are not there, from the rows at both edges: dark with proven zero, or missing (R06, R07). */
-export function gapCause(edges: { readonly powerDown: boolean; readonly registersEqual: boolean }): GapCause {
-  return edges.powerDown && edges.registersEqual ? 'OUTAGE' : 'MISSING';
-}

@@ -9,7 +9,7 @@ import {
   type Evidence,
   newEvidence,
   provesFallBack,
-} from '../../src/forward/evidence.ts';
+} from '../../src/forward/acknowledgement.ts';
 
 const claimed = (evidence: Evidence, upTo: number, nack: number[] = []) => {
   evidence.claim = { epoch: evidence.epoch, upTo, nack };
