@@ -1,8 +1,15 @@
 /** The bench: ports, faults, time, power and swaps at run time, and what it says of what it really injected. */
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { type Bench, type InjectedFault, type ScenarioInput, startBench } from '../../src/simulator/bench.ts';
+import {
+  type Bench,
+  type FaultInput,
+  type InjectedFault,
+  type ScenarioInput,
+  startBench,
+} from '../../src/simulator/bench.ts';
 import { readOf } from '../support/bench-read.ts';
+import { until } from '../support/broker.ts';
 
 let bench: Bench | undefined;
 let injected: InjectedFault[] = [];
@@ -94,6 +101,24 @@ test('an octet with a flipped bit is said once for each request and answer, with
   expect(await readOf(first(it), { timeout: '200', retries: '0' })).toBe('no-answer');
   expect(injected[0]).toMatchObject({ kind: 'flip', meter: null, fault: 0 });
   expect(injected[0]?.octets).toBeGreaterThan(9);
+});
+test.each<[FaultInput, string]>([
+  [{ kind: 'drop', rate: 1 }, 'no-answer'],
+  [{ kind: 'flip', rate: 1 }, 'no-answer'],
+  [{ kind: 'silence' }, 'no-answer'],
+  [{ kind: 'echo' }, 'SIM0000060120001'],
+  [{ kind: 'stray', every_s: 0.05 }, 'SIM0000060120001'],
+])('%j begins while it runs, is said when it strikes, and ends', async (fault, outcome) => {
+  const it = await start({});
+  const number = it.fault(fault);
+  expect(await readOf(first(it), { timeout: '300', retries: outcome === 'no-answer' ? '0' : '3' })).toContain(outcome);
+  await until(() => kinds().includes(fault.kind), 'it strikes');
+  const struck = injected.filter(({ kind }) => kind === fault.kind);
+  expect(struck.every((one) => one.fault === number && (one.octets ?? 0) > 0)).toBe(true);
+  it.faultOff(number);
+  const before = injected.length;
+  expect(await readOf(first(it))).toContain('SIM0000060120001');
+  expect(injected.length).toBe(before);
 });
 test('power of one meter, then of all', async () => {
   const it = await start({ bus: { port_per_meter: true }, meters: { count: 2 } });
