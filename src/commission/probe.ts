@@ -55,7 +55,7 @@ const accessOf = (
 });
 
 /** What came on the line while it was asked. */
-function evidence(clock: Clock, target: HdlcAddress, octetMs: number) {
+function evidence(clock: Clock, target: HdlcAddress, octetMs: number, link: Probe['link']) {
   const deframer = new Deframer();
   const chunks: Uint8Array[] = [];
   const others = new Map<string, ProbeAnswer['others'][number]>();
@@ -87,6 +87,8 @@ function evidence(clock: Clock, target: HdlcAddress, octetMs: number) {
       sentAt = undefined;
     }
     chunks.push(octets.slice());
+    // A sign-on is text, and a wrapper has no flags: what is damaged there the stack says.
+    if (link !== 'hdlc') return;
     for (const frame of deframer.push(octets)) take(frame);
   };
   return {
@@ -181,7 +183,7 @@ export async function ask(
   const access = accessOf(probe, timed);
   const target = serverAddress(probe.logical, probe.physical, probe.size);
   const begun = clock.now();
-  const seen = evidence(clock, target, timed ? 10_000 / probe.baud : 0);
+  const seen = evidence(clock, target, timed ? 10_000 / probe.baud : 0, probe.link);
   const session = new Session(port, clock, access, { trace: seen.trace });
   let who: Who = {};
   let failure: Failure | undefined;
@@ -203,6 +205,7 @@ export async function ask(
     answer: answer === 'silent' && line.damaged > 0 && heardFrames === 0 ? 'damaged' : answer,
     ...who,
     ...line,
+    damaged: Math.max(line.damaged, probe.link === 'mode-e' ? session.stack.counters.damaged : 0),
     linked: line.linked || session.entered,
     code: failure?.code,
     why: failure?.message,

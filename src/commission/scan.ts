@@ -50,8 +50,8 @@ export interface ScanWorld {
   /** Whoever asked has gone: the probe under way is ended, and nothing else begun. */
   readonly signal: AbortSignal;
 }
-/** One use of the line; with the longest probe begun at its end it stays below what a line is lent for. */
-const useMs = 8000;
+/** One use of the line: a meter that waits for its poll waits for no more than this and the longest probe. */
+const useMs = 3000;
 /** Where the line is lost or not to be had it is tried again after these pauses; then the scan ends, and can go on later. */
 const pausesS = [2, 5, 10, 20, 30];
 const estimateEvery = 10;
@@ -63,7 +63,9 @@ function timeLeft(plan: ScanPlan, answers: Answers): (tookMs: number) => number 
   let leftMs = 0;
   let count = 0;
   return (tookMs) => {
-    leftMs = count++ % estimateEvery === 0 ? budgetOf(plan, answers, 'answer').seconds * 1000 : leftMs - tookMs;
+    leftMs -= tookMs;
+    // What did not answer at its place is looked for elsewhere: that only the walk knows.
+    if (count++ % estimateEvery === 0 || leftMs < 1000) leftMs = budgetOf(plan, answers, 'answer').seconds * 1000;
     return Math.max(0, Math.round(leftMs / 1000));
   };
 }

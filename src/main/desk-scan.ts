@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Failure } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
 import { scan, type ScanEvent } from '../commission/scan.ts';
-import { openJournal } from '../commission/scan-journal.ts';
+import type { openJournal } from '../commission/scan-journal.ts';
 import { wayOfPort } from '../commission/scanned-line.ts';
 import type { Config } from '../config/schema.ts';
 import { meterModels } from '../config/meter-models.ts';
@@ -14,9 +14,10 @@ export interface DeskWorld {
   readonly clock: Clock;
   readonly house: () => Pick<House, 'lend'>;
   readonly config: () => Config;
+  readonly journal: typeof openJournal;
 }
 /** One scan of a line at a time. */
-export function deskScans({ clock, house, config }: DeskWorld) {
+export function deskScans({ clock, house, config, journal: open }: DeskWorld) {
   const underWay = new Set<string>();
   return async function* deskScan(wish: ScanWish, signal: AbortSignal): AsyncGenerator<ScanEvent, void> {
     const { port, fresh } = wish;
@@ -26,7 +27,7 @@ export function deskScans({ clock, house, config }: DeskWorld) {
     underWay.add(port);
     try {
       const path = join(config().gateway.state_directory, `scan-${port}.journal`);
-      const journal = await openJournal(path, plan, fresh);
+      const journal = await open(path, plan, fresh);
       yield* scan(plan, { clock, use: (work) => house().lend(port, work), journal, signal });
     } finally {
       underWay.delete(port);

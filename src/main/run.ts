@@ -5,6 +5,7 @@ import { messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
 import type { Log } from '../base/log.ts';
 import { compose } from '../compose.ts';
+import { openJournal } from '../commission/scan-journal.ts';
 import type { House, World } from '../house.ts';
 import { judgeFile, requirePlan } from '../config/judge.ts';
 import { findingLine } from '../config/findings.ts';
@@ -203,6 +204,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     clock: systemClock,
     house: () => reloader.inForce().house,
     config: () => reloader.inForce().plan.config,
+    journal: openJournal,
   });
   const doors = newDoors(() => answersOf(reloader, state, log, scans), log);
   const house = compose(first.plan, world);

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { openJournal } from '../../src/commission/scan-journal.ts';
 import { budgetOf } from '../../src/commission/scan-plan.ts';
 import type { ScanEvent } from '../../src/commission/scan.ts';
-import { findingsText } from '../../src/commission/scan-text.ts';
+import { endText, findingsText, planText } from '../../src/commission/scan-text.ts';
 import { listOf, ofKind, scanWorld, substation, substationList } from '../support/scan-world.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'scan-test-'));
@@ -43,6 +43,31 @@ test('by the work list: seven findings, 24 meters found, within a minute', async
   expect(end?.seconds).toBeLessThanOrEqual(60);
   expect(end?.exit).toBe(5);
   for (const line of findingsText(ofKind(events, 'finding'), 80)) expect(line.length).toBeLessThanOrEqual(80);
+});
+/**
+ * The screen in docs/technician.md: `UPDATE_SCREENS=1 vitest run test/commission/scan-substation.test.ts` writes it anew.
+ */
+test('the screen of the documentation is the one that a technician sees', async () => {
+  const { planOf, run } = scanWorld(substation());
+  const some = new Set(['60120001', ...Object.keys(named)]);
+  const entries = substationList().filter(({ serial }) => some.has(serial));
+  const events = await run(planOf({ entries }));
+  const [plan] = ofKind(events, 'plan');
+  const [end] = ofKind(events, 'end');
+  if (!plan || !end) throw new Error('the scan did not end');
+  const lines = [
+    ...planText(plan, `${entries.length} meters of worklist.csv on bus-1`, 80),
+    ...findingsText(ofKind(events, 'finding'), 80),
+    endText(ofKind(events, 'finding'), end),
+  ];
+  const path = new URL('../../docs/technician.md', import.meta.url);
+  const document = readFileSync(path, 'utf8');
+  const [begin, close] = ['<!-- screen of a scan -->\n\n```text\n', '\n```\n'];
+  const at = document.indexOf(begin) + begin.length;
+  const to = document.indexOf(close, at);
+  if (process.env['UPDATE_SCREENS'] !== undefined)
+    writeFileSync(path, document.slice(0, at) + lines.join('\n') + document.slice(to));
+  expect(readFileSync(path, 'utf8')).toContain(`${begin}${lines.join('\n')}${close}`);
 });
 test('blind: every meter that can be told from the others, within three minutes', async () => {
   const { planOf, run } = scanWorld(substation());

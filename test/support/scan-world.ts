@@ -23,6 +23,19 @@ export const substationList = (): readonly WorkListEntry[] =>
 export const listOf = (...serials: (number | string)[]): WorkListEntry[] =>
   serials.map((serial, i) => ({ line: i + 2, point: `p${i + 1}`, serial: String(serial), place: `box ${i + 1}` }));
 
+/** On a real disk, that takes no virtual time. */
+export const heldJournal =
+  (clock: VirtualClock) =>
+  async (path: string, plan: ScanPlan, fresh = false): Promise<ScanJournal> => {
+    const real = await clock.hold(openJournal(path, plan, fresh));
+    return {
+      ...real,
+      add: (answer) => clock.hold(real.add(answer)),
+      end: () => clock.hold(real.end()),
+      close: () => clock.hold(real.close()),
+    };
+  };
+
 export function scanWorld(scenario: ScenarioInput, around = (port: VirtualPort): Port => port) {
   const clock = new VirtualClock(start);
   const house = buildBus(parseScenario(scenario), start);
@@ -54,16 +67,7 @@ export function scanWorld(scenario: ScenarioInput, around = (port: VirtualPort):
     await clock.complete(walk);
     return events;
   };
-  /** Of a real disk, that takes no virtual time. */
-  const journal = async (path: string, plan: ScanPlan, fresh = false): Promise<ScanJournal> => {
-    const real = await openJournal(path, plan, fresh);
-    return {
-      ...real,
-      add: (answer) => clock.hold(real.add(answer)),
-      end: () => clock.hold(real.end()),
-      close: () => clock.hold(real.close()),
-    };
-  };
+  const journal = heldJournal(clock);
   return { clock, house, bare, port, planOf, run, journal };
 }
 type EventOf<K extends ScanEvent['kind']> = Extract<ScanEvent, { kind: K }>;

@@ -1,0 +1,197 @@
+/** What a scan makes of lines and meters that are not as they should be: each fault has a verdict of its own. */
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../src/base/errors.ts';
+import { ownLine } from '../../src/commission/use-line.ts';
+import { damageWords } from '../../src/commission/scan-verdict.ts';
+import type { ScanEvent } from '../../src/commission/scan.ts';
+import { listOf, ofKind, scanWorld } from '../support/scan-world.ts';
+
+const three = listOf(60120001, 60120002, 60120003);
+const named = '{serial}';
+/** Of a kind that a model knows. */
+const known = { device_name: `SIM100${named}` };
+const verdicts = (events: readonly ScanEvent[]) =>
+  ofKind(events, 'finding').map(({ entry, serial, address, verdict }) =>
+    [entry?.serial ?? serial ?? '', address ?? 'line', verdict].join(' ').trim(),
+  );
+const found = ['60120001 1/1001 found', '60120002 1/1002 found', '60120003 1/1003 found'];
+const asked = (events: readonly ScanEvent[]) => ofKind(events, 'probe').map(({ id }) => id);
+
+describe('the line', () => {
+  test('as it should be', async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 3, ...known } });
+    const events = await run(planOf({ entries: three }));
+    expect(verdicts(events)).toEqual(found);
+    expect(ofKind(events, 'end')).toMatchObject([{ probes: 3, exit: 0 }]);
+  });
+  test('silent: asked at each speed, and the first suspects are named', async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 3 }, fault: [{ kind: 'silence' }] });
+    const events = await run(planOf({ entries: three }));
+    expect(verdicts(events)).toEqual([
+      'line line-silent',
+      ...three.map(({ serial }, i) => `${serial} 1/${1001 + i} no-answer`),
+    ]);
+    expect(ofKind(events, 'finding')[0]).toMatchObject({
+      code: 'bus-silent',
+      evidence: expect.stringMatching(/115200, 1200, 600, 300 Bd/) as string,
+    });
+    expect(ofKind(events, 'finding')[0]?.next).toContain('A/B polarity');
+    expect(ofKind(events, 'end')[0]?.seconds).toBeLessThanOrEqual(60);
+  });
+  test('only an echo comes back', async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 3 }, fault: [{ kind: 'silence' }, { kind: 'echo' }] });
+    const events = await run(planOf({ entries: three }));
+    expect(verdicts(events).map((one) => one.split(' ').at(-1))).toEqual(Array(4).fill('echo-only'));
+  });
+  test('an echo beside the answers is no damage', async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 3, ...known }, fault: [{ kind: 'echo' }] });
+    expect(verdicts(await run(planOf({ entries: three })))).toEqual(found);
+  });
+  test('another speed: found out, and said', async () => {
+    const { house, planOf, run } = scanWorld({ bus: { baud: 2400 }, meters: { count: 3, ...known } });
+    house.bus.lineBaud = 9600;
+    const events = await run(planOf({ entries: three, baud: 9600 }));
+    expect(verdicts(events)).toEqual(['line other-speed', ...found]);
+    expect(ofKind(events, 'finding')[0]?.next).toBe('Write baud = 2400 for this port.');
+  });
+  test('everything comes damaged', async () => {
+    const { planOf, run } = scanWorld({
+      meters: { count: 3 },
+      fault: [
+        { kind: 'flip', rate: 0.15, meter: 0 },
+        { kind: 'flip', rate: 0.15, meter: 1 },
+        { kind: 'flip', rate: 0.15, meter: 2 },
+      ],
+    });
+    const events = await run(planOf({ entries: three }));
+    expect(verdicts(events)).toEqual([
+      'line line-damaged',
+      ...three.map(({ serial }, i) => `${serial} 1/${1001 + i} damaged`),
+    ]);
+    expect(ofKind(events, 'finding')[0]?.next).toContain('120 ohm');
+  });
+  test.each([
+    [['ff00ff00ffff', '00'], 'almost only 00 and FF: the line rests on the wrong level'],
+    [['3c91a2b77d', '991034'], 'no flag of HDLC among the octets: another speed, or another protocol on this line'],
+    [['7ea01e2103730f', '7e'], 'frames are there, and single octets in them are wrong'],
+  ])('what damaged octets say: %s', (samples, words) => {
+    expect(damageWords(samples).seen).toBe(words);
+  });
+});
+
+describe('meters', () => {
+  test('exchanged: both are found, each at the place of the other', async () => {
+    const { planOf, run } = scanWorld({
+      meters: { count: 3, ...known },
+      meter: [
+        { index: 0, physical: 1002 },
+        { index: 1, physical: 1001 },
+      ],
+    });
+    const events = await run(planOf({ entries: three }));
+    expect(verdicts(events)).toEqual(['60120001 1/1002 moved', '60120002 1/1001 moved', '60120003 1/1003 found']);
+    expect(ofKind(events, 'finding')[0]?.next).toContain('Read the labels at box 1 and at box 2');
+  });
+  test('at the address of another formula, and at one that the list names', async () => {
+    const { planOf, run } = scanWorld({
+      meters: { count: 3, ...known },
+      meter: [
+        { index: 0, physical: 1 },
+        { index: 1, physical: 77 },
+      ],
+    });
+    const entries = three.map((entry, i) => (i === 1 ? { ...entry, physical: 77 } : entry));
+    const events = await run(planOf({ entries }));
+    expect(verdicts(events)).toEqual(['60120001 1/1 found', '60120002 1/77 found', '60120003 1/1003 found']);
+    expect(ofKind(events, 'finding')[0]?.next).toBe('Write physical = 1 for this meter.');
+  });
+  test('late: who answers while the next one is asked is known by the address of the answer', async () => {
+    const { planOf, run } = scanWorld({
+      meters: { count: 4, ...known },
+      meter: [{ index: 2, turnaround_ms: 450 }],
+    });
+    const events = await run(planOf({ blind: true }));
+    expect(verdicts(events)).toContain('60120003 1/1003 found');
+    expect(verdicts(events).filter((one) => one.endsWith('found'))).toHaveLength(4);
+  });
+  test('the association is refused', async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 1, referencing: 'short-name', ...known } });
+    const events = await run(planOf({ entries: listOf(60120001) }));
+    expect(ofKind(events, 'finding')).toMatchObject([
+      { verdict: 'refused', address: '1/1001', code: 'association-refused' },
+    ]);
+    expect(ofKind(events, 'end')[0]?.exit).toBe(5);
+  });
+  test("alone on its line, and called by everybody's address", async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 1, ...known }, meter: [{ index: 0, physical: 5123 }] });
+    const events = await run(planOf({ blind: true }));
+    expect(verdicts(events)).toEqual(['60120001 1/5123 found']);
+  });
+  test('two with one address, and no list that says so', async () => {
+    const { planOf, run } = scanWorld({
+      meters: { count: 3, ...known },
+      meter: [{ index: 1, serial: 60130001, physical: 1001 }],
+    });
+    const events = await run(planOf({ blind: true }));
+    const rough = ofKind(events, 'finding').find(({ address }) => address === '1/1001');
+    expect(rough).toMatchObject({ verdict: 'damaged' });
+    expect(rough?.next).toContain('two meters may have this one: take the wires off one of them');
+  });
+});
+
+describe('other ways in', () => {
+  test('an optical head: by sign-on, without an address', async () => {
+    const { planOf, run } = scanWorld({ meters: { count: 1, mode_e: true, ...known } });
+    const configured = await run(planOf({ link: 'mode-e', entries: listOf(60120001) }));
+    expect(verdicts(configured)).toEqual(['60120001 /?! found']);
+    const again = scanWorld({ meters: { count: 1, mode_e: true, ...known } });
+    const events = await again.run(again.planOf({ blind: true }));
+    expect(verdicts(events)).toEqual(['60120001 /?! found']);
+  });
+  test('behind a wrapper, although HDLC was configured; and several behind one connection', async () => {
+    const { planOf, run } = scanWorld({ bus: { kind: 'tcp', link: 'wrapper' }, meters: { count: 3, ...known } });
+    const events = await run(planOf({ entries: three }));
+    expect(verdicts(events)).toEqual(['60120001 1 found', '60120002 2 found', '60120003 3 found']);
+    const direct = await run(planOf({ entries: three, link: 'wrapper' }));
+    expect(verdicts(direct)).toEqual(['60120001 1 found', '60120002 2 found', '60120003 3 found']);
+  });
+});
+
+describe('a line that goes away', () => {
+  test('at each frame of each probe: it is tried again, and everything is found', async () => {
+    for (let after = 0; after < 12; after++) {
+      const { planOf, run, bare } = scanWorld({ meters: { count: 3, ...known } });
+      let writes = 0;
+      const write = (octets: Uint8Array) =>
+        writes++ === after ? Promise.reject(new Failure('port-lost', 'the adapter is gone')) : bare.write(octets);
+      const events = await run(planOf({ entries: three }), { use: (work) => work({ ...bare, write }) });
+      // Where only the end of a session is lost, nothing is to be asked again.
+      const lost = after % 4 === 3 ? [] : ['port-lost'];
+      expect(ofKind(events, 'line').map(({ code }) => code)).toEqual(lost);
+      expect(verdicts(events)).toEqual(found);
+    }
+  });
+  test('for good: it says so, with what to do, and the same command goes on', async () => {
+    const { planOf, run, clock } = scanWorld({ meters: { count: 3 } });
+    const begun = clock.now();
+    const gone = () => Promise.reject(new Failure('port-missing', '/dev/x is not there'));
+    const failure = await run(planOf({ entries: three }), { use: gone }).catch((error: unknown) => error as Failure);
+    expect(failure).toMatchObject({
+      code: 'port-missing',
+      nextStep: expect.stringMatching(/same command then goes on where it stopped/) as string,
+    });
+    expect(clock.now() - begun).toBeLessThan(120_000);
+  });
+  test('a device that is not there is a failure of its own line', async () => {
+    const { clock } = scanWorld({ meters: { count: 1 } });
+    const line = ownLine('/dev/nosuch-adapter', 9600, clock);
+    await expect(line.use(() => Promise.resolve(1))).rejects.toMatchObject({ code: 'port-missing' });
+    await line.close();
+  });
+});
+
+test('nothing is asked twice, whatever comes', async () => {
+  const { planOf, run } = scanWorld({ meters: { count: 5 }, fault: [{ kind: 'flip', rate: 0.01 }] });
+  const ids = asked(await run(planOf({ entries: three, blind: true })));
+  expect(new Set(ids).size).toBe(ids.length);
+});
