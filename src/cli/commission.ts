@@ -19,7 +19,7 @@ import type { Port } from '../line/port.ts';
 import { askCounter } from '../meter/invocation-counter.ts';
 import { sameSerial } from '../meter/identity.ts';
 import type { MeterModel } from '../meter/model.ts';
-import { askReload } from '../desk/client.ts';
+import { askCommission, askReload, askStatus } from '../desk/client.ts';
 import { serviceSocket, socketOf } from './ask.ts';
 import { bad, whole } from './connection.ts';
 import { entryKeysOf, type EntryOptions, judgeOf } from './meter-changes.ts';
@@ -82,7 +82,7 @@ function readBytes(file: string): Uint8Array {
 /** Everything that somebody wants to be put into service, judged before the line is touched. */
 function plannedMeters(
   ids: readonly string[],
-  { file, text, judge, site }: { file: string; text: string; judge: Judge; site: SiteFolder },
+  { file, text, judge, site }: { file: string; text: string; judge: Judge; site: Pick<SiteFolder, 'read'> },
   options: CommissionOptions,
 ): Planned[] {
   const models = judge.models as ReadonlyMap<string, MeterModel>;
@@ -306,27 +306,69 @@ async function askedToReload(socket: string, print: (line: string) => void): Pro
   }
 }
 
-export async function commissionMeters(
-  ids: readonly string[],
+/** Whoever runs on the line already does it, and polls meanwhile. */
+async function gatewayRuns(socket: string): Promise<boolean> {
+  try {
+    await askStatus(socket);
+    return true;
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'no-gateway') return false;
+    throw error;
+  }
+}
+
+async function atDesk(
+  socket: string,
+  planned: readonly Planned[],
   options: CommissionOptions,
   hands: CommissionHands,
-): Promise<number> {
+): Promise<CommissionSummary> {
+  const { signal, print } = hands;
+  const expectedOf = ({ place, currentTransformer, voltageTransformer }: MeterTarget) => ({
+    place,
+    currentTransformer,
+    voltageTransformer,
+  });
+  const old = planned.filter(({ proposal }) => !proposal);
+  const events = askCommission(socket, {
+    meters: old.map(({ target }) => target.meter),
+    expected: old.map(({ target }) => ({ meter: target.meter, ...expectedOf(target) })),
+    proposals: planned.flatMap(({ proposal, target }) => (proposal ? [{ port: target.port, ...proposal }] : [])),
+    exchanges: whole('--exchanges', options.exchanges, 1, 1000),
+    again: options.again === true,
+    ...(options.who !== undefined && { who: options.who }),
+  });
+  const emit = eventPrinter(options.json === true, print);
+  const records: MeterRecord[] = [];
+  for await (const event of events) {
+    emit(event);
+    if (event.event === 'result') records.push(event.record);
+    if (signal.aborted) throw new Failure('busy', 'stopped');
+  }
+  const good = records.filter(({ result }) => result === 'good').length;
+  return { records, good, failed: records.length - good };
+}
+
+interface Site {
+  readonly judge: Judge;
+  readonly text: string;
+  readonly site: SiteFolder;
+}
+async function onOwnLine(
+  planned: readonly Planned[],
+  { judge, text, site }: Site,
+  options: CommissionOptions,
+  hands: CommissionHands,
+): Promise<CommissionSummary> {
   const { clock, print, signal } = hands;
-  const { file, site: folder } = placesOf(options);
-  const site = siteFolder(folder);
-  const judge = judgeOf(hands.door);
   const models = judge.models ?? new Map<string, MeterModel>();
-  const text = textOf(file);
-  const planned = plannedMeters(ids, { file, text, judge, site }, options);
-  if (planned.length === 0) bad('nobody to commission: name meters, or a work list (--list)');
   const gateway = (readToml(text).value['gateway'] ?? {}) as Readonly<Record<string, unknown>>;
   const assumes = gateway['clock_trust'] === 'assume';
   const lines = ownLines(clock);
   const guided = options.unattended !== true && options.json !== true && process.stdin.isTTY;
   const asker = guided ? displayAsker(clock, print) : undefined;
-  let summary: CommissionSummary;
   try {
-    summary = await commission(ownCandidates(planned, lines, clock, options.force === true), {
+    return await commission(ownCandidates(planned, lines, clock, options.force === true), {
       clock,
       models,
       zone: typeof gateway['time_zone'] === 'string' ? gateway['time_zone'] : 'UTC',
@@ -340,13 +382,36 @@ export async function commissionMeters(
       emit: eventPrinter(options.json === true, print),
       ...(asker && { compare: asker.compare }),
     });
+  } finally {
+    asker?.close();
+    await lines.close();
+  }
+}
+
+export async function commissionMeters(
+  ids: readonly string[],
+  options: CommissionOptions,
+  hands: CommissionHands,
+): Promise<number> {
+  const { clock, print, signal } = hands;
+  const { file, site: folder } = placesOf(options);
+  const socket = options.site === undefined ? socketFor(options) : undefined;
+  const runs = socket !== undefined && (await gatewayRuns(socket));
+  // The records of a running gateway are its own.
+  const site = runs ? noSite : siteFolder(folder);
+  const judge = judgeOf(hands.door);
+  const text = textOf(file);
+  const planned = plannedMeters(ids, { file, text, judge, site }, options);
+  if (planned.length === 0) bad('nobody to commission: name meters, or a work list (--list)');
+  let summary: CommissionSummary;
+  try {
+    summary = runs
+      ? await atDesk(socket, planned, options, hands)
+      : await onOwnLine(planned, { judge, text, site: siteFolder(folder) }, options, hands);
   } catch (error) {
     if (!signal.aborted) throw error;
     note('stopped; the same command goes on where it was');
     return 1;
-  } finally {
-    asker?.close();
-    await lines.close();
   }
   if (options.write !== false) {
     const stamp = iso(clock.wall()).slice(0, 10) + (options.who === undefined ? '' : ` by ${options.who}`);
@@ -356,6 +421,7 @@ export async function commissionMeters(
   }
   return summary.failed > 0 ? 4 : 0;
 }
+const noSite: Pick<SiteFolder, 'read'> = { read: () => undefined };
 const socketFor = ({ config, socket }: CommissionOptions): string =>
   config === undefined && socket === undefined
     ? serviceSocket

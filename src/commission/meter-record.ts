@@ -95,6 +95,8 @@ export interface DayStep {
   readonly to: string;
   readonly expected: number;
   readonly rows: number;
+  /** What reading them took. */
+  readonly tookMs: number;
   readonly sums: readonly RecordedSum[];
 }
 export interface LineStep {

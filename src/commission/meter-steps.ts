@@ -217,7 +217,9 @@ export async function dayStep({ session, clock, model }: StepContext, layout: Pr
   const periodMs = layout.capturePeriodMs;
   const to = millis(Math.floor((clock.wall() - 60_000) / periodMs) * periodMs);
   const from = later(to, -dayMs);
+  const asked = clock.now();
   const rows = await readRange({ session, layout, model }, from, to);
+  const tookMs = Math.round(clock.now() - asked);
   const ends = new Set(rows.map(({ end }) => end as number | null));
   let found = 0;
   for (let end = from + periodMs; end <= to; end += periodMs) if (ends.has(end)) found++;
@@ -228,6 +230,7 @@ export async function dayStep({ session, clock, model }: StepContext, layout: Pr
     to: iso(to),
     expected: Math.round(dayMs / periodMs),
     rows: found,
+    tookMs,
     sums: sumsOf(rows, from, to, periodMs, modulus),
   };
 }

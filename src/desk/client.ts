@@ -10,7 +10,20 @@ import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
-import type { BrowseObjects, LogLine, OutputEvent, ReadObjects, ReloadAnswer, ScanWish } from './routes.ts';
+import type { Capacity } from '../commission/capacity.ts';
+import type { Signed } from '../commission/canonical.ts';
+import type { CommissionEvent } from '../commission/commission.ts';
+import type { SiteReport } from '../commission/site-report.ts';
+import type {
+  BrowseObjects,
+  CommissionWishes,
+  LogLine,
+  OutputEvent,
+  ReadObjects,
+  ReloadAnswer,
+  ScanWish,
+  SignOffWishes,
+} from './routes.ts';
 import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
@@ -30,6 +43,13 @@ export const askCounterAccept = (path: string, meter: string): Promise<CounterAc
 export const askCounterLease = (path: string, key: string): Promise<CounterLease> =>
   act<CounterLease>(path, '/v1/counter/lease', { key }, 10_000);
 export const askReload = (path: string): Promise<ReloadAnswer> => act<ReloadAnswer>(path, '/v1/reload', {}, 60_000);
+
+export const askSignOff = (path: string, wishes: SignOffWishes): Promise<Signed<SiteReport>> =>
+  act<Signed<SiteReport>>(path, '/v1/sign-off', wishes, 60_000);
+export const askCapacity = (
+  path: string,
+  wish: { readonly port: string; readonly period: string; readonly days: string },
+): Promise<Capacity> => look<Capacity>(path, withQuery('/v1/capacity', wish), 30_000);
 
 /** The state of the running gateway, as octets of a backup. Rejects before the first where it refuses. */
 export async function askBackup(path: string): Promise<AsyncIterable<Uint8Array>> {
@@ -103,6 +123,8 @@ export const askBrowse = (path: string, meter: string, wishes: BrowseObjects): A
 
 export const askScan = (path: string, wish: ScanWish): AsyncGenerator<ScanEvent, void> =>
   actLines<ScanEvent>(path, '/v1/scan', wish);
+export const askCommission = (path: string, wishes: CommissionWishes): AsyncGenerator<CommissionEvent, void> =>
+  actLines<CommissionEvent>(path, '/v1/commission', wishes);
 
 /** The events of an act; where the socket only looks, of the desk beside it. */
 async function* actLines<Event>(path: string, what: string, given: object): AsyncGenerator<Event, void> {

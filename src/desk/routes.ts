@@ -6,6 +6,10 @@ import { setTimeout } from 'node:timers/promises';
 import * as v from 'valibot';
 import type { ScanEvent } from '../commission/scan.ts';
 import { entrySchema, type WorkListEntry } from '../commission/work-list.ts';
+import type { Capacity } from '../commission/capacity.ts';
+import type { Signed } from '../commission/canonical.ts';
+import type { CommissionEvent } from '../commission/commission.ts';
+import type { SiteReport } from '../commission/site-report.ts';
 import type { SnapshotObject } from '../dlms/cosem/snapshot.ts';
 import { type Route, rowOf } from '../door/rows.ts';
 import type { ReadingFact } from '../reading/facts.ts';
@@ -28,6 +32,10 @@ export interface LocalAnswers {
   readObjects(meter: string, wishes: ReadObjects): AsyncIterable<OutputEvent>;
   browseObjects(meter: string, wishes: BrowseObjects, signal: AbortSignal): AsyncIterable<OutputEvent>;
   lineUses(): PortUses[];
+  commission(wishes: CommissionWishes, signal: AbortSignal): AsyncIterable<CommissionEvent>;
+  /** The report of the site, signed by the key of this gateway. */
+  signOff(wishes: SignOffWishes): Promise<Signed<SiteReport>>;
+  capacity(wishes: CapacityWishes): Capacity;
   trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
   /** Lines of the log, as they were written. */
   log(follow: boolean, signal: AbortSignal): AsyncIterable<LogLine>;
@@ -82,6 +90,41 @@ export type BrowseObjects = Defined<v.InferOutput<v.StrictObjectSchema<typeof br
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 const defined = <T extends object>(given: T): Defined<T> =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Defined<T>;
+
+const words = v.pipe(v.string(), v.maxLength(200));
+const ratio = v.nullable(v.pipe(v.string(), v.regex(/^\d{1,6}\/\d{1,6}$/)));
+const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
+const expectation = { place: v.nullable(words), currentTransformer: ratio, voltageTransformer: ratio };
+const commissionWishes = v.strictObject({
+  meters: v.optional(v.pipe(v.array(id), v.maxLength(1000))),
+  expected: v.optional(v.array(v.strictObject({ meter: id, ...expectation }))),
+  proposals: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ port: id, ...expectation, place: words, keys: v.record(v.string(), v.unknown()) })),
+      v.maxLength(200),
+    ),
+  ),
+  who: v.optional(words),
+  exchanges: v.optional(whole(1, 1000)),
+  again: v.optional(v.boolean()),
+});
+const signOffWishes = v.strictObject({
+  who: v.optional(words),
+  note: v.optional(v.pipe(v.string(), v.maxLength(2000))),
+});
+const digits = v.pipe(v.string(), v.regex(/^\d{1,5}$/));
+const capacityWishes = v.strictObject({
+  port: id,
+  period: v.optional(digits, '3600'),
+  days: v.optional(digits, '30'),
+});
+export type CommissionWishes = v.InferOutput<typeof commissionWishes>;
+export type SignOffWishes = v.InferOutput<typeof signOffWishes>;
+export interface CapacityWishes {
+  readonly port: string;
+  readonly periodS: number;
+  readonly backFillDays: number;
+}
 
 /** A line of an answer, as the command line prints it; a note and progress beside it; an object for whoever saves. */
 export type OutputEvent =
@@ -161,6 +204,35 @@ export const routes: readonly Route<LocalAnswers>[] = [
     input: v.strictObject({ follow: v.optional(v.picklist(['true', 'false']), 'false') }),
     answers: 'lines',
     handle: (house, { follow }, signal) => house.log(follow === 'true', signal),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/capacity',
+    permission: 'look',
+    meaning: 'how many meters a line bears, and how long a back-fill takes, by times that were measured on it',
+    input: capacityWishes,
+    answers: 'value',
+    handle: (house, { port, period, days }) =>
+      house.capacity({ port, periodS: Math.max(60, Number(period)), backFillDays: Number(days) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/commission',
+    permission: 'act',
+    meaning:
+      'puts meters into service while the polls go on: configured ones, and ones that are to be; who leaves stops it',
+    input: commissionWishes,
+    answers: 'lines',
+    handle: (house, wishes, signal) => house.commission(wishes, signal),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/sign-off',
+    permission: 'act',
+    meaning: 'the report of the site, signed by the key of this gateway; an event says so to the central system',
+    input: signOffWishes,
+    answers: 'value',
+    handle: (house, wishes) => house.signOff(wishes),
   }),
   route({
     method: 'POST',

@@ -39,7 +39,7 @@ import { checkConfig, type CheckOptions } from './config-check.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
 import { run, version } from './run.ts';
-import { addMeterCommands, addTechnicianCommands } from './technician-commands.ts';
+import { addMeterCommands, addSiteCommands, addTechnicianCommands } from './technician-commands.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   note(`meter-gateway needs Node 24, this is ${process.version}. In a checkout: scripts/meter-gateway, or scripts/run`);
@@ -483,6 +483,7 @@ withSocket(
 );
 
 addTechnicianCommands(program);
+addSiteCommands(program);
 addMeterCommands(meter);
 
 await program.parseAsync();

@@ -28,6 +28,7 @@ import { type DaemonLog, openLog } from './logger.ts';
 import { openNotifier, type ServiceNotifier } from './notifier.ts';
 import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
+import { siteAnswers } from './site-answers.ts';
 import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { synchronisedTeller } from './synchronised.ts';
@@ -166,7 +167,12 @@ const tellRefusal =
   };
 
 /** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
-function answersOf(reloader: Reloader, state: OpenState, log: DaemonLog, scan: LocalAnswers['scan']): LocalAnswers {
+function answersOf(
+  reloader: Reloader,
+  state: OpenState,
+  log: DaemonLog,
+  { scan, configPath }: Pick<LocalAnswers, 'scan'> & { readonly configPath: string },
+): LocalAnswers {
   const force = reloader.inForce();
   return {
     ...force.house,
@@ -174,6 +180,7 @@ function answersOf(reloader: Reloader, state: OpenState, log: DaemonLog, scan: L
     readObjects: (meter, wishes) => readObjects(force.house, systemClock, meter, wishes),
     browseObjects: (meter, wishes, signal) => browseObjects(force.house, systemClock, meter, wishes, signal),
     scan,
+    ...siteAnswers({ force, store: state.store, log, configPath, version }),
     log: (follow, signal) => log.memory.lines(follow, signal),
     reload: () => reloader.reload(),
     backup: () => backupOf(state.store, state.counters, iso(millis(Date.now())), version),
@@ -200,13 +207,13 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
   const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
-  const scans = deskScans({
+  const scan = deskScans({
     clock: systemClock,
     house: () => reloader.inForce().house,
     config: () => reloader.inForce().plan.config,
     journal: openJournal,
   });
-  const doors = newDoors(() => answersOf(reloader, state, log, scans), log);
+  const doors = newDoors(() => answersOf(reloader, state, log, { scan, configPath }), log);
   const house = compose(first.plan, world);
   const reloader = newReloader(first, house, {
     log,

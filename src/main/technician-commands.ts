@@ -10,9 +10,12 @@ import {
   removeMeter,
   type RemoveOptions,
 } from '../cli/meter-changes.ts';
+import { type CapacityOptions, showCapacity } from '../cli/capacity.ts';
+import { signOffSite, type SignOffOptions, verifyReport } from '../cli/sign-off.ts';
 import { print } from '../cli/terminal.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { defaultDoor } from './doors.ts';
+import { version } from './run.ts';
 import { synchronisedTeller } from './synchronised.ts';
 
 const untilStopped = (): AbortSignal => {
@@ -96,6 +99,41 @@ export function addTechnicianCommands(program: Command): void {
     .action((meter: string, file: string | undefined, options: AttachOptions) =>
       runCommand(() => attachTo(meter, file, options, systemClock.wall(), print)),
     );
+}
+
+export function addSiteCommands(program: Command): void {
+  const signOff = withSite(
+    program
+      .command('sign-off')
+      .description(
+        'the report of the site, signed by the key of this gateway: JSON, and a page that prints. Pending until the central system has the first day of each meter',
+      ),
+  );
+  signOff
+    .option('--socket <path>', 'where the running gateway is asked')
+    .option('--who <name>', 'who signs the site off')
+    .option('--note <text>', 'a note')
+    .option('--out <dir>', 'folder for the report', '.')
+    .option('--json', 'the signed report as JSON')
+    .action((options: SignOffOptions) =>
+      runCommand(() => signOffSite(options, { now: systemClock.wall(), version }, print)),
+    );
+  signOff
+    .command('verify')
+    .description('prove that a report is as it was signed')
+    .argument('<file>', 'the JSON of the report')
+    .action((file: string) => runCommand(() => verifyReport(file, print)));
+  withSite(
+    program
+      .command('capacity')
+      .description('how many meters a line bears, and how long a back-fill takes, by times that were measured on it'),
+  )
+    .option('--socket <path>', 'where the running gateway is asked')
+    .option('--port <name>', 'the line; not needed where there is only one')
+    .option('--period <s>', 'period of the meters that are to be added, s', '3600')
+    .option('--days <n>', 'days to be fetched of each meter', '30')
+    .option('--json', 'as JSON')
+    .action((options: CapacityOptions) => runCommand(() => showCapacity(options, print)));
 }
 
 export function addMeterCommands(meter: Command): void {

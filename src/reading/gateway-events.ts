@@ -164,6 +164,18 @@ export const gatewayEvents = {
       now: field('text', 'fingerprint of the layout'),
     },
   },
+  SITE_SIGNED_OFF: {
+    says: 'a technician signed the site off; the report with its signature is on the gateway',
+    requirement: 'R40',
+    detail: {
+      state: field('text', 'pending: not all meters are good, or their first day is not acknowledged; final'),
+      digest: field('text', 'SHA-256 of the report, hexadecimal'),
+      who: field('text|null', 'who signed it off'),
+      meters: field('number', 'meters that were commissioned'),
+      good: field('number', 'meters of them that are good'),
+      open: field('number', 'meters that keep it from being final'),
+    },
+  },
   PERIOD_CHANGED: {
     says: 'the meter was told another capture period',
     requirement: 'R35',

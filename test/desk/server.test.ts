@@ -22,6 +22,7 @@ import { type DoorSettings, serveStatus } from '../../src/desk/server.ts';
 import { type LocalAnswers, routes } from '../../src/desk/routes.ts';
 import { findRoute, inputOf } from '../../src/door/rows.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
+import { capacityOf } from '../../src/commission/capacity.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { seeded } from '../../src/simulator/random.ts';
 
@@ -47,6 +48,9 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     readObjects: () => Readable.from([]),
     browseObjects: () => Readable.from([]),
     lineUses: () => [],
+    commission: () => Readable.from([]),
+    signOff: () => Promise.reject(new Failure('bad-argument', 'no record of a meter')),
+    capacity: () => capacityOf({ meters: [], periodS: 3600, backFillDays: 1 }),
     trace: () => Readable.from([]),
     log: () => Readable.from([]),
     scan: () => (async function* () {})(),

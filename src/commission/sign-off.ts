@@ -1,0 +1,44 @@
+/** Signs a site off: the report of all that was commissioned, signed by the key of the gateway, kept in the folder of the site. */
+import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { Failure } from '../base/errors.ts';
+import { type Signed, signed, signingKey } from './canonical.ts';
+import { siteFolder, writeWhole } from './site-folder.ts';
+import { reportOf, type Running, type SiteReport } from './site-report.ts';
+
+export interface SignOffWish {
+  readonly who: string | null;
+  readonly note: string | null;
+}
+export interface SignOffContext {
+  /** Of the site. */
+  readonly folder: string;
+  readonly gateway: SiteReport['gateway'];
+  readonly running: Running | undefined;
+  readonly at: string;
+}
+
+/** Beside the records; the mode is for its user alone. */
+const keyFile = 'signing-key.pem';
+
+/**
+ * Resolves when report and signature are on the disk. Failure `file-unusable` where there is no room: the records and the
+ * reports before it are as they were. Attachments go once the report is final; their digests stay in it.
+ */
+export function signOff(
+  { who, note }: SignOffWish,
+  { folder, gateway, running, at }: SignOffContext,
+): Signed<SiteReport> {
+  const site = siteFolder(folder);
+  const records = site.all();
+  if (records.length === 0)
+    throw new Failure('bad-argument', `${folder} has no record of a meter: meter-gateway commission comes first`);
+  const key = signingKey(join(folder, keyFile));
+  const result = signed(reportOf(records, running, { gateway, madeAt: at, who, note }), key);
+  const reports = join(folder, 'reports');
+  mkdirSync(reports, { recursive: true, mode: 0o700 });
+  const name = `${at.replaceAll(/[^0-9TZ]/g, '')}-${result.report.state}.json`;
+  writeWhole(join(reports, name), `${JSON.stringify(result, null, 2)}\n`);
+  if (result.report.state === 'final') site.dropAttachments();
+  return result;
+}
