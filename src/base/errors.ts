@@ -329,6 +329,12 @@ export const errorTable = {
     1,
     'Correct the work list, or have it exported again, and run the same command: nothing was sent on the line.',
   ),
+  'report-unproven': entry(
+    'local',
+    'operator',
+    1,
+    'Take the file as the gateway wrote it (reports, in the folder of the site): this one was changed, or signed by nobody.',
+  ),
   'backup-unfit': entry(
     'local',
     'operator',

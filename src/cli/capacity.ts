@@ -59,7 +59,7 @@ export function capacityLines(found: Capacity, { period, days }: Pick<CapacityOp
       ? []
       : [
           `a poll takes ${(pollMs / 1000).toFixed(1)} s: the polls take ${percent} % of the line`,
-          `${fits} meters like these fit, every ${Number(period) / 60} min`,
+          `${fits} meters like these fit by their times, every ${Number(period) / 60} min; one RS-485 line has 32 unit loads`,
           backFillS === null
             ? `${days} days of back-fill never come to an end: the polls take all of the line`
             : `${days} days of back-fill, ${backFillRows} rows: about ${durationWords(backFillS)}`,

@@ -68,7 +68,7 @@ function entriesOf({ list }: CommissionOptions, models: ReadonlyMap<string, Mete
   const { entries, findings } = readWorkList(octets, { models: new Set(models.keys()), wrongPoints: 'warn' });
   for (const line of listLines(list, findings)) note(line);
   if (findings.some(({ severity }) => severity === 'error'))
-    throw new Failure('input-unreadable', `${list} is to be mended first: nothing was sent on a line`);
+    throw new Failure('list-unfit', `${list} is to be mended first`);
   return entries;
 }
 function readBytes(file: string): Uint8Array {

@@ -5,7 +5,7 @@ import { Failure } from '../base/errors.ts';
 import { iso, type Millis } from '../base/time.ts';
 import { keyName, readSigned, type Signed, verified } from '../commission/canonical.ts';
 import { reportHtml } from '../commission/report-html.ts';
-import { signOff } from '../commission/sign-off.ts';
+import { signOff, stampOf } from '../commission/sign-off.ts';
 import { writeWhole } from '../commission/site-folder.ts';
 import type { SiteReport } from '../commission/site-report.ts';
 import { readToml } from '../base/toml.ts';
@@ -65,7 +65,7 @@ export async function signOffSite(
   const { gateway, madeAt, state, open, meters } = report;
   const out = resolve(options.out);
   mkdirSync(out, { recursive: true });
-  const name = join(out, `sign-off-${gateway.id}-${madeAt.replaceAll(/[^0-9TZ]/g, '')}`);
+  const name = join(out, `sign-off-${gateway.id}-${stampOf(madeAt)}`);
   writeWhole(`${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
   writeWhole(`${name}.html`, reportHtml(result));
   if (options.json) print(JSON.stringify(result));
@@ -84,7 +84,7 @@ export async function signOffSite(
 export function verifyReport(file: string, print: (line: string) => void): number {
   const read = readSigned(file);
   const result = verified(read);
-  if (!result.good) throw new Failure('input-unreadable', `${file}: ${result.why}`);
+  if (!result.good) throw new Failure('report-unproven', `${file}: ${result.why}`);
   print(`${file} is as it was signed, by the key ${result.key}: compare it with the one that the gateway shows`);
   return 0;
 }

@@ -99,7 +99,10 @@ export function proposalsOf(
   const template = named ?? (given ? undefined : port.meter?.[0]);
   return entries.map((one) => {
     const { serial } = one;
-    const modelName = one.model ?? entry.model ?? (template?.['model'] as string | undefined) ?? 'auto';
+    const modelName =
+      one.model ??
+      entry.model ??
+      (template ? ((template['model'] as string | undefined) ?? genericModel.name) : 'auto');
     const model = models.get(modelName) ?? genericModel;
     const filled = Object.fromEntries(
       Object.entries(entry).map(([key, value]) => [

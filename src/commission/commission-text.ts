@@ -77,7 +77,7 @@ export function eventLines(event: CommissionEvent): string[] {
     case 'result':
       return recordLines(event.record, event.skipped);
     case 'end':
-      return [`${event.good} good, ${event.failed} not good, in ${durationWords(event.tookS)}`];
+      return [`${event.good} good, ${event.faulty} not good, in ${durationWords(event.tookS)}`];
     case 'step':
       return [];
   }

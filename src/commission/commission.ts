@@ -43,7 +43,7 @@ export type CommissionEvent =
     }
   | { readonly event: 'step'; readonly meter: string; readonly step: StepName; readonly resumed: boolean }
   | { readonly event: 'result'; readonly record: MeterRecord; readonly skipped: boolean }
-  | { readonly event: 'end'; readonly good: number; readonly failed: number; readonly tookS: number };
+  | { readonly event: 'end'; readonly good: number; readonly faulty: number; readonly tookS: number };
 
 export interface CommissionWorld extends Judging {
   readonly clock: Clock;
@@ -269,6 +269,6 @@ export async function commission(candidates: readonly Candidate[], world: Commis
   }
   const good = records.filter(({ result }) => result === 'good').length;
   const failed = records.length - good;
-  emit({ event: 'end', good, failed, tookS: Math.round((clock.now() - began) / 1000) });
+  emit({ event: 'end', good, faulty: failed, tookS: Math.round((clock.now() - began) / 1000) });
   return { records, good, failed };
 }

@@ -18,6 +18,8 @@ export interface SignOffContext {
   readonly at: string;
 }
 
+/** `20261128T125827Z`, for the name of a file. */
+export const stampOf = (at: string): string => at.replace(/\.\d+Z$/, 'Z').replaceAll(/[^0-9TZ]/g, '');
 /** Beside the records; the mode is for its user alone. */
 const keyFile = 'signing-key.pem';
 
@@ -37,7 +39,7 @@ export function signOff(
   const result = signed(reportOf(records, running, { gateway, madeAt: at, who, note }), key);
   const reports = join(folder, 'reports');
   mkdirSync(reports, { recursive: true, mode: 0o700 });
-  const name = `${at.replaceAll(/[^0-9TZ]/g, '')}-${result.report.state}.json`;
+  const name = `${stampOf(at)}-${result.report.state}.json`;
   writeWhole(join(reports, name), `${JSON.stringify(result, null, 2)}\n`);
   if (result.report.state === 'final') site.dropAttachments();
   return result;

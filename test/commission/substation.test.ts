@@ -133,8 +133,8 @@ test('all twelve planted faults are named, the other meters are good, in less th
   expect(shown(records)).toEqual(faults);
   const end = events.at(-1);
   if (end?.event !== 'end') throw new Error('no end');
-  console.info(`31 meters commissioned in ${end.tookS} s of bus time: ${end.good} good, ${end.failed} failed`);
-  expect(end).toMatchObject({ good: 19, failed: 12 });
+  console.info(`31 meters commissioned in ${end.tookS} s of bus time: ${end.good} good, ${end.faulty} failed`);
+  expect(end).toMatchObject({ good: 19, faulty: 12 });
   expect(end.tookS).toBeLessThan(1800);
   // Each next step sends somebody somewhere.
   const nexts = records.flatMap(({ findings }) => findings.map(({ kind, next }) => `${kind}: ${next}`));

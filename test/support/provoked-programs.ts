@@ -122,6 +122,12 @@ export const ofPrograms = {
       file('worklist.csv', 'point;serial;place;fuse;transformer ratio\n643006966022791278;6.01E+07;box 1;63 A;200/5\n'),
     ]),
   'backup-unfit': restored('a file that is no backup', 'notes.gz', Buffer.from('see you tomorrow')),
+  'report-unproven': () =>
+    cli('a report that somebody changed', [
+      'sign-off',
+      'verify',
+      file('report.json', '{"report":{"state":"final"},"digest":"00","signature":"","publicKey":""}'),
+    ]),
   'file-unusable': () => cli('no such file', ['decode', join(own, 'none.tap')]),
   'unknown-meter': asked('a meter that is not configured', ['poll', 'nosuch']),
   'nothing-waits': asked('a word about a meter of which nothing waits', ['meter', 'counter', 'accept', 'm1']),
