@@ -171,7 +171,8 @@ function acts(world: World) {
     setTime({ to, speed = day.speed }: { readonly to?: Date; readonly speed?: number }): void {
       if (!(speed > 0 && speed <= maxSpeed))
         throw new Failure('bad-argument', `speed must be above 0 and at most ${maxSpeed}`);
-      if (to && Number.isNaN(to.getTime())) throw new Failure('bad-argument', 'no instant');
+      if (to && !(to.getUTCFullYear() >= 2000 && to.getUTCFullYear() < 2100))
+        throw new Failure('bad-argument', 'time must be an instant of the years 2000 to 2099');
       const line = lineNow();
       day.set(line, to ? millis(to.getTime()) : day.at(line), speed);
       record('time', {});

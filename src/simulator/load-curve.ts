@@ -33,6 +33,14 @@ function lit(from: number, to: number, dark: readonly Dark[]): number {
   return 1 - Math.min(1, without / (to - from));
 }
 
+/** Quarters, three months of them: the room for more is made in such steps. */
+const slotsAtOnce = 8192;
+function grown(sums: Uint32Array, slot: number): Uint32Array {
+  const larger = new Uint32Array(Math.ceil((slot + 1) / slotsAtOnce) * slotsAtOnce);
+  larger.set(sums);
+  return larger;
+}
+
 /** Registers are double-long-unsigned. */
 export const registerModulus = 2 ** 32;
 
@@ -46,19 +54,23 @@ export function loadCurve(seed: number, serial: number, dark: readonly Dark[] = 
     base[0] = registerModulus + (base[0] as number) - loadCurve(seed, serial).register(0, wrapsAt);
   const hasExport = hashed(seed, serial, 3) < 0.3;
   const size = 150 + hashed(seed, serial, 4) * 400;
-  const sums: [number[], number[]] = [[0], [0]];
+  // A quarter takes 4 octets and not 8 or more: a process has hundreds of meters. Far beyond a century the sums would not fit.
+  let sums: [Uint32Array, Uint32Array] = [new Uint32Array(slotsAtOnce), new Uint32Array(slotsAtOnce)];
+  let counted = 0;
 
   const extend = (slot: number) => {
-    for (let i = sums[0].length - 1; i < slot; i++) {
+    if (slot >= sums[0].length) sums = [grown(sums[0], slot), grown(sums[1], slot)];
+    for (let i = counted; i < slot; i++) {
       const from = origin + i * quarterMs;
       const hour = ((from % dayMs) / dayMs) * 24;
       const share = dark.length > 0 ? lit(from, from + quarterMs, dark) : 1;
       const daily = 0.4 + 0.6 * Math.exp(-((hour - 17) ** 2) / 8) + 0.3 * Math.exp(-((hour - 6) ** 2) / 4);
       const wave = 0.5 + hashed(seed, serial, 5, i);
       const sun = hasExport ? Math.max(0, Math.cos(((hour - 11) / 12) * Math.PI)) * hashed(seed, serial, 6, i) : 0;
-      sums[0].push((sums[0][i] as number) + Math.floor(size * daily * wave * share));
-      sums[1].push((sums[1][i] as number) + Math.floor(size * sun * share));
+      sums[0][i + 1] = (sums[0][i] as number) + Math.floor(size * daily * wave * share);
+      sums[1][i + 1] = (sums[1][i] as number) + Math.floor(size * sun * share);
     }
+    counted = Math.max(counted, slot);
   };
   return {
     register(channel, at) {
@@ -68,8 +80,8 @@ export function loadCurve(seed: number, serial: number, dark: readonly Dark[] = 
       const sum = sums[channel];
       const before = sum[slot] as number;
       const within = (at - origin - slot * quarterMs) / quarterMs;
-      const counted = before + Math.floor(((sum[slot + 1] as number) - before) * within);
-      return ((base[channel] as number) + counted) % registerModulus;
+      const until = before + Math.floor(((sum[slot + 1] as number) - before) * within);
+      return ((base[channel] as number) + until) % registerModulus;
     },
   };
 }

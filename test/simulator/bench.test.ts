@@ -168,6 +168,8 @@ test.each([
   ],
   ['a meter that is not there', (it: Bench) => it.fault({ kind: 'silence', meter: 7 }), /no meter 7/],
   ['a number that nobody gave', (it: Bench) => it.faultOff(7), /fault 7/],
+  ['a year that no meter lives to see', (it: Bench) => it.setTime({ to: new Date('9999-01-01T00:00:00Z') }), /2099/],
+  ['no instant', (it: Bench) => it.setTime({ to: new Date(Number.NaN) }), /instant/],
   ['power of nobody', (it: Bench) => it.power(false, 7), /no meter 7/],
   ['a meter without a serial number', (it: Bench) => it.swap(0, {} as never), /serial/],
 ])('%s is refused, and nothing changes', async (_, act, words) => {
