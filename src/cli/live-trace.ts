@@ -7,8 +7,10 @@ import { note } from './terminal.ts';
 
 export interface LiveTraceOptions {
   readonly json?: boolean;
-  /** A file that `decode` reads. */
+  /** Text of a file that `decode` reads. */
   readonly save?: (line: string) => void;
+  /** Packets of a pcapng file. */
+  readonly capture?: (event: Extract<TraceEvent, { octets: string }>) => void;
 }
 
 /** All frames of one session are explained together, because an answer is known by its question. */
@@ -22,7 +24,7 @@ const maxLines = 2000;
 
 export async function showTrace(
   events: AsyncIterable<TraceEvent>,
-  { json, save }: LiveTraceOptions,
+  { json, save, capture }: LiveTraceOptions,
   print: (line: string) => void,
 ): Promise<void> {
   const sessions = new Map<string, Session>();
@@ -34,6 +36,7 @@ export async function showTrace(
       continue;
     }
     const { at, port, meter, direction, octets } = event;
+    capture?.(event);
     const of = meter ?? 'nobody on turn';
     let session = sessions.get(port);
     if (session?.of !== of || session.recorded.length > maxLines) {

@@ -29,9 +29,9 @@ function openTrace(file: string): { readonly descriptor: number; readonly regula
 }
 
 /** Appends text to a trace file, as it comes. */
-export function appendTo(file: string): (text: string) => void {
+export function appendTo(file: string): (text: string | Uint8Array) => void {
   const { descriptor } = openTrace(file);
-  return (text) => void writeSync(descriptor, text);
+  return (text) => void (typeof text === 'string' ? writeSync(descriptor, text) : writeSync(descriptor, text));
 }
 
 /**

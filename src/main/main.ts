@@ -19,6 +19,7 @@ import { browseThroughDesk, isLine, readThroughDesk } from '../cli/through-desk.
 import { diagnose } from '../cli/diagnose.ts';
 import { appendTo } from '../cli/trace-file.ts';
 import { logText } from '../cli/log-text.ts';
+import { pcapngWriter } from '../cli/pcapng.ts';
 import { showTrace } from '../cli/live-trace.ts';
 import { lineLegend, lineText } from '../status/line-text.ts';
 import {
@@ -304,7 +305,7 @@ withSocket(
     .argument('[meter]', 'only the turns of this meter'),
 )
   .option('--port <name>', 'only this port')
-  .option('--save <file>', 'append it to a file that decode reads')
+  .option('--save <file>', 'append it to a file that decode reads; to *.pcapng for a protocol analyser')
   .option('--json', 'one JSON line for each piece of it')
   .action((meter: string | undefined, options: AskOptions & { readonly port?: string; readonly save?: string }) =>
     runCommand(async () => {
@@ -314,7 +315,9 @@ withSocket(
       if (options.port !== undefined) requirePort(snapshot, options.port);
       const events = watchTrace(socket, { meter, port: options.port });
       const save = options.save === undefined ? undefined : appendTo(options.save);
-      await showTrace(events, { json: options.json === true, ...(save && { save }) }, print);
+      // A capture that is appended to begins a new section: readers take files of several.
+      const saved = !save ? {} : options.save?.endsWith('.pcapng') ? { capture: pcapngWriter(save) } : { save };
+      await showTrace(events, { json: options.json === true, ...saved }, print);
       return 0;
     }),
   );
