@@ -1,6 +1,6 @@
 /**
  * A trace as pcapng (draft-ietf-opsawg-pcapng), one packet for each HDLC frame or wrapper message. The link type is USER0:
- * dissectors of DLMS/COSEM are told so by "DLT_USER" in their preferences.
+ * a dissector of DLMS/COSEM is chosen for it by "DLT_USER" in the preferences.
  */
 import { concat } from '../base/cursor.ts';
 import { cutFrame } from '../dlms/hdlc/frame.ts';
