@@ -23,16 +23,15 @@ const freshOctets = (length: number, random: () => number): Uint8Array =>
 
 /** A planned meter as a port polls it: with the series that the store knows, and what is fresh for each session. */
 function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): PolledMeter {
-  const { origin, access, challengeOctets, security, dedicatedKeyOctets } = plan;
+  const { origin, access, challengeOctets, security, nextSecurity, dedicatedKeyOctets } = plan;
+  const fresh = dedicatedKeyOctets > 0 && {
+    freshKey: () => new Secret(freshOctets(dedicatedKeyOctets, world.random)),
+  };
   return {
     origin,
     access: { ...access, challenge: () => freshOctets(challengeOctets, world.random) },
-    ...(security && {
-      security: {
-        ...security,
-        ...(dedicatedKeyOctets > 0 && { freshKey: () => new Secret(freshOctets(dedicatedKeyOctets, world.random)) }),
-      },
-    }),
+    ...(security && { security: { ...security, ...fresh } }),
+    ...(nextSecurity && { nextSecurity: { ...nextSecurity, ...fresh } }),
     ...(plan.detectFrom && { detectFrom: plan.detectFrom }),
     ...(plan.swap && { swap: plan.swap }),
     ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
@@ -55,7 +54,10 @@ const measured =
 /** Passwords and keys of the meters of a line: nothing that looks on may show them. */
 const secretsOf = (meters: readonly PolledMeter[]): Secret[] =>
   meters
-    .flatMap(({ access, security }) => [access.secret, ...Object.values(security?.settings.keys ?? {})])
+    .flatMap(({ access, security, nextSecurity }) => [
+      access.secret,
+      ...[security, nextSecurity].flatMap((one) => Object.values(one?.settings.keys ?? {})),
+    ])
     .filter((secret) => secret instanceof Secret);
 
 export const tracedLines = (ports: readonly ReportedPort[]): TracedLine[] =>

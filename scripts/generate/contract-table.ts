@@ -122,6 +122,8 @@ const meanings: Readonly<Record<string, string>> = {
   'firmware.image': 'SHA-256 of the image, in hex; it lies on the gateway as `<SHA-256>.bin` in `image_directory`',
   'firmware.identifier': 'image_identifier of the Blue Book',
   'firmware.activate': 'true: it is activated as well; false: it is brought and verified',
+  'change-keys.keys':
+    'the keys that change: `encryption`, `authentication`, each as `wrapped` (hex): the key under the master key of the meter (RFC 3394), and `print`: the first 16 octets of SHA-256 over the text "meter-gateway key" and the key (hex)',
   'trace.minutes': 'for how long',
   'void.cause':
     '`STORE_DAMAGED`: the record of this number was damaged. `SPLIT`: it is published in parts or in other words, under later numbers. `TOO_LARGE`: it has no parts; an event UNSAYABLE_FACT names what it was',
@@ -242,6 +244,11 @@ const acts: Readonly<Record<keyof typeof orderPayloads, readonly [what: string, 
     '`enable_firmware`',
     'blocks, sessions, activated, image',
   ],
+  'change-keys': [
+    'gives the meter the next keys that are configured for it on the gateway (key_transfer of its security setup), and enters it with them',
+    '`enable_key_change`',
+    'changed, entered: the serial number that answered with the next keys',
+  ],
   trace: [
     'listens to the line for a while, in the turns of this meter; passwords and keys are struck out',
     'always',
@@ -257,7 +264,7 @@ const orderLines = rowsOf(orderPayloads.read).map(
 const actLines = Object.entries(acts).map(([action, [what, enabled, detail]]) => {
   const schema = orderPayloads[action as keyof typeof orderPayloads];
   const more = rowsOf(schema)
-    .filter(({ key }) => !commonKeys.has(key))
+    .filter(({ path, key }) => path === key && !commonKeys.has(key))
     .map(({ key, values }) => `\`${key}\` (${values}): ${meaningOf(action, key, key)}`);
   const without = 'meter' in schema.entries ? '' : 'without `meter`, `serial`, `point`';
   return `| \`${action}\` | ${what} | ${cell([...more, without].filter((one) => one !== '').join('; '))} | ${enabled} | ${detail} |`;

@@ -81,6 +81,8 @@ function act(order: Order, tools: OrderTools, begin: Begin): Promise<Detail> {
       return switched(order, tools, begin);
     case 'firmware':
       return firmware(order, tools, begin);
+    case 'change-keys':
+      return changeKeys(order, tools, begin);
     case 'trace':
       return tools.trace(order.meter, order.minutes * 60_000);
     case 'version':
@@ -175,6 +177,21 @@ async function firmware(order: MeterOrder & { action: 'firmware' }, tools: Order
     }
     await tools.clock.sleepUntil(later(tools.clock.now(), sliceMs));
   }
+}
+
+/** The meter is entered with its next keys before it is said that it has them. */
+async function changeKeys(
+  { meter, keys }: MeterOrder & { action: 'change-keys' },
+  tools: OrderTools,
+  begin: Begin,
+): Promise<Detail> {
+  const left = await tools.inSession(meter, async (open) => {
+    await requireRows(open);
+    return open.changeKeys(keys, begin);
+  });
+  if (left) throw new Refused('no-next-key', left.left);
+  const serial = await tools.inSession(meter, ({ origin }) => Promise.resolve(origin.serial));
+  return { changed: Object.keys(keys).join(' '), entered: serial };
 }
 
 async function imageOf(digest: string, tools: OrderTools): Promise<Uint8Array> {

@@ -30,6 +30,12 @@ const action = <const Name extends string>(name: Name) => ({ action: v.literal(n
 const hex = (least: number, most: number) =>
   v.pipe(v.string(), v.regex(new RegExp(`^(?:[0-9a-f]{2}){${least},${most}}$`), `${least} to ${most} octets in hex`));
 
+/** Under the master key of the meter (RFC 3394): a key of 16 or 32 octets takes 24 or 40. */
+const wrappedKey = v.strictObject({
+  wrapped: v.pipe(v.string(), v.regex(/^([0-9a-f]{48}|[0-9a-f]{80})$/, '24 or 40 octets in hex')),
+  print: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/, '32 digits in hex')),
+});
+
 export const orderPayloads = {
   read: v.strictObject({ ...ofMeter, ...action('read') }),
   again: v.strictObject({ ...ofMeter, ...action('again'), series: word, from: day, to: day }),
@@ -42,6 +48,14 @@ export const orderPayloads = {
     image: hex(32, 32),
     identifier: v.pipe(word, v.minLength(1), v.maxLength(64)),
     activate: v.boolean(),
+  }),
+  'change-keys': v.strictObject({
+    ...ofMeter,
+    ...action('change-keys'),
+    keys: v.pipe(
+      v.strictObject({ encryption: v.optional(wrappedKey), authentication: v.optional(wrappedKey) }),
+      v.check(({ encryption, authentication }) => Boolean(encryption ?? authentication), 'at least one key'),
+    ),
   }),
   trace: v.strictObject({
     ...ofMeter,
@@ -57,6 +71,7 @@ export const orderPayload = v.variant('action', [
   orderPayloads.disconnect,
   orderPayloads.reconnect,
   orderPayloads.firmware,
+  orderPayloads['change-keys'],
   orderPayloads.trace,
   orderPayloads.version,
 ]);

@@ -177,6 +177,11 @@ function judgeAccess(meter: Meter, here: Path, { findings }: Judging): void {
         [...here, 'dedicated_key'],
       ]);
   }
+  for (const key of ['next_encryption_key', 'next_authentication_key'] as const)
+    if (!ciphered && meter[key] !== undefined)
+      findings.add('error', [...here, key], 'is the next of a key that the meter does not have', {
+        next: `Add encryption_key and authentication_key, or leave ${key} out.`,
+      });
   if (encryption_key !== undefined && encryption_key === authentication_key)
     findings.add('error', [...here, 'authentication_key'], 'is the same reference as encryption_key', {
       next: 'The two keys are two: name the authentication key there. A wrong key counts towards the lock of the meter.',

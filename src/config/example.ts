@@ -38,6 +38,7 @@ window = 16                    # messages on the way; the broker's receive maxim
 keys = ["/etc/meter-gateway/central.pem"]   # public; two of them while the central system changes its key
 enable_disconnect = false      # true: it may disconnect and reconnect supplies
 enable_firmware = false        # true: it may change the firmware of meters
+enable_key_change = false      # true: it may give meters the next keys that are configured for them
 # image_directory = "/var/lib/meter-gateway-images"      # firmware images, each as its SHA-256 with .bin behind
 
 [log]
@@ -74,6 +75,8 @@ profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # For ciphered associations (always with hls-gmac); the keys in hex, one line each:
 # encryption_key = "credential:m-60120001-ek"
 # authentication_key = "credential:m-60120001-ak"
+# next_encryption_key = "credential:m-60120001-ek-2"   # what an order gives the meter; in use when it has it
+# next_authentication_key = "credential:m-60120001-ak-2"
 # suite = 0                    # 0, 1 or 2
 # policy = "authenticated-encrypted"
 # wrapping = "service"         # or "general", "general-ciphering"

@@ -28,6 +28,8 @@ export interface MeterPlan {
   readonly access: MeterAccess;
   readonly challengeOctets: number;
   readonly security: Omit<MeterSecurity, 'freshKey'> | undefined;
+  /** With the keys that an order may give it. */
+  readonly nextSecurity: Omit<MeterSecurity, 'freshKey'> | undefined;
   /** Octets of the key that is made for each association; 0 where the meter has none. */
   readonly dedicatedKeyOctets: number;
   readonly detectFrom: readonly MeterModel[] | undefined;
@@ -109,19 +111,24 @@ type Step = ReturnType<typeof stepsOf>['step'];
 const keysAreTwo =
   'The two keys are two: name the authentication key there. A wrong key counts towards the lock of the meter.';
 
-function securityPlan(
-  { meter, systemTitle, countedAs, titlePinned, sources }: MeterContext,
-  step: Step,
-): MeterPlan['security'] {
-  const { encryption_key, authentication_key, suite } = meter;
+function securityPlan(context: MeterContext, step: Step, of: 'present' | 'next'): MeterPlan['security'] {
+  const { meter, systemTitle, countedAs, titlePinned, sources } = context;
+  const { suite, next_encryption_key, next_authentication_key } = meter;
+  // What changes of the two may be one of them.
+  const isNext = (key: string | undefined) => of === 'next' && key !== undefined;
+  const [encryptionKey, authenticationKey] = [
+    isNext(next_encryption_key) ? 'next_encryption_key' : 'encryption_key',
+    isNext(next_authentication_key) ? 'next_authentication_key' : 'authentication_key',
+  ] as const;
+  const { [encryptionKey]: encryption_key, [authenticationKey]: authentication_key } = meter;
   if (encryption_key === undefined || authentication_key === undefined) return undefined;
-  const encryption = step('encryption_key', () => keyOf(sources.secret(encryption_key), encryption_key, suite));
-  const authentication = step('authentication_key', () =>
+  const encryption = step(encryptionKey, () => keyOf(sources.secret(encryption_key), encryption_key, suite));
+  const authentication = step(authenticationKey, () =>
     keyOf(sources.secret(authentication_key), authentication_key, suite),
   );
   if (!encryption || !authentication) return undefined;
   // Octets, not references: a copied file is the same mistake.
-  const distinct = step('authentication_key', () => {
+  const distinct = step(authenticationKey, () => {
     // That both name one reference is a finding of the file itself.
     if (encryption_key !== authentication_key && encryption.key.equals(authentication.key))
       throw new Failure('config-invalid', `${authentication_key} holds the encryption key`, {
@@ -150,6 +157,18 @@ function securityPlan(
       wrapping: meter.wrapping,
     },
   };
+}
+
+/** undefined where none are configured, or they are the present ones: somebody left them there after the change. */
+function nextSecurityPlan(context: MeterContext, step: Step, security: MeterPlan['security']): MeterPlan['security'] {
+  const { next_encryption_key, next_authentication_key } = context.meter;
+  if (!security || (next_encryption_key === undefined && next_authentication_key === undefined)) return undefined;
+  const next = securityPlan(context, step, 'next');
+  const { keys } = security.settings;
+  const same =
+    next?.settings.keys.encryption.key.equals(keys.encryption.key) &&
+    next.settings.keys.authentication.key.equals(keys.authentication.key);
+  return same === true ? undefined : next;
 }
 
 /** The certificate of the meter. Its dates are a warning only. */
@@ -197,12 +216,17 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
   };
 }
 
-function fingerprintOf({ port, meter, models }: MeterContext, access: MeterAccess, security: MeterPlan['security']) {
+function fingerprintOf(
+  { port, meter, models }: MeterContext,
+  access: MeterAccess,
+  security: MeterPlan['security'],
+  next: MeterPlan['security'],
+) {
   const { meter: _, ...line } = port;
   const hash = createHash('sha256').update(JSON.stringify([line, meter, port.meter.length, access.model]));
   if (meter.model === 'auto') hash.update(JSON.stringify([...models.values()]));
-  for (const secret of [access.secret, security?.settings.keys.encryption, security?.settings.keys.authentication])
-    hash.update(secret?.reveal() ?? 'none').update('/');
+  const keys = [security, next].flatMap((one) => [one?.settings.keys.encryption, one?.settings.keys.authentication]);
+  for (const secret of [access.secret, ...keys]) hash.update(secret?.reveal() ?? 'none').update('/');
   for (const key of Object.values(access.signing?.keys ?? {}))
     hash.update(JSON.stringify((key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })));
   return hash.digest('hex');
@@ -237,7 +261,8 @@ export function meterPlan(context: MeterContext): MeterPlan {
     });
   });
   const access = accessPlan(context, model ?? genericModel, step);
-  const security = securityPlan(context, step);
+  const security = securityPlan(context, step, 'present');
+  const nextSecurity = nextSecurityPlan(context, step, security);
   if (meter.dedicated_key && access.model.initiate_protection === 'authenticated')
     step('dedicated_key', () => {
       throw new Failure(
@@ -251,6 +276,7 @@ export function meterPlan(context: MeterContext): MeterPlan {
     // 16 octets, 32 where they are signed (Green Book 9.2.7.4).
     challengeOctets: meter.auth === 'hls-ecdsa' ? 32 : 16,
     security,
+    nextSecurity,
     dedicatedKeyOctets: security && meter.dedicated_key ? security.settings.keys.encryption.length : 0,
     detectFrom: detected ? [...models.values()] : undefined,
     swap: meter.swap && {
@@ -267,6 +293,6 @@ export function meterPlan(context: MeterContext): MeterPlan {
     })),
     since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
     unusable: unusable(),
-    fingerprint: fingerprintOf(context, access, security),
+    fingerprint: fingerprintOf(context, access, security, nextSecurity),
   };
 }

@@ -30,7 +30,7 @@ export function ordersPlan(
       });
     keys.set(found.kid, found.key);
   });
-  const { enable_disconnect, enable_firmware, image_directory } = orders;
+  const { enable_disconnect, enable_firmware, enable_key_change, image_directory } = orders;
   if (enable_firmware && image_directory === undefined)
     findings.add('error', ['orders', 'enable_firmware'], 'needs image_directory, where the images lie', {
       next: 'Add image_directory = "/var/lib/meter-gateway-images", or leave enable_firmware out.',
@@ -39,5 +39,6 @@ export function ordersPlan(
   if (gateway.set_clocks) enabled.add('set-clock');
   if (enable_disconnect) enabled.add('disconnect').add('reconnect');
   if (enable_firmware) enabled.add('firmware');
+  if (enable_key_change) enabled.add('change-keys');
   return { keys, enabled, imageDirectory: image_directory };
 }

@@ -26,7 +26,16 @@ const asInExample = (path: Path): string => {
 };
 
 /** Somebody may have written the secret itself there: it is not repeated into logs. Nor what stands before the @ of a URL. */
-const secrets = new Set(['secret', 'password', 'key', 'encryption_key', 'authentication_key', 'signing_key']);
+const secrets = new Set([
+  'secret',
+  'password',
+  'key',
+  'encryption_key',
+  'authentication_key',
+  'next_encryption_key',
+  'next_authentication_key',
+  'signing_key',
+]);
 function givenText(path: Path, received: string): string {
   if (path.some((key) => secrets.has(String(key)))) return '';
   const shown = received.replace(/\/\/.*@/, '//…@');

@@ -128,6 +128,12 @@ const meter = v.strictObject({
   secret: v.optional(says('password of lls and of hls by password', reference)),
   encryption_key: v.optional(says('global unicast encryption key, in hex', reference)),
   authentication_key: v.optional(says('authentication key, in hex', reference)),
+  next_encryption_key: v.optional(
+    says('the encryption key that an order gives the meter; in use when the meter has it', reference),
+  ),
+  next_authentication_key: v.optional(
+    says('the authentication key that an order gives the meter; in use when the meter has it', reference),
+  ),
   signing_key: v.optional(says('hls-ecdsa: our private key in PEM', reference)),
   meter_certificate: v.optional(says('hls-ecdsa: the file of the certificate of the meter', absolute)),
   meter_title: v.optional(
@@ -291,6 +297,10 @@ export const configSchema = v.strictObject({
         false,
       ),
       enable_firmware: v.optional(says('it may order firmware of meters to be changed', yesOrNo), false),
+      enable_key_change: v.optional(
+        says('it may order meters to be given the next keys that are configured for them', yesOrNo),
+        false,
+      ),
       image_directory: v.optional(
         says('where firmware images lie, each as its SHA-256 in hex with .bin behind', absolute),
       ),

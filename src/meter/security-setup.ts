@@ -32,9 +32,16 @@ export async function transferKeys(
   master: Secret,
   logicalName = securitySetupName,
 ): Promise<void> {
-  const value = [...keys].map(([id, key]) =>
-    structure({ type: 'enum', value: keyId[id] }, octetString(wrapKey(key, master))),
-  );
+  const wrapped = new Map([...keys].map(([id, key]) => [id, wrapKey(key, master)]));
+  await transferWrappedKeys(session, wrapped, logicalName);
+}
+/** The same with keys that somebody else has wrapped: who has the master key need not be here. */
+export async function transferWrappedKeys(
+  session: Session,
+  wrapped: ReadonlyMap<KeyId, Uint8Array>,
+  logicalName = securitySetupName,
+): Promise<void> {
+  const value = [...wrapped].map(([id, key]) => structure({ type: 'enum', value: keyId[id] }, octetString(key)));
   await invoke(session, { classId: 64, logicalName, method: 2, parameters: { type: 'array', value } });
 }
 

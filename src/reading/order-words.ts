@@ -8,6 +8,7 @@ export const orderActions = [
   'disconnect',
   'reconnect',
   'firmware',
+  'change-keys',
   'trace',
   'version',
 ] as const;
@@ -40,6 +41,8 @@ export const orderRefusals = {
   'profile-unread':
     'Not every row up to the last closed interval could be read first, and the act empties the buffer of the meter (R36). Send it again when the meter has no gaps to fill.',
   'clock-limits': 'The limits of R30 keep the clock from being set now: `why` names which.',
+  'no-next-key':
+    'The next keys that the gateway has for this meter are not those of the order: `why` names what differs. Compare the prints.',
   'no-image': 'The gateway has no firmware image with this digest, or cannot read it.',
   interrupted:
     'The gateway stopped before it came to the order: nothing was done. Sign a new one if it is still wanted.',

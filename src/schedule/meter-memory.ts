@@ -7,7 +7,7 @@ import type { MeterMemory } from '../store/counters.ts';
 import type { MeterSecurity, MeterState, PortContext } from './meter-state.ts';
 
 /** Who the meter is and what it was heard to count belongs to its serial number: a swap is the operator's word for another. */
-function ofThisMeter(state: MeterState): MeterMemory {
+export function ofThisMeter(state: MeterState): MeterMemory {
   const { serial } = state.polled.origin;
   const { memory } = state;
   return memory && sameSerial(memory.serial, serial)

@@ -82,6 +82,8 @@ export interface PolledMeter {
   /** Without ciphering; the runner adds it for each session. */
   readonly access: MeterAccess;
   readonly security?: MeterSecurity;
+  /** With the keys that an order may give it; taken into use when it has them. */
+  readonly nextSecurity?: MeterSecurity;
   /** Where the model is found out by the meter's name: the models to choose from. */
   readonly detectFrom?: readonly MeterModel[];
   /** The meter replaced another one (R33). */

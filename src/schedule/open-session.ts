@@ -22,6 +22,20 @@ export interface OpenSession {
   readonly readRows: () => Promise<boolean>;
   /** Sets the clock within the limits of R30, whatever the policy is; `begin` is called right before. Or why it is left. */
   readonly setClock: (begin: () => Promise<void>) => Promise<ClockStep | { readonly left: string }>;
+  /** Gives the meter its next keys, wrapped by whoever has its master key. Or why it is left. */
+  readonly changeKeys: (
+    keys: WrappedKeys,
+    begin: () => Promise<void>,
+  ) => Promise<{ readonly left: string } | undefined>;
+}
+/** A key as the order has it: wrapped (RFC 3394), and the print of what is wrapped; both in hex. */
+interface WrappedKey {
+  readonly wrapped: string;
+  readonly print: string;
+}
+export interface WrappedKeys {
+  readonly encryption?: WrappedKey | undefined;
+  readonly authentication?: WrappedKey | undefined;
 }
 /** Deviations (meter − gateway), ms. */
 export interface ClockStep {

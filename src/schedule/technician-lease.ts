@@ -19,9 +19,9 @@ export async function technicianLease(
   meters: readonly PolledMeter[],
   key: string,
 ): Promise<CounterLease> {
-  const security = meters.find(
-    (one) => one.security && keyPrint(one.security.settings.keys.encryption) === key,
-  )?.security;
+  const security = meters
+    .flatMap((meter) => [meter.security, meter.nextSecurity])
+    .find((one) => one && keyPrint(one.settings.keys.encryption) === key);
   if (!security) throw new Failure('unknown-meter', 'no meter of this gateway has that key');
   const next = await counters.lease(security.counterName, technicianCounters);
   const first = next();

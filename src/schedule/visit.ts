@@ -12,6 +12,7 @@ import { readAdjusted } from './adjusted-rows.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { sumDays } from './day-sums.ts';
 import { turnShareMs } from './line-load.ts';
+import { changeKeys, securityInUse, settleKeys } from './key-change.ts';
 import { keepClock, setOrderedClock } from './meter-clock.ts';
 import { rememberPeer } from './meter-memory.ts';
 import type { MeterState, PortContext } from './meter-state.ts';
@@ -49,7 +50,8 @@ const loggedEvery = 20;
 export async function visit(port: PortContext, state: MeterState, request: VisitRequest): Promise<number | undefined> {
   const { clock, owner } = port;
   const { signal, port: opened } = request;
-  const { security } = state.polled;
+  const security = securityInUse(state);
+  const keysInDoubt = state.memory?.keyChange !== undefined;
   forgetOld(state.fallbacks, clock.wall());
   const access = { ...state.polled.access, model: withFallbacks(state.model, state.fallbacks) };
   const started = clock.now();
@@ -78,7 +80,10 @@ export async function visit(port: PortContext, state: MeterState, request: Visit
   if (failure) rejectRequests(state, failure);
   const overBefore = !session.associated;
   if (!signal.aborted || !failure) await session.close();
-  if (security && entry && session.entered) await rememberPeer(port, state, security, entry.peer);
+  if (security && entry && session.entered) {
+    await rememberPeer(port, state, security, entry.peer);
+    if (keysInDoubt) await settleKeys(port, state, security);
+  }
   const secured = security !== undefined;
   const shown = failure ? entryOf(failure, session, { auth: access.auth, secured, serial: access.timed }) : 'none';
   // A refusal counts although the house is being stopped: a reload is no further try.
@@ -145,6 +150,7 @@ async function readAll(
     clock,
     readRows: () => readRows(port, state, session),
     setClock: (begin) => setOrderedClock(port, state, session, begin),
+    changeKeys: (keys, begin) => changeKeys(port, state, session, keys, begin),
   });
   await also('rows around adjustments of the clock', () => readAdjusted(port, state, session));
   if (!signal.aborted) await also('sums of days', () => sumDays(port, state, session));

@@ -73,6 +73,11 @@ export interface MeterMemory {
   readonly accepted?: number;
   /** It authenticated itself as somebody else, or with a counter that was heard before: refused until the operator's word. */
   readonly strange?: 'title-changed' | 'replayed-counter';
+  /**
+   * The keys that it was given by an order, by their print; and those of which nobody knows yet whether it took them.
+   */
+  readonly keyInUse?: string;
+  readonly keyChange?: string;
   /** What it mishandles and is not asked for any more, why, and since when. */
   readonly fallbacks?: Readonly<Record<string, { readonly reason: string; readonly at: number }>>;
   /** Entries that were refused in a row, those that ended in silence or a hang-up, and until when it is left alone. */

@@ -3,8 +3,12 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { UpPayload } from '../../src/forward/payload.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
+import { fromHex, toHex } from '../../src/base/hex.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { wrapKey } from '../../src/dlms/security/keys.ts';
+import { keyPrint } from '../../src/meter/invocation-counter.ts';
 import { decodeRecord } from '../../src/store/record.ts';
-import type { OrdersKeys } from '../support/configuration.ts';
+import { gmac, type OrdersKeys } from '../support/configuration.ts';
 import { holdCrypto } from '../support/held-crypto.ts';
 import { complete, eventsOf, factsOf, hourMs, minute } from '../support/house-facts.ts';
 import { order, signed } from '../support/signed-order.ts';
@@ -65,10 +69,11 @@ async function lifeAfter(it: VirtualHouse, disk: ReadonlyMap<string, Uint8Array>
   await it.restart();
   it.broker.connect();
 }
-/** What is on the disk right after this state of an order was written down; from then on nobody hears the bus. */
+/** What is on the disk right after this state of an order was written down; `mute`: from then on nobody hears the bus. */
 function diskAt(
   it: VirtualHouse,
   state: string,
+  mute = true,
 ): { disk?: Map<string, Uint8Array>; checkpoint?: typeof it.checkpoint } {
   const moment: ReturnType<typeof diskAt> = {};
   const { database } = it;
@@ -85,7 +90,7 @@ function diskAt(
     if (!noted || moment.disk) return;
     moment.disk = new Map(database.data);
     moment.checkpoint = it.checkpoint;
-    bus.receive = () => {};
+    if (mute) bus.receive = () => {};
   };
   const restart = it.restart.bind(it);
   it.restart = async () => {
@@ -460,6 +465,138 @@ describe('R36: firmware', () => {
     await it.run(10 * minute);
     expect(await ordered(it, firmware(it), 30 * minute)).toMatchObject({ outcome: 'done' });
     await it.clock.complete(it.house.stop());
+  });
+});
+
+describe('R36: keys', () => {
+  const master = new Secret(fromHex('0f0e0d0c0b0a09080706050403020100'));
+  const given = (hex: string) => {
+    const key = new Secret(fromHex(hex));
+    return { wrapped: toHex(wrapKey(key, master)).toLowerCase(), print: keyPrint(key) };
+  };
+  const [encryption, authentication] = [
+    given('f00102030405060708090a0b0c0d0e0f'),
+    given('e0d1d2d3d4d5d6d7d8d9dadbdcdddedf'),
+  ];
+  const options: Options = {
+    ...taken({ enable_key_change: true }),
+    meter: { ...gmac, next_encryption_key: 'file:/next-ek', next_authentication_key: 'file:/next-ak' },
+  };
+  const change = (it: VirtualHouse, keys: object = { encryption, authentication }) =>
+    order(it.clock.wall(), 'change-keys', { keys });
+  const keyIn = (it: VirtualHouse) =>
+    toHex(it.simulated.meters[0]?.security.keys.get(0)?.reveal() as Uint8Array).toLowerCase();
+
+  test('changed under the master key that the gateway has not, and in use from then on, also after a start', async () => {
+    const it = await house({ meters: { count: 1 } }, options);
+    expect(await ordered(it, change(it))).toMatchObject({
+      outcome: 'done',
+      detail: { changed: 'encryption authentication', entered: '60120001' },
+    });
+    expect(keyIn(it)).toBe('f00102030405060708090a0b0c0d0e0f');
+    await it.run(2 * hourMs);
+    await lifeAfter(it, new Map(it.database.data));
+    await it.run(2 * hourMs);
+    complete(it, [0], 20 * minute);
+    expect(eventsOf(it, 'SECURITY_FAULT')).toEqual([]);
+    expect(it.reused).toEqual([]);
+    expect(await ordered(it, change(it))).toMatchObject({ outcome: 'refused', reason: 'no-next-key' });
+    // The operator puts the next keys in the place of the present ones.
+    it.configText = it.configText
+      .replace(/next_\w+ = "[^"]*"\n/g, '')
+      .replace('file:/ek', 'file:/next-ek')
+      .replace('file:/ak', 'file:/next-ak');
+    await it.reload();
+    it.broker.connect();
+    await it.run(2 * hourMs);
+    complete(it, [0], 20 * minute);
+    await it.clock.complete(it.house.stop());
+  });
+  test('another key than the gateway has, or one of two: refused, and the meter has its keys', async () => {
+    const it = await house({ meters: { count: 1 } }, options);
+    const other = given('ff0102030405060708090a0b0c0d0e0f');
+    for (const keys of [{ encryption: other, authentication }, { encryption }])
+      expect(await ordered(it, change(it, keys))).toMatchObject({ outcome: 'refused', reason: 'no-next-key' });
+    // Wrapped under another master key: the meter refuses it.
+    const wrong = { ...encryption, wrapped: encryption.wrapped.replace(/^../, '00') };
+    expect(await ordered(it, change(it, { encryption: wrong, authentication }))).toMatchObject({ outcome: 'failed' });
+    expect(keyIn(it)).toBe('000102030405060708090a0b0c0d0e0f');
+    await it.run(2 * hourMs);
+    complete(it, [0], 20 * minute);
+    await it.clock.complete(it.house.stop());
+  });
+  /** Every poll of the last hours succeeded: nobody wonders any more which keys it has. */
+  const settled = (it: VirtualHouse, refusals: number) => {
+    complete(it, [0], 20 * minute);
+    expect(eventsOf(it, 'SECURITY_FAULT').length).toBeLessThanOrEqual(refusals);
+  };
+  test('the answer of the meter is lost: unknown, and the gateway finds out which keys it has', async () => {
+    const it = await house({ meters: { count: 1 } }, options);
+    const [meter] = it.simulated.meters as [VirtualMeter];
+    const { bus } = it.simulated;
+    const receive = bus.receive.bind(bus);
+    const { keys } = meter.security;
+    const set = keys.set.bind(keys);
+    let muteUntil = 0;
+    keys.set = (id, key) => {
+      set(id, key);
+      if (id !== 2) return keys;
+      muteUntil = it.clock.now() + minute;
+      throw new Error('the power of the meter goes');
+    };
+    bus.receive = (octets, now) => {
+      if (it.clock.now() < muteUntil) return;
+      try {
+        receive(octets, now);
+      } catch {
+        // It has its keys, and says nothing.
+        (meter as unknown as { keysChanged: boolean }).keysChanged = true;
+      }
+    };
+    expect(await ordered(it, change(it), 10 * minute)).toMatchObject({ outcome: 'unknown' });
+    expect(keyIn(it)).toBe('f00102030405060708090a0b0c0d0e0f');
+    await it.run(12 * hourMs);
+    settled(it, 1);
+    await it.clock.complete(it.house.stop());
+  });
+  test('power loss right before or after the transfer: the next life finds out which keys the meter has', async () => {
+    for (const at of ['before', 'after'] as const) {
+      const it = await house({ meters: { count: 1 } }, options);
+      const [meter] = it.simulated.meters as [VirtualMeter];
+      const before = keyIn(it);
+      const { bus } = it.simulated;
+      const receive = bus.receive.bind(bus);
+      const remember = { noted: undefined as ReadonlyMap<string, Uint8Array> | undefined };
+      const batch = it.counters.batch.bind(it.counters);
+      it.counters.batch = async (operations, given) => {
+        await batch(operations, given);
+        const noted = operations.some(
+          (one) => one.type === 'put' && Buffer.from(one.value).toString('latin1').includes('keyChange'),
+        );
+        if (!noted || remember.noted) return;
+        remember.noted = new Map(it.counters.data);
+        if (at === 'before') bus.receive = () => {};
+      };
+      const payload = change(it);
+      it.broker.send(cmd, signed(payload));
+      const moment = diskAt(it, 'begun', false);
+      for (let i = 0; i < 120 && !(at === 'before' ? remember.noted : keyIn(it) !== before); i++) await it.run(1000);
+      it.broker.disconnect();
+      await it.clock.complete(it.house.stop());
+      it.counters.batch = batch;
+      bus.receive = receive;
+      it.database.replace(moment.disk as Map<string, Uint8Array>);
+      it.checkpoint = moment.checkpoint;
+      it.counters.replace(remember.noted as Map<string, Uint8Array>);
+      await it.restart();
+      it.broker.connect();
+      await it.run(12 * hourMs);
+      expect(resultsOf(it, payload.id).at(-1)).toMatchObject({ outcome: 'unknown' });
+      expect(toHex(meter.security.keys.get(0)?.reveal() as Uint8Array).toLowerCase() !== before).toBe(at === 'after');
+      settled(it, 1);
+      await it.clock.complete(it.house.stop());
+      release();
+    }
   });
 });
 

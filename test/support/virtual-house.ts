@@ -92,13 +92,15 @@ const held = (database: Database, clock: VirtualClock): Database => ({
   close: () => clock.hold(database.close(), diskMs),
 });
 
+/** Made anew each time: what a source gave is overwritten. */
+const virtualKeys: Readonly<Record<string, () => Uint8Array>> = {
+  'file:/ek': () => fromHex('000102030405060708090a0b0c0d0e0f'),
+  'file:/ak': () => Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf'),
+  'file:/next-ek': () => fromHex('f00102030405060708090a0b0c0d0e0f'),
+  'file:/next-ak': () => fromHex('e0d1d2d3d4d5d6d7d8d9dadbdcdddedf'),
+};
 const virtualSources: Omit<Sources, 'lifeTitle'> = {
-  secret: (reference) =>
-    reference === 'file:/ek'
-      ? fromHex('000102030405060708090a0b0c0d0e0f')
-      : reference === 'file:/ak'
-        ? Buffer.from('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf')
-        : Buffer.from('meter'),
+  secret: (reference) => virtualKeys[reference]?.() ?? Buffer.from('meter'),
   file: (path) =>
     Buffer.from(
       path === '/central.jwk'
