@@ -211,14 +211,8 @@ function displayAsker(clock: Clock, print: (line: string) => void) {
 
 /** Those that are good and do not stand in the file yet; whoever edited it meanwhile is not overwritten. */
 function writeGood(
-  file: string,
-  seen: string,
-  {
-    planned,
-    records,
-    judge,
-    stamp,
-  }: { planned: readonly Planned[]; records: readonly MeterRecord[]; judge: Judge; stamp: string },
+  { planned, records, judge, file, text: seen }: CommissionRun,
+  stamp: string,
   print: (line: string) => void,
 ): boolean {
   const good = planned.flatMap(({ proposal, target }) => {
@@ -295,7 +289,7 @@ const eventPrinter =
   };
 
 /** The running gateway takes what was written; where there is none, or not for us, somebody does it later. */
-async function askedToReload(socket: string, print: (line: string) => void): Promise<void> {
+export async function askedToReload(socket: string, print: (line: string) => void): Promise<void> {
   try {
     const { hash, warnings } = await askReload(socket);
     for (const warning of warnings) note(warning);
@@ -388,12 +382,19 @@ async function onOwnLine(
   }
 }
 
-export async function commissionMeters(
+export interface CommissionRun extends CommissionSummary {
+  readonly planned: readonly Planned[];
+  readonly judge: Judge;
+  /** The configuration as it was read. */
+  readonly file: string;
+  readonly text: string;
+}
+/** Through the gateway where one runs, else over lines of our own. Writes records, and nothing into the configuration. */
+export async function runCommission(
   ids: readonly string[],
   options: CommissionOptions,
   hands: CommissionHands,
-): Promise<number> {
-  const { clock, print, signal } = hands;
+): Promise<CommissionRun> {
   const { file, site: folder } = placesOf(options);
   const socket = options.site === undefined ? socketFor(options) : undefined;
   const runs = socket !== undefined && (await gatewayRuns(socket));
@@ -403,11 +404,21 @@ export async function commissionMeters(
   const text = textOf(file);
   const planned = plannedMeters(ids, { file, text, judge, site }, options);
   if (planned.length === 0) bad('nobody to commission: name meters, or a work list (--list)');
-  let summary: CommissionSummary;
+  const summary = runs
+    ? await atDesk(socket, planned, options, hands)
+    : await onOwnLine(planned, { judge, text, site: siteFolder(folder) }, options, hands);
+  return { ...summary, planned, judge, file, text };
+}
+
+export async function commissionMeters(
+  ids: readonly string[],
+  options: CommissionOptions,
+  hands: CommissionHands,
+): Promise<number> {
+  const { clock, print, signal } = hands;
+  let run: CommissionRun;
   try {
-    summary = runs
-      ? await atDesk(socket, planned, options, hands)
-      : await onOwnLine(planned, { judge, text, site: siteFolder(folder) }, options, hands);
+    run = await runCommission(ids, options, hands);
   } catch (error) {
     if (!signal.aborted) throw error;
     note('stopped; the same command goes on where it was');
@@ -415,14 +426,13 @@ export async function commissionMeters(
   }
   if (options.write !== false) {
     const stamp = iso(clock.wall()).slice(0, 10) + (options.who === undefined ? '' : ` by ${options.who}`);
-    const written = { planned, records: summary.records, judge, stamp };
     const tell = options.json ? note : print;
-    if (writeGood(file, text, written, tell)) await askedToReload(socketFor(options), tell);
+    if (writeGood(run, stamp, tell)) await askedToReload(socketFor(options), tell);
   }
-  return summary.failed > 0 ? 4 : 0;
+  return run.failed > 0 ? 4 : 0;
 }
 const noSite: Pick<SiteFolder, 'read'> = { read: () => undefined };
-const socketFor = ({ config, socket }: CommissionOptions): string =>
+export const socketFor = ({ config, socket }: Pick<CommissionOptions, 'config' | 'socket'>): string =>
   config === undefined && socket === undefined
     ? serviceSocket
     : socketOf({ ...(socket && { socket }), ...(config && { config }) });

@@ -51,8 +51,8 @@ function registersOf(name: string, given: readonly string[], modulus: number | u
   return registers;
 }
 
-/** Each register of the old meter with that of the new one; without them the energy across the change is not known. */
-function requirePairs(final: Registers, first: Registers, without: boolean): void {
+/** Somebody says that nobody noted them: forgotten is another thing. What is known of one meter alone can be amended. */
+function requireRegisters(final: Registers, first: Registers, without: boolean): void {
   const finals = Object.keys(final);
   const firsts = Object.keys(first);
   if (without) {
@@ -63,10 +63,6 @@ function requirePairs(final: Registers, first: Registers, without: boolean): voi
     bad(
       '--final and --first are missing: what the old meter and the new one showed, e.g. --final 1-0:1.8.0=12345678 --first 1-0:1.8.0=0; with --no-registers the energy of the interval across the change is lost',
     );
-  for (const code of finals)
-    if (!Object.hasOwn(first, code)) bad(`--first ${code} is missing: what the new meter showed`);
-  for (const code of firsts)
-    if (!Object.hasOwn(final, code)) bad(`--final ${code} is missing: what the old meter showed`);
 }
 
 /** An instant that can be true: not to come, not before the change before it, not before the series, not long ago. */
@@ -104,7 +100,7 @@ function changed(
     texts.length === 0 && options.registers !== false ? before : registersOf(name, texts, modulus);
   const final = given('--final', options.final, correcting?.final);
   const first = given('--first', options.first, correcting?.first);
-  requirePairs(final, first, options.registers === false);
+  requireRegisters(final, first, options.registers === false);
   const at =
     options.at === undefined && correcting
       ? correcting.at
@@ -113,6 +109,18 @@ function changed(
   if (options.physical !== undefined && !(/^\d{1,5}$/.test(options.physical) && Number(options.physical) <= 16_383))
     return bad(`--physical takes a whole number from 0 to 16383, not '${options.physical}'`);
   return { serial, ...(physical !== undefined && { physical }), swap: { from, at, final, first } };
+}
+
+/** Of registers of which only one side is known: both spans stay partial until somebody amends them (R33). */
+export function unpaired({ final, first }: Pick<Swap, 'final' | 'first'>): string[] {
+  const lone = (name: string, of: Registers, other: Registers) =>
+    Object.keys(other)
+      .filter((code) => !Object.hasOwn(of, code))
+      .map(
+        (code) =>
+          `${name} ${code} is missing: the energy of the interval across the change is not known until it is amended`,
+      );
+  return [...lone('--final', final, first), ...lone('--first', first, final)];
 }
 
 /** A TOML basic string is a JSON string, for what may stand in a serial number. */
@@ -205,14 +213,16 @@ export function swapMeter(
 ): void {
   let serial = '';
   let physical: number | undefined;
+  let swap: Swap | undefined;
   const backup = changeFile(options.config, 'before-swap', (text) => {
     const written = withSwap(text, meter, options, now);
     const next = parseConfig(written, options.config).config.port.flatMap((port) => port.meter);
-    ({ serial = '', physical } = next.find(({ id }) => id === meter) ?? {});
+    ({ serial = '', physical, swap } = next.find(({ id }) => id === meter) ?? {});
     return written;
   });
   print(`${meter} is ${serial} now; the file as it was: ${backup}`);
   if (physical !== undefined && options.physical === undefined)
     print(`its HDLC address is still ${physical}; where the new meter has another one: --amend --physical N`);
+  for (const line of swap ? unpaired(swap) : []) print(`warning: ${line}: meter-gateway meter amend ${meter}`);
   print('next: systemctl reload meter-gateway');
 }

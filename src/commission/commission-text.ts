@@ -26,7 +26,13 @@ export function factLines({ steps, displays }: MeterRecord): string[] {
     const { currentTransformer: ct, voltageTransformer: vt } = registers;
     const ratio = [ct && `CT ${ct.numerator}/${ct.denominator}`, vt && `VT ${vt.numerator}/${vt.denominator}`];
     lines.push(
-      [...ratio, ...registers.registers.map((one) => `${one.obis} ${shownAs(one)}`)].filter((one) => one).join(', '),
+      [
+        ...ratio,
+        ...(registers.voltages ?? []).map((one) => `${one} V`),
+        ...registers.registers.map((one) => `${one.obis} ${shownAs(one)}`),
+      ]
+        .filter((one) => one)
+        .join(', '),
     );
   }
   if (profile)

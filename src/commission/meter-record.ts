@@ -66,6 +66,8 @@ export interface RegisterStep {
   readonly currentTransformer: RecordedRatio | null;
   readonly voltageTransformer: RecordedRatio | null;
   readonly registers: readonly RecordedRegister[];
+  /** Of its phases, V; null where it does not tell them. */
+  readonly voltages: readonly number[] | null;
 }
 export interface ProfileStep {
   readonly at: string;

@@ -85,6 +85,20 @@ export async function identityStep(context: StepContext): Promise<IdentityStep> 
 
 /** Transformer ratios (Blue Book 7.5.1): numerators of current and voltage, and their denominators. */
 const ratioNames = ['1.0.0.4.2.255', '1.0.0.4.5.255', '1.0.0.4.3.255', '1.0.0.4.6.255'] as const;
+/** Voltages of the phases. */
+const voltageNames: readonly LogicalName[] = ['1.0.32.7.0.255', '1.0.52.7.0.255', '1.0.72.7.0.255'];
+async function voltagesOf(session: Session): Promise<number[] | null> {
+  const results = await optional(
+    session,
+    voltageNames.flatMap((name) => [attribute(3, name, 2), attribute(3, name, 3)]),
+  );
+  const volts = voltageNames.flatMap((_, i) => {
+    const [value, scaled] = [dataOf(results[2 * i]), dataOf(results[2 * i + 1])];
+    const [raw, unit] = [value && integerOf(value), scaled && scalerUnitOf(scaled)];
+    return raw === undefined || !unit ? [] : [Math.round(Number(raw) * 10 ** unit.scaler * 10) / 10];
+  });
+  return volts.length === 0 ? null : volts;
+}
 /** What a display shows of energy: import and export, active. */
 const displayed: readonly LogicalName[] = ['1.0.1.8.0.255', '1.0.2.8.0.255'];
 
@@ -123,6 +137,7 @@ export async function registerStep({ session, clock }: StepContext): Promise<Reg
     currentTransformer: ratio(ratios[0], ratios[1]),
     voltageTransformer: ratio(ratios[2], ratios[3]),
     registers,
+    voltages: await voltagesOf(session),
   };
 }
 

@@ -49,6 +49,7 @@ function registerRows({ steps, displays }: MeterRecord): ReportRow[] {
       ? ([
           ['ratios', [ratios.join(', ') || 'none']],
           ['registers', registers.registers.map((one) => `${one.obis} ${shownAs(one)}`)],
+          ['voltages', [registers.voltages?.map((one) => `${one} V`).join(', ') ?? 'the meter does not tell them']],
         ] as const)
       : []),
     [

@@ -273,8 +273,8 @@ function judgeSwap(meter: Meter, here: Path, { findings }: Judging): void {
   ] as const)
     for (const [one, code] of own)
       if (!other.has(one))
-        findings.add('error', [...at, side, code], `has no register in ${missing}: the energy between is not known`, {
-          next: `Write what the ${missing === 'first' ? 'new meter began with' : 'old meter showed at the end'}, or leave both out. ${byCommand}`,
+        findings.add('warning', [...at, side, code], `has no register in ${missing}: the energy between is not known`, {
+          next: `Write what the ${missing === 'first' ? 'new meter began with' : 'old meter showed at the end'} when somebody knows it. ${byCommand}`,
           restsOn: [
             [...at, 'final'],
             [...at, 'first'],

@@ -10,7 +10,6 @@ import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
 import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
 import { scanLine, type ScanOptions } from '../cli/scan.ts';
-import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
@@ -444,30 +443,6 @@ program
   );
 
 const meter = program.command('meter').description('changes of meters');
-meter
-  .command('swap')
-  .description('a meter was replaced: writes its serial number and both registers into the configuration file')
-  .argument('<meter>', 'id of the meter in the configuration; the point keeps it')
-  .requiredOption('--config <file>', 'the configuration file')
-  .option('--serial <serial>', 'serial number of the new meter')
-  .option('--at <utc>', 'when it was replaced, e.g. 2026-11-24T10:37:00Z')
-  .option(
-    '--final <obis=register>',
-    'register of the old meter when it was taken down; may stand several times',
-    collect,
-    [],
-  )
-  .option('--first <obis=register>', 'register of the new meter when it began; may stand several times', collect, [])
-  .option('--no-registers', 'nobody noted the registers: the energy of the interval across the change is lost')
-  .option('--physical <n>', 'HDLC physical address of the new meter')
-  .option('--amend', 'correct the last swap of this meter; what is not given stays as it was told')
-  .action((id: string, options: SwapOptions & { readonly config: string }) =>
-    runCommand(() => {
-      swapMeter(id, options, systemClock.wall(), print);
-      return 0;
-    }),
-  );
-
 withSocket(
   meter
     .command('counter')

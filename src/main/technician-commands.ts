@@ -10,6 +10,8 @@ import {
   removeMeter,
   type RemoveOptions,
 } from '../cli/meter-changes.ts';
+import { replaceMeter, type ReplaceOptions } from '../cli/replace-meter.ts';
+import { swapMeter, type SwapOptions } from '../cli/swap.ts';
 import { type CapacityOptions, showCapacity } from '../cli/capacity.ts';
 import { signOffSite, type SignOffOptions, verifyReport } from '../cli/sign-off.ts';
 import { print } from '../cli/terminal.ts';
@@ -136,7 +138,76 @@ export function addSiteCommands(program: Command): void {
     .action((options: CapacityOptions) => runCommand(() => showCapacity(options, print)));
 }
 
+const collect = (value: string, before: string[]) => [...before, value];
+
+/** What a replacement left in the configuration. */
+const withRegisters = (command: Command): Command =>
+  command
+    .option(
+      '--final <obis=register>',
+      'register of the old meter when it was taken down; may stand several times',
+      collect,
+      [],
+    )
+    .option('--no-registers', 'nobody noted the registers: the energy of the interval across the change is lost')
+    .option('--serial <serial>', 'serial number of the new meter')
+    .option('--physical <n>', 'HDLC physical address of the new meter');
+
+const withSwap = (command: Command): Command =>
+  withRegisters(
+    command
+      .argument('<meter>', 'id of the meter in the configuration; the point keeps it')
+      .requiredOption('--config <file>', 'the configuration file')
+      .option('--at <utc>', 'when it was replaced, e.g. 2026-11-24T10:37:00Z')
+      .option(
+        '--first <obis=register>',
+        'register of the new meter when it began; may stand several times',
+        collect,
+        [],
+      ),
+  );
+
+function addSwapCommands(meter: Command): void {
+  withSwap(
+    meter
+      .command('swap')
+      .description('a meter was replaced: writes its serial number and both registers into the configuration file'),
+  )
+    .option('--amend', 'correct the last swap of this meter; what is not given stays as it was told')
+    .action((id: string, options: SwapOptions & { readonly config: string }) =>
+      runCommand(() => {
+        swapMeter(id, options, systemClock.wall(), print);
+        return 0;
+      }),
+    );
+  withSwap(
+    meter.command('amend').description('correct the last swap of a meter; what is not given stays as it was told'),
+  ).action((id: string, options: SwapOptions & { readonly config: string }) =>
+    runCommand(() => {
+      swapMeter(id, { ...options, amend: true }, systemClock.wall(), print);
+      return 0;
+    }),
+  );
+  withRegisters(
+    meter
+      .command('replace')
+      .description(
+        'replace a meter, step by step: the old one read or typed, the new one found, its voltage, read, its first interval; writes the swap. Goes on where it was stopped',
+      )
+      .argument('<meter>', 'id of the meter in the configuration; the point keeps it')
+      .requiredOption('--config <file>', 'the configuration file'),
+  )
+    .option('--photo <file>', 'of the display of the old meter; kept in the folder of --site')
+    .option('--site <dir>', 'the folder of the site, where no gateway runs')
+    .option('--socket <path>', 'where the running gateway is asked')
+    .option('--who <name>', 'who replaces it')
+    .action((id: string, options: ReplaceOptions) =>
+      runCommand(() => replaceMeter(id, options, handsOf(untilStopped()))),
+    );
+}
+
 export function addMeterCommands(meter: Command): void {
+  addSwapCommands(meter);
   withEntry(
     meter
       .command('add')
