@@ -14,7 +14,7 @@ import { normalSerial, serialInName } from '../meter/identity.ts';
 import { textOf } from '../meter/identity-reading.ts';
 import { detectModel, genericModel, type MeterModel } from '../meter/model.ts';
 import { isRefusal, Session } from '../meter/session.ts';
-import { callsEveryone, type Probe, type ProbeAnswer } from './scan-plan.ts';
+import { callsEveryone, type Probe, type ProbeAnswer, wrapperAnswerMs } from './scan-plan.ts';
 
 /** Everybody is let in by it, and sees name and serial number. */
 const publicClient = 16;
@@ -47,8 +47,7 @@ const accessOf = (
   },
   baud: baud === 0 ? 9600 : baud,
   timed,
-  // Behind the wrapper a request has five times as long.
-  answerTimeoutMs: link === 'wrapper' ? patienceMs / 2 : patienceMs,
+  answerTimeoutMs: link === 'wrapper' ? wrapperAnswerMs(patienceMs) : patienceMs,
   retries: tries - 1,
   guardMs: 0,
   sessionMs: sessionLimitMs,

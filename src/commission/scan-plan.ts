@@ -238,7 +238,6 @@ function neighbour(answers: Answers, asked: (address: Address) => boolean): Addr
   return undefined;
 }
 function* sweep(plan: ScanPlan, answers: Answers): Asking {
-  if (plan.entries.length === 0) yield* lookAtLine(plan, answers);
   const baud = speedOf(plan, answers);
   const at = asker(plan, answers, baud, 'hdlc');
   yield* askAgain(answers, at);
@@ -276,13 +275,25 @@ function* bySignOn(plan: ScanPlan, answers: Answers): Asking {
 /** The wPorts behind one TCP port. */
 function* byWrapper(plan: ScanPlan, answers: Answers): Asking {
   const { firm } = asker(plan, answers, 0, 'wrapper');
-  const numbers = plan.blind ? [1, 0, ...range(2, 32)] : [1];
+  const numbers = plan.blind ? [1, 0, ...range(2, 16)] : [1];
   const physicals = plan.entries.flatMap(({ physical }) => physical ?? []);
   for (const logical of new Set([...numbers, ...physicals])) yield firm('wrapper', { logical }, 1);
   if (answers.get(firm('wrapper', { logical: 1 }, 1).id)?.answer !== 'identified') return;
   // Several behind one connection are numbered from 1 on.
   for (let logical = 2; logical <= plan.entries.length && missing(plan, answers).length > 0; logical++)
     yield firm('wrapper', { logical }, 1);
+}
+
+/** What finds out quickly whether meters are behind a door: all of them, the first of the list, the first wPort. */
+export function doorProbes(plan: ScanPlan): Probe[] {
+  const none: Answers = new Map();
+  const hdlc = asker(plan, none, 0, 'hdlc');
+  const [first] = plan.entries;
+  return [
+    hdlc.firm('line', { logical: 1, physical: everyPhysical[4], size: 4 }, 1),
+    ...(first ? [hdlc.firm('list', addressOf(plan, first), 1)] : []),
+    asker(plan, none, 0, 'wrapper').firm('wrapper', { logical: 1 }, 1),
+  ];
 }
 
 /**
@@ -297,10 +308,13 @@ function* inOrder(plan: ScanPlan, answers: Answers): Asking {
   if (link === 'mode-e') return yield* bySignOn(plan, answers);
   if (link === 'wrapper') return yield* byWrapper(plan, answers);
   if (entries.length > 0) yield* ofList(plan, answers);
+  else yield* lookAtLine(plan, answers);
+  if (line === 'tcp' && !heardAnything(answers)) {
+    yield* byWrapper(plan, answers);
+    if (heardAnything(answers)) return;
+  }
   if (blind) yield* sweep(plan, answers);
-  if (heardAnything(answers)) return;
-  if (line === 'tcp') yield* byWrapper(plan, answers);
-  else if (blind) yield* bySignOn(plan, answers);
+  if (blind && line === 'serial' && !heardAnything(answers)) yield* bySignOn(plan, answers);
 }
 
 const snrmOctets = 12;
@@ -308,10 +322,14 @@ const snrmOctets = 12;
 const identityOctets = 290;
 const identityTurns = 4;
 const usualTurnMs = 257;
+/** Behind the wrapper nothing is repeated, and a request has five times the time of an answer. */
+export const wrapperAnswerMs = (patienceMs: number): number => patienceMs / 3;
+const wrapperWaitMs = (patienceMs: number): number => wrapperAnswerMs(patienceMs) * 5;
 /** What a probe takes, ms. */
 function costOf({ tries, patienceMs, baud, link }: Probe, found: boolean, turnMs: number): number {
   const octetMs = baud === 0 ? 0 : 10_000 / baud;
   if (link === 'mode-e') return found ? 6000 : tries * 2600;
+  if (link === 'wrapper' && !found) return tries * wrapperWaitMs(patienceMs);
   return found ? identityOctets * octetMs + identityTurns * turnMs : tries * (patienceMs + snrmOctets * octetMs);
 }
 const assumed = (one: Probe, found: boolean, serial: string | undefined): ProbeAnswer => ({

@@ -31,6 +31,7 @@ export const scanVerdicts = {
   'no-answer': { exit: 3, meaning: 'nothing came' },
   'echo-only': { exit: 3, meaning: 'only our own octets came back' },
   'other-speed': { exit: 2, meaning: 'the line: meters answer at another speed than configured' },
+  'other-port': { exit: 2, meaning: 'the line: meters answer at another TCP port of this host' },
   'line-silent': { exit: 3, meaning: 'the line: nobody answers at any speed' },
   'line-damaged': { exit: 3, meaning: 'the line: octets come, and nobody is understood' },
 } as const;
@@ -347,6 +348,18 @@ export function findingsOf(plan: ScanPlan, answers: Answers): ScanFinding[] {
     }),
     ...strangerFindings(seen),
   ];
+}
+/** Meters behind another TCP port than the one that was named. */
+export function doorFinding(device: string, answer: ProbeAnswer): ScanFinding {
+  const link = answer.probe.link === 'wrapper' ? 'the wrapper' : 'HDLC';
+  return {
+    ...blank,
+    ...ofAnswer(answer),
+    address: undefined,
+    verdict: 'other-port',
+    evidence: `at ${device} meters answer by ${link}`,
+    next: `Scan that one: meter-gateway scan ${device} --blind${answer.probe.link === 'wrapper' ? ' --link wrapper' : ''}`,
+  };
 }
 export const exitOf = (findings: readonly ScanFinding[]): number =>
   Math.max(0, ...findings.map(({ verdict }) => scanVerdicts[verdict].exit));

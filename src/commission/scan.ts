@@ -1,5 +1,5 @@
 /** Runs a scan: probe by probe over a line that is used for a few seconds at a time, with its progress kept. */
-import { Failure } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import { eventsOf } from '../base/event-stream.ts';
 import { type Clock, later } from '../base/time.ts';
 import { ask, isOfLine } from './probe.ts';
@@ -39,6 +39,7 @@ export type ScanEvent =
       /** An estimate. */
       readonly remainingS: number;
     }
+  | { readonly kind: 'note'; readonly message: string }
   | { readonly kind: 'line'; readonly code: string; readonly message: string; readonly againInS: number }
   | ({ readonly kind: 'finding' } & ScanFinding)
   | { readonly kind: 'end'; readonly seconds: number; readonly probes: number; readonly exit: number };
@@ -54,6 +55,7 @@ export interface ScanWorld {
 const useMs = 3000;
 /** Where the line is lost or not to be had it is tried again after these pauses; then the scan ends, and can go on later. */
 const pausesS = [2, 5, 10, 20, 30];
+const neverOpened: ReadonlySet<string> = new Set(['port-missing', 'port-denied', 'port-busy', 'host-missing']);
 const estimateEvery = 10;
 
 type Emit = (event: ScanEvent) => void;
@@ -71,19 +73,26 @@ function timeLeft(plan: ScanPlan, answers: Answers): (tookMs: number) => number 
 }
 
 async function askAll(plan: ScanPlan, world: ScanWorld, answers: Answers, emit: Emit): Promise<void> {
-  const { clock, use, journal, signal } = world;
+  const { clock, use, signal } = world;
+  let { journal } = world;
   const probes = probesOf(plan, answers);
   const left = timeLeft(plan, answers);
   const take = (): Probe | undefined => probes.next().value ?? undefined;
   const next = { probe: take() };
   let losses = 0;
+  let askedHere = 0;
   const turn = async (port: Parameters<Parameters<UseLine>[0]>[0]): Promise<void> => {
     const until = later(clock.now(), useMs);
     while (next.probe && clock.now() < until && !signal.aborted) {
       const { probe } = next;
       const answer = await ask(port, clock, probe, plan.models);
       losses = 0;
-      await journal?.add(answer);
+      askedHere++;
+      // A full disk does not keep a technician from finding the meters.
+      await journal?.add(answer).catch((error: unknown) => {
+        emit({ kind: 'note', message: `${journal?.path}: ${messageOf(error)}. A scan that is cut now begins anew.` });
+        journal = undefined;
+      });
       answers.set(probe.id, answer);
       emit({
         kind: 'probe',
@@ -104,6 +113,8 @@ async function askAll(plan: ScanPlan, world: ScanWorld, answers: Answers, emit: 
     } catch (error) {
       if (!isOfLine(error)) throw error;
       const againInS = pausesS[losses++];
+      // Where it never opened in this run, the name is wrong, or somebody else has it: waiting mends neither.
+      if (askedHere === 0 && neverOpened.has(error.code)) throw error;
       if (againInS === undefined)
         throw new Failure(error.code, error.message, {
           ...error.detail,
@@ -129,7 +140,8 @@ async function run(plan: ScanPlan, world: ScanWorld, emit: Emit): Promise<void> 
   });
   await askAll(plan, world, answers, emit);
   if (signal.aborted) return;
-  await journal?.end();
+  // What is not marked as ended is answered once more from the journal: the findings are the same.
+  await journal?.end().catch(() => {});
   const findings = findingsOf(plan, answers);
   for (const finding of findings) emit({ kind: 'finding', ...finding });
   const seconds = Math.round((clock.now() - begun) / 1000);

@@ -2,9 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/base/errors.ts';
 import { ownLine } from '../../src/commission/use-line.ts';
+import type { Port } from '../../src/line/port.ts';
+import { openDoors } from '../../src/commission/converter-ports.ts';
+import { budgetOf } from '../../src/commission/scan-plan.ts';
 import { damageWords } from '../../src/commission/scan-verdict.ts';
 import type { ScanEvent } from '../../src/commission/scan.ts';
 import { listOf, ofKind, scanWorld } from '../support/scan-world.ts';
+import { virtualPort } from '../support/virtual-port.ts';
 
 const three = listOf(60120001, 60120002, 60120003);
 const named = '{serial}';
@@ -154,6 +158,9 @@ describe('other ways in', () => {
     expect(verdicts(events)).toEqual(['60120001 1 found', '60120002 2 found', '60120003 3 found']);
     const direct = await run(planOf({ entries: three, link: 'wrapper' }));
     expect(verdicts(direct)).toEqual(['60120001 1 found', '60120002 2 found', '60120003 3 found']);
+    const blind = await run(planOf({ blind: true }));
+    expect(verdicts(blind)).toEqual(['60120001 1 found', '60120002 2 found', '60120003 3 found']);
+    expect(budgetOf(planOf({ blind: true }), new Map(), 'silent').seconds).toBeLessThanOrEqual(180);
   });
 });
 
@@ -172,15 +179,28 @@ describe('a line that goes away', () => {
     }
   });
   test('for good: it says so, with what to do, and the same command goes on', async () => {
+    const { planOf, run, clock, bare } = scanWorld({ meters: { count: 3 } });
+    const begun = clock.now();
+    let uses = 0;
+    const gone = <T>(work: (port: Port) => Promise<T>): Promise<T> =>
+      uses++ === 0
+        ? // The first probe is answered, the second finds no adapter.
+          work({ ...bare, write: (octets) => (clock.now() - begun < 500 ? bare.write(octets) : lost()) })
+        : lost();
+    const lost = () => Promise.reject(new Failure('port-missing', '/dev/x is not there'));
+    const failure = await run(planOf({ entries: three }), { use: gone }).catch((error: unknown) => error as Failure);
+    expect(failure).toMatchObject({ code: 'port-missing' });
+    expect((failure as Failure).nextStep).toMatch(/same command then goes on where it stopped/);
+    expect(clock.now() - begun).toBeGreaterThan(60_000);
+    expect(clock.now() - begun).toBeLessThan(120_000);
+  });
+  test('that never opens is not waited for', async () => {
     const { planOf, run, clock } = scanWorld({ meters: { count: 3 } });
     const begun = clock.now();
-    const gone = () => Promise.reject(new Failure('port-missing', '/dev/x is not there'));
-    const failure = await run(planOf({ entries: three }), { use: gone }).catch((error: unknown) => error as Failure);
-    expect(failure).toMatchObject({
-      code: 'port-missing',
-      nextStep: expect.stringMatching(/same command then goes on where it stopped/) as string,
-    });
-    expect(clock.now() - begun).toBeLessThan(120_000);
+    const missing = () => Promise.reject(new Failure('port-missing', '/dev/x is not there'));
+    const failure = await run(planOf({ entries: three }), { use: missing }).catch((error: unknown) => error as Failure);
+    expect(failure).toMatchObject({ code: 'port-missing' });
+    expect(clock.now()).toBe(begun);
   });
   test('a device that is not there is a failure of its own line', async () => {
     const { clock } = scanWorld({ meters: { count: 1 } });
@@ -188,6 +208,36 @@ describe('a line that goes away', () => {
     await expect(line.use(() => Promise.resolve(1))).rejects.toMatchObject({ code: 'port-missing' });
     await line.close();
   });
+});
+
+test('the other TCP ports of a converter: who listens, and who answers by which way', async () => {
+  const hdlc = scanWorld({ bus: { kind: 'tcp' }, meters: { count: 1, ...known } });
+  const wrapper = scanWorld({ bus: { kind: 'tcp', link: 'wrapper' }, meters: { count: 1, ...known } });
+  const { clock, planOf } = hdlc;
+  const closed: string[] = [];
+  const open = (device: string): Promise<Port> => {
+    const port = Number(device.split(':').at(-1));
+    const close = () => Promise.resolve(void closed.push(device));
+    if (port === 4001) return Promise.resolve({ ...virtualPort(hdlc.house.bus, clock), close });
+    if (port === 4003) return Promise.resolve({ ...virtualPort(wrapper.house.bus, clock), close });
+    if (port === 23) return Promise.resolve({ ...hdlc.bare, write: () => Promise.resolve(), close });
+    // Filtered, or refused at once.
+    return port === 950 ? new Promise(() => {}) : Promise.reject(new Failure('host-missing', 'ECONNREFUSED'));
+  };
+  const signal = new AbortController().signal;
+  const doors: string[] = [];
+  const walk = async () => {
+    for await (const { port, answer } of openDoors('10.0.0.7', planOf({ blind: true }), {
+      clock,
+      open,
+      signal,
+      except: 4059,
+    }))
+      doors.push(`${port} ${answer?.probe.link ?? 'nobody'}`);
+  };
+  await clock.complete(walk());
+  expect(doors).toEqual(['4001 hdlc', '4003 wrapper', '23 nobody']);
+  expect(new Set(closed)).toEqual(new Set(['tcp://10.0.0.7:4001', 'tcp://10.0.0.7:4003', 'tcp://10.0.0.7:23']));
 });
 
 test('nothing is asked twice, whatever comes', async () => {

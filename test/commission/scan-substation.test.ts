@@ -162,6 +162,18 @@ describe('cut, and gone on with', () => {
     await expect(openJournal(precious, plan, true)).rejects.toMatchObject({ code: 'file-unusable' });
     expect(readFileSync(precious, 'utf8')).toBe('point,serial\n');
   });
+  test('the disk is full: it is said once, and the scan goes on', async () => {
+    const { planOf, run, journal } = scanWorld({ meters: { count: 3 } });
+    const plan = planOf({ entries: listOf(60120001, 60120002, 60120003) });
+    const real = await journal(join(folder, 'full.journal'), plan);
+    const full = () => Promise.reject(new Error('ENOSPC: no space left on device'));
+    const events = await run(plan, { journal: { ...real, add: full, end: full } });
+    expect(ofKind(events, 'note').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/full\.journal: ENOSPC.*begins anew\.$/),
+    ]);
+    expect(ofKind(events, 'finding')).toHaveLength(3);
+    expect(ofKind(events, 'end')).toHaveLength(1);
+  });
   test('--fresh leaves what was answered before', async () => {
     const path = join(folder, 'fresh.journal');
     const { planOf, run, journal } = scanWorld({ meters: { count: 2 } });
