@@ -155,7 +155,7 @@ async function firmware(order: MeterOrder & { action: 'firmware' }, tools: Order
     sessions++;
     const end = later(clock.now(), sliceMs);
     const { identification, ...sent } = await transferImage(session, clock, image, Buffer.from(order.identifier), {
-      resume: sessions > 1,
+      resume: blocks > 0,
       progress: (number) => {
         if (number > blocks) [blocks, fruitless] = [number, 0];
         if (clock.now() >= end) throw new SliceOver();

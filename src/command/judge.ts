@@ -3,7 +3,7 @@ import { iso, type Millis, millis } from '../base/time.ts';
 import type { Origin } from '../reading/facts.ts';
 import type { OrderAction, OrderRefusal } from '../reading/order-words.ts';
 import type { OrderEntry, OrderLedger } from '../store/order-ledger.ts';
-import { maxLifeMs, type Order } from './order.ts';
+import { isRead, maxLifeMs, type Order } from './order.ts';
 
 /** The clock of whoever signs may be so much ahead. */
 export const futureToleranceMs = 120_000;
@@ -80,11 +80,19 @@ const roomRefusal = ({ open, ledger }: JudgeContext): Judgement | undefined =>
     ? refuse('too-many', `${open} orders are open, ${ledger.entries.size} are remembered`)
     : undefined;
 
-/** Orders that are so long over that they cannot come again, and up to when the last of them was issued. */
+/**
+ * Orders that are so long over that they cannot come again, and up to when the last of them was issued. What changes nothing is
+ * forgotten as soon as it has expired: there may be many of them, and it would do no harm.
+ */
 export function forgettable(
   { entries }: OrderLedger,
   now: Millis,
 ): { readonly ids: string[]; readonly issued: number } {
-  const over = [...entries.values()].filter(({ state, expires }) => state === 'done' && expires + keepMs < now);
-  return { ids: over.map(({ id }) => id), issued: Math.max(0, ...over.map(({ issued }) => issued)) };
+  const done = [...entries.values()].filter(({ state }) => state === 'done');
+  const changing = done.filter(({ result, expires }) => !isRead(result) && expires + keepMs < now);
+  const reads = done.filter(({ result, expires }) => isRead(result) && expires < now);
+  return {
+    ids: [...changing, ...reads].map(({ id }) => id),
+    issued: Math.max(0, ...changing.map(({ issued }) => issued)),
+  };
 }

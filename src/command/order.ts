@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { instant, isCalendarDay, orderId, topicPart, word } from '../forward/payload.ts';
+import type { OrderAction } from '../reading/order-words.ts';
 
 /** Of the JWS, octets: refused before anything of it is looked at. */
 export const orderLimit = 8 * 1024;
@@ -82,5 +83,6 @@ export type MeterOrder = Exclude<Order, { action: 'version' }>;
 export const orderStub = v.object({ id: orderId });
 
 /** It changes nothing: after a crash it is done again. */
-export const isRead = ({ action }: Pick<Order, 'action'>): boolean =>
-  action === 'read' || action === 'again' || action === 'trace' || action === 'version';
+export const isRead = (order: { readonly action: string | null } | undefined): boolean =>
+  reads.has(order?.action ?? '');
+const reads: ReadonlySet<string> = new Set<OrderAction>(['read', 'again', 'trace', 'version']);

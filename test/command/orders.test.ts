@@ -265,6 +265,19 @@ describe('abuse: 0 acted on', () => {
     expect(await it.results()).toHaveLength(30);
     await it.end();
   });
+  test('a read is forgotten when it has expired, what changes something a day later', async () => {
+    const it = await room();
+    await it.send(signed(sound({ action: 'version', meter: undefined, serial: undefined, point: undefined })));
+    await it.send(signed(sound()));
+    const after = async (ms: number) => {
+      await it.clock.run(start + ms);
+      return it.store.ledger.entries.size;
+    };
+    expect([await after(60_000), await after(340_000), await after(86_400_000)]).toEqual([2, 1, 1]);
+    expect(await after(86_400_000 + 340_000)).toBe(0);
+    expect(it.store.ledger.floor).toBeGreaterThan(start);
+    await it.end();
+  });
   test('the store takes nothing: nothing is done, and the order may come again', async () => {
     const it = await room();
     const jws = signed(sound());
