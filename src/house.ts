@@ -5,6 +5,7 @@ import type { ForwarderSettings } from './forward/forwarder.ts';
 import type { LineMemory } from './line/port-owner.ts';
 import type { Port } from './line/port.ts';
 import type { ReadingFact } from './reading/facts.ts';
+import type { Commissioned } from './schedule/commissioned-with.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
 import type { LineState, MeterState } from './schedule/meter-state.ts';
 import type { PortWork } from './schedule/loan.ts';
@@ -36,6 +37,8 @@ export interface World {
   timeIsKnown(): boolean;
   /** Why it is not. */
   timeTrouble(): string | undefined;
+  /** What a meter was commissioned with (R13); left out: nothing is known of that. */
+  readonly commissioned?: (meter: string) => Commissioned | undefined;
   /** Why the configuration file as it is now was not taken. */
   configurationRefused(): string | undefined;
   /** Why the time of day cannot be right; undefined where it can. */

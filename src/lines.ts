@@ -34,6 +34,7 @@ function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): Pol
     ...(nextSecurity && { nextSecurity: { ...nextSecurity, ...fresh } }),
     ...(plan.detectFrom && { detectFrom: plan.detectFrom }),
     ...(plan.swap && { swap: plan.swap }),
+    commissioned: world.commissioned?.(origin.meter),
     ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
     series: polledSeries(world.store, origin.meter, plan, sinceByDefault),
     ...(plan.unusable && { unusable: plan.unusable }),

@@ -18,6 +18,8 @@ import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { syncFile } from '../disk/sync.ts';
+import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import type { Commissioned } from '../schedule/commissioned-with.ts';
 import type { Attachment, MeterRecord } from './meter-record.ts';
 
 /** What a telephone makes of a photo; a site of 31 meters stays below what a card has free. */
@@ -174,4 +176,21 @@ export function siteFolder(path: string): SiteFolder {
     },
   };
   return site;
+}
+
+/** What a meter was commissioned with, where it was found good; whoever polls it holds the meter against that (R13). */
+export function commissionedOf(folder: string, meter: string): Commissioned | undefined {
+  const record = readRecord(join(folder, 'meters', fileOf(meter)));
+  const { profile, registers } = record?.steps ?? {};
+  if (record?.result !== 'good' || !profile) return undefined;
+  const ratio = (of: { readonly numerator: string; readonly denominator: string } | null | undefined) =>
+    of ? `${of.numerator}/${of.denominator}` : null;
+  return {
+    serial: record.serial,
+    profile: obis(parseLogicalName(profile.obis)),
+    periodS: profile.periodS,
+    fingerprint: profile.fingerprint,
+    currentTransformer: ratio(registers?.currentTransformer),
+    voltageTransformer: ratio(registers?.voltageTransformer),
+  };
 }

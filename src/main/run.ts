@@ -1,6 +1,7 @@
 /** `meter-gateway run`: the real world, signals, systemd. */
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
 import type { Log } from '../base/log.ts';
@@ -28,7 +29,7 @@ import { type DaemonLog, openLog } from './logger.ts';
 import { openNotifier, type ServiceNotifier } from './notifier.ts';
 import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
-import { siteAnswers } from './site-answers.ts';
+import { commissionedIn, siteAnswers } from './site-answers.ts';
 import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { synchronisedTeller } from './synchronised.ts';
@@ -206,7 +207,8 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   const { config } = first.plan;
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
-  const world = worldOf(state, time, log, () => reloader.inForce().refused?.why);
+  const commissioned = commissionedIn(join(config.gateway.state_directory, 'site'), log);
+  const world = { ...worldOf(state, time, log, () => reloader.inForce().refused?.why), commissioned };
   const scan = deskScans({
     clock: systemClock,
     house: () => reloader.inForce().house,

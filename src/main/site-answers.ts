@@ -10,13 +10,13 @@ import { type Candidate, commission, type CommissionEvent } from '../commission/
 import { measuredOf } from '../commission/measured.ts';
 import { inPlannedSession, type TakeCounters } from '../commission/offline-session.ts';
 import type { Signed } from '../commission/canonical.ts';
-import { type SiteFolder, siteFolder } from '../commission/site-folder.ts';
+import { commissionedOf, type SiteFolder, siteFolder } from '../commission/site-folder.ts';
 import type { Running, SiteReport } from '../commission/site-report.ts';
 import { signOff } from '../commission/sign-off.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { serviceSources } from '../config/sources.ts';
 import type { CapacityWishes, CommissionWishes, LocalAnswers, SignOffWishes } from '../desk/routes.ts';
-import type { House } from '../house.ts';
+import type { House, World } from '../house.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { fromHex } from '../base/hex.ts';
 import { askCounter, freshTitle, keyPrint } from '../meter/invocation-counter.ts';
@@ -222,6 +222,18 @@ function capacityAtDesk(context: SiteContext, { port, periodS, backFillDays }: C
   );
   return capacityOf({ meters, periodS, backFillDays });
 }
+
+/** Of the records in the folder of the site. One that cannot be read is logged: the meter is polled without it. */
+export const commissionedIn =
+  (folder: string, log: Log): NonNullable<World['commissioned']> =>
+  (meter) => {
+    try {
+      return commissionedOf(folder, meter);
+    } catch (error) {
+      log.warn({ meter, error: messageOf(error) }, 'the commissioned record is not read');
+      return undefined;
+    }
+  };
 
 export const siteAnswers = (context: SiteContext): Pick<LocalAnswers, 'commission' | 'signOff' | 'capacity'> => ({
   commission: (wishes, signal) => commissionAtDesk(context, wishes, signal),

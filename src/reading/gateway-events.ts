@@ -155,13 +155,13 @@ export const gatewayEvents = {
     },
   },
   CONFIG_CHANGED: {
-    says: 'the meter captures other columns, scalers or another period than before',
+    says: 'the meter captures other columns, scalers or another period than before, or has other transformer ratios than it was commissioned with',
     requirement: 'R13',
     detail: {
       series,
-      columns: field('text', 'OBIS codes of the columns'),
-      before: field('text|null', 'fingerprint of the layout before'),
-      now: field('text', 'fingerprint of the layout'),
+      columns: field('text', 'OBIS codes of the columns, or of the ratios'),
+      before: field('text|null', 'fingerprint of the layout before, or the ratios'),
+      now: field('text', 'fingerprint of the layout, or the ratios'),
     },
   },
   SITE_SIGNED_OFF: {

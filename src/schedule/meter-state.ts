@@ -21,6 +21,7 @@ import type { SeriesKey } from '../reading/series-key.ts';
 import type { Counters, MeterMemory } from '../store/counters.ts';
 import type { MeterLogs, SeriesState } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
+import type { Commissioned, ComparedRatios } from './commissioned-with.ts';
 import type { ClockPolicy } from './clock-policy.ts';
 import type { LogWindows } from './log-window.ts';
 import type { PlanSettings } from './plan.ts';
@@ -88,6 +89,8 @@ export interface PolledMeter {
   readonly detectFrom?: readonly MeterModel[];
   /** The meter replaced another one (R33). */
   readonly swap?: Swap | undefined;
+  /** What it was commissioned with (R13). */
+  readonly commissioned?: Commissioned | undefined;
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
   readonly series: readonly PolledSeries[];
@@ -154,6 +157,8 @@ export interface MeterState {
   rowAlarms: Map<string, StandingAlarm>;
   /** Columns of a series that are not delivered, as they were reported last. */
   leftOut: Map<SeriesKey, string>;
+  /** When its transformer ratios were compared with those that it was commissioned with. */
+  comparedRatios: ComparedRatios | undefined;
   /** Series whose oldest unread row will soon be overwritten. */
   atRisk: Set<SeriesKey>;
   /** Who waits for this meter to be read now. */
@@ -234,6 +239,7 @@ export const freshState = (polled: PolledMeter): MeterState => ({
   counterUnconfirmed: polled.security?.titlePinned === true,
   rowAlarms: new Map(),
   leftOut: new Map(),
+  comparedRatios: undefined,
   atRisk: new Set(),
   recheckAt: new Map(),
   readRequests: [],

@@ -8,6 +8,7 @@ import { type Accounted, accountFor } from '../reading/interval-block.ts';
 import { type Exception, type Exceptions, type Swap, withExceptions } from '../reading/ledger.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { SeriesState } from '../store/records.ts';
+import { commissionedLayout } from './commissioned.ts';
 import { gatewayEvent } from './gateway-event.ts';
 import { type MeterState, newestOf, type PortContext } from './meter-state.ts';
 import type { PlannedSlice } from './plan.ts';
@@ -100,11 +101,12 @@ function changeOfLayout(
   stored: SeriesState | undefined,
 ): EventFact | undefined {
   const sameLayouts = [layout.fingerprint, ...layout.formerFingerprints];
-  if (stored?.layout === undefined || sameLayouts.includes(stored.layout)) return undefined;
+  const before = stored?.layout ?? commissionedLayout(state, settings);
+  if (before === undefined || sameLayouts.includes(before)) return undefined;
   return gatewayEvent(port, state, 'CONFIG_CHANGED', {
     series: obis(settings.profile),
     columns: layout.columns.map(({ logicalName }) => obis(logicalName)).join(' '),
-    before: stored.layout,
+    before,
     now: layout.fingerprint,
   });
 }

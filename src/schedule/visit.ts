@@ -9,6 +9,7 @@ import { detectModel, type MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/access.ts';
 import { Session } from '../meter/session.ts';
 import { readAdjusted } from './adjusted-rows.ts';
+import { compareRatios } from './commissioned.ts';
 import { type CipheredEntry, cipheredEntry, tellSecurity } from './counter-lease.ts';
 import { sumDays } from './day-sums.ts';
 import { turnShareMs } from './line-load.ts';
@@ -131,6 +132,7 @@ async function readAll(
   const logsLast = logsComeLast(state);
   if (!logsLast) await readLogs(port, state, session);
   const also = (what: string, work: () => Promise<void>) => optional(port, state, session, what, work);
+  await also('transformer ratios', () => compareRatios(port, state, session));
   await also('change of the capture period', () => changePeriods(port, state, session));
   const readingSince = clock.now();
   for (const slice of slices) {

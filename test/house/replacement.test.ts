@@ -33,6 +33,57 @@ describe('R13: other capture objects', () => {
   });
 });
 
+describe('R13: the commissioned record', () => {
+  const serial = '60120001';
+  const profile = '1-0:99.1.0*255';
+  const was = {
+    serial,
+    profile,
+    periodS: 3600,
+    fingerprint: '0',
+    currentTransformer: '200/5',
+    voltageTransformer: null,
+  } as const;
+  const started = async (more: Partial<typeof was> | Record<string, string>, meters: ScenarioInput['meters'] = {}) => {
+    const known = { ...was, ...more };
+    const it = await virtualHouse(
+      { meters: { current_transformer: '200/5', ...meters } },
+      { days: 1, meter: lls, commissioned: (meter) => (meter === `m${serial}` ? known : undefined) },
+    );
+    it.broker.connect();
+    await it.run(30 * minute);
+    const changed = factsOf(it, 'event').filter(({ name }) => name === 'CONFIG_CHANGED');
+    return { it, changed, rows: factsOf(it, 'profile') };
+  };
+  test('a meter that captures otherwise than it was commissioned with: said before its first value, once', async () => {
+    const { it, changed, rows } = await started({});
+    expect(changed.map(({ detail }) => detail?.['before'])).toEqual(['0']);
+    expect(rows.length).toBeGreaterThan(0);
+    for (const { seq } of rows) expect(seq).toBeGreaterThan(changed[0]?.seq as number);
+    await it.run(5 * 60 * minute);
+    expect(factsOf(it, 'event').filter(({ name }) => name === 'CONFIG_CHANGED')).toHaveLength(1);
+    // As it is now it was commissioned: nothing is said.
+    const now = changed[0]?.detail?.['now'] as string;
+    expect((await started({ fingerprint: now })).changed).toEqual([]);
+    // Of another meter that hung here nothing follows.
+    expect((await started({ serial: '7' })).changed).toEqual([]);
+  });
+  test('another transformer ratio is said before any value', async () => {
+    const { changed: layouts } = await started({});
+    const fingerprint = layouts[0]?.detail?.['now'] as string;
+    const { it, changed, rows } = await started({ fingerprint }, { current_transformer: '400/5' });
+    expect(changed.map(({ detail }) => [detail?.['before'], detail?.['now']])).toEqual([
+      ['CT 200/5, VT none', 'CT 400/5, VT none'],
+    ]);
+    expect(rows.length).toBeGreaterThan(0);
+    for (const { seq } of rows) expect(seq).toBeGreaterThan(changed[0]?.seq as number);
+    await it.run(5 * 60 * minute);
+    expect(factsOf(it, 'event').filter(({ name }) => name === 'CONFIG_CHANGED')).toHaveLength(1);
+    const { ports } = await it.house.snapshot();
+    expect(JSON.stringify(ports)).toContain('nothing is to be billed by the old factor');
+  });
+});
+
 describe('R33: the meter of a point is replaced', () => {
   // At 14:37 the old one is taken down, at 14:52 the new one hangs there, at the same address.
   const from = Date.UTC(2026, 10, 24, 14, 37);

@@ -155,6 +155,8 @@ export async function virtualHouse(
     packSize?: number;
     /** Which meter is on turn, noted outside of the process; opened at each start. */
     turns?: () => TurnRecord;
+    /** Of the commissioned records (R13). */
+    commissioned?: World['commissioned'];
     /** A real disk and a real broker; time stands still while they work. */
     real?: {
       readonly store: Pick<StoreSettings, 'open' | 'newEpoch' | 'damageFound' | 'checkpoint'>;
@@ -327,6 +329,7 @@ export async function virtualHouse(
       timeImpossible: () => timeImpossible(clock.wall(), millis(0), millis(start)),
       openBroker: real ? real.openBroker(clock) : broker.open,
       ...(options.turns && { turns: options.turns() }),
+      ...(options.commissioned && { commissioned: options.commissioned }),
     };
     inhabited = world;
     it.house = compose(plan, world);
