@@ -25,7 +25,7 @@ const sampleOctets = 48;
 const noiseOctets = 3;
 
 const accessOf = (
-  { link, baud, logical, physical, size, signOn, tries, patienceMs }: Probe,
+  { link, baud, logical, physical, size, signOn, explicit, tries, patienceMs }: Probe,
   timed: boolean,
 ): MeterAccess => ({
   link: link === 'wrapper' ? 'wrapper' : 'hdlc',
@@ -43,6 +43,7 @@ const accessOf = (
     window: 1,
     multiple_references: false,
     release: false,
+    explicit_parameters: explicit === true,
     ...(size && { address_size: size }),
   },
   baud: baud === 0 ? 9600 : baud,

@@ -30,6 +30,8 @@ export interface Probe {
   readonly logical: number;
   readonly physical?: number | undefined;
   readonly size?: 1 | 2 | 4 | undefined;
+  /** SNRM carries its parameters although they are the defaults: some meters do not answer it else (meter-quirks 19). */
+  readonly explicit?: true;
   /** Mode E: between `/?` and `!`. */
   readonly signOn?: string | undefined;
   readonly tries: number;
@@ -155,6 +157,15 @@ function asker(plan: ScanPlan, answers: Answers, baud: number, link: Probe['link
       probe(stage, address, more(1, within(150, learnedMs(answers) ?? sweepPatienceMs, sweepPatienceMs))),
     /** At a speed that is none of the line most likely. */
     hasty: (address: Address): Probe => probe('line', address, more(1, speedPatienceMs)),
+    explicit: (address: Address): Probe => ({
+      ...probe(
+        'other-address',
+        address,
+        more(1, within(300, learnedMs(answers) ?? firstPatienceMs, 1500)),
+        ' with parameters',
+      ),
+      explicit: true,
+    }),
     again: ({ logical, physical, size }: Address): Probe =>
       probe('again', { logical, physical, size }, more(4, againPatienceMs), ' again'),
   };
@@ -222,6 +233,13 @@ function* ofList(plan: ScanPlan, answers: Answers): Asking {
   for (const entry of missing(plan, answers))
     for (const address of otherAddressesOf(entry))
       if (answerOf(answers, entry.serial) === undefined) yield at.quick('other-address', address);
+  for (const entry of missing(plan, answers)) {
+    const address = addressOf(plan, entry);
+    const heard = [...answers.values()].some(
+      (one) => wasHeard(one) && addressWords(one.probe) === addressWords(address),
+    );
+    if (!heard) yield at.explicit(address);
+  }
   yield* askAgain(answers, at);
 }
 

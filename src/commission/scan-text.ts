@@ -46,7 +46,7 @@ export function findingsText(findings: readonly ScanFinding[], width: number): s
     ...head,
     ...findings.flatMap((finding, i) => [
       ...(rows[i] ?? []),
-      ...(finding.verdict === 'found'
+      ...(finding.verdict === 'found' && finding.next === 'None.'
         ? []
         : [...sentence(indent, finding.evidence, width), ...sentence(`${indent}next: `, finding.next, width)]),
     ]),

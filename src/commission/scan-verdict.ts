@@ -149,6 +149,12 @@ function foundFinding(seen: Seen, entry: WorkListEntry, answer: ProbeAnswer): Sc
     );
   if (model === undefined && entry.model === undefined)
     return finding('unknown-kind', unknownWords(answer), unknownNext);
+  if (probe.explicit)
+    return finding(
+      'found',
+      'it answers only where SNRM carries its parameters',
+      'Give it a model with explicit_parameters = true, such as dsmr.',
+    );
   return finding(
     'found',
     at === own || probe.signOn !== undefined ? 'as the list says' : `it answers at ${at}, not at ${own}`,
@@ -156,17 +162,67 @@ function foundFinding(seen: Seen, entry: WorkListEntry, answer: ProbeAnswer): Sc
   );
 }
 
-/** Somebody else, or something else, is at its address. */
+type Judge = (verdict: ScanVerdict, evidence: string, next: string, more?: Partial<ScanFinding>) => ScanFinding;
+/** Where its meter did not name itself. */
+interface Place {
+  readonly entry: WorkListEntry;
+  readonly own: string;
+  /** Others of the list with this address. */
+  readonly sharing: readonly WorkListEntry[];
+  readonly finding: Judge;
+}
+const displayFirst = ({ entry }: Place): string => `At ${placeOf(entry)}: does the display show anything?`;
+
+/** A meter of another number answers at its address. */
+function strangerAt({ plan }: Seen, place: Place, named: ProbeAnswer): ScanFinding {
+  const { entry, sharing, finding } = place;
+  const listed = plan.entries.find(({ serial }) => sameSerial(serial, named.serial ?? ''));
+  const label = `Read the label at ${placeOf(entry)}.`;
+  const who = { serial: named.serial, deviceName: named.deviceName, model: named.model, reach: named.probe };
+  if (listed && sharing.includes(listed))
+    return finding(
+      'no-answer',
+      `${meterAt(listed)} has this address too, and answers alone`,
+      `${displayFirst(place)} Give this meter another address with the maker's tool before it is connected, and write it into the list (physical).`,
+      { code: 'no-answer' },
+    );
+  if (listed)
+    return finding(
+      'another-serial',
+      `meter ${meterAt(listed)} answers here`,
+      `${label} Exchanged meters stay where they are: exchange the lines of the list.`,
+      who,
+    );
+  return finding(
+    'another-serial',
+    `meter ${named.serial} answers here, and the list does not have it`,
+    `${label} Where it is the new meter, correct the list; where a meter was replaced: \`meter-gateway meter swap\`.`,
+    who,
+  );
+}
+
+/** Octets came, and no frame of them could be used. */
+function damagedAt({ entry, own, sharing, finding }: Place, all: readonly ProbeAnswer[]): ScanFinding {
+  const linked = all.some((one) => one.linked);
+  if (!linked && sharing.length > 0) {
+    const both = [entry, ...sharing].map(meterAt).join(' and ');
+    return finding(
+      'collision',
+      `every answer from ${own} came damaged, and ${both} have this address`,
+      "Take the wires off one of them, and scan again; then give it another address with the maker's tool, and write it into the list (physical).",
+      { code: 'damaged-answer' },
+    );
+  }
+  const { seen: words, next } = damageWords(samplesOf(all));
+  const two = linked ? '' : ' Where the neighbours are clean, two meters may have this address: take one off.';
+  return finding('damaged', words, `${next}${two}`, { code: 'damaged-answer' });
+}
+
+/** Somebody else, or something else, or nothing is at its address. */
 function wrongFinding(seen: Seen, entry: WorkListEntry): ScanFinding {
   const own = addressWords(addressOf(seen.plan, entry));
   const all = askedAt(seen, own);
-  const sharing = (seen.places.get(own) ?? []).filter((other) => other !== entry);
-  const finding = (
-    verdict: ScanVerdict,
-    evidence: string,
-    next: string,
-    more: Partial<ScanFinding> = {},
-  ): ScanFinding => ({
+  const finding: Judge = (verdict, evidence, next, more = {}) => ({
     ...blank,
     address: own,
     verdict,
@@ -175,55 +231,38 @@ function wrongFinding(seen: Seen, entry: WorkListEntry): ScanFinding {
     next,
     ...more,
   });
+  const place: Place = {
+    entry,
+    own,
+    sharing: (seen.places.get(own) ?? []).filter((other) => other !== entry),
+    finding,
+  };
   const named = all.find(({ answer }) => answer === 'identified');
-  if (named) {
-    const listed = seen.plan.entries.find(({ serial }) => sameSerial(serial, named.serial ?? ''));
-    return finding(
-      'another-serial',
-      listed
-        ? `meter ${meterAt(listed)} answers here`
-        : `meter ${named.serial} answers here, and the list does not have it`,
-      `Read the label at ${placeOf(entry)}. ${listed ? 'Exchanged meters stay where they are: exchange the lines of the list.' : 'Where it is the new meter, correct the list; where a meter was replaced: `meter-gateway meter swap`.'}`,
-      { serial: named.serial, deviceName: named.deviceName, model: named.model, reach: named.probe },
-    );
+  if (named) return strangerAt(seen, place, named);
+  // What was asked last, and with the most patience.
+  const last = all.find((one) => wasHeard(one) && one.answer !== 'silent');
+  const reached = last && { code: last.code, reach: last.probe };
+  switch (last?.answer) {
+    case 'damaged':
+      return damagedAt(place, all);
+    case 'refused':
+      return finding('refused', last.why ?? 'it refuses', nextOf(last, 'association-refused'), reached);
+    case 'mute':
+    case 'unnamed': {
+      const why = last.why ?? 'it tells neither serial number nor logical device name';
+      return finding('mute', why, nextOf(last, 'identity-unknown'), reached);
+    }
+    default:
   }
-  const rough = all.filter(({ answer }) => answer === 'damaged');
-  const linked = all.some((one) => one.linked);
-  if (rough.length > 0 && !linked && sharing.length > 0) {
-    const both = [entry, ...sharing].map(meterAt).join(' and ');
-    return finding(
-      'collision',
-      `every answer from ${own} came damaged, and ${both} have this address`,
-      `Take the wires off one of them, and scan again; then give it another address with the maker's tool, and write it into the list (physical).`,
-      { code: 'damaged-answer' },
-    );
+  if (all.some(({ answer }) => answer === 'echo')) {
+    const { nextStep } = errorTable['echo-only'];
+    return finding('echo-only', 'only our own octets came back', nextStep, { code: 'echo-only' });
   }
-  if (rough.length > 0) {
-    const { seen: words, next } = damageWords(samplesOf(rough));
-    const two = linked ? '' : ` Where the neighbours are clean, two meters may have this address: take one off.`;
-    return finding('damaged', words, `${next}${two}`, { code: 'damaged-answer' });
-  }
-  const [last] = all.filter(wasHeard);
-  if (last?.answer === 'refused')
-    return finding('refused', last.why ?? 'it refuses', nextOf(last, 'association-refused'), {
-      code: last.code,
-      reach: last.probe,
-    });
-  if (last && last.answer !== 'silent')
-    return finding(
-      'mute',
-      last.why ?? 'it tells neither serial number nor logical device name',
-      nextOf(last, 'identity-unknown'),
-      { code: last.code, reach: last.probe },
-    );
-  if (all.some(({ answer }) => answer === 'echo'))
-    return finding('echo-only', 'only our own octets came back', errorTable['echo-only'].nextStep, {
-      code: 'echo-only',
-    });
+  const nowhere = 'no octet came, also at the other addresses that it may have';
   return finding(
     'no-answer',
-    all.length === 0 ? 'not asked yet' : 'no octet came, also at the other addresses that it may have',
-    `At ${placeOf(entry)}: does the display show anything? Then A and B at its clamps, the port that is switched on in it (RS-485, not optical), and the address that its display or its label tells.`,
+    all.length === 0 ? 'nobody who answered has this number' : nowhere,
+    `${displayFirst(place)} Then A and B at its clamps, the port that is switched on in it (RS-485, not optical), and the address that its display or its label tells. Where all of that is right, scan again after two minutes: an old session may be alive in it.`,
     { code: 'no-answer' },
   );
 }

@@ -109,6 +109,26 @@ describe('meters', () => {
     expect(verdicts(events)).toEqual(['60120001 1/1 found', '60120002 1/77 found', '60120003 1/1003 found']);
     expect(ofKind(events, 'finding')[0]?.next).toBe('Write physical = 1 for this meter.');
   });
+  test('two of the list have one address, and one of them is dead: the other is no stranger', async () => {
+    const { planOf, run } = scanWorld({
+      meters: { count: 2, ...known },
+      meter: [{ index: 1, serial: 60130001, physical: 1001 }],
+      fault: [{ kind: 'silence', meter: 1 }],
+    });
+    const events = await run(planOf({ entries: listOf(60120001, 60130001) }));
+    expect(verdicts(events)).toEqual(['60120001 1/1001 found', '60130001 1/1001 no-answer']);
+    expect(ofKind(events, 'finding')[1]?.evidence).toBe('60120001 at box 1 has this address too, and answers alone');
+  });
+  test('SNRM is answered only where it carries its parameters (meter-quirks 19)', async () => {
+    const { planOf, run, bare } = scanWorld({ meters: { count: 2, ...known } });
+    const [, second] = three;
+    const snrm = Buffer.from([0x00, 0x02, 0x0e, 0xd5, 0x21, 0x93]);
+    const deaf = (octets: Uint8Array) => octets.length < 16 && Buffer.from(octets).includes(snrm);
+    const port = { ...bare, write: (octets: Uint8Array) => (deaf(octets) ? Promise.resolve() : bare.write(octets)) };
+    const events = await run(planOf({ entries: three.slice(0, 2) }), { use: (work) => work(port) });
+    const finding = ofKind(events, 'finding').find(({ entry }) => entry?.serial === second?.serial);
+    expect(finding).toMatchObject({ verdict: 'found', evidence: 'it answers only where SNRM carries its parameters' });
+  });
   test('late: who answers while the next one is asked is known by the address of the answer', async () => {
     const { planOf, run } = scanWorld({
       meters: { count: 4, ...known },

@@ -98,10 +98,11 @@ test('as slow as half of all meters: both budgets hold', async () => {
 describe('cut, and gone on with', () => {
   test('after each probe: the same findings, and nothing is asked twice', async () => {
     const whole = scanWorld(substation());
-    const entries = substationList();
-    const expected = wrong(await whole.run(whole.planOf({ entries })));
-    const probes = 41;
-    for (let cut = 1; cut < probes; cut += 3) {
+    const some = new Set(['60120001', ...Object.keys(named)]);
+    const entries = substationList().filter(({ serial }) => some.has(serial));
+    const all = await whole.run(whole.planOf({ entries }));
+    const expected = wrong(all);
+    for (let cut = 1; cut < ofKind(all, 'probe').length; cut++) {
       const path = join(folder, `cut-${cut}.journal`);
       const { planOf, run, journal } = scanWorld(substation());
       const plan = planOf({ entries });
