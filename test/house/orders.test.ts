@@ -168,6 +168,20 @@ describe('R28: supply is switched by order', () => {
     expect(await ordered(it, order(it.clock.wall(), 'disconnect'))).toMatchObject({ outcome: 'done' });
     await it.clock.complete(it.house.stop());
   });
+  test('another meter hangs there than the configuration says: it is not switched, whichever the order names', async () => {
+    const it = await house({ meters: { count: 1 } }, switching);
+    const seen = switches(it);
+    it.configText = it.configText.replace('serial = "60120001"', 'serial = "60129999"');
+    await it.reload();
+    it.broker.connect();
+    await it.run(minute);
+    const now = () => it.clock.wall();
+    expect(await ordered(it, order(now(), 'disconnect'))).toMatchObject({ outcome: 'refused', reason: 'wrong-serial' });
+    const configured = { ...order(now(), 'disconnect'), serial: '60129999' };
+    expect(await ordered(it, configured, 20 * minute)).toMatchObject({ outcome: 'failed', code: 'identity-mismatch' });
+    expect(seen.count).toBe(0);
+    await it.clock.complete(it.house.stop());
+  });
   test('a meter that is silent: failed, and nothing was done', async () => {
     const it = await house({ meters: { count: 2 } }, switching);
     const seen = switches(it);
