@@ -21,8 +21,10 @@ export interface Loans {
   waiting: Loan | undefined;
   /** The line was on loan just now: first come the meters. */
   servedLast: boolean;
+  /** Nobody serves them any more: the house stops, or another one takes its place. */
+  ended: boolean;
 }
-export const noLoans = (): Loans => ({ waiting: undefined, servedLast: false });
+export const noLoans = (): Loans => ({ waiting: undefined, servedLast: false, ended: false });
 
 /** Work with an open port, for a bounded while. What it throws reaches whoever asked. */
 export type PortWork<T> = (port: Port) => Promise<T>;
@@ -31,6 +33,7 @@ export type PortWork<T> = (port: Port) => Promise<T>;
 export function askLoan<T>(loans: Loans, clock: Clock, name: string, work: PortWork<T>): Promise<T> {
   if (loans.waiting)
     return Promise.reject(new Failure('busy', `somebody else of the desk waits for the line ${name} already`));
+  if (loans.ended) return Promise.reject(over(name));
   const begun = new AbortController();
   return new Promise<T>((resolve, reject) => {
     const loan: Loan = {
@@ -54,6 +57,16 @@ export function askLoan<T>(loans: Loans, clock: Clock, name: string, work: PortW
       loan.reject(new Failure('busy', `the line ${name} was not free within ${waitLimitMs / 1000} s`));
     });
   });
+}
+
+const over = (name: string): Failure =>
+  new Failure('busy', `the line ${name} changes hands: the gateway stops, or takes another configuration`);
+/** Whoever waits asks again, and finds the house that took the place. */
+export function endLoans(loans: Loans, name: string): void {
+  loans.ended = true;
+  const { waiting } = loans;
+  loans.waiting = undefined;
+  waiting?.reject(over(name));
 }
 
 /** Serves the loan that waits, if it is its turn; true where it did. The line is left as the next session needs it. */

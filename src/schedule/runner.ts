@@ -7,7 +7,7 @@ import type { ReadingFact } from '../reading/facts.ts';
 import { type BusFault, busFaultOf } from './bus-fault.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { withProgress } from './fruitless.ts';
-import { askLoan, type Loans, loanLimitMs, noLoans, type PortWork, serveLoan } from './loan.ts';
+import { askLoan, endLoans, type Loans, loanLimitMs, noLoans, type PortWork, serveLoan } from './loan.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { stateThroughReload, type Line, type LineState, type MeterState, type PortContext } from './meter-state.ts';
 import { plan, type PlannedSlice } from './plan.ts';
@@ -226,6 +226,7 @@ export class PortRunner {
       }
       if (!signal.aborted) await tellReachability(this.settings, this.line);
     }
+    endLoans(this.loans, this.name);
     const ended = new Failure('busy', 'the gateway stops, or takes another configuration');
     for (const state of this.states.values()) rejectRequests(state, ended);
   }

@@ -75,6 +75,20 @@ test('31 meters are found while 25 of them are polled: no hourly row is late or 
   expect(compared(20 * minute)).toEqual(right);
   await it.clock.complete(it.house.stop());
 });
+test('incident: a scan stood still for ten minutes after a reload: it goes on over the house that takes the place', async () => {
+  const it = await virtualHouse({ meters: { count: 8 } }, { days: 1 });
+  it.broker.connect();
+  await it.run(hour);
+  const { scans } = desk(it);
+  const begun = it.clock.now();
+  const events = taken(scans({ ...wish, entries: listOf(...serials.slice(0, 8)), fresh: true }, signal));
+  await it.run(1500);
+  await it.reload();
+  const all = await it.clock.complete(events);
+  expect(ofKind(all, 'end')).toMatchObject([{ probes: 8 }]);
+  expect(it.clock.now() - begun).toBeLessThan(minute);
+  await it.clock.complete(it.house.stop());
+});
 test('a second scan of the line is refused while one is under way; whoever leaves ends it, and the next goes on', async () => {
   const it = await virtualHouse({ meters: { count: 4 } }, { days: 1 });
   it.broker.connect();
