@@ -5,9 +5,8 @@ import { type Capacity, capacityOf } from '../commission/capacity.ts';
 import { measuredOf } from '../commission/measured.ts';
 import { siteFolder } from '../commission/site-folder.ts';
 import { askCapacity } from '../desk/client.ts';
-import { serviceSocket, socketOf } from './ask.ts';
 import { whole } from './connection.ts';
-import { placesOf, portOf, type PortOptions, type SiteOptions, textOf } from './site-options.ts';
+import { placesOf, portOf, type PortOptions, type SiteOptions, socketFor, textOf } from './site-options.ts';
 
 export interface CapacityOptions extends SiteOptions, PortOptions {
   readonly socket?: string;
@@ -31,12 +30,9 @@ function byRecords(options: CapacityOptions): Capacity {
 }
 
 async function measured(options: CapacityOptions): Promise<Capacity> {
-  const { config, site, socket, period, days } = options;
+  const { config, site, period, days } = options;
   if (site !== undefined) return byRecords(options);
-  const at =
-    config === undefined && socket === undefined
-      ? serviceSocket
-      : socketOf({ ...(socket && { socket }), ...(config && { config }) });
+  const at = socketFor(options);
   const names = (): string => {
     if (options.port !== undefined) return options.port;
     if (config === undefined) throw new Failure('bad-argument', '--port NAME is missing: which line?');

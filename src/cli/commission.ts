@@ -11,7 +11,8 @@ import { compareDisplay, shownAs } from '../commission/display.ts';
 import type { DisplayReading, IdentityStep, MeterRecord, MeterTarget } from '../commission/meter-record.ts';
 import { type EntryWatch, inPlannedSession, type TakeCounters } from '../commission/offline-session.ts';
 import { type SiteFolder, siteFolder } from '../commission/site-folder.ts';
-import { listLines, readWorkList, type WorkListEntry } from '../commission/work-list.ts';
+import { type ScannedEntry, scannedEntries } from '../commission/scan-findings.ts';
+import { listLines, readWorkList, requireList, type WorkListEntry } from '../commission/work-list.ts';
 import { judgeText, requirePlan } from '../config/judge.ts';
 import { withMeter } from '../config/meter-block.ts';
 import { openPort } from '../line/open-port.ts';
@@ -20,17 +21,19 @@ import { askCounter } from '../meter/invocation-counter.ts';
 import { sameSerial } from '../meter/identity.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { askCommission, askReload, askStatus } from '../desk/client.ts';
-import { serviceSocket, socketOf } from './ask.ts';
+import { serviceSocket } from './ask.ts';
 import { bad, whole } from './connection.ts';
 import { entryKeysOf, type EntryOptions, judgeOf } from './meter-changes.ts';
 import { sessionCounters, stateDirectory } from './nonces.ts';
-import { placesOf, portOf, type SiteOptions, textOf } from './site-options.ts';
+import { placesOf, portOf, type SiteOptions, socketFor, textOf } from './site-options.ts';
 import { entryCount } from './refused-entries.ts';
 import { changeFile } from './replace-file.ts';
 import { clearProgress, note, progress } from './terminal.ts';
 
 export interface CommissionOptions extends SiteOptions, EntryOptions {
   readonly list?: string;
+  /** What `scan --json` printed. */
+  readonly scan?: string;
   readonly line?: string;
   readonly baud?: string;
   readonly exchanges: string;
@@ -62,14 +65,22 @@ const metersOf = (text: string): { readonly id: string; readonly serial: string 
     meter.map(({ id, serial }) => ({ id: String(id), serial: String(serial) })),
   );
 
-function entriesOf({ list }: CommissionOptions, models: ReadonlyMap<string, MeterModel>): readonly WorkListEntry[] {
-  if (list === undefined) return [];
-  const octets = Buffer.from(readBytes(list));
-  const { entries, findings } = readWorkList(octets, { models: new Set(models.keys()), wrongPoints: 'warn' });
-  for (const line of listLines(list, findings)) note(line);
-  if (findings.some(({ severity }) => severity === 'error'))
-    throw new Failure('list-unfit', `${list} is to be mended first`);
-  return entries;
+interface Listed {
+  readonly entries: readonly WorkListEntry[];
+  readonly places: readonly ScannedEntry[];
+}
+/** Of a work list, or of a scan of one. */
+function listedMeters({ list, scan }: CommissionOptions, models: ReadonlyMap<string, MeterModel>): Listed {
+  if (scan !== undefined) {
+    if (list !== undefined) bad('--scan goes without --list: the rows of its list are in it');
+    const places = scannedEntries(Buffer.from(readBytes(scan)).toString('utf8'), scan);
+    return { entries: places.map(({ entry }) => entry), places };
+  }
+  if (list === undefined) return { entries: [], places: [] };
+  const found = readWorkList(readBytes(list), { models: new Set(models.keys()), wrongPoints: 'warn' });
+  const entries = requireList(list, found);
+  for (const line of listLines(list, found.findings)) note(line);
+  return { entries, places: [] };
 }
 function readBytes(file: string): Uint8Array {
   try {
@@ -86,7 +97,7 @@ function plannedMeters(
   options: CommissionOptions,
 ): Planned[] {
   const models = judge.models as ReadonlyMap<string, MeterModel>;
-  const entries = entriesOf(options, models);
+  const { entries, places } = listedMeters(options, models);
   const there = metersOf(text);
   const listed = (serial: string) => entries.find((entry) => sameSerial(entry.serial, serial));
   const ratio = (one: WorkListEntry['currentTransformer']) => (one ? `${one.primary}/${one.secondary}` : null);
@@ -122,7 +133,7 @@ function plannedMeters(
   if (unknown !== undefined)
     throw new Failure(
       'unknown-meter',
-      `no meter '${unknown}' in the configuration${options.list === undefined ? '; a new one stands in a work list (--list)' : ' or the work list'}`,
+      `no meter '${unknown}' in the configuration${options.list === undefined ? '; a new one stands in a work list (--list, --scan)' : ' or the work list'}`,
     );
   const chosen = fresh.filter(isNamed);
   const proposals =
@@ -133,6 +144,7 @@ function plannedMeters(
           like: options.like,
           periodS: options.period === undefined ? undefined : whole('--period', options.period, 300, 86_400),
           profile: options.profile,
+          places,
           models,
         });
   return [
@@ -432,7 +444,3 @@ export async function commissionMeters(
   return run.failed > 0 ? 4 : 0;
 }
 const noSite: Pick<SiteFolder, 'read'> = { read: () => undefined };
-export const socketFor = ({ config, socket }: Pick<CommissionOptions, 'config' | 'socket'>): string =>
-  config === undefined && socket === undefined
-    ? serviceSocket
-    : socketOf({ ...(socket && { socket }), ...(config && { config }) });

@@ -13,11 +13,11 @@ import { parseConfig } from '../config/judge.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { genericModel, physicalAddressOf } from '../meter/model.ts';
-import { askedToReload, type CommissionHands, type CommissionOptions, runCommission, socketFor } from './commission.ts';
+import { askedToReload, type CommissionHands, type CommissionOptions, runCommission } from './commission.ts';
 import { bad } from './connection.ts';
 import { stateDirectory } from './nonces.ts';
 import { changeFile } from './replace-file.ts';
-import { placesOf, textOf } from './site-options.ts';
+import { placesOf, socketFor, textOf } from './site-options.ts';
 import { type SwapOptions, withSwap } from './swap.ts';
 import { note } from './terminal.ts';
 

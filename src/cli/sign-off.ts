@@ -10,8 +10,7 @@ import { writeWhole } from '../commission/site-folder.ts';
 import type { SiteReport } from '../commission/site-report.ts';
 import { readToml } from '../base/toml.ts';
 import { askSignOff } from '../desk/client.ts';
-import { serviceSocket, socketOf } from './ask.ts';
-import { placesOf, type SiteOptions, textOf } from './site-options.ts';
+import { placesOf, type SiteOptions, socketFor, textOf } from './site-options.ts';
 import { note as tell } from './terminal.ts';
 
 export interface SignOffOptions extends SiteOptions {
@@ -40,12 +39,9 @@ function withoutGateway(options: SignOffOptions, now: Millis, version: string): 
 
 /** The running gateway signs with its own key, and knows what was delivered; without one the site is pending. */
 async function signedReport(options: SignOffOptions, now: Millis, version: string): Promise<Signed<SiteReport>> {
-  const { config, site, socket, who, note } = options;
+  const { config, site, who, note } = options;
   if (site !== undefined) return withoutGateway(options, now, version);
-  const at =
-    config === undefined && socket === undefined
-      ? serviceSocket
-      : socketOf({ ...(socket && { socket }), ...(config && { config }) });
+  const at = socketFor(options);
   try {
     return await askSignOff(at, { ...(who !== undefined && { who }), ...(note !== undefined && { note }) });
   } catch (error) {

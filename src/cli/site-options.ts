@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import { readToml } from '../base/toml.ts';
+import { serviceSocket } from './ask.ts';
 import { bad, whole } from './connection.ts';
 
 export interface SiteOptions {
@@ -79,4 +80,18 @@ export function portOf(text: string, { port }: PortOptions): string {
   const [only, ...others] = names;
   if (only === undefined || others.length > 0) return bad(`--port says which line: ${names.join(', ')}`);
   return only;
+}
+
+/**
+ * Where a running gateway is asked. A file that names no meter yet is no configuration for the gateway, and its socket is
+ * still where it says.
+ */
+export function socketFor({ config, socket }: { readonly config?: string; readonly socket?: string }): string {
+  if (socket !== undefined) return socket;
+  if (config === undefined) return serviceSocket;
+  const gateway = (readToml(textOf(config)).value['gateway'] ?? {}) as Readonly<Record<string, unknown>>;
+  const { status_socket: named, state_directory: directory } = gateway;
+  if (typeof named === 'string') return named;
+  const byHand = join(typeof directory === 'string' ? directory : '/var/lib/meter-gateway', 'status.sock');
+  return !existsSync(byHand) && existsSync(serviceSocket) ? serviceSocket : byHand;
 }

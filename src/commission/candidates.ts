@@ -10,9 +10,10 @@ import { type MeterKeys, withMeter } from '../config/meter-block.ts';
 import type { GatewayPlan, PortPlan } from '../config/resolve.ts';
 import type { MeterPlan } from '../config/resolve-meter.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
-import { serverText } from '../meter/identity.ts';
+import { sameSerial, serverText } from '../meter/identity.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import type { MeterTarget } from './meter-record.ts';
+import type { ScannedEntry } from './scan-findings.ts';
 import type { Ratio, WorkListEntry } from './work-list.ts';
 
 /** A meter that is not configured yet. */
@@ -39,6 +40,8 @@ export interface ProposalOptions {
   /** Seconds; left out: hourly. */
   readonly periodS?: number | undefined;
   readonly profile?: string | undefined;
+  /** Where a scan found them. */
+  readonly places?: readonly ScannedEntry[] | undefined;
   readonly models: ReadonlyMap<string, MeterModel>;
 }
 
@@ -83,7 +86,7 @@ export function proposalsOf(
   text: string,
   portName: string,
   entries: readonly WorkListEntry[],
-  { entry, like, periodS = 3600, profile, models }: ProposalOptions,
+  { entry, like, periodS = 3600, profile, places = [], models }: ProposalOptions,
 ): Proposal[] {
   const ports = portValues(text);
   const port = ports.find(({ name }) => name === portName);
@@ -110,7 +113,8 @@ export function proposalsOf(
         typeof value === 'string' ? value.replaceAll('{serial}', serial) : value,
       ]),
     );
-    const physical = one.physical ?? physicalAddressOf(model, serial);
+    const place = places.find((found) => sameSerial(found.entry.serial, serial));
+    const physical = place?.physical ?? one.physical ?? physicalAddressOf(model, serial);
     return {
       place: one.place,
       currentTransformer: ratioText(one.currentTransformer),
@@ -123,6 +127,7 @@ export function proposalsOf(
         ...filled,
         model: modelName,
         ...(one.client !== undefined && { client: one.client }),
+        ...(place?.server !== undefined && place.server !== 1 && { server: place.server }),
         ...(physical !== undefined && { physical }),
         profiles: [{ obis: profile ?? '1-0:99.1.0*255', period_s: periodS }],
         ...(one.fuseA !== undefined && { fuse_a: one.fuseA }),

@@ -77,6 +77,7 @@ export function addTechnicianCommands(program: Command): void {
   );
   commission
     .option('--list <file>', 'work list, CSV: point, serial, place, fuse, transformer ratio')
+    .option('--scan <file>', 'what scan --json printed of its list: each meter is asked where it was found')
     .option('--line <device>', 'without a configuration: the line; a draft is written into the folder of the site')
     .option('--baud <n>', 'its speed', '9600')
     .option('--exchanges <n>', 'questions by which the line of each meter is measured', '20')

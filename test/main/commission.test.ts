@@ -196,6 +196,7 @@ describe('meter-gateway commission', () => {
     ['a template that is none', ['--like', 'm-7'], "no meter 'm-7' to take the entry of"],
     ['a period that is none', ['--period', '60'], '--period takes a whole number'],
     ['a secret that is not there', ['--secret', 'file:/nowhere'], 'does not exist'],
+    ['a scan beside a list', ['--scan', '/x'], '--scan goes without --list'],
     ['a line beside a configuration', ['--line', '/dev/x'], '--line goes without --config'],
   ])('%s is said', async (_, more, why) => {
     const { code, err, out } = await commission(...more);
