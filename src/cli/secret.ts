@@ -8,10 +8,11 @@ import { Secret } from '../base/secret.ts';
 import { secretFromFile } from '../config/secrets.ts';
 import type { DecodeKeys } from './explain.ts';
 
-async function prompt(question: string): Promise<Uint8Array> {
-  process.stderr.write(question);
+export async function prompt(question: string): Promise<Uint8Array> {
   const silent = new Writable({ write: (_chunk, _encoding, callback) => callback() });
+  // The terminal echoes nothing from here on; asked before, whoever pastes at once would see the secret.
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
+  process.stderr.write(question);
   try {
     return await new Promise((resolve) => lines.question('', (answer) => resolve(Buffer.from(answer))));
   } finally {

@@ -1,8 +1,8 @@
 /** `meter-gateway config example`. A test parses it and finds every key of the schema in it. */
 export const configExample = `# Configuration of the meter gateway. Check it with: meter-gateway config check FILE
-# Secrets never stand in this file: they are references. credential:NAME is what the unit passes by
-# LoadCredential=NAME:/etc/meter-gateway/secrets/NAME, from a file that only root can read: that is the way under systemd,
-# where the service runs as a user of its own. file:/path (mode 0600) is for whoever starts the gateway by hand.
+# Secrets never stand in this file: they are references. credential:NAME is what meter-gateway secret set NAME wrote, for
+# root alone, and what the unit passes to the service, which runs as a user of its own. file:/path (mode 0600) is for whoever
+# starts the gateway by hand.
 
 [gateway]
 id = "gw-helsinki-0042"        # one level of the MQTT topics: letters, digits, - and _
@@ -65,7 +65,7 @@ server = 1                     # logical device
 physical = 1001                # HDLC physical address; left out: from the serial number by the model's formula,
                                # or one-octet addressing where the meter is alone on its line
 auth = "lls"                   # none, lls, hls-md5, hls-sha1, hls-sha256, hls-manufacturer, hls-gmac, hls-ecdsa
-secret = "credential:m-60120001"   # LoadCredential=m-60120001:/etc/meter-gateway/secrets/m-60120001
+secret = "credential:m-60120001"   # meter-gateway secret set m-60120001
 profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # A change of the capture period at local midnight; the gateway reads the profile and tells the meter:
 # profiles = [

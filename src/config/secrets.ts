@@ -59,28 +59,35 @@ export function secretFromFile(path: string): Uint8Array {
 }
 
 const passIt = (name: string): string =>
-  `Write LoadCredential=${name}:/etc/meter-gateway/secrets/${name} into the unit and restart the service (a reload does not ` +
-  'pass new credentials); by hand, file:/path.';
+  `sudo meter-gateway secret set ${name}, then restart the service (a reload does not pass new credentials); by hand, file:/path.`;
 
+/**
+ * LoadCredential=secrets:FOLDER of the unit passes each file of the folder as secrets_NAME (systemd.exec); a line of its own,
+ * LoadCredential=NAME:PATH, wins.
+ */
 function credential(name: string, directory: string): Uint8Array {
-  const path = join(directory, name);
-  let octets: Buffer;
-  try {
-    regular(path);
-    octets = readFileSync(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT')
+  for (const file of [name, `secrets_${name}`]) {
+    const path = join(directory, file);
+    let octets: Buffer;
+    try {
+      regular(path);
+      octets = readFileSync(path);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') continue;
       throw new Failure(
         'secret-missing',
-        `credential:${name}: systemd passed no such credential (LoadCredential= in the unit)`,
-        { next: passIt(name) },
+        `credential:${name}: ${path} cannot be read by uid ${uid()}: ${messageOf(error)}`,
       );
-    throw new Failure(
-      'secret-missing',
-      `credential:${name}: ${path} cannot be read by uid ${uid()}: ${messageOf(error)}`,
-    );
+    }
+    return oneLine(octets, `credential:${name}`);
   }
-  return oneLine(octets, `credential:${name}`);
+  throw new Failure(
+    'secret-missing',
+    `credential:${name}: systemd passed no such credential (LoadCredential= in the unit)`,
+    {
+      next: passIt(name),
+    },
+  );
 }
 
 /** What a reference of the configuration stands for. Failure `secret-missing`, without a word of the secret. */

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type ErrorCode, errorTable, messageOf } from '../base/errors.ts';
 import type { Path } from '../base/toml.ts';
@@ -155,7 +155,9 @@ export async function judgeCredentials(
   return findings.flatMap((finding) => {
     const name = nameOf(finding);
     if (name === undefined) return [finding];
-    const path = passed.get(name);
+    // Of a folder each file is passed.
+    const folder = passed.get('secrets');
+    const path = passed.get(name) ?? (folder === undefined ? undefined : join(folder, name));
     const severity = finding.path.startsWith('port') ? ('meter' as const) : ('error' as const);
     const wrong = { ...finding, severity, code: 'secret-missing' as const };
     if (path === undefined)
@@ -163,11 +165,11 @@ export async function judgeCredentials(
         {
           ...wrong,
           message: `credential:${name}: meter-gateway.service passes none of that name`,
-          next: `Write LoadCredential=${name}:/etc/meter-gateway/secrets/${name} into the unit, and restart the service.`,
+          next: 'Write LoadCredential=secrets:/etc/meter-gateway/secrets into the unit, and restart the service.',
         },
       ];
     if (statSync(path, { throwIfNoEntry: false })) return [];
-    const next = 'Put the secret there, readable for root alone, and restart the service.';
+    const next = `sudo meter-gateway secret set ${name}, then restart the service.`;
     return [{ ...wrong, message: `credential:${name}: ${path} does not exist`, next }];
   });
 }

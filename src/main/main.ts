@@ -39,6 +39,7 @@ import { checkConfig, type CheckOptions } from './config-check.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
 import { run, version } from './run.ts';
+import { addSecretCommands } from './secret-commands.ts';
 import { addMeterCommands, addSiteCommands, addTechnicianCommands } from './technician-commands.ts';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
@@ -54,7 +55,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const program = new Command('meter-gateway')
+/** Also what the manual page and the completion of the shell are made from. */
+export const program = new Command('meter-gateway')
   .description(
     'Polls electricity meters over DLMS/COSEM and delivers each meter-hour over MQTT until the head-end has it',
   )
@@ -469,5 +471,6 @@ withSocket(
 addTechnicianCommands(program);
 addSiteCommands(program);
 addMeterCommands(meter);
+addSecretCommands(program);
 
-await program.parseAsync();
+if (import.meta.main) await program.parseAsync();

@@ -127,7 +127,8 @@ async function run(options: Options): Promise<void> {
   process.on('SIGTERM', stop);
 }
 
-const program = new Command('meter-simulator').description(
+/** Also what the manual page and the completion of the shell are made from. */
+export const program = new Command('meter-simulator').description(
   'Virtual electricity meters with DLMS/COSEM on a serial line or TCP',
 );
 program
@@ -173,4 +174,4 @@ program
       process.exitCode = error instanceof Failure ? 2 : 1;
     }
   });
-await program.parseAsync();
+if (import.meta.main) await program.parseAsync();

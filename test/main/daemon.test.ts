@@ -598,17 +598,23 @@ describe('systemd', () => {
       return;
     }
     const units = readdirSync(join(root, 'systemd'));
-    expect(units).toEqual(['meter-gateway-clock.service', 'meter-gateway-clock.timer', 'meter-gateway.service']);
+    expect(units).toEqual([
+      'meter-gateway-check.service',
+      'meter-gateway-clock.service',
+      'meter-gateway-clock.timer',
+      'meter-gateway.service',
+    ]);
     for (const unit of units) {
       // The program lies elsewhere on a concentrator; verify wants one that exists.
       const text = readFileSync(join(root, 'systemd', unit), 'utf8');
-      writeFileSync(join(folder, unit), text.replaceAll('/opt/meter-gateway/node/bin/node', '/bin/true'));
+      writeFileSync(join(folder, unit), text.replaceAll('/usr/lib/meter-gateway/node/bin/node', '/bin/true'));
     }
     const verified = await analyze(['verify', ...units.map((unit) => join(folder, unit))]);
     expect(verified.err.split('\n').filter((line) => line.includes('meter-gateway'))).toEqual([]);
     // Tenths: 1.3, and less for the one without network and devices.
     for (const [unit, most] of [
       ['meter-gateway.service', 13],
+      ['meter-gateway-check.service', 13],
       ['meter-gateway-clock.service', 10],
     ] as const) {
       const rated = await analyze(['security', '--offline=true', `--threshold=${most}`, join(folder, unit)]);

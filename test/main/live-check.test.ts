@@ -184,6 +184,21 @@ describe('credentials, which only the service sees, by what its unit passes', ()
       ['error', 3, 'credential:pw: /no/such/file does not exist'],
     ]);
   });
+  test('of a folder each file is passed', async () => {
+    const unit = () =>
+      Promise.resolve(
+        new Map([
+          ['secrets', '/etc'],
+          ['pw', '/no/such/file'],
+        ]),
+      );
+    const judged = await judgeCredentials([finding('mqtt.key', 'hostname'), ...given], unit);
+    expect(judged.map(({ message }) => message)).toEqual([
+      'credential:m1: /etc/m1 does not exist',
+      'credential:pw: /no/such/file does not exist',
+      'credential:key: /etc/key does not exist',
+    ]);
+  });
   test('without systemd they stay as they are', async () => {
     expect(await judgeCredentials(given, () => Promise.resolve(undefined))).toEqual(given);
   });

@@ -2,7 +2,7 @@
 # boot.sh NAME TREE STAGE: a systemd of its own over a Debian tree, which stays as it is (overlay), with the controllers of
 # cgroup v1 delegated, so that DeviceAllow=, MemoryMax= and TasksMax= hold. STAGE/files is copied over the tree,
 # STAGE/binds ("from to" lines) are bind-mounted. The process of systemd is the one this script becomes; its network is the
-# machine's, and everything else ends with it. STAGE/old is where the machine's own tree is put away while it is set up.
+# machine's (with a fourth word `alone`: none but its own loopback), and everything else ends with it. STAGE/old is where the machine's own tree is put away while it is set up.
 set -euo pipefail
 name=$1 tree=$2 stage=$3
 controllers=()
@@ -18,7 +18,9 @@ for c in "${controllers[@]}" systemd unified; do
   echo $$ > "/sys/fs/cgroup/$c/$name/cgroup.procs"
 done
 export name tree stage controllers_text="${controllers[*]}"
-exec unshare --cgroup --mount --pid --fork --kill-child --uts --ipc --propagation private bash -euo pipefail -c '
+network=()
+[ "${4:-}" != alone ] || network=(--net)
+exec unshare "${network[@]}" --cgroup --mount --pid --fork --kill-child --uts --ipc --propagation private bash -euo pipefail -c '
 read -ra controllers <<<"$controllers_text"
 mount -t tmpfs tmpfs "$stage/mnt"
 mkdir "$stage/mnt/upper" "$stage/mnt/work" "$stage/mnt/root"

