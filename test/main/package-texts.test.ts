@@ -32,7 +32,7 @@ describe('completion', () => {
     const below = (command: typeof gateway, words: string[]) => {
       for (const one of command.commands) {
         expect(offered(...words, one.name())).toContain(one.name());
-        below(one as typeof gateway, [...words, one.name()]);
+        below(one, [...words, one.name()]);
       }
       if (command.commands.length > 0) return;
       const flags = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long);
