@@ -36,7 +36,10 @@ export interface Capacity {
   readonly assumed: readonly string[];
 }
 
-/** Of a poll: SNRM, AARQ, proof, who it is, capture objects now and then, one row, logs, the end. Counted on the simulated bus. */
+/**
+ * Of a poll: SNRM, AARQ, proof, who it is, one row, logs, the end. A read at the desk took 9 of the simulated meter; capture
+ * objects are asked for now and then, and logs answer in more than one piece.
+ */
 const exchangesOfPoll = 12;
 /** Polls may take so much of the line; the rest is for back-fill, silent meters and people. */
 const pollShare = 0.75;
