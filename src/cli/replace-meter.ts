@@ -45,6 +45,7 @@ interface Journal {
   readonly finalBy: 'read' | 'typed' | 'nobody';
   readonly finalAt: string;
   readonly newSerial?: string;
+  readonly swappedAt?: string;
 }
 const journalPath = (meter: string): string => {
   const folder = join(stateDirectory(process.env), 'replacements');
@@ -182,11 +183,13 @@ async function inRead(context: Context, journal: Journal, path: string): Promise
       ? 'voltage: the meter does not tell it; look at its display'
       : `voltage: ${voltages.map((one) => `${one} V`).join(', ')}${voltages.some((one) => one < 100) ? ' (a phase is missing: look at its fuses)' : ''}`,
   );
-  const rows = record.steps.day?.rows ?? 0;
+  // What it recorded before it hung here is of another point.
+  const { day } = record.steps;
+  const isSeen = day !== undefined && day.rows > 0 && Date.parse(day.to) > Date.parse(journal.swappedAt ?? '');
   print(
-    rows > 0
-      ? `its first interval is there: ${rows} rows`
-      : `no interval is there yet: the first ends within ${record.periodS / 60} min; meter-gateway poll ${meter} then`,
+    isSeen
+      ? 'its first interval here is there'
+      : `no interval of this place is there yet: the first ends within ${record.periodS / 60} min; meter-gateway poll ${meter} then`,
   );
   keepPhoto(context);
   rmSync(path, { force: true });
@@ -219,15 +222,16 @@ export function replaceMeter(meter: string, options: ReplaceOptions, hands: Comm
     if (journal.newSerial === undefined || sameSerial(serial, journal.oldSerial)) {
       const next = await newSerial(context, journal.oldSerial);
       const physical = physicalOf(textOf(options.config), meter, next, options.physical);
+      const swappedAt = iso(hands.clock.wall());
       const swap: SwapOptions = {
         serial: next,
-        at: iso(hands.clock.wall()),
+        at: swappedAt,
         final: journal.final,
         registers: journal.final.length > 0,
         ...(physical !== undefined && { physical }),
       };
       writeSwap(context, swap, hands.clock.wall());
-      journal = save({ ...journal, newSerial: next });
+      journal = save({ ...journal, newSerial: next, swappedAt });
       await askedToReload(socketFor(options), hands.print);
     }
     return inRead(context, journal, path);
