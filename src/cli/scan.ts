@@ -21,7 +21,7 @@ import { type AskOptions, socketOf } from './ask.ts';
 import { bad, whole } from './connection.ts';
 import { isLine } from './through-desk.ts';
 import { stateDirectory } from './nonces.ts';
-import { note, print, progress, screenWidth } from './terminal.ts';
+import { clearProgress, note, print, progress, screenWidth } from './terminal.ts';
 
 export interface ScanOptions extends AskOptions {
   readonly list?: string;
@@ -174,7 +174,7 @@ function screen(what: string) {
     else if (event.kind === 'line') note(`${event.code}: ${event.message}; tried again in ${event.againInS} s`);
     else if (event.kind === 'finding') findings.push(event);
     else {
-      if (live) process.stderr.write('\r\x1b[K');
+      if (live) clearProgress();
       for (const line of findingsText(findings, screenWidth())) print(line);
       print(endText(findings, event));
     }

@@ -17,3 +17,15 @@ export const progress = (text: string): void => {
 export const clearProgress = (): void => {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 };
+
+/** Whether somebody looks on whose screen can be drawn anew. */
+export const isScreen = (): boolean => process.stdout.isTTY === true;
+export const clearScreen = (): void => void process.stdout.write('\x1b[2J');
+/**
+ * The screen anew, from its first line, as far as it has lines. It is not cleared before: what stays the same does not flicker,
+ * and the scroll-back is not filled.
+ */
+export function redraw(lines: readonly string[]): void {
+  const fits = lines.slice(0, Math.max(1, process.stdout.rows - 1));
+  process.stdout.write(`\x1b[H${fits.map((line) => `${visible(line)}\x1b[K\n`).join('')}\x1b[J`);
+}
