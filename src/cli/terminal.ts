@@ -19,7 +19,7 @@ export const clearProgress = (): void => {
 };
 
 /** Whether somebody looks on whose screen can be drawn anew. */
-export const isScreen = (): boolean => process.stdout.isTTY === true;
+export const isScreen = (): boolean => process.stdout.isTTY;
 export const clearScreen = (): void => void process.stdout.write('\x1b[2J');
 /**
  * The screen anew, from its first line, as far as it has lines. It is not cleared before: what stays the same does not flicker,
