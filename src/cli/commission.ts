@@ -28,7 +28,8 @@ import { sessionCounters, stateDirectory } from './nonces.ts';
 import { placesOf, portOf, type SiteOptions, socketFor, textOf } from './site-options.ts';
 import { entryCount } from './refused-entries.ts';
 import { changeFile } from './replace-file.ts';
-import { clearProgress, note, progress } from './terminal.ts';
+import { clearProgress, note, progress, screenWidth } from './terminal.ts';
+import { indented } from '../status/layout.ts';
 
 export interface CommissionOptions extends SiteOptions, EntryOptions {
   readonly list?: string;
@@ -295,9 +296,10 @@ const eventPrinter =
   (json: boolean, print: (line: string) => void) =>
   (event: CommissionEvent): void => {
     if (json) return print(JSON.stringify(event));
-    if (event.event === 'step') return progress(`  ${event.meter}: ${stepText(event.step)}`.padEnd(78));
+    if (event.event === 'step')
+      return progress(`  ${event.meter}: ${stepText(event.step)}`.padEnd(78).slice(0, screenWidth() - 1));
     clearProgress();
-    for (const line of eventLines(event)) print(line);
+    for (const line of eventLines(event)) for (const fits of indented(line, screenWidth())) print(fits);
   };
 
 /** The running gateway takes what was written; where there is none, or not for us, somebody does it later. */

@@ -11,7 +11,8 @@ import type { SiteReport } from '../commission/site-report.ts';
 import { readToml } from '../base/toml.ts';
 import { askSignOff } from '../desk/client.ts';
 import { placesOf, type SiteOptions, socketFor, textOf } from './site-options.ts';
-import { note as tell } from './terminal.ts';
+import { note as tell, screenWidth } from './terminal.ts';
+import { indented } from '../status/layout.ts';
 
 export interface SignOffOptions extends SiteOptions {
   readonly socket?: string;
@@ -68,7 +69,7 @@ export async function signOffSite(
   else {
     const good = meters.filter(({ record }) => record.result === 'good').length;
     print(`${gateway.tenant}/${gateway.id}: ${state.toUpperCase()}, ${good} of ${meters.length} meters good`);
-    for (const one of open) print(`    open: ${one}`);
+    for (const one of open) for (const fits of indented(`    open: ${one}`, screenWidth())) print(fits);
     print(`SHA-256 ${digest}`);
     print(`signed by the key ${keyName(publicKey)}`);
     print(`${name}.json, .html`);

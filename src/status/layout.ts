@@ -129,3 +129,9 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
     }),
   );
 }
+
+/** A line that begins with blanks, on as many lines as it takes: each begins with those blanks. */
+export function indented(line: string, width: number): string[] {
+  const [blanks = ''] = /^ */.exec(line) ?? [];
+  return sentence(blanks, line.slice(blanks.length), width);
+}
