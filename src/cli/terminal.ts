@@ -1,11 +1,28 @@
 /** The only door to the screen: each line goes through `visible`, on standard output and on standard error. */
 import { visible } from '../base/visible.ts';
+import { sentence, widthOf } from '../status/layout.ts';
 
 export const print = (line: string): void => void process.stdout.write(`${visible(line)}\n`);
 /** Columns of the screen. Whoever writes into a file gets the usual ones; narrower than 60 nothing is laid out. */
 export const screenWidth = (): number => (process.stdout.isTTY ? Math.max(60, process.stdout.columns || 80) : 80);
+/** What stands before the words of a line, and is not repeated where the line goes on: indent, time, arrow, "next:". */
+const head = /^(?:\s+|\d\d:\d\d:\d\d\.\d{3} )?(?:[→←] |next(?: \([a-z-]+\))?: |good: )?/;
+/** A line for people as lines that the screen holds, broken between words: a terminal breaks in the middle of them. */
+export function folded(line: string, width: number): string[] {
+  if (widthOf(line) <= width) return [line];
+  const [before = ''] = head.exec(line) ?? [];
+  return sentence(before, line.slice(before.length), width);
+}
+/** Prose on standard output: folded on a terminal; whoever writes into a file or searches gets each line whole. */
+export const printText = (line: string): void => {
+  for (const part of process.stdout.isTTY ? folded(line, screenWidth()) : [line]) print(part);
+};
 /** Writes to stderr, beside the output: what went wrong, and what goes on. */
-export const note = (line: string): void => void process.stderr.write(`${visible(line)}\n`);
+export const note = (line: string): void => {
+  const width = Math.max(60, process.stderr.columns || 80);
+  const parts = process.stderr.isTTY ? folded(visible(line), width) : [visible(line)];
+  for (const part of parts) process.stderr.write(`${part}\n`);
+};
 /** Text of our own with several lines, such as the help. Whatever strangers put into it does not act. */
 export const noteLines = (text: string): void => {
   for (const line of text.replace(/\n$/, '').split('\n')) note(line);
@@ -18,6 +35,14 @@ export const clearProgress = (): void => {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 };
 
+/** What a screen of so many rows holds of it; what it does not hold is said. */
+export function fitting(lines: readonly string[], rows: number): readonly string[] {
+  const room = Math.max(2, rows - 1);
+  if (lines.length <= room) return lines;
+  const left = lines.length - room + 1;
+  return [...lines.slice(0, room - 1), `… ${left} more lines: a higher screen, or without --watch`];
+}
+
 /** Whether somebody looks on whose screen can be drawn anew. */
 export const isScreen = (): boolean => process.stdout.isTTY;
 export const clearScreen = (): void => void process.stdout.write('\x1b[2J');
@@ -26,6 +51,6 @@ export const clearScreen = (): void => void process.stdout.write('\x1b[2J');
  * and the scroll-back is not filled.
  */
 export function redraw(lines: readonly string[]): void {
-  const fits = lines.slice(0, Math.max(1, process.stdout.rows - 1));
+  const fits = fitting(lines, process.stdout.rows || 24);
   process.stdout.write(`\x1b[H${fits.map((line) => `${visible(line)}\x1b[K\n`).join('')}\x1b[J`);
 }

@@ -12,8 +12,8 @@ import { note, progress } from './terminal.ts';
 /** A line has a path or an address; the id of a meter has neither. */
 export const isLine = (text: string): boolean => /[/:]|^COM\d+$/i.test(text);
 
-const readOptions = ['object', 'class', 'profile', 'from', 'to', 'entries', 'json', 'socket'];
-const browseOptions = ['only', 'rows', 'save', 'json', 'socket'];
+const readOptions = ['object', 'class', 'profile', 'from', 'to', 'entries', 'json', 'socket', 'config'];
+const browseOptions = ['only', 'rows', 'save', 'json', 'socket', 'config'];
 /** How a configured meter is reached and entered stands in the configuration. */
 function requireOnly(given: readonly string[], known: readonly string[]): void {
   const others = given.filter((name) => !known.includes(name));

@@ -63,7 +63,7 @@ export async function askBackup(path: string): Promise<AsyncIterable<Uint8Array>
 const backupFrom = (path: string): Promise<AsyncIterable<Uint8Array>> =>
   new Promise((resolve, reject) => {
     const asked = request({ socketPath: path, path: '/v1/backup', method: 'GET', agent: false }, (response) => {
-      if (response.statusCode === 200) return resolve(response);
+      if (response.statusCode === 200) return resolve(toItsEnd<Buffer>(path, response));
       response.resume();
       if (response.statusCode === 403)
         return reject(new Failure('not-permitted', `at ${path} one may only look`, { onlyLooks: true }));
@@ -144,6 +144,17 @@ function withQuery(path: string, given: Readonly<Record<string, string | undefin
   return query.length === 0 ? path : `${path}?${query.join('&')}`;
 }
 
+const hungUp = (path: string): Failure =>
+  new Failure('no-gateway', `the gateway at ${path} hung up in the midst of it`);
+/** What comes of an answer. Node calls a connection that broke in the midst "aborted", which tells nobody what to do. */
+async function* toItsEnd<Piece>(path: string, answer: AsyncIterable<Piece>): AsyncGenerator<Piece, void> {
+  try {
+    yield* answer;
+  } catch {
+    throw hungUp(path);
+  }
+}
+
 /** How long nothing may come of a job, not even an empty line. */
 const quietMs = 45_000;
 
@@ -165,12 +176,12 @@ async function* linesFrom<Event>(path: string, what: RequestOptions, body?: stri
       for await (const chunk of response as AsyncIterable<string>) if (text.length < maxAnswerBytes) text += chunk;
       answerOf<never>(path, response.statusCode, text, gateway);
     }
-    for await (const line of createInterface({ input: response })) {
+    for await (const line of toItsEnd(path, createInterface({ input: response }))) {
       if (line === '') continue;
       const event = lineOf<Event>(path, line);
       yield event;
     }
-    if (!response.complete) throw new Failure('no-gateway', `the gateway at ${path} hung up in the midst of it`);
+    if (!response.complete) throw hungUp(path);
   } finally {
     response.destroy();
   }

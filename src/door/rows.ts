@@ -69,6 +69,15 @@ export function findRoute<House>(routes: readonly Route<House>[], method: string
   return { route: found, query: Object.fromEntries(given) };
 }
 
+/** In words, because `never is expected` tells nobody that the field is unknown. */
+function misfitOf({ type, expected, received }: v.BaseIssue<unknown>): string {
+  if (type === 'strict_object' && expected === 'never') return 'there is no such field';
+  if (type === 'strict_object' && received === 'undefined') return 'missing';
+  if (expected === 'Object') return 'a JSON object is expected';
+  if (expected === 'Array') return 'a list is expected';
+  return `${expected ?? 'another value'} is expected`;
+}
+
 /** What was given, in the shape of the row; or what does not fit, by its place, without repeating it. */
 export function inputOf(
   { input, method, path }: Asked,
@@ -76,9 +85,7 @@ export function inputOf(
 ): { readonly given: unknown } | { readonly misfit: string } {
   const result = v.safeParse(input, given);
   if (result.success) return { given: result.output };
-  const misfits = result.issues.map(
-    (issue) => `${v.getDotPath(issue) ?? 'it'}: ${issue.expected ?? 'another value'} is expected`,
-  );
+  const misfits = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'it'}: ${misfitOf(issue)}`);
   return { misfit: `${method} ${path}: ${misfits.slice(0, 5).join('; ')}` };
 }
 

@@ -8,7 +8,7 @@ import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
-import { note, noteLines, print, screenWidth } from '../cli/terminal.ts';
+import { note, noteLines, print, printText, screenWidth } from '../cli/terminal.ts';
 import { scanLine, type ScanOptions } from '../cli/scan.ts';
 import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
@@ -86,7 +86,9 @@ const addCheck = (parent: Command): Command =>
       'also open what it names and look at the machine: lines (nothing is sent on them), broker, certificates, clock, disk, card, supply, credentials of the unit',
     )
     .option('--json', 'the findings as JSON, one line each')
-    .action((file: string, options: CheckOptions) => runCommand(() => checkConfig(file, options, print)));
+    .action((file: string, options: CheckOptions) =>
+      runCommand(() => checkConfig(file, options, options.json ? print : printText)),
+    );
 addCheck(config);
 addCheck(program);
 config
@@ -136,6 +138,7 @@ const withConnection = (command: Command): Command =>
       ).choices(['authenticated', 'encrypted']),
     )
     .option('--socket <path>', 'status socket of a gateway that may use the same key', serviceSocket)
+    .option('--config <file>', 'take the socket from this configuration')
     .option('--force', 'although the meter refused us again and again: every try counts towards its lock')
     .option('--counter-object <obis>', 'where the meter keeps what it heard last', '0-0:43.1.0*255')
     .option('--invocation-counter <n>', 'begin with this counter instead of asking the meter')
@@ -166,8 +169,9 @@ withConnection(
   .option('--to <utc>', 'last stamp')
   .option('--entries <first-last>', 'rows by number, from 1')
   .option('--json', 'one JSON line for each row or object')
-  .action((line: string, options: ReadOptions, command: Command) =>
+  .action((line: string, given: ReadOptions & AskOptions, command: Command) =>
     runCommand(async () => {
+      const options = { ...given, socket: askedAt(given, command) };
       if (isLine(line)) await read(line, options, systemClock, print);
       else await readThroughDesk(line, options, givenOptions(command), print);
       return 0;
@@ -195,8 +199,9 @@ withConnection(
   .option('--rows <n>', 'newest entries to read of each buffer', '24')
   .option('--save <file>', 'write a snapshot that meter-simulator run --snapshot serves')
   .option('--json', 'one JSON line for each object')
-  .action((line: string, options: BrowseOptions, command: Command) =>
+  .action((line: string, given: BrowseOptions & AskOptions, command: Command) =>
     runCommand(async () => {
+      const options = { ...given, socket: askedAt(given, command) };
       if (isLine(line)) await browse(line, options, systemClock, print);
       else await browseThroughDesk(line, options, givenOptions(command), print);
       return 0;
@@ -233,6 +238,10 @@ program
 /** The options that stand on the command line, by their names. */
 const givenOptions = (command: Command): string[] =>
   Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
+
+/** The socket of a command that has a default for it: one that was named, or that of the configuration that was. */
+const askedAt = ({ socket, config }: AskOptions, command: Command): string =>
+  config === undefined || givenOptions(command).includes('socket') ? (socket ?? serviceSocket) : socketOf({ config });
 
 const withSocket = (command: Command): Command =>
   command
@@ -324,7 +333,7 @@ withSocket(
       const save = options.save === undefined ? undefined : appendTo(options.save);
       // A capture that is appended to begins a new section: readers take files of several.
       const saved = !save ? {} : options.save?.endsWith('.pcapng') ? { capture: pcapngWriter(save) } : { save };
-      await showTrace(events, { json: options.json === true, ...saved }, print);
+      await showTrace(events, { json: options.json === true, ...saved }, options.json ? print : printText);
       return 0;
     }),
   );
@@ -350,7 +359,8 @@ withSocket(program.command('log').description('the newest lines of the log of th
   .action((options: AskOptions & { readonly follow?: boolean }) =>
     runCommand(async () => {
       for await (const one of watchLog(socketOf(options), options.follow === true))
-        print(options.json ? one.line : logText(one));
+        if (options.json) print(one.line);
+        else printText(logText(one));
       return 0;
     }),
   );

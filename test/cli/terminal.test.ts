@@ -7,6 +7,7 @@ import { encode } from '../../src/base/codec.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { toHex } from '../../src/base/hex.ts';
 import { visible } from '../../src/base/visible.ts';
+import { fitting, folded } from '../../src/cli/terminal.ts';
 import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
@@ -29,6 +30,31 @@ function expectTame(output: string): void {
     expect(line).not.toMatch(/^next: rm/);
   }
 }
+
+describe('a screen of 80 columns', () => {
+  test('incident: errors, findings and decoded frames ran over the edge, and words were cut by the terminal', () => {
+    const lines = [
+      'next: Mend key, password or client address first, then try once with --force (`meter-gateway poll METER --force`).',
+      'gw.toml:5:1: gateway.clock_trust: warning: the kernel says that nothing keeps its clock right: does a time service run?',
+      '    next (gateway): Set the clock (timedatectl set-time) or let a time server set it (timedatectl timesync-status).',
+      '13:36:19.724 ← AARE accepted; initiate-response version 6, max PDU 1024, block-transfer-with-get-or-read selective-access',
+    ];
+    for (const line of lines) {
+      const parts = folded(line, 80);
+      expect(parts.length).toBeGreaterThan(1);
+      for (const part of parts) expect(part.length).toBeLessThanOrEqual(80);
+      expect(parts.join(' ').replace(/ +/g, ' ')).toBe(line.replace(/ +/g, ' '));
+    }
+    expect(folded(lines[2] ?? '', 80)[1]).toMatch(/^ {20}\S/);
+    expect(folded('columns   that   fit', 80)).toEqual(['columns   that   fit']);
+  });
+  test('incident: the watched status ended at the last row of the screen, and nothing said that meters were left out', () => {
+    const lines = Array.from({ length: 40 }, (_, i) => `line ${i}`);
+    expect(fitting(lines, 24)).toHaveLength(23);
+    expect(fitting(lines, 24).at(-1)).toBe('… 18 more lines: a higher screen, or without --watch');
+    expect(fitting(lines.slice(0, 23), 24)).toEqual(lines.slice(0, 23));
+  });
+});
 
 describe('one line', () => {
   test('each of them is seen, and the rest stays as it is', () => {

@@ -69,7 +69,8 @@ test('a technician looks into the running gateway: read, browse, trace, line, lo
   let shown = '';
   trace.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString()));
 
-  const read = await run(gateway, ['read', 'm60120002', '--object', '1-0:1.8.0*255:2', ...at]);
+  // Incident: technician.md promises --config to all of them, and read and browse refused it.
+  const read = await run(gateway, ['read', 'm60120002', '--object', '1-0:1.8.0*255:2', '--config', path]);
   expect(read.err).toBe('');
   expect(read.out).toMatch(/^1-0:1\.8\.0\*255:2 .*Wh/);
   const browsed = await run(gateway, [
