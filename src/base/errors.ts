@@ -382,7 +382,7 @@ export const errorTable = {
     'local',
     'operator',
     2,
-    'Use sudo. For the status socket alone: become a member of the group that status_group names, and log in again.',
+    'Use sudo. For a socket alone: become a member of its group, and log in again: status_group looks, technician_group acts (desk.sock).',
   ),
   'time-unknown': entry(
     'local',

@@ -345,6 +345,9 @@ export function checked<S extends v.GenericSchema>(
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = cut(v.getDotPath(issue) ?? '(top)', 80);
+  if (issue.type === 'strict_object' && issue.expected === 'never')
+    return { unfit: `${path}: there is no such member` };
+  if (issue.type === 'strict_object' && issue.received === 'undefined') return { unfit: `${path}: missing` };
   return { unfit: `${path}: ${cut(issue.expected ?? issue.type, 80)} expected` };
 }
 export const isUnfit = (value: unknown): value is { readonly unfit: string } =>

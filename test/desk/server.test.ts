@@ -402,7 +402,7 @@ describe('incident: only root could use the socket', () => {
     let out = '';
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     await new Promise((resolve) => child.once('close', resolve));
-    expect(out).toMatch(/^not-permitted .*status_group/);
+    expect(out).toMatch(/^not-permitted .*status_group looks, technician_group acts/);
   });
 });
 
