@@ -36,7 +36,7 @@ const twice = ([5, 4] as const).flatMap((protocol) => incidents.map((one) => [pr
 test.concurrent.each(twice)(
   'incident, MQTT level %i: %s: status names it, and all is delivered when it is well again',
   async (protocol, _, harm, trouble) => {
-    const outcome = await suffer({ protocol, ...harm }, 1);
+    const outcome = await suffer({ protocol, ...harm }, 1, trouble);
     expect(outcome.problems).toEqual([]);
     // A connection that is dropped and made anew at once is said in the log; status has no time to.
     expect([outcome.trouble ?? '', ...outcome.logged].join('\n')).toMatch(trouble);
