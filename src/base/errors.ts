@@ -353,6 +353,12 @@ export const errorTable = {
     2,
     'meter-gateway status lists the meters. One that was just configured comes with systemctl reload meter-gateway.',
   ),
+  'gateway-stops': entry(
+    'local',
+    'gateway',
+    2,
+    'The gateway was stopping, or took another configuration: ask again in a moment.',
+  ),
   'unknown-port': entry(
     'local',
     'operator',

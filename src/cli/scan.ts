@@ -145,6 +145,11 @@ async function* eventsOf(
   let begun = false;
   try {
     for await (const event of askScan(socketOf(options), wish)) {
+      if (!begun && options.journal !== undefined)
+        yield {
+          kind: 'note',
+          message: '--journal is left alone: the gateway scans, and keeps its progress in its state directory',
+        };
       begun = true;
       yield event;
       if (signal.aborted) return;

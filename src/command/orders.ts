@@ -2,7 +2,7 @@
  * Orders of the central system, from the octets to the result. An order is written down before anything is done for it, and
  * once more right before the act: a repeat gets the first answer, and after a crash nothing is done twice.
  */
-import { Failure, messageOf } from '../base/errors.ts';
+import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
 import { cut, type Log } from '../base/log.ts';
 import { type Clock, iso, later, longAgo, type Millis, millis } from '../base/time.ts';
 import { gatewayFact, type Origin, type ResultFact } from '../reading/facts.ts';
@@ -192,6 +192,7 @@ async function finish(room: Room, entry: OrderEntry, result: ResultFact): Promis
   }
 }
 
+const stopping: ErrorCode = 'gateway-stops';
 /** Does it, unless the house stops meanwhile. */
 function start(room: Room, order: Order, entry: OrderEntry): void {
   const { clock, store, stopped, tools } = room;
@@ -203,6 +204,8 @@ function start(room: Room, order: Order, entry: OrderEntry): void {
   };
   const done = (async () => {
     const outcome = await perform(order, tools, begin);
+    // Nothing was changed: whoever comes after this house finds the order accepted, and does it.
+    if (outcome.code === stopping && isRead(order)) return;
     await finish(room, entry, resultOf(order, outcome, entry.receivedAt, clock.wall()));
   })();
   room.open.set(

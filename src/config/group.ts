@@ -1,5 +1,5 @@
 /** Groups of the machine. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Failure } from '../base/errors.ts';
 
 /** The number of a group of /etc/group, or the number itself. */
@@ -16,3 +16,8 @@ export function groupNumber(group: string, key: string): number {
     );
   return number;
 }
+
+const setGroupId = 0o2000;
+/** What is made in this folder belongs to the group of the folder. */
+export const handsGroupOn = (folder: string): boolean =>
+  ((statSync(folder, { throwIfNoEntry: false })?.mode ?? 0) & setGroupId) !== 0;

@@ -14,7 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Sources } from './findings.ts';
-import { groupNumber } from './group.ts';
+import { groupNumber, handsGroupOn } from './group.ts';
 import { regular, secretOf, unreadable } from './secrets.ts';
 import { unfitForState } from './state-place.ts';
 
@@ -64,6 +64,9 @@ function socket(path: string, ours: boolean): void {
 /** Root may give a file to any group, everybody else to the own ones. */
 function group(name: string, key: string): void {
   const number = groupNumber(name, key);
+  const runtime = process.env['RUNTIME_DIRECTORY'];
+  // The unit makes a folder for the desk whose group every file in it gets.
+  if (key === 'technician_group' && runtime !== undefined && handsGroupOn(join(runtime, 'desk'))) return;
   const own = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
   if (process.getuid?.() !== 0 && !own.includes(number))
     throw new Failure('config-invalid', `the service is not in ${name}`, {

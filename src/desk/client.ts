@@ -91,8 +91,11 @@ async function look<T>(path: string, what: string, timeout: number): Promise<T> 
   }
 }
 
-/** The desk beside a status socket that only looks. */
-export const deskBeside = (path: string): string => join(dirname(path), 'desk.sock');
+/** The desk beside a status socket that only looks: in a folder of its own, where the unit made one for technicians. */
+export function deskBeside(path: string): string {
+  const folder = join(dirname(path), 'desk');
+  return existsSync(folder) ? join(folder, 'desk.sock') : join(dirname(path), 'desk.sock');
+}
 const onlyLooks = (error: unknown): boolean => error instanceof Failure && error.detail['onlyLooks'] === true;
 
 async function act<T>(path: string, what: string, given: object, timeout: number): Promise<T> {

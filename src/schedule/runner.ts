@@ -16,7 +16,7 @@ import { accountedSeries, gapsOf, lineTrouble, type MeterStatus, statusOf } from
 import { holdBack, releaseHeld, type Strangers } from './quarantine.ts';
 import { recall, requireNotRefused } from './refusals.ts';
 import type { SeriesGap } from './series-gaps.ts';
-import { askSession, beforeLate, isRequested, rejectRequests } from './session-request.ts';
+import { askSession, beforeLate, gatewayStops, isRequested, rejectRequests } from './session-request.ts';
 import type { SessionWork } from './open-session.ts';
 import { onRecord, setAside, tellSetAside } from './set-aside.ts';
 import { tellReachability } from './telling.ts';
@@ -63,7 +63,7 @@ export class PortRunner {
    */
   async readNow(meter: string, force = false): Promise<ReadingFact> {
     const state = await this.askable(meter, force);
-    return beforeLate<ReadingFact>(this.settings.clock, state, (resolve, reject) => {
+    const reading = beforeLate<ReadingFact>(this.settings.clock, state, (resolve, reject) => {
       const request = { resolve, reject };
       state.readRequests.push(request);
       this.wakeUp.abort();
@@ -71,6 +71,7 @@ export class PortRunner {
         state.readRequests = state.readRequests.filter((one) => one !== request);
       };
     });
+    return this.unlessStopped(reading);
   }
 
   /**
@@ -81,8 +82,19 @@ export class PortRunner {
     const state = await this.askable(meter, force);
     const done = askSession(this.settings.clock, state, work);
     this.wakeUp.abort();
-    return done;
+    return this.unlessStopped(done);
   }
+
+  /** A line that we closed ourselves, to stop, is not the line's fault. */
+  private async unlessStopped<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (this.stopping?.aborted === true && error instanceof Failure && error.family === 'line') throw gatewayStops();
+      throw error;
+    }
+  }
+  private stopping: AbortSignal | undefined;
 
   /** Lends the line between two sessions: at most `loanLimitMs`, and one who waits. */
   lend<T>(work: PortWork<T>): Promise<T> {
@@ -170,6 +182,7 @@ export class PortRunner {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    this.stopping = signal;
     const { clock, log, owner } = this.settings;
     const usable = [...this.states.values()].filter(({ polled }) => polled.unusable === undefined);
     let begun = false;
@@ -217,7 +230,12 @@ export class PortRunner {
         const turn = () => this.visit(state, port, job.slices, signal);
         await onRecord(this.settings, state, () => withProgress(this.settings, state, job.slices, turn));
       } catch (error) {
-        for (const each of this.states.values()) each.lastError = asFailure(error);
+        const why = asFailure(error);
+        for (const each of this.states.values()) {
+          each.lastError = why;
+          // Whoever waits for a meter learns that its line is away; one that did not open once may open now.
+          if (owner.memory.failures > 1) rejectRequests(each, why);
+        }
         log.warn({ port: this.name, error: messageOf(error) }, 'port is not open');
         await this.pause(owner.state.retryAt ?? later(clock.now(), 1000), signal);
         continue;
@@ -227,8 +245,7 @@ export class PortRunner {
       if (!signal.aborted) await tellReachability(this.settings, this.line);
     }
     endLoans(this.loans, this.name);
-    const ended = new Failure('busy', 'the gateway stops, or takes another configuration');
-    for (const state of this.states.values()) rejectRequests(state, ended);
+    for (const state of this.states.values()) rejectRequests(state, gatewayStops());
   }
 
   private async pause(until: Millis, signal: AbortSignal): Promise<void> {

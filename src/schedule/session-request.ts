@@ -16,6 +16,8 @@ const waitOctets = 8000;
 export const isRequested = ({ readRequests, sessionRequests }: MeterState): boolean =>
   readRequests.length > 0 || sessionRequests.length > 0;
 
+export const gatewayStops = (): Failure =>
+  new Failure('gateway-stops', 'the gateway stops, or takes another configuration');
 /** Everybody who waits for this meter learns why it is not for them. */
 export function rejectRequests(state: MeterState, why: Failure): void {
   for (const { reject } of state.readRequests.splice(0)) reject(why);

@@ -26,7 +26,7 @@ import { answerReadRequests, flushEvents } from './registers.ts';
 import { entryOf, letIn, refused } from './refusals.ts';
 import { readSlice } from './series.ts';
 import { amendSwap } from './swap-amendment.ts';
-import { isRequested, rejectRequests, serveSessions } from './session-request.ts';
+import { gatewayStops, isRequested, rejectRequests, serveSessions } from './session-request.ts';
 import { readRows } from './whole-profile.ts';
 import { visitOutcome } from './visit-outcome.ts';
 import { learned, learnFromIdentity, logsComeLast, readLogs } from './ways-around.ts';
@@ -78,7 +78,8 @@ export async function visit(port: PortContext, state: MeterState, request: Visit
   } catch (error) {
     failure = asFailure(error);
   }
-  if (failure) rejectRequests(state, failure);
+  // A line that we closed ourselves, to stop, is nobody's fault.
+  if (failure) rejectRequests(state, signal.aborted ? gatewayStops() : failure);
   const overBefore = !session.associated;
   if (!signal.aborted || !failure) await session.close();
   if (security && entry && session.entered) {

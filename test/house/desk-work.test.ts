@@ -165,4 +165,41 @@ describe('work in a session of a configured meter', () => {
     });
     await it.clock.complete(it.house.stop());
   });
+  test('incident: whoever asked for a meter whose port is away waited for two minutes in silence', async () => {
+    let away = false;
+    const it = await virtualHouse(
+      { meters: { count: 1 } },
+      {
+        port: (own) => {
+          if (away) throw new Failure('port-missing', '/dev/virtual is not there');
+          return {
+            ...own,
+            read: (until) => (away ? Promise.reject(new Failure('port-lost', 'unplugged')) : own.read(until)),
+          };
+        },
+      },
+    );
+    it.broker.connect();
+    await it.run(hour);
+    away = true;
+    await it.run(hour);
+    const begun = it.clock.now();
+    expect(await outcome(it, it.house.readNow('m60120001'))).toMatchObject({ code: 'port-missing' });
+    expect(
+      await outcome(
+        it,
+        it.house.inSession('m60120001', () => Promise.resolve(1)),
+      ),
+    ).toMatchObject({ code: 'port-missing' });
+    expect(it.clock.now() - begun).toBeLessThan(5000);
+    away = false;
+    await it.run(5 * minute);
+    expect(
+      await outcome(
+        it,
+        it.house.inSession('m60120001', () => Promise.resolve(1)),
+      ),
+    ).toBe(1);
+    await it.clock.complete(it.house.stop());
+  });
 });

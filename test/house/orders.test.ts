@@ -369,6 +369,28 @@ describe('an order is carried out once', () => {
   });
 });
 
+test.each(['reload', 'restart'] as const)(
+  'incident: a read that waited when the gateway stopped was answered as failed (%s); whoever comes after it does it',
+  async (how) => {
+    const it = await house({ meters: { count: 1 }, bus: { turnaround_ms: 400 } }, { ...taken(), days: 20 });
+    const payload = order(it.clock.wall(), 'read');
+    it.broker.send(cmd, signed(payload));
+    await it.run(200);
+    if (how === 'reload') await it.reload();
+    else {
+      it.broker.disconnect();
+      await it.clock.complete(it.house.stop());
+      await it.restart();
+    }
+    it.broker.connect();
+    await it.run(5 * minute);
+    expect(resultsOf(it, payload.id).map(({ outcome, code, why }) => [outcome, code, why])).toEqual([
+      ['done', null, null],
+    ]);
+    await it.clock.complete(it.house.stop());
+  },
+);
+
 describe('the other orders', () => {
   test('read, again, version', async () => {
     const it = await house({ meters: { count: 2 } }, taken());

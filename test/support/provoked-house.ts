@@ -152,6 +152,17 @@ async function fullDisk(): Promise<Screen> {
   await it.clock.complete(it.house.stop());
   return screen;
 }
+/** Somebody waits for a meter while the gateway is stopped. */
+async function stopped(): Promise<Screen> {
+  const it = await begun({ scenario: { fault: [{ kind: 'silence' }] } });
+  const asked = it.house.readNow('m60120001').then(
+    () => new Error('it was read'),
+    (error: unknown) => error as Failure,
+  );
+  await it.clock.complete(it.house.stop());
+  const why = await it.clock.complete(asked);
+  return atDoor('the gateway is stopped meanwhile', { readNow: () => Promise.reject(why) }, ['poll', 'm60120001']);
+}
 /** A line that nobody configured is asked for. */
 async function unknownPort(): Promise<Screen> {
   const it = await begun({});
@@ -213,6 +224,7 @@ export const ofTheHouse = {
   }),
   busy: crowded,
   'unknown-port': unknownPort,
+  'gateway-stops': stopped,
   'time-unknown': impossibleTime,
   'store-damaged': damagedStore,
   'store-failed': fullDisk,

@@ -153,6 +153,20 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     await good('systemctl reload meter-gateway');
   });
 
+  test('with technician_group the operators look and the technicians act', async () => {
+    await good('useradd -G meter-operators ollo; useradd -G meter-operators,meter-technicians tilda');
+    const as = (user: string, command: string) => machine.run(`runuser -u ${user} -- meter-gateway ${command}`);
+    expect((await as('ollo', 'reload')).code).toBe(0);
+    await machine.write(configPath, config.replace('[gateway]', '[gateway]\ntechnician_group = "meter-technicians"'));
+    await good('systemctl reload meter-gateway');
+    expect(await ask('stat -c "%G %a" /run/meter-gateway/desk/desk.sock')).toBe('meter-technicians 660');
+    expect((await as('ollo', 'status')).code).toBe(0);
+    expect((await as('ollo', 'reload')).err).toMatch(/not-permitted[\s\S]*technician_group/);
+    expect((await as('tilda', 'reload')).code).toBe(0);
+    await machine.write(configPath, `${config}\n# edited\n`);
+    await good('systemctl reload meter-gateway');
+  });
+
   test('an upgrade that is cut is finished by the next one: state, secret, edited configuration and the waiting messages are kept', async () => {
     const waiting = (await status())?.store.pending ?? 0;
     expect(waiting).toBeGreaterThan(0);
