@@ -1,10 +1,11 @@
-/** `meter-gateway sign-off`: the signed report of the site, as JSON and as a page that prints. */
+/** `meter-gateway sign-off`: the signed report of the site, as JSON, as a page that prints, and as PDF. */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Failure } from '../base/errors.ts';
 import { iso, type Millis } from '../base/time.ts';
 import { keyName, readSigned, type Signed, verified } from '../commission/canonical.ts';
 import { reportHtml } from '../commission/report-html.ts';
+import { reportPdf } from '../commission/report-pdf.ts';
 import { signOff, stampOf } from '../commission/sign-off.ts';
 import { writeWhole } from '../commission/site-folder.ts';
 import type { SiteReport } from '../commission/site-report.ts';
@@ -65,6 +66,7 @@ export async function signOffSite(
   const name = join(out, `sign-off-${gateway.id}-${stampOf(madeAt)}`);
   writeWhole(`${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
   writeWhole(`${name}.html`, reportHtml(result));
+  writeWhole(`${name}.pdf`, await reportPdf(result));
   if (options.json) print(JSON.stringify(result));
   else {
     const good = meters.filter(({ record }) => record.result === 'good').length;
@@ -72,8 +74,8 @@ export async function signOffSite(
     for (const one of open) for (const fits of indented(`    open: ${one}`, screenWidth())) print(fits);
     print(`SHA-256 ${digest}`);
     print(`signed by the key ${keyName(publicKey)}`);
-    print(`${name}.json, .html`);
-    if (state === 'pending') print('next: sign-off once more when the central system has the first day of each meter');
+    print(`${name}.json, .html, .pdf`);
+    if (state === 'pending') print('next: the running gateway signs the final report when nothing is open; sign-off once more fetches it');
   }
   return 0;
 }

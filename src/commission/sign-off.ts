@@ -1,6 +1,6 @@
 /** Signs a site off: the report of all that was commissioned, signed by the key of the gateway, kept in the folder of the site. */
 import { join } from 'node:path';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { Failure } from '../base/errors.ts';
 import { type Signed, signed, signingKey } from './canonical.ts';
 import { siteFolder, writeWhole } from './site-folder.ts';
@@ -44,3 +44,25 @@ export function signOff(
   if (result.report.state === 'final') site.dropAttachments();
   return result;
 }
+
+/** Who signed last, where that report is pending still: it becomes final when the central system has the first day of each meter. */
+export function pendingSignOff(folder: string): SignOffWish | undefined {
+  const reports = join(folder, 'reports');
+  let names: string[];
+  try {
+    names = readdirSync(reports);
+  } catch {
+    return undefined;
+  }
+  const newest = names
+    .filter((name) => /^\d{8}T\d{6}Z-(pending|final)\.json$/.test(name))
+    .toSorted()
+    .at(-1);
+  if (newest === undefined || newest.endsWith('-final.json')) return undefined;
+  const { report } = JSON.parse(readFileSync(join(reports, newest), 'utf8')) as Signed<SiteReport>;
+  return { who: report.who, note: report.note };
+}
+
+/** Whether the report would be final now; nothing is written. */
+export const wouldBeFinal = (wish: SignOffWish, { folder, gateway, running, at }: SignOffContext): boolean =>
+  reportOf(siteFolder(folder).all(), running, { gateway, madeAt: at, ...wish }).state === 'final';

@@ -29,7 +29,7 @@ import { type DaemonLog, openLog } from './logger.ts';
 import { openNotifier, type ServiceNotifier } from './notifier.ts';
 import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
-import { commissionedIn, siteAnswers } from './site-answers.ts';
+import { commissionedIn, finishSignOffs, siteAnswers } from './site-answers.ts';
 import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { synchronisedTeller } from './synchronised.ts';
@@ -239,6 +239,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   log.info({ ports: config.port.length, meters, version }, 'gateway runs');
   notifier.ready();
   const timer = startTicking(reloader, notifier, time, log);
+  finishSignOffs(() => ({ force: reloader.inForce(), store: state.store, log, configPath, version }));
   // Up for long: whatever ended it next is not what ended it before.
   setTimeout(() => state.folder.settled(), settledAfterMs).unref();
   signals.onReload(() => void reloader.reload().catch(() => {}));

@@ -12,7 +12,7 @@ import { inPlannedSession, type TakeCounters } from '../commission/offline-sessi
 import type { Signed } from '../commission/canonical.ts';
 import { commissionedOf, type SiteFolder, siteFolder } from '../commission/site-folder.ts';
 import type { Running, SiteReport } from '../commission/site-report.ts';
-import { signOff } from '../commission/sign-off.ts';
+import { pendingSignOff, signOff, type SignOffContext, type SignOffWish, wouldBeFinal } from '../commission/sign-off.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { serviceSources } from '../config/sources.ts';
 import type { CapacityWishes, CommissionWishes, LocalAnswers, SignOffWishes } from '../desk/routes.ts';
@@ -176,18 +176,39 @@ async function runningOf(house: House): Promise<Running> {
   return { meters: ports.flatMap((port) => port.meters.map(({ meter }) => meter)), gaps: await house.gaps() };
 }
 
-async function signOffAtDesk(context: SiteContext, { who, note }: SignOffWishes): Promise<Signed<SiteReport>> {
-  const { force, store, log, version } = context;
+const signContext = async (context: SiteContext): Promise<SignOffContext> => {
+  const { force, version } = context;
   const { id, tenant } = force.plan.config.gateway;
-  const result = signOff(
-    { who: who ?? null, note: note ?? null },
-    {
-      folder: folderOf(context),
-      gateway: { id, tenant, version },
-      running: await runningOf(force.house),
-      at: iso(clock.wall()),
-    },
-  );
+  return {
+    folder: folderOf(context),
+    gateway: { id, tenant, version },
+    running: await runningOf(force.house),
+    at: iso(clock.wall()),
+  };
+};
+
+/** A site whose report is pending is signed off once more as soon as nothing is open: nobody has to come back for that. */
+export async function finishSignOff(context: SiteContext): Promise<void> {
+  const pending = pendingSignOff(folderOf(context));
+  if (pending && wouldBeFinal(pending, await signContext(context))) await signedOff(context, pending);
+}
+
+const finishEveryMs = 10 * 60_000;
+/** Looks from time to time, as long as the process lives. */
+export function finishSignOffs(context: () => SiteContext): void {
+  const look = () =>
+    void finishSignOff(context()).catch((error: unknown) =>
+      context().log.warn({ error: messageOf(error) }, 'whether the site can be signed off was not found out'),
+    );
+  setInterval(look, finishEveryMs).unref();
+}
+
+const signOffAtDesk = (context: SiteContext, { who, note }: SignOffWishes): Promise<Signed<SiteReport>> =>
+  signedOff(context, { who: who ?? null, note: note ?? null });
+
+async function signedOff(context: SiteContext, wish: SignOffWish): Promise<Signed<SiteReport>> {
+  const { store, log } = context;
+  const result = signOff(wish, await signContext(context));
   const { report, digest } = result;
   const good = report.meters.filter(({ record }) => record.result === 'good').length;
   const detail = {

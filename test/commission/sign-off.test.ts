@@ -6,7 +6,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { canonicalJson, readSigned, type Signed, verified } from '../../src/commission/canonical.ts';
 import { freshRecord, type MeterRecord, type MeterTarget } from '../../src/commission/meter-record.ts';
 import { escaped, reportHtml } from '../../src/commission/report-html.ts';
-import { signOff } from '../../src/commission/sign-off.ts';
+import { pendingSignOff, signOff } from '../../src/commission/sign-off.ts';
+import { finishSignOff } from '../../src/main/site-answers.ts';
 import { siteFolder } from '../../src/commission/site-folder.ts';
 import type { Running, SiteReport } from '../../src/commission/site-report.ts';
 import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
@@ -180,4 +181,49 @@ test('the page has nothing from outside, and no text of a meter acts in it', () 
   expect(html).toContain('&#60;script&#62;');
   expect(html).toContain('@page{size:A4');
   expect(escaped(`<>&"'`)).toBe('&#60;&#62;&#38;&#34;&#39;');
+});
+
+test('a pending report becomes final by itself when nothing is open any more, once, and the central system hears of it', async () => {
+  const state = mkdtempSync(join(folder, 'state-'));
+  siteFolder(join(state, 'site')).write(good);
+  const reports = join(state, 'site', 'reports');
+  let gaps = [gap('2026-11-27T10:00:00Z', '2026-11-28T10:00:00Z', 'UNACKNOWLEDGED')];
+  const events: unknown[] = [];
+  const context = {
+    force: {
+      plan: { config: { gateway: { id: 'g', tenant: 't', state_directory: state } } },
+      house: {
+        snapshot: () => Promise.resolve({ ports: [{ meters: [{ meter: 'm-1' }] }] }),
+        gaps: () => Promise.resolve(gaps),
+      },
+    },
+    store: { commit: ({ facts }: { facts: unknown[] }) => Promise.resolve(events.push(...facts)) },
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+    configPath: '',
+    version: '0',
+  } as unknown as Parameters<typeof finishSignOff>[0];
+  await finishSignOff(context);
+  expect(pendingSignOff(join(state, 'site'))).toBeUndefined();
+  const gateway = { id: 'g', tenant: 't', version: '0' };
+  signOff(
+    { who: 'Anna', note: 'box 3 is open' },
+    { folder: join(state, 'site'), gateway, running: { meters: ['m-1'], gaps }, at: '2026-11-28T11:00:00.000Z' },
+  );
+  expect(pendingSignOff(join(state, 'site'))).toEqual({ who: 'Anna', note: 'box 3 is open' });
+  await finishSignOff(context);
+  expect([readdirSync(reports).length, events.length]).toEqual([1, 0]);
+  gaps = [];
+  await finishSignOff(context);
+  await finishSignOff(context);
+  expect(
+    readdirSync(reports)
+      .map((name) => name.replace(/^.*-/, ''))
+      .toSorted(),
+  ).toEqual(['final.json', 'pending.json']);
+  expect(events).toEqual([
+    expect.objectContaining({
+      name: 'SITE_SIGNED_OFF',
+      detail: expect.objectContaining({ state: 'final', who: 'Anna' }) as object,
+    }),
+  ]);
 });
