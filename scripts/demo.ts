@@ -133,7 +133,15 @@ if (brokerUrl === undefined) {
   broker = await startBroker(brokerPort);
   brokerUrl = `mqtt://127.0.0.1:${brokerPort}`;
 }
-cleanUp.push(() => broker?.kill());
+// It writes its persistence at its end: its folder is deleted behind that.
+cleanUp.push(
+  () =>
+    new Promise<void>((resolve) => {
+      if (!broker || broker.exitCode !== null || broker.signalCode !== null) return resolve();
+      broker.once('exit', () => resolve());
+      broker.kill();
+    }),
+);
 
 const start = millis(Date.now());
 const since = millis(Math.floor(start / dayMs) * dayMs - days * dayMs);
@@ -393,10 +401,12 @@ async function finish(code: number, removeState = code === 0): Promise<never> {
   if (daemon && daemon.exitCode === null && daemon.signalCode === null) {
     const ended = new Promise((resolve) => daemon?.once('exit', resolve));
     daemon.kill('SIGTERM');
-    await Promise.race([ended, sleep(6000)]);
+    // It drains in less, and on a busy machine in more; what still writes would make the folder anew that is deleted below.
+    if ((await Promise.race([ended.then(() => 'ended'), sleep(12_000)])) !== 'ended') daemon.kill('SIGKILL');
+    await Promise.race([ended, sleep(5000)]);
   }
   // A timer beside each: without anything to wait for the process would end before it has cleaned up.
-  for (const task of cleanUp.toReversed()) await Promise.race([task(), sleep(2000)]);
+  for (const task of cleanUp.toReversed()) await Promise.race([task(), sleep(10_000)]);
   if (removeState && text('state') === undefined) rmSync(stateDirectory, { recursive: true, force: true });
   process.exit(code);
 }

@@ -75,7 +75,8 @@ export async function signOffSite(
     print(`SHA-256 ${digest}`);
     print(`signed by the key ${keyName(publicKey)}`);
     print(`${name}.json, .html, .pdf`);
-    if (state === 'pending') print('next: the running gateway signs the final report when nothing is open; sign-off once more fetches it');
+    if (state === 'pending')
+      print('next: the running gateway signs the final report when nothing is open; sign-off once more fetches it');
   }
   return 0;
 }

@@ -12,7 +12,13 @@ import { inPlannedSession, type TakeCounters } from '../commission/offline-sessi
 import type { Signed } from '../commission/canonical.ts';
 import { commissionedOf, type SiteFolder, siteFolder } from '../commission/site-folder.ts';
 import type { Running, SiteReport } from '../commission/site-report.ts';
-import { pendingSignOff, signOff, type SignOffContext, type SignOffWish, wouldBeFinal } from '../commission/sign-off.ts';
+import {
+  pendingSignOff,
+  signOff,
+  type SignOffContext,
+  type SignOffWish,
+  wouldBeFinal,
+} from '../commission/sign-off.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { serviceSources } from '../config/sources.ts';
 import type { CapacityWishes, CommissionWishes, LocalAnswers, SignOffWishes } from '../desk/routes.ts';
