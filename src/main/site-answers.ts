@@ -2,6 +2,7 @@
 import { join, dirname } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { Failure, messageOf } from '../base/errors.ts';
+import { eventsOf } from '../base/event-stream.ts';
 import type { Log } from '../base/log.ts';
 import { iso } from '../base/time.ts';
 import { type Capacity, capacityOf } from '../commission/capacity.ts';
@@ -121,31 +122,6 @@ function candidateOf(house: House, planned: Planned, address = planned.target.ad
   };
 }
 
-/** Events as they come, out of work that tells them to a function. */
-async function* eventsOf<Event>(work: (emit: (event: Event) => void) => Promise<unknown>): AsyncGenerator<Event, void> {
-  const queue: Event[] = [];
-  let wake = () => {};
-  let ended = false;
-  const working = work((event) => {
-    queue.push(event);
-    wake();
-  }).finally(() => {
-    ended = true;
-    wake();
-  });
-  working.catch(() => {});
-  for (;;) {
-    yield* queue.splice(0);
-    if (ended) break;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      if (ended || queue.length > 0) resolve();
-    });
-  }
-  yield* queue.splice(0);
-  await working;
-}
-
 function commissionAtDesk(
   context: SiteContext,
   wishes: CommissionWishes,
@@ -156,9 +132,9 @@ function commissionAtDesk(
   const site = siteFolder(folderOf(context));
   const models = meterModels();
   const planned = plannedOf(context, wishes, site);
-  return eventsOf(async (emit) => {
+  return eventsOf<CommissionEvent>(async (emit) => {
     const { time } = await force.house.snapshot();
-    return commission(
+    await commission(
       planned.map((one) => candidateOf(force.house, one)),
       {
         clock,
