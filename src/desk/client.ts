@@ -56,8 +56,7 @@ export async function askBackup(path: string): Promise<AsyncIterable<Uint8Array>
   try {
     return await backupFrom(path);
   } catch (error) {
-    if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
-    return backupFrom(deskBeside(path));
+    return backupFrom(deskInstead(path, error));
   }
 }
 const backupFrom = (path: string): Promise<AsyncIterable<Uint8Array>> =>
@@ -96,7 +95,13 @@ export function deskBeside(path: string): string {
   const folder = join(dirname(path), 'desk');
   return existsSync(folder) ? join(folder, 'desk.sock') : join(dirname(path), 'desk.sock');
 }
-const onlyLooks = (error: unknown): boolean => error instanceof Failure && error.detail['onlyLooks'] === true;
+/** Where what acts is asked instead, after a socket that only looks refused it; throws what it was given where there is no such place. */
+function deskInstead(path: string, error: unknown): string {
+  const onlyLooks = error instanceof Failure && error.detail['onlyLooks'] === true;
+  const desk = deskBeside(path);
+  if (!onlyLooks || !existsSync(desk)) throw error;
+  return desk;
+}
 
 async function act<T>(path: string, what: string, given: object, timeout: number): Promise<T> {
   const asked = (at: string) =>
@@ -104,8 +109,7 @@ async function act<T>(path: string, what: string, given: object, timeout: number
   try {
     return await asked(path);
   } catch (error) {
-    if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
-    return asked(deskBeside(path));
+    return asked(deskInstead(path, error));
   }
 }
 
@@ -135,8 +139,7 @@ async function* actLines<Event>(path: string, what: string, given: object): Asyn
   try {
     yield* linesFrom<Event>(path, asked, JSON.stringify(given));
   } catch (error) {
-    if (!onlyLooks(error) || !existsSync(deskBeside(path))) throw error;
-    yield* linesFrom<Event>(deskBeside(path), asked, JSON.stringify(given));
+    yield* linesFrom<Event>(deskInstead(path, error), asked, JSON.stringify(given));
   }
 }
 
