@@ -172,7 +172,9 @@ const signContext = async (context: SiteContext): Promise<SignOffContext> => {
 /** A site whose report is pending is signed off once more as soon as nothing is open: nobody has to come back for that. */
 export async function finishSignOff(context: SiteContext): Promise<void> {
   const pending = pendingSignOff(folderOf(context));
-  if (pending && wouldBeFinal(pending, await signContext(context))) await signedOff(context, pending);
+  if (!pending) return;
+  const standing = await signContext(context);
+  if (wouldBeFinal(pending, standing)) await signedOff(context, pending, standing);
 }
 
 const finishEveryMs = 10 * 60_000;
@@ -185,12 +187,15 @@ export function finishSignOffs(context: () => SiteContext): void {
   setInterval(look, finishEveryMs).unref();
 }
 
-const signOffAtDesk = (context: SiteContext, { who, note }: SignOffWishes): Promise<Signed<SiteReport>> =>
-  signedOff(context, { who: who ?? null, note: note ?? null });
+const signOffAtDesk = async (context: SiteContext, { who, note }: SignOffWishes): Promise<Signed<SiteReport>> =>
+  signedOff(context, { who: who ?? null, note: note ?? null }, await signContext(context));
 
-async function signedOff(context: SiteContext, wish: SignOffWish): Promise<Signed<SiteReport>> {
-  const { store, log } = context;
-  const result = signOff(wish, await signContext(context));
+async function signedOff(
+  { store, log }: SiteContext,
+  wish: SignOffWish,
+  standing: SignOffContext,
+): Promise<Signed<SiteReport>> {
+  const result = signOff(wish, standing);
   const { report, digest } = result;
   const good = report.meters.filter(({ record }) => record.result === 'good').length;
   const detail = {
