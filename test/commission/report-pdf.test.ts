@@ -3,29 +3,12 @@ import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Signed } from '../../src/commission/canonical.ts';
-import { freshRecord, type MeterTarget } from '../../src/commission/meter-record.ts';
+import { freshRecord } from '../../src/commission/meter-record.ts';
 import { reportPdf } from '../../src/commission/report-pdf.ts';
 import type { SiteReport } from '../../src/commission/site-report.ts';
+import { meterTarget } from '../support/meter-target.ts';
 
-const target: MeterTarget = {
-  meter: 'm-1',
-  point: '643000100000000013',
-  serial: '60120001',
-  place: 'Jyväskylä <1>',
-  port: 'bus',
-  device: '/dev/x',
-  baud: 9600,
-  link: 'hdlc',
-  address: '1/1001',
-  client: 17,
-  auth: 'lls',
-  ciphered: false,
-  model: 'auto',
-  profile: '1-0:99.1.0*255',
-  periodS: 3600,
-  currentTransformer: null,
-  voltageTransformer: null,
-};
+const target = meterTarget({ place: 'Jyväskylä <1>' });
 const signed = (meters: number, place = target.place): Signed<SiteReport> => ({
   report: {
     gateway: { id: 'g', tenant: 't', version: '0.2.0' },

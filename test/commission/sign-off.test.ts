@@ -4,36 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { canonicalJson, readSigned, type Signed, verified } from '../../src/commission/canonical.ts';
-import { freshRecord, type MeterRecord, type MeterTarget } from '../../src/commission/meter-record.ts';
+import { freshRecord, type MeterRecord } from '../../src/commission/meter-record.ts';
 import { escaped, reportHtml } from '../../src/commission/report-html.ts';
 import { pendingSignOff, signOff } from '../../src/commission/sign-off.ts';
 import { finishSignOff } from '../../src/main/site-answers.ts';
 import { siteFolder } from '../../src/commission/site-folder.ts';
 import type { Running, SiteReport } from '../../src/commission/site-report.ts';
 import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
+import { meterTarget } from '../support/meter-target.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sign-off-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const target: MeterTarget = {
-  meter: 'm-1',
-  point: '643000100000000013',
-  serial: '60120001',
-  place: 'Box <1> & "co"',
-  port: 'bus',
-  device: '/dev/x',
-  baud: 9600,
-  link: 'hdlc',
-  address: '1/1001',
-  client: 17,
-  auth: 'lls',
-  ciphered: false,
-  model: 'auto',
-  profile: '1-0:99.1.0*255',
-  periodS: 3600,
-  currentTransformer: '200/5',
-  voltageTransformer: null,
-};
+const target = meterTarget({ place: 'Box <1> & "co"', currentTransformer: '200/5' });
 const good: MeterRecord = {
   ...freshRecord(target, 'Anna', '2026-11-28T10:00:00Z'),
   finished: '2026-11-28T10:01:00Z',

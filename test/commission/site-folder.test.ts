@@ -3,30 +3,13 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { freshRecord, type MeterTarget } from '../../src/commission/meter-record.ts';
+import { freshRecord } from '../../src/commission/meter-record.ts';
 import { siteFolder } from '../../src/commission/site-folder.ts';
+import { meterTarget } from '../support/meter-target.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'site-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const target: MeterTarget = {
-  meter: 'm-1',
-  point: 'p',
-  serial: '1',
-  place: null,
-  port: 'bus',
-  device: '/dev/x',
-  baud: 9600,
-  link: 'hdlc',
-  address: '1/1001',
-  client: 17,
-  auth: 'lls',
-  ciphered: false,
-  model: 'auto',
-  profile: '1-0:99.1.0*255',
-  periodS: 3600,
-  currentTransformer: null,
-  voltageTransformer: null,
-};
+const target = meterTarget({ point: 'p', serial: '1' });
 const record = freshRecord(target, 'A', '2026-11-28T10:00:00Z');
 
 test('a record comes back as it was; files are for their user alone; no name of a meter leads out', () => {

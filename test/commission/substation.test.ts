@@ -3,8 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { fromHex } from '../../src/base/hex.ts';
-import { Secret } from '../../src/base/secret.ts';
 import {
   commission,
   type Candidate,
@@ -15,12 +13,11 @@ import type { MeterRecord } from '../../src/commission/meter-record.ts';
 import { siteFolder } from '../../src/commission/site-folder.ts';
 import { readWorkList } from '../../src/commission/work-list.ts';
 import { readModels } from '../../src/config/meter-models.ts';
-import type { MeterAccess } from '../../src/meter/access.ts';
 import { genericModel, physicalAddressOf } from '../../src/meter/model.ts';
 import { Session } from '../../src/meter/session.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { readScenario } from '../../src/simulator/scenario.ts';
-import { lineAccess, start } from '../support/meter-world.ts';
+import { lineAccess, simulatedCiphering, start } from '../support/meter-world.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { virtualPort } from '../support/virtual-port.ts';
 
@@ -30,19 +27,6 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const { models } = readModels();
 const { entries } = readWorkList(file('worklist.csv'), { models: new Set(models.keys()), wrongPoints: 'refuse' });
-const key = (hex: string) => new Secret(fromHex(hex));
-let counter = 0;
-const ciphering: NonNullable<MeterAccess['ciphering']> = {
-  suite: 0,
-  policy: 'authenticated-encrypted',
-  wrapping: 'service',
-  ownTitle: Buffer.from('TSTCLNT1'),
-  keys: {
-    encryption: key('000102030405060708090a0b0c0d0e0f'),
-    authentication: key('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf'),
-  },
-  nextCounter: () => ++counter,
-};
 
 function substation(site: string, more: Partial<CommissionWorld> = {}) {
   const clock = new VirtualClock(start);
@@ -52,7 +36,13 @@ function substation(site: string, more: Partial<CommissionWorld> = {}) {
     target,
     inSession: async (work) => {
       const [logical, physical] = target.address.split('/').map(Number);
-      const access = lineAccess({ logical: logical as number, physical, client: 8, ciphering, retries: 4 });
+      const access = lineAccess({
+        logical: logical as number,
+        physical,
+        client: 8,
+        ciphering: simulatedCiphering,
+        retries: 4,
+      });
       const session = new Session(port, clock, access);
       try {
         await session.connect();

@@ -1,7 +1,5 @@
 /** An optical head behind a TCP converter: sign-on, then HDLC, over a real socket. */
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import type { ConnectionOptions } from '../../src/cli/connection.ts';
@@ -10,6 +8,7 @@ import { systemClock } from '../../src/line/system-clock.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { parseScenario, type ScenarioInput } from '../../src/simulator/scenario.ts';
 import { type ServedBus, serveTcp } from '../../src/simulator/serve.ts';
+import { nobody } from '../support/bench-read.ts';
 
 let served: ServedBus | undefined;
 afterEach(() => served?.close());
@@ -18,22 +17,7 @@ const simulate = async (bus: ScenarioInput['bus'] = {}): Promise<string> => {
   served = await serveTcp(buildBus(scenario, millis(Date.now())).bus, 0);
   return served.device;
 };
-const options: ConnectionOptions = {
-  link: 'hdlc',
-  modeE: true,
-  client: '16',
-  server: '1',
-  auth: 'none',
-  suite: '0',
-  wrapping: 'service',
-  counterObject: '0-0:43.1.0*255',
-  socket: join(tmpdir(), 'nobody.sock'),
-  baud: '9600',
-  maxInfo: '1024',
-  window: '1',
-  timeout: '2000',
-  retries: '1',
-};
+const options: ConnectionOptions = { ...nobody, modeE: true };
 async function identity(device: string): Promise<string> {
   const lines: string[] = [];
   await read(device, options, systemClock, (line) => void lines.push(line));

@@ -2,8 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Failure } from '../../src/base/errors.ts';
-import { fromHex } from '../../src/base/hex.ts';
-import { Secret } from '../../src/base/secret.ts';
 import { integerOf } from '../../src/dlms/axdr/data.ts';
 import type { LogicalName } from '../../src/dlms/cosem/logical-name.ts';
 import type { MeterAccess } from '../../src/meter/access.ts';
@@ -14,7 +12,7 @@ import { detectModel, genericModel, physicalAddressOf } from '../../src/meter/mo
 import { Session } from '../../src/meter/session.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { readScenario } from '../../src/simulator/scenario.ts';
-import { lineAccess, start } from '../support/meter-world.ts';
+import { lineAccess, simulatedCiphering, start } from '../support/meter-world.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { virtualPort } from '../support/virtual-port.ts';
 
@@ -23,19 +21,6 @@ const [, ...lines] = file('worklist.csv').trimEnd().split('\n');
 const workList = lines.map((line) => line.split(',')).map(([, serial, , , ratio]) => ({ serial, ratio }));
 
 const { models } = readModels();
-const key = (hex: string) => new Secret(fromHex(hex));
-let counter = 0;
-const ciphering: NonNullable<MeterAccess['ciphering']> = {
-  suite: 0,
-  policy: 'authenticated-encrypted',
-  wrapping: 'service',
-  ownTitle: Buffer.from('TSTCLNT1'),
-  keys: {
-    encryption: key('000102030405060708090a0b0c0d0e0f'),
-    authentication: key('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf'),
-  },
-  nextCounter: () => ++counter,
-};
 
 function desk() {
   const clock = new VirtualClock(start);
@@ -45,7 +30,11 @@ function desk() {
   const look = async ({ serial = '', ratio }: (typeof workList)[number], more: Partial<MeterAccess> = {}) => {
     const physical = physicalAddressOf(genericModel, serial);
     // Client 8 needs the password and the keys.
-    const session = new Session(port, clock, lineAccess({ physical, retries: 0, client: 8, ciphering, ...more }));
+    const session = new Session(
+      port,
+      clock,
+      lineAccess({ physical, retries: 0, client: 8, ciphering: simulatedCiphering, ...more }),
+    );
     try {
       await session.connect();
       const identity = await identify(session, clock, genericModel);

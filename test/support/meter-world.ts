@@ -1,4 +1,5 @@
 /** A session with a simulated meter in virtual time. */
+import { fromHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { type Millis, millis } from '../../src/base/time.ts';
 import { genericModel } from '../../src/meter/model.ts';
@@ -66,3 +67,18 @@ export function meterWorld(scenario: ScenarioInput, access: Partial<MeterAccess>
     },
   };
 }
+
+const key = (hex: string) => new Secret(fromHex(hex));
+let counter = 0;
+/** The keys that every simulated meter has at first. */
+export const simulatedCiphering: NonNullable<MeterAccess['ciphering']> = {
+  suite: 0,
+  policy: 'authenticated-encrypted',
+  wrapping: 'service',
+  ownTitle: Buffer.from('TSTCLNT1'),
+  keys: {
+    encryption: key('000102030405060708090a0b0c0d0e0f'),
+    authentication: key('d0d1d2d3d4d5d6d7d8d9dadbdcdddedf'),
+  },
+  nextCounter: () => ++counter,
+};
