@@ -51,7 +51,6 @@ const status =
     await it.clock.complete(it.house.stop());
     return screen;
   };
-let doors = 0;
 /** A command, as a process, at the door of a house. */
 async function atDoor(
   when: string,
@@ -59,7 +58,8 @@ async function atDoor(
   args: readonly string[],
   env = {},
 ): Promise<Screen> {
-  const socket = join(folder, `door-${doors++}.sock`);
+  // Named by its circumstance: screens are made side by side, and none may hang on the order.
+  const socket = join(folder, `${when.replaceAll(/[^a-z]+/g, '-').slice(0, 24)}.sock`);
   const close = await serveStatus(socket, () => answers as LocalAnswers);
   try {
     return await cli(when, [...args, '--socket', socket], env);
