@@ -159,27 +159,36 @@ async function atOtherAddress(
 ): Promise<{ readonly record: MeterRecord; readonly failure: unknown } | undefined> {
   const address = reversed(record.address);
   if (address === undefined || !candidate.at) return undefined;
-  const found = await visitMeter(world, candidate.at(address), { ...record, address });
-  if (!found.record.steps.identity) return undefined;
   const finding: MeterFinding = {
     kind: 'address',
     severity: 'note',
     what: `the halves of its HDLC address are the other way round: it answers at ${address}, not at ${record.address}`,
     next: 'Nothing, if the gateway writes it: server and physical are exchanged in its block. Note it for whoever programs the meters.',
   };
-  return { ...found, record: { ...found.record, findings: [finding, ...found.record.findings] } };
+  // It is written with the first step that is done there: who is cut off behind that goes on there.
+  const found = await visitMeter(world, candidate.at(address), {
+    ...record,
+    address,
+    findings: [finding, ...record.findings],
+  });
+  return found.record.steps.identity ? found : undefined;
+}
+
+/** Of this very meter, as it is to be reached now; its address may have been found out by us. */
+function recordOf(site: SiteFolder, { target }: Candidate): MeterRecord | undefined {
+  const stored = site.read(target.meter);
+  return stored && isOf(stored, { ...target, address: stored.address }) ? stored : undefined;
 }
 
 async function commissionMeter(world: CommissionWorld, candidate: Candidate, around: Around): Promise<MeterRecord> {
   const { clock, site, who } = world;
   const { target } = candidate;
-  const stored = site.read(target.meter);
-  // The address may have been found out by us.
-  const isSame = stored !== undefined && isOf(stored, { ...target, address: stored.address });
-  const begun = isSame && stored.result === 'begun' ? stored : undefined;
+  const same = recordOf(site, candidate);
+  const begun = same?.result === 'begun' ? same : undefined;
   const fresh = freshRecord(target, who, iso(clock.wall()));
-  const first = begun ?? { ...fresh, attachments: stored?.attachments ?? [] };
-  site.write(first);
+  const first = begun ?? { ...fresh, attachments: site.read(target.meter)?.attachments ?? [] };
+  // What was found before stands until something newer is found.
+  if (!same) site.write(first);
   const here = first.address !== target.address && candidate.at ? candidate.at(first.address) : candidate;
   let { record, failure } = await visitMeter(world, here, first);
   const isSilent = failure instanceof Failure && failure.code === 'no-answer' && !record.steps.identity;
@@ -235,40 +244,51 @@ export interface CommissionSummary {
   readonly good: number;
   readonly failed: number;
 }
+type Visit = readonly [candidate: Candidate, done: MeterRecord | undefined];
+/**
+ * What is good already; who was not asked yet, or was cut off in the midst; who was cut off before it said anything; who
+ * failed. Cut off again and again, it gets through all of them, and does not begin each time with the dead ones.
+ */
+function inOrder(candidates: readonly Candidate[], { site, again }: CommissionWorld): Visit[] {
+  const groups: [Visit[], Visit[], Visit[], Visit[]] = [[], [], [], []];
+  for (const candidate of candidates) {
+    const stored = recordOf(site, candidate);
+    if (stored?.result === 'good' && !again) groups[0].push([candidate, stored]);
+    else if (stored?.result === 'failed') groups[3].push([candidate, undefined]);
+    else if (stored && Object.keys(stored.steps).length === 0) groups[2].push([candidate, undefined]);
+    else groups[1].push([candidate, undefined]);
+  }
+  return groups.flat();
+}
+
 export async function commission(candidates: readonly Candidate[], world: CommissionWorld): Promise<CommissionSummary> {
-  const { clock, site, emit, signal, again } = world;
-  const records: MeterRecord[] = [];
+  const { clock, emit, signal } = world;
+  const records = new Map<string, MeterRecord>();
   const working = new Set<string>();
   const began = clock.now();
-  const isDone = ({ target }: Candidate): MeterRecord | undefined => {
-    const stored = again ? undefined : site.read(target.meter);
-    return stored?.result === 'good' && isOf(stored, { ...target, address: stored.address }) ? stored : undefined;
-  };
-  const open = candidates.filter((one) => !isDone(one));
-  emit({ event: 'begin', meters: candidates.length, done: candidates.length - open.length });
+  const visits = inOrder(candidates, world);
+  const open = visits.filter(([, done]) => !done).length;
+  emit({ event: 'begin', meters: candidates.length, done: candidates.length - open });
   let [visited, spentMs] = [0, 0];
-  for (const [i, candidate] of candidates.entries()) {
+  for (const [i, [candidate, done]] of visits.entries()) {
     if (signal.aborted) throw whatStopped();
-    const { target } = candidate;
-    const done = open.includes(candidate) ? undefined : isDone(candidate);
-    if (done) {
-      working.add(target.port);
-      records.push(done);
-      emit({ event: 'result', record: done, skipped: true });
-      continue;
-    }
-    const left = visited === 0 ? null : Math.round(((spentMs / visited) * (open.length - visited)) / 1000);
-    emit({ event: 'meter', meter: target.meter, number: i + 1, of: candidates.length, leftS: left });
+    const { meter, port } = candidate.target;
+    const left = visited === 0 ? null : Math.round(((spentMs / visited) * (open - visited)) / 1000);
+    if (!done) emit({ event: 'meter', meter, number: i + 1, of: candidates.length, leftS: left });
     const at = clock.now();
-    const record = await commissionMeter(world, candidate, aroundOf(candidates, candidate, working.has(target.port)));
-    spentMs += clock.now() - at;
-    visited++;
-    if (record.steps.identity) working.add(target.port);
-    records.push(record);
-    emit({ event: 'result', record, skipped: false });
+    const record =
+      done ?? (await commissionMeter(world, candidate, aroundOf(candidates, candidate, working.has(port))));
+    if (!done) {
+      spentMs += clock.now() - at;
+      visited++;
+    }
+    if (record.steps.identity) working.add(port);
+    records.set(meter, record);
+    emit({ event: 'result', record, skipped: done !== undefined });
   }
-  const good = records.filter(({ result }) => result === 'good').length;
-  const failed = records.length - good;
+  const all = candidates.flatMap(({ target }) => records.get(target.meter) ?? []);
+  const good = all.filter(({ result }) => result === 'good').length;
+  const failed = all.length - good;
   emit({ event: 'end', good, faulty: failed, tookS: Math.round((clock.now() - began) / 1000) });
-  return { records, good, failed };
+  return { records: all, good, failed };
 }

@@ -12,6 +12,7 @@ import {
 import type { MeterRecord } from '../../src/commission/meter-record.ts';
 import { siteFolder } from '../../src/commission/site-folder.ts';
 import { readWorkList } from '../../src/commission/work-list.ts';
+import { millis } from '../../src/base/time.ts';
 import { readModels } from '../../src/config/meter-models.ts';
 import { genericModel, physicalAddressOf } from '../../src/meter/model.ts';
 import { Session } from '../../src/meter/session.ts';
@@ -209,4 +210,39 @@ test('Ctrl-C ends it behind the step that is under way, and nothing is wrong wit
   });
   await expect(clock.complete(commission(candidates.slice(0, 2), world))).rejects.toThrow('goes on where it was');
   expect(world.site.all()).toMatchObject([{ serial: '60120001', result: 'begun', findings: [] }]);
+});
+
+/** Lives of so many seconds, each ended as by SIGKILL, until each meter had an outcome once. */
+async function inLives(
+  site: string,
+  lifeS: number,
+): Promise<{ readonly lives: number; readonly records: readonly MeterRecord[] }> {
+  const outcomes = new Map<string, MeterRecord>();
+  for (let lives = 1; lives <= 20; lives++) {
+    const { clock, world, candidates } = substation(site);
+    const killed = clock.sleepUntil(millis(clock.now() + lifeS * 1000));
+    await clock.complete(Promise.race([commission(candidates, world), killed]));
+    for (const record of world.site.all()) if (record.result !== 'begun') outcomes.set(record.meter, record);
+    if (outcomes.size === candidates.length) return { lives, records: [...outcomes.values()] };
+  }
+  throw new Error(`after 20 lives only ${outcomes.size} meters have an outcome`);
+}
+
+test.each([45, 25])(
+  'incident: killed every %i s, it began each time with the meters that failed before, and never came to the last ones',
+  async (lifeS) => {
+    const { lives, records } = await inLives(`killed-${lifeS}`, lifeS);
+    console.info(`31 meters commissioned in ${lives} lives of ${lifeS} s`);
+    expect(shown(records)).toEqual(faults);
+  },
+);
+
+test('incident: who is asked again and cut off before anything was found lost what was found before', async () => {
+  const first = substation('asked-again');
+  const dead = [first.candidates[3]] as Candidate[];
+  await first.clock.complete(commission(dead, first.world));
+  const second = substation('asked-again');
+  const killed = second.clock.sleepUntil(millis(second.clock.now() + 1000));
+  await second.clock.complete(Promise.race([commission([second.candidates[3] as Candidate], second.world), killed]));
+  expect(shown(second.world.site.all())).toEqual({ 60120004: 'failed: no answer' });
 });
