@@ -3,7 +3,7 @@ import { Failure, messageOf } from './base/errors.ts';
 import { later } from './base/time.ts';
 import type { GatewayPlan } from './config/resolve.ts';
 import { Forwarder } from './forward/forwarder.ts';
-import { topics } from './forward/payload.ts';
+import { topics } from './contract/topics.ts';
 import type { House, World } from './house.ts';
 import { openLines, runnersOf, tracedLines } from './lines.ts';
 import { ordersOf } from './orders.ts';

@@ -1,24 +1,9 @@
 /** Writes the tables of docs/contract.md from the schemas of the payloads; `--check` compares instead. */
 import type * as v from 'valibot';
 import { orderLimit, orderPayloads } from '../../src/command/order.ts';
-import {
-  ackPayload,
-  againPayload,
-  birthFilter,
-  birthPayload,
-  eventPayload,
-  gapPayload,
-  healthPayload,
-  manifestPayload,
-  payloadLimit,
-  profilePayload,
-  readingPayload,
-  resultPayload,
-  statePayload,
-  topics,
-  upFilter,
-  voidPayload,
-} from '../../src/forward/payload.ts';
+import { ackPayload, againPayload, birthPayload, eventPayload, gapPayload, healthPayload, manifestPayload, profilePayload, readingPayload, resultPayload, statePayload, voidPayload } from '../../src/contract/payloads.ts';
+import { birthFilter, topics, upFilter } from '../../src/contract/topics.ts';
+import { payloadLimit } from '../../src/contract/parse.ts';
 import { orderRefusals } from '../../src/reading/order-words.ts';
 import { generatedPart } from './generated.ts';
 import { cell, rowsOf } from './schema-rows.ts';

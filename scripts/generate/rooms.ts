@@ -9,6 +9,7 @@ const order = [
   'door',
   'dlms',
   'reading',
+  'contract',
   'line',
   'meter',
   'store',
@@ -31,6 +32,7 @@ const notEither: Record<string, string[]> = {
   simulator: [
     'cli',
     'reading',
+    'contract',
     'line',
     'meter',
     'store',
@@ -52,6 +54,7 @@ const notEither: Record<string, string[]> = {
     'store',
     'schedule',
     'disk',
+    'forward',
     'command',
     'status',
     'config',

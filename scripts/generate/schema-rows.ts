@@ -48,6 +48,8 @@ const limit = (all: readonly Node[], type: string): string | number | undefined 
 const inner = (text: string): string => (text.includes(' or ') ? `(${text})` : text);
 const hintTypes = new Set(['regex', 'check', 'iso_timestamp', 'starts_with']);
 function range(all: readonly Node[], unit: string): string {
+  const above = limit(all, 'gt_value');
+  if (above !== undefined) return `${unit}, above ${above}`;
   const low = limit(all, 'min_value');
   const high = limit(all, 'max_value');
   if (low !== undefined && high !== undefined) return `${unit}, ${low} to ${high}`;

@@ -5,16 +5,9 @@
  * message must not hold up all others. The topic says which gateway speaks. Pure; the reference for others who write one.
  */
 import * as v from 'valibot';
-import {
-  type AckPayload,
-  checked,
-  inconsistent,
-  isUnfit,
-  parsePayload,
-  payloadLimit,
-  type UpPayload,
-  upPayload,
-} from '../forward/payload.ts';
+import { type AckPayload, type UpPayload, upPayload } from '../contract/payloads.ts';
+import { checked, isUnfit, parsePayload, payloadLimit } from '../contract/parse.ts';
+import { speakerOf } from '../contract/topics.ts';
 import type { Integer } from '../reading/facts.ts';
 import { dayDigest, marksOf } from '../reading/interval-hash.ts';
 import type { Mark } from '../reading/ledger.ts';
@@ -129,11 +122,6 @@ function advance(received: Received): void {
   while (received.beyond.delete(received.upTo + 1)) received.upTo++;
 }
 
-/** amr/v1/<tenant>/<gateway>/up/<meter>/<kind> */
-function speakerOf(topic: string): { gateway: string; meter: string } | undefined {
-  const [, , , gateway, up, meter] = topic.split('/');
-  return gateway !== undefined && up === 'up' && meter !== undefined ? { gateway, meter } : undefined;
-}
 const numbersOf = v.object({
   epoch: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
@@ -147,15 +135,14 @@ function judged(speaker: { gateway: string; meter: string }, octets: Uint8Array)
   if (isUnfit(payload)) return payload;
   if (payload.gateway !== speaker.gateway) return { unfit: 'gateway: another one than in the topic' };
   if ('meter' in payload && payload.meter !== speaker.meter) return { unfit: 'meter: another one than in the topic' };
-  const why = inconsistent(payload);
-  return why === undefined ? payload : { unfit: why };
+  return payload;
 }
 
 /** Takes one message. Returns the gateway whose acknowledgement may have moved. */
 export function take(state: Ingest, topic: string, octets: Uint8Array): string | undefined {
   const { counters } = state;
   const speaker = speakerOf(topic);
-  if (!speaker) {
+  if (speaker?.what !== 'up') {
     refuse(state, { topic, why: 'no topic of the contract', number: undefined, raw: octets });
     return undefined;
   }

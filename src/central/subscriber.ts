@@ -1,14 +1,8 @@
 /** A central system on MQTT: takes everything of a tenant and acknowledges. Its own program, hence its own client. */
 import { connectAsync, type MqttClient } from 'mqtt';
-import {
-  type AckPayload,
-  birthFilter,
-  birthPayload,
-  isUnfit,
-  parsePayload,
-  topics,
-  upFilter,
-} from '../forward/payload.ts';
+import { type AckPayload, birthPayload } from '../contract/payloads.ts';
+import { birthFilter, topics, upFilter } from '../contract/topics.ts';
+import { isUnfit, parsePayload } from '../contract/parse.ts';
 import { ackOf, greet, type Ingest, take } from './ingest.ts';
 
 export interface Subscriber {

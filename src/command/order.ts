@@ -3,7 +3,7 @@
  * refused, and so is what a later version adds.
  */
 import * as v from 'valibot';
-import { instant, isCalendarDay, orderId, topicPart, word } from '../forward/payload.ts';
+import { instant, isCalendarDay, orderId, topicPart, word } from '../contract/words.ts';
 import type { OrderAction } from '../reading/order-words.ts';
 
 /** Of the JWS, octets: refused before anything of it is looked at. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { checked, isUnfit } from '../forward/payload.ts';
+import { checked, isUnfit } from '../contract/parse.ts';
 import { hasDuplicateMember } from './json-members.ts';
 import type { OrderKeys } from './keys.ts';
 import { type Order, orderLimit, orderPayload, orderStub, orderType } from './order.ts';

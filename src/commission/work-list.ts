@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { Failure } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
 import { gsrnIsValid } from '../config/schema.ts';
-import { wordLimit } from '../forward/payload.ts';
+import { wordLimit } from '../contract/words.ts';
 import { normalSerial } from '../meter/identity.ts';
 
 const text = v.pipe(v.string(), v.maxLength(200));

@@ -1,7 +1,7 @@
 /** The configuration file: one strict schema is type, validation, defaults and documentation. */
 import * as v from 'valibot';
 import { says, saysRestart } from '../base/says.ts';
-import { topicPart, wordLimit } from '../forward/payload.ts';
+import { topicPart, wordLimit } from '../contract/words.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 

@@ -4,7 +4,7 @@
  * up: what an earlier life sent is sent again. Live rows go before back-fill, so PUBACKs do not come in the order of the
  * numbers.
  */
-import type { AckPayload } from './payload.ts';
+import type { AckPayload } from '../contract/payloads.ts';
 
 export interface Evidence {
   readonly epoch: number;

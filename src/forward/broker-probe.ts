@@ -8,7 +8,7 @@ import { messageOf } from '../base/errors.ts';
 import { cut } from '../base/log.ts';
 import { troubleOf } from './connection-trouble.ts';
 import type { BrokerSettings } from './mqtt-client.ts';
-import type { Topics } from './payload.ts';
+import type { Topics } from '../contract/topics.ts';
 import { reasonOf, reasonText } from './refusal.ts';
 
 export interface BrokerProbe {

@@ -14,18 +14,9 @@ import {
   type Origin,
   type ProfileFact,
 } from '../reading/facts.ts';
-import {
-  type BirthPayload,
-  checked,
-  detailLimit,
-  factLimit,
-  factSchema,
-  type HealthPayload,
-  inconsistent,
-  isUnfit,
-  lineLimit,
-  wordLimit,
-} from './payload.ts';
+import { type BirthPayload, factSchema, type HealthPayload } from '../contract/payloads.ts';
+import { checked, factLimit, isUnfit } from '../contract/parse.ts';
+import { detailLimit, lineLimit, wordLimit } from '../contract/words.ts';
 
 type Detail = NonNullable<EventFact['detail']>;
 
@@ -40,7 +31,7 @@ export function octetsOf(fact: unknown): number | undefined {
 /** Why a fact does not fit the contract; undefined where it does. */
 export function misfit(fact: Fact): string | undefined {
   const result = checked(factSchema, fact);
-  return isUnfit(result) ? result.unfit : inconsistent(result);
+  return isUnfit(result) ? result.unfit : undefined;
 }
 
 /** Whether an entry that was stored before facts were checked may be one that does not fit: a year of six digits, or too long. */

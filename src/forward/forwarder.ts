@@ -13,11 +13,9 @@ import {
   type BirthPayload,
   contractVersion,
   type HealthPayload,
-  isUnfit,
-  parsePayload,
-  payloadLimit,
-  type Topics,
-} from './payload.ts';
+} from '../contract/payloads.ts';
+import { isUnfit, parsePayload, payloadLimit } from '../contract/parse.ts';
+import type { Topics } from '../contract/topics.ts';
 import { reasonOf } from './refusal.ts';
 
 export interface ForwarderSettings {
@@ -52,8 +50,6 @@ const refusalsBeforeReconnect = 5;
 const misfitKinds = 100;
 /** One request at a time, and so many wait. */
 const againLimit = 16;
-/** Days that one request may ask for. */
-const againDays = 400;
 
 export class Forwarder {
   readonly outbox: Outbox;
@@ -251,11 +247,7 @@ export class Forwarder {
 
   /** What the head-end asks for again is done in turn; more than a few at once are refused, and asked for again by it. */
   private ask(request: AgainPayload): void {
-    const spanMs = Date.parse(request.to) - Date.parse(request.from);
-    if (!(spanMs > 0 && spanMs <= againDays * 86_400_000))
-      this.againRefused(request, `from and to: at most ${againDays} days`);
-    else if (this.requests.length >= againLimit)
-      this.againRefused(request, `${againLimit} requests are waiting already`);
+    if (this.requests.length >= againLimit) this.againRefused(request, `${againLimit} requests are waiting already`);
     else this.requests.push(request);
     void this.answerRequests();
   }

@@ -4,7 +4,7 @@ import { connect, type IClientOptions, type IConnackPacket, type MqttClient } fr
 import { cut, type Log } from '../base/log.ts';
 import { troubleOf } from './connection-trouble.ts';
 import { guarded } from './packet-guard.ts';
-import { payloadLimit } from './payload.ts';
+import { payloadLimit } from '../contract/parse.ts';
 import { reasonText, tooLarge } from './refusal.ts';
 
 export interface BrokerSettings {

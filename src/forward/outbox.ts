@@ -20,7 +20,9 @@ import {
 } from './acknowledgement.ts';
 import { type FallBack, fallBackWhereProven, fellBackAgain, newFallBack } from './fall-back.ts';
 import { newLanes, type Lanes, nextEntry } from './lanes.ts';
-import { type AckPayload, messageOfFact, type Topics } from './payload.ts';
+import type { AckPayload } from '../contract/payloads.ts';
+import { messageOfFact } from './fact-message.ts';
+import type { Topics } from '../contract/topics.ts';
 import { isPacketTooLarge, minPacket, reasonOf } from './refusal.ts';
 import { reworded, sentInParts } from './reword.ts';
 

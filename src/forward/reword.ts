@@ -5,7 +5,9 @@ import { factOf } from '../store/outbox-record.ts';
 import type { OutboxEntry } from '../store/outbox-record.ts';
 import type { Store } from '../store/store.ts';
 import { fitFact, isSuspicious, misfit } from './fit.ts';
-import { factLimit, messageOfFact, type Topics } from './payload.ts';
+import { factLimit } from '../contract/parse.ts';
+import { messageOfFact } from './fact-message.ts';
+import type { Topics } from '../contract/topics.ts';
 import { partsFor } from './refusal.ts';
 
 export interface RewordSettings {

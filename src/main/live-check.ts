@@ -11,7 +11,7 @@ import type { Path } from '../base/toml.ts';
 import { type Finding, isFault, type Noted } from '../config/findings.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import { probeBroker } from '../forward/broker-probe.ts';
-import { topics } from '../forward/payload.ts';
+import { topics } from '../contract/topics.ts';
 import { probeLine } from '../line/probe-line.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { storageState } from '../schedule/storage.ts';

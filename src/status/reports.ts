@@ -2,7 +2,7 @@
 import { type Clock, iso, type Millis } from '../base/time.ts';
 import { obis } from '../dlms/cosem/logical-name.ts';
 import type { Forwarder } from '../forward/forwarder.ts';
-import { type BirthPayload, contractVersion, type HealthPayload } from '../forward/payload.ts';
+import { type BirthPayload, contractVersion, type HealthPayload } from '../contract/payloads.ts';
 import type { LineQuality } from '../line/line-quality.ts';
 import type { PortOwner } from '../line/port-owner.ts';
 import type { Listener } from '../line/tapped.ts';

@@ -4,7 +4,7 @@ import type { Random } from '../../src/simulator/random.ts';
 import { physicalAddress } from '../../src/simulator/build-meter.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
-import { topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { restoredState } from '../../src/store/records.ts';
 import type { VirtualHouse } from '../support/virtual-house.ts';

@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 import { orderKeyOf } from '../../src/command/keys.ts';
 import { orderPayload } from '../../src/command/order.ts';
 import { verifyOrder } from '../../src/command/verify.ts';
-import { ackPayload, againPayload, checked, inconsistent, isUnfit, upPayload } from '../../src/forward/payload.ts';
+import { ackPayload, againPayload, upPayload } from '../../src/contract/payloads.ts';
+import { checked, isUnfit } from '../../src/contract/parse.ts';
 import { misfitOfEvent } from '../../src/reading/gateway-events.ts';
 import { readScenario } from '../../src/simulator/scenario.ts';
 import { folder, gateway, node, root, simulator } from '../support/programs.ts';
@@ -65,7 +66,7 @@ const judge: Readonly<Record<string, (text: string) => unknown>> = {
     const payload = checked(upPayload, JSON.parse(text));
     if (isUnfit(payload)) return payload;
     const event = payload.kind === 'event' && payload.source === 'gateway' ? payload : undefined;
-    return inconsistent(payload) ?? (event && misfitOfEvent(event.name, event.detail));
+    return event && misfitOfEvent(event.name, event.detail);
   },
   'json down/ack': (text) => checked(ackPayload, JSON.parse(text)),
   'json order': (text) => checked(orderPayload, JSON.parse(text)),

@@ -1,7 +1,7 @@
 /** What passes between a head-end and the whole house about losses: of the head-end, and of the gateway's state. */
 import { expect, test } from 'vitest';
 import { hourMs } from '../../src/base/time.ts';
-import { topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 
 const of = topics('t1', 'g1');

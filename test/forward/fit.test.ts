@@ -2,15 +2,10 @@ import { expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
 import { newIngest, take } from '../../src/central/ingest.ts';
 import { fitBirth, fitFact, fitHealth, misfit, octetsOf } from '../../src/forward/fit.ts';
-import {
-  type BirthPayload,
-  contractVersion,
-  factLimit,
-  type HealthPayload,
-  messageOfFact,
-  payloadLimit,
-  topics,
-} from '../../src/forward/payload.ts';
+import { type BirthPayload, contractVersion, type HealthPayload } from '../../src/contract/payloads.ts';
+import { factLimit, payloadLimit } from '../../src/contract/parse.ts';
+import { messageOfFact } from '../../src/forward/fact-message.ts';
+import { topics } from '../../src/contract/topics.ts';
 import {
   type EventFact,
   type Fact,

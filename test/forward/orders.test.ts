@@ -1,7 +1,7 @@
 /** Orders at a real broker: they arrive as they were published, and what is none is counted. */
 import { connectAsync } from 'mqtt';
 import { expect, test } from 'vitest';
-import { topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { Store } from '../../src/store/store.ts';
 import { realBroker, until } from '../support/broker.ts';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { later, millis } from '../../src/base/time.ts';
 import { Outbox, type OutboxSettings } from '../../src/forward/outbox.ts';
-import { topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';
 import { MemoryDatabase } from '../support/memory-database.ts';

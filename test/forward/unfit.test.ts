@@ -1,7 +1,7 @@
 /** What the head-end is told of a payload that does not fit. */
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
-import { checked } from '../../src/forward/payload.ts';
+import { checked } from '../../src/contract/parse.ts';
 
 test('incident: an order with a member too many was refused with "evil: never expected", which tells nobody what to mend', () => {
   const schema = v.strictObject({ id: v.string() });

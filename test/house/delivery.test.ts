@@ -1,6 +1,7 @@
 /** The whole house: what is read reaches the head-end, is acknowledged, accounted for, and said again where it was lost. */
 import { describe, expect, test } from 'vitest';
-import { isUnfit, parsePayload, healthPayload, statePayload } from '../../src/forward/payload.ts';
+import { isUnfit, parsePayload } from '../../src/contract/parse.ts';
+import { healthPayload, statePayload } from '../../src/contract/payloads.ts';
 import { verifyManifest } from '../../src/central/ingest.ts';
 import { complete, factsOf, minute } from '../support/house-facts.ts';
 import { virtualHouse } from '../support/virtual-house.ts';

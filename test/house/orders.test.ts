@@ -1,7 +1,7 @@
 /** Orders of the central system, from the broker to the meter and back as a result that is acknowledged. */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { UpPayload } from '../../src/forward/payload.ts';
+import type { UpPayload } from '../../src/contract/payloads.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { fromHex, toHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';

@@ -1,6 +1,7 @@
 /** What leaves the house says one thing in one spelling. */
 import { expect, test } from 'vitest';
-import { birthPayload, parsePayload } from '../../src/forward/payload.ts';
+import { birthPayload } from '../../src/contract/payloads.ts';
+import { parsePayload } from '../../src/contract/parse.ts';
 import { snapshotText } from '../../src/status/status-text.ts';
 import { eventsOf, factsOf, statusOf } from '../support/house-facts.ts';
 import { requireIdentity } from '../../src/meter/identity.ts';

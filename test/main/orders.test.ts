@@ -6,7 +6,7 @@ import { connectAsync } from 'mqtt';
 import { expect, test } from 'vitest';
 import { newIngest } from '../../src/central/ingest.ts';
 import { subscribe } from '../../src/central/subscriber.ts';
-import { topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { realBroker, until } from '../support/broker.ts';
 import { configuration, lls, meterOf } from '../support/configuration.ts';
 import { children, folder, gateway, node, simulate } from '../support/programs.ts';

@@ -2,7 +2,7 @@
 import { openLog } from '../../src/main/logger.ts';
 import { fitFact } from '../../src/forward/fit.ts';
 import { Forwarder } from '../../src/forward/forwarder.ts';
-import { topics } from '../../src/forward/payload.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { eventOfGateway } from '../../src/reading/facts.ts';
 import { Store } from '../../src/store/store.ts';

@@ -2,7 +2,8 @@
 import { silentLog } from '../../src/base/log.ts';
 import { iso } from '../../src/base/time.ts';
 import { Forwarder, type ForwarderSettings } from '../../src/forward/forwarder.ts';
-import { contractVersion, topics } from '../../src/forward/payload.ts';
+import { contractVersion } from '../../src/contract/payloads.ts';
+import { topics } from '../../src/contract/topics.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import type { Store } from '../../src/store/store.ts';
 

@@ -4,7 +4,7 @@
  * messages and ten times a second, says `all` when it has MOST, and answers `report`.
  */
 import { connectAsync } from 'mqtt';
-import { topics, upFilter } from '../../src/forward/payload.ts';
+import { topics, upFilter } from '../../src/contract/topics.ts';
 
 export interface HeadEndReport {
   readonly upTo: number;

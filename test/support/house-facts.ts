@@ -1,6 +1,6 @@
 /** What the head-end got of a virtual house, and what its status shows. */
 import { expect } from 'vitest';
-import type { UpPayload } from '../../src/forward/payload.ts';
+import type { UpPayload } from '../../src/contract/payloads.ts';
 import type { VirtualHouse } from './virtual-house.ts';
 
 export const hourMs = 3_600_000;

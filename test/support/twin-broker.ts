@@ -3,7 +3,9 @@ import { crc32 } from 'node:zlib';
 import { type Clock, later } from '../../src/base/time.ts';
 import { ackOf, greet, type Ingest, take } from '../../src/central/ingest.ts';
 import type { Broker, BrokerListener, BrokerSettings, PublishOptions } from '../../src/forward/mqtt-client.ts';
-import { type BirthPayload, birthPayload, isUnfit, parsePayload, topics } from '../../src/forward/payload.ts';
+import { type BirthPayload, birthPayload } from '../../src/contract/payloads.ts';
+import { isUnfit, parsePayload } from '../../src/contract/parse.ts';
+import { topics } from '../../src/contract/topics.ts';
 
 export class TwinBroker {
   private readonly clock: Clock;

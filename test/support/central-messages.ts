@@ -1,0 +1,54 @@
+/** Messages of a gateway `g` with one meter, as they would come, and as they are stored. */
+import { millis } from '../../src/base/time.ts';
+import type { Delivered } from '../../src/central/facts.ts';
+import type { Message } from '../../src/contract/payloads.ts';
+
+export const loadProfile = '1-0:99.1.0*255';
+export const importRegister = '1-0:1.8.0*255';
+const origin = { meter: 'm1', point: 'p', serial: 's' };
+
+/** Two hours, unless `more` says otherwise. */
+export const block = (seq: number, more: Partial<Message<'profile'>> = {}): Message<'profile'> => ({
+  v: 1,
+  epoch: 5,
+  seq,
+  gateway: 'g',
+  kind: 'profile',
+  ...origin,
+  series: loadProfile,
+  start: '2026-11-24T00:00:00Z',
+  periodS: 3600,
+  count: 2,
+  channels: [{ obis: importRegister, unit: 'Wh', scaler: 0, register: [1, 2], energy: [1, 1] }],
+  status: [0, 0],
+  quality: ['MEASURED', 'MEASURED'],
+  rev: [1, 1],
+  readAt: '2026-11-24T03:00:00Z',
+  clockDeviationS: 0,
+  clockTrust: 'kernel',
+  ...more,
+});
+export const gap = (seq: number, more: Partial<Message<'gap'>> = {}): Message<'gap'> => ({
+  v: 1,
+  epoch: 5,
+  seq,
+  gateway: 'g',
+  kind: 'gap',
+  ...origin,
+  series: loadProfile,
+  start: '2026-11-24T00:00:00Z',
+  end: '2026-11-24T02:00:00Z',
+  cause: 'MISSING',
+  before: null,
+  after: null,
+  rev: 1,
+  readAt: '2026-11-24T03:00:00Z',
+  ...more,
+});
+export const delivered = <K extends 'profile' | 'gap'>(message: Message<K>): Delivered<K> => ({
+  gateway: message.gateway,
+  epoch: message.epoch,
+  seq: message.seq,
+  receivedAt: millis(0),
+  message,
+});
