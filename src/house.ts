@@ -2,6 +2,7 @@
 import type { Log } from './base/log.ts';
 import type { Clock, Millis } from './base/time.ts';
 import type { ForwarderSettings } from './forward/forwarder.ts';
+import type { Direction } from './line/direction.ts';
 import type { LineMemory } from './line/port-owner.ts';
 import type { Port } from './line/port.ts';
 import type { ReadingFact } from './reading/facts.ts';
@@ -28,7 +29,7 @@ export interface World {
   readonly version: string;
   readonly boot: string;
   readonly random: () => number;
-  openPort(device: string, baud: number): Promise<Port>;
+  openPort(device: string, baud: number, direction: Direction): Promise<Port>;
   disk(): Disk | null;
   /** Deletes what nobody needs, when the disk is nearly full; tells what went. */
   relieve(): Promise<readonly { readonly what: string; readonly bytes: number }[]>;

@@ -86,7 +86,7 @@ export function openLines({ config, ports }: GatewayPlan, world: World, context:
     const listeners = new Set<Listener>();
     const owner = new PortOwner({
       device: port.device,
-      open: async () => tapped(await world.openPort(port.device, port.baud), listeners),
+      open: async () => tapped(await world.openPort(port.device, port.baud, port.direction), listeners),
       clock,
       muteLimit: muteLimit(port.meters.length),
       before: line?.owner,

@@ -76,7 +76,7 @@ const doors: Record<string, string[]> = {
   pino: ['main'],
   jose: ['command'],
   'jose/jws/compact/verify': ['command'],
-  koffi: ['main', 'simulator'],
+  koffi: ['line', 'main', 'simulator'],
   'node:tty': ['simulator'],
 };
 const pure = ['base', 'dlms', 'reading'];

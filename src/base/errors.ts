@@ -267,6 +267,12 @@ export const errorTable = {
     3,
     'Another program uses this port: stop it (the gateway itself? see meter-gateway status).',
   ),
+  'direction-unsupported': entry(
+    'line',
+    'operator',
+    2,
+    'Write direction = "auto" for this port where its adapter switches by itself, as nearly all USB adapters do; else the other one of "kernel" and "rts". hardware/adapters.md says which adapter needs what.',
+  ),
   'port-lost': entry(
     'line',
     'line',

@@ -15,6 +15,7 @@ import { type ScannedEntry, scannedEntries } from '../commission/scan-findings.t
 import { listLines, readWorkList, requireList, type WorkListEntry } from '../commission/work-list.ts';
 import { judgeText, requirePlan } from '../config/judge.ts';
 import { withMeter } from '../config/meter-block.ts';
+import type { Direction } from '../line/direction.ts';
 import { openPort } from '../line/open-port.ts';
 import type { Port } from '../line/port.ts';
 import { askCounter } from '../meter/invocation-counter.ts';
@@ -158,13 +159,13 @@ function plannedMeters(
 function ownLines(clock: Clock) {
   const open = new Map<string, Port>();
   return {
-    async of(device: string, baud: number): Promise<Port> {
+    async of(device: string, baud: number, direction: Direction): Promise<Port> {
       let port = open.get(device);
       if (port?.closed || port?.connection) {
         await port.close();
         port = undefined;
       }
-      if (!port) open.set(device, (port = await openPort(device, baud, clock)));
+      if (!port) open.set(device, (port = await openPort(device, baud, clock, direction)));
       return port;
     },
     async close(): Promise<void> {
@@ -275,13 +276,15 @@ function ownCandidates(
     return { ...counted, check: () => counted.check(force) };
   };
   const candidateOf = (one: Planned, address: string): Candidate => {
-    const { plan, target, unusable } = one;
+    const { plan, port, target, unusable } = one;
     const entries = entriesOf(one, address);
     return {
       target: { ...target, address },
       unusable,
-      inSession: async (work) =>
-        inPlannedSession({ plan, clock, counters, address, entries }, await lines.of(target.device, target.baud), work),
+      inSession: async (work) => {
+        const line = await lines.of(target.device, target.baud, port.direction);
+        return inPlannedSession({ plan, clock, counters, address, entries }, line, work);
+      },
     };
   };
   return planned.map(

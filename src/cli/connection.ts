@@ -11,6 +11,7 @@ import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { signingOf } from '../dlms/security/certificate.ts';
 import type { Suite } from '../dlms/security/protection.ts';
+import type { Direction } from '../line/direction.ts';
 import { openPort, parseSelector } from '../line/open-port.ts';
 import { askCounter } from '../meter/invocation-counter.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
@@ -47,6 +48,7 @@ export interface ConnectionOptions {
   readonly invocationCounter?: string;
   readonly secretFile?: string;
   readonly baud: string;
+  readonly direction: Direction;
   readonly maxInfo: string;
   readonly window: string;
   readonly timeout: string;
@@ -225,7 +227,7 @@ export async function withSession(
   const proves = ciphered || plain.auth !== 'none';
   const entries = proves ? entryCount(state, who, () => clock.wall(), note) : undefined;
   entries?.check(options.force === true);
-  const port = await openPort(device, plain.baud, clock);
+  const port = await openPort(device, plain.baud, clock, options.direction);
   try {
     const ask = () => askCounter(port, clock, plain, counterObject, trace);
     const access = ciphered ? await ciphering(plain, checked, options, keys, ask) : plain;

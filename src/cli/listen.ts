@@ -7,6 +7,7 @@ import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { Suite } from '../dlms/security/protection.ts';
 import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
+import type { Direction } from '../line/direction.ts';
 import { listenTcp, openPort, parseSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
@@ -24,6 +25,7 @@ export interface ListenOptions {
   readonly link: string;
   readonly model?: string;
   readonly baud: string;
+  readonly direction: Direction;
   readonly keys?: string;
   readonly security: string;
   readonly suite: string;
@@ -132,7 +134,7 @@ export async function listen(
   };
 
   if (selector.kind === 'serial') {
-    const port = await openPort(line, baud, clock);
+    const port = await openPort(line, baud, clock, options.direction);
     note(`listening on ${port.device}`);
     try {
       await serve(port, trace);

@@ -16,6 +16,7 @@ import { listLines, readWorkList, requireList, type WorkListEntry } from '../com
 import { loadConfig } from '../config/judge.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { askScan, askStatus } from '../desk/client.ts';
+import type { Direction } from '../line/direction.ts';
 import { openPort, parseSelector } from '../line/open-port.ts';
 import { type AskOptions, socketOf } from './ask.ts';
 import { bad, whole } from './connection.ts';
@@ -29,6 +30,7 @@ export interface ScanOptions extends AskOptions {
   readonly fresh?: boolean;
   readonly journal?: string;
   readonly baud: string;
+  readonly direction: Direction;
   readonly link: string;
 }
 /** As a shell says it of Ctrl-C. */
@@ -78,7 +80,7 @@ async function* ownScan(
     const mark = createHash('sha256').update(device).digest('hex').slice(0, 12);
     path = join(folder, `scan-${mark}.journal`);
   }
-  const own = ownLine(device, way.baud || 9600, clock);
+  const own = ownLine(device, way.baud || 9600, clock, options.direction);
   try {
     const journal = await openJournal(path, plan, options.fresh === true);
     yield* withOtherDoors(device, plan, scan(plan, { clock, use: own.use, journal, signal }), clock, signal);

@@ -1,4 +1,5 @@
 /** A line for short uses: lent by the running gateway, or opened here where there is none. The work is the same. */
+import type { Direction } from '../line/direction.ts';
 import { openPort } from '../line/open-port.ts';
 import type { Port } from '../line/port.ts';
 import type { Clock } from '../base/time.ts';
@@ -11,7 +12,7 @@ export interface OwnLine {
   close(): Promise<void>;
 }
 /** A line of our own: opened when it is needed first, and anew after it was lost. */
-export function ownLine(device: string, baud: number, clock: Clock): OwnLine {
+export function ownLine(device: string, baud: number, clock: Clock, direction: Direction): OwnLine {
   let port: Port | undefined;
   const close = async (): Promise<void> => {
     const open = port;
@@ -22,7 +23,7 @@ export function ownLine(device: string, baud: number, clock: Clock): OwnLine {
     close,
     use: async (work) => {
       if (port?.closed === true) await close();
-      port ??= await openPort(device, baud, clock);
+      port ??= await openPort(device, baud, clock, direction);
       return work(port);
     },
   };

@@ -78,7 +78,13 @@ function judgePort(port: Port, at: Path, { findings, unique }: Judging): void {
     findings.add('warning', [...at, 'mode_e'], 'an optical head sees one meter; several need their device addresses', {
       next: 'Where one head reads one meter, give each head a [[port]] of its own.',
     });
-  const speed = { baud: port.baud, timed: parseSelector(port.device).kind === 'serial' };
+  const timed = parseSelector(port.device).kind === 'serial';
+  if (!timed && port.direction !== 'auto')
+    findings.add('error', [...at, 'direction'], `a connection over TCP has no direction to switch`, {
+      next: 'Leave direction out: the converter at the other end switches its line.',
+      restsOn: [[...at, 'device']],
+    });
+  const speed = { baud: port.baud, timed };
   const periods = port.meter.map(({ profiles }) =>
     profiles.filter(({ until }) => until === undefined).map(({ period_s }) => period_s * 1000),
   );

@@ -50,6 +50,7 @@ device = "serial:/dev/serial/by-id/usb-FTDI_USB-RS485_Cable_FT1234-if00-port0"  
 link = "hdlc"                  # "wrapper" for DLMS over TCP
 mode_e = false                 # true: IEC 62056-21 sign-on at 300 Bd first (optical head)
 baud = 9600
+direction = "auto"             # who switches the RS-485 driver: the adapter itself, "kernel" (TIOCSRS485), "rts", "rts-inverted"
 guard_ms = 0                   # silence between the meter's answer and our next frame
 answer_timeout_ms = 1500
 retries = 2

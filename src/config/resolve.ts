@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, posix } from 'node:path';
 import { fromHex } from '../base/hex.ts';
+import type { Direction } from '../line/direction.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { type Finding, Findings, type Sources } from './findings.ts';
 import { type BrokerPlan, brokerPlan } from './resolve-broker.ts';
@@ -18,6 +19,7 @@ export interface PortPlan {
   readonly device: string;
   /** With which the line is opened. */
   readonly baud: number;
+  readonly direction: Direction;
   readonly meters: readonly MeterPlan[];
 }
 /** Everything that a house is built from; nothing in it can be missing any more. */
@@ -97,6 +99,7 @@ export function resolve(config: Config, context: ResolveContext): GatewayPlan | 
       name: port.name,
       device: port.device,
       baud: port.mode_e ? 300 : port.baud,
+      direction: port.direction,
       meters: port.meter.map((meter, j) => meterPlan({ ...shared, port, meter, path: ['port', i, 'meter', j] })),
     }),
   );

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { says, saysRestart } from '../base/says.ts';
 import { topicPart, wordLimit } from '../contract/words.ts';
+import { directions } from '../line/direction.ts';
 import { parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 
@@ -195,6 +196,13 @@ const port = v.strictObject({
   link: v.optional(says('wrapper: DLMS over TCP', v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper')), 'hdlc'),
   mode_e: v.optional(says('IEC 62056-21 sign-on at 300 Bd first (optical head)', yesOrNo), false),
   baud: v.optional(says('speed of the serial line; 8N1', whole(300, 921_600)), 9600),
+  direction: v.optional(
+    says(
+      'who switches the RS-485 driver of a serial line between sending and listening: the adapter itself (auto), the kernel (TIOCSRS485), or the gateway by RTS, on or off while it sends',
+      v.picklist(directions, directions.join(', ')),
+    ),
+    'auto',
+  ),
   guard_ms: v.optional(says("silence between the meter's answer and our next frame", whole(0, 5000)), 0),
   answer_timeout_ms: v.optional(says('time for an answer to begin', whole(100, 60_000)), 1500),
   retries: v.optional(says('how often a frame is sent again', whole(0, 10)), 2),

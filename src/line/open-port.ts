@@ -8,6 +8,7 @@ import { concat } from '../base/cursor.ts';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Clock, Millis } from '../base/time.ts';
 import { inTime, leased } from './lease.ts';
+import { deviceControl, directed, type Direction } from './direction.ts';
 import type { Port } from './port.ts';
 
 /** Received octets that nobody has read; a meter's longest answer is far below. */
@@ -77,7 +78,13 @@ function receiver(device: string, clock: Clock, code: 'port-lost' | 'connection-
 const done = (resolve: () => void, reject: (error: Error) => void) => (error?: Error | null) =>
   error ? reject(error) : resolve();
 
-async function openSerial(path: string, baud: number, clock: Clock): Promise<Port> {
+/** serialport does not say that its binding has it; on Linux every one does. */
+function descriptorOf({ port, path }: SerialPort): number {
+  if (port && 'fd' in port && typeof port.fd === 'number') return port.fd;
+  throw new Failure('port-lost', `${path}: closed`);
+}
+
+async function openSerial(path: string, baud: number, direction: Direction, clock: Clock): Promise<Port> {
   const port = new SerialPort({
     path,
     baudRate: baud,
@@ -109,7 +116,7 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
     if (received.lost) throw received.lost;
     if (!port.isOpen) throw new Failure('port-lost', `${path}: closed`);
   };
-  return {
+  const serial: Port = {
     device: path,
     connection: false,
     get closed() {
@@ -133,6 +140,13 @@ async function openSerial(path: string, baud: number, clock: Clock): Promise<Por
     },
     close: () => new Promise<void>((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve())),
   };
+  if (direction === 'auto') return serial;
+  try {
+    return directed(serial, direction, await deviceControl(descriptorOf(port)));
+  } catch (error) {
+    await serial.close();
+    throw error;
+  }
 }
 
 function socketPort(socket: Socket, device: string, clock: Clock): Port {
@@ -188,10 +202,18 @@ async function openTcp(host: string, tcpPort: number, clock: Clock): Promise<Por
   return socketPort(socket, device, clock);
 }
 
-export async function openPort(selector: string, baud: number, clock: Clock): Promise<Port> {
+/** `direction`: of a serial line. */
+export async function openPort(
+  selector: string,
+  baud: number,
+  clock: Clock,
+  direction: Direction = 'auto',
+): Promise<Port> {
   const parsed = parseSelector(selector);
   const open =
-    parsed.kind === 'serial' ? openSerial(parsed.path, baud, clock) : openTcp(parsed.host, parsed.port, clock);
+    parsed.kind === 'serial'
+      ? openSerial(parsed.path, baud, direction, clock)
+      : openTcp(parsed.host, parsed.port, clock);
   return leased(await open, clock);
 }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 
 import { basename } from 'node:path';
 import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
+import type { Direction } from './direction.ts';
 import { openPort, parseSelector } from './open-port.ts';
 
 export interface LineProbe {
@@ -74,8 +75,17 @@ function remarksOn(path: string, real: string): LineProbe['remarks'] {
 const heldBy = (device: string, holders: ReturnType<typeof holdersOf>): string =>
   `${device} is held by ${holders.map(({ pid, name }) => `${name} (process ${pid})`).join(', ')}`;
 
+export interface ProbedLine {
+  readonly device: string;
+  readonly baud: number;
+  readonly direction: Direction;
+}
 /** Opens the line and closes it at once. `held`: the running gateway has it, so it is left alone. */
-export async function probeLine(device: string, baud: number, clock: Clock, held: boolean): Promise<LineProbe> {
+export async function probeLine(
+  { device, baud, direction }: ProbedLine,
+  clock: Clock,
+  held: boolean,
+): Promise<LineProbe> {
   const selector = parseSelector(device);
   let remarks: LineProbe['remarks'] = [];
   let holders: ReturnType<typeof holdersOf> = [];
@@ -99,7 +109,7 @@ export async function probeLine(device: string, baud: number, clock: Clock, held
   }
   if (held) return { good: `${device} is held by the running gateway`, remarks };
   try {
-    await (await openPort(device, baud, clock)).close();
+    await (await openPort(device, baud, clock, direction)).close();
     return { good: `${device} opens`, remarks };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

@@ -40,10 +40,11 @@ async function runningAt(path: string): Promise<Snapshot | undefined> {
 }
 
 async function checkPort(plan: GatewayPlan, i: number, running: Snapshot | undefined): Promise<LiveCheck> {
-  const { name, device, baud } = plan.ports[i] as GatewayPlan['ports'][number];
+  const port = plan.ports[i] as GatewayPlan['ports'][number];
+  const { name, device } = port;
   const path = ['port', i, 'device'];
-  const theirs = running?.ports.find((port) => port.device === device);
-  const { good: opens, wrong, remarks } = await probeLine(device, baud, systemClock, theirs?.open === true);
+  const theirs = running?.ports.find((one) => one.device === device);
+  const { good: opens, wrong, remarks } = await probeLine(port, systemClock, theirs?.open === true);
   return {
     good: opens === undefined ? [] : [`port ${name}: ${opens}`],
     found: [

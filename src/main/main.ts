@@ -13,6 +13,7 @@ import { scanLine, type ScanOptions } from '../cli/scan.ts';
 import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
+import { directions } from '../line/direction.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { browseThroughDesk, isLine, readThroughDesk } from '../cli/through-desk.ts';
 import { diagnose } from '../cli/diagnose.ts';
@@ -96,6 +97,11 @@ config
   .description('print a commented file to start from')
   .action(() => configExample.trimEnd().split('\n').forEach(print));
 
+const directionOption = (): Option =>
+  new Option('--direction <who>', 'who switches the RS-485 driver of a serial line, as the key of the configuration')
+    .choices(directions)
+    .default('auto');
+
 /** How to reach and enter a meter: the same for every command that talks to one. */
 const withConnection = (command: Command): Command =>
   command
@@ -144,6 +150,7 @@ const withConnection = (command: Command): Command =>
     .option('--invocation-counter <n>', 'begin with this counter instead of asking the meter')
     .option('--secret-file <file>', 'file with the password, mode 0600')
     .option('--baud <n>', 'speed of the serial port', '9600')
+    .addOption(directionOption())
     .option('--max-info <n>', 'HDLC information field to propose, octets', '1024')
     .option('--window <n>', 'HDLC window to propose', '1')
     .option('--timeout <ms>', 'time for an answer', '2000')
@@ -215,6 +222,7 @@ program
   .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
   .option('--model <name>', 'meter model of hardware/meters: order of lists, deviation of stamps')
   .option('--baud <n>', 'speed of the serial port', '9600')
+  .addOption(directionOption())
   .option('--keys <file>', 'file of mode 0600 with ek and ak (hex); or METER_EK, METER_AK')
   .addOption(
     new Option('--security <policy>', 'what ciphered notifications must have at least')
@@ -279,6 +287,7 @@ withSocket(
   .option('--fresh', 'begin anew, although a scan was cut')
   .option('--journal <file>', 'where the progress is kept, for a line that this command opens itself')
   .option('--baud <n>', 'speed that is tried first, for a line that this command opens itself', '9600')
+  .addOption(directionOption())
   .addOption(
     new Option('--link <link>', 'what is tried first, for a line that this command opens itself')
       .choices(['hdlc', 'wrapper', 'mode-e'])

@@ -85,7 +85,7 @@ const worldOf = (
   version,
   boot: randomUUID(),
   random: () => randomInt(2 ** 47) / 2 ** 47,
-  openPort: (device, baud) => openPort(device, baud, systemClock),
+  openPort: (device, baud, direction) => openPort(device, baud, systemClock, direction),
   disk: diskTeller(() => folder.disk(), log),
   relieve: async () => {
     await store.compact();

@@ -224,7 +224,7 @@ describe('a line that goes away', () => {
   });
   test('a device that is not there is a failure of its own line', async () => {
     const { clock } = scanWorld({ meters: { count: 1 } });
-    const line = ownLine('/dev/nosuch-adapter', 9600, clock);
+    const line = ownLine('/dev/nosuch-adapter', 9600, clock, 'auto');
     await expect(line.use(() => Promise.resolve(1))).rejects.toMatchObject({ code: 'port-missing' });
     await line.close();
   });

@@ -84,6 +84,7 @@ const simulate = async (scenario: ScenarioInput = {}, start = Date.now(), forget
   return served;
 };
 const options: ConnectionOptions = {
+  direction: 'auto',
   link: 'hdlc',
   client: '5',
   server: '1',

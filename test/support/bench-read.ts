@@ -17,6 +17,7 @@ export const nobody: ConnectionOptions = {
   counterObject: '0-0:43.1.0*255',
   socket: join(tmpdir(), 'nobody.sock'),
   baud: '9600',
+  direction: 'auto',
   maxInfo: '1024',
   window: '1',
   timeout: '2000',

@@ -68,6 +68,14 @@ async function deniedPort(): Promise<Screen> {
     pty.close();
   }
 }
+async function undirectedPort(): Promise<Screen> {
+  const pty = openPty();
+  try {
+    return await cli('a port whose driver knows no RS-485', ['read', pty.path, '--direction', 'kernel']);
+  } finally {
+    pty.close();
+  }
+}
 async function deniedSocket(): Promise<Screen> {
   const path = join(folder, 'denied.sock');
   chmodSync(folder, 0o755);
@@ -103,6 +111,7 @@ const file = (name: string, text: string): string => {
 export const ofPrograms = {
   'port-missing': () => cli('no such device', ['read', '/dev/serial/by-id/none']),
   'port-denied': deniedPort,
+  'direction-unsupported': undirectedPort,
   'port-busy': takenPort,
   'host-missing': () => cli('nobody listens at this address', ['read', 'tcp://127.0.0.1:1']),
   'bad-argument': () => cli('an option out of its range', ['read', 'tcp://127.0.0.1:1', '--client', '999']),
