@@ -12,6 +12,7 @@ const order = [
   'contract',
   'line',
   'meter',
+  'recording',
   'store',
   'schedule',
   'disk',
@@ -93,19 +94,17 @@ const limits = {
 const beyond: Readonly<Record<keyof typeof limits, Readonly<Record<string, string>>>> = {
   'max-lines-per-function': {
     'src/reading/interval-block.ts': 'accountFor: what is said of an interval hangs on all of its neighbours',
-    'src/cli/explain.ts': 'decode walks beside the stack: to be one reader with it',
-    'src/cli/listen.ts': 'what is pushed is explained by the same reader: to be split with explain.ts',
+    'src/cli/listen.ts': 'what is pushed is explained by the same reader: to be split',
     'src/compose.ts': 'who gets what of whom, in one place',
   },
   'max-lines': {
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
-    'src/cli/explain.ts': 'decode walks beside the stack: to be one reader with it',
   },
   'max-params': {
     'src/reading/profile-reader.ts': 'the fast path, written by hand',
   },
 };
-const maxBeyond = 7;
+const maxBeyond = 5;
 const names = Object.values(beyond).flatMap((files) => Object.keys(files));
 if (names.length > maxBeyond)
   throw new Error(`${names.length} names are exempt from the ratchet, at most ${maxBeyond} may be: split what is new`);

@@ -7,8 +7,16 @@ export interface RecordedLine {
   readonly time: string;
   readonly direction: 'to-meter' | 'from-meter' | 'unknown';
   readonly octets: Uint8Array;
+  /** Which line, connection or pair of ports it went over, where the recording tells. */
+  readonly channel?: string;
 }
-export type Recorded = RecordedLine | { readonly line: number; readonly session: string };
+/** A connection begins, or a line is opened anew. */
+export interface RecordedSession {
+  readonly line: number;
+  readonly session: string;
+  readonly channel?: string;
+}
+export type Recorded = RecordedLine | RecordedSession;
 
 export function parseExchange(text: string): Recorded[] {
   const recorded: Recorded[] = [];

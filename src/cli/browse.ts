@@ -14,7 +14,7 @@ import type { ListedObject } from '../dlms/cosem/object-list.ts';
 import type { Session } from '../meter/session.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { scalerUnitOf } from '../reading/load-profile-row.ts';
-import { objectWords } from './object-words.ts';
+import { objectWords } from '../recording/object-words.ts';
 import { note, progress } from './terminal.ts';
 
 export interface BrowseWishes {

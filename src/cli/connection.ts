@@ -18,7 +18,7 @@ import { genericModel, type MeterModel } from '../meter/model.ts';
 import type { MeterAccess } from '../meter/access.ts';
 import { Session } from '../meter/session.ts';
 import { sessionCounters, stateDirectory } from './nonces.ts';
-import type { DecodeKeys } from './explain.ts';
+import type { DecodeKeys } from '../recording/explained.ts';
 import { entryCount } from './refused-entries.ts';
 import { askSecret, decodeKeys } from './secret.ts';
 import { note } from './terminal.ts';

@@ -17,7 +17,7 @@ import { valueWords } from '../reading/value-words.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
 import { bad, whole } from './connection.ts';
 import { decodeKeys } from './secret.ts';
-import { rowText } from './object-words.ts';
+import { rowText } from '../recording/object-words.ts';
 import { note } from './terminal.ts';
 import { traceTo } from './trace-file.ts';
 

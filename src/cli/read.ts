@@ -16,7 +16,7 @@ import { type ProfileSource, readEntries } from '../meter/profile-rows.ts';
 import { refusalCode, type Session } from '../meter/session.ts';
 import { type LoadProfileRow, rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
 import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
-import { clockWords, isScaledValue, objectWords, rowText } from './object-words.ts';
+import { clockWords, isScaledValue, objectWords, rowText } from '../recording/object-words.ts';
 
 /** What is to be read, as the command line says it. */
 export interface ReadWishes {

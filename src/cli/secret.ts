@@ -6,7 +6,7 @@ import { parseToml } from '../base/toml.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { secretFromFile } from '../config/secrets.ts';
-import type { DecodeKeys } from './explain.ts';
+import type { DecodeKeys } from '../recording/explained.ts';
 
 export async function prompt(question: string): Promise<Uint8Array> {
   const silent = new Writable({ write: (_chunk, _encoding, callback) => callback() });

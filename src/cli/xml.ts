@@ -9,8 +9,8 @@ import { refusalName } from '../dlms/association/client.ts';
 import { type LogicalName, logicalNameOctets } from '../dlms/cosem/logical-name.ts';
 import { type Apdu, type ApduKind, decodeApdu } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
-import type { Explained } from './explain.ts';
-import { withheld } from './withhold.ts';
+import type { Explained } from '../recording/explained.ts';
+import { withheld } from '../recording/withhold.ts';
 
 interface Element {
   readonly name: string;

@@ -11,7 +11,7 @@ import { fromHex, toHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { later, type Millis, millis } from '../../src/base/time.ts';
 import { parseExchange } from '../../src/base/exchange-file.ts';
-import { explain } from '../../src/cli/explain.ts';
+import { explain } from '../../src/recording/reader.ts';
 import { messageXml } from '../../src/cli/xml.ts';
 import { decodeAcse, encodeAcse } from '../../src/dlms/acse/apdu.ts';
 import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';

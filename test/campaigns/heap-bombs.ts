@@ -7,7 +7,7 @@ import { concat, Writer } from '../../src/base/cursor.ts';
 import { fromHex, toHex } from '../../src/base/hex.ts';
 import { millis } from '../../src/base/time.ts';
 import { parseExchange } from '../../src/base/exchange-file.ts';
-import { explain } from '../../src/cli/explain.ts';
+import { explain } from '../../src/recording/reader.ts';
 import { messageXml } from '../../src/cli/xml.ts';
 import { writeLength } from '../../src/dlms/axdr/length.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseExchange } from '../../src/base/exchange-file.ts';
 import { meterModels } from '../../src/config/meter-models.ts';
-import { explain } from '../../src/cli/explain.ts';
+import { explain } from '../../src/recording/reader.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { fromHex, toHex } from '../../src/base/hex.ts';
 import { protect } from '../../src/dlms/security/protection.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { fromHex } from '../../src/base/hex.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { parseExchange } from '../../src/base/exchange-file.ts';
-import { explain } from '../../src/cli/explain.ts';
+import { explain } from '../../src/recording/reader.ts';
 import { messageXml, xmlEnd, xmlHead } from '../../src/cli/xml.ts';
 import { traceNames, traceText } from '../support/recorded.ts';
 

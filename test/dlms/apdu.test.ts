@@ -51,7 +51,9 @@ describe('APDUs of the recorded exchanges', () => {
         const { trailing } = isAcse(octets[0] as number) ? { trailing: 0 } : decodeApdu(octets);
         for (let end = 0; end < octets.length - trailing; end++) {
           const cut = octets.subarray(0, end);
-          if (isAcse(octets[0] as number)) valueOrCodecError(cut);
+          // ACTION-Response-Normal may end before its optional part (meter-quirks 51).
+          const isWhole = kind === 'c701' && end === 4;
+          if (isAcse(octets[0] as number) || isWhole) valueOrCodecError(cut);
           else expect(() => decodeApdu(cut), `${name} ${kind} cut at ${end}`).toThrow(CodecError);
         }
         for (let bit = 0; bit < octets.length * 8; bit++) {

@@ -4,7 +4,7 @@ import { encode } from '../../src/base/codec.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { toHex } from '../../src/base/hex.ts';
 import { iso, millis } from '../../src/base/time.ts';
-import { explain } from '../../src/cli/explain.ts';
+import { explain } from '../../src/recording/reader.ts';
 import { parseExchange } from '../../src/base/exchange-file.ts';
 import { dataCodec } from '../../src/dlms/axdr/data.ts';
 import { accessRightsOf } from '../../src/dlms/cosem/object-list.ts';

@@ -147,7 +147,7 @@ type GeneralHeader = Pick<
   'transactionId' | 'originator' | 'recipient' | 'dateTime' | 'otherInformation'
 >;
 /** The fields before the content, with their lengths, as they are authenticated and signed. */
-function headerOctets(header: GeneralHeader): Uint8Array {
+export function headerOctets(header: GeneralHeader): Uint8Array {
   const w = new Writer(64);
   for (const field of [
     header.transactionId,

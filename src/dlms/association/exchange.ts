@@ -126,6 +126,7 @@ const emptyBlocksLimit = 3;
 
 /** Blocks of one value: those of 64 octets make up the longest one that is held, several times. */
 const blockLimit = 1 << 17;
+type BlockContext = Pick<ExchangeContext, 'valueLimit' | 'budget' | 'emit'>;
 /** A value that comes in blocks. */
 export class IncomingBlocks {
   /** Octets, not blocks: a block of one octet takes a hundred in memory. */
@@ -134,9 +135,9 @@ export class IncomingBlocks {
   private octets = 0;
   private blocks = 0;
   private expected: number | undefined;
-  private readonly context: ExchangeContext;
+  private readonly context: BlockContext;
   private readonly stream: boolean;
-  constructor(context: ExchangeContext, stream = false) {
+  constructor(context: BlockContext, stream = false) {
     this.context = context;
     this.stream = stream;
   }

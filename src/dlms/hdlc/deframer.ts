@@ -62,6 +62,11 @@ export class Deframer {
   get pendingOctets(): number {
     return this.pending ? this.rest.length : 0;
   }
+  /** Octets that this frame lacks, at least. */
+  get missingOctets(): number {
+    const cut = this.pending ? cutFrame(this.rest, 1, this.rest.length) : undefined;
+    return cut?.is === 'partial' ? cut.missing : 0;
+  }
 
   /**
    * The line fell silent: what is left is no frame. Whole frames may hide behind a damaged length field, so the octets

@@ -58,7 +58,7 @@ interface Pending {
   since: Millis;
 }
 const notifications: readonly string[] = ['data-notification', 'event-notification', 'information-report-request'];
-const isNotification = (apdu: Apdu): apdu is Notification => notifications.includes(apdu.kind);
+export const isNotification = (apdu: Apdu): apdu is Notification => notifications.includes(apdu.kind);
 const lastBlock = 0x80;
 /** System titles whose counters are remembered. */
 const titleLimit = 4096;
@@ -188,7 +188,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
 
   private apdu(octets: Uint8Array, from: string, now: Millis): void {
     try {
-      const apdu = this.decode(octets);
+      const apdu = this.decoded(octets);
       if (apdu.kind === 'general-block-transfer') this.block(apdu, from, now);
       else this.notification(apdu, from);
     } catch (error) {
@@ -196,18 +196,8 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     }
   }
 
-  private decode(octets: Uint8Array): Apdu {
-    if (this.settings.swappedObis !== true) return decodeApdu(octets).apdu;
-    // As it stands, a swapped tag is a number and rubbish behind it: what is left over tells.
-    const mended = withObisMended(octets);
-    try {
-      const { apdu, trailing } = decodeApdu(octets);
-      if (trailing === 0) return apdu;
-      return decodeApdu(mended).apdu;
-    } catch (error) {
-      if (!(error instanceof CodecError)) throw error;
-      return decodeApdu(mended).apdu;
-    }
+  private decoded(octets: Uint8Array): Apdu {
+    return decodeUnasked(octets, this.settings.swappedObis === true);
   }
 
   /** Blocks nobody asked for: they are only counted, nothing is acknowledged (meter-quirks 55). */
@@ -225,7 +215,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     pending.next = apdu.number + 1;
     if ((apdu.control & lastBlock) === 0) return;
     this.blocks.delete(from);
-    const whole = this.decode(concat(pending.parts));
+    const whole = this.decoded(concat(pending.parts));
     if (whole.kind === 'general-block-transfer')
       throw new Failure('unexpected-apdu', 'general blocks inside of blocks');
     this.notification(whole, from);
@@ -243,7 +233,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
       throw new Failure('deciphering-failed', `${apdu.kind} does not tell whose it is: give the system title`);
     const name = toHex(title);
     const ciphering = this.senders.get(name) ?? this.newSender(title, `${apdu.kind} of ${name}`);
-    const inside = this.decode(ciphering.unwrap(apdu));
+    const inside = this.decoded(ciphering.unwrap(apdu));
     this.remember(name, ciphering);
     if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
     this.events.push({ kind: 'notification', from, apdu: inside, systemTitle: title, authentic: ciphering.authentic });
@@ -273,6 +263,20 @@ function listening(settings: Omit<CipheringSettings, 'nextCounter' | 'wrapping'>
   });
   ciphering.peerTitle = title;
   return ciphering;
+}
+
+/** `swappedObis`: `06 09` may stand for `09 06` before an OBIS code (meter-quirks 62). */
+export function decodeUnasked(octets: Uint8Array, swappedObis: boolean): Apdu {
+  if (!swappedObis) return decodeApdu(octets).apdu;
+  // As it stands, a swapped tag is a number and rubbish behind it: what is left over tells.
+  const mended = withObisMended(octets);
+  try {
+    const { apdu, trailing } = decodeApdu(octets);
+    return trailing === 0 ? apdu : decodeApdu(mended).apdu;
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    return decodeApdu(mended).apdu;
+  }
 }
 
 /** `06 09` before six octets that end like an OBIS code, turned round. Only where the octets make no sense as they are. */

@@ -87,6 +87,10 @@ export class Unwrapper {
   get pendingOctets(): number {
     return this.length;
   }
+  /** Octets that this frame lacks, at least. */
+  get missingOctets(): number {
+    return this.pending ? this.need - this.length : 0;
+  }
   clear(): void {
     this.parts = [];
     this.length = 0;

@@ -61,7 +61,13 @@ const blockResult: Codec<BlockResult> = {
     else w.u8(value.refused);
   },
 };
+/** Some meters end the APDU where the absence of a returned value should be said (meter-quirks 51). */
+const returnedValue: Codec<GetResult | undefined> = {
+  read: (r) => (r.remaining === 0 ? undefined : optional(getResult).read(r)),
+  write: (w, value) => optional(getResult).write(w, value),
+};
 const actionResult = sequence({ result: u8, returned: optional(getResult) });
+const lastActionResult = sequence({ result: u8, returned: returnedValue });
 /** Default TRUE: a presence octet, then the value. */
 const defaultTrue: Codec<boolean> = {
   read: (r) => (r.u8() === 0 ? true : r.u8() !== 0),
@@ -260,7 +266,7 @@ const rows = {
   'set-response-datablock': [0xc5, 2, sequence({ invokeId: u8, number: u32 })],
   'set-response-last-datablock': [0xc5, 3, sequence({ invokeId: u8, result: u8, number: u32 })],
   'set-response-with-list': [0xc5, 5, sequence({ invokeId: u8, results: sequenceOf(u8) })],
-  'action-response-normal': [0xc7, 1, sequence({ invokeId: u8, response: actionResult })],
+  'action-response-normal': [0xc7, 1, sequence({ invokeId: u8, response: lastActionResult })],
   'action-response-with-pblock': [0xc7, 2, sequence({ invokeId: u8, block })],
   'action-response-next-pblock': [0xc7, 4, sequence({ invokeId: u8, number: u32 })],
   'action-response-with-list': [0xc7, 3, sequence({ invokeId: u8, responses: sequenceOf(actionResult) })],

@@ -164,6 +164,9 @@ function struckUnasked(apdu: Apdu | AcseApdu, { isSecret }: Asked): Struck {
   }
 }
 
+/** AARQ, an initiate with its key, SET, WRITE, ACTION and ACCESS carry secrets outwards. */
+export const mayShow = ([tag = 0]: Uint8Array): boolean => ![0x01, 0x06, 0x60, 0xc1, 0xc3, 0xd9].includes(tag);
+
 /** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
 export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {
   const asked: Asked = {
@@ -180,8 +183,6 @@ export function withholding(secretBuffer: (attribute: Attribute) => boolean): Wi
     apdu;
   return {
     strike: <T extends Apdu | AcseApdu>(apdu: T) => strike(apdu) as T,
-    // AARQ, an initiate with its key, SET, ACTION and ACCESS carry secrets outwards.
-    mayShow: (octets) =>
-      !asked.sending && !asked.secret.includes(true) && ![0x01, 0x60, 0xc1, 0xc3, 0xd9].includes(octets[0] ?? 0),
+    mayShow: (octets) => !asked.sending && !asked.secret.includes(true) && mayShow(octets),
   };
 }

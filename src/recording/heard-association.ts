@@ -1,0 +1,251 @@
+/** The APDUs of one client and one meter, as somebody beside them hears them: put together, deciphered, explained. */
+import { CodecError, Failure, messageOf } from '../base/errors.ts';
+import { iso } from '../base/time.ts';
+import { localTime, systemZone, withLocalTimes } from '../base/words.ts';
+import { type AcseApdu, decodeAcse, isAcse } from '../dlms/acse/apdu.ts';
+import { BlockTransfer } from '../dlms/association/block-transfer.ts';
+import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
+import { unitName } from '../dlms/cosem/unit.ts';
+import { decodeUnasked, isNotification } from '../dlms/stack/notification.ts';
+import { type Apdu, type Attribute, decodeApdu } from '../dlms/xdlms/apdu.ts';
+import type { MeterModel } from '../meter/model.ts';
+import { stampReading } from '../meter/stamp-reading.ts';
+import { pushedList, type PushedReading } from '../reading/pushed-list.ts';
+import { valueWords } from '../reading/value-words.ts';
+import { acseText, apduText, octetsShown, plainWords, type Words } from './apdu-text.ts';
+import type { Place, Reading, ReaderSettings } from './explained.ts';
+import { HeardSecurity, isProtected } from './heard-security.ts';
+import { HeardServices, shortNameText, wideBudget } from './heard-services.ts';
+import type { Knowledge } from './knowledge.ts';
+import { objectWords } from './object-words.ts';
+import { type Withholding, withheld, withholding } from './withhold.ts';
+
+export interface Understood {
+  readonly text: readonly string[];
+  /** With its secrets struck out. */
+  readonly apdu?: Apdu | AcseApdu;
+}
+/** An APDU in general blocks is no longer, octets. */
+const maxTransfer = 1 << 20;
+/** Some meters begin to count with 0. */
+const firstBlock = 1;
+const maxInside = 4;
+
+/** General blocks that go one way. */
+interface Transfer {
+  readonly transfer: BlockTransfer;
+  fromZero: boolean;
+  next: number;
+  first: Uint8Array;
+}
+const newTransfer = (): Transfer => ({
+  transfer: new BlockTransfer('client', 63, maxTransfer),
+  fromZero: false,
+  next: firstBlock,
+  first: new Uint8Array(0),
+});
+const newTransfers = () => ({ 'to-meter': newTransfer(), 'from-meter': newTransfer(), unknown: newTransfer() });
+
+const isSecret = (one: Attribute | undefined): boolean =>
+  one !== undefined && isSecretAttribute(one.classId, one.attribute);
+
+function readingText({ key, value, scalerUnit }: PushedReading, zone: string): string {
+  const name = (key ?? '(no name)').padEnd(20);
+  if (value === null) return `${name} -`;
+  if (scalerUnit) return `${name} ${valueWords(value, scalerUnit.scaler, unitName(scalerUnit.unit))}`;
+  return `${name} ${withLocalTimes(String(value), zone)}`;
+}
+
+export class HeardAssociation {
+  private readonly known: Knowledge;
+  private readonly model: MeterModel;
+  private readonly out: () => Reading;
+  private readonly meter: string;
+  private readonly words: Words;
+  private readonly security: HeardSecurity;
+  private readonly services: HeardServices;
+  private withhold: Withholding;
+  private transfers = newTransfers();
+
+  constructor(known: Knowledge, { keys, model }: ReaderSettings, out: () => Reading, meter: string) {
+    this.known = known;
+    this.model = model;
+    this.out = out;
+    this.meter = meter;
+    this.words = (data, of) =>
+      of ? objectWords(of, data, model, known.scalers.get(of.logicalName)) : plainWords(data);
+    this.security = new HeardSecurity(keys);
+    this.services = new HeardServices(known, this.words);
+    this.withhold = this.newWithholding();
+  }
+
+  private newWithholding(): Withholding {
+    const { columns } = this.known;
+    return withholding(
+      ({ classId, logicalName, attribute }) =>
+        classId === 7 && attribute === 2 && holdsSecret([...(columns.get(logicalName) ?? [])]),
+    );
+  }
+
+  private problem(at: Place, message: string): void {
+    this.out().problems.push(`line ${at.line}, ${message.startsWith('offset ') ? '' : 'offset 0: '}${message}`);
+  }
+
+  /** The link was opened anew, or another association begins. */
+  restart(at: Place): void {
+    for (const left of this.services.restart()) this.problem(at, left);
+    this.security.restart();
+    this.withhold = this.newWithholding();
+    this.transfers = newTransfers();
+  }
+
+  private acse(octets: Uint8Array, at: Place): Understood {
+    const plain = decodeAcse(octets);
+    if (plain.kind === 'aarq') this.restart(at);
+    this.security.learn(plain);
+    const apdu = this.withhold.strike(plain);
+    // The initiate inside may be ciphered on its own.
+    const inside = 'userInformation' in plain && plain.userInformation ? this.initiate(plain.userInformation, at) : [];
+    return { text: [acseText(apdu), ...inside], apdu };
+  }
+  private initiate(octets: Uint8Array, at: Place): readonly string[] {
+    try {
+      const { apdu } = decodeApdu(octets);
+      if (!isProtected(apdu)) {
+        this.security.learnInitiate(apdu);
+        return [];
+      }
+      return this.opened(apdu, at, 0)?.text ?? [];
+    } catch (error) {
+      if (!(error instanceof CodecError || error instanceof Failure)) throw error;
+      // Not in hex: a key may be in it.
+      this.problem(at, `user-information: ${messageOf(error)}`);
+      return [];
+    }
+  }
+  /** Undefined where there is no key for it. */
+  private opened(apdu: Apdu, at: Place, depth: number): Understood | undefined {
+    if (!isProtected(apdu)) return undefined;
+    const found = this.security.open(apdu, at.direction);
+    if (!found) return undefined;
+    if (found.problem !== undefined) this.problem(at, found.problem);
+    if (!found.plain) return undefined;
+    const inside = this.understand(found.plain, at, depth + 1);
+    return { ...inside, text: [found.text, ...inside.text] };
+  }
+
+  private block(apdu: Extract<Apdu, { kind: 'general-block-transfer' }>, at: Place, depth: number): Understood {
+    const text = apduText(apdu);
+    const way = this.transfers[at.direction];
+    if (apdu.content.length === 0 && !way.transfer.receiving) return { text: [text] };
+    if (!way.transfer.receiving) way.fromZero = apdu.number === 0;
+    const number = way.fromZero ? apdu.number + 1 : apdu.number;
+    if (number === firstBlock && way.transfer.receiving) {
+      if (Buffer.compare(way.first, apdu.content) === 0)
+        return { text: [text, 'the same block once more: it does not count'] };
+      this.problem(
+        at,
+        `general blocks begin anew, and the last one before was block ${way.next - 1}, which is not the end`,
+      );
+      way.transfer.restart();
+    }
+    if (number === firstBlock) [way.first, way.next] = [apdu.content, firstBlock];
+    const { lost } = way.transfer;
+    const { whole } = way.transfer.receive({ ...apdu, number });
+    if (way.transfer.lost > lost) {
+      if (number < way.next) return { text: [text, 'the same block once more: it does not count'] };
+      if (!way.transfer.receiving)
+        this.problem(at, `the general blocks before block ${apdu.number} are not in the recording`);
+      return { text: [text, 'blocks before it are missing: it does not count'] };
+    }
+    way.next = number + 1;
+    if (!whole) return { text: [text] };
+    const inside = this.understand(whole, at, depth + 1);
+    return { ...inside, text: [text, `whole APDU of ${whole.length} octets`, ...inside.text] };
+  }
+
+  private pushed(apdu: Apdu, at: Place): readonly string[] {
+    if (!isNotification(apdu)) return [];
+    const list = pushedList(apdu, stampReading(this.model), this.model.push_lists);
+    const zone = systemZone();
+    this.out().rows.push(...list.rows.map((row) => ({ meter: this.meter, profile: undefined, row })));
+    for (const trouble of list.problems) this.problem(at, trouble);
+    const { at: clock, clockSays } = list;
+    const says = clockSays === null ? '' : `, which it calls ${clockSays}`;
+    const time = clock === null ? [] : [`meter's clock ${iso(clock)}, ${localTime(clock, zone)}${says}`];
+    return [...time, ...list.readings.map((reading) => readingText(reading, zone))];
+  }
+
+  /** A short name that stands for a secret: what is written there, or read, is not shown. */
+  private struckByName(apdu: Apdu, attributes: readonly (Attribute | undefined)[]): Apdu {
+    const struck = { type: 'visible-string', value: withheld } as const;
+    if (apdu.kind === 'write-request') {
+      const secret = apdu.variables.map(({ kind, value }) => {
+        const found = kind === 'variable-name' ? this.known.attributeOf(value) : undefined;
+        return found && 'attribute' in found && isSecret(found);
+      });
+      return { ...apdu, values: apdu.values.map((value, i) => (secret[i] ? struck : value)) };
+    }
+    if (apdu.kind !== 'read-response' || !attributes.some(isSecret)) return apdu;
+    const results = apdu.results.map((one, i) =>
+      one.kind === 'data' && isSecret(attributes[i]) ? { kind: 'data' as const, value: struck } : one,
+    );
+    return { ...apdu, results };
+  }
+
+  private plainApdu(octets: Uint8Array, at: Place, depth: number): Understood {
+    const { apdu, trailing } = decodeAny(octets, this.model);
+    if (apdu.kind === 'general-block-transfer') return this.block(apdu, at, depth);
+    const inside = this.opened(apdu, at, depth);
+    if (inside) return inside;
+    this.security.learnInitiate(apdu);
+    const { attributes, lines, problems } = this.services.follow(apdu, octets, at.line);
+    for (const message of problems) this.problem(at, message);
+    const proof = this.security.proof(apdu);
+    if (proof?.problem !== undefined) this.problem(at, proof.problem);
+    // Some meters fill their answers up (meter-quirks 51); behind a push nothing is known to stand.
+    if (isNotification(apdu) && trailing > 0 && octets.subarray(-trailing).some((octet) => octet !== 0))
+      this.problem(at, `${trailing} octets after the APDU that are none of it`);
+    const padding = trailing > 0 ? [`${trailing} octets after the APDU, ignored`] : [];
+    const shown = this.withhold.strike(this.struckByName(apdu, attributes));
+    const about = { attributes, words: this.words, shortName: shortNameText(this.known) };
+    const text = isNotification(shown) ? [apduText(shown, about), ...this.pushed(shown, at)] : [apduText(shown, about)];
+    // Lines that hold values are shown where nothing of it is secret.
+    const values =
+      this.withhold.mayShow(octets) && !attributes.some(isSecret) ? lines : lines.length > 0 ? [withheld] : [];
+    return { text: [...text, ...values, ...(proof ? [proof.text] : []), ...padding], apdu: shown };
+  }
+
+  private understand(octets: Uint8Array, at: Place, depth: number): Understood {
+    try {
+      if (depth > maxInside) throw new CodecError('APDUs inside of APDUs without end', 0);
+      return octets.length > 0 && isAcse(octets[0] as number)
+        ? this.acse(octets, at)
+        : this.plainApdu(octets, at, depth);
+    } catch (error) {
+      if (!(error instanceof CodecError || error instanceof Failure)) throw error;
+      this.problem(at, messageOf(error));
+      const shown = this.withhold.mayShow(octets) ? octetsShown(octets) : `${octets.length} octets, ${withheld}`;
+      return { text: [`unreadable APDU: ${messageOf(error)}: ${shown}`] };
+    }
+  }
+
+  hear(octets: Uint8Array, at: Place): Understood {
+    return this.understand(octets, at, 0);
+  }
+  /** Whether octets that nobody can read may be shown: not where a secret was asked for or is being sent. */
+  mayShow(octets: Uint8Array): boolean {
+    return this.withhold.mayShow(octets);
+  }
+  /** Nothing more comes. */
+  end(at: Place): void {
+    for (const left of this.services.unfinished()) this.problem(at, left);
+    for (const { transfer, next } of Object.values(this.transfers))
+      if (transfer.receiving) this.problem(at, `general blocks end with block ${next - 1}, which is not the last one`);
+  }
+}
+
+function decodeAny(octets: Uint8Array, model: MeterModel): { readonly apdu: Apdu; readonly trailing: number } {
+  if (!model.push_swapped_obis || octets[0] !== 0x0f) return decodeApdu(octets, wideBudget());
+  return { apdu: decodeUnasked(octets, true), trailing: 0 };
+}
