@@ -18,7 +18,7 @@ import { parseScenario, readScenario, type Scenario } from '../src/simulator/sce
 import { servePty } from '../src/simulator/serve.ts';
 import { loadProfileName } from '../src/simulator/objects.ts';
 import { visible } from '../src/base/visible.ts';
-import { askStatus } from '../src/desk/client.ts';
+import { askPage, askStatus } from '../src/desk/client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
 import { fitWindow, idleOption, verdictOf } from './demo-report.ts';
 
@@ -125,6 +125,18 @@ async function startBroker(port: number): Promise<ChildProcess> {
   return child;
 }
 
+/** The customary port where it is free. */
+async function portOfPage(): Promise<number> {
+  const customary = 8080;
+  const isFree = await new Promise<boolean>((resolve) => {
+    const server = createServer()
+      .once('error', () => resolve(false))
+      .listen(customary, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+  return isFree ? customary : freePort();
+}
+const pagePort = await portOfPage();
+
 let brokerUrl = text('broker');
 let broker: ChildProcess | undefined;
 let brokerPort = 0;
@@ -173,6 +185,8 @@ writeFileSync(
     `poll_offset_s = ${pollOffsetS}`,
     '[mqtt]',
     `url = ${JSON.stringify(brokerUrl)}`,
+    '[page]',
+    `listen = "127.0.0.1:${pagePort}"`,
     '[log]',
     'level = "info"',
     '[[port]]',
@@ -193,6 +207,21 @@ writeFileSync(
     ]),
   ].join('\n'),
 );
+
+/** A link opens once: whoever looks at the page of the demonstration gets a fresh one when it stands. */
+async function showPage(): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    try {
+      const { url } = await askPage(socketPath);
+      process.stdout.write(`the page of the gateway (opens once, within 10 minutes): ${url}\n`);
+      process.stdout.write(`another link: meter-gateway page --socket ${socketPath}\n`);
+      return;
+    } catch {
+      await sleep(200);
+    }
+  }
+  process.stdout.write(`the page does not stand; the log says why: ${logPath}\n`);
+}
 
 const ingest = newIngest();
 const subscriber = await subscribe(brokerUrl, 'demo', ingest);
@@ -243,6 +272,7 @@ function startDaemon(): void {
 }
 startDaemon();
 cleanUp.push(() => daemon?.kill('SIGKILL'));
+await showPage();
 
 /** Every interval of every meter that had ended some seconds before `at`. */
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;

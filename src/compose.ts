@@ -119,6 +119,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
         key,
       ),
     sayAgain: async (meter, ...more) => runner.ofMeter(meter).sayAgain(meter, ...more),
+    series,
     async gaps() {
       return [...runners.flatMap((runner) => runner.gaps()), ...(await waitingGaps(store, series()))];
     },

@@ -8,6 +8,7 @@ import type { Port } from './line/port.ts';
 import type { ReadingFact } from './reading/facts.ts';
 import type { Commissioned } from './schedule/commissioned-with.ts';
 import type { CounterAccepted } from './schedule/counter-accept.ts';
+import type { AccountedSeries } from './schedule/manifest.ts';
 import type { LineState, MeterState } from './schedule/meter-state.ts';
 import type { PortWork } from './schedule/loan.ts';
 import type { SeriesGap } from './schedule/series-gaps.ts';
@@ -73,6 +74,8 @@ export interface House {
   sayAgain(meter: string, series: string, from: number, to: number): Promise<number>;
   /** Every interval that is not delivered and plainly measured, and why. */
   gaps(): Promise<SeriesGap[]>;
+  /** Every series, and since when it is accounted for. */
+  series(): AccountedSeries[];
   /** What is known of the meters, for the house that takes this one's place. */
   known(): Known;
   /** What stands in the way of progress; undefined when all is well. Feeds the watchdog. */

@@ -22,6 +22,7 @@ const order = [
   'config',
   'commission',
   'desk',
+  'page',
   'cli',
   'simulator',
   'central',
@@ -45,6 +46,7 @@ const notEither: Record<string, string[]> = {
     'config',
     'commission',
     'desk',
+    'page',
   ],
   central: [
     'cli',
@@ -61,6 +63,7 @@ const notEither: Record<string, string[]> = {
     'config',
     'commission',
     'desk',
+    'page',
   ],
   compose: ['cli', 'simulator', 'central'],
   main: ['simulator', 'central'],
@@ -69,8 +72,9 @@ const notEither: Record<string, string[]> = {
 const composing = ['compose.ts', 'house.ts', 'lines.ts', 'orders.ts'];
 const doors: Record<string, string[]> = {
   serialport: ['line'],
-  'node:net': ['line', 'simulator'],
-  'node:http': ['door', 'desk'],
+  'node:net': ['line', 'simulator', 'page'],
+  'node:http': ['door', 'desk', 'page'],
+  'node:https': ['page'],
   mqtt: ['forward', 'central'],
   level: ['disk'],
   'classic-level': ['disk'],

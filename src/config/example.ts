@@ -33,6 +33,14 @@ keepalive_s = 30
 window = 16                    # messages on the way; the broker's receive maximum lowers it
 # rate_limit = 5.0             # messages per second, at most
 
+# The page for people; without this table there is none. A link of 'meter-gateway page' opens it.
+[page]
+listen = "127.0.0.1:8080"      # "0.0.0.0:8443": on the network too, with TLS and a login
+# certificate = "/etc/meter-gateway/page.pem"              # left out beyond the loopback: the gateway makes one
+# key = "credential:page-key"
+# password = "credential:page-password"                   # who knows it may act, and not only look
+# hosts = ["meters.substation.example"]                  # further names of this machine
+
 # Orders of the central system, signed with its key. Left out: none is taken.
 [orders]
 keys = ["/etc/meter-gateway/central.pem"]   # public; two of them while the central system changes its key

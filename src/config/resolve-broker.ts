@@ -65,7 +65,7 @@ function judgeUrl({ url, password, ca_file, cert_file, key }: Mqtt, findings: Fi
 }
 
 /** The certificates of a PEM file. Failure where there is none, or one does not parse. */
-function certificatesOf(octets: Uint8Array, path: string): X509Certificate[] {
+export function certificatesOf(octets: Uint8Array, path: string): X509Certificate[] {
   const blocks = Buffer.from(octets)
     .toString('latin1')
     .match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END [^-]*CERTIFICATE-----/g);
@@ -80,7 +80,7 @@ function certificatesOf(octets: Uint8Array, path: string): X509Certificate[] {
 }
 
 /** OpenSSL's words, which hold nothing of the key. */
-function privateKey(octets: Uint8Array, reference: string) {
+export function privateKey(octets: Uint8Array, reference: string) {
   try {
     return createPrivateKey(Buffer.from(octets));
   } catch {

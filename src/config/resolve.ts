@@ -10,6 +10,7 @@ import type { MeterModel } from '../meter/model.ts';
 import { type Finding, Findings, type Sources } from './findings.ts';
 import { type BrokerPlan, brokerPlan } from './resolve-broker.ts';
 import { type OrdersPlan, ordersPlan } from './resolve-orders.ts';
+import { type PagePlan, pagePlan } from './resolve-page.ts';
 import { type MeterPlan, meterPlan } from './resolve-meter.ts';
 import type { Config } from './schema.ts';
 import { unfitForState } from './state-place.ts';
@@ -32,6 +33,8 @@ export interface GatewayPlan {
   /** Left out: no orders of the central system are taken. */
   readonly orders?: OrdersPlan;
   readonly statusSocket: string;
+  /** Left out: there is no page. */
+  readonly page?: PagePlan;
   readonly findings: readonly Finding[];
 }
 
@@ -105,7 +108,8 @@ export function resolve(config: Config, context: ResolveContext): GatewayPlan | 
   );
   const broker = brokerPlan(config, sources, findings);
   const orders = ordersPlan(config, sources, findings);
+  const page = pagePlan(config, sources, findings);
   if (!broker) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
-  return { config, hash, ports, broker, ...(orders && { orders }), statusSocket, findings: [] };
+  return { config, hash, ports, broker, ...(orders && { orders }), ...(page && { page }), statusSocket, findings: [] };
 }

@@ -290,6 +290,40 @@ export const configSchema = v.strictObject({
       ),
     ),
   }),
+  page: v.optional(
+    v.strictObject({
+      listen: v.optional(
+        says(
+          'where the page is served: address and port, or off; beyond the loopback with TLS and a login',
+          v.pipe(
+            text,
+            v.regex(
+              /^(off|(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5})$/,
+              '127.0.0.1:8080, 0.0.0.0:8443, [::]:8443 or off',
+            ),
+          ),
+        ),
+        '127.0.0.1:8080',
+      ),
+      certificate: v.optional(
+        says(
+          'its certificate, PEM; left out beyond the loopback: the gateway makes one, and shows its digest',
+          absolute,
+        ),
+      ),
+      key: v.optional(says('private key of the certificate, PEM', reference)),
+      password: v.optional(
+        says('who knows it may act; left out: only links of `meter-gateway page` log in', reference),
+      ),
+      hosts: v.optional(
+        says(
+          'further names under which browsers reach this machine',
+          v.array(v.pipe(text, v.regex(/^[A-Za-z0-9.-]{1,253}$/, 'a host name'))),
+        ),
+        [],
+      ),
+    }),
+  ),
   orders: v.optional(
     v.strictObject({
       keys: says(

@@ -19,6 +19,7 @@ import type {
   CommissionWishes,
   LogLine,
   OutputEvent,
+  PageTicket,
   ReadObjects,
   ReloadAnswer,
   ScanWish,
@@ -43,6 +44,17 @@ export const askCounterAccept = (path: string, meter: string): Promise<CounterAc
 export const askCounterLease = (path: string, key: string): Promise<CounterLease> =>
   act<CounterLease>(path, '/v1/counter/lease', { key }, 10_000);
 export const askReload = (path: string): Promise<ReloadAnswer> => act<ReloadAnswer>(path, '/v1/reload', {}, 60_000);
+
+/** To act where that may be, else to look. */
+export async function askPage(path: string): Promise<PageTicket> {
+  try {
+    return await act<PageTicket>(path, '/v1/page/ticket', {}, 10_000);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'not-permitted') throw error;
+    const look = { path: '/v1/page/look', method: 'POST', headers: json };
+    return ask<PageTicket>(path, look, '{}', { timeout: 10_000, behind: gateway });
+  }
+}
 
 export const askSignOff = (path: string, wishes: SignOffWishes): Promise<Signed<SiteReport>> =>
   act<Signed<SiteReport>>(path, '/v1/sign-off', wishes, 60_000);

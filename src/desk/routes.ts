@@ -11,12 +11,14 @@ import type { Signed } from '../commission/canonical.ts';
 import type { CommissionEvent } from '../commission/commission.ts';
 import type { SiteReport } from '../commission/site-report.ts';
 import type { SnapshotObject } from '../dlms/cosem/snapshot.ts';
-import { type Route, rowOf } from '../door/rows.ts';
+import { type Permission, type Route, rowOf } from '../door/rows.ts';
 import type { ReadingFact } from '../reading/facts.ts';
 import type { CounterAccepted } from '../schedule/counter-accept.ts';
 import type { SeriesGap } from '../schedule/series-gaps.ts';
 import type { CounterLease } from '../schedule/technician-lease.ts';
+import type { Completeness } from '../status/completeness.ts';
 import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
+import type { RecentEvent, RecentIntervals } from '../status/recent.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 
 /** What the house answers here. */
@@ -41,6 +43,11 @@ export interface LocalAnswers {
   log(follow: boolean, signal: AbortSignal): AsyncIterable<LogLine>;
   /** Which meters answer on a line, while its meters are polled in between. */
   scan(wish: ScanWish, signal: AbortSignal): AsyncIterable<ScanEvent>;
+  /** A link that logs in at the page, once. Failure `config-invalid` where there is none. */
+  pageTicket(permission: Permission): PageTicket;
+  completeness(days: number): Promise<Completeness>;
+  intervals(meter: string, days: number): RecentIntervals;
+  events(): { readonly events: readonly RecentEvent[] };
   /** The whole state, as it is now. */
   backup(): AsyncIterable<Uint8Array>;
 }
@@ -50,6 +57,14 @@ export interface LogLine {
   readonly at: string;
   /** The line as it was logged: JSON. */
   readonly line: string;
+}
+
+export interface PageTicket {
+  readonly url: string;
+  readonly permission: Permission;
+  readonly validS: number;
+  /** SHA-256 of a certificate that the gateway made itself; null where somebody gave one, and without TLS. */
+  readonly fingerprint: string | null;
 }
 
 /** What is to be looked for on a line of the gateway. */
@@ -186,6 +201,53 @@ export const routes: readonly Route<LocalAnswers>[] = [
     input: nothing,
     answers: 'value',
     handle: (house) => house.lineUses(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/completeness',
+    permission: 'look',
+    meaning:
+      'what became of each interval of the newest days, one character for each: a measured and acknowledged, m measured, u uncertain, o no power, p not read yet, x missing, l lost, - not due',
+    input: v.strictObject({ days: v.optional(v.pipe(v.string(), v.regex(/^([1-9]|[1-8]\d|9[0-2])$/)), '7') }),
+    answers: 'value',
+    handle: (house, { days }) => house.completeness(Number(days)),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/intervals',
+    permission: 'look',
+    meaning:
+      'values of a meter that were stored since the start, at most of two weeks: intervals, and the newest registers',
+    input: v.strictObject({ meter: id, days: v.optional(v.pipe(v.string(), v.regex(/^([1-9]|1[0-4])$/)), '7') }),
+    answers: 'value',
+    handle: (house, { meter, days }) => house.intervals(meter, Number(days)),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/events',
+    permission: 'look',
+    meaning: 'events of meters and gateway that were stored since the start, the newest first',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.events(),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/page/ticket',
+    permission: 'act',
+    meaning: 'a link that logs in at the page once, within ten minutes, to act',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.pageTicket('act'),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/page/look',
+    permission: 'look',
+    meaning: 'a link that logs in at the page once, within ten minutes, to look',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.pageTicket('look'),
   }),
   route({
     method: 'GET',

@@ -68,12 +68,13 @@ export async function answerOf<House>(
 /** The body of a POST: JSON, of a bounded length. Nothing where there is none. */
 export async function bodyOf(
   incoming: IncomingMessage,
+  maxBytes = maxBodyBytes,
 ): Promise<{ readonly value: unknown } | { readonly refused: Answer }> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > maxBodyBytes) return { refused: refusal(413, `a body has at most ${maxBodyBytes} octets`) };
+    if (length > maxBytes) return { refused: refusal(413, `a body has at most ${maxBytes} octets`) };
     chunks.push(chunk);
   }
   if (length === 0) return { value: {} };

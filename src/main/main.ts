@@ -39,6 +39,7 @@ import { acceptedText } from '../schedule/counter-accept.ts';
 import { checkConfig, type CheckOptions } from './config-check.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
+import { pageCommand } from './page-command.ts';
 import { run, version } from './run.ts';
 import { addSecretCommands } from './secret-commands.ts';
 import { addMeterCommands, addSiteCommands, addTechnicianCommands } from './technician-commands.ts';
@@ -361,6 +362,8 @@ withSocket(
       return 0;
     }),
   );
+
+pageCommand(withSocket(program.command('page')));
 
 withSocket(program.command('log').description('the newest lines of the log of the running gateway'))
   .option('--follow', 'and those that come, until Ctrl-C')

@@ -3,6 +3,7 @@ import { Failure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { fitFact } from '../forward/fit.ts';
 import { systemClock } from '../line/system-clock.ts';
+import type { Fact } from '../reading/facts.ts';
 import { Counters } from '../store/counters.ts';
 import { Store } from '../store/store.ts';
 import { doubtIfCopied } from './counters-home.ts';
@@ -47,9 +48,11 @@ export async function openState(
     readonly stopLimitMs: number;
     /** Why the time of day cannot be right. */
     readonly timeImpossible: () => string | undefined;
+    /** What was stored, for whoever shows it on the spot. */
+    readonly stored?: (facts: readonly Fact[]) => void;
   },
 ): Promise<OpenState | undefined> {
-  const { log, notifier, stop, stopLimitMs, timeImpossible } = context;
+  const { log, notifier, stop, stopLimitMs, timeImpossible, stored } = context;
   let folder: StateDirectory | undefined;
   let store: Store | undefined;
   // Damage of a store with a year in it takes minutes to mend; a start that is killed meanwhile begins with that again.
@@ -78,6 +81,7 @@ export async function openState(
       clock: systemClock,
       fit: (fact) => fitFact(fact, systemClock.wall()),
       timeImpossible,
+      ...(stored && { stored }),
     });
     if (stop.aborted) return await given();
     const counters = await Counters.open(folder.counters);

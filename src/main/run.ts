@@ -23,7 +23,7 @@ import { backupOf } from './backup.ts';
 import { configurationStatus } from './configuration-status.ts';
 import { deskScans } from './desk-scan.ts';
 import { browseObjects, readObjects } from './desk-objects.ts';
-import { defaultDoor, newDoors } from './doors.ts';
+import { defaultDoor, type Doors, newDoors } from './doors.ts';
 import { type KernelTime, kernelTime } from './kernel-time.ts';
 import { type DaemonLog, openLog } from './logger.ts';
 import { openNotifier, type ServiceNotifier } from './notifier.ts';
@@ -32,6 +32,9 @@ import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
 import { commissionedIn, finishSignOffs, siteAnswers } from './site-answers.ts';
 import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
+import { PageDoor } from './page-door.ts';
+import { completenessOf } from '../status/completeness.ts';
+import { RecentFacts } from '../status/recent.ts';
 import { synchronisedTeller } from './synchronised.ts';
 
 const packageRoot = new URL('../../', import.meta.url);
@@ -52,6 +55,7 @@ interface RunContext {
   readonly notifier: ServiceNotifier;
   readonly signals: Signals;
   readonly time: KernelTime;
+  readonly recent: RecentFacts;
 }
 
 /** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
@@ -167,12 +171,17 @@ const tellRefusal =
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'CONFIG_REFUSED not stored'));
   };
 
+interface Around {
+  readonly configPath: string;
+  readonly recent: RecentFacts;
+  readonly page: () => PageDoor;
+}
 /** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
 function answersOf(
   reloader: Reloader,
   state: OpenState,
   log: DaemonLog,
-  { scan, configPath }: Pick<LocalAnswers, 'scan'> & { readonly configPath: string },
+  { scan, configPath, recent, page }: Pick<LocalAnswers, 'scan'> & Around,
 ): LocalAnswers {
   const force = reloader.inForce();
   return {
@@ -183,6 +192,10 @@ function answersOf(
     scan,
     ...siteAnswers({ force, store: state.store, log, configPath, version }),
     log: (follow, signal) => log.memory.lines(follow, signal),
+    completeness: async (days) => completenessOf(force.house.series(), await force.house.gaps(), days, Date.now()),
+    intervals: (meter, days) => recent.intervalsOf(meter, days, Date.now()),
+    events: () => ({ events: recent.newestEvents() }),
+    pageTicket: (permission) => page().ticket(permission),
     reload: () => reloader.reload(),
     backup: () => backupOf(state.store, state.counters, iso(millis(Date.now())), version),
   };
@@ -201,9 +214,26 @@ async function stopGently(reloader: Reloader, signal: AbortSignal, notifier: Ser
   await reloader.inForce().house.stop();
 }
 
+/** With a plan that stands comes its page; it never stands in the way of one. */
+function withPage(doors: Doors, page: PageDoor): Doors {
+  return {
+    ...doors,
+    async move(to) {
+      const moved = await doors.move(to);
+      return {
+        undo: () => moved.undo(),
+        keep: () => {
+          moved.keep();
+          void page.move(to.page);
+        },
+      };
+    },
+  };
+}
+
 /** Until it is asked to stop, or crashes. */
 async function serve(configPath: string, first: ReadPlan, state: OpenState, context: RunContext): Promise<number> {
-  const { log, notifier, signals, time } = context;
+  const { log, notifier, signals, time, recent } = context;
   const { config } = first.plan;
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
@@ -215,7 +245,17 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     config: () => reloader.inForce().plan.config,
     journal: openJournal,
   });
-  const doors = newDoors(() => answersOf(reloader, state, log, { scan, configPath }), log);
+  const answers = (): LocalAnswers => answersOf(reloader, state, log, { scan, configPath, recent, page: () => page });
+  const page = new PageDoor({
+    answers,
+    log,
+    version,
+    gateway: () => reloader.inForce().plan.config.gateway.id,
+    stateDirectory: config.gateway.state_directory,
+    stuck: () => reloader.inForce().house.stuck(),
+    disk: () => world.disk(),
+  });
+  const doors = withPage(newDoors(answers, log), page);
   const house = compose(first.plan, world);
   const reloader = newReloader(first, house, {
     log,
@@ -249,6 +289,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
 
   const code = await finished;
   clearInterval(timer);
+  await page.close();
   await doors.close();
   return code;
 }
@@ -270,15 +311,17 @@ export async function run(configPath: string): Promise<number> {
     (trouble) => log.error({}, trouble),
     synchronisedTeller(),
   );
+  const recent = new RecentFacts();
   const state = await openState(config.gateway.state_directory, {
     log,
     notifier,
     stop: signals.stop,
     stopLimitMs,
     timeImpossible: () => impossibleBy(time),
+    stored: (facts) => recent.add(facts),
   });
   if (!state) return 0;
-  const code = await serve(configPath, first, state, { log, notifier, signals, time });
+  const code = await serve(configPath, first, state, { log, notifier, signals, time, recent });
   await state.store.close();
   await state.counters.close();
   if (code === 0) state.folder.settled();

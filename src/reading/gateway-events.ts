@@ -367,9 +367,12 @@ const accepts: Record<Base, (value: unknown) => boolean> = {
   integer: (value) => Number.isSafeInteger(value) || (typeof value === 'string' && /^-?\d+$/.test(value)),
   flag: (value) => typeof value === 'boolean',
 };
+/** undefined for an event of another version. */
+export const eventRow = (name: string): EventRow | undefined => (gatewayEvents as Record<string, EventRow>)[name];
+
 /** What of a detail is not as its row says; undefined where all is. An event of another version may have no row. */
 export function misfitOfEvent(name: string, detail: Readonly<Record<string, unknown>> | null): string | undefined {
-  const row: EventRow | undefined = (gatewayEvents as Record<string, EventRow>)[name];
+  const row = eventRow(name);
   if (!row) return `no event of ours is called ${name}`;
   for (const key of Object.keys(detail ?? {})) if (!row.detail[key]) return `${name}: no field ${key}`;
   for (const [key, { type }] of Object.entries(row.detail)) {

@@ -49,6 +49,8 @@ export interface StoreSettings extends MendingSettings {
   readonly packSize?: number;
   /** What is said instead of a fact that the contract cannot say; asked of each before it gets a number. */
   readonly fit?: (fact: Fact) => readonly Fact[];
+  /** What is stored now and will be delivered, for whoever shows it on the spot. */
+  readonly stored?: (facts: readonly Fact[]) => void;
   /** Why the time of day cannot be right: nothing gets a number then, for its stamp would stay for ever. */
   readonly timeImpossible?: () => string | undefined;
   /** What was found damaged, or repaired, since the database was opened. */
@@ -232,6 +234,7 @@ export class Store {
       writeCheckpoint(this.memory.state, this.settings);
     });
     this.committed?.();
+    if (commit.quarantine === undefined) this.settings.stored?.(commit.facts);
   }
 
   /** What is known of the gateway itself, where these marks change days whose manifest was said. */

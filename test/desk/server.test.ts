@@ -21,6 +21,8 @@ import { askBackup, askGaps, askQuarantine, askRead, askStatus, watchStatus } fr
 import { type DoorSettings, serveStatus } from '../../src/desk/server.ts';
 import { type LocalAnswers, routes } from '../../src/desk/routes.ts';
 import { findRoute, inputOf } from '../../src/door/rows.ts';
+import { completenessOf } from '../../src/status/completeness.ts';
+import { RecentFacts } from '../../src/status/recent.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { capacityOf } from '../../src/commission/capacity.ts';
 import { Failure } from '../../src/base/errors.ts';
@@ -54,6 +56,10 @@ async function open(more: Partial<LocalAnswers> = {}, settings: DoorSettings = {
     trace: () => Readable.from([]),
     log: () => Readable.from([]),
     scan: () => (async function* () {})(),
+    pageTicket: () => ({ url: 'http://localhost/#ticket=t', permission: 'look', validS: 600, fingerprint: null }),
+    completeness: () => Promise.resolve(completenessOf([], [], 1, 0)),
+    intervals: (meter) => new RecentFacts().intervalsOf(meter, 1, 0),
+    events: () => ({ events: [] }),
     backup: () => Readable.from([]),
     leaseCounters: () => Promise.resolve({ title: '4d47570000000001', first: 0, count: 1 }),
     readNow: (meter) => Promise.reject(new Failure('unknown-meter', `no meter '${meter}' in the configuration`)),

@@ -1,0 +1,141 @@
+/** The page of the running gateway: served as the plan says, moved when the plan changes, and no reason to stop polling. */
+import { hostname } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Failure, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { PagePlan } from '../config/resolve-page.ts';
+import type { LocalAnswers, PageTicket } from '../desk/routes.ts';
+import { routes } from '../desk/routes.ts';
+import type { Permission } from '../door/rows.ts';
+import { type Assets, readAssets } from '../page/assets.ts';
+import { isLoopback, type Page, type PageCounts, servePage } from '../page/server.ts';
+import { Login, ticketS } from '../page/login.ts';
+import { shared } from '../page/shared.ts';
+import { metricsText } from '../status/metrics.ts';
+import { ownCertificate } from './own-certificate.ts';
+import type { Disk } from '../schedule/storage.ts';
+
+const packageRoot = new URL('../../', import.meta.url);
+const watchEveryMs = 2000;
+const nothing = new Uint8Array(0);
+
+export interface PageDoorSettings {
+  readonly answers: () => LocalAnswers;
+  readonly log: Log;
+  readonly version: string;
+  readonly gateway: () => string;
+  readonly stateDirectory: string;
+  readonly stuck: () => Promise<string | undefined>;
+  readonly disk: () => Disk | null;
+}
+
+interface Standing {
+  readonly plan: PagePlan;
+  readonly page: Page;
+  readonly fingerprint: string | null;
+}
+const keyOf = ({ host, port, tls }: PagePlan): string =>
+  JSON.stringify([host, port, tls && Buffer.from(tls.cert).toString('latin1')]);
+
+export class PageDoor {
+  private readonly settings: PageDoorSettings;
+  private plan: PagePlan | undefined;
+  private standing: Standing | undefined;
+  private trouble: string | undefined;
+  private assets: Assets | undefined;
+  private readonly lag = monitorEventLoopDelay({ resolution: 20 });
+  private readonly login = new Login(
+    () => performance.now(),
+    () => this.plan?.password,
+  );
+
+  constructor(settings: PageDoorSettings) {
+    this.settings = settings;
+  }
+
+  /** Serves as this plan says. Never rejects: what is wrong is logged, and the answer to whoever wants a ticket. */
+  async move(to: PagePlan | undefined): Promise<void> {
+    const before = this.plan?.password ?? nothing;
+    if (this.plan && Buffer.compare(before, to?.password ?? nothing) !== 0) this.login.endAll();
+    this.plan = to;
+    this.trouble = undefined;
+    if (to && this.standing && keyOf(this.standing.plan) === keyOf(to)) return;
+    await this.shut();
+    if (!to) return;
+    try {
+      await this.open(to);
+    } catch (error) {
+      this.trouble = messageOf(error);
+      this.settings.log.error({ error: this.trouble }, 'the page is not served; the meters are polled all the same');
+    }
+  }
+  /** Failure `config-invalid` where there is no page now. */
+  ticket(permission: Permission): PageTicket {
+    const { standing, trouble } = this;
+    if (!standing)
+      throw new Failure(
+        'config-invalid',
+        trouble === undefined
+          ? 'this gateway serves no page: there is no [page] in its configuration, or it is off'
+          : `the page is not served: ${trouble}`,
+      );
+    const url = `${urlOf(standing)}#ticket=${this.login.ticket(permission)}`;
+    return { url, permission, validS: ticketS, fingerprint: standing.fingerprint };
+  }
+  async close(): Promise<void> {
+    this.lag.disable();
+    await this.shut();
+  }
+
+  private async open(to: PagePlan): Promise<void> {
+    const { answers, log, version, gateway, stateDirectory, stuck } = this.settings;
+    this.assets ??= readAssets(new URL('dist/page/', packageRoot).pathname);
+    this.lag.enable();
+    const own = to.tls || isLoopback(to.host) ? undefined : await ownCertificate(stateDirectory, to.hosts);
+    const tls = to.tls ? { cert: Buffer.from(to.tls.cert), key: Buffer.from(to.tls.key) } : own;
+    const page = await servePage<LocalAnswers>({
+      listen: { host: to.host, port: to.port },
+      tls,
+      hosts: () => [hostname(), ...(this.plan?.hosts ?? [])],
+      login: this.login,
+      rows: routes,
+      house: answers,
+      me: () => ({ mode: 'running', gateway: gateway(), version }),
+      assets: this.assets,
+      shared: { '/v1/status/watch': shared(() => answers().snapshot(), watchEveryMs) },
+      metrics: (counts) => this.metrics(counts),
+      health: async () => ({ live: true, ready: (await stuck()) === undefined }),
+      log,
+    });
+    this.standing = { plan: to, page, fingerprint: own?.fingerprint ?? null };
+    log.info({ page: urlOf(this.standing) }, 'the page is served');
+  }
+  private async shut(): Promise<void> {
+    const { standing } = this;
+    this.standing = undefined;
+    await standing?.page.close();
+  }
+  private async metrics(page: PageCounts): Promise<string> {
+    const { answers, disk } = this.settings;
+    const { user, system } = process.cpuUsage();
+    const eventLoopLagS = this.lag.max / 1e9;
+    this.lag.reset();
+    return metricsText({
+      snapshot: await answers().snapshot(),
+      uses: answers().lineUses(),
+      page,
+      now: Date.now(),
+      disk: disk(),
+      cpuS: (user + system) / 1e6,
+      eventLoopLagS,
+    });
+  }
+}
+
+/** As somebody on this machine, or beside it, opens it. */
+function urlOf({ plan, page, fingerprint }: Standing): string {
+  const { host, port } = page.address;
+  const isAll = host === '0.0.0.0' || host === '::';
+  const name = isAll ? hostname() : host.includes(':') ? `[${host}]` : host;
+  return `http${plan.tls || fingerprint !== null ? 's' : ''}://${name}:${port}/`;
+}
