@@ -2,6 +2,7 @@
  * Opens a line: `serial:/dev/serial/by-id/…`, a plain device path, or `tcp://host:port`. Serial ports run 8N1 always
  * (parity is made in software), locked against a second program.
  */
+import { existsSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { SerialPort } from 'serialport';
 import { concat } from '../base/cursor.ts';
@@ -120,7 +121,8 @@ async function openSerial(path: string, baud: number, direction: Direction, cloc
     device: path,
     connection: false,
     get closed() {
-      return received.lost !== undefined || !port.isOpen;
+      // A device that vanished soon after it was opened is not always reported; its name is gone with it.
+      return received.lost !== undefined || !port.isOpen || !existsSync(path);
     },
     read: (until) => received.read(until),
     async write(octets) {

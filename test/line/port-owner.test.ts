@@ -1,6 +1,9 @@
 /** Connections that close at awkward moments, on real sockets of this machine: none of them costs the next session. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { errorTable } from '../../src/base/errors.ts';
 import { later, millis } from '../../src/base/time.ts';
 import { openPort } from '../../src/line/open-port.ts';
@@ -11,6 +14,7 @@ import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { Session } from '../../src/meter/session.ts';
 import { judge, type Observation } from '../../src/schedule/reachability.ts';
+import { openPty } from '../../src/simulator/pty.ts';
 import { until } from '../support/broker.ts';
 import { acceptingAare } from '../support/accepting-aare.ts';
 import { nobodyOverTcp } from '../support/meter-world.ts';
@@ -231,5 +235,39 @@ describe('words', () => {
         ]),
       ).values(),
     ]).toEqual(['BUS_FAULT', 'BUS_FAULT']);
+  });
+});
+
+describe('a device that is lost between two sessions', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'port-owner-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  test('incident: unplugged and plugged in again between two polls, and the port was "not open" until the next one', async () => {
+    const link = join(folder, 'adapter');
+    const first = openPty(link);
+    const owner = owned(link);
+    expect(await owner.tend()).toBe(false);
+    await owner.acquire();
+    await owner.report({ heard: true, lost: false, failed: false });
+    expect(await owner.tend()).toBe(false);
+    expect(owner.state).toMatchObject({ open: true, opened: 1 });
+    first.close();
+    await until(() => !owner.state.open, 'the loss is noticed');
+    expect(await owner.tend()).toBe(true);
+    expect(owner.state.lastError).toMatch(/No such file/);
+    const second = openPty(link);
+    await until(async () => !(await owner.tend()), 'it is opened again');
+    expect(owner.state).toMatchObject({ open: true, opened: 2, lastError: undefined });
+    await owner.close();
+    second.close();
+  });
+  test('a connection is left alone: meters close them when they like', async () => {
+    const { device, sockets } = await meter(answerTo);
+    const owner = owned(device);
+    expect(await job(owner)).toBe(7);
+    for (const socket of sockets) socket.destroy();
+    await until(() => sockets.size === 0, 'closed');
+    expect(await owner.tend()).toBe(false);
+    expect(owner.state.opened).toBe(1);
+    await owner.close();
   });
 });
