@@ -36,6 +36,9 @@ const jsonOf = (path: string): Record<string, unknown> =>
 const own = jsonOf('package.json') as { name: string; version: string };
 const runtime = (jsonOf('tools/runtime/package.json') as { version: string }).version;
 
+const versionOf = (name: string): string =>
+  (jsonOf('package.json') as { devDependencies: Record<string, string> }).devDependencies[name] ?? 'unknown';
+
 /** What npm does not know: the runtime, and libraries compiled into addons. */
 const inside: readonly Inside[] = [
   {
@@ -57,6 +60,20 @@ const inside: readonly Inside[] = [
     licence: 'BSD-3-Clause',
     inside: 'classic-level',
     file: 'classic-level/deps/snappy/snappy/COPYING',
+  },
+  {
+    name: 'preact',
+    version: versionOf('preact'),
+    licence: 'MIT',
+    inside: 'the page (dist/page)',
+    file: 'preact/LICENSE',
+  },
+  {
+    name: 'uplot',
+    version: versionOf('uplot'),
+    licence: 'MIT',
+    inside: 'the page (dist/page)',
+    file: 'uplot/LICENSE',
   },
 ];
 /** Licences that stand in the package, but not where npm looks for them. */

@@ -13,8 +13,6 @@ import { type EntryWatch, inPlannedSession, type TakeCounters } from '../commiss
 import { type SiteFolder, siteFolder } from '../commission/site-folder.ts';
 import { type ScannedEntry, scannedEntries } from '../commission/scan-findings.ts';
 import { listLines, readWorkList, requireList, type WorkListEntry } from '../commission/work-list.ts';
-import { judgeText, requirePlan } from '../config/judge.ts';
-import { withMeter } from '../config/meter-block.ts';
 import type { Direction } from '../line/direction.ts';
 import { openPort } from '../line/open-port.ts';
 import type { Port } from '../line/port.ts';
@@ -28,7 +26,7 @@ import { entryKeysOf, type EntryOptions, judgeOf } from './meter-changes.ts';
 import { sessionCounters, stateDirectory } from './nonces.ts';
 import { placesOf, portOf, type SiteOptions, socketFor, textOf } from './site-options.ts';
 import { entryCount } from './refused-entries.ts';
-import { changeFile } from './replace-file.ts';
+import { writeCommissioned } from './write-meters.ts';
 import { clearProgress, note, progress, screenWidth } from './terminal.ts';
 import { indented } from '../status/layout.ts';
 
@@ -223,9 +221,9 @@ function displayAsker(clock: Clock, print: (line: string) => void) {
   return { compare, close: () => lines.close() };
 }
 
-/** Those that are good and do not stand in the file yet; whoever edited it meanwhile is not overwritten. */
+/** Those that are good and do not stand in the file yet. */
 function writeGood(
-  { planned, records, judge, file, text: seen }: CommissionRun,
+  { planned, records, judge, file, text }: CommissionRun,
   stamp: string,
   print: (line: string) => void,
 ): boolean {
@@ -234,29 +232,7 @@ function writeGood(
     return proposal && record?.result === 'good' ? [{ proposal, record }] : [];
   });
   if (good.length === 0) return false;
-  const backup = changeFile(file, 'before-commission', (text) => {
-    if (text !== seen)
-      throw new Failure(
-        'config-invalid',
-        `${file} was changed while the meters were commissioned: nothing was written; look at it, and run the same command again, it only writes then`,
-      );
-    const written = good.reduce((before, { proposal, record }) => {
-      const [server, physical] = record.address.split('/').map(Number);
-      const keys = {
-        ...proposal.keys,
-        ...(server !== undefined && server !== 1 && { server }),
-        ...(physical !== undefined && { physical }),
-      };
-      return withMeter(
-        before,
-        record.port,
-        keys,
-        `${proposal.place === '' ? '' : `${proposal.place}; `}commissioned ${stamp}`,
-      );
-    }, text);
-    requirePlan(judgeText(written, { ...judge, name: file }), file);
-    return written;
-  });
+  const backup = writeCommissioned(good, { judge, file, text }, stamp);
   print(`${good.length} meters written into ${file}; the file as it was: ${backup}`);
   return true;
 }

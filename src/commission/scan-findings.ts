@@ -38,16 +38,21 @@ export function scannedEntries(text: string, file: string): ScannedEntry[] {
       throw new Failure('input-unreadable', `${file}:${i + 1}: no finding of a scan of this version`);
     return [parsed.output];
   });
-  return findings.flatMap(({ entry, serial, reach }): ScannedEntry[] => {
-    if (!entry) return [];
-    // Another meter that answers at its place is not it.
-    const isThere = reach !== undefined && serial !== undefined && sameSerial(serial, entry.serial);
-    return [
-      {
-        entry,
-        server: isThere ? reach.logical : undefined,
-        physical: isThere ? (reach.physical ?? undefined) : undefined,
-      },
-    ];
-  });
+  return findings.flatMap(({ entry, ...found }) => (entry ? [placeOf({ entry, ...found })] : []));
+}
+
+/** What a scan says of a row of its list. */
+export interface FoundEntry {
+  readonly entry: WorkListEntry;
+  readonly serial?: string | undefined;
+  readonly reach?: { readonly logical: number; readonly physical?: number | null | undefined } | undefined;
+}
+export function placeOf({ entry, serial, reach }: FoundEntry): ScannedEntry {
+  // Another meter that answers at its place is not it.
+  const isThere = reach !== undefined && serial !== undefined && sameSerial(serial, entry.serial);
+  return {
+    entry,
+    server: isThere ? reach.logical : undefined,
+    physical: isThere ? (reach.physical ?? undefined) : undefined,
+  };
 }

@@ -5,7 +5,7 @@
 import { setTimeout } from 'node:timers/promises';
 import * as v from 'valibot';
 import type { ScanEvent } from '../commission/scan.ts';
-import { entrySchema, type WorkListEntry } from '../commission/work-list.ts';
+import { entrySchema, type WorkList, type WorkListEntry } from '../commission/work-list.ts';
 import type { Capacity } from '../commission/capacity.ts';
 import type { Signed } from '../commission/canonical.ts';
 import type { CommissionEvent } from '../commission/commission.ts';
@@ -38,6 +38,12 @@ export interface LocalAnswers {
   /** The report of the site, signed by the key of this gateway. */
   signOff(wishes: SignOffWishes): Promise<Signed<SiteReport>>;
   capacity(wishes: CapacityWishes): Capacity;
+  /** A work list as the office exported it, read and judged. */
+  workList(octets: Uint8Array): WorkList;
+  /** What commissioning asks of the meters of a list, where a scan found them. */
+  commissionPlan(wishes: PlanWishes): CommissionWishes;
+  /** Meters that were found good come into the configuration, which is taken into force. */
+  takeMeters(wishes: TakeWishes): Promise<MetersTaken>;
   trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
   /** Lines of the log, as they were written. */
   log(follow: boolean, signal: AbortSignal): AsyncIterable<LogLine>;
@@ -110,19 +116,40 @@ const words = v.pipe(v.string(), v.maxLength(200));
 const ratio = v.nullable(v.pipe(v.string(), v.regex(/^\d{1,6}\/\d{1,6}$/)));
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
 const expectation = { place: v.nullable(words), currentTransformer: ratio, voltageTransformer: ratio };
+const proposals = v.pipe(
+  v.array(v.strictObject({ port: id, ...expectation, place: words, keys: v.record(v.string(), v.unknown()) })),
+  v.maxLength(200),
+);
 const commissionWishes = v.strictObject({
   meters: v.optional(v.pipe(v.array(id), v.maxLength(1000))),
   expected: v.optional(v.array(v.strictObject({ meter: id, ...expectation }))),
-  proposals: v.optional(
-    v.pipe(
-      v.array(v.strictObject({ port: id, ...expectation, place: words, keys: v.record(v.string(), v.unknown()) })),
-      v.maxLength(200),
-    ),
-  ),
+  proposals: v.optional(proposals),
   who: v.optional(words),
   exchanges: v.optional(whole(1, 1000)),
   again: v.optional(v.boolean()),
 });
+const address = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16_383));
+const planWishes = v.strictObject({
+  port: id,
+  found: v.pipe(
+    v.array(
+      v.strictObject({
+        entry: entrySchema,
+        serial: v.optional(words),
+        reach: v.optional(v.strictObject({ logical: address, physical: v.optional(v.nullable(address)) })),
+      }),
+    ),
+    v.maxLength(200),
+  ),
+  like: v.optional(id),
+  client: v.optional(whole(1, 127)),
+  auth: v.optional(short),
+  secret: v.optional(words),
+  encryptionKey: v.optional(words),
+  authenticationKey: v.optional(words),
+  model: v.optional(short),
+});
+const takeWishes = v.strictObject({ proposals, who: v.optional(words) });
 const signOffWishes = v.strictObject({
   who: v.optional(words),
   note: v.optional(v.pipe(v.string(), v.maxLength(2000))),
@@ -134,6 +161,14 @@ const capacityWishes = v.strictObject({
   days: v.optional(digits, '30'),
 });
 export type CommissionWishes = v.InferOutput<typeof commissionWishes>;
+export type PlanWishes = v.InferOutput<typeof planWishes>;
+export type TakeWishes = v.InferOutput<typeof takeWishes>;
+export interface MetersTaken {
+  /** Ids of those that were written. */
+  readonly written: readonly string[];
+  /** The file as it was before; null where nothing was written. */
+  readonly backup: string | null;
+}
 export type SignOffWishes = v.InferOutput<typeof signOffWishes>;
 export interface CapacityWishes {
   readonly port: string;
@@ -286,6 +321,34 @@ export const routes: readonly Route<LocalAnswers>[] = [
     input: commissionWishes,
     answers: 'lines',
     handle: (house, wishes, signal) => house.commission(wishes, signal),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/work-list',
+    permission: 'look',
+    meaning: 'a work list (CSV, in base64) read and judged: its meters, and everything that is wrong with it, by line',
+    input: v.strictObject({ octets: v.pipe(v.string(), v.maxLength(60_000), v.base64()) }),
+    answers: 'value',
+    handle: (house, { octets }) => house.workList(Buffer.from(octets, 'base64')),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/commission/plan',
+    permission: 'look',
+    meaning:
+      'what /v1/commission is asked for meters of a list, where a scan found them; entered as another meter, or by keys',
+    input: planWishes,
+    answers: 'value',
+    handle: (house, wishes) => house.commissionPlan(wishes),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/commission/take',
+    permission: 'act',
+    meaning: 'meters that were found good come into the configuration, which is taken into force',
+    input: takeWishes,
+    answers: 'value',
+    handle: (house, wishes) => house.takeMeters(wishes),
   }),
   route({
     method: 'POST',

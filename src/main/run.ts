@@ -29,7 +29,8 @@ import { type DaemonLog, openLog } from './logger.ts';
 import { openNotifier, type ServiceNotifier } from './notifier.ts';
 import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
-import { commissionedIn, finishSignOffs, siteAnswers } from './site-answers.ts';
+import { commissionedIn, finishSignOffs, listContextOf, siteAnswers } from './site-answers.ts';
+import { listAnswers } from './site-list.ts';
 import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { PageDoor } from './page-door.ts';
@@ -184,13 +185,15 @@ function answersOf(
   { scan, configPath, recent, page }: Pick<LocalAnswers, 'scan'> & Around,
 ): LocalAnswers {
   const force = reloader.inForce();
+  const site = { force, store: state.store, log, configPath, version };
   return {
     ...force.house,
     snapshot: async () => ({ ...(await force.house.snapshot()), configuration: configurationStatus(force) }),
     readObjects: (meter, wishes) => readObjects(force.house, systemClock, meter, wishes),
     browseObjects: (meter, wishes, signal) => browseObjects(force.house, systemClock, meter, wishes, signal),
     scan,
-    ...siteAnswers({ force, store: state.store, log, configPath, version }),
+    ...siteAnswers(site),
+    ...listAnswers({ ...listContextOf(site), reload: () => reloader.reload() }),
     log: (follow, signal) => log.memory.lines(follow, signal),
     completeness: async (days) => completenessOf(force.house.series(), await force.house.gaps(), days, Date.now()),
     intervals: (meter, days) => recent.intervalsOf(meter, days, Date.now()),

@@ -31,6 +31,7 @@ import { gatewayFact } from '../reading/facts.ts';
 import type { Store } from '../store/store.ts';
 import { defaultDoor } from './doors.ts';
 import type { InForce } from './reload.ts';
+import type { ListContext } from './site-list.ts';
 
 const clock = systemClock;
 
@@ -82,10 +83,17 @@ function requireKnownFolders({ plan }: InForce, keys: Readonly<Record<string, un
   }
 }
 
+const judgeOf = ({ force }: SiteContext): Judge => ({
+  models: meterModels(),
+  sources: serviceSources,
+  door: defaultDoor,
+  inForce: force.plan,
+});
+
 function plannedOf(context: SiteContext, wishes: CommissionWishes, site: SiteFolder): Planned[] {
   const { force, configPath } = context;
   const text = readFileSync(configPath, 'utf8');
-  const judge: Judge = { models: meterModels(), sources: serviceSources, door: defaultDoor, inForce: force.plan };
+  const judge = judgeOf(context);
   const { meters = [], expected = [], proposals = [] } = wishes;
   const ofList = (meter: string) => expected.find((one) => one.meter === meter);
   const known = force.plan.ports.flatMap((port) => port.meters.map(({ origin }) => origin.meter));
@@ -242,6 +250,13 @@ export const commissionedIn =
       return undefined;
     }
   };
+
+/** What the rows of a work list need of it. */
+export const listContextOf = (context: SiteContext): Omit<ListContext, 'reload'> => ({
+  configPath: context.configPath,
+  judge: () => judgeOf(context),
+  site: () => siteFolder(folderOf(context)),
+});
 
 export const siteAnswers = (context: SiteContext): Pick<LocalAnswers, 'commission' | 'signOff' | 'capacity'> => ({
   commission: (wishes, signal) => commissionAtDesk(context, wishes, signal),

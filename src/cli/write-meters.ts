@@ -1,0 +1,44 @@
+/** Writes meters that were commissioned into the configuration, as they were found: for the command line and for the desk. */
+import { Failure } from '../base/errors.ts';
+import type { Judge, Proposal } from '../commission/candidates.ts';
+import type { MeterRecord } from '../commission/meter-record.ts';
+import { judgeText, requirePlan } from '../config/judge.ts';
+import { withMeter } from '../config/meter-block.ts';
+import { changeFile } from './replace-file.ts';
+
+export interface WrittenInto {
+  readonly judge: Judge;
+  readonly file: string;
+  /** The file as it was read before the meters were commissioned: whoever edited it meanwhile is not overwritten. */
+  readonly text: string;
+}
+
+/** Returns where the file as it was is kept. Failure `config-invalid` where it was changed, or does not hold with them. */
+export const writeCommissioned = (
+  good: readonly { readonly proposal: Pick<Proposal, 'keys' | 'place'>; readonly record: MeterRecord }[],
+  { judge, file, text: seen }: WrittenInto,
+  stamp: string,
+): string =>
+  changeFile(file, 'before-commission', (text) => {
+    if (text !== seen)
+      throw new Failure(
+        'config-invalid',
+        `${file} was changed while the meters were commissioned: nothing was written; look at it, and run the same command again, it only writes then`,
+      );
+    const written = good.reduce((before, { proposal, record }) => {
+      const [server, physical] = record.address.split('/').map(Number);
+      const keys = {
+        ...proposal.keys,
+        ...(server !== undefined && server !== 1 && { server }),
+        ...(physical !== undefined && { physical }),
+      };
+      return withMeter(
+        before,
+        record.port,
+        keys,
+        `${proposal.place === '' ? '' : `${proposal.place}; `}commissioned ${stamp}`,
+      );
+    }, text);
+    requirePlan(judgeText(written, { ...judge, name: file }), file);
+    return written;
+  });
