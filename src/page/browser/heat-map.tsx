@@ -1,6 +1,7 @@
 /** Completeness: a square for each meter and hour, drawn; and the same in numbers for whoever does not see the drawing. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { CompletenessAnswer, Mark } from './answers.ts';
+import type { markMeanings } from '../../status/completeness.ts';
+import type { CompletenessAnswer } from './answers.ts';
 import { t, type TextKey } from './language.ts';
 import { useAsked } from './live.ts';
 import { Answered, DayChoice, Table } from './parts.tsx';
@@ -8,7 +9,7 @@ import { dayOf, hourOf, shortTime, shownZone } from './words.ts';
 
 const hourMs = 3_600_000;
 /** The worst of an hour first. */
-const marks: readonly (readonly [mark: Mark, key: TextKey])[] = [
+const marks: readonly (readonly [mark: keyof typeof markMeanings, key: TextKey])[] = [
   ['l', 'lost'],
   ['x', 'missingMark'],
   ['p', 'pending'],

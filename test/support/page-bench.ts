@@ -1,0 +1,133 @@
+/** The page as people see it: a real daemon with simulated meters on a pty, a real broker, and a real Chromium. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { askPage, askStatus } from '../../src/desk/client.ts';
+import type { Snapshot } from '../../src/status/snapshot.ts';
+import { freePort, realBroker, type RealBroker, until } from './broker.ts';
+import { configuration, type MeterKeys } from './configuration.ts';
+import { children, gateway, node, simulate } from './programs.ts';
+
+const executable = '/usr/bin/chromium';
+/** Why the page cannot be looked at here, to be named by the tests that need it. */
+export const noChromium = existsSync(executable)
+  ? undefined
+  : `${executable} is not there: scripts/setup installs it (apt-get install chromium)`;
+
+export const launch = (): Promise<Browser> =>
+  chromium.launch({ executablePath: executable, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+
+export interface PageBench {
+  readonly config: string;
+  readonly socket: string;
+  readonly address: string;
+  /** Opens once. */
+  link(): Promise<string>;
+  status(): Promise<Snapshot>;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  readonly broker: RealBroker;
+  end(): Promise<void>;
+}
+export interface BenchWishes {
+  readonly folder: string;
+  /** Of the simulator: TOML. */
+  readonly scenario: string;
+  readonly meters: readonly MeterKeys[];
+  readonly baud?: number;
+  readonly password?: string;
+}
+
+/** `[page]` is not among the tables that tests write by keys: its port is found here. */
+export async function pageBench({
+  folder,
+  scenario,
+  meters,
+  baud = 115_200,
+  password,
+}: BenchWishes): Promise<PageBench> {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, 'bus.toml');
+  writeFileSync(file, scenario);
+  const [broker, { device, kill: endSimulator }, port] = await Promise.all([
+    realBroker(),
+    simulate(['--scenario', file, '--pty', join(folder, 'bus')]),
+    freePort(),
+  ]);
+  const config = join(folder, 'gateway.toml');
+  const state = join(folder, 'state');
+  const secret = (name: string, value: string): string => {
+    writeFileSync(join(folder, name), value, { mode: 0o600 });
+    return `file:${join(folder, name)}`;
+  };
+  writeFileSync(
+    config,
+    [
+      configuration({
+        gateway: { id: 'bench', tenant: 't', state_directory: state, clock_trust: 'assume', back_fill_days: 2 },
+        mqtt: { url: broker.url },
+        port: [{ name: 'bus-1', device: `serial:${device}`, baud, meter: [...meters] }],
+      }),
+      '[page]',
+      `listen = "127.0.0.1:${port}"`,
+      ...(password === undefined ? [] : [`password = "${secret('page-password', password)}"`]),
+    ].join('\n'),
+  );
+  const socket = join(state, 'status.sock');
+  let daemon: ChildProcess;
+  const start = async (): Promise<void> => {
+    daemon = spawn(node, [gateway, 'run', '--config', config], {
+      stdio: 'ignore',
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+    });
+    children.push(daemon);
+    const up = () =>
+      askStatus(socket).then(
+        () => true,
+        () => false,
+      );
+    await until(up, 'the gateway answers');
+  };
+  const kill = async (): Promise<void> => {
+    const ended = new Promise((resolve) => daemon.once('exit', resolve));
+    daemon.kill('SIGKILL');
+    await ended;
+  };
+  await start();
+  return {
+    config,
+    socket,
+    address: `http://127.0.0.1:${port}`,
+    link: async () => (await askPage(socket)).url,
+    status: () => askStatus(socket),
+    kill,
+    start,
+    broker,
+    end: async () => {
+      await kill();
+      endSimulator();
+      await broker.remove();
+    },
+  };
+}
+
+export interface Looked {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** Errors and warnings of its console, and what it threw. */
+  readonly complaints: string[];
+}
+/** A browser that has logged in by a link. */
+export async function enter(browser: Browser, bench: PageBench, options: BrowserContextOptions = {}): Promise<Looked> {
+  const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Helsinki', ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => void complaints.push(error.message));
+  await page.goto(await bench.link());
+  await page.getByRole('navigation').waitFor();
+  return { context, page, complaints };
+}
