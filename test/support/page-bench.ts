@@ -50,7 +50,7 @@ export async function pageBench({
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'bus.toml');
   writeFileSync(file, scenario);
-  const [broker, { device, kill: endSimulator }, port] = await Promise.all([
+  const [broker, bus, port] = await Promise.all([
     realBroker(),
     simulate(['--scenario', file, '--pty', join(folder, 'bus')]),
     freePort(),
@@ -67,7 +67,7 @@ export async function pageBench({
       configuration({
         gateway: { id: 'bench', tenant: 't', state_directory: state, clock_trust: 'assume', back_fill_days: 2 },
         mqtt: { url: broker.url },
-        port: [{ name: 'bus-1', device: `serial:${device}`, baud, meter: [...meters] }],
+        port: [{ name: 'bus-1', device: `serial:${bus.device}`, baud, meter: [...meters] }],
       }),
       '[page]',
       `listen = "127.0.0.1:${port}"`,
@@ -106,7 +106,7 @@ export async function pageBench({
     broker,
     end: async () => {
       await kill();
-      endSimulator();
+      bus.kill();
       await broker.remove();
     },
   };
