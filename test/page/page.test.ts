@@ -1,6 +1,6 @@
 /** Looks at the page with a real Chromium: a real daemon with eight simulated meters on a pty behind it, one dead, one on a noisy stub. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { writeFileSync } from 'node:fs';
+import axe from 'axe-core';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +9,6 @@ import { meterOf } from '../support/configuration.ts';
 import { enter, launch, noChromium, pageBench, type PageBench } from '../support/page-bench.ts';
 import { children, folder } from '../support/programs.ts';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const scenario = `
 [bus]
 kind = "pty"
@@ -97,7 +96,7 @@ describe.skipIf(noChromium !== undefined)(
             reducedMotion: 'reduce',
           });
           // Playwright's own world, which the policy of the page does not bind.
-          await page.addInitScript(axe);
+          await page.addInitScript(axe.source);
           await page.reload();
           for (const screen of screens) {
             await page.goto(`${bench.address}/#/${screen}`);
