@@ -87,7 +87,7 @@ export const meanings: Readonly<Record<string, string>> = {
   'manifest.series[].lost': 'gaps of cause LOST',
   'manifest.series[].pending': 'not read yet',
   'manifest.series[].digest':
-    'SHA-256 over what was published of the day; `verifyManifest` in src/central/ingest.ts recomputes it',
+    'SHA-256 over what was published of the day; `judgeAccount` in src/central/manifest.ts recomputes it',
   'result.id': 'of the order',
   'result.action': 'what was ordered, as the order has it; null: it cannot be read',
   'result.about': 'the meter that the order names; null: the gateway itself',

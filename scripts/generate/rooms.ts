@@ -83,6 +83,8 @@ const doors: Record<string, string[]> = {
   'jose/jws/compact/verify': ['command'],
   koffi: ['line', 'main', 'simulator'],
   'node:tty': ['simulator'],
+  'node:sqlite': ['central'],
+  pg: ['central'],
 };
 const pure = ['base', 'dlms', 'reading'];
 

@@ -1,276 +1,295 @@
 /**
- * What a central system must do with what it receives: keep the highest revision of each (point, meter, series, channel,
- * interval), of equal ones that of the later epoch; a gap takes nothing away that was measured; count replays, acknowledge
- * what is kept. What it cannot take it keeps raw, shows, and acknowledges all the same where its number can be read: one
- * message must not hold up all others. The topic says which gateway speaks. Pure; the reference for others who write one.
+ * Stores what came: facts as they were delivered, and which numbers are here, in one transaction; what to answer is known
+ * when it is on disk. Gateways are locked in the order of their names, so that workers never wait for each other in a circle.
  */
-import * as v from 'valibot';
-import { type AckPayload, type UpPayload, upPayload } from '../contract/payloads.ts';
-import { checked, isUnfit, parsePayload, payloadLimit } from '../contract/parse.ts';
-import { speakerOf } from '../contract/topics.ts';
-import type { Integer } from '../reading/facts.ts';
-import { dayDigest, marksOf } from '../reading/interval-hash.ts';
-import type { Mark } from '../reading/ledger.ts';
+import { randomUUID } from 'node:crypto';
+import { type Millis } from '../base/time.ts';
+import type { AckPayload, UpPayload } from '../contract/payloads.ts';
+import type { Arrival, Received, Refused } from './arrival.ts';
+import { ackOf, type GatewayNumbers, greet, hold, isHeld, isPlausible, type Lost, newNumbers } from './numbering.ts';
+import { type Cell, type Engine, monthOf, type Row, type Sql } from './sql.ts';
 
-export interface Value {
-  readonly epoch: number;
-  readonly rev: number;
-  readonly energy: Integer | null;
-  /** The register, or the value of a channel that counts nothing; null where what was counted is all there is. */
-  readonly register: Integer | null;
-  readonly quality: string;
+export interface Ingested {
+  /** To be published on `down/ack`: what moved, was repeated, or was born. */
+  readonly answers: ReadonlyMap<string, AckPayload>;
+  readonly stored: number;
+  readonly repeated: number;
+  readonly unfit: number;
+  /** Messages whose number had another content before. */
+  readonly conflicts: number;
+  /** Of gateways that were just found to have acknowledged what is not here. */
+  readonly lost: readonly (Lost & { readonly gateway: string })[];
 }
-export interface Counters {
-  messages: number;
-  /** Messages whose sequence was seen before: replays, harmless. */
-  duplicates: number;
-  /** A key and revision that came with another value: never allowed. */
-  conflicts: number;
-  unfit: number;
-  gaps: number;
-}
-interface Published extends Mark {
-  readonly epoch: number;
-  readonly seq: number;
-}
-interface Received {
-  epoch: number;
-  upTo: number;
-  /** The highest number of the epoch that ever came. */
-  seen: number;
-  readonly beyond: Set<number>;
-  /** The birth of this epoch was seen. */
-  greeted: boolean;
-}
+type FactArrival = Arrival & { kind: 'fact' };
 
-/** A message that does not fit the contract, as it came, to be looked at. */
-interface Refused {
-  readonly topic: string;
-  readonly why: string;
-  /** Its number, where that can be read; then it is acknowledged. */
-  readonly number: { readonly epoch: number; readonly seq: number } | undefined;
-  readonly raw: Uint8Array;
-}
-/** So many are kept; all are counted. */
+/** So many raw messages are kept of a gateway; all are counted. */
 const quarantineLimit = 1000;
 
-export interface Ingest {
-  readonly quarantine: Refused[];
-  /** Numbers that were acknowledged once and are not here: our own loss. */
-  readonly losses: { readonly gateway: string; readonly epoch: number; readonly from: number; readonly to: number }[];
-  readonly counters: Counters;
-  readonly conflicts: string[];
-  readonly unfit: Map<string, number>;
-  readonly gaps: UpPayload[];
-  /** The newest value of each interval, by `meter|series|obis|start`. */
-  readonly values: Map<string, Value>;
-  readonly received: Map<string, Received>;
-  /** All that was said of each interval, by `meter|series`, then start. */
-  readonly intervals: Map<string, Map<number, Published[]>>;
-  readonly manifests: (UpPayload & { kind: 'manifest' })[];
-  /** Of orders, by `gateway|id`: the first that came. A repeated order is answered by the same. */
-  readonly results: Map<string, UpPayload & { kind: 'result' }>;
+/** Where a message stands in time: what it is about. */
+export function spanOf(message: UpPayload): readonly [from: number, to: number] {
+  switch (message.kind) {
+    case 'profile': {
+      const from = Date.parse(message.start);
+      return [from, Math.ceil(from + message.count * message.periodS * 1000)];
+    }
+    case 'gap':
+      return [Date.parse(message.start), Date.parse(message.end)];
+    case 'manifest': {
+      const from = Date.parse(`${message.day}T00:00:00Z`);
+      return [from, from + 86_400_000];
+    }
+    case 'event':
+    case 'reading':
+      return [Date.parse(message.readAt), Date.parse(message.readAt)];
+    case 'result':
+      return [Date.parse(message.at), Date.parse(message.at)];
+    case 'void':
+      return [0, 0];
+  }
+}
+function rowOf({ message, text }: FactArrival, at: Millis): Row {
+  const [start, end] = spanOf(message);
+  return {
+    gateway: message.gateway,
+    epoch: message.epoch,
+    seq: message.seq,
+    month: monthOf(start),
+    kind: message.kind,
+    meter: 'meter' in message ? message.meter : '_',
+    point: 'point' in message ? message.point : '',
+    series: 'series' in message && typeof message.series === 'string' ? message.series : '',
+    start_ms: start,
+    end_ms: end,
+    received_ms: at,
+    body: text,
+  };
 }
 
-export const newIngest = (): Ingest => ({
-  counters: { messages: 0, duplicates: 0, conflicts: 0, unfit: 0, gaps: 0 },
-  conflicts: [],
-  unfit: new Map(),
-  gaps: [],
-  values: new Map(),
-  received: new Map(),
-  intervals: new Map(),
-  manifests: [],
-  results: new Map(),
-  quarantine: [],
-  losses: [],
+const marks = (count: number): string => Array.from({ length: count }, () => '?').join(', ');
+/** The gateways of a batch, locked until its end; unknown ones begin. */
+async function lockGateways(engine: Engine, sql: Sql, names: readonly string[]): Promise<Map<string, GatewayNumbers>> {
+  const sorted = [...names].toSorted();
+  const select = () =>
+    sql.all(
+      `SELECT gateway, numbers FROM gateway WHERE gateway IN (${marks(sorted.length)}) ORDER BY gateway${engine.forUpdate}`,
+      ...sorted,
+    );
+  let rows = await select();
+  if (rows.length < sorted.length) {
+    const known = new Set(rows.map(({ gateway }) => gateway));
+    for (const name of sorted)
+      if (!known.has(name))
+        await sql.all(
+          'INSERT INTO gateway (gateway, numbers) VALUES (?, ?) ON CONFLICT (gateway) DO NOTHING',
+          name,
+          JSON.stringify(newNumbers(name)),
+        );
+    rows = await select();
+  }
+  return new Map(
+    rows.map(({ gateway, numbers }) => [gateway as string, JSON.parse(numbers as string) as GatewayNumbers]),
+  );
+}
+
+/** Facts of a batch: new ones, and those whose number was here before. */
+interface Sorted {
+  readonly fresh: { arrival: FactArrival; at: Millis }[];
+  readonly again: { arrival: FactArrival; at: Millis }[];
+}
+const numberKey = ({ gateway, epoch, seq }: { gateway: string; epoch: number; seq: number }): string =>
+  `${gateway}|${epoch}|${seq}`;
+
+function sortFacts(batch: readonly Received[], known: ReadonlyMap<string, GatewayNumbers>): Sorted {
+  const sorted: Sorted = { fresh: [], again: [] };
+  const inBatch = new Set<string>();
+  for (const { arrival, at } of batch) {
+    if (arrival.kind !== 'fact') continue;
+    const { message, gateway } = arrival;
+    const key = numberKey(message);
+    const before = inBatch.has(key) || isHeld(known.get(gateway) as GatewayNumbers, message.epoch, message.seq);
+    inBatch.add(key);
+    (before ? sorted.again : sorted.fresh).push({ arrival, at });
+  }
+  return sorted;
+}
+
+/** Numbers of messages that were here before: the same content is harmless, none means that it had been given up. */
+async function judgeRepeated(
+  sql: Sql,
+  { fresh, again }: Sorted,
+): Promise<{ readonly late: Sorted['fresh']; readonly conflicts: Sorted['fresh'] }> {
+  const bodies = new Map(fresh.map(({ arrival }) => [numberKey(arrival.message), arrival.text]));
+  const byEpoch = Map.groupBy(again, ({ arrival }) => `${arrival.gateway}|${arrival.message.epoch}`);
+  for (const [, some] of byEpoch) {
+    const { gateway, message } = (some[0] as (typeof some)[0]).arrival;
+    const seqs = [...new Set(some.map(({ arrival }) => arrival.message.seq))];
+    const rows = await sql.all(
+      `SELECT seq, body FROM fact WHERE gateway = ? AND epoch = ? AND seq IN (${marks(seqs.length)})`,
+      gateway,
+      message.epoch,
+      ...seqs,
+    );
+    for (const { seq, body } of rows)
+      bodies.set(numberKey({ gateway, epoch: message.epoch, seq: seq as number }), body as string);
+  }
+  const late: Sorted['fresh'] = [];
+  const conflicts: Sorted['fresh'] = [];
+  for (const one of again) {
+    const key = numberKey(one.arrival.message);
+    const body = bodies.get(key);
+    if (body === undefined) {
+      late.push(one);
+      bodies.set(key, one.arrival.text);
+    } else if (body !== one.arrival.text) conflicts.push(one);
+  }
+  return { late, conflicts };
+}
+
+const quarantined = (
+  { gateway = '', topic, why, number, raw }: Omit<Refused, 'kind'>,
+  at: Millis,
+): Record<string, Cell> => ({
+  id: randomUUID(),
+  gateway,
+  topic: topic.slice(0, 1000),
+  why,
+  epoch: number?.epoch ?? null,
+  seq: number?.seq ?? null,
+  received_ms: at,
+  raw,
 });
 
-/** Another gateway may refuse an order that was not for it. */
-export const resultKey = ({ gateway, id }: { readonly gateway: string; readonly id: string }): string =>
-  `${gateway}|${id}`;
-export const valueKey = (meter: string, series: string, obis: string, startMs: number): string =>
-  `${meter}|${series}|${obis}|${startMs}`;
-
-/** What is acknowledged to a gateway: after each of its births, and when something moved. */
-export const ackOf = ({ epoch, upTo, seen }: Received): AckPayload => ({ epoch, upTo, seen, nack: [] });
-
-/**
- * A gateway introduced itself: where its numbering stands. Returns what it is to be answered. A birth of an epoch before
- * ours changes nothing: the gateway's state fell back, and the answer tells it so.
- */
-export function greet(state: Ingest, birth: { gateway: string; epoch: number; acknowledged: number }): AckPayload {
-  const { gateway, epoch, acknowledged } = birth;
-  const known = state.received.get(gateway);
-  // A later epoch: the gateway's store was damaged. Without memory of ours, begin after what was acknowledged.
-  if (!known || known.epoch < epoch) {
-    const begun = { epoch, upTo: acknowledged, seen: 0, beyond: new Set<number>(), greeted: true };
-    state.received.set(gateway, begun);
-    return ackOf(begun);
+/** Raw messages, so many of a gateway; those of topics that are none of the contract count as one more gateway. */
+async function keepRaw(sql: Sql, rows: readonly Record<string, Cell>[]): Promise<void> {
+  for (const [gateway, some] of Map.groupBy(rows, (row) => row['gateway'] as string)) {
+    const [counted] = await sql.all('SELECT count(*) AS n FROM quarantine WHERE gateway = ?', gateway);
+    const room = quarantineLimit - Number(counted?.['n'] ?? 0);
+    if (room > 0) await sql.insert('quarantine', some.slice(0, room));
   }
-  if (known.epoch === epoch && known.upTo < acknowledged) {
-    // The gateway has them no more. Where we did not begin just now, we had them and lost them: `down/again` asks for them.
-    if (known.greeted) state.losses.push({ gateway, epoch, from: known.upTo + 1, to: acknowledged });
-    known.upTo = acknowledged;
-    for (const seq of known.beyond) if (seq <= acknowledged) known.beyond.delete(seq);
+}
+
+/** Births answer what is held; what they have acknowledged and is not here is lost. After the facts that came with them. */
+async function greetAll(
+  sql: Sql,
+  batch: readonly Received[],
+  states: Map<string, GatewayNumbers>,
+): Promise<Ingested['lost'][number][]> {
+  const all: Ingested['lost'][number][] = [];
+  for (const { arrival, at } of batch) {
+    if (arrival.kind !== 'birth') continue;
+    const { gateway, birth } = arrival;
+    const { numbers, lost } = greet(states.get(gateway) as GatewayNumbers, birth, at);
+    states.set(gateway, numbers);
+    if (!lost) continue;
+    all.push({ gateway, ...lost });
+    await recordLoss(sql, gateway, lost, at);
   }
-  if (known.epoch === epoch) known.greeted = true;
-  advance(known);
-  return ackOf(known);
+  return all;
 }
-function advance(received: Received): void {
-  while (received.beyond.delete(received.upTo + 1)) received.upTo++;
-}
-
-const numbersOf = v.object({
-  epoch: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
-});
-/** Further beyond all that came no number is believed that stands in a message which is wrong otherwise. */
-const plausibleStep = 100_000;
-
-/** What came, or why it is not taken. */
-function judged(speaker: { gateway: string; meter: string }, octets: Uint8Array): UpPayload | { unfit: string } {
-  const payload = parsePayload(upPayload, octets);
-  if (isUnfit(payload)) return payload;
-  if (payload.gateway !== speaker.gateway) return { unfit: 'gateway: another one than in the topic' };
-  if ('meter' in payload && payload.meter !== speaker.meter) return { unfit: 'meter: another one than in the topic' };
-  return payload;
+export async function recordLoss(sql: Sql, gateway: string, { epoch, ranges }: Lost, at: number): Promise<void> {
+  await sql.insert('loss', [
+    { id: randomUUID(), gateway, epoch, ranges: JSON.stringify(ranges), found_ms: at, asked: 0, whole_ms: null },
+  ]);
 }
 
-/** Takes one message. Returns the gateway whose acknowledgement may have moved. */
-export function take(state: Ingest, topic: string, octets: Uint8Array): string | undefined {
-  const { counters } = state;
-  const speaker = speakerOf(topic);
-  if (speaker?.what !== 'up') {
-    refuse(state, { topic, why: 'no topic of the contract', number: undefined, raw: octets });
-    return undefined;
+function countUnfit(batch: readonly Received[], states: Map<string, GatewayNumbers>): Record<string, Cell>[] {
+  const rows: Record<string, Cell>[] = [];
+  for (const { arrival, at } of batch) {
+    if (arrival.kind !== 'unfit') continue;
+    const state = arrival.gateway === undefined ? undefined : states.get(arrival.gateway);
+    const number = arrival.number && state && isPlausible(state, arrival.number) ? arrival.number : undefined;
+    const repeated = number && state && isHeld(state, number.epoch, number.seq);
+    if (!repeated) rows.push(quarantined({ ...arrival, number }, at));
+    if (!state) continue;
+    const counted = { ...state, unfit: state.unfit + 1 };
+    states.set(state.gateway, number ? hold(counted, number.epoch, [number.seq], at) : counted);
   }
-  const { gateway } = speaker;
-  const payload = judged(speaker, octets);
-  if (isUnfit(payload)) {
-    const number = readableNumber(state, gateway, octets);
-    refuse(state, { topic, why: payload.unfit, number, raw: octets.slice(0, payloadLimit) });
-    if (!number) return undefined;
-    count(receivedOf(state, gateway, number.epoch), number);
-    return gateway;
-  }
-  counters.messages++;
-  const received = receivedOf(state, gateway, payload.epoch);
-  // Only a birth begins another epoch: what is still under way of the one before counts as a fact and for no number.
-  const ours = received.epoch === payload.epoch;
-  if (ours && (payload.seq <= received.upTo || received.beyond.has(payload.seq))) counters.duplicates++;
-  // Replays are taken all the same: identity and revision make them harmless, and differences must be seen.
-  if (payload.kind === 'profile') takeProfile(state, payload);
-  else if (payload.kind === 'gap') {
-    counters.gaps++;
-    state.gaps.push(payload);
-  } else if (payload.kind === 'manifest') state.manifests.push(payload);
-  else if (payload.kind === 'result' && !state.results.has(resultKey(payload)))
-    state.results.set(resultKey(payload), payload);
-  if (payload.kind === 'profile' || payload.kind === 'gap')
-    for (const mark of marksOf(payload, shortestPeriodMs))
-      tell(state, payload, { ...mark, epoch: payload.epoch, seq: payload.seq });
-  count(received, payload);
-  return gateway;
-}
-function receivedOf(state: Ingest, gateway: string, epoch: number): Received {
-  const known = state.received.get(gateway);
-  if (known) return known;
-  const received = { epoch, upTo: 0, seen: 0, beyond: new Set<number>(), greeted: false };
-  state.received.set(gateway, received);
-  return received;
-}
-function count(received: Received, { epoch, seq }: { readonly epoch: number; readonly seq: number }): void {
-  if (received.epoch !== epoch) return;
-  if (seq > received.upTo) received.beyond.add(seq);
-  received.seen = Math.max(received.seen, seq);
-  advance(received);
+  return rows;
 }
 
-function refuse(state: Ingest, refused: Refused): void {
-  state.counters.unfit++;
-  if (state.unfit.size < 100 || state.unfit.has(refused.why))
-    state.unfit.set(refused.why, (state.unfit.get(refused.why) ?? 0) + 1);
-  if (state.quarantine.length < quarantineLimit) state.quarantine.push(refused);
-}
-/** The number of a message that does not fit, where it can be one of this gateway's. */
-function readableNumber(state: Ingest, gateway: string, octets: Uint8Array): Refused['number'] {
-  if (octets.length > 16 * payloadLimit) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  const numbers = checked(numbersOf, value);
-  const known = state.received.get(gateway);
-  if (isUnfit(numbers) || !known || known.epoch !== numbers.epoch) return undefined;
-  return numbers.seq <= Math.max(known.upTo, known.seen) + plausibleStep ? numbers : undefined;
-}
-
-function tell(state: Ingest, payload: UpPayload & { meter: string; series: string }, published: Published): void {
-  const key = `${payload.meter}|${payload.series}`;
-  const own = state.intervals.get(key) ?? new Map<number, Published[]>();
-  state.intervals.set(key, own);
-  const before = own.get(published.start) ?? [];
-  if (before.some(({ epoch, seq }) => epoch === published.epoch && seq === published.seq)) return;
-  own.set(published.start, [...before, published]);
-}
-/** No series is finer: a gap is a state of each of its intervals, whose length the manifest tells. */
-const shortestPeriodMs = 300_000;
-
-/**
- * Series of a manifest whose digest does not come out of what was received before it: something is missing, or not the
- * same. To be asked once everything up to the manifest's sequence is there.
- */
-export function verifyManifest(state: Ingest, manifest: UpPayload & { kind: 'manifest' }): string[] {
-  const day = Date.parse(`${manifest.day}T00:00:00Z`);
-  return manifest.series.flatMap(({ meter, series, periodS, digest, ...bounds }) => {
-    const from = bounds.from === undefined ? day : Date.parse(bounds.from);
-    const to = bounds.to === undefined ? day + 86_400_000 : Date.parse(bounds.to);
-    const own: Published[] = [];
-    for (const [start, all] of state.intervals.get(`${meter}|${series}`) ?? []) {
-      if (start < from || start >= to) continue;
-      // What was said in an epoch before is said again, or is no longer known to the gateway.
-      const before = all.filter(
-        ({ epoch, seq, gap }) =>
-          epoch === manifest.epoch && seq < manifest.seq && (!gap || start % (periodS * 1000) === 0),
+/** Which numbers are here now, and what is counted of the facts of a batch. */
+function holdFacts(
+  batch: readonly Received[],
+  states: Map<string, GatewayNumbers>,
+  { again, conflicts }: Pick<Sorted, 'again'> & { readonly conflicts: Sorted['again'] },
+): void {
+  for (const [gateway, some] of Map.groupBy(
+    batch.filter(({ arrival }) => arrival.kind === 'fact'),
+    ({ arrival }) => arrival.gateway as string,
+  )) {
+    let state = states.get(gateway) as GatewayNumbers;
+    const at = Math.max(...some.map((one) => one.at));
+    const messages = some.map(({ arrival }) => (arrival as FactArrival).message);
+    for (const [epoch, own] of Map.groupBy(messages, (message) => message.epoch))
+      state = hold(
+        state,
+        epoch,
+        own.map(({ seq }) => seq),
+        at,
       );
-      const [highest] = before.toSorted((a, b) => b.rev - a.rev || b.seq - a.seq);
-      if (highest) own.push(highest);
-    }
-    return dayDigest(own) === digest ? [] : [`${meter}|${series}`];
-  });
+    const count = (all: Sorted['again']) => all.filter(({ arrival }) => arrival.gateway === gateway).length;
+    states.set(gateway, {
+      ...state,
+      heardAt: Math.max(at, state.heardAt ?? 0),
+      repeated: state.repeated + count(again),
+      conflicts: state.conflicts + count(conflicts),
+    });
+  }
 }
 
-function takeProfile(state: Ingest, payload: UpPayload & { kind: 'profile' }): void {
-  const start = Date.parse(payload.start);
-  for (const channel of payload.channels) {
-    for (let i = 0; i < payload.count; i++) {
-      const key = valueKey(payload.meter, payload.series, channel.obis, start + i * payload.periodS * 1000);
-      const value: Value = {
-        epoch: payload.epoch,
-        rev: payload.rev[i] as number,
-        energy: channel.energy?.[i] ?? null,
-        register: (channel.register ?? channel.value)?.[i] ?? null,
-        quality: payload.quality[i] as string,
-      };
-      const earlier = state.values.get(key);
-      if (
-        earlier &&
-        earlier.rev === value.rev &&
-        earlier.epoch === value.epoch &&
-        (earlier.register !== value.register || earlier.quality !== value.quality || earlier.energy !== value.energy)
-      ) {
-        state.counters.conflicts++;
-        if (state.conflicts.length < 20)
-          state.conflicts.push(`${key} rev ${value.rev}: ${JSON.stringify(earlier)} and ${JSON.stringify(value)}`);
-      }
-      // Read again after the gateway lost its store, a value may lack the register before it: then no less is known than was.
-      const again =
-        earlier?.rev === value.rev && value.epoch > earlier.epoch && (value.energy !== null || earlier.energy === null);
-      if (!earlier || value.rev > earlier.rev || again) state.values.set(key, value);
-    }
-  }
+/** Everything that came, in one transaction. It may be given again as a whole where it failed. */
+export async function ingest(engine: Engine, batch: readonly Received[]): Promise<Ingested> {
+  const names = new Set(
+    batch.flatMap(({ arrival }) =>
+      arrival.gateway !== undefined && arrival.kind !== 'health' && arrival.kind !== 'state' ? [arrival.gateway] : [],
+    ),
+  );
+  const months = new Set(
+    batch.flatMap(({ arrival }) => (arrival.kind === 'fact' ? [monthOf(spanOf(arrival.message)[0])] : [])),
+  );
+  const work = async (sql: Sql): Promise<Ingested> => {
+    const before = names.size === 0 ? new Map<string, GatewayNumbers>() : await lockGateways(engine, sql, [...names]);
+    const states = new Map(before);
+    const sorted = sortFacts(batch, states);
+    const { late, conflicts } =
+      sorted.again.length === 0 ? { late: [], conflicts: [] } : await judgeRepeated(sql, sorted);
+    const rows = [...sorted.fresh, ...late].map(({ arrival, at }) => rowOf(arrival, at));
+    await sql.insert('fact', rows);
+    holdFacts(batch, states, { again: sorted.again, conflicts });
+    const raw = countUnfit(batch, states);
+    for (const { arrival, at } of conflicts)
+      raw.push(
+        quarantined(
+          {
+            gateway: arrival.gateway,
+            topic: `${arrival.message.kind} of ${arrival.gateway}`,
+            why: 'seq: this number had another content before (the first one counts)',
+            number: arrival.message,
+            raw: Buffer.from(arrival.text),
+          },
+          at,
+        ),
+      );
+    if (raw.length > 0) await keepRaw(sql, raw);
+    const lost = await greetAll(sql, batch, states);
+    for (const [gateway, state] of states)
+      if (state !== before.get(gateway))
+        await sql.all('UPDATE gateway SET numbers = ? WHERE gateway = ?', JSON.stringify(state), gateway);
+    return {
+      answers: new Map(
+        [...states].flatMap(([gateway, state]) => {
+          const ack = ackOf(state);
+          return ack ? [[gateway, ack] as const] : [];
+        }),
+      ),
+      stored: rows.length,
+      repeated: sorted.again.length - late.length,
+      unfit: raw.length - conflicts.length,
+      conflicts: conflicts.length,
+      lost,
+    };
+  };
+  if (names.size === 0 && !batch.some(({ arrival }) => arrival.kind === 'unfit'))
+    return { answers: new Map(), stored: 0, repeated: 0, unfit: 0, conflicts: 0, lost: [] };
+  return engine.transaction(work, months);
 }

@@ -21,9 +21,12 @@ import {
 } from './words.ts';
 
 export const contractVersion = 1;
+/** Epochs begin with the minutes since 1970: one of the year 2097 is nobody's. */
+const epochLimit = 2 ** 52;
+const epoch = v.pipe(count, v.maxValue(epochLimit));
 const numbering = {
   v: v.literal(contractVersion),
-  epoch: count,
+  epoch,
   seq: v.pipe(count, v.minValue(1)),
   gateway: topicPart,
 };
@@ -204,7 +207,7 @@ export const birthPayload = v.object({
   gateway: topicPart,
   version: word,
   boot: word,
-  epoch: count,
+  epoch,
   /** Everything up to here was acknowledged before: a central system without memory begins after it. */
   acknowledged: count,
   clockTrust: word,
@@ -221,7 +224,7 @@ export const healthPayload = v.object({
   v: v.literal(contractVersion),
   at: instant,
   boot: word,
-  epoch: count,
+  epoch,
   pending: count,
   oldestUnacknowledgedS: v.nullable(finite),
   clockTrust: word,
@@ -249,14 +252,12 @@ export const healthPayload = v.object({
 });
 export type HealthPayload = v.InferOutput<typeof healthPayload>;
 
-/** Epochs begin with the minutes since 1970: one of the year 2097 is nobody's. */
-const epochLimit = 2 ** 52;
 /**
  * central → gateway. Everything up to `upTo` is the head-end's, except the sequences in `nack`. `seen` is the highest
  * number of the epoch that ever came: numbers beyond a hole. Said after each birth, and when it moves.
  */
 export const ackPayload = v.object({
-  epoch: v.pipe(count, v.maxValue(epochLimit)),
+  epoch,
   upTo: count,
   seen: v.optional(count),
   nack: v.optional(v.pipe(v.array(v.pipe(count, v.minValue(1))), v.maxLength(1000)), []),

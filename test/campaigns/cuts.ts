@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 import { connectAsync } from 'mqtt';
 import { dayMs, hourMs, millis } from '../../src/base/time.ts';
-import { ackOf, greet, newIngest, take, valueKey } from '../../src/central/ingest.ts';
+import { ackOf, greet, newIngest, take, valueKey } from '../support/memory-central.ts';
 import { obis } from '../../src/dlms/cosem/logical-name.ts';
 import { birthFilter, topics, upFilter } from '../../src/contract/topics.ts';
 import { birthPayload } from '../../src/contract/payloads.ts';

@@ -9,7 +9,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import type { Log } from '../../src/base/log.ts';
 import { type Clock, iso, type Millis, millis } from '../../src/base/time.ts';
-import { ackOf, greet, type Ingest, newIngest, take } from '../../src/central/ingest.ts';
+import { ackOf, greet, type Ingest, newIngest, take } from '../support/memory-central.ts';
 import { fitFact } from '../../src/forward/fit.ts';
 import { Forwarder } from '../../src/forward/forwarder.ts';
 import { birthPayload, contractVersion } from '../../src/contract/payloads.ts';

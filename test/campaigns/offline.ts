@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dayMs } from '../../src/base/time.ts';
-import { subscribe } from '../../src/central/subscriber.ts';
+import { subscribe } from '../support/memory-subscriber.ts';
 import { systemClock } from '../../src/line/system-clock.ts';
 import { openLevel } from '../../src/disk/level-database.ts';
 import { octetsOf } from '../../src/disk/space.ts';

@@ -1,6 +1,6 @@
 /** What must hold in a simulation at any moment, and what was delivered compared with the truth of the meters. */
 import { iso, millis } from '../../src/base/time.ts';
-import { verifyManifest, valueKey } from '../../src/central/ingest.ts';
+import { verifyManifest, valueKey } from '../support/memory-central.ts';
 import { registerModulus } from '../../src/simulator/load-curve.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import type { VirtualHouse } from '../support/virtual-house.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
-import { newIngest, take } from '../../src/central/ingest.ts';
+import { newIngest, take } from '../support/memory-central.ts';
 import { fitBirth, fitFact, fitHealth, misfit, octetsOf } from '../../src/forward/fit.ts';
 import { type BirthPayload, contractVersion, type HealthPayload } from '../../src/contract/payloads.ts';
 import { factLimit, payloadLimit } from '../../src/contract/parse.ts';

@@ -1,7 +1,7 @@
 /** The whole house, and clocks that are wrong: those of meters, and its own. */
 import { describe, expect, test } from 'vitest';
 import { dayMs, millis } from '../../src/base/time.ts';
-import { valueKey } from '../../src/central/ingest.ts';
+import { valueKey } from '../support/memory-central.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { complete, factsOf, minute } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';

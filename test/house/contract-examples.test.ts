@@ -87,8 +87,10 @@ describe('the published contract', () => {
     JSON.parse(readFileSync(join(folder, 'examples', fileOf(kind)), 'utf8')) as unknown;
   beforeAll(async () => {
     real = await published();
-    // The next release is no other contract.
-    real.set('birth', { ...(real.get('birth') as object), version: '0.2.0' });
+    // Neither the next release nor a new key of the configuration is another contract.
+    const hash = '9a01f18054a5da13';
+    real.set('birth', { ...(real.get('birth') as object), version: '0.2.0', configHash: hash });
+    real.set('health', { ...(real.get('health') as object), configuration: { hash, refused: null } });
     real.set('down/ack', { epoch: (real.get('birth') as { epoch: number }).epoch, upTo: 41, seen: 43, nack: [40] });
     const { meter, series, start } = real.get('gap') as { meter: string; series: string; start: string };
     real.set('down/again', { meter, series, from: start, to: '2026-11-26T00:00:00Z' });

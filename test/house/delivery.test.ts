@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { isUnfit, parsePayload } from '../../src/contract/parse.ts';
 import { healthPayload, statePayload } from '../../src/contract/payloads.ts';
-import { verifyManifest } from '../../src/central/ingest.ts';
+import { verifyManifest } from '../support/memory-central.ts';
 import { complete, factsOf, minute } from '../support/house-facts.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 

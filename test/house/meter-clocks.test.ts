@@ -1,6 +1,6 @@
 /** The whole house, and meters whose clocks say something of themselves. */
 import { describe, expect, test } from 'vitest';
-import { valueKey } from '../../src/central/ingest.ts';
+import { valueKey } from '../support/memory-central.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 import { eventsOf, factsOf, statusOf, hourMs } from '../support/house-facts.ts';
 import { lls } from '../support/configuration.ts';

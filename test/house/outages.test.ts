@@ -1,7 +1,7 @@
 /** The whole house, and meters and lines that fail: who is silent and why, what is a gap, and what comes through all the same. */
 import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
-import { valueKey } from '../../src/central/ingest.ts';
+import { valueKey } from '../support/memory-central.ts';
 import { seeded } from '../../src/simulator/random.ts';
 import { complete, factsOf, minute } from '../support/house-facts.ts';
 import { virtualHouse, type VirtualHouse } from '../support/virtual-house.ts';

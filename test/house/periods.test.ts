@@ -1,7 +1,7 @@
 /** The whole house, and capture periods: beside each other, and changed by word of the operator. */
 import { describe, expect, test } from 'vitest';
 import { dayMs, millis } from '../../src/base/time.ts';
-import { valueKey, verifyManifest } from '../../src/central/ingest.ts';
+import { valueKey, verifyManifest } from '../support/memory-central.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import { gapsText } from '../../src/status/answer-texts.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';

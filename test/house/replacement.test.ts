@@ -1,7 +1,7 @@
 /** The whole house, and another meter, or another layout, where one was known. */
 import { describe, expect, test } from 'vitest';
 import { dayMs, type Millis, millis } from '../../src/base/time.ts';
-import { valueKey } from '../../src/central/ingest.ts';
+import { valueKey } from '../support/memory-central.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { factsOf, minute } from '../support/house-facts.ts';

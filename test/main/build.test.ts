@@ -26,6 +26,7 @@ function project() {
   };
   write('main', "console.log('one');\n");
   write('simulator', 'export {};\n');
+  write('central', 'export {};\n');
   const build = () =>
     new Promise<number>((resolve) =>
       execFile(join(at, 'scripts/build'), (error) => resolve(error ? ((error.code as unknown as number) ?? -1) : 0)),

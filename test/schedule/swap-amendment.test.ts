@@ -1,7 +1,7 @@
 /** Incident: a change of the meter that was told wrongly stayed wrong: the series went across it once, and for ever. */
 import { expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
-import { valueKey } from '../../src/central/ingest.ts';
+import { valueKey } from '../support/memory-central.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { eventsOf, factsOf } from '../support/house-facts.ts';
 import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';

@@ -43,6 +43,8 @@ export interface RealBroker {
   readonly url: string;
   readonly port: number;
   stop(): Promise<void>;
+  /** As the power would: nothing is written any more. */
+  kill(): Promise<void>;
   start(): Promise<void>;
   /** Restarted with other lines in its configuration. */
   reconfigure(settings: readonly string[]): Promise<void>;
@@ -64,20 +66,22 @@ export async function realBroker(settings: readonly string[] = []): Promise<Real
     child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' });
     await until(() => listening(port), 'mosquitto listens');
   };
-  const stop = async () => {
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
     const dying = child;
     child = undefined;
     if (!dying) return;
     const dead = new Promise((resolve) => dying.once('exit', resolve));
-    dying.kill('SIGTERM');
+    dying.kill(signal);
     await dead;
   };
+  const stop = () => end('SIGTERM');
   await start();
   return {
     url: `mqtt://127.0.0.1:${port}`,
     port,
     start,
     stop,
+    kill: () => end('SIGKILL'),
     reconfigure: async (lines) => {
       configure(lines);
       await stop();

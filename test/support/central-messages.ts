@@ -1,7 +1,7 @@
 /** Messages of a gateway `g` with one meter, as they would come, and as they are stored. */
 import { millis } from '../../src/base/time.ts';
 import type { Delivered } from '../../src/central/facts.ts';
-import type { Message } from '../../src/contract/payloads.ts';
+import type { BirthPayload, Message } from '../../src/contract/payloads.ts';
 
 export const loadProfile = '1-0:99.1.0*255';
 export const importRegister = '1-0:1.8.0*255';
@@ -51,4 +51,18 @@ export const delivered = <K extends 'profile' | 'gap'>(message: Message<K>): Del
   seq: message.seq,
   receivedAt: millis(0),
   message,
+});
+export const birth = (more: Partial<BirthPayload> = {}): BirthPayload => ({
+  v: 1,
+  gateway: 'g',
+  version: '0',
+  boot: 'b',
+  epoch: 5,
+  acknowledged: 0,
+  clockTrust: 'kernel',
+  configHash: 'c',
+  capabilities: [],
+  meters: [{ ...origin, series: [{ profile: loadProfile, periodS: 3600 }] }],
+  at: '2026-11-24T03:00:00Z',
+  ...more,
 });

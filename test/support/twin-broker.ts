@@ -1,7 +1,7 @@
 /** A broker and a central system in virtual time: connections that come and go, a head-end that acknowledges or not. */
 import { crc32 } from 'node:zlib';
 import { type Clock, later } from '../../src/base/time.ts';
-import { ackOf, greet, type Ingest, take } from '../../src/central/ingest.ts';
+import { ackOf, greet, type Ingest, take } from './memory-central.ts';
 import type { Broker, BrokerListener, BrokerSettings, PublishOptions } from '../../src/forward/mqtt-client.ts';
 import { type BirthPayload, birthPayload } from '../../src/contract/payloads.ts';
 import { isUnfit, parsePayload } from '../../src/contract/parse.ts';

@@ -1,7 +1,7 @@
 /** The whole house in virtual time: real rooms, a simulated bus, a store that can lose power, a broker twin. */
 import { Failure } from '../../src/base/errors.ts';
 import { type Clock, dayMs, type Millis, millis } from '../../src/base/time.ts';
-import { type Ingest, newIngest, valueKey } from '../../src/central/ingest.ts';
+import { type Ingest, newIngest, valueKey } from './memory-central.ts';
 import { compose } from '../../src/compose.ts';
 import type { House, World } from '../../src/house.ts';
 import type { Sources } from '../../src/config/findings.ts';

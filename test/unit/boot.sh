@@ -37,7 +37,9 @@ mkdir "$R/dev/pts" "$R/dev/shm"
 mount -t devpts devpts "$R/dev/pts" -o newinstance,ptmxmode=0666,mode=620,gid=5
 ln -s pts/ptmx "$R/dev/ptmx"; ln -s /proc/self/fd "$R/dev/fd"
 mount -t tmpfs tmpfs "$R/dev/shm"
-mknod -m 600 "$R/dev/console" c 5 1; mount --bind /dev/null "$R/dev/console"
+# A null of its own: systemd gives the console to a group and takes it from everybody else. Where it was the /dev/null of this
+# machine, bound there, nobody but root could open that any more (incident of 2026-11-28).
+mknod -m 600 "$R/dev/console" c 1 3
 mount -t tmpfs tmpfs "$R/run" -o mode=755
 mount -t tmpfs tmpfs "$R/tmp" -o mode=1777
 while read -r from to; do

@@ -1,6 +1,6 @@
 /** The shipped units under a real systemd, with the product inside: what a sandbox forbids shows only here. */
 import { execFileSync, spawn } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,6 +12,8 @@ import { bootMachine, type Machine, unavailable } from './machine.ts';
 
 const reason = unavailable();
 const gateway = '/usr/lib/meter-gateway/node/bin/node /usr/lib/meter-gateway/dist/main/main.js';
+/** Before the machine is booted. */
+const nullMode = statSync('/dev/null').mode & 0o777;
 const configPath = '/etc/meter-gateway/gateway.toml';
 const secretPath = '/etc/meter-gateway/secrets/meter';
 const password = 's3cr3t-pw';
@@ -266,5 +268,9 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     expect((await machine.run('systemctl stop meter-gateway')).code).toBe(0);
     expect([await property('ActiveState'), await property('Result')]).toEqual(['inactive', 'success']);
     expect((await machine.run('ls /var/lib/private/meter-gateway/unclean')).code).not.toBe(0);
+  });
+
+  test('incident: the console of the tree was the /dev/null of this machine, and systemd took it from everybody but root', () => {
+    expect(statSync('/dev/null').mode & 0o777).toBe(nullMode);
   });
 });

@@ -1,9 +1,9 @@
 /** A central system on MQTT: takes everything of a tenant and acknowledges. Its own program, hence its own client. */
 import { connectAsync, type MqttClient } from 'mqtt';
-import { type AckPayload, birthPayload } from '../contract/payloads.ts';
-import { birthFilter, topics, upFilter } from '../contract/topics.ts';
-import { isUnfit, parsePayload } from '../contract/parse.ts';
-import { ackOf, greet, type Ingest, take } from './ingest.ts';
+import { type AckPayload, birthPayload } from '../../src/contract/payloads.ts';
+import { birthFilter, topics, upFilter } from '../../src/contract/topics.ts';
+import { isUnfit, parsePayload } from '../../src/contract/parse.ts';
+import { ackOf, greet, type Ingest, take } from './memory-central.ts';
 
 export interface Subscriber {
   readonly ingest: Ingest;

@@ -1,0 +1,103 @@
+/**
+ * The accounts of the days are proven from what is stored; what is not the same is asked for again. Each step is done by
+ * whichever worker comes first, and may be done twice.
+ */
+import type { Message } from '../contract/payloads.ts';
+import { accountSpan, judgeAccount } from './manifest.ts';
+import type { GatewayNumbers } from './numbering.ts';
+import { has, runOf } from './ranges.ts';
+import { gatewayNumbers, intervalFacts } from './read-store.ts';
+import { makeRequests } from './requests.ts';
+import type { Engine, Row } from './sql.ts';
+
+type SeriesAccount = Message<'manifest'>['series'][number];
+const cursorKey = 'manifests noted up to';
+/** A commit may take so long: what it stores bears the time before it. */
+const overlapMs = 600_000;
+
+/** Each series of each manifest that came becomes an account to be proven; a later one of the same day stands instead. */
+async function noteManifests(engine: Engine): Promise<void> {
+  const [cursor] = await engine.all('SELECT value FROM meta WHERE key = ?', cursorKey);
+  const since = Number(cursor?.['value'] ?? 0);
+  const rows = await engine.all(
+    "SELECT gateway, epoch, seq, received_ms, body FROM fact WHERE kind = 'manifest' AND received_ms >= ? ORDER BY received_ms LIMIT 2000",
+    Math.max(0, since - overlapMs),
+  );
+  let upTo = since;
+  await engine.transaction(async (sql) => {
+    for (const { gateway, epoch, seq, received_ms, body } of rows) {
+      upTo = Math.max(upTo, received_ms as number);
+      const manifest = JSON.parse(body as string) as Message<'manifest'>;
+      for (const row of manifest.series)
+        await sql.all(
+          `INSERT INTO account (id, gateway, day, meter, series, epoch, seq, row, verdict, checked_ms)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', NULL) ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch,
+           seq = excluded.seq, row = excluded.row, verdict = 'waiting', checked_ms = NULL
+           WHERE excluded.epoch > account.epoch OR (excluded.epoch = account.epoch AND excluded.seq > account.seq)`,
+          [gateway, manifest.day, row.meter, row.series, row.from ?? ''].join('|'),
+          gateway as string,
+          manifest.day,
+          row.meter,
+          row.series,
+          epoch as number,
+          seq as number,
+          JSON.stringify(row),
+        );
+    }
+    await sql.all(
+      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+      cursorKey,
+      String(upTo),
+    );
+  });
+}
+
+/** Everything up to the manifest is here, or is known to be lost. */
+function isDue({ epochs }: GatewayNumbers, epoch: number, seq: number): boolean {
+  const newest = epochs.at(-1);
+  const own = epochs.find((one) => one.epoch === epoch);
+  // Of an epoch that ended nothing more will come.
+  return own !== undefined && (runOf(own.held) >= seq || (newest !== own && has(own.held, seq)));
+}
+
+async function judgeOne(engine: Engine, account: Row, now: number): Promise<void> {
+  const [gateway, meter, series] = [account['gateway'], account['meter'], account['series']] as string[];
+  const row = JSON.parse(account['row'] as string) as SeriesAccount;
+  const manifest = {
+    day: account['day'] as string,
+    epoch: account['epoch'] as number,
+    seq: account['seq'] as number,
+  };
+  const [from, to] = accountSpan(manifest.day, row);
+  const name = { gateway, meter, series } as { gateway: string; meter: string; series: string };
+  const verdict = judgeAccount(manifest, row, await intervalFacts(engine, name, { from, to }));
+  const id = account['id'] as string;
+  await engine.transaction(async (sql) => {
+    if (verdict === 'different' && account['verdict'] === 'waiting')
+      await makeRequests(sql, { ...name, periodS: row.periodS, cause: `account|${id}` }, [[from, to]], now);
+    await sql.all(
+      'UPDATE account SET verdict = ?, checked_ms = ? WHERE id = ? AND epoch = ? AND seq = ?',
+      verdict,
+      now,
+      id,
+      manifest.epoch,
+      manifest.seq,
+    );
+  });
+}
+
+/** Proves what can be proven now. An account that differed is looked at again when what was asked for has come. */
+export async function auditAccounts(engine: Engine, now: number, limit = 500): Promise<void> {
+  await noteManifests(engine);
+  const states = new Map((await gatewayNumbers(engine)).map((one) => [one.gateway, one]));
+  const waiting = await engine.all(
+    `SELECT a.* FROM account a WHERE a.verdict = 'waiting' OR (a.verdict = 'different' AND EXISTS (SELECT 1 FROM request r
+     WHERE r.cause = 'account|' || a.id AND r.done_ms > a.checked_ms)) ORDER BY a.gateway, a.epoch, a.seq, a.id LIMIT ?`,
+    limit,
+  );
+  for (const account of waiting) {
+    const state = states.get(account['gateway'] as string);
+    if (state && isDue(state, account['epoch'] as number, account['seq'] as number))
+      await judgeOne(engine, account, now);
+  }
+}

@@ -1,0 +1,176 @@
+/** The store in PostgreSQL ≥ 15: several workers, and a standby. Facts have a partition for each month. */
+import { type ClientBase, type CustomTypesConfig, Pool, types as parsers } from 'pg';
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Cell, type Engine, indexes, monthOf, type Row, type Sql, type Table, tables } from './sql.ts';
+
+const types = { text: 'text', integer: 'bigint', octets: 'bytea' } as const;
+/** One after the other, of all workers: tables and partitions are made under it. */
+const makingLock = 7_203_017;
+
+/** No number of ours is beyond 2^53: int8 comes as a number. */
+const int8: number = parsers.builtins.INT8;
+const typeParsers: CustomTypesConfig = {
+  getTypeParser: (oid: number, format) => (oid === int8 ? Number : parsers.getTypeParser(oid, format)),
+};
+
+async function makeTables(client: ClientBase): Promise<void> {
+  const made = async () =>
+    (await client.query<{ made: boolean }>("SELECT to_regclass('account') IS NOT NULL AS made")).rows[0]?.made === true;
+  // Whoever only reads need not be allowed to make any.
+  if (await made()) return;
+  await client.query('BEGIN');
+  await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
+  for (const [name, { columns, key }] of Object.entries(tables)) {
+    const cells = Object.entries(columns).map(([column, type]) => `${column} ${types[type]}`);
+    await client.query(
+      `CREATE TABLE IF NOT EXISTS ${name} (${cells.join(', ')}, PRIMARY KEY (${key.join(', ')}))${name === 'fact' ? ' PARTITION BY RANGE (month)' : ''}`,
+    );
+  }
+  // Months that are too far away to be true have one for all of them: nobody makes us make thousands.
+  await client.query('CREATE TABLE IF NOT EXISTS fact_other PARTITION OF fact DEFAULT');
+  for (const [table, columns] of indexes)
+    await client.query(
+      `CREATE INDEX IF NOT EXISTS ${table}_${columns.replaceAll(/\W+/g, '_')} ON ${table} (${columns})`,
+    );
+  await client.query('COMMIT');
+}
+
+const monthsBack = 40;
+const isPlausible = (month: number, now: number): boolean => {
+  const months = (of: number) => Math.floor(of / 100) * 12 + (of % 100);
+  const ahead = months(month) - months(monthOf(now));
+  return ahead <= 1 && ahead >= -monthsBack;
+};
+const nextMonth = (month: number): number => (month % 100 === 12 ? month + 89 : month + 1);
+/** Outside of the transaction that needs it: it locks the whole table for a moment. */
+async function makeMonth(pool: Pool, month: number): Promise<void> {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
+    await client.query(
+      `CREATE TABLE IF NOT EXISTS fact_${month} PARTITION OF fact FOR VALUES FROM (${month}) TO (${nextMonth(month)})`,
+    );
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    // The default partition has rows of it already: they were too far away then. It takes the others as well.
+    if ((error as { code?: unknown }).code !== '23514') throw error;
+  } finally {
+    client.release();
+  }
+}
+
+/** A URL with a password in it would stand in the list of processes. */
+function judgeUrl(url: string): void {
+  if (/^postgres(?:ql)?:\/\/[^/@]*:[^/@]+@/i.test(url) || /[?&]password=/i.test(url))
+    throw new Failure(
+      'bad-argument',
+      '--store: a password stands in the URL, where everybody on this machine can see it',
+      {
+        next: 'Leave it out, and name a file by PGPASSFILE (mode 0600), or set PGPASSWORD in the environment of the service.',
+      },
+    );
+}
+async function connected(url: string): Promise<Pool> {
+  judgeUrl(url);
+  let pool: Pool | undefined;
+  try {
+    pool = new Pool({
+      connectionString: url,
+      max: 4,
+      types: typeParsers,
+      application_name: 'meter-central',
+      connectionTimeoutMillis: 10_000,
+      // A server that is gone without a word is not waited for for hours.
+      query_timeout: 60_000,
+      keepAlive: true,
+    });
+    // An idle connection that the server ends is replaced by the next one.
+    pool.on('error', () => {});
+    // One that is in use and breaks between two statements says so once more, and nobody else listens: the next statement fails.
+    pool.on('connect', (client) => void client.on('error', () => {}));
+    const client = await pool.connect();
+    try {
+      await makeTables(client);
+    } finally {
+      client.release();
+    }
+    return pool;
+  } catch (error) {
+    await pool?.end();
+    throw new Failure('store-failed', `PostgreSQL: ${messageOf(error)}`, {
+      next: 'Is the server up, and may this user enter and create tables? psql with the same URL says more.',
+    });
+  }
+}
+
+const numbered = new Map<string, string>();
+/** `?` becomes `$1`, `$2` … */
+function numberedText(query: string): string {
+  const known = numbered.get(query);
+  if (known !== undefined) return known;
+  let n = 0;
+  const text = query.replaceAll('?', () => `$${++n}`);
+  if (numbered.size < 500) numbered.set(query, text);
+  return text;
+}
+const ask = async (client: ClientBase | Pool, query: string, cells: readonly Cell[]): Promise<readonly Row[]> =>
+  (await client.query<Row>(numberedText(query), cells.map(storable))).rows;
+/** Text of PostgreSQL has no NUL. */
+const storable = (cell: Cell): Cell | Buffer => {
+  if (typeof cell === 'string') return cell.includes('\0') ? cell.replaceAll('\0', '\u{fffd}') : cell;
+  return cell instanceof Uint8Array ? Buffer.from(cell) : cell;
+};
+
+/** One statement for all rows: each column is an array. */
+async function insertAll(client: ClientBase, table: Table, rows: readonly Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  const columns = Object.entries(tables[table].columns);
+  await client.query(
+    `INSERT INTO ${table} (${columns.map(([column]) => column).join(', ')}) SELECT * FROM unnest(${columns
+      .map(([, type], i) => `$${i + 1}::${types[type]}[]`)
+      .join(', ')})`,
+    columns.map(([column]) => rows.map((row) => storable(row[column] ?? null))),
+  );
+}
+
+async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    await client.query('BEGIN');
+    const result = await work({
+      all: (query, ...cells) => ask(client, query, cells),
+      insert: (table, rows) => insertAll(client, table, rows),
+    });
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+export async function openPostgres(url: string): Promise<Engine> {
+  const pool = await connected(url);
+  const months = new Set<number>();
+  return {
+    kind: 'postgres',
+    all: (query, ...cells) => ask(pool, query, cells),
+    transaction: async (work, needed = new Set()) => {
+      for (const month of needed) {
+        if (months.has(month) || !isPlausible(month, Date.now())) continue;
+        await makeMonth(pool, month);
+        months.add(month);
+      }
+      return transact(pool, work);
+    },
+    forUpdate: ' FOR UPDATE',
+    close: () => pool.end(),
+  };
+}

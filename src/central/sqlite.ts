@@ -1,0 +1,95 @@
+/** The store in one file: nothing to set up. Every commit is synced; one process writes, others may read. */
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { Failure, messageOf } from '../base/errors.ts';
+import { type Cell, type Engine, indexes, type Row, type Sql, type Table, tables } from './sql.ts';
+
+const types = { text: 'TEXT', integer: 'INTEGER', octets: 'BLOB' } as const;
+
+/** Rows of a kilobyte do not belong into the tree of their key. */
+const large: readonly string[] = ['fact', 'quarantine'] satisfies Table[];
+function createTables(database: DatabaseSync): void {
+  for (const [name, { columns, key }] of Object.entries(tables)) {
+    const cells = Object.entries(columns).map(([column, type]) => `${column} ${types[type]}`);
+    const kind = large.includes(name) ? 'STRICT' : 'STRICT, WITHOUT ROWID';
+    database.exec(`CREATE TABLE IF NOT EXISTS ${name} (${cells.join(', ')}, PRIMARY KEY (${key.join(', ')})) ${kind}`);
+  }
+  for (const [table, columns] of indexes)
+    database.exec(`CREATE INDEX IF NOT EXISTS ${table}_${columns.replaceAll(/\W+/g, '_')} ON ${table} (${columns})`);
+}
+/** Held as long as this process lives, however it ends: the kernel lets go of it. */
+function lockOf(path: string): DatabaseSync {
+  const lock = new DatabaseSync(`${path}.lock`);
+  try {
+    lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new Failure('store-locked', `another process works with ${path}: ${messageOf(error)}`, {
+      next: 'Stop the other meter-central first; several workers need PostgreSQL (--store postgres://…).',
+    });
+  }
+}
+
+export function openSqlite(path: string, options: { readonly readOnly?: boolean } = {}): Engine {
+  const readOnly = options.readOnly === true;
+  const lock = readOnly ? undefined : lockOf(path);
+  let database: DatabaseSync;
+  try {
+    database = new DatabaseSync(path, { readOnly, timeout: 10_000 });
+    if (!readOnly) {
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000');
+      createTables(database);
+    }
+  } catch (error) {
+    lock?.close();
+    throw new Failure('store-failed', `${path}: ${messageOf(error)}`);
+  }
+  const statements = new Map<string, StatementSync>();
+  const prepared = (query: string): StatementSync => {
+    const known = statements.get(query);
+    if (known) return known;
+    const statement = database.prepare(query);
+    if (statements.size < 200) statements.set(query, statement);
+    return statement;
+  };
+  const all = (query: string, ...cells: readonly Cell[]): Promise<readonly Row[]> =>
+    Promise.resolve(prepared(query).all(...cells) as unknown as readonly Row[]);
+  const insert = (table: Table, rows: readonly Row[]): Promise<void> => {
+    const columns = Object.keys(tables[table].columns);
+    const statement = prepared(
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
+    );
+    for (const row of rows) statement.run(...columns.map((column) => row[column] ?? null));
+    return Promise.resolve();
+  };
+  const sql: Sql = { all, insert };
+  // One connection: one transaction after the other.
+  let last: Promise<unknown> = Promise.resolve();
+  const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => {
+    const mine = last.then(async () => {
+      database.exec('BEGIN IMMEDIATE');
+      try {
+        const result = await work(sql);
+        database.exec('COMMIT');
+        return result;
+      } catch (error) {
+        if (database.isTransaction) database.exec('ROLLBACK');
+        throw error;
+      }
+    });
+    last = mine.catch(() => {});
+    return mine;
+  };
+  return {
+    kind: 'sqlite',
+    all,
+    transaction,
+    forUpdate: '',
+    close: async () => {
+      await last;
+      statements.clear();
+      database.close();
+      lock?.close();
+    },
+  };
+}

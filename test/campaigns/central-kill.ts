@@ -1,0 +1,167 @@
+/**
+ * The central system loses what it runs on, while gateways deliver: workers, the database, the broker, all workers for a
+ * while. At the end everything is acknowledged, the store has every message once, and every account is verified.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type PrivatePostgres, startPostgres } from '../../scripts/private-postgres.ts';
+import { auditAccounts } from '../../src/central/audit.ts';
+import { openStore } from '../../src/central/open-store.ts';
+import { exportLines } from '../../src/central/read-store.ts';
+import { centralStatus } from '../../src/central/status.ts';
+import { type RealBroker, realBroker, sleep, until } from '../support/broker.ts';
+import { startFleet } from '../support/central-fleet.ts';
+
+const root = new URL('../..', import.meta.url).pathname;
+
+/** What happens, in this order; each waits until some more was acknowledged. */
+export type Harm =
+  /** A worker is killed and not started again. */
+  | 'worker'
+  | 'restarted-worker'
+  | 'database'
+  | 'broker'
+  /** All workers are away for a while. */
+  | 'all-workers';
+export interface CentralKillOptions {
+  readonly store: 'sqlite' | 'postgres';
+  readonly gateways: number;
+  readonly days: number;
+  readonly workers: number;
+  readonly harms: readonly Harm[];
+  readonly awayMs?: number;
+  readonly progress?: (line: string) => void;
+}
+export interface CentralKillResult {
+  readonly messages: number;
+  readonly problems: readonly string[];
+  readonly sentAgain: number;
+  readonly seconds: number;
+  readonly verified: number;
+}
+const tenant = 'fleet';
+const node = join(root, 'node_modules/.bin/node');
+
+/** Workers as processes of their own. */
+function crew(broker: RealBroker, store: string, shared: boolean) {
+  const running: ChildProcess[] = [];
+  let output = '';
+  return {
+    running,
+    output: () => output,
+    start: () => {
+      const group = shared ? ['--group', 'w'] : [];
+      const child = spawn(
+        node,
+        [
+          join(root, 'src/central/main.ts'),
+          'ingest',
+          '--broker',
+          broker.url,
+          '--tenant',
+          tenant,
+          '--store',
+          store,
+          ...group,
+        ],
+        { stdio: ['ignore', 'pipe', 'pipe'] },
+      );
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (text: Buffer) => {
+          output = (output + text.toString()).slice(-4000);
+        });
+      running.push(child);
+    },
+    kill: async () => {
+      const child = running.shift();
+      if (!child) return;
+      const dead = new Promise((resolve) => child.once('exit', resolve));
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL');
+        await dead;
+      }
+    },
+  };
+}
+
+export async function centralKill(options: CentralKillOptions): Promise<CentralKillResult> {
+  const { gateways, days, workers, harms, awayMs = 1000, progress = () => {} } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'central-kill-'));
+  chmodSync(folder, 0o711);
+  let postgres: PrivatePostgres | undefined;
+  if (options.store === 'postgres') postgres = await startPostgres(join(folder, 'pg'));
+  const store = postgres?.url ?? join(folder, 'central.db');
+  const broker = await realBroker(['max_queued_messages 20000']);
+  const all = crew(broker, store, options.store === 'postgres');
+  const began = Date.now();
+  const problems: string[] = [];
+  try {
+    for (let i = 0; i < workers; i++) all.start();
+    const fleet = await startFleet({ url: broker.url, tenant, gateways, days });
+    const total = fleet.open();
+    const acts: Readonly<Record<Harm, () => Promise<void>>> = {
+      worker: () => all.kill(),
+      'restarted-worker': async () => {
+        await all.kill();
+        all.start();
+      },
+      database: async () => {
+        if (!postgres) throw new Error('sqlite has no server that could be killed');
+        await postgres.kill();
+        postgres = await startPostgres(join(folder, 'pg'));
+      },
+      broker: async () => {
+        await broker.kill();
+        await sleep(300);
+        await broker.start();
+      },
+      'all-workers': async () => {
+        const count = all.running.length;
+        for (let i = 0; i < count; i++) await all.kill();
+        await sleep(awayMs);
+        for (let i = 0; i < count; i++) all.start();
+      },
+    };
+    for (const [i, harm] of harms.entries()) {
+      // In the middle of it: so much is open when it happens.
+      const open = total * (1 - (i + 1) / (harms.length + 1));
+      await until(() => fleet.open() <= open, `progress before ${harm}: ${all.output()}`, 180_000);
+      progress(`${harm}: ${total - fleet.open()} of ${total} acknowledged`);
+      await acts[harm]();
+    }
+    await until(() => fleet.open() === 0, `everything acknowledged: ${all.output()}`, 300_000);
+    await fleet.stop();
+    while (all.running.length > 0) await all.kill();
+    const engine = await openStore(store, tenant);
+    const expected = fleet.twins
+      .flatMap(({ messages }) => messages.map((message) => JSON.stringify(message)))
+      .toSorted();
+    const found: string[] = [];
+    for await (const line of exportLines(engine)) found.push(line);
+    found.sort();
+    if (found.length !== expected.length)
+      problems.push(`${found.length} messages stored, ${expected.length} were sent`);
+    if (found.some((line, i) => line !== expected[i])) problems.push('what is stored is not what was sent');
+    await auditAccounts(engine, Date.now(), 100_000);
+    const { accounts, losses, quarantined, gateways: shown } = await centralStatus(engine, Date.now());
+    if (accounts.different + accounts.waiting > 0) problems.push(`accounts: ${JSON.stringify(accounts)}`);
+    if (losses.length + quarantined > 0) problems.push(`${losses.length} losses, ${quarantined} in quarantine`);
+    if (shown.some(({ conflicts, holes }) => conflicts + holes > 0))
+      problems.push('numbers with two contents, or holes');
+    await engine.close();
+    return {
+      messages: total,
+      problems,
+      sentAgain: fleet.sentAgain(),
+      seconds: (Date.now() - began) / 1000,
+      verified: accounts.verified,
+    };
+  } finally {
+    while (all.running.length > 0) await all.kill();
+    await broker.remove();
+    await postgres?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
