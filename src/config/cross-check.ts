@@ -313,6 +313,11 @@ export function crossCheck(config: Config, context: CrossContext): void {
   config.port.forEach((port, i) => {
     const at = ['port', i];
     judgePort(port, at, judging);
+    if (port.meter.length === 0)
+      context.findings.add('warning', [...at, 'meter'], `${port.name} has no meters yet: nothing is polled on it`, {
+        next: 'Scan it, and commission the meters: on the page, or by meter-gateway scan and commission.',
+        restsOn: [[...at, 'name']],
+      });
     port.meter.forEach((meter, j) => {
       const here = [...at, 'meter', j];
       judgeIdentity(meter, here, judging);

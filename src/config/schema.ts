@@ -206,7 +206,7 @@ const port = v.strictObject({
   guard_ms: v.optional(says("silence between the meter's answer and our next frame", whole(0, 5000)), 0),
   answer_timeout_ms: v.optional(says('time for an answer to begin', whole(100, 60_000)), 1500),
   retries: v.optional(says('how often a frame is sent again', whole(0, 10)), 2),
-  meter: says('the meters of this line', v.pipe(v.array(meter), v.minLength(1, 'at least one [[port.meter]]'))),
+  meter: v.optional(says('the meters of this line', v.array(meter)), []),
 });
 
 export const configSchema = v.strictObject({

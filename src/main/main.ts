@@ -39,8 +39,8 @@ import { acceptedText } from '../schedule/counter-accept.ts';
 import { checkConfig, type CheckOptions } from './config-check.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
-import { pageCommand } from './page-command.ts';
-import { run, version } from './run.ts';
+import { pageCommand, runGateway, takeCommand } from './service-commands.ts';
+import { version } from './run.ts';
 import { addSecretCommands } from './secret-commands.ts';
 import { addMeterCommands, addSiteCommands, addTechnicianCommands } from './technician-commands.ts';
 
@@ -67,15 +67,12 @@ export const program = new Command('meter-gateway')
   .configureOutput({ writeErr: noteLines })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-program
-  .command('run')
-  .description('run the gateway in the foreground')
-  .requiredOption('--config <file>', 'configuration, TOML')
-  .action((options: { config: string }) => runCommand(() => run(options.config)).then(() => process.exit()));
+runGateway(program.command('run'));
 
 /** Where the unit has it. */
 const serviceConfiguration = '/etc/meter-gateway/gateway.toml';
 const config = program.command('config').description('work with the configuration file');
+takeCommand(config.command('take'), serviceConfiguration);
 /** Under two names: a technician looks for `check`, whoever writes the file for `config check`. */
 const addCheck = (parent: Command): Command =>
   parent

@@ -6,11 +6,11 @@ import type { Log } from '../base/log.ts';
 import type { PagePlan } from '../config/resolve-page.ts';
 import type { LocalAnswers, PageTicket } from '../desk/routes.ts';
 import { routes } from '../desk/routes.ts';
-import type { Permission } from '../door/rows.ts';
+import type { Permission, Route } from '../door/rows.ts';
 import { type Assets, readAssets } from '../page/assets.ts';
-import { isLoopback, type Page, type PageCounts, servePage } from '../page/server.ts';
+import { isLoopback, type Page, type PageCounts, type PageMode, servePage } from '../page/server.ts';
 import { Login, ticketS } from '../page/login.ts';
-import { shared } from '../page/shared.ts';
+import { type Shared, shared } from '../page/shared.ts';
 import { metricsText } from '../status/metrics.ts';
 import { ownCertificate } from './own-certificate.ts';
 import type { Disk } from '../schedule/storage.ts';
@@ -19,14 +19,20 @@ const packageRoot = new URL('../../', import.meta.url);
 const watchEveryMs = 2000;
 const nothing = new Uint8Array(0);
 
-export interface PageDoorSettings {
-  readonly answers: () => LocalAnswers;
+/** What is served: the desk of a gateway that runs, or what is asked where no configuration is in force. */
+export interface Served<House> {
+  readonly mode: () => PageMode;
+  readonly rows: readonly Route<House>[];
+  readonly house: () => House;
+  readonly shared?: Readonly<Record<string, Shared>>;
+  readonly metrics?: (counts: PageCounts, eventLoopLagS: number) => Promise<string>;
+  readonly ready: () => Promise<boolean>;
+}
+export interface PageDoorSettings<House> extends Served<House> {
   readonly log: Log;
   readonly version: string;
   readonly gateway: () => string;
   readonly stateDirectory: string;
-  readonly stuck: () => Promise<string | undefined>;
-  readonly disk: () => Disk | null;
 }
 
 interface Standing {
@@ -37,8 +43,8 @@ interface Standing {
 const keyOf = ({ host, port, tls }: PagePlan): string =>
   JSON.stringify([host, port, tls && Buffer.from(tls.cert).toString('latin1')]);
 
-export class PageDoor {
-  private readonly settings: PageDoorSettings;
+export class PageDoor<House> {
+  private readonly settings: PageDoorSettings<House>;
   private plan: PagePlan | undefined;
   private standing: Standing | undefined;
   private trouble: string | undefined;
@@ -49,7 +55,7 @@ export class PageDoor {
     () => this.plan?.password,
   );
 
-  constructor(settings: PageDoorSettings) {
+  constructor(settings: PageDoorSettings<House>) {
     this.settings = settings;
   }
 
@@ -88,23 +94,23 @@ export class PageDoor {
   }
 
   private async open(to: PagePlan): Promise<void> {
-    const { answers, log, version, gateway, stateDirectory, stuck } = this.settings;
+    const { mode, rows, house, shared, metrics, ready, log, version, gateway, stateDirectory } = this.settings;
     this.assets ??= readAssets(new URL('dist/page/', packageRoot).pathname);
     this.lag.enable();
     const own = to.tls || isLoopback(to.host) ? undefined : await ownCertificate(stateDirectory, to.hosts);
     const tls = to.tls ? { cert: Buffer.from(to.tls.cert), key: Buffer.from(to.tls.key) } : own;
-    const page = await servePage<LocalAnswers>({
+    const page = await servePage<House>({
       listen: { host: to.host, port: to.port },
       tls,
       hosts: () => [hostname(), ...(this.plan?.hosts ?? [])],
       login: this.login,
-      rows: routes,
-      house: answers,
-      me: () => ({ mode: 'running', gateway: gateway(), version }),
+      rows,
+      house,
+      me: () => ({ mode: mode(), gateway: gateway(), version }),
       assets: this.assets,
-      shared: { '/v1/status/watch': shared(() => answers().snapshot(), watchEveryMs) },
-      metrics: (counts) => this.metrics(counts),
-      health: async () => ({ live: true, ready: (await stuck()) === undefined }),
+      ...(shared && { shared }),
+      ...(metrics && { metrics: (counts: PageCounts) => metrics(counts, this.lagS()) }),
+      health: async () => ({ live: true, ready: await ready() }),
       log,
     });
     this.standing = { plan: to, page, fingerprint: own?.fingerprint ?? null };
@@ -115,11 +121,26 @@ export class PageDoor {
     this.standing = undefined;
     await standing?.page.close();
   }
-  private async metrics(page: PageCounts): Promise<string> {
-    const { answers, disk } = this.settings;
-    const { user, system } = process.cpuUsage();
-    const eventLoopLagS = this.lag.max / 1e9;
+  private lagS(): number {
+    const { max } = this.lag;
     this.lag.reset();
+    return max / 1e9;
+  }
+}
+
+/** What a gateway that runs serves. */
+export const runningPage = (
+  answers: () => LocalAnswers,
+  stuck: () => Promise<string | undefined>,
+  disk: () => Disk | null,
+): Served<LocalAnswers> => ({
+  mode: () => 'running',
+  rows: routes,
+  house: answers,
+  shared: { '/v1/status/watch': shared(() => answers().snapshot(), watchEveryMs) },
+  ready: async () => (await stuck()) === undefined,
+  async metrics(page, eventLoopLagS) {
+    const { user, system } = process.cpuUsage();
     return metricsText({
       snapshot: await answers().snapshot(),
       uses: answers().lineUses(),
@@ -129,8 +150,8 @@ export class PageDoor {
       cpuS: (user + system) / 1e6,
       eventLoopLagS,
     });
-  }
-}
+  },
+});
 
 /** As somebody on this machine, or beside it, opens it. */
 function urlOf({ plan, page, fingerprint }: Standing): string {

@@ -32,8 +32,10 @@ import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
 import { commissionedIn, finishSignOffs, listContextOf, siteAnswers } from './site-answers.ts';
 import { listAnswers } from './site-list.ts';
 import { timeTrust } from './time-trust.ts';
+import type { PagePlan } from '../config/resolve-page.ts';
+import { untilConfigured } from './waiting.ts';
 import { listenToSignals, type Signals } from './signals.ts';
-import { PageDoor } from './page-door.ts';
+import { PageDoor, runningPage } from './page-door.ts';
 import { completenessOf } from '../status/completeness.ts';
 import { RecentFacts } from '../status/recent.ts';
 import { synchronisedTeller } from './synchronised.ts';
@@ -175,7 +177,7 @@ const tellRefusal =
 interface Around {
   readonly configPath: string;
   readonly recent: RecentFacts;
-  readonly page: () => PageDoor;
+  readonly page: () => PageDoor<LocalAnswers>;
 }
 /** What is answered at the local door: the house in force, its configuration, and the wish for another one. */
 function answersOf(
@@ -218,7 +220,7 @@ async function stopGently(reloader: Reloader, signal: AbortSignal, notifier: Ser
 }
 
 /** With a plan that stands comes its page; it never stands in the way of one. */
-function withPage(doors: Doors, page: PageDoor): Doors {
+function withPage(doors: Doors, page: PageDoor<LocalAnswers>): Doors {
   return {
     ...doors,
     async move(to) {
@@ -249,14 +251,16 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     journal: openJournal,
   });
   const answers = (): LocalAnswers => answersOf(reloader, state, log, { scan, configPath, recent, page: () => page });
-  const page = new PageDoor({
-    answers,
+  const page = new PageDoor<LocalAnswers>({
+    ...runningPage(
+      answers,
+      () => reloader.inForce().house.stuck(),
+      () => world.disk(),
+    ),
     log,
     version,
     gateway: () => reloader.inForce().plan.config.gateway.id,
     stateDirectory: config.gateway.state_directory,
-    stuck: () => reloader.inForce().house.stuck(),
-    disk: () => world.disk(),
   });
   const doors = withPage(newDoors(answers, log), page);
   const house = compose(first.plan, world);
@@ -297,10 +301,17 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   return code;
 }
 
-export async function run(configPath: string): Promise<number> {
+/** `wait`: where no configuration is in force it stays, and says why on the page that is served there. */
+export async function run(configPath: string, wait?: PagePlan): Promise<number> {
   const signals = listenToSignals();
   const troubles: string[] = [];
   const notifier = await openNotifier((trouble) => troubles.push(trouble));
+  if (wait) {
+    const log = openLog('info');
+    const outcome = await untilConfigured({ configPath, log, notifier, stop: signals.stop, version, page: wait });
+    // Restart=always: the next life sees the secrets that came.
+    if (outcome !== 'configured') return 0;
+  }
   const first = firstPlan(configPath, notifier);
   const { config } = first.plan;
   const log = openLog(config.log.level);

@@ -7,7 +7,7 @@ type GivenPort = Given['port'][number];
 export type GatewayKeys = Partial<Given['gateway']>;
 export type MqttKeys = Partial<Given['mqtt']>;
 export type OrdersKeys = NonNullable<Given['orders']>;
-export type MeterKeys = Partial<GivenPort['meter'][number]>;
+export type MeterKeys = Partial<NonNullable<GivenPort['meter']>[number]>;
 export type PortKeys = Partial<Omit<GivenPort, 'meter'>>;
 export interface ConfigurationKeys {
   readonly gateway?: GatewayKeys;
