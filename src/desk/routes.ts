@@ -269,6 +269,7 @@ export const routes: readonly Route<LocalAnswers>[] = [
   route({
     method: 'POST',
     path: '/v1/page/ticket',
+    socketsOnly: true,
     permission: 'act',
     meaning: 'a link that logs in at the page once, within ten minutes, to act',
     input: nothing,
@@ -278,6 +279,7 @@ export const routes: readonly Route<LocalAnswers>[] = [
   route({
     method: 'POST',
     path: '/v1/page/look',
+    socketsOnly: true,
     permission: 'look',
     meaning: 'a link that logs in at the page once, within ten minutes, to look',
     input: nothing,

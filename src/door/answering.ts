@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Route } from './rows.ts';
+import type { Permission, Route } from './rows.ts';
 
 const maxBodyBytes = 64 << 10;
 /** How long a client may take for a whole answer once it is there, or for the next part of a long one. */
@@ -54,11 +54,14 @@ const failed = (error: unknown) => ({
 export async function answerOf<House>(
   route: Route<House>,
   given: unknown,
-  house: House,
-  signal: AbortSignal,
+  {
+    house,
+    signal,
+    permission,
+  }: { readonly house: House; readonly signal: AbortSignal; readonly permission: Permission },
 ): Promise<Answer> {
   try {
-    return { status: 200, body: await route.handle(house, given, signal) };
+    return { status: 200, body: await route.handle(house, given, signal, permission) };
   } catch (error) {
     const body = failed(error);
     return { status: body.code ? 409 : 500, body };
@@ -68,13 +71,13 @@ export async function answerOf<House>(
 /** The body of a POST: JSON, of a bounded length. Nothing where there is none. */
 export async function bodyOf(
   incoming: IncomingMessage,
-  maxBytes = maxBodyBytes,
+  most = maxBodyBytes,
 ): Promise<{ readonly value: unknown } | { readonly refused: Answer }> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > maxBytes) return { refused: refusal(413, `a body has at most ${maxBytes} octets`) };
+    if (length > most) return { refused: refusal(413, `a body has at most ${most} octets`) };
     chunks.push(chunk);
   }
   if (length === 0) return { value: {} };

@@ -15,13 +15,17 @@ export interface Route<House> {
   readonly input: Input;
   /** One value; octets part by part; or events as they come, one JSON line each. */
   readonly answers: 'value' | 'octets' | 'lines';
-  /** `given` has the shape of `input`. `signal`: whoever asked has gone. */
-  handle(house: House, given: unknown, signal: AbortSignal): unknown;
+  /** Answered at the local sockets, which the kernel guards, and not on the page. */
+  readonly socketsOnly?: true;
+  /** Left out: 64 KiB. */
+  readonly maxBodyBytes?: number;
+  /** `given` has the shape of `input`. `signal`: whoever asked has gone. `permission`: what whoever asked may. */
+  handle(house: House, given: unknown, signal: AbortSignal, permission: Permission): unknown;
 }
 
 interface RouteOf<House, Shape extends Input> extends Omit<Route<House>, 'input' | 'handle'> {
   readonly input: Shape;
-  handle(house: House, given: v.InferOutput<Shape>, signal: AbortSignal): unknown;
+  handle(house: House, given: v.InferOutput<Shape>, signal: AbortSignal, permission: Permission): unknown;
 }
 /** Makes rows of a table whose handlers are given what their schemas say. */
 export const rowOf =

@@ -2,16 +2,19 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 
-const cookieName = 'meter_gateway_session';
-/** A browser takes this name from us alone, over TLS, for the whole host. */
-const hostCookieName = `__Host-${cookieName}`;
+/**
+ * Cookies do not know ports: two gateways that are forwarded to one machine have names of their own. Over TLS a browser takes
+ * the name from us alone, for the whole host.
+ */
+const cookieName = (host: string | undefined, secure: boolean): string =>
+  `${secure ? '__Host-' : ''}meter_gateway_session${/:(\d{1,5})$/.exec(host ?? '')?.[1] ?? ''}`;
 
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
   "connect-src 'self'",
-  "img-src 'self' data: blob:",
+  "img-src 'self' data:",
   "form-action 'none'",
   "frame-ancestors 'none'",
   "base-uri 'none'",
@@ -47,21 +50,30 @@ export function isOurHost(host: string | undefined, names: readonly string[]): b
   return names.some((one) => one.toLowerCase() === name || `${one.toLowerCase()}.local` === name);
 }
 
-/** Whether the browser says that it was our own page, or nobody's, that asks. A program that is no browser says nothing. */
-export function isOwnOrigin({ origin, host, ...headers }: IncomingHttpHeaders, secure: boolean): boolean {
+/**
+ * Whether the browser says that it was our own page, or nobody's, that asks. What may change something is asked with an
+ * Origin: a program that is no browser writes it too.
+ */
+export function isOwnOrigin(
+  { origin, host, ...headers }: IncomingHttpHeaders,
+  secure: boolean,
+  unsafe: boolean,
+): boolean {
   const site = headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
-  return origin === undefined || origin === `${secure ? 'https' : 'http'}://${host}`;
+  if (site !== undefined && site !== 'same-origin' && (unsafe || site !== 'none')) return false;
+  if (origin === undefined) return !unsafe;
+  return host !== undefined && origin.toLowerCase() === `${secure ? 'https' : 'http'}://${host.toLowerCase()}`;
 }
 
-export function sessionOf({ cookie }: IncomingHttpHeaders, secure: boolean): string | undefined {
-  const expected = secure ? hostCookieName : cookieName;
-  for (const pair of (cookie ?? '').split(';')) {
+export function sessionOf({ cookie, host }: IncomingHttpHeaders, secure: boolean): string | undefined {
+  const expected = cookieName(host, secure);
+  const values = (cookie ?? '').split(';').flatMap((pair) => {
     const [name, value] = pair.trim().split('=');
-    if (name === expected && value !== undefined && value.length <= 100) return value;
-  }
-  return undefined;
+    return name === expected && value !== undefined && value.length <= 100 ? [value] : [];
+  });
+  // One that somebody put beside ours is not chosen, and neither is ours.
+  return values.length === 1 ? values[0] : undefined;
 }
 /** `maxAgeS` 0 takes it away. */
-export const sessionCookie = (token: string, maxAgeS: number, secure: boolean): string =>
-  `${secure ? hostCookieName : cookieName}=${token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeS}${secure ? '; Secure' : ''}`;
+export const sessionCookie = ({ host }: IncomingHttpHeaders, token: string, maxAgeS: number, secure: boolean): string =>
+  `${cookieName(host, secure)}=${token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeS}${secure ? '; Secure' : ''}`;

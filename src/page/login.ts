@@ -3,6 +3,7 @@
  * for twelve hours and in memory only; wrong passwords wait, each address by itself and all of them together.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import type { Permission } from '../door/rows.ts';
 
 const ticketMs = 10 * 60_000;
@@ -17,6 +18,8 @@ const triesInMinute = 30;
 const minuteMs = 60_000;
 /** Addresses whose tries are remembered. */
 const maxAddresses = 1000;
+/** Addresses of which one remembers that they knew the password. */
+const maxRight = 50;
 export const ticketS = ticketMs / 1000;
 export const sessionS = sessionMs / 1000;
 
@@ -39,16 +42,21 @@ const digestOf = (text: string | Uint8Array): Buffer => createHash('sha256').upd
 const nameOf = (secret: string): string => digestOf(secret).toString('base64url');
 const newSecret = (): string => randomBytes(32).toString('base64url');
 
-function trim<T>(map: Map<string, T>, most: number): void {
+function trim(map: Map<string, unknown> | Set<string>, most: number): void {
   const [eldest] = map.keys();
   if (map.size > most && eldest !== undefined) map.delete(eldest);
 }
+
+/** Whoever has one IPv6 address has a network of them. */
+const placeOf = (address: string): string =>
+  isIPv6(address) && !address.startsWith('::ffff:') ? address.split(':').slice(0, 4).join(':') : address;
 
 export class Login {
   /** By digest: what is in memory opens nothing. */
   private readonly tickets = new Map<string, Pass>();
   private readonly sessions = new Map<string, Pass>();
   private readonly tries = new Map<string, Tries>();
+  private readonly wereRight = new Set<string>();
   private minute = { from: 0, count: 0 };
   private readonly now: () => number;
   private readonly password: () => Uint8Array | undefined;
@@ -66,24 +74,32 @@ export class Login {
     trim(this.tickets, maxTickets);
     return ticket;
   }
-  redeem(ticket: string, from: string): LoginOutcome {
-    const waitS = this.waitS(from);
-    if (waitS > 0) return { waitS };
+  /** Nobody guesses 32 random octets, so nobody waits: whoever may ask the sockets gets in while a stranger tries passwords. */
+  redeem(ticket: string): LoginOutcome {
     const name = nameOf(ticket);
     const pass = this.tickets.get(name);
     this.tickets.delete(name);
-    if (!pass || pass.until <= this.now()) return this.failed(from);
+    if (!pass || pass.until <= this.now()) return { refused: 'wrong' };
     return this.begin(pass.permission);
   }
   enter(password: string, from: string): LoginOutcome {
+    const outcome = this.check(password, from);
+    return outcome === 'right' ? this.begin('act') : outcome;
+  }
+  /** Whether it is the password, without a session. */
+  check(password: string, from: string): 'right' | Exclude<LoginOutcome, { readonly token: string }> {
     const expected = this.password();
     if (!expected) return { refused: 'no-password' };
-    const waitS = this.waitS(from);
+    const place = placeOf(from);
+    const waitS = this.waitS(place);
     if (waitS > 0) return { waitS };
     // Digests have one length, and their comparison one duration.
-    if (!timingSafeEqual(digestOf(password), digestOf(expected))) return this.failed(from);
-    this.tries.delete(from);
-    return this.begin('act');
+    if (!timingSafeEqual(digestOf(password), digestOf(expected))) return this.failed(place);
+    this.tries.delete(place);
+    this.wereRight.delete(place);
+    this.wereRight.add(place);
+    trim(this.wereRight, maxRight);
+    return 'right';
   }
   permissionOf(token: string | undefined): Permission | undefined {
     const pass = token === undefined ? undefined : this.sessions.get(nameOf(token));
@@ -108,11 +124,13 @@ export class Login {
   private waitS(from: string): number {
     const now = this.now();
     if (now - this.minute.from >= minuteMs) this.minute = { from: now, count: 0 };
-    const all = this.minute.count >= triesInMinute ? this.minute.from + minuteMs - now : 0;
+    // Who was right before has tries of its own, whatever strangers do meanwhile.
+    const isFull = this.minute.count >= triesInMinute && !this.wereRight.has(from);
+    const all = isFull ? this.minute.from + minuteMs - now : 0;
     const own = (this.tries.get(from)?.until ?? 0) - now;
     return Math.ceil(Math.max(0, own, all) / 1000);
   }
-  private failed(from: string): LoginOutcome {
+  private failed(from: string): { readonly refused: 'wrong' } {
     const count = (this.tries.get(from)?.count ?? 0) + 1;
     const waitMs = count < freeTries ? 0 : Math.min(maxWaitMs, 1000 * 2 ** (count - freeTries));
     this.tries.delete(from);

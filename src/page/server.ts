@@ -4,14 +4,18 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { type Answer, answerOf, bodyOf, refusal, send, sendLines, stream } from '../door/answering.ts';
-import { findRoute, inputOf, type Permission, type Route } from '../door/rows.ts';
+import { bodyOf, refusal, send } from '../door/answering.ts';
+import { type ConnectionLimits, type ConnectionTable, connectionTable, type Socket } from '../door/connections.ts';
+import { receive } from '../door/receive.ts';
+import type { Permission, Route } from '../door/rows.ts';
+import { harden, serverOptions } from '../door/server.ts';
 import type { Asset, Assets } from './assets.ts';
 import { sendEventStream } from './event-stream.ts';
 import { headersOf, isOurHost, isOwnOrigin, sessionCookie, sessionOf } from './guard.ts';
+import { handshakes } from './handshakes.ts';
 import { type Login, type LoginOutcome, sessionS } from './login.ts';
 import type { Shared } from './shared.ts';
 
@@ -44,6 +48,8 @@ export interface PageCounts {
   refused: number;
   wrongLogins: number;
   policyReports: number;
+  /** Of host names that are not ours, or by the page of another site. */
+  foreign: number;
   readers: number;
 }
 export interface Page {
@@ -51,23 +57,25 @@ export interface Page {
   close(): Promise<void>;
 }
 
-const maxConnections = 256;
-/** Of one address: a browser has six for a host, and keeps two of them for what goes on. */
-const maxOfAddress = 128;
-const maxReaders = 100;
-const maxAtWork: Readonly<Record<Permission, number>> = { look: 16, act: 6 };
-const maxHeaderBytes = 8192;
-const requestMs = 10_000;
-/** Photographs of a display come in one request. */
-const maxBodyBytes = 8 << 20;
-const slowBodyMs = 120_000;
+/** For fifty browsers: each watches by one connection and asks by others, one request for each. */
+const limits: ConnectionLimits = {
+  connections: 160,
+  atWork: { look: 30, act: 8, watch: 100 },
+  requestMs: 10_000,
+  headerBytes: 8192,
+  bodyMs: 120_000,
+};
+/** How long nothing may go over a connection. Streams say something every ten seconds, and long jobs too. */
+const takeMs = 45_000;
+/** A password, a ticket, the report of a browser. */
+const maxSmallBytes = 16 << 10;
 
 export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
 interface Context<House> extends PageSettings<House> {
   readonly secure: boolean;
   readonly counts: PageCounts;
-  readonly atWork: Record<Permission, number>;
+  readonly connections: ConnectionTable;
 }
 type Handler = (incoming: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 
@@ -93,9 +101,14 @@ function sendAsset(
 }
 
 /** Fails are counted and wait; what was given is never repeated. */
-function answerLogin(response: ServerResponse, outcome: LoginOutcome, { secure, counts }: Context<unknown>): void {
+function answerLogin<House>(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  outcome: LoginOutcome,
+  { secure, counts }: Context<House>,
+): void {
   if ('token' in outcome) {
-    response.setHeader('set-cookie', sessionCookie(outcome.token, sessionS, secure));
+    response.setHeader('set-cookie', sessionCookie(headers, outcome.token, sessionS, secure));
     return send(response, { status: 200, body: { permission: outcome.permission } });
   }
   if ('waitS' in outcome) {
@@ -110,17 +123,30 @@ function answerLogin(response: ServerResponse, outcome: LoginOutcome, { secure, 
   plain(response, 401, 'not-permitted', words);
 }
 
-async function login(incoming: IncomingMessage, response: ServerResponse, context: Context<unknown>): Promise<void> {
-  const body = await bodyOf(incoming);
+async function login<House>(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  context: Context<House>,
+): Promise<void> {
+  const body = await bodyOf(incoming, maxSmallBytes);
   if ('refused' in body) return send(response, body.refused);
   const { ticket, password, ...more } = (body.value ?? {}) as Readonly<Record<string, unknown>>;
   const given = typeof ticket === 'string' ? ticket : typeof password === 'string' ? password : undefined;
   if (given === undefined || given.length > 1024 || Object.keys(more).length > 0)
     return send(response, refusal(400, 'POST /login takes {password} or {ticket}'));
   const from = incoming.socket.remoteAddress ?? '';
-  const outcome = typeof ticket === 'string' ? context.login.redeem(given, from) : context.login.enter(given, from);
+  const outcome = typeof ticket === 'string' ? context.login.redeem(given) : context.login.enter(given, from);
   if (!('token' in outcome)) context.log?.warn({ from }, 'page: a login was refused');
-  answerLogin(response, outcome, context);
+  answerLogin(incoming, response, outcome, context);
+}
+
+const looksOnly = 'this session only looks: log in with a link of the desk, or the password';
+/** Until whoever watches is not let in any more. */
+async function* whileIn(texts: AsyncIterable<string>, isIn: () => boolean): AsyncGenerator<string> {
+  for await (const text of texts) {
+    if (!isIn()) return;
+    yield text;
+  }
 }
 
 /** A row of the desk, for whoever may ask it. */
@@ -128,50 +154,41 @@ async function answerRow<House>(
   incoming: IncomingMessage,
   response: ServerResponse,
   context: Context<House>,
-  permission: Permission,
+  { token, permission }: { readonly token: string; readonly permission: Permission },
 ): Promise<void> {
-  const { rows, house, log, atWork, counts, shared = {}, secure } = context;
-  const found = findRoute(rows, incoming.method ?? '', incoming.url ?? '');
-  if ('status' in found) {
-    const message = found.status === 404 ? 'no such path' : found.message;
-    return send(response, refusal(found.status, message, found.allow));
-  }
-  const { route, query } = found;
-  if (permission === 'look' && route.permission === 'act')
-    return plain(
-      response,
-      403,
-      'not-permitted',
-      'this session only looks: log in with a link of the desk, or the password',
-    );
-  const isStream = route.answers === 'lines' && /\btext\/event-stream\b/.test(incoming.headers.accept ?? '');
-  if (isStream ? counts.readers >= maxReaders : atWork[route.permission] >= maxAtWork[route.permission])
-    return plain(response, 503, 'busy', 'as many are answered already as the gateway can: try again in a moment');
-  const body = route.method === 'POST' ? await bodyOf(incoming, maxBodyBytes) : { value: query };
-  const input = 'refused' in body ? undefined : inputOf(route, body.value);
-  if (!input || 'misfit' in input)
-    return send(response, input ? refusal(400, input.misfit) : (body as { refused: Answer }).refused);
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const one = shared[route.path];
-  if (isStream) {
+  const { rows, house, log, counts, shared = {}, secure, connections, login } = context;
+  const wantsEvents = incoming.method === 'GET' && /\btext\/event-stream\b/.test(incoming.headers.accept ?? '');
+  const headers = headersOf(secure);
+  const isIn = (): boolean => login.permissionOf(token) !== undefined;
+  const stream = (events: AsyncIterable<string>, newest: boolean): Promise<void> => {
     counts.readers++;
     response.once('close', () => counts.readers--);
-    const headers = headersOf(secure);
-    if (one) return sendEventStream(response, one.watch(gone.signal), { newest: true, headers });
-    const answered = await answerOf(route, input.given, house(), gone.signal);
-    if (answered.status !== 200) return send(response, answered);
-    return sendEventStream(response, texts(answered.body as AsyncIterable<unknown>), { newest: false, headers });
-  }
-  atWork[route.permission]++;
-  response.once('close', () => atWork[route.permission]--);
-  if (route.permission === 'act') log?.info({ asked: `${route.method} ${route.path}` }, 'page');
-  const answered = await answerOf(route, input.given, house(), gone.signal);
-  if (answered.status === 200 && route.answers === 'octets')
-    return stream(response, answered.body as AsyncIterable<Uint8Array>, log);
-  if (answered.status === 200 && route.answers === 'lines')
-    return sendLines(response, answered.body as AsyncIterable<unknown>);
-  send(response, answered);
+    return sendEventStream(response, whileIn(events, isIn), { newest, headers });
+  };
+  // A meter that is read may take minutes; who takes nothing of the answer is cut there.
+  incoming.socket.setTimeout(0);
+  await receive(
+    incoming,
+    response,
+    { permission, refusal: looksOnly },
+    {
+      rows,
+      house,
+      connections,
+      name: 'page',
+      log,
+      ...(wantsEvents && {
+        lines: (_: ServerResponse, events: AsyncIterable<unknown>) => stream(texts(events), false),
+        instead(route: Route<House>) {
+          const one = shared[route.path];
+          if (!one) return undefined;
+          const gone = new AbortController();
+          response.once('close', () => gone.abort());
+          return stream(one.watch(gone.signal), true);
+        },
+      }),
+    },
+  );
 }
 async function* texts(events: AsyncIterable<unknown>): AsyncGenerator<string> {
   for await (const event of events) yield JSON.stringify(event);
@@ -179,7 +196,7 @@ async function* texts(events: AsyncIterable<unknown>): AsyncGenerator<string> {
 
 /** What anybody may ask, without a session. */
 function openPaths<House>(context: Context<House>): Readonly<Record<string, Handler>> {
-  const { health, counts, metrics, listen } = context;
+  const { health, counts, metrics } = context;
   const answerHealth =
     (which: 'live' | 'ready' | undefined): Handler =>
     async (_, response) => {
@@ -192,15 +209,45 @@ function openPaths<House>(context: Context<House>): Readonly<Record<string, Hand
     'GET /healthz': answerHealth(undefined),
     'GET /healthz/live': answerHealth('live'),
     'GET /healthz/ready': answerHealth('ready'),
-    'POST /csp-report': (incoming, response) => {
+    'POST /csp-report': async (incoming, response) => {
+      let length = 0;
+      for await (const chunk of incoming as AsyncIterable<Buffer>) {
+        length += chunk.length;
+        if (length > maxSmallBytes) return send(response, refusal(413, `a report has at most ${maxSmallBytes} octets`));
+      }
       counts.policyReports++;
-      incoming.resume();
       response.writeHead(204, { connection: 'close' }).end();
     },
-    ...(metrics && isLoopback(listen.host) && { 'GET /metrics': (_, response) => answerMetrics(response, context) }),
+    ...(metrics && {
+      'GET /metrics': (incoming: IncomingMessage, response: ServerResponse) => measure(incoming, response, context),
+    }),
   };
 }
-async function answerMetrics(response: ServerResponse, { metrics, counts }: Context<unknown>): Promise<void> {
+/**
+ * Whoever measures has no browser: on this machine it is let in as it comes, from elsewhere with the password (Basic, of any
+ * user name). A session does as well.
+ */
+async function measure<House>(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  context: Context<House>,
+): Promise<void> {
+  const { login, secure } = context;
+  const from = incoming.socket.remoteAddress ?? '';
+  const isLocal = isLoopback(from.replace(/^::ffff:/, ''));
+  if (isLocal || login.permissionOf(sessionOf(incoming.headers, secure)) !== undefined)
+    return answerMetrics(response, context);
+  const given = /^Basic ([A-Za-z0-9+/=]{1,2000})$/.exec(incoming.headers.authorization ?? '')?.[1];
+  if (given === undefined) {
+    response.setHeader('www-authenticate', 'Basic realm="meter-gateway"');
+    return plain(response, 401, 'not-permitted', 'metrics are for whoever knows the password, or has a session');
+  }
+  const text = Buffer.from(given, 'base64').toString('utf8');
+  const outcome = login.check(text.slice(text.indexOf(':') + 1), from);
+  if (outcome === 'right') return answerMetrics(response, context);
+  answerLogin(incoming, response, outcome, context);
+}
+async function answerMetrics<House>(response: ServerResponse, { metrics, counts }: Context<House>): Promise<void> {
   const text = (await metrics?.(counts)) ?? '';
   response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', connection: 'close' });
   response.end(text);
@@ -213,39 +260,53 @@ async function answerSession<House>(
   context: Context<House>,
   path: string,
 ): Promise<void> {
-  const { secure, me, metrics } = context;
+  const { secure, me } = context;
   const token = sessionOf(incoming.headers, secure);
   const permission = context.login.permissionOf(token);
   if (permission === undefined || token === undefined)
     return plain(response, 401, 'not-permitted', 'log in: `meter-gateway page` on the gateway makes a link for it');
   if (path === '/v1/me' && incoming.method === 'GET')
     return send(response, { status: 200, body: { ...me(), permission } });
-  if (path === '/metrics' && incoming.method === 'GET' && metrics) return answerMetrics(response, context);
   if (path === '/logout' && incoming.method === 'POST') {
     context.login.leave(token);
-    response.setHeader('set-cookie', sessionCookie('', 0, secure));
+    response.setHeader('set-cookie', sessionCookie(incoming.headers, '', 0, secure));
     return send(response, { status: 200, body: {} });
   }
-  return answerRow(incoming, response, context, permission);
+  return answerRow(incoming, response, context, { token, permission });
 }
 
 function receiver<House>(context: Context<House>): (incoming: IncomingMessage, response: ServerResponse) => void {
-  const { secure, assets, counts, hosts, log } = context;
+  const { secure, assets, counts, hosts, log, connections } = context;
   const open = openPaths(context);
   const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { method = '', url = '', headers } = incoming;
+    const { method = '', url = '', headers, socket } = incoming;
     counts.requests++;
+    // Until a row takes it up it can make room, and whoever takes nothing of a file is cut.
+    connections.answered(socket);
+    socket.setTimeout(takeMs, () => socket.destroy());
     for (const [name, value] of Object.entries(headersOf(secure))) response.setHeader(name, value);
     const [path = ''] = url.split('?');
-    if (!isOurHost(headers.host, hosts()))
+    if (!isOurHost(headers.host, hosts())) {
+      counts.foreign++;
       return plain(response, 421, 'bad-argument', 'this host name is none of this gateway: see page.hosts');
+    }
     const asset = method === 'GET' || method === 'HEAD' ? assets.get(path) : undefined;
     if (asset) return sendAsset(incoming, response, asset);
     if (path === '/' && method === 'GET')
       return plain(response, 404, 'not-supported', 'this gateway was built without its page');
     const isReport = path === '/csp-report';
-    if (!isReport && !isOwnOrigin(headers, secure))
-      return plain(response, 403, 'not-permitted', 'another site asks for this: it is not answered');
+    const isUnsafe = method !== 'GET' && method !== 'HEAD';
+    if (!isReport && !isOwnOrigin(headers, secure, isUnsafe)) {
+      counts.foreign++;
+      return plain(
+        response,
+        403,
+        'not-permitted',
+        'another site asks for this, or nobody says who: it is not answered',
+      );
+    }
+    if (!isReport && isUnsafe && !/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? ''))
+      return send(response, refusal(415, 'a body is application/json'));
     const handler = open[`${method} ${path}`];
     if (handler) return handler(incoming, response);
     return answerSession(incoming, response, context, path);
@@ -262,22 +323,6 @@ function receiver<House>(context: Context<House>): (incoming: IncomingMessage, r
   };
 }
 
-/** One stranger must not keep everybody out. */
-function guardConnections(server: Server): void {
-  const sockets = new Map<Socket, string>();
-  server.maxConnections = maxConnections;
-  server.on('connection', (socket: Socket) => {
-    const from = socket.remoteAddress ?? '';
-    const own = [...sockets.values()].filter((one) => one === from).length;
-    if (own >= maxOfAddress) return void socket.destroy();
-    sockets.set(socket, from);
-    socket.once('close', () => sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-  });
-  server.on('clientError', (_, socket) => socket.destroy());
-  for (const event of ['connect', 'upgrade'] as const) server.on(event, (_, socket) => socket.destroy());
-}
-
 /** Serves until it is closed. Failure `config-invalid` where the address cannot be had. */
 export async function servePage<House>(settings: PageSettings<House>): Promise<Page> {
   const { listen, tls, log } = settings;
@@ -286,21 +331,19 @@ export async function servePage<House>(settings: PageSettings<House>): Promise<P
       'config-invalid',
       `page.listen ${listen.host}: outside of this machine the page is served with TLS only`,
     );
-  const counts: PageCounts = { requests: 0, refused: 0, wrongLogins: 0, policyReports: 0, readers: 0 };
-  const context: Context<House> = { ...settings, secure: tls !== undefined, counts, atWork: { look: 0, act: 0 } };
-  const options = {
-    maxHeaderSize: maxHeaderBytes,
-    headersTimeout: requestMs,
-    requestTimeout: slowBodyMs,
-    connectionsCheckingInterval: 2000,
-    keepAlive: false,
-  };
-  const receive = receiver(context);
-  const server = tls
-    ? createSecureServer({ ...options, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: requestMs }, receive)
-    : createServer(options, receive);
-  server.maxRequestsPerSocket = 1;
-  guardConnections(server);
+  const counts: PageCounts = { requests: 0, refused: 0, wrongLogins: 0, policyReports: 0, foreign: 0, readers: 0 };
+  const connections = connectionTable(limits);
+  const rows = settings.rows.filter(({ socketsOnly }) => socketsOnly !== true);
+  const context: Context<House> = { ...settings, secure: tls !== undefined, rows, counts, connections };
+  const options = serverOptions(limits);
+  const taken = receiver(context);
+  const server: Server = tls
+    ? createSecureServer({ ...options, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: limits.requestMs }, taken)
+    : createServer(options, taken);
+  // One stranger must not keep everybody out.
+  const cut = tls && handshakes(server, limits.connections, (socket) => connections.add(socket));
+  if (!cut) server.on('connection', (socket: Socket) => connections.add(socket));
+  harden(server, limits);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
       reject(new Failure('config-invalid', `page.listen ${listen.host}:${listen.port}: ${error.message}`)),
@@ -315,6 +358,7 @@ export async function servePage<House>(settings: PageSettings<House>): Promise<P
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        cut?.();
       }),
   };
 }

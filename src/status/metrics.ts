@@ -12,6 +12,7 @@ export interface PageFigures {
   readonly refused: number;
   readonly wrongLogins: number;
   readonly policyReports: number;
+  readonly foreign: number;
   readonly readers: number;
 }
 export interface Measured {
@@ -231,6 +232,11 @@ export const metricTable: readonly Metric[] = [
     'page_policy_reports',
     'reports of browsers that the page broke its own policy',
     one(({ page }) => page.policyReports),
+  ),
+  counter(
+    'page_foreign_requests',
+    'requests of host names that are not ours, or by the page of another site',
+    one(({ page }) => page.foreign),
   ),
   gauge(
     'page_readers',
