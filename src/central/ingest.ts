@@ -66,26 +66,32 @@ function rowOf({ message, text }: FactArrival, at: Millis): Row {
 }
 
 const marks = (count: number): string => Array.from({ length: count }, () => '?').join(', ');
-/** The gateways of a batch, locked until its end; unknown ones begin. */
-async function lockGateways(engine: Engine, sql: Sql, names: readonly string[]): Promise<Map<string, GatewayNumbers>> {
-  const sorted = [...names].toSorted();
-  const select = () =>
-    sql.all(
-      `SELECT gateway, numbers FROM gateway WHERE gateway IN (${marks(sorted.length)}) ORDER BY gateway${engine.forUpdate}`,
-      ...sorted,
-    );
-  let rows = await select();
-  if (rows.length < sorted.length) {
-    const known = new Set(rows.map(({ gateway }) => gateway));
-    for (const name of sorted)
-      if (!known.has(name))
-        await sql.all(
-          'INSERT INTO gateway (gateway, numbers) VALUES (?, ?) ON CONFLICT (gateway) DO NOTHING',
-          name,
-          JSON.stringify(newNumbers(name)),
-        );
-    rows = await select();
-  }
+/**
+ * Gateways that are new begin, before any is locked: two workers that make what the other one holds would wait for each other
+ * (found by scripts/central-orders).
+ */
+async function beginGateways(engine: Engine, sorted: readonly string[]): Promise<void> {
+  if (sorted.length === 0) return;
+  const rows = await engine.all(`SELECT gateway FROM gateway WHERE gateway IN (${marks(sorted.length)})`, ...sorted);
+  const known = new Set(rows.map(({ gateway }) => gateway));
+  const unknown = sorted.filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  await engine.transaction(async (sql) => {
+    for (const name of unknown)
+      await sql.all(
+        'INSERT INTO gateway (gateway, numbers) VALUES (?, ?) ON CONFLICT (gateway) DO NOTHING',
+        name,
+        JSON.stringify(newNumbers(name)),
+      );
+  });
+}
+/** The gateways of a batch, locked until its end. */
+async function lockGateways(engine: Engine, sql: Sql, sorted: readonly string[]): Promise<Map<string, GatewayNumbers>> {
+  if (sorted.length === 0) return new Map();
+  const rows = await sql.all(
+    `SELECT gateway, numbers FROM gateway WHERE gateway IN (${marks(sorted.length)}) ORDER BY gateway${engine.forUpdate}`,
+    ...sorted,
+  );
   return new Map(
     rows.map(({ gateway, numbers }) => [gateway as string, JSON.parse(numbers as string) as GatewayNumbers]),
   );
@@ -239,16 +245,17 @@ function holdFacts(
 
 /** Everything that came, in one transaction. It may be given again as a whole where it failed. */
 export async function ingest(engine: Engine, batch: readonly Received[]): Promise<Ingested> {
-  const names = new Set(
+  const named = new Set(
     batch.flatMap(({ arrival }) =>
       arrival.gateway !== undefined && arrival.kind !== 'health' && arrival.kind !== 'state' ? [arrival.gateway] : [],
     ),
   );
+  const names = [...named].toSorted();
   const months = new Set(
     batch.flatMap(({ arrival }) => (arrival.kind === 'fact' ? [monthOf(spanOf(arrival.message)[0])] : [])),
   );
   const work = async (sql: Sql): Promise<Ingested> => {
-    const before = names.size === 0 ? new Map<string, GatewayNumbers>() : await lockGateways(engine, sql, [...names]);
+    const before = await lockGateways(engine, sql, names);
     const states = new Map(before);
     const sorted = sortFacts(batch, states);
     const { late, conflicts } =
@@ -289,7 +296,8 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
       lost,
     };
   };
-  if (names.size === 0 && !batch.some(({ arrival }) => arrival.kind === 'unfit'))
+  if (names.length === 0 && !batch.some(({ arrival }) => arrival.kind === 'unfit'))
     return { answers: new Map(), stored: 0, repeated: 0, unfit: 0, conflicts: 0, lost: [] };
+  await beginGateways(engine, names);
   return engine.transaction(work, months);
 }
