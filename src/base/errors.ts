@@ -235,7 +235,7 @@ export const errorTable = {
     'line',
     'line',
     3,
-    'Look at what they share: the power of the adapter, A/B polarity at its clamps, the cable up to the first meter, termination; then the speed.',
+    'Look at what they share: the power of the adapter, A/B polarity at its clamps, the cable up to the first meter, termination; then the speed, and who switches the direction of the adapter.',
   ),
   'echo-only': entry(
     'line',

@@ -7,6 +7,7 @@ import type { Data } from '../dlms/axdr/data.ts';
 import { Deframer } from '../dlms/hdlc/deframer.ts';
 import { encodeFrame, type Frame, type HdlcAddress, sameAddress, serverAddress } from '../dlms/hdlc/frame.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
+import { isRestOnly } from './line-damage.ts';
 import type { Port, Trace } from '../line/port.ts';
 import type { MeterAccess } from '../meter/access.ts';
 import { attribute } from '../meter/attribute.ts';
@@ -104,7 +105,7 @@ function evidence(clock: Clock, target: HdlcAddress, octetMs: number, link: Prob
         damaged: deframer.damaged + (deframer.dropped > noiseOctets ? 1 : 0),
         others: [...others.values()],
         ...(linked && delayMs !== undefined && { delayMs: Math.max(0, Math.round(delayMs)) }),
-        ...(rough && { sample: toHex(all.subarray(0, sampleOctets)) }),
+        ...((rough || (frames === 0 && isRestOnly(all))) && { sample: toHex(all.subarray(0, sampleOctets)) }),
         heardFrames: frames,
       };
     },

@@ -61,7 +61,7 @@ export interface ProbeAnswer {
   /** The longest time from the end of our frame to the first octet of an answer. */
   readonly delayMs?: number | undefined;
   readonly tookMs: number;
-  /** The beginning of what came damaged, in hex. */
+  /** The beginning of what came damaged, in hex; of a silent one, of what came of the line at rest. */
   readonly sample?: string | undefined;
 }
 export type Answers = Map<string, ProbeAnswer>;

@@ -1,7 +1,7 @@
 /** What the answers of a scan mean: for each meter of the list, for whoever else answered, and for the line. Pure. */
 import { type ErrorCode, errorTable } from '../base/errors.ts';
-import { fromHex } from '../base/hex.ts';
 import { sameSerial } from '../meter/identity.ts';
+import { damageWords } from './line-damage.ts';
 import {
   addressOf,
   addressWords,
@@ -53,28 +53,6 @@ export interface ScanFinding {
   /** What was seen. */
   readonly evidence: string;
   readonly next: string;
-}
-
-/** Most octets that a line makes which is at rest on the wrong level. */
-const restLevel = 0.7;
-/** What damaged octets say of the line. */
-export function damageWords(samples: readonly string[]): { readonly seen: string; readonly next: string } {
-  const octets = samples.flatMap((sample) => [...fromHex(sample)]);
-  const share = (test: (octet: number) => boolean) => octets.filter(test).length / Math.max(1, octets.length);
-  if (share((octet) => octet === 0 || octet === 0xff) >= restLevel)
-    return {
-      seen: 'almost only 00 and FF: the line rests on the wrong level',
-      next: 'Exchange A and B at the clamps of the adapter; then look for the bias resistors of the line.',
-    };
-  if (octets.length >= 8 && share((octet) => octet === 0x7e) === 0)
-    return {
-      seen: 'no flag of HDLC among the octets: another speed, or another protocol on this line',
-      next: 'Look for a second master or a converter on this line; then try the speed on the label of the meter (--baud).',
-    };
-  return {
-    seen: 'frames are there, and single octets in them are wrong',
-    next: 'Measure 120 ohm at both ends of the line and nowhere else; look at shield, stub and clamps.',
-  };
 }
 
 const placeOf = ({ place, line }: WorkListEntry): string => (place === '' ? `line ${line} of the list` : place);
@@ -141,12 +119,11 @@ function foundFinding(seen: Seen, entry: WorkListEntry, answer: ProbeAnswer): Sc
       `Write server = ${probe.logical} and physical = ${probe.physical ?? 0} for this meter, or turn its address round with the maker's tool.`,
     );
   const damaged = askedAt(seen, at).reduce((sum, one) => sum + one.damaged, 0);
-  if (damaged > 0)
-    return finding(
-      'noisy',
-      `${damaged} of its answers came damaged: ${damageWords(samplesOf(askedAt(seen, at))).seen}`,
-      `Look at the stub to ${placeOf(entry)}: its length, shield and clamps; the neighbours tell whether it is this one alone.`,
-    );
+  if (damaged > 0) {
+    const { seen: words, next, isOfLine } = damageWords(samplesOf(askedAt(seen, at)));
+    const stub = `Look at the stub to ${placeOf(entry)}: its length, shield and clamps; the neighbours tell whether it is this one alone.`;
+    return finding('noisy', `${damaged} of its answers came damaged: ${words}`, isOfLine ? next : stub);
+  }
   if (model === undefined && entry.model === undefined)
     return finding('unknown-kind', unknownWords(answer), unknownNext);
   if (probe.explicit)
@@ -213,8 +190,9 @@ function damagedAt({ entry, own, sharing, finding }: Place, all: readonly ProbeA
       { code: 'damaged-answer' },
     );
   }
-  const { seen: words, next } = damageWords(samplesOf(all));
-  const two = linked ? '' : ' Where the neighbours are clean, two meters may have this address: take one off.';
+  const { seen: words, next, isOfLine } = damageWords(samplesOf(all));
+  const two =
+    linked || isOfLine ? '' : ' Where the neighbours are clean, two meters may have this address: take one off.';
   return finding('damaged', words, `${next}${two}`, { code: 'damaged-answer' });
 }
 
@@ -278,12 +256,11 @@ function namedAlone(answer: ProbeAnswer): ScanFinding {
     evidence,
     next,
   });
-  if (answer.damaged > 0)
-    return finding(
-      'noisy',
-      `answers at ${at}; ${damageWords(samplesOf([answer])).seen}`,
-      'Look at its stub: length, shield and clamps; the neighbours tell whether it is this one alone.',
-    );
+  if (answer.damaged > 0) {
+    const { seen, next, isOfLine } = damageWords(samplesOf([answer]));
+    const stub = 'Look at its stub: length, shield and clamps; the neighbours tell whether it is this one alone.';
+    return finding('noisy', `answers at ${at}; ${seen}`, isOfLine ? next : stub);
+  }
   if (answer.model === undefined) return finding('unknown-kind', unknownWords(answer), unknownNext);
   return finding('found', `answers at ${at}`, 'None.');
 }
@@ -307,9 +284,11 @@ function strangerFindings({ plan, answers, places }: Seen): ScanFinding[] {
     );
     if (later || answer.answer === 'silent') return [];
     if (answer.answer === 'damaged') {
-      const { seen, next } = damageWords(samplesOf([answer]));
-      const two = 'Where the other addresses are clean, two meters may have this one: take the wires off one of them.';
-      return [{ ...blank, ...ofAnswer(answer), verdict: 'damaged', evidence: seen, next: `${next} ${two}` }];
+      const { seen, next, isOfLine } = damageWords(samplesOf([answer]));
+      const two = isOfLine
+        ? ''
+        : ' Where the other addresses are clean, two meters may have this one: take the wires off one of them.';
+      return [{ ...blank, ...ofAnswer(answer), verdict: 'damaged', evidence: seen, next: `${next}${two}` }];
     }
     const verdict = answer.answer === 'refused' ? 'refused' : 'mute';
     const fallback = verdict === 'refused' ? 'association-refused' : 'identity-unknown';
@@ -342,12 +321,14 @@ function lineFinding({ plan, answers }: Seen): ScanFinding[] {
         errorTable['echo-only'].nextStep,
         'echo-only',
       );
-    return finding(
-      'line-silent',
-      speeds.length === 0 ? 'nobody answers' : `nobody answers, asked at ${speeds.join(', ')} Bd`,
-      errorTable['bus-silent'].nextStep,
-      'bus-silent',
-    );
+    const words = speeds.length === 0 ? 'nobody answers' : `nobody answers, asked at ${speeds.join(', ')} Bd`;
+    const breaks = all.filter(({ answer, sample }) => answer === 'silent' && sample !== undefined);
+    // What is at rest on the wrong level after each request has its wires exchanged.
+    if (breaks.length * 2 > all.length) {
+      const { seen, next } = damageWords(samplesOf(breaks));
+      return finding('line-silent', `${words}; ${seen}`, next, 'bus-silent');
+    }
+    return finding('line-silent', words, errorTable['bus-silent'].nextStep, 'bus-silent');
   }
   const speed = speedOf(plan, answers);
   if (

@@ -36,7 +36,13 @@ export function lineFault(fault: Exclude<Fault, MeterFault>, start: Millis): Lin
         to: during.to,
       };
     case 'silence':
-      return { kind: 'silence', meter: fault.meter, ...during };
+    case 'polarity':
+      return { kind: fault.kind, meter: fault.meter, ...during };
+    case 'floating':
+      return { kind: 'floating', meter: undefined, ...during };
+    case 'late-release':
+    case 'early-release':
+      return { kind: fault.kind, meter: undefined, octets: fault.octets, ...during };
     default:
       return { kind: fault.kind, meter: fault.meter, rate: fault.rate, ...during };
   }

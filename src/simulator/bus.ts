@@ -159,8 +159,32 @@ export class SimulatedBus {
         sent: 0,
       });
     }
-    this.inbound.push({ octets: this.damage(octets.slice(), undefined, now), end, baud: this.lineBaud });
+    const sent = this.switched('early-release', this.damage(octets.slice(), undefined, now), now);
+    this.inbound.push({ octets: sent, end, baud: this.lineBaud });
+    this.resting(end);
     this.wake(now);
+  }
+
+  /** What is left where the adapter switches its direction too late, or too early. */
+  private switched(kind: 'late-release' | 'early-release', octets: Uint8Array, now: Millis): Uint8Array {
+    const standing = this.active(kind, undefined, now);
+    if (!standing) return octets;
+    const lost = Math.min(standing.fault.octets, octets.length);
+    this.report(kind, undefined, now, { fault: standing.number, octets: lost });
+    return kind === 'late-release' ? octets.subarray(lost) : octets.subarray(0, octets.length - lost);
+  }
+  /** What the adapter takes the line for when nobody drives it any more. */
+  private resting(at: Millis): void {
+    const reversed = this.active('polarity', undefined, at);
+    const floating = this.active('floating', undefined, at);
+    const number = reversed?.number ?? floating?.number;
+    if (number === undefined) return;
+    // The rest of the line is a break, which is one 00; without bias the edge of the driver rings off.
+    const octets = reversed
+      ? Uint8Array.of(0)
+      : Uint8Array.from({ length: 2 }, () => (0xff << Math.floor(this.random() * 9)) & 0xff);
+    this.report(reversed ? 'polarity' : 'floating', undefined, at, { fault: number, octets: octets.length });
+    this.outbound.push({ octets, start: at, octetMs: this.octetMs(this.lineBaud), sent: 0 });
   }
 
   /** The TCP connection is gone. */
@@ -242,15 +266,22 @@ export class SimulatedBus {
     if (powered && !was) meter.powerUp();
     this.wasPowered[index] = powered;
     if (!powered) return [];
-    let heard = octets;
+    let heard = this.heardBy(index, octets, now);
     // At the wrong speed a meter hears something, but nothing of sense.
     const wrong = !this.settings.overTcp && baud !== this.baudOf(meter);
-    if (wrong) heard = octets.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
+    if (wrong) heard = heard.map((octet) => octet ^ Math.floor(this.random() * 255 + 1));
     if (wrong && this.wasWrong[index] !== true) this.report('wrong-speed', index, now);
     this.wasWrong[index] = wrong;
     meter.receive(heard, now);
     for (const detail of meter.missing.splice(0)) this.report('not-recorded', index, now, { detail });
     return this.piecesOf(meter, index, now);
+  }
+  /** Over exchanged wires every bit is another one. */
+  private heardBy(index: number, octets: Uint8Array, now: Millis): Uint8Array {
+    const standing = this.faults.find(({ fault }) => fault.kind === 'polarity' && this.isActive(fault, index, now));
+    if (!standing) return octets;
+    this.report('polarity', index, now, { fault: standing.number, octets: octets.length });
+    return octets.map((octet) => octet ^ 0xff);
   }
   private baudOf({ stack, settings }: VirtualMeter): number {
     return stack.baud ?? (settings.baud > 0 ? settings.baud : this.settings.baud);
@@ -260,7 +291,7 @@ export class SimulatedBus {
     const pieces: Piece[] = [];
     for (let piece = meter.pollTransmit(); piece; piece = meter.pollTransmit())
       if (silence) this.report('silence', index, now, { fault: silence.number, octets: piece.octets.length });
-      else pieces.push({ ...piece, octets: this.damage(piece.octets, index, now) });
+      else pieces.push({ ...piece, octets: this.switched('late-release', this.damage(piece.octets, index, now), now) });
     return pieces;
   }
 
@@ -299,6 +330,7 @@ export class SimulatedBus {
       this.freeAt[index] = end;
       if (!pausing) this.outFreeAt = end;
       this.outbound.push({ octets, start, octetMs, sent: 0 });
+      this.resting(end);
     }
   }
 }

@@ -20,6 +20,12 @@ export type LineFault = Span &
     | { readonly kind: 'stray'; readonly meter: undefined; readonly everyMs: number }
     /** `rate`: probability that an octet comes back damaged. */
     | { readonly kind: 'echo'; readonly meter: undefined; readonly rate: number }
+    /** A and B exchanged: at a meter, or at the adapter, which then takes the rest of the line for a break. */
+    | { readonly kind: 'polarity'; readonly meter: number | undefined }
+    /** Nothing holds the line while nobody drives it: octets before and behind each answer. */
+    | { readonly kind: 'floating'; readonly meter: undefined }
+    /** An adapter whose direction is switched too late, or too early. `octets` are lost: of each answer, of each request. */
+    | { readonly kind: 'late-release' | 'early-release'; readonly meter: undefined; readonly octets: number }
   );
 
 /** What happened, each with the sentence that the documents print. */
@@ -29,6 +35,10 @@ export const injectedKinds = {
   flip: 'octets had a bit flipped',
   echo: 'octets of the client came back to it',
   stray: 'an octet came that nobody sent',
+  polarity: 'octets went over exchanged wires, and were nothing of sense',
+  floating: 'octets came of a line that nobody drove',
+  'late-release': 'the first octets of an answer were lost: the adapter still sent',
+  'early-release': 'the last octets of a request were lost: the adapter sent no longer',
   collision: 'the meter answered while another one did; one line for each of them',
   'wrong-speed': 'from this request on the line has another speed than the meter, which hears something else',
   'power-off': 'from this request on the meter is without power',

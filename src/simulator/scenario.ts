@@ -154,6 +154,24 @@ const lineFaultSchemas = [
     to_s: v.optional(to),
   }),
   v.strictObject({
+    kind: v.literal('polarity'),
+    meter: v.optional(
+      says('whose A and B are exchanged, from 0; left out: those of the adapter', whole(0, maxMeters - 1)),
+    ),
+    from_s: v.optional(from),
+    to_s: v.optional(to),
+  }),
+  v.strictObject({ kind: v.literal('floating'), from_s: v.optional(from), to_s: v.optional(to) }),
+  v.strictObject({
+    kind: v.picklist(['late-release', 'early-release']),
+    octets: v.optional(
+      says('octets that are lost, of each answer (late) or of each request (early)', whole(1, 1000)),
+      2,
+    ),
+    from_s: v.optional(from),
+    to_s: v.optional(to),
+  }),
+  v.strictObject({
     kind: v.literal('stray'),
     every_s: says('an octet that nobody sent comes so often', v.pipe(v.number(), v.minValue(0.05))),
     from_s: v.optional(from),

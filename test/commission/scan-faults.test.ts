@@ -5,7 +5,7 @@ import { ownLine } from '../../src/commission/use-line.ts';
 import type { Port } from '../../src/line/port.ts';
 import { openDoors } from '../../src/commission/converter-ports.ts';
 import { budgetOf } from '../../src/commission/scan-plan.ts';
-import { damageWords } from '../../src/commission/scan-verdict.ts';
+import { damageWords } from '../../src/commission/line-damage.ts';
 import type { ScanEvent } from '../../src/commission/scan.ts';
 import { listOf, ofKind, scanWorld } from '../support/scan-world.ts';
 import { virtualPort } from '../support/virtual-port.ts';
