@@ -26,6 +26,7 @@ const order = [
   'cli',
   'simulator',
   'central',
+  'billing',
   'compose',
   'main',
 ];
@@ -65,8 +66,28 @@ const notEither: Record<string, string[]> = {
     'desk',
     'page',
   ],
-  compose: ['cli', 'simulator', 'central'],
-  main: ['simulator', 'central'],
+  /** Pure functions over facts: of the other rooms it knows what facts are. */
+  billing: [
+    'cli',
+    'simulator',
+    'door',
+    'dlms',
+    'line',
+    'meter',
+    'recording',
+    'store',
+    'schedule',
+    'disk',
+    'forward',
+    'command',
+    'status',
+    'config',
+    'commission',
+    'desk',
+    'page',
+  ],
+  compose: ['cli', 'simulator', 'central', 'billing'],
+  main: ['simulator', 'central', 'billing'],
 };
 /** The files that know all rooms. */
 const composing = ['compose.ts', 'house.ts', 'lines.ts', 'orders.ts'];
@@ -86,7 +107,7 @@ const doors: Record<string, string[]> = {
   'node:sqlite': ['central'],
   pg: ['central'],
 };
-const pure = ['base', 'dlms', 'reading'];
+const pure = ['base', 'dlms', 'reading', 'billing'];
 
 /**
  * The ratchet: 70 lines a function, 500 a file, 5 parameters. What breaks it is named here with its reason, and the list only

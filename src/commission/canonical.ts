@@ -9,21 +9,10 @@ import {
   verify as verifyOctets,
 } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { canonicalJson, digestOf } from '../base/canonical.ts';
 import { Failure, messageOf } from '../base/errors.ts';
 import { secretFromFile } from '../config/secrets.ts';
 import { writeWhole } from './site-folder.ts';
-
-/** Keys in the order of their UTF-16 units, no blanks, numbers and texts as ECMAScript writes them. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((one) => canonicalJson(one ?? null)).join(',')}]`;
-  if (typeof value === 'object' && value !== null)
-    return `{${Object.entries(value)
-      .filter(([, one]) => one !== undefined)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, one]) => `${JSON.stringify(key)}:${canonicalJson(one)}`)
-      .join(',')}}`;
-  return JSON.stringify(value);
-}
 
 export interface Signed<T> {
   readonly report: T;
@@ -34,7 +23,6 @@ export interface Signed<T> {
   /** SPKI in DER, base64. */
   readonly publicKey: string;
 }
-const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 const publicOf = (key: KeyObject): string =>
   createPublicKey(key).export({ type: 'spki', format: 'der' }).toString('base64');
 /** As it is read out over the telephone: the first 16 digits of the SHA-256 of the key. */

@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { canonicalJson, readSigned, type Signed, verified } from '../../src/commission/canonical.ts';
+import { canonicalJson } from '../../src/base/canonical.ts';
+import { readSigned, type Signed, verified } from '../../src/commission/canonical.ts';
 import { freshRecord, type MeterRecord } from '../../src/commission/meter-record.ts';
 import { escaped, reportHtml } from '../../src/commission/report-html.ts';
 import { pendingSignOff, signOff } from '../../src/commission/sign-off.ts';

@@ -1,0 +1,105 @@
+/**
+ * What the utility itself knows: points, which meter hung where and when, and who had which contract. Plain types, no store:
+ * whoever calls says where they come from. Quantities are integers in units of the point, Wh × 10^scaler.
+ */
+import type { Day, PeriodFrom } from './local-time.ts';
+
+/** What flows from the grid to the customer, and back. */
+export type Channel = 'import' | 'export';
+export const channels: readonly Channel[] = ['import', 'export'];
+
+/** A meter that hung at a point from `from` up to `to`, by its serial number. */
+export interface Installation {
+  readonly serial: string;
+  readonly from: number;
+  readonly to: number | null;
+  /** Registers, in units of the point, when it was put up and taken down; missing where nobody read them. */
+  readonly first?: Readonly<Partial<Record<Channel, number>>>;
+  readonly final?: Readonly<Partial<Record<Channel, number>>>;
+  /** Of its display. The register begins again at 10^registerDigits. */
+  readonly registerDigits?: number;
+}
+export interface Point {
+  readonly point: string;
+  /** Of the series that is billed, e.g. `1-0:99.1.0*255`. */
+  readonly series: string;
+  readonly zone: string;
+  /** Ten to this many Wh is one unit: 0 is Wh. */
+  readonly scaler: number;
+  readonly obis: Readonly<Partial<Record<Channel, string>>>;
+  readonly periods: readonly PeriodFrom[];
+  /** Import and export are set against each other within each interval. */
+  readonly netting: boolean;
+  /** Empty: whatever meter is delivered under this point is taken for its own. */
+  readonly installations: readonly Installation[];
+  /** Of the main fuses, three phases. */
+  readonly fuseA?: number;
+  /** In units of the point, of the import: where there is no history at all. */
+  readonly yearlyEstimate?: number;
+  /** The utility had it disconnected. */
+  readonly disconnected?: readonly { readonly from: number; readonly to: number | null }[];
+  /** Digits that the display of the meter shows after the kWh; for the statement. */
+  readonly displayDecimals?: number;
+}
+export interface Contract {
+  readonly contract: string;
+  readonly point: string;
+  readonly customer: { readonly name: string; readonly address: readonly string[] };
+  readonly language: 'fi' | 'en';
+  /** First day, and the first day that is no longer of it. */
+  readonly from: Day;
+  readonly to: Day | null;
+  /** Where billing by readings ended: what the register advanced since then up to the first interval is billed with it. */
+  readonly startRegister?: { readonly at: number; readonly register: number };
+}
+/** A value that a person has put. */
+export interface Edit {
+  readonly edit: string;
+  readonly point: string;
+  readonly channel: Channel;
+  readonly start: number;
+  readonly end: number;
+  /** null: an edit before is taken back. */
+  readonly value: number | null;
+  readonly who: string;
+  readonly why: string;
+  readonly at: number;
+  /** What stood there when it was made. */
+  readonly before: { readonly value: number | null; readonly standing: string };
+  /** Who agreed, where the change is large. */
+  readonly second?: { readonly who: string; readonly at: number };
+}
+/** A person looked at what holds a bill, and lets it go as it is. */
+export interface Release {
+  readonly point: string;
+  readonly rule: string;
+  readonly from: number;
+  readonly to: number;
+  readonly who: string;
+  readonly why: string;
+  readonly at: number;
+}
+/** Values from before our time: for estimates only, they are never billed. */
+export interface ImportedSeries {
+  readonly channel: Channel;
+  readonly values: ReadonlyMap<number, { readonly periodMs: number; readonly value: number }>;
+}
+
+/** Two different persons. */
+export const secondPersonOf = (edit: Edit): string | undefined =>
+  edit.second !== undefined && edit.second.who.trim().toLowerCase() !== edit.who.trim().toLowerCase()
+    ? edit.second.who
+    : undefined;
+/** Beyond this change, in units of the point, an edit stands only when a second person agreed. */
+export const needsSecond = (edit: Edit, limit: number): boolean =>
+  edit.value !== null && Math.abs(edit.value - (edit.before.value ?? 0)) > limit;
+export const standsBy = (edit: Edit, limit: number): boolean =>
+  !needsSecond(edit, limit) || secondPersonOf(edit) !== undefined;
+
+/** The meters whose time touches [start, end), in order. */
+export const installedIn = (
+  installations: readonly Installation[],
+  start: number,
+  end: number,
+): readonly Installation[] =>
+  installations.filter(({ from, to }) => from < end && (to === null || to > start)).toSorted((a, b) => a.from - b.from);

@@ -1,0 +1,116 @@
+/**
+ * The series of a point as it stands at one moment: measured above a person's edit above measured-uncertain above estimate.
+ * Pure: the same facts, edits and moment give the same series, in whatever order they came.
+ */
+import { type DarkSpan, darkIn, darkSpans } from './dark.ts';
+import { estimateRuns } from './fill-series.ts';
+import { type Grid, gridOf } from './local-time.ts';
+import { type Known, type Merged, type MergedPoint, mergePoint } from './merge.ts';
+import {
+  type EstimatePlace,
+  type PointSeries,
+  type SeriesInput,
+  type SeriesInterval,
+  seriesRules,
+} from './point-series.ts';
+import { type Channel, channels, type Edit, standsBy } from './registry.ts';
+
+function measured(known: Known, start: number, end: number): SeriesInterval {
+  const standing = known.uncertain ? 'uncertain' : 'measured';
+  return { start, end, energy: known.energy, standing, source: known.source, reasons: known.reasons };
+}
+
+/** Which edit stands of each interval: of those of one interval the latest. */
+function editsByStart(input: SeriesInput, channel: Channel, limit: number): Map<number, Edit> {
+  const own = input.edits.filter((edit) => edit.point === input.point.point && edit.channel === channel);
+  const ordered = own.toSorted((a, b) => a.at - b.at || (a.edit < b.edit ? -1 : 1));
+  const standing = new Map<number, Edit>();
+  for (const edit of ordered) {
+    if (edit.at > input.at || !standsBy(edit, limit)) continue;
+    if (edit.value === null) standing.delete(edit.start);
+    else standing.set(edit.start, edit);
+  }
+  return standing;
+}
+function edited(edit: Edit, start: number, end: number): SeriesInterval {
+  return { start, end, energy: edit.value, standing: 'edited', source: `edit:${edit.edit}`, reasons: [edit.why] };
+}
+
+/** What stands of each interval before anything is estimated; undefined where nothing does. */
+function standingOf(
+  input: SeriesInput,
+  channel: Channel,
+  { merged, gaps, grid }: { merged: Merged; gaps: MergedPoint['gaps']; grid: Grid },
+  { dark, editLimit }: { readonly dark: readonly DarkSpan[]; readonly editLimit: number },
+): (SeriesInterval | undefined)[] {
+  const edits = editsByStart(input, channel, editLimit);
+  return grid.intervals.map(({ start, end }, i) => {
+    const known = merged.known[i];
+    const row = known !== undefined && known.energy !== null ? measured(known, start, end) : undefined;
+    if (row?.standing === 'measured') return row;
+    const edit = edits.get(start);
+    if (edit && edit.end === end) return edited(edit, start, end);
+    if (row) return row;
+    const gap = gaps[i];
+    if (gap?.cause === 'OUTAGE' && known === undefined)
+      return { start, end, energy: 0, standing: 'outage', source: gap.source, reasons: ['OUTAGE'] };
+    const span = darkIn(dark, start, end);
+    // An open switch that nobody saw closed proves nothing of later: the estimate is zero, and is one.
+    if (span === undefined || span.to === null || known !== undefined) return undefined;
+    const standing = span.cause === 'SUPPLY_OFF' ? 'measured' : 'outage';
+    return { start, end, energy: 0, standing, source: span.proof, reasons: [span.cause] };
+  });
+}
+
+/** From `input.from` up to `input.to`, whole local days. */
+export function seriesOf(input: SeriesInput): PointSeries {
+  const { point, at } = input;
+  const rules = { ...seriesRules, ...input.rules };
+  const grid = gridOf(point.periods, point.zone, input.from, input.to);
+  const merged = mergePoint(input.facts, point, grid);
+  const dark = darkSpans(input.events);
+  const contradicted: { channel: Channel; from: number; to: number }[] = [];
+  const place: EstimatePlace = { input, rules, grid, merged, dark };
+  const entries = channels.flatMap((channel) => {
+    const own = merged.channels[channel];
+    if (!own) return [];
+    const standing = standingOf(
+      input,
+      channel,
+      { merged: own, gaps: merged.gaps, grid },
+      { dark, editLimit: rules.editLimit },
+    );
+    const { intervals, against } = estimateRuns(place, channel, own, standing);
+    contradicted.push(...against.map(([from, to]) => ({ channel, from, to })));
+    return [[channel, intervals] as const];
+  });
+  return {
+    grid,
+    at,
+    channels: Object.fromEntries(entries),
+    merged,
+    dark,
+    edits: openEdits(input, Object.fromEntries(entries), grid, rules.editLimit),
+    contradicted,
+  };
+}
+function openEdits(
+  { point, edits, at }: SeriesInput,
+  series: PointSeries['channels'],
+  grid: Grid,
+  limit: number,
+): PointSeries['edits'] {
+  const [first, last] = [grid.intervals[0]?.start ?? 0, grid.intervals.at(-1)?.end ?? 0];
+  const own = edits.filter(
+    (edit) => edit.point === point.point && edit.at <= at && edit.start >= first && edit.start < last,
+  );
+  return own.flatMap((edit): PointSeries['edits'][number][] => {
+    const index = grid.indexOf.get(edit.start);
+    if (index === undefined || grid.intervals[index]?.end !== edit.end) return [{ edit, why: 'OFF_GRID' }];
+    if (!standsBy(edit, limit)) return [{ edit, why: 'UNCONFIRMED' }];
+    const there = series[edit.channel]?.[index];
+    return edit.value !== null && there?.standing === 'measured' && there.energy !== edit.value
+      ? [{ edit, why: 'BELOW_MEASURED' }]
+      : [];
+  });
+}
