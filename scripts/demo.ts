@@ -23,12 +23,13 @@ import type { Snapshot } from '../src/status/snapshot.ts';
 import { fitWindow, idleOption, verdictOf } from './demo-report.ts';
 
 const root = new URL('..', import.meta.url).pathname;
-const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE]
+const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE] [--healthy]
 scripts/run --config FILE        the real thing
   --for N      end after N seconds and compare with the oracle; without it Ctrl-C ends it, and sums up
   --kills N    kill the daemon N times at random moments (needs --for)
   --outage     stop the broker for the middle third (needs --for, and the broker of the demonstration)
-  --scenario F faults of line and meters from a simulator's scenario file; meters that a fault names are counted apart`;
+  --scenario F faults of line and meters from a simulator's scenario file; meters that a fault names are counted apart
+  --healthy    all meters are well; without it, and without a scenario, one of eight or more is planted that is ill`;
 
 function numberOf(name: string, text: string | undefined, fallback: number, low: number, high: number): number {
   if (text === undefined) return fallback;
@@ -52,6 +53,7 @@ try {
       state: { type: 'string' },
       kills: { type: 'string' },
       outage: { type: 'boolean' },
+      healthy: { type: 'boolean' },
       scenario: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -91,6 +93,11 @@ if (text('scenario') !== undefined) {
     process.exit(2);
   }
 }
+
+/** What the page is there to show: which one it is, and why. */
+const planted = 5;
+if (text('scenario') === undefined && values['healthy'] !== true && meterCount >= 8)
+  faults = [{ kind: 'power-cut', meter: planted, from_s: -600, to_s: 1_000_000 }];
 
 const stateDirectory = text('state') ?? mkdtempSync(join(tmpdir(), 'meter-gateway-demo-'));
 mkdirSync(stateDirectory, { recursive: true });

@@ -57,7 +57,7 @@ function pairOf({ certificate, key }: PageKeys, sources: Sources, findings: Find
 
 /** undefined where there is no page. */
 export function pagePlan({ page }: Config, sources: Sources, findings: Findings): PagePlan | undefined {
-  if (!page || page.listen === 'off') return undefined;
+  if (page.listen === 'off') return undefined;
   const listen = listenOf(page.listen);
   if (!listen) return undefined;
   const tls = pairOf(page, sources, findings);

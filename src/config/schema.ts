@@ -323,6 +323,7 @@ export const configSchema = v.strictObject({
         [],
       ),
     }),
+    {},
   ),
   orders: v.optional(
     v.strictObject({

@@ -18,6 +18,9 @@ import type { Disk } from '../schedule/storage.ts';
 const packageRoot = new URL('../../', import.meta.url);
 const watchEveryMs = 2000;
 const nothing = new Uint8Array(0);
+const againMs = 10_000;
+/** Whoever asked for the reload on a page that moves gets the answer there. */
+const lingerMs = 2000;
 
 /** What is served: the desk of a gateway that runs, or what is asked where no configuration is in force. */
 export interface Served<House> {
@@ -33,6 +36,8 @@ export interface PageDoorSettings<House> extends Served<House> {
   readonly version: string;
   readonly gateway: () => string;
   readonly stateDirectory: string;
+  /** After which an address that is taken is tried again. */
+  readonly againMs?: number;
 }
 
 interface Standing {
@@ -49,7 +54,10 @@ export class PageDoor<House> {
   private standing: Standing | undefined;
   private trouble: string | undefined;
   private assets: Assets | undefined;
-  private readonly lag = monitorEventLoopDelay({ resolution: 20 });
+  private moved: Promise<void> = Promise.resolve();
+  private again: NodeJS.Timeout | undefined;
+  private ended = false;
+  private readonly lag = monitorEventLoopDelay({ resolution: 100 });
   private readonly login = new Login(
     () => performance.now(),
     () => this.plan?.password,
@@ -59,20 +67,32 @@ export class PageDoor<House> {
     this.settings = settings;
   }
 
-  /** Serves as this plan says. Never rejects: what is wrong is logged, and the answer to whoever wants a ticket. */
-  async move(to: PagePlan | undefined): Promise<void> {
+  /**
+   * Serves as this plan says, one after another. Never rejects: what is wrong is logged, is the answer to whoever wants a ticket,
+   * and is tried again.
+   */
+  move(to: PagePlan | undefined): Promise<void> {
+    clearTimeout(this.again);
+    this.moved = this.moved.then(() => this.moveNow(to));
+    return this.moved;
+  }
+  private async moveNow(to: PagePlan | undefined): Promise<void> {
     const before = this.plan?.password ?? nothing;
     if (this.plan && Buffer.compare(before, to?.password ?? nothing) !== 0) this.login.endAll();
     this.plan = to;
-    this.trouble = undefined;
     if (to && this.standing && keyOf(this.standing.plan) === keyOf(to)) return;
-    await this.shut();
-    if (!to) return;
+    await this.shut(lingerMs);
+    const loggedBefore = this.trouble;
+    this.trouble = undefined;
+    if (!to || this.ended) return;
     try {
       await this.open(to);
     } catch (error) {
       this.trouble = messageOf(error);
-      this.settings.log.error({ error: this.trouble }, 'the page is not served; the meters are polled all the same');
+      if (this.trouble !== loggedBefore)
+        this.settings.log.error({ error: this.trouble }, 'the page is not served; the meters are polled all the same');
+      // Another process may leave the address, and an interface may come up late.
+      this.again = setTimeout(() => void this.move(to), this.settings.againMs ?? againMs).unref();
     }
   }
   /** Failure `config-invalid` where there is no page now. */
@@ -82,15 +102,18 @@ export class PageDoor<House> {
       throw new Failure(
         'config-invalid',
         trouble === undefined
-          ? 'this gateway serves no page: there is no [page] in its configuration, or it is off'
+          ? 'this gateway serves no page: page.listen is off'
           : `the page is not served: ${trouble}`,
       );
     const url = `${urlOf(standing)}#ticket=${this.login.ticket(permission)}`;
     return { url, permission, validS: ticketS, fingerprint: standing.fingerprint };
   }
   async close(): Promise<void> {
+    this.ended = true;
+    clearTimeout(this.again);
+    await this.moved;
     this.lag.disable();
-    await this.shut();
+    await this.shut(0);
   }
 
   private async open(to: PagePlan): Promise<void> {
@@ -116,10 +139,10 @@ export class PageDoor<House> {
     this.standing = { plan: to, page, fingerprint: own?.fingerprint ?? null };
     log.info({ page: urlOf(this.standing) }, 'the page is served');
   }
-  private async shut(): Promise<void> {
+  private async shut(linger: number): Promise<void> {
     const { standing } = this;
     this.standing = undefined;
-    await standing?.page.close();
+    await standing?.page.close(linger);
   }
   private lagS(): number {
     const { max } = this.lag;

@@ -54,7 +54,8 @@ export interface PageCounts {
 }
 export interface Page {
   readonly address: Listen;
-  close(): Promise<void>;
+  /** Listens no more at once; whoever is being answered is cut after so long. */
+  close(lingerMs?: number): Promise<void>;
 }
 
 /** For fifty browsers: each watches by one connection and asks by others, one request for each. */
@@ -354,11 +355,15 @@ export async function servePage<House>(settings: PageSettings<House>): Promise<P
   const { port } = server.address() as AddressInfo;
   return {
     address: { host: listen.host, port },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
+    close: async (lingerMs = 0) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const cutAll = () => {
         server.closeAllConnections();
         cut?.();
-      }),
+      };
+      if (lingerMs > 0) return void setTimeout(cutAll, lingerMs).unref();
+      cutAll();
+      await closed;
+    },
   };
 }

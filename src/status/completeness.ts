@@ -55,6 +55,7 @@ export function completenessOf(
   now: number,
 ): Completeness {
   const low = Math.floor((now - days * 86_400_000) / 3_600_000) * 3_600_000;
+  const ofMeter = Map.groupBy(gaps, ({ meter }) => meter);
   const series = all.map(({ origin: { meter }, profile, periodMs, since, until }) => {
     const name = obis(profile);
     const from = Math.floor(low / periodMs) * periodMs;
@@ -63,8 +64,8 @@ export function completenessOf(
       const start = from + i * periodMs;
       return start < since || (until !== undefined && start >= until) ? '-' : 'a';
     });
-    for (const gap of gaps) {
-      if (gap.meter !== meter || gap.series !== name || gap.periodS * 1000 !== periodMs) continue;
+    for (const gap of ofMeter.get(meter) ?? []) {
+      if (gap.series !== name || gap.periodS * 1000 !== periodMs) continue;
       const mark = markOf[gap.state];
       const last = Math.min(count, Math.ceil((Date.parse(gap.to) - from) / periodMs));
       for (let i = Math.max(0, Math.floor((Date.parse(gap.from) - from) / periodMs)); i < last; i++)

@@ -30,45 +30,56 @@ interface Metric {
   readonly name: string;
   readonly type: 'gauge' | 'counter';
   readonly help: string;
+  readonly labels: readonly string[];
   readonly samples: (measured: Measured) => readonly Sample[];
 }
 const none = {} as const;
-const gauge = (name: string, help: string, samples: Metric['samples']): Metric => ({
+interface Source {
+  readonly labels: readonly string[];
+  readonly samples: Metric['samples'];
+}
+const gauge = (name: string, help: string, source: Source): Metric => ({
   name: `meter_gateway_${name}`,
   type: 'gauge',
   help,
-  samples,
+  ...source,
 });
-const counter = (name: string, help: string, samples: Metric['samples']): Metric => ({
+const counter = (name: string, help: string, source: Source): Metric => ({
   name: `meter_gateway_${name}_total`,
   type: 'counter',
   help,
-  samples,
+  ...source,
 });
-const one =
-  (value: (measured: Measured) => number | null): Metric['samples'] =>
-  (measured) => [[none, value(measured)]];
+const one = (value: (measured: Measured) => number | null): Source => ({
+  labels: [],
+  samples: (measured) => [[none, value(measured)]],
+});
 const flag = (value: boolean): number => (value ? 1 : 0);
 const age = (now: number, at: string | number | null | undefined): number | null =>
   at === null || at === undefined ? null : Math.max(0, (now - (typeof at === 'number' ? at : Date.parse(at))) / 1000);
 
-const eachMeter =
-  (
-    value: (meter: Snapshot['ports'][number]['meters'][number], measured: Measured) => number | null,
-  ): Metric['samples'] =>
-  (measured) =>
+const eachMeter = (
+  value: (meter: Snapshot['ports'][number]['meters'][number], measured: Measured) => number | null,
+): Source => ({
+  labels: ['port', 'meter'],
+  samples: (measured) =>
     measured.snapshot.ports.flatMap((port) =>
       port.meters.map((meter): Sample => [{ port: port.name, meter: meter.meter }, value(meter, measured)]),
-    );
-const eachUse =
-  (value: (use: PortUses['uses'][number]) => number): Metric['samples'] =>
-  ({ uses }) =>
-    uses.flatMap(({ port, uses: own }) => own.map((use): Sample => [{ port, meter: use.meter }, value(use)]));
+    ),
+});
+const eachUse = (value: (use: PortUses['uses'][number]) => number): Source => ({
+  labels: ['port', 'meter'],
+  samples: ({ uses }) =>
+    uses.flatMap(({ port, uses: own }) => own.map((use): Sample => [{ port, meter: use.meter }, value(use)])),
+});
 
 export const metricTable: readonly Metric[] = [
-  gauge('info', 'always 1; the version, the gateway and the configuration are its labels', ({ snapshot }) => [
-    [{ version: snapshot.version, gateway: snapshot.gateway, configuration: snapshot.configuration?.hash ?? '' }, 1],
-  ]),
+  gauge('info', 'always 1; what runs is in its labels', {
+    labels: ['version', 'gateway', 'configuration'],
+    samples: ({ snapshot: { version, gateway, configuration } }) => [
+      [{ version, gateway, configuration: configuration?.hash ?? '' }, 1],
+    ],
+  }),
   gauge(
     'uptime_seconds',
     'since the start of the process',
@@ -86,7 +97,7 @@ export const metricTable: readonly Metric[] = [
   ),
   gauge(
     'event_loop_lag_seconds',
-    'longest time in the last ten seconds that the process could not answer',
+    'longest time since the last scrape that the process could not answer',
     one(({ eventLoopLagS }) => eventLoopLagS),
   ),
   gauge(
@@ -149,14 +160,18 @@ export const metricTable: readonly Metric[] = [
     'size of the disk of the state directory',
     one(({ disk }) => disk?.totalBytes ?? null),
   ),
-  gauge('port_open', '1 while the line is open', ({ snapshot }) =>
-    snapshot.ports.map(({ name, open }): Sample => [{ port: name }, flag(open)]),
-  ),
-  gauge('meters', 'meters by their verdict', ({ snapshot }) => {
-    const all = snapshot.ports.flatMap(({ meters }) => meters.map(({ verdict }) => verdict as string));
-    return Object.keys(verdictWords).map(
-      (verdict): Sample => [{ verdict }, all.filter((own) => own === verdict).length],
-    );
+  gauge('port_open', '1 while the line is open', {
+    labels: ['port'],
+    samples: ({ snapshot }) => snapshot.ports.map(({ name, open }): Sample => [{ port: name }, flag(open)]),
+  }),
+  gauge('meters', 'meters by their verdict', {
+    labels: ['verdict'],
+    samples({ snapshot }) {
+      const all = snapshot.ports.flatMap(({ meters }) => meters.map(({ verdict }) => verdict as string));
+      return Object.keys(verdictWords).map(
+        (verdict): Sample => [{ verdict }, all.filter((own) => own === verdict).length],
+      );
+    },
   }),
   gauge(
     'meter_last_success_age_seconds',

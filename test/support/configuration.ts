@@ -14,6 +14,8 @@ export interface ConfigurationKeys {
   readonly mqtt?: MqttKeys;
   readonly orders?: OrdersKeys | undefined;
   readonly log?: Given['log'];
+  /** Left out: no page, for many gateways run side by side. */
+  readonly page?: Given['page'];
   readonly port?: readonly (PortKeys & { readonly meter?: readonly MeterKeys[] })[];
 }
 
@@ -46,7 +48,14 @@ const linesOf = (keys: object): string[] =>
 const table = (head: string, keys: object): string => [head, ...linesOf(keys), ''].join('\n');
 
 /** A sound file; what is not given is one meter, m1, behind a converter where nobody listens. */
-export function configuration({ gateway, mqtt, orders, log, port = [{}] }: ConfigurationKeys): string {
+export function configuration({
+  gateway,
+  mqtt,
+  orders,
+  log,
+  page = { listen: 'off' },
+  port = [{}],
+}: ConfigurationKeys): string {
   let meters = 0;
   return [
     table('[gateway]', { id: 'g', tenant: 't', ...gateway }),
@@ -57,5 +66,6 @@ export function configuration({ gateway, mqtt, orders, log, port = [{}] }: Confi
       table('[[port]]', { name: i === 0 ? 'bus' : `bus${i}`, device: 'tcp://127.0.0.1:1', ...keys }),
       ...meter.map((one) => table('[[port.meter]]', { ...meterOf(++meters), ...one })),
     ]),
+    table('[page]', page),
   ].join('');
 }
