@@ -31,9 +31,11 @@ export function readAssets(folder: string): Assets {
   }
   for (const name of names) {
     const type = types[extname(name)];
-    if (type === undefined) continue;
+    const lasting = /-[0-9A-Za-z]{8,}\.[a-z]+$/.test(name);
+    // The programs of the server lie in the same folder of the build.
+    if (type === undefined || (name !== 'index.html' && !lasting)) continue;
     const plain = readFileSync(join(folder, name));
-    const asset = { type, plain, packed: gzipSync(plain, { level: 9 }), lasting: /[-.][0-9A-Za-z]{8,}\./.test(name) };
+    const asset = { type, plain, packed: gzipSync(plain, { level: 9 }), lasting };
     assets.set(`/${name}`, asset);
     if (name === 'index.html') assets.set('/', asset);
   }

@@ -26,6 +26,7 @@ mkdirSync(assets);
 writeFileSync(join(assets, 'index.html'), '<!doctype html><title>page</title>');
 writeFileSync(join(assets, 'app-1a2b3c4d.js'), 'export {};');
 writeFileSync(join(folder, 'secret.js'), 'outside');
+writeFileSync(join(assets, 'server.js'), 'a program of the gateway lies beside it');
 
 const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -331,7 +332,14 @@ test('every answer, also a refusal, carries the policy of the page', async () =>
 
 test('nothing outside of the folder of the page is served', async () => {
   const { port } = await open();
-  for (const path of ['/../secret.js', '/%2e%2e/secret.js', '/..%2fsecret.js', '/.hidden.js', '//secret.js'])
+  for (const path of [
+    '/../secret.js',
+    '/%2e%2e/secret.js',
+    '/..%2fsecret.js',
+    '/.hidden.js',
+    '//secret.js',
+    '/server.js',
+  ])
     expect(await statusOf(port, path), path).not.toBe(200);
   expect((await ask(port, { path: '/app-1a2b3c4d.js' })).headers['cache-control']).toContain('immutable');
 });
