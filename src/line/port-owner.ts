@@ -127,12 +127,12 @@ export class PortOwner {
   private lastCode: Failure['code'] | undefined;
 
   /**
-   * Between sessions: a device that was lost meanwhile is opened again, so that its loss and its return are seen before the
-   * next poll. What went wrong is in `state`; true while it is lost.
+   * Between sessions: a device that was lost meanwhile, or that nobody needed yet, is opened, so that its loss and its return
+   * are seen before the next poll. What went wrong is in `state`; true while it is lost.
    */
   async tend(): Promise<boolean> {
     const { clock, device } = this.settings;
-    const isLost = this.opened > 0 && !device.startsWith('tcp:') && this.port?.closed !== false;
+    const isLost = !device.startsWith('tcp:') && this.port?.closed !== false;
     if (!isLost || clock.now() < this.retryAt) return isLost;
     try {
       await this.close();

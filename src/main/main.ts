@@ -13,7 +13,7 @@ import { scanLine, type ScanOptions } from '../cli/scan.ts';
 import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
 import { loadConfig } from '../config/judge.ts';
-import { directions } from '../line/direction.ts';
+import { addAdapterCommand, directionOption } from './adapter-command.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { browseThroughDesk, isLine, readThroughDesk } from '../cli/through-desk.ts';
 import { diagnose } from '../cli/diagnose.ts';
@@ -94,11 +94,6 @@ config
   .command('example')
   .description('print a commented file to start from')
   .action(() => configExample.trimEnd().split('\n').forEach(print));
-
-const directionOption = (): Option =>
-  new Option('--direction <who>', 'who switches the RS-485 driver of a serial line, as the key of the configuration')
-    .choices(directions)
-    .default('auto');
 
 /** How to reach and enter a meter: the same for every command that talks to one. */
 const withConnection = (command: Command): Command =>
@@ -273,6 +268,8 @@ withSocket(program.command('status').description('show what the running gateway 
       return 0;
     }),
   );
+
+addAdapterCommand(program);
 
 withSocket(
   program

@@ -219,7 +219,7 @@ export class PortRunner {
       const job = plan({ meters, silentNotBefore: this.line.silentNotBefore }, now, clock.wall(), this.settings.plan);
       if (job.kind === 'wait') {
         // The time of day may be set meanwhile: look again at least every minute.
-        const retryAt = (await owner.tend()) ? owner.state.retryAt : undefined;
+        const retryAt = usable.length > 0 && (await owner.tend()) ? owner.state.retryAt : undefined;
         await this.pause(millis(Math.min(job.until, retryAt ?? now + 60_000)), signal);
         continue;
       }

@@ -173,3 +173,26 @@ test('blocks are of kinds that somebody checks or nobody needs to', () => {
     /^(sh|sh run|text|text output|toml|toml scenario|json schema|json up|json down\/ack|json down\/again|json order|jws down\/cmd|mermaid|ts)$/;
   expect([...kinds].filter((kind) => !known.test(kind))).toEqual([]);
 });
+
+describe('drawings', () => {
+  const drawings = globSync('hardware/wiring/*.svg', { cwd: root });
+  test('are as their generator makes them, and each is shown or named by a page', () => {
+    expect(drawings.length).toBe(4);
+    execFileSync(node, ['scripts/generate/wiring.ts', '--check'], { cwd: root });
+    const pages = documents
+      .filter((page) => page.startsWith('hardware/'))
+      .map(textOf)
+      .join('\n');
+    expect(drawings.filter((drawing) => !pages.includes(drawing.slice(drawing.lastIndexOf('/') + 1)))).toEqual([]);
+  });
+  test.each(drawings)('%s: text as text, title and description, no colour, nothing from elsewhere', (drawing) => {
+    const svg = sourceOf(drawing);
+    expect(svg).toMatch(/role="img" aria-labelledby="title description"/);
+    expect(/<title id="title">(.+)<\/title>/.exec(svg)?.[1]?.length).toBeGreaterThan(10);
+    expect(/<desc id="description">(.+)<\/desc>/.exec(svg)?.[1]?.length).toBeGreaterThan(40);
+    expect(new Set([...svg.matchAll(/#[0-9a-f]{3,6}\b/g)].map(([colour]) => colour))).toEqual(
+      new Set(['#fff', '#000']),
+    );
+    expect(svg).not.toMatch(/<image|href=|url\(|<script/);
+  });
+});

@@ -246,6 +246,7 @@ describe('a device that is lost between two sessions', () => {
     const first = openPty(link);
     const owner = owned(link);
     expect(await owner.tend()).toBe(false);
+    expect(owner.state.open).toBe(true);
     await owner.acquire();
     await owner.report({ heard: true, lost: false, failed: false });
     expect(await owner.tend()).toBe(false);
