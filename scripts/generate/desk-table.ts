@@ -1,8 +1,8 @@
 /** Writes the rows of docs/desk.md from the table of the desk, each with the JSON Schema of what it takes; `--check` compares. */
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { routes } from '../../src/desk/routes.ts';
-import { setupRoutes } from '../../src/desk/setup-routes.ts';
 import type { Route } from '../../src/door/rows.ts';
+import { setupDoorRows } from '../../src/setup/rows.ts';
 import { generatedPart } from './generated.ts';
 
 const answers = {
@@ -24,5 +24,5 @@ const rowsOf = (
       return `### ${method} ${path}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}. Permission: **${permission}**. Answer: ${answers[kind]}.\n\n${takes}`;
     })
     .join('\n\n');
-const waiting = `## Where no configuration is in force\n\nThe gateway waits (\`run --wait\`, as the unit starts it), and answers these rows instead.\n\n${rowsOf(setupRoutes).replaceAll('### ', '#### ')}`;
+const waiting = `## Where no configuration is in force\n\nThe gateway waits (\`run --wait\`, as the unit starts it), and answers these rows instead.\n\n${rowsOf(setupDoorRows).replaceAll('### ', '#### ')}`;
 generatedPart('docs/desk.md', 'desk', `${rowsOf(routes)}\n\n${waiting}`, 'node scripts/generate/desk-table.ts');

@@ -22,6 +22,7 @@ const order = [
   'config',
   'commission',
   'desk',
+  'setup',
   'page',
   'cli',
   'simulator',
@@ -34,6 +35,7 @@ const order = [
 const notEither: Record<string, string[]> = {
   simulator: [
     'cli',
+    'setup',
     'reading',
     'contract',
     'line',
@@ -51,6 +53,7 @@ const notEither: Record<string, string[]> = {
   ],
   central: [
     'cli',
+    'setup',
     'simulator',
     'dlms',
     'line',
@@ -69,6 +72,7 @@ const notEither: Record<string, string[]> = {
   /** Pure functions over facts: of the other rooms it knows what facts are. */
   billing: [
     'cli',
+    'setup',
     'simulator',
     'door',
     'dlms',
@@ -86,7 +90,7 @@ const notEither: Record<string, string[]> = {
     'desk',
     'page',
   ],
-  compose: ['cli', 'simulator', 'central', 'billing'],
+  compose: ['cli', 'setup', 'simulator', 'central', 'billing'],
   main: ['simulator', 'central', 'billing'],
 };
 /** The files that know all rooms. */

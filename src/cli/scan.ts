@@ -5,19 +5,19 @@ import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
 import { scan, type ScanEvent } from '../commission/scan.ts';
-import { openDoors } from '../commission/converter-ports.ts';
+import { withOtherDoors } from '../commission/other-doors.ts';
 import { openJournal } from '../commission/scan-journal.ts';
 import type { ScanPlan } from '../commission/scan-plan.ts';
 import { type ScannedLine, wayOfPort } from '../commission/scanned-line.ts';
 import { endText, findingsText, planText, probeText } from '../commission/scan-text.ts';
-import { doorFinding, type ScanFinding, scanVerdicts } from '../commission/scan-verdict.ts';
+import type { ScanFinding } from '../commission/scan-verdict.ts';
 import { ownLine } from '../commission/use-line.ts';
 import { listLines, readWorkList, requireList, type WorkListEntry } from '../commission/work-list.ts';
 import { loadConfig } from '../config/judge.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { askScan, askStatus } from '../desk/client.ts';
 import type { Direction } from '../line/direction.ts';
-import { openPort, parseSelector } from '../line/open-port.ts';
+import { parseSelector } from '../line/open-port.ts';
 import { type AskOptions, socketOf } from './ask.ts';
 import { bad, whole } from './connection.ts';
 import { isLine } from './through-desk.ts';
@@ -89,39 +89,6 @@ async function* ownScan(
   }
 }
 
-/** Where nobody answers at the TCP port that was named, the other ones of that host are tried; blind only. */
-async function* withOtherDoors(
-  device: string,
-  plan: ScanPlan,
-  events: AsyncIterable<ScanEvent>,
-  clock: Clock,
-  signal: AbortSignal,
-): AsyncGenerator<ScanEvent, void> {
-  const selector = parseSelector(device);
-  async function* others(): AsyncGenerator<ScanEvent, boolean> {
-    let found = false;
-    if (selector.kind !== 'tcp' || !plan.blind) return found;
-    const open = (other: string) => openPort(other, 9600, clock);
-    for await (const door of openDoors(selector.host, plan, { clock, open, signal, except: selector.port })) {
-      yield { kind: 'note', message: `${door.device} is open: ${door.answer ? 'meters answer' : 'nobody answers'}` };
-      if (!door.answer) continue;
-      found = true;
-      yield { kind: 'finding', ...doorFinding(door.device, door.answer) };
-    }
-    return found;
-  }
-  try {
-    for await (const event of events) {
-      if (event.kind === 'finding' && event.verdict === 'line-silent') yield* others();
-      yield event;
-    }
-  } catch (error) {
-    if (!(error instanceof Failure) || error.code !== 'host-missing') throw error;
-    if (!(yield* others())) throw error;
-    yield { kind: 'note', message: error.message };
-    yield { kind: 'end', seconds: 0, probes: 0, exit: scanVerdicts['other-port'].exit };
-  }
-}
 /** Where the gateway has the device, it is scanned by the name of its port. */
 async function portOfDevice(device: string, options: ScanOptions): Promise<string | undefined> {
   const bare = (text: string) => text.replace(/^serial:/, '');

@@ -1,8 +1,9 @@
 /** The page, as it is configured: where it is served, by which certificate, and by which password. */
 import { Failure } from '../base/errors.ts';
-import type { Findings, Sources } from './findings.ts';
+import * as v from 'valibot';
+import { Findings, type Sources } from './findings.ts';
 import { certificatesOf, datesOf, privateKey } from './resolve-broker.ts';
-import type { Config } from './schema.ts';
+import { type Config, configSchema } from './schema.ts';
 
 export interface PagePlan {
   readonly host: string;
@@ -15,6 +16,8 @@ export interface PagePlan {
 }
 type PageKeys = NonNullable<Config['page']>;
 const minPassword = 10;
+/** Where nothing else is said. */
+export const defaultListen = '127.0.0.1:8080';
 
 /** `host:port`, `[address]:port`; undefined where it is neither. */
 export function listenOf(text: string): { readonly host: string; readonly port: number } | undefined {
@@ -56,7 +59,7 @@ function pairOf({ certificate, key }: PageKeys, sources: Sources, findings: Find
 }
 
 /** undefined where there is no page. */
-export function pagePlan({ page }: Config, sources: Sources, findings: Findings): PagePlan | undefined {
+export function pagePlan({ page }: Pick<Config, 'page'>, sources: Sources, findings: Findings): PagePlan | undefined {
   if (page.listen === 'off') return undefined;
   const listen = listenOf(page.listen);
   if (!listen) return undefined;
@@ -82,4 +85,14 @@ export function pagePlan({ page }: Config, sources: Sources, findings: Findings)
       next: 'Only links of meter-gateway page open it; add password = "credential:page-password" for whoever is not on the gateway.',
     });
   return { ...listen, hosts: page.hosts, ...(tls && { tls }), ...(password && { password }) };
+}
+
+/** Of a file that is refused for other reasons: its page, where nothing is wrong with that; `off` where it has none on purpose. */
+export function pageOf(value: unknown, sources: Sources): PagePlan | 'off' | undefined {
+  const parsed = v.safeParse(configSchema.entries.page, value);
+  if (!parsed.success || parsed.output === undefined) return undefined;
+  if (parsed.output.listen === 'off') return 'off';
+  const findings = new Findings();
+  const plan = pagePlan({ page: parsed.output }, sources, findings);
+  return findings.all.some(({ severity }) => severity === 'error') ? undefined : plan;
 }

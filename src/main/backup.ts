@@ -184,6 +184,13 @@ async function writeStoppedBackup(path: string, directory: string, version: stri
   return writeBackup(path, octets());
 }
 
+/** What a whole backup is of; Failure `backup-unfit`. */
+export async function inspectBackup(path: string): Promise<{ madeAt: string; records: number }> {
+  let records = 0;
+  const { madeAt } = await readBackup(path, () => void records++);
+  return { madeAt, records };
+}
+
 const batchSize = 500;
 
 /**
@@ -193,8 +200,7 @@ const batchSize = 500;
  */
 export async function restoreBackup(path: string, directory: string): Promise<{ madeAt: string; records: number }> {
   // Read once to its end before anything is touched.
-  let records = 0;
-  const { madeAt } = await readBackup(path, () => void records++);
+  const { madeAt, records } = await inspectBackup(path);
   mkdirSync(directory, { recursive: true, mode: 0o750 });
   const fresh = (name: string) => join(directory, `${name}.restored`);
   const names = Object.values(databases);

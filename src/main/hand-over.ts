@@ -6,6 +6,7 @@
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -14,6 +15,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Failure, messageOf } from '../base/errors.ts';
@@ -33,11 +35,18 @@ export interface HandedOver {
   readonly text: string;
   /** Secrets by the name of their credential. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Certificates beside it, by the names of their files; no secrets. */
+  readonly certificates?: ReadonlyMap<string, string>;
 }
+/** What a first run may bring beside the configuration. */
+export const certificateNames: readonly string[] = ['ca.pem', 'client.pem'];
 
 function writeDurably(path: string, text: string, mode: number): void {
-  const descriptor = openSync(path, 'w', mode);
+  // New, and by no link: somebody else may have put one there.
+  const descriptor = openSync(path, 'wx', mode);
   try {
+    // Whatever the umask is: the service reads its configuration as a user of its own.
+    fchmodSync(descriptor, mode);
     writeFileSync(descriptor, text);
     fsyncSync(descriptor);
   } finally {
@@ -46,7 +55,7 @@ function writeDurably(path: string, text: string, mode: number): void {
 }
 /** Whole or not at all. Throws what the system says. */
 export function putFile(path: string, text: string, mode: number): void {
-  const unfinished = join(dirname(path), `.${basename(path)}.new`);
+  const unfinished = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`);
   try {
     writeDurably(unfinished, text, mode);
     renameSync(unfinished, path);
@@ -63,11 +72,16 @@ const contentOf = (path: string): string | undefined => {
   }
 };
 
-async function byRoot({ file, text, secrets }: HandedOver, stateDirectory: string, why: string): Promise<void> {
+async function byRoot(
+  { file, text, secrets, certificates = new Map() }: HandedOver,
+  stateDirectory: string,
+  why: string,
+): Promise<void> {
   const folder = join(stateDirectory, handOverFolder);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'secrets'), { recursive: true, mode: 0o700 });
   for (const [name, secret] of secrets) writeDurably(join(folder, 'secrets', name), secret, 0o600);
+  for (const [name, one] of certificates) writeDurably(join(folder, name), one, 0o600);
   writeDurably(join(folder, basename(file)), text, 0o600);
   writeDurably(join(folder, readyFile), '', 0o600);
   for (let waited = 0; waited < waitMs; waited += stepMs) {
@@ -91,6 +105,7 @@ export async function putInPlace(given: HandedOver, stateDirectory: string, secr
   try {
     if (given.secrets.size > 0) mkdirSync(secretFolder, { recursive: true, mode: 0o700 });
     for (const [name, secret] of given.secrets) putFile(join(secretFolder, name), secret, 0o600);
+    for (const [name, text] of given.certificates ?? []) putFile(join(dirname(given.file), name), text, 0o644);
     putFile(given.file, given.text, 0o640);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

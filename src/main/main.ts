@@ -253,6 +253,9 @@ const withSocket = (command: Command): Command =>
 const screenAt = async (options: AskOptions): Promise<Screen> =>
   screenOf(await askStatus(socketOf(options)), screenWidth());
 
+/** The same of a gateway that is starting, and answers nothing else yet. */
+const screenNow = (options: AskOptions): Promise<Screen> => screenAt(options).catch(() => screenOf({}, screenWidth()));
+
 withSocket(program.command('status').description('show what the running gateway does'))
   .option('--json', 'the whole snapshot as JSON')
   .option('--watch', 'again and again, until Ctrl-C')
@@ -428,7 +431,7 @@ withSocket(
       print(
         options.json
           ? JSON.stringify(answer)
-          : `configuration ${answer.hash} in force since ${shownTime(answer.since, await screenAt(options))}`,
+          : `configuration ${answer.hash} in force since ${shownTime(answer.since, await screenNow(options))}`,
       );
       return 0;
     }),

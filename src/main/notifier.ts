@@ -9,6 +9,8 @@ export interface ServiceNotifier {
   starting(extensionMs: number): void;
   ready(): void;
   status(text: string): void;
+  /** It is up and does not do what it is for: `wrong` shows as an error in `systemctl status`. */
+  waiting(text: string, wrong: boolean): void;
   watchdog(): void;
   stopping(): void;
   reloading(): void;
@@ -49,10 +51,20 @@ export async function openNotifier(tell: (trouble: string) => void): Promise<Ser
   const send = await sender(tell);
   const microseconds = Number(process.env['WATCHDOG_USEC'] ?? 0);
   const ours = process.env['WATCHDOG_PID'] === undefined || Number(process.env['WATCHDOG_PID']) === process.pid;
+  let wasWrong = false;
   return {
     starting: (extensionMs) => send(`EXTEND_TIMEOUT_USEC=${extensionMs * 1000}\nSTATUS=opening the store`),
-    ready: () => send('READY=1'),
+    ready: () => {
+      send('READY=1');
+      if (wasWrong) send('ERRNO=0');
+      wasWrong = false;
+    },
     status: (text) => send(`STATUS=${text.replace(/\n/g, ' ')}`),
+    // 22 is EINVAL.
+    waiting: (text, wrong) => {
+      wasWrong = wrong;
+      send(`READY=1\nERRNO=${wrong ? 22 : 0}\nSTATUS=${text.replace(/\n/g, ' ')}`);
+    },
     watchdog: () => send('WATCHDOG=1'),
     stopping: () => send('STOPPING=1'),
     reloading: () => send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),

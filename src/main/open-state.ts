@@ -95,8 +95,10 @@ export async function openState(
     return state;
   } catch (error) {
     if (stop.aborted) return await given();
+    // Another try in this process finds them free.
+    await store?.close();
     // Nothing was opened that could have ended the process: another one has it, or the disk does not take or give.
-    if (error instanceof Failure && (error.code === 'store-locked' || error.code === 'store-failed'))
+    if (error instanceof Failure && ['store-locked', 'store-failed', 'store-too-new'].includes(error.code))
       folder?.notCounted();
     throw error;
   } finally {

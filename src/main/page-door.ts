@@ -9,7 +9,7 @@ import { routes } from '../desk/routes.ts';
 import type { Permission, Route } from '../door/rows.ts';
 import { type Assets, readAssets } from '../page/assets.ts';
 import { isLoopback, type Page, type PageCounts, type PageMode, servePage } from '../page/server.ts';
-import { Login, ticketS } from '../page/login.ts';
+import { Login, type SessionLeft, ticketS } from '../page/login.ts';
 import { type Shared, shared } from '../page/shared.ts';
 import { metricsText } from '../status/metrics.ts';
 import { ownCertificate } from './own-certificate.ts';
@@ -38,6 +38,8 @@ export interface PageDoorSettings<House> extends Served<House> {
   readonly stateDirectory: string;
   /** After which an address that is taken is tried again. */
   readonly againMs?: number;
+  /** Of whoever was logged in before, at another page of this gateway. */
+  readonly sessions: readonly SessionLeft[];
 }
 
 interface Standing {
@@ -65,6 +67,7 @@ export class PageDoor<House> {
 
   constructor(settings: PageDoorSettings<House>) {
     this.settings = settings;
+    this.login.admit(settings.sessions);
   }
 
   /**
@@ -107,6 +110,10 @@ export class PageDoor<House> {
       );
     const url = `${urlOf(standing)}#ticket=${this.login.ticket(permission)}`;
     return { url, permission, validS: ticketS, fingerprint: standing.fingerprint };
+  }
+  /** For the page that follows: nobody has to log in once more. */
+  sessionsLeft(): readonly SessionLeft[] {
+    return this.login.sessionsLeft();
   }
   async close(): Promise<void> {
     this.ended = true;

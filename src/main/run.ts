@@ -2,7 +2,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
 import type { Log } from '../base/log.ts';
 import { compose } from '../compose.ts';
@@ -32,10 +32,11 @@ import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
 import { commissionedIn, finishSignOffs, listContextOf, siteAnswers } from './site-answers.ts';
 import { listAnswers } from './site-list.ts';
 import { timeTrust } from './time-trust.ts';
-import type { PagePlan } from '../config/resolve-page.ts';
-import { untilConfigured } from './waiting.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { PageDoor, runningPage } from './page-door.ts';
+import type { PagePlan } from '../config/resolve-page.ts';
+import type { SessionLeft } from '../page/login.ts';
+import { type SetupPhase, setupPhase } from './setup-phase.ts';
 import { completenessOf } from '../status/completeness.ts';
 import { RecentFacts } from '../status/recent.ts';
 import { synchronisedTeller } from './synchronised.ts';
@@ -59,6 +60,7 @@ interface RunContext {
   readonly signals: Signals;
   readonly time: KernelTime;
   readonly recent: RecentFacts;
+  readonly sessions: readonly SessionLeft[];
 }
 
 /** The plan of a file, judged whole. Failure `config-invalid` with everything that stands in its way. */
@@ -238,7 +240,7 @@ function withPage(doors: Doors, page: PageDoor<LocalAnswers>): Doors {
 
 /** Until it is asked to stop, or crashes. */
 async function serve(configPath: string, first: ReadPlan, state: OpenState, context: RunContext): Promise<number> {
-  const { log, notifier, signals, time, recent } = context;
+  const { log, notifier, signals, time, recent, sessions } = context;
   const { config } = first.plan;
   const { finish, finished, fallen } = ending(log);
   const watch = (house: House): void => void house.stopped.catch(fallen);
@@ -261,6 +263,7 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     version,
     gateway: () => reloader.inForce().plan.config.gateway.id,
     stateDirectory: config.gateway.state_directory,
+    sessions,
   });
   const doors = withPage(newDoors(answers, log), page);
   const house = compose(first.plan, world);
@@ -281,7 +284,12 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     refused: tellRefusal(state.store, log),
   });
   watch(house);
-  (await doors.move(first.plan)).keep();
+  try {
+    (await doors.move(first.plan)).keep();
+  } catch (error) {
+    await house.stop();
+    throw error;
+  }
   const meters = config.port.reduce((sum, port) => sum + port.meter.length, 0);
   log.info({ ports: config.port.length, meters, version }, 'gateway runs');
   notifier.ready();
@@ -301,18 +309,13 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
   return code;
 }
 
-/** `wait`: where no configuration is in force it stays, and says why on the page that is served there. */
-export async function run(configPath: string, wait?: PagePlan): Promise<number> {
-  const signals = listenToSignals();
-  const troubles: string[] = [];
-  const notifier = await openNotifier((trouble) => troubles.push(trouble));
-  if (wait) {
-    const log = openLog('info');
-    const outcome = await untilConfigured({ configPath, log, notifier, stop: signals.stop, version, page: wait });
-    // Restart=always: the next life sees the secrets that came.
-    if (outcome !== 'configured') return 0;
-  }
-  const first = firstPlan(configPath, notifier);
+/** Opens the state and serves; Failure where it does not come to run. */
+async function begin(
+  configPath: string,
+  first: ReadPlan,
+  { notifier, signals, troubles }: Pick<RunContext, 'notifier' | 'signals'> & { readonly troubles: readonly string[] },
+  phase: SetupPhase | undefined,
+): Promise<number> {
   const { config } = first.plan;
   const log = openLog(config.log.level);
   for (const warning of [...first.warnings, ...troubles]) log.warn({ config: configPath }, warning);
@@ -335,10 +338,50 @@ export async function run(configPath: string, wait?: PagePlan): Promise<number> 
     stored: (facts) => recent.add(facts),
   });
   if (!state) return 0;
-  const code = await serve(configPath, first, state, { log, notifier, signals, time, recent });
-  await state.store.close();
-  await state.counters.close();
+  let code = crashed;
+  try {
+    const sessions = (await phase?.close()) ?? [];
+    code = await serve(configPath, first, state, { log, notifier, signals, time, recent, sessions });
+  } catch (error) {
+    // It never ran: this start is no end that nobody asked for.
+    if (error instanceof Failure) state.folder.notCounted();
+    throw error;
+  } finally {
+    await state.store.close();
+    await state.counters.close();
+  }
   if (code === 0) state.folder.settled();
   log.info({ code }, 'stopped');
   return code;
+}
+
+/** `wait`: where no configuration can be used it stays, and says why on the page that is served there. */
+export async function run(configPath: string, wait?: PagePlan): Promise<number> {
+  const signals = listenToSignals();
+  const troubles: string[] = [];
+  const notifier = await openNotifier((trouble) => troubles.push(trouble));
+  const context = { notifier, signals, troubles };
+  if (!wait) return begin(configPath, firstPlan(configPath, notifier), context, undefined);
+  const phase = setupPhase({
+    configPath,
+    page: wait,
+    version,
+    log: openLog('info'),
+    notifier,
+    stop: signals.stop,
+    onReload: (handler) => signals.onReload(handler),
+  });
+  for (let trouble: Failure | undefined; ; ) {
+    const first = await phase.plan(trouble);
+    if (!first) {
+      await phase.close();
+      return 0;
+    }
+    try {
+      return await begin(configPath, first, context, phase);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      trouble = error;
+    }
+  }
 }

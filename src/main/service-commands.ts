@@ -5,7 +5,7 @@ import { runCommand } from '../cli/fail.ts';
 import { print } from '../cli/terminal.ts';
 import { ticketText } from '../cli/ticket-text.ts';
 import { askPage } from '../desk/client.ts';
-import { listenOf, type PagePlan } from '../config/resolve-page.ts';
+import { defaultListen, listenOf, type PagePlan } from '../config/resolve-page.ts';
 import { bad } from '../cli/connection.ts';
 import { run } from './run.ts';
 import { takeHandOver } from './take.ts';
@@ -25,7 +25,7 @@ export const runGateway = (command: Command): Command =>
       '--wait',
       'where no configuration is in force, stay and show why on the page; there the first one is made, too',
     )
-    .option('--page <address>', 'with --wait: where the page is served until a configuration says so', '127.0.0.1:8080')
+    .option('--page <address>', 'with --wait: where the page is served until a configuration says so', defaultListen)
     .action((options: { readonly config: string; readonly wait?: boolean; readonly page: string }) =>
       runCommand(() => run(options.config, options.wait ? waitingPage(options.page) : undefined)).then(() =>
         process.exit(),

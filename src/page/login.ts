@@ -32,6 +32,12 @@ interface Tries {
   /** No other try before. */
   readonly until: number;
 }
+/** A session as it is handed on to another login: by the digest of its token. */
+export interface SessionLeft {
+  readonly name: string;
+  readonly permission: Permission;
+  readonly leftMs: number;
+}
 export type LoginOutcome =
   | { readonly token: string; readonly permission: Permission }
   | { readonly refused: 'wrong' | 'no-password' }
@@ -107,6 +113,15 @@ export class Login {
   }
   leave(token: string): void {
     this.sessions.delete(nameOf(token));
+  }
+  /** For whoever serves the page next: nobody has to log in once more. */
+  sessionsLeft(): SessionLeft[] {
+    const now = this.now();
+    return [...this.sessions].map(([name, { permission, until }]) => ({ name, permission, leftMs: until - now }));
+  }
+  admit(sessions: readonly SessionLeft[]): void {
+    for (const { name, permission, leftMs } of sessions)
+      if (leftMs > 0 && leftMs <= sessionMs) this.sessions.set(name, { permission, until: this.now() + leftMs });
   }
   /** The password is another one now: nobody stays by the old one. */
   endAll(): void {

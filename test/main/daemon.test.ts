@@ -602,6 +602,8 @@ describe('systemd', () => {
       'meter-gateway-check.service',
       'meter-gateway-clock.service',
       'meter-gateway-clock.timer',
+      'meter-gateway-take.path',
+      'meter-gateway-take.service',
       'meter-gateway.service',
     ]);
     for (const unit of units) {

@@ -1,0 +1,48 @@
+/** A secret goes to the gateway and nowhere else: not into the browser's storage, and it never comes back. */
+import { useState } from 'preact/hooks';
+import type { SetupState } from '../../../setup/rows.ts';
+import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { Badge, TroubleBox } from '../parts.tsx';
+import { s } from './texts.ts';
+
+export function SecretField({
+  name,
+  label,
+  given,
+  changed,
+}: {
+  readonly name: string;
+  readonly label: string;
+  readonly given: boolean;
+  readonly changed: (state: SetupState) => void;
+}) {
+  const [value, setValue] = useState('');
+  const [trouble, setTrouble] = useState<Trouble>();
+  const store = () =>
+    void ask<SetupState>('/v1/setup/secret', { name, value }).then(
+      (state) => {
+        setValue('');
+        setTrouble(undefined);
+        changed(state);
+      },
+      (error: unknown) => setTrouble(troubleFrom(error)),
+    );
+  return (
+    <>
+      <label>
+        {label}
+        <input
+          type="password"
+          autocomplete="off"
+          value={value}
+          onInput={({ currentTarget }) => setValue(currentTarget.value)}
+        />
+      </label>
+      <button type="button" disabled={value === ''} aria-label={`${s('storeSecret')}: ${label}`} onClick={store}>
+        {s('storeSecret')}
+      </button>
+      {given && value === '' && <Badge of="good">{s('passwordGiven')}</Badge>}
+      {trouble && <TroubleBox trouble={trouble} />}
+    </>
+  );
+}

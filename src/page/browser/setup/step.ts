@@ -1,0 +1,26 @@
+/** What each step of the first run is given. */
+import type { DraftPart } from '../../../setup/draft.ts';
+import type { SetupState } from '../../../setup/rows.ts';
+
+export type Draft = NonNullable<SetupState['draft']>;
+export type DraftLine = Draft['lines'][number];
+export interface StepProps {
+  readonly draft: Draft;
+  readonly state: SetupState;
+  readonly enter: (part: DraftPart) => void;
+  readonly changed: (state: SetupState) => void;
+  readonly next: () => void;
+}
+const freshLine: DraftLine = {
+  name: 'bus-1',
+  device: '',
+  baud: 9600,
+  link: 'hdlc',
+  direction: 'auto',
+  entries: [],
+  places: [],
+  entry: { client: 17, auth: 'lls', shared: true },
+  periodS: 3600,
+};
+/** The page sets up one line; further ones are written into the file. */
+export const lineOf = ({ lines }: Draft): DraftLine => lines[0] ?? freshLine;

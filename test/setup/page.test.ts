@@ -1,0 +1,146 @@
+/** The first run and a refused configuration as people see them: a real Chromium, a real pty and broker, and nothing but the page. */
+import axe from 'axe-core';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort, realBroker, until } from '../support/broker.ts';
+import { configuration } from '../support/configuration.ts';
+import { launch, noChromium } from '../support/page-bench.ts';
+import { simulate } from '../support/programs.ts';
+import { type SetupGateway, setupGateway } from '../support/setup-gateway.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'firstrun-page-'));
+/** Screens are stored there for whoever looks at them. */
+const pictures = process.env['FIRST_RUN_PICTURES'];
+const picture = async (page: Page, name: string): Promise<void> => {
+  if (pictures !== undefined) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+};
+async function opened(browser: Browser, gateway: SetupGateway): Promise<{ page: Page; complaints: string[] }> {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: 'en-GB' });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (/content security policy/i.test(message.text())) complaints.push(message.text());
+  });
+  // Playwright's own world, which the policy of the page does not bind.
+  await page.addInitScript(axe.source);
+  await page.goto((await gateway.link()).url);
+  return { page, complaints };
+}
+async function violations(page: Page): Promise<string[]> {
+  const broken = await page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }
+    ).axe.run();
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
+  });
+  const wide = await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
+  return wide === true ? [...broken, 'it scrolls sideways'] : broken;
+}
+
+describe.skipIf(noChromium !== undefined)(
+  `the first run in Chromium${noChromium === undefined ? '' : `: ${noChromium}`}`,
+  () => {
+    let browser: Browser;
+    let broker: Awaited<ReturnType<typeof realBroker>>;
+    beforeAll(async () => {
+      [browser, broker] = await Promise.all([launch(), realBroker()]);
+    });
+    afterAll(async () => {
+      await browser?.close();
+      await broker?.remove();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    test('from an empty gateway to one that polls, by the page alone, on a phone', async () => {
+      const { device } = await simulate(['--meters', '2', '--pty', join(folder, 'tty'), '--password', 'of-meters']);
+      const gateway = await setupGateway(join(folder, 'first'));
+      const { page, complaints } = await opened(browser, gateway);
+      await page.getByRole('heading', { name: 'First run', level: 1 }).waitFor();
+      const next = () => page.getByRole('button', { name: 'Go on' }).click();
+      const fill = async (label: string | RegExp, value: string, at = 0) => {
+        const field = page.getByLabel(label).nth(at);
+        await field.fill(value);
+        await field.blur();
+      };
+      const seen: Record<string, string[]> = {};
+      const look = async (name: string) => {
+        seen[name] = await violations(page);
+        await picture(page, name);
+      };
+
+      await fill(/^Device or converter/, device);
+      await page.getByLabel(/^Work list/).setInputFiles({
+        name: 'list.csv',
+        mimeType: 'text/csv',
+        buffer: Buffer.from('point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n'),
+      });
+      await page.getByRole('button', { name: 'Look for the meters of the list' }).click();
+      await page.getByText('2 meters answer', { exact: true }).waitFor();
+      await look('1-line');
+      await next();
+      expect(await page.getByLabel('Serial number').nth(1).inputValue()).toBe('60120002');
+      await look('2-meters');
+      await next();
+      await fill(/^Name of this gateway/, 'gw-1');
+      await fill(/^Whose gateway/, 'utility');
+      await page.getByLabel('Time zone of the utility').selectOption('Europe/Helsinki');
+      await look('3-site');
+      await next();
+      await fill(/^Address of the broker/, 'mqtt://127.0.0.1:1');
+      await page.getByRole('button', { name: 'Try it now' }).click();
+      await page.getByText(/ECONNREFUSED/).waitFor();
+      await fill(/^Address of the broker/, broker.url);
+      await page.getByRole('button', { name: 'Try it now' }).click();
+      await page.getByText('The broker lets this gateway in.').waitFor();
+      await look('4-broker');
+      // What was entered is there after the page is loaded anew.
+      await page.reload();
+      await page.getByRole('button', { name: /^4\. Broker/ }).click();
+      expect(await page.getByLabel(/^Address of the broker/).inputValue()).toBe(broker.url);
+      await next();
+      await page.getByText('These meters would not be polled yet').waitFor();
+      await look('5-write-missing');
+      await page.getByLabel(/^bus-1-password, for/).fill('of-meters');
+      await page.getByRole('button', { name: /^Store: bus-1-password/ }).click();
+      await page.getByText('The gateway starts with it.').waitFor();
+      await look('5-write-good');
+      expect(await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]))).not.toContain('of-meters');
+      await page.getByRole('button', { name: 'Write it and start the gateway' }).click();
+      // The same tab goes on with the running gateway, and shows both meters.
+      await page.getByRole('navigation', { name: 'Sections' }).waitFor();
+      await page.getByText('m-60120002').first().waitFor();
+      await picture(page, '6-running');
+      expect(readFileSync(gateway.config, 'utf8')).toContain('"point-2"');
+      expect(seen).toEqual(Object.fromEntries(Object.keys(seen).map((name) => [name, []])));
+      expect(complaints).toEqual([]);
+    }, 120_000);
+
+    test('a refused configuration shows the line and the next step; mended, the same tab shows the running gateway', async () => {
+      const own = join(folder, 'refused');
+      mkdirSync(join(own, 'etc'), { recursive: true });
+      const port = await freePort();
+      const sound = `${configuration({ gateway: { state_directory: join(own, 'state') } })}[page]\nlisten = "127.0.0.1:${port}"\n`;
+      writeFileSync(join(own, 'etc/gateway.toml'), sound.replace('[mqtt]', 'time_zone = "Mars/Base"\n[mqtt]'));
+      const gateway = await setupGateway(own, { port });
+      const { page, complaints } = await opened(browser, gateway);
+      await page.getByRole('heading', { name: 'The configuration is refused: nothing is polled' }).waitFor();
+      await page.getByText('time_zone = "Mars/Base"').waitFor();
+      await page.getByText(/^For example: time_zone = "Europe\/Helsinki"/).waitFor();
+      expect(await violations(page)).toEqual([]);
+      await picture(page, '7-refused');
+      await page.getByRole('button', { name: 'Look again now' }).click();
+      await page.getByText('Looked again: it is not good yet.').waitFor();
+      await page.getByRole('button', { name: 'Suomeksi' }).click();
+      await page.getByRole('heading', { name: 'Asetukset on hylätty: mittareita ei lueta' }).waitFor();
+      await picture(page, '8-refused-fi');
+      writeFileSync(gateway.config, sound);
+      await page.getByRole('navigation', { name: 'Osiot' }).waitFor();
+      expect(complaints).toEqual([]);
+      await until(() => gateway.out().includes('gateway runs'), 'the gateway runs');
+    }, 90_000);
+  },
+);
