@@ -27,12 +27,21 @@ function stored(file: string): OwnCertificate | undefined {
   }
 }
 
+/** None where the sandbox of the unit forbids to ask for them (no AF_NETLINK): the fingerprint is what people compare. */
+function ownAddresses(): string[] {
+  try {
+    return Object.values(networkInterfaces()).flatMap(
+      (all) => all?.map(({ address }) => address.split('%')[0] ?? '') ?? [],
+    );
+  } catch {
+    return [];
+  }
+}
+
 async function made(hosts: readonly string[]): Promise<{ readonly cert: string; readonly private: string }> {
   const { generate } = await import('selfsigned');
   const names = [...new Set([hostname(), `${hostname()}.local`, 'localhost', ...hosts])];
-  const addresses = Object.values(networkInterfaces()).flatMap(
-    (all) => all?.map(({ address }) => address.split('%')[0] ?? '') ?? [],
-  );
+  const addresses = ownAddresses();
   const now = Date.now();
   return generate([{ name: 'commonName', value: hostname() }], {
     keyType: 'ec',

@@ -1,4 +1,5 @@
 /** The shipped units under a real systemd, with the product inside: what a sandbox forbids shows only here. */
+import { connect as connectTls } from 'node:tls';
 import { execFileSync, spawn } from 'node:child_process';
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,8 +24,9 @@ DeviceAllow=char-pts rw
 WatchdogSec=3
 RestartSec=500ms
 `;
-const configText = (url: string, secret = 'credential:meter', more: MqttKeys = {}) =>
+const configText = (url: string, secret = 'credential:meter', more: MqttKeys = {}, listen = '127.0.0.1:0') =>
   configuration({
+    page: { listen },
     gateway: { poll_offset_s: 0, back_fill_days: 1 },
     mqtt: { url, ...more },
     port: [
@@ -159,6 +161,37 @@ describe.skipIf(reason !== undefined)(`the units under a real systemd${reason ? 
     const other = await machine.run(`${gateway} status`, 'sven');
     expect(other.code).not.toBe(0);
     expect(other.err).toContain('EACCES');
+  });
+
+  test('the page is served in the sandbox: on loopback, and on the network with a certificate that the unit may make and write', async () => {
+    const link = async (): Promise<{ origin: string; lines: string[] }> => {
+      const shown = await machine.run(`${gateway} page`, 'olli');
+      expect(shown.code, shown.err).toBe(0);
+      const lines = `${shown.out}\n${shown.err}`.split('\n');
+      return { origin: new URL(lines[0] ?? '').origin, lines };
+    };
+    const here = await link();
+    expect(here.origin).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect((await fetch(`${here.origin}/healthz/live`)).status).toBe(200);
+    await machine.write(configPath, configText(url, undefined, {}, '0.0.0.0:0'));
+    expect((await machine.run('systemctl reload meter-gateway')).code).toBe(0);
+    await until(async () => (await link()).origin.startsWith('https:'), 'the page has moved').catch(
+      async (error: unknown) => {
+        throw new Error(`${String(error)} ${await journal()}`);
+      },
+    );
+    const there = await link();
+    const port = Number(new URL(there.origin).port);
+    const fingerprint = await new Promise<string>((resolve, reject) => {
+      const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+        resolve(socket.getPeerCertificate().fingerprint256);
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
+    expect(there.lines.join(' ')).toContain(fingerprint);
+    await machine.write(configPath, configText(url));
+    expect((await machine.run('systemctl reload meter-gateway')).code).toBe(0);
   });
 
   test('the sandbox holds: no rights, no core dump, no program but its own, no state for others', async () => {
