@@ -327,7 +327,7 @@ export const errorTable = {
     'local',
     'operator',
     1,
-    'Look at the place that the message names. decode takes hex, one message a line, or what --trace wrote; --keys is TOML with ek, ak, secret; a scenario is TOML, a snapshot what browse --save wrote.',
+    'Look at the place that the message names. decode takes the formats of docs/decode.md, and --format NAME where it takes one for another; --keys is TOML with ek, ak, secret; a scenario is TOML, a snapshot what browse --save wrote.',
   ),
   'list-unfit': entry(
     'local',

@@ -1,19 +1,20 @@
-/** `meter-gateway decode`: explains hex and recorded exchanges. */
-import { readFileSync } from 'node:fs';
-import { Failure, messageOf } from '../base/errors.ts';
+/** `meter-gateway decode`: explains recordings of any format, while they come. */
+import type { Recorded } from '../base/exchange-file.ts';
+import { Failure } from '../base/errors.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { genericModel } from '../meter/model.ts';
 import { rowJson } from '../reading/load-profile-row.ts';
-import { bad } from './connection.ts';
-import { parseExchange } from '../base/exchange-file.ts';
+import type { Explained, Reading } from '../recording/explained.ts';
 import { explainedJson } from '../recording/explained-json.ts';
-import { explain, requireReadable } from '../recording/reader.ts';
+import type { FormatName, InputFormat, InputItem } from '../recording/input/item.ts';
+import { openInput } from '../recording/input/open.ts';
+import { RecordingReader } from '../recording/reader.ts';
+import { bad } from './connection.ts';
+import { openSource, progressOf } from './decode-input.ts';
+import { rewriter } from './rewrite.ts';
 import { decodeKeys } from './secret.ts';
-import { note } from './terminal.ts';
+import { clearProgress, note, type Output } from './terminal.ts';
 import { messageXml, xmlEnd, xmlHead } from './xml.ts';
-
-/** Larger than any recording of a session. */
-const inputLimit = 64 << 20;
 
 export interface DecodeOptions {
   readonly json?: boolean;
@@ -21,35 +22,105 @@ export interface DecodeOptions {
   readonly xml?: boolean;
   readonly keys?: string;
   readonly model?: string;
+  readonly format?: FormatName;
+  readonly port?: readonly string[];
+  readonly to?: 'pcapng' | 'tap';
 }
-export function decodeInput(file: string, options: DecodeOptions, print: (line: string) => void): number {
-  let octets: Buffer;
-  try {
-    octets = readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    throw new Failure('file-unusable', messageOf(error));
-  }
-  if (octets.length > inputLimit) throw new Failure('input-unreadable', `${file}: more than ${inputLimit} octets`);
+/** What is done with each part of a recording. */
+interface Explainer {
+  push(item: Recorded): void;
+  /** Whether anything was found. */
+  end(): boolean;
+}
+
+function frameLines({ time, direction, text }: Explained): string[] {
+  const [first = '', ...rest] = text;
+  const arrow = direction === 'to-meter' ? '→' : direction === 'from-meter' ? '←' : ' ';
+  return [`${time.padEnd(9)}${arrow} ${first}`, ...rest.map((line) => `${' '.repeat(11)}  ${line}`)];
+}
+function explainer(options: DecodeOptions, output: Output, problem: (message: string) => void): Explainer {
   const models = meterModels();
   const model = options.model === undefined ? genericModel : models.get(options.model);
   if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);
-  const exchange = parseExchange(octets.toString('latin1'));
-  const explanation = explain(exchange, decodeKeys(options.keys, process.env), model);
-  requireReadable(explanation);
-  if (options.rows) for (const row of explanation.rows) print(JSON.stringify(rowJson(row)));
-  else if (options.xml) {
-    for (const line of [...xmlHead, ...explanation.frames.flatMap(messageXml), xmlEnd]) print(line);
-  } else {
-    for (const frame of explanation.frames) {
-      if (options.json) print(JSON.stringify(explainedJson(frame)));
-      else {
-        const [first = '', ...rest] = frame.text;
-        const arrow = frame.direction === 'to-meter' ? '→' : frame.direction === 'from-meter' ? '←' : ' ';
-        print(`${frame.time.padEnd(9)}${arrow} ${first}`);
-        for (const line of rest) print(`${' '.repeat(11)}  ${line}`);
-      }
-    }
-  }
-  for (const problem of explanation.problems) note(problem);
-  return explanation.problems.length > 0 ? 1 : 0;
+  const reader = new RecordingReader({ keys: decodeKeys(options.keys, process.env), model });
+  let found = false;
+  const linesOf = (frame: Explained): string[] =>
+    options.xml ? messageXml(frame) : options.json ? [JSON.stringify(explainedJson(frame))] : frameLines(frame);
+  const show = ({ frames, rows, problems }: Reading): void => {
+    if (options.xml && !found && frames.length > 0) for (const line of xmlHead) output.print(line);
+    found ||= frames.length > 0;
+    if (options.rows) for (const { row } of rows) output.print(JSON.stringify(rowJson(row)));
+    else for (const frame of frames) for (const line of linesOf(frame)) output.print(line);
+    for (const message of problems) problem(message);
+  };
+  return {
+    push: (item) => show(reader.push(item)),
+    end: () => {
+      show(reader.end());
+      if (options.xml && found) output.print(xmlEnd);
+      return found;
+    },
+  };
 }
+
+const portsOf = (texts: readonly string[] = []): Set<number> =>
+  new Set(
+    texts
+      .flatMap((text) => text.split(','))
+      .map((text) => {
+        const port = Number(text);
+        return Number.isInteger(port) && port > 0 && port < 65_536
+          ? port
+          : bad(`--port takes 1 to 65535, not '${text}'`);
+      }),
+  );
+
+/** 0: all was understood; 1: something was not, and is named with its line and offset. */
+export async function decodeInput(
+  file: string,
+  options: DecodeOptions,
+  output: Output,
+  stop: AbortSignal,
+): Promise<number> {
+  const { format } = options;
+  let problems = 0;
+  const problem = (message: string): void => {
+    problems++;
+    clearProgress();
+    note(message);
+  };
+  const explained = options.to ? rewriter(options.to, output) : explainer(options, output, problem);
+  const input = openInput({ ports: portsOf(options.port), ...(format !== undefined && { format }) });
+  let formats = 0;
+  const sayFormat = ({ line, format }: InputFormat): void =>
+    note(formats++ === 0 ? `format: ${format}` : `line ${line}: format ${format} as well`);
+  const take = (items: readonly InputItem[]): void => {
+    for (const item of items) {
+      if ('problem' in item) problem(`line ${item.line}, offset ${item.offset}: ${item.problem}`);
+      else if ('format' in item) sayFormat(item);
+      else if ('ignored' in item) note(`left out: ${item.ignored}`);
+      else explained.push(item);
+    }
+  };
+  const { chunks, size } = openSource(file, stop);
+  const progressed = progressOf(size);
+  let octets = 0;
+  for await (const chunk of chunks) {
+    octets += chunk.length;
+    // A large piece makes much output: whoever reads it sets the pace.
+    for (let at = 0; at < chunk.length; at += pieceOctets) {
+      take(input.push(chunk.subarray(at, at + pieceOctets)));
+      await output.flush();
+    }
+    progressed(octets);
+  }
+  clearProgress();
+  if (stop.aborted) note(`stopped after ${octets} octets of the input`);
+  else take(input.end());
+  const found = explained.end();
+  await output.flush();
+  if (stop.aborted) return 130;
+  if (!found) throw new Failure('input-unreadable', 'offset 0: no frame, APDU or value found in the input');
+  return problems > 0 ? 1 : 0;
+}
+const pieceOctets = 1 << 14;

@@ -3,6 +3,7 @@ import { fromHex } from '../base/hex.ts';
 import type { TraceEvent } from '../status/line-trace.ts';
 import { genericModel } from '../meter/model.ts';
 import { RecordingReader } from '../recording/reader.ts';
+import { pcapngWriter } from './pcapng.ts';
 import { note } from './terminal.ts';
 
 export interface LiveTraceOptions {
@@ -50,4 +51,11 @@ export async function showTrace(
       for (const [i, text] of frame.text.entries())
         print(`${i === 0 ? frame.time : ' '.repeat(12)} ${frame.direction === 'to-meter' ? '→' : '←'} ${text}`);
   }
+}
+
+/** Packets of pcapng, out of what is traced. */
+export function captureTo(write: (octets: Uint8Array) => void): NonNullable<LiveTraceOptions['capture']> {
+  const writer = pcapngWriter(write);
+  return ({ at, port, direction, octets }) =>
+    writer.add({ at: Date.parse(at), port, direction, octets: fromHex(octets) });
 }

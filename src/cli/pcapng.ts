@@ -4,9 +4,21 @@
  */
 import { concat } from '../base/cursor.ts';
 import { cutFrame } from '../dlms/hdlc/frame.ts';
-import type { TraceEvent } from '../status/line-trace.ts';
 
-type Octets = Extract<TraceEvent, { octets: string }>;
+/** `??`: nobody knows which way it went. */
+type Direction = '->' | '<-' | '??';
+export interface Captured {
+  /** ms since 1970. */
+  readonly at: number;
+  readonly port: string;
+  readonly direction: Direction;
+  readonly octets: Uint8Array;
+}
+export interface PcapngWriter {
+  add(captured: Captured): void;
+  /** What is not whole is a packet as it is. */
+  end(): void;
+}
 
 /** LINKTYPE_USER0: what it holds is agreed between those who write and read it. */
 const linkType = 147;
@@ -51,7 +63,7 @@ export function interfaceBlock(name: string): Uint8Array {
   return block(interfaceDescriptionType, concat([body, option(interfaceName, Buffer.from(name)), endOfOptions]));
 }
 /** `at`: ms since 1970; pcapng counts microseconds where nothing else is said. */
-export function packetBlock(line: number, at: number, direction: '->' | '<-', octets: Uint8Array): Uint8Array {
+export function packetBlock(line: number, at: number, direction: Direction, octets: Uint8Array): Uint8Array {
   const body = Buffer.alloc(20);
   const us = BigInt(Math.round(at * 1000));
   body.writeUInt32LE(line, 0);
@@ -60,7 +72,7 @@ export function packetBlock(line: number, at: number, direction: '->' | '<-', oc
   body.writeUInt32LE(octets.length, 12);
   body.writeUInt32LE(octets.length, 16);
   const flags = Buffer.alloc(4);
-  flags.writeUInt32LE(direction === '->' ? outbound : inbound, 0);
+  flags.writeUInt32LE(direction === '->' ? outbound : direction === '<-' ? inbound : 0, 0);
   return block(enhancedPacketType, concat([body, padded(octets), option(packetFlags, flags), endOfOptions]));
 }
 
@@ -87,28 +99,43 @@ function wholeOf(octets: Uint8Array): readonly [end: number, next: number] | und
   return [end, end];
 }
 
-/** Turns what is traced into blocks; what is not whole when the other side speaks is a packet as it is. */
-export function pcapngWriter(write: (octets: Uint8Array) => void): (event: Octets) => void {
+interface Line {
+  readonly number: number;
+  direction: Direction;
+  at: number;
+  held: Uint8Array;
+}
+/** Longer is no frame: what is held goes as it is. */
+const maxHeld = 1 << 17;
+
+/** Turns what is recorded into blocks; what is not whole when the other side speaks is a packet as it is. */
+export function pcapngWriter(write: (octets: Uint8Array) => void): PcapngWriter {
   write(sectionHeader());
-  const lines = new Map<string, { readonly number: number; direction: '->' | '<-'; at: number; held: Uint8Array }>();
-  return ({ at, port, direction, octets }) => {
-    let line = lines.get(port);
-    if (!line) {
-      lines.set(port, (line = { number: lines.size, direction, at: 0, held: new Uint8Array(0) }));
-      write(interfaceBlock(port));
-    }
-    if (line.direction !== direction && line.held.length > 0) {
-      write(packetBlock(line.number, line.at, line.direction, line.held));
-      line.held = new Uint8Array(0);
-    }
-    if (line.held.length === 0) line.at = Date.parse(at);
-    line.direction = direction;
-    line.held = concat([line.held, Buffer.from(octets, 'hex')]);
-    while (line.held.length > 0) {
-      const whole = wholeOf(line.held);
-      if (!whole) break;
-      write(packetBlock(line.number, line.at, direction, line.held.subarray(0, whole[0])));
-      line.held = line.held.slice(whole[1]);
-    }
+  const lines = new Map<string, Line>();
+  const flush = (line: Line): void => {
+    if (line.held.length > 0) write(packetBlock(line.number, line.at, line.direction, line.held));
+    line.held = new Uint8Array(0);
+  };
+  return {
+    add({ at, port, direction, octets }) {
+      let line = lines.get(port);
+      if (!line) {
+        lines.set(port, (line = { number: lines.size, direction, at: 0, held: new Uint8Array(0) }));
+        write(interfaceBlock(port));
+      }
+      if (line.direction !== direction || line.held.length > maxHeld) flush(line);
+      if (line.held.length === 0) line.at = at;
+      line.direction = direction;
+      line.held = line.held.length === 0 ? octets : concat([line.held, octets]);
+      while (line.held.length > 0) {
+        const whole = wholeOf(line.held);
+        if (!whole) break;
+        write(packetBlock(line.number, line.at, direction, line.held.subarray(0, whole[0])));
+        line.held = line.held.slice(whole[1]);
+      }
+    },
+    end() {
+      for (const line of lines.values()) flush(line);
+    },
   };
 }

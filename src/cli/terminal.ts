@@ -1,8 +1,41 @@
 /** The only door to the screen: each line goes through `visible`, on standard output and on standard error. */
+import { once } from 'node:events';
 import { visible } from '../base/visible.ts';
 import { sentence, widthOf } from '../status/layout.ts';
 
 export const print = (line: string): void => void process.stdout.write(`${visible(line)}\n`);
+/** Standard output for much of it: written in large parts, as fast as whoever reads takes them. */
+export interface Output {
+  print(line: string): void;
+  /** Octets that are no text. */
+  write(octets: Uint8Array): void;
+  flush(): Promise<void>;
+}
+export function bulkOutput(
+  stream: NodeJS.WritableStream & { readonly writableNeedDrain: boolean } = process.stdout,
+): Output {
+  let lines: string[] = [];
+  let parts: Uint8Array[] = [];
+  const collect = (): void => {
+    if (lines.length > 0) parts.push(Buffer.from(`${lines.join('\n')}\n`));
+    lines = [];
+  };
+  return {
+    print: (line) => void lines.push(visible(line)),
+    write: (octets) => {
+      collect();
+      parts.push(octets);
+    },
+    flush: async () => {
+      collect();
+      if (parts.length === 0) return;
+      const all = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+      parts = [];
+      stream.write(all);
+      if (stream.writableNeedDrain) await once(stream, 'drain');
+    },
+  };
+}
 /** Columns of the screen. Whoever writes into a file gets the usual ones; narrower than 60 nothing is laid out. */
 export const screenWidth = (): number => (process.stdout.isTTY ? Math.max(60, process.stdout.columns || 80) : 80);
 /** What stands before the words of a line, and is not repeated where the line goes on: indent, time, arrow, "next:". */

@@ -4,7 +4,6 @@ import { Command, Option } from 'commander';
 import { showAgain } from '../cli/watch.ts';
 import { type AskOptions, requireMeter, requirePort, serviceSocket, socketOf } from '../cli/ask.ts';
 import { browse, type BrowseOptions } from '../cli/browse.ts';
-import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
@@ -19,8 +18,7 @@ import { browseThroughDesk, isLine, readThroughDesk } from '../cli/through-desk.
 import { diagnose } from '../cli/diagnose.ts';
 import { appendTo } from '../cli/trace-file.ts';
 import { logText } from '../cli/log-text.ts';
-import { pcapngWriter } from '../cli/pcapng.ts';
-import { showTrace } from '../cli/live-trace.ts';
+import { captureTo, showTrace } from '../cli/live-trace.ts';
 import { lineLegend, lineText } from '../status/line-text.ts';
 import {
   askGaps,
@@ -41,6 +39,7 @@ import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
 import { pageCommand, runGateway, takeCommand } from './service-commands.ts';
 import { version } from './run.ts';
+import { addDecodeCommand } from './decode-command.ts';
 import { addSecretCommands } from './secret-commands.ts';
 import { addMeterCommands, addSiteCommands, addTechnicianCommands } from './technician-commands.ts';
 
@@ -178,16 +177,7 @@ withConnection(
     }),
   );
 
-program
-  .command('decode')
-  .description('explain hex or a recorded exchange')
-  .argument('[file]', 'file, or - for standard input', '-')
-  .option('--json', 'one JSON line for each frame')
-  .option('--rows', 'only the load profile rows found in it, one JSON line each')
-  .option('--xml', 'one XML document in the style of DLMS tools')
-  .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
-  .option('--model <name>', 'meter model of hardware/meters: deviation of stamps, status of rows')
-  .action((file: string, options: DecodeOptions) => runCommand(() => decodeInput(file, options, print)));
+addDecodeCommand(program);
 
 withConnection(
   program
@@ -339,7 +329,7 @@ withSocket(
       const events = watchTrace(socket, { meter, port: options.port });
       const save = options.save === undefined ? undefined : appendTo(options.save);
       // A capture that is appended to begins a new section: readers take files of several.
-      const saved = !save ? {} : options.save?.endsWith('.pcapng') ? { capture: pcapngWriter(save) } : { save };
+      const saved = !save ? {} : options.save?.endsWith('.pcapng') ? { capture: captureTo(save) } : { save };
       await showTrace(events, { json: options.json === true, ...saved }, options.json ? print : printText);
       return 0;
     }),

@@ -3,7 +3,6 @@
  * session tells of a meter is forgotten with the session: the next one may be with another meter.
  */
 import type { Recorded, RecordedLine } from '../base/exchange-file.ts';
-import { Failure } from '../base/errors.ts';
 import { dataWords } from '../dlms/cosem/value-names.ts';
 import type { Frame } from '../dlms/hdlc/frame.ts';
 import type { WrapperFrame } from '../dlms/wrapper/wrapper.ts';
@@ -279,9 +278,4 @@ export function explain(
   for (const item of recorded) add(reader.push(item));
   add(reader.end());
   return { ...all, rows: all.rows.map(({ row }) => row) };
-}
-
-export function requireReadable({ frames }: Pick<Explanation, 'frames'>): void {
-  if (frames.length > 0) return;
-  throw new Failure('input-unreadable', 'offset 0: no frame, APDU or value found in the input');
 }

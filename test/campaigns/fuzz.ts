@@ -35,6 +35,7 @@ import type { Random } from '../../src/simulator/random.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { parseScenario } from '../../src/simulator/scenario.ts';
 import { lineAccess } from '../support/meter-world.ts';
+import { recordingTargets } from './fuzz-recordings.ts';
 import { apdusOf, isHdlc, linesOf, traceNames, vectorText } from '../support/recorded.ts';
 
 const start = millis(Date.UTC(2026, 10, 24, 12));
@@ -473,4 +474,5 @@ export const targets: Readonly<Record<string, (random: Random) => void>> = {
     }
     throw new Finding('a request without end: 500 steps');
   },
+  ...recordingTargets,
 };

@@ -1,6 +1,6 @@
 /** pcapng by hand-computed blocks, and read back by a reader of its own. */
 import { expect, test } from 'vitest';
-import { toHex } from '../../src/base/hex.ts';
+import { fromHex, toHex } from '../../src/base/hex.ts';
 import { interfaceBlock, packetBlock, pcapngWriter, sectionHeader } from '../../src/cli/pcapng.ts';
 
 test('blocks, octet by octet', () => {
@@ -61,9 +61,9 @@ const snrm = '7ea0070321930f017e';
 const damaged = '7ea0070321930f027e';
 function written(events: readonly [port: string, direction: '->' | '<-', octets: string][]) {
   const parts: Uint8Array[] = [];
-  const write = pcapngWriter((octets) => parts.push(octets));
+  const writer = pcapngWriter((octets) => parts.push(octets));
   for (const [port, direction, octets] of events)
-    write({ at: '2026-11-28T12:00:00.001Z', port, meter: null, direction, octets });
+    writer.add({ at: Date.UTC(2026, 10, 28, 12, 0, 0, 1), port, direction, octets: fromHex(octets) });
   return packetsOf(Buffer.concat(parts));
 }
 

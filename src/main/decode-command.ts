@@ -1,0 +1,35 @@
+/** `meter-gateway decode` and its options. */
+import { type Command, Option } from 'commander';
+import { decodeInput, type DecodeOptions } from '../cli/decode.ts';
+import { runCommand } from '../cli/fail.ts';
+import { bulkOutput } from '../cli/terminal.ts';
+import { formatNames } from '../recording/input/item.ts';
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+export function addDecodeCommand(program: Command): void {
+  program
+    .command('decode')
+    .description('explain a recording: traces, hex, logs of tools, dumps, captures; the format is found by itself')
+    .argument('[file]', 'file, or - for standard input', '-')
+    .addOption(new Option('--format <name>', 'instead of what the input looks like').choices(formatNames))
+    .option(
+      '--port <n>',
+      'ports of a capture, several times or with commas; otherwise 4059 and what looks like DLMS',
+      collect,
+      [],
+    )
+    .addOption(new Option('--to <format>', 'write the recording anew, on standard output').choices(['pcapng', 'tap']))
+    .option('--json', 'one JSON line for each frame')
+    .option('--rows', 'only the load profile rows found in it, one JSON line each')
+    .option('--xml', 'one XML document in the style of DLMS tools')
+    .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
+    .option('--model <name>', 'meter model of hardware/meters: deviation of stamps, status of rows')
+    .action((file: string, options: DecodeOptions) =>
+      runCommand(() => {
+        const stop = new AbortController();
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+        return decodeInput(file, options, bulkOutput(), stop.signal);
+      }),
+    );
+}
