@@ -8,26 +8,25 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { newIngest, valueKey } from '../test/support/memory-central.ts';
-import { subscribe } from '../test/support/memory-subscriber.ts';
 import { dayMs, hourMs, millis } from '../src/base/time.ts';
 import { obis } from '../src/dlms/cosem/logical-name.ts';
 import { octetsOf } from '../src/disk/space.ts';
 import { buildBus } from '../src/simulator/build-bus.ts';
 import { parseScenario, readScenario, type Scenario } from '../src/simulator/scenario.ts';
 import { servePty } from '../src/simulator/serve.ts';
-import { loadProfileName } from '../src/simulator/objects.ts';
 import { visible } from '../src/base/visible.ts';
 import { askPage, askStatus } from '../src/desk/client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
+import { type DemoCentral, startCentral } from './demo-central.ts';
 import { fitWindow, idleOption, verdictOf } from './demo-report.ts';
 
 const root = new URL('..', import.meta.url).pathname;
-const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE] [--healthy]
+const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE] [--healthy] [--postgres]
 scripts/run --config FILE        the real thing
   --for N      end after N seconds and compare with the oracle; without it Ctrl-C ends it, and sums up
   --kills N    kill the daemon N times at random moments (needs --for)
   --outage     stop the broker for the middle third (needs --for, and the broker of the demonstration)
+  --postgres   the central system keeps its facts in a PostgreSQL of its own, instead of in one file
   --scenario F faults of line and meters from a simulator's scenario file; meters that a fault names are counted apart
   --healthy    all meters are well; without it, and without a scenario, one of eight or more is planted that is ill`;
 
@@ -55,6 +54,7 @@ try {
       outage: { type: 'boolean' },
       healthy: { type: 'boolean' },
       scenario: { type: 'string' },
+      postgres: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   }));
@@ -230,9 +230,22 @@ async function showPage(): Promise<void> {
   process.stdout.write(`the page does not stand; the log says why: ${logPath}\n`);
 }
 
-const ingest = newIngest();
-const subscriber = await subscribe(brokerUrl, 'demo', ingest);
-cleanUp.push(() => subscriber.close());
+const central: DemoCentral = await startCentral({
+  root,
+  folder: stateDirectory,
+  broker: brokerUrl,
+  tenant: 'demo',
+  postgres: values['postgres'] === true,
+  onEnd: (output) => {
+    process.stderr.write(`the central system ended by itself: ${output}\n`);
+    void finish(1);
+  },
+}).catch((error: unknown) => {
+  process.stderr.write(`${(error as Error).message}\n`);
+  broker?.kill('SIGKILL');
+  process.exit(1);
+});
+cleanUp.push(() => central.close());
 
 const node = join(root, 'node_modules/.bin/node');
 const built = join(root, 'dist/main/main.js');
@@ -283,7 +296,6 @@ await showPage();
 
 /** Every interval of every meter that had ended some seconds before `at`. */
 const channels = [obis('1.0.1.8.0.255'), obis('1.0.2.8.0.255')] as const;
-const series = obis(loadProfileName);
 function compareWithOracle(at: number, which: (index: number) => boolean = (index) => !faulty.has(index)) {
   let expected = 0;
   let delivered = 0;
@@ -295,11 +307,12 @@ function compareWithOracle(at: number, which: (index: number) => boolean = (inde
       expected++;
       let right = true;
       channels.forEach((channel, i) => {
-        const value = ingest.values.get(valueKey(`m${settings.serial}`, series, channel, end - hourMs));
+        const version = central.newest.get(`m${settings.serial}|${end - hourMs}`);
+        const value = version?.kind === 'row' ? version.channels.find(({ obis }) => obis === channel) : undefined;
         const register = curve.register(i as 0 | 1, millis(end));
         const energy = register - curve.register(i as 0 | 1, millis(end - hourMs));
         if (value === undefined) right = false;
-        else if (value.register !== register || value.energy !== energy) {
+        else if (value.register !== BigInt(register) || value.energy !== BigInt(energy)) {
           wrong++;
           right = false;
         }
@@ -332,6 +345,7 @@ async function show(): Promise<void> {
   } catch {
     // Between a kill and the start after it nobody answers.
   }
+  await central.refresh();
   const { expected, delivered } = compareWithOracle(Date.now());
   if (delivered > progress.delivered) progress = { delivered, at: millis(Date.now()) };
   const backlog = snapshot?.store.pending ?? 0;
@@ -380,6 +394,7 @@ async function sumUp(): Promise<'good' | 'too short' | 'not good'> {
     if (i > 0) await sleep(250);
     snapshot = await askStatus(socketPath).catch(() => undefined);
   }
+  await central.refresh();
   const result = compareWithOracle(at);
   const states = snapshot?.ports.flatMap(({ meters }) => meters) ?? [];
   const odd = [...faulty].map((index) => ({
@@ -389,7 +404,7 @@ async function sumUp(): Promise<'good' | 'too short' | 'not good'> {
   // Octets that the daemon caused to be written (Linux counts them per process), log included; and what lies on disk.
   const io = daemon?.pid === undefined ? '' : readIfThere(`/proc/${daemon.pid}/io`);
   const written = Number(/write_bytes: (\d+)/.exec(io)?.[1] ?? 0) - Math.max(0, ballastOctets() - ballastBefore);
-  const { counters } = ingest;
+  const { counters } = central;
   const verdict = verdictOf({
     ...result,
     wrong: result.wrong + odd.reduce((sum, { own }) => sum + own.wrong, 0),
@@ -414,8 +429,7 @@ async function sumUp(): Promise<'good' | 'too short' | 'not good'> {
         `faulty       ${state?.meter} is shown as ${state?.verdict} (${state?.lastError ?? 'no error'}), ${own.delivered} of ${own.expected} delivered, ${own.wrong} wrong`,
     ),
     `line         ${simulated.bus.octetsIn} octets to the meters, ${simulated.bus.octetsOut} from them`,
-    ...ingest.conflicts.map((conflict) => `conflict: ${conflict}`),
-    ...[...ingest.unfit].map(([unfit, count]) => `unfit: ${unfit} × ${count}`),
+    ...[...central.unfit].map((why) => `quarantine: ${why}`),
   ]);
   return verdict;
 }
@@ -467,6 +481,7 @@ process.stdout.write(
 );
 print([
   'from another terminal:',
+  `  scripts/meter-central status --store '${central.store}'`,
   `  scripts/meter-gateway status --socket ${socketPath}`,
   `  scripts/meter-gateway poll m${simulated.meters[0]?.settings.serial} --socket ${socketPath}`,
 ]);

@@ -88,6 +88,8 @@ export async function startPostgres(folder: string, settings: readonly string[] 
     await sleep(50);
   }
   const ended = new Promise<void>((resolve) => void child.once('exit', () => resolve()));
+  // However whoever started it ends, it is not left behind.
+  process.on('exit', () => child.kill('SIGINT'));
   return {
     url,
     process: child,

@@ -20,9 +20,11 @@ async function noteManifests(engine: Engine): Promise<void> {
   const [cursor] = await engine.all('SELECT value FROM meta WHERE key = ?', cursorKey);
   const since = Number(cursor?.['value'] ?? 0);
   const rows = await engine.all(
-    "SELECT gateway, epoch, seq, received_ms, body FROM fact WHERE kind = 'manifest' AND received_ms >= ? ORDER BY received_ms LIMIT 2000",
+    `SELECT gateway, epoch, seq, received_ms, body FROM fact f WHERE kind = 'manifest' AND received_ms >= ? AND NOT EXISTS
+     (SELECT 1 FROM account a WHERE a.gateway = f.gateway AND a.epoch = f.epoch AND a.seq = f.seq) ORDER BY received_ms LIMIT 500`,
     Math.max(0, since - overlapMs),
   );
+  if (rows.length === 0) return;
   let upTo = since;
   await engine.transaction(async (sql) => {
     for (const { gateway, epoch, seq, received_ms, body } of rows) {

@@ -3,9 +3,9 @@ import type { Received } from './arrival.ts';
 
 /** A batch is one transaction; so many messages, or so many octets. */
 const batchLimit = 500;
-const batchOctets = 4 * 2 ** 20;
+const batchOctets = 2 ** 20;
 /** So much waits here at most; then nothing more is read from the broker, and the gateways send again what it drops. */
-const queueOctets = 8 * 2 ** 20;
+const queueOctets = 3 * 2 ** 20;
 
 export class Queue {
   private waiting: { readonly received: Received; readonly octets: number }[] = [];

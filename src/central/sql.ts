@@ -132,6 +132,7 @@ export const indexes: readonly (readonly [Table, string])[] = [
   ['fact', 'gateway, meter, series, start_ms'],
   ['fact', 'kind, received_ms'],
   ['quarantine', 'gateway, received_ms'],
+  ['account', 'gateway, epoch, seq'],
 ];
 /** Of the tables above; raised with each change of them. */
 export const storeFormat = 1;
