@@ -7,7 +7,7 @@ import { readToml } from '../base/toml.ts';
 import { configured, type Judge, type Planned, proposed, proposalsOf } from '../commission/candidates.ts';
 import { type Candidate, commission, type CommissionEvent, type CommissionSummary } from '../commission/commission.ts';
 import { eventLines, stepText } from '../commission/commission-text.ts';
-import { compareDisplay, shownAs } from '../commission/display.ts';
+import { compareDisplay, shownAs, usedMeanwhile } from '../commission/display.ts';
 import type { DisplayReading, IdentityStep, MeterRecord, MeterTarget } from '../commission/meter-record.ts';
 import { type EntryWatch, inPlannedSession, type TakeCounters } from '../commission/offline-session.ts';
 import { type SiteFolder, siteFolder } from '../commission/site-folder.ts';
@@ -184,12 +184,6 @@ const offlineCounters =
       directory: stateDirectory(process.env),
       note,
     });
-
-/** What may be used in the ten minutes of a walk to the display, at ten times the mean of the newest day. */
-function usedMeanwhile({ steps }: MeterRecord, code: string): bigint {
-  const day = steps.day?.sums.find(({ column }) => column === code)?.advance ?? null;
-  return day === null ? 0n : (BigInt(day) * 10n) / 144n;
-}
 
 /** Asks what the display shows; an empty line leaves it out. */
 function displayAsker(clock: Clock, print: (line: string) => void) {

@@ -1,6 +1,6 @@
 /** What somebody reads on the display, beside the register: in which unit, on which side of the transformers, and how far the two may differ. Pure. */
 import { decimal } from '../base/words.ts';
-import type { RecordedRatio, RecordedRegister } from './meter-record.ts';
+import type { MeterRecord, RecordedRatio, RecordedRegister } from './meter-record.ts';
 
 export interface Comparison {
   readonly agrees: boolean;
@@ -57,4 +57,10 @@ export function compareDisplay(
       words: `${is}: the register is multiplied by ${n}/${d} less than the display: is the ratio applied twice?`,
     };
   return { agrees: false, words: `${is}: not the same` };
+}
+
+/** What may be used in the ten minutes of a walk to the display, at ten times the mean of the newest day. */
+export function usedMeanwhile({ steps }: MeterRecord, code: string): bigint {
+  const day = steps.day?.sums.find(({ column }) => column === code)?.advance ?? null;
+  return day === null ? 0n : (BigInt(day) * 10n) / 144n;
 }

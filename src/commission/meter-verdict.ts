@@ -310,6 +310,14 @@ export interface Judging {
 }
 const switchWords: Readonly<Record<number, string>> = { 0: 'open', 2: 'open, and ready to be closed at the meter' };
 
+/** What a display showed that is not what the meter says: the last reading of each register counts. */
+export const displayFindings = (displays: MeterRecord['displays']): MeterFinding[] =>
+  displays
+    .filter((one) => !one.agrees && displays.findLast(({ obis }) => obis === one.obis) === one)
+    .map(({ words }) =>
+      fault('display', words, 'Read the display once more, all digits; is it the right meter, and the right register?'),
+    );
+
 /** Everything that the steps show. */
 export function findingsOf(record: MeterRecord, { zone, detects }: Judging): MeterFinding[] {
   const { steps, periodS, displays } = record;
@@ -339,15 +347,7 @@ export function findingsOf(record: MeterRecord, { zone, detects }: Judging): Met
     ...period,
     ...dayFindings(record),
     ...lineFindings(record),
-    ...displays
-      .filter(({ agrees }) => !agrees)
-      .map((one) =>
-        fault(
-          'display',
-          one.words,
-          'Read the display once more, all digits; is it the right meter, and the right register?',
-        ),
-      ),
+    ...displayFindings(displays),
     ...(open === undefined
       ? []
       : [note('switch', `its own switch is ${open}`, 'Nobody is supplied behind it. Is that meant to be so?')]),

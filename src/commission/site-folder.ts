@@ -87,7 +87,7 @@ export interface SiteFolder {
   write(record: MeterRecord): void;
   all(): MeterRecord[];
   /** Puts a copy of a file, or a note alone, beside the record. */
-  attach(meter: string, file: string | undefined, note: string | undefined, at: string): Attachment;
+  attach(meter: string, file: string | GivenFile | undefined, note: string | undefined, at: string): Attachment;
   /** The meters have been signed off and the central system has what it needs: files may go, their digests stay. */
   dropAttachments(): number;
 }
@@ -107,8 +107,12 @@ function readRecord(path: string): MeterRecord | undefined {
   }
 }
 
-function attachmentOf(folder: string, given: string): { readonly name: string; readonly octets: Buffer } {
-  let octets: Buffer;
+/** A file that comes without a place of its own. */
+export interface GivenFile {
+  readonly name: string;
+  readonly octets: Uint8Array;
+}
+function fileAt(given: string): GivenFile {
   const file = openSync(given, 'r');
   try {
     const stats = fstatSync(file);
@@ -118,15 +122,20 @@ function attachmentOf(folder: string, given: string): { readonly name: string; r
         'bad-argument',
         `${given} has ${stats.size} octets, and an attachment at most ${maxAttachmentBytes}: make the photo smaller`,
       );
-    octets = readFileSync(file);
+    return { name: basename(given), octets: readFileSync(file) };
   } finally {
     closeSync(file);
   }
+}
+function attachmentOf(folder: string, given: string | GivenFile): GivenFile {
+  const { name, octets } = typeof given === 'string' ? fileAt(given) : given;
+  if (octets.length > maxAttachmentBytes)
+    throw new Failure('bad-argument', `an attachment has at most ${maxAttachmentBytes} octets: make the photo smaller`);
   const there = readdirSync(folder);
   const used = there.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   if (used + octets.length > maxSiteBytes)
     throw new Failure('bad-argument', `the attachments of this site have ${used} octets already: sign it off first`);
-  const safe = basename(given)
+  const safe = basename(name)
     .replaceAll(/[^A-Za-z0-9._-]/g, '_')
     .slice(-80);
   return { name: `${String(there.length + 1).padStart(4, '0')}-${safe}`, octets };
@@ -164,7 +173,7 @@ export function siteFolder(path: string): SiteFolder {
           one = { ...one, file: name, bytes: octets.length, sha256: createHash('sha256').update(octets).digest('hex') };
         }
       } catch (error) {
-        throw unusable(file ?? path, error);
+        throw unusable(typeof file === 'string' ? file : path, error);
       }
       site.write({ ...record, attachments: [...record.attachments, one] });
       return one;

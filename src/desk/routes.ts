@@ -9,6 +9,7 @@ import { entrySchema, type WorkList, type WorkListEntry } from '../commission/wo
 import type { Capacity } from '../commission/capacity.ts';
 import type { Signed } from '../commission/canonical.ts';
 import type { CommissionEvent } from '../commission/commission.ts';
+import type { Attachment, DisplayReading, MeterRecord } from '../commission/meter-record.ts';
 import type { SiteReport } from '../commission/site-report.ts';
 import type { SnapshotObject } from '../dlms/cosem/snapshot.ts';
 import { type Permission, type Route, rowOf } from '../door/rows.ts';
@@ -44,6 +45,12 @@ export interface LocalAnswers {
   commissionPlan(wishes: PlanWishes): CommissionWishes;
   /** Meters that were found good come into the configuration, which is taken into force. */
   takeMeters(wishes: TakeWishes): Promise<MetersTaken>;
+  /** What was found when meters were commissioned. */
+  siteRecords(): { readonly records: readonly MeterRecord[] };
+  compareDisplay(wishes: DisplayWishes): DisplayReading;
+  attach(wishes: AttachWishes): Attachment;
+  reports(): { readonly reports: readonly ReportEntry[] };
+  report(name: string, as: ReportForm): AsyncIterable<Uint8Array>;
   trace(wish: TraceWish, signal: AbortSignal): AsyncIterable<TraceEvent>;
   /** Lines of the log, as they were written. */
   log(follow: boolean, signal: AbortSignal): AsyncIterable<LogLine>;
@@ -150,6 +157,15 @@ const planWishes = v.strictObject({
   model: v.optional(short),
 });
 const takeWishes = v.strictObject({ proposals, who: v.optional(words) });
+const displayWishes = v.strictObject({ meter: id, obis: short, shown: short });
+/** A photo of eight megabytes in base64. */
+const maxOctetsText = 11_200_000;
+const attachWishes = v.strictObject({
+  meter: id,
+  note: v.optional(v.pipe(v.string(), v.maxLength(2000))),
+  name: v.optional(words),
+  octets: v.optional(v.pipe(v.string(), v.maxLength(maxOctetsText), v.base64())),
+});
 const signOffWishes = v.strictObject({
   who: v.optional(words),
   note: v.optional(v.pipe(v.string(), v.maxLength(2000))),
@@ -162,6 +178,18 @@ const capacityWishes = v.strictObject({
 });
 export type CommissionWishes = v.InferOutput<typeof commissionWishes>;
 export type PlanWishes = v.InferOutput<typeof planWishes>;
+export type DisplayWishes = v.InferOutput<typeof displayWishes>;
+export type AttachWishes = v.InferOutput<typeof attachWishes>;
+const reportForms = ['json', 'html', 'pdf'] as const;
+export type ReportForm = (typeof reportForms)[number];
+/** A report in the folder of the site. */
+export interface ReportEntry {
+  readonly name: string;
+  /** UTC. */
+  readonly at: string;
+  readonly state: 'pending' | 'final';
+  readonly who: string | null;
+}
 export type TakeWishes = v.InferOutput<typeof takeWishes>;
 export interface MetersTaken {
   /** Ids of those that were written. */
@@ -351,6 +379,51 @@ export const routes: readonly Route<LocalAnswers>[] = [
     input: takeWishes,
     answers: 'value',
     handle: (house, wishes) => house.takeMeters(wishes),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/site',
+    permission: 'look',
+    meaning: 'what was found when meters were commissioned: a record for each',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.siteRecords(),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/site/display',
+    permission: 'act',
+    meaning: 'what the display of a meter shows, compared with its register, into its record',
+    input: displayWishes,
+    answers: 'value',
+    handle: (house, wishes) => house.compareDisplay(wishes),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/site/attach',
+    permission: 'act',
+    meaning: 'a photo (base64) or a note beside the record of a meter',
+    input: attachWishes,
+    answers: 'value',
+    handle: (house, wishes) => house.attach(wishes),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/reports',
+    permission: 'look',
+    meaning: 'the reports by which this site was signed off, the newest first',
+    input: nothing,
+    answers: 'value',
+    handle: (house) => house.reports(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/report',
+    permission: 'look',
+    meaning: 'one of them, as it was signed (json), or to be read and printed (html, pdf)',
+    input: v.strictObject({ name: short, as: v.optional(v.picklist(reportForms), 'json') }),
+    answers: 'octets',
+    handle: (house, { name, as }) => house.report(name, as),
   }),
   route({
     method: 'POST',

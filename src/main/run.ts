@@ -31,6 +31,7 @@ import { openState, type OpenState } from './open-state.ts';
 import { newReloader, type Reloader, type ReadPlan } from './reload.ts';
 import { commissionedIn, finishSignOffs, listContextOf, siteAnswers } from './site-answers.ts';
 import { listAnswers } from './site-list.ts';
+import { recordAnswers } from './site-records.ts';
 import { timeTrust } from './time-trust.ts';
 import { listenToSignals, type Signals } from './signals.ts';
 import { PageDoor, runningPage } from './page-door.ts';
@@ -198,6 +199,7 @@ function answersOf(
     scan,
     ...siteAnswers(site),
     ...listAnswers({ ...listContextOf(site), reload: () => reloader.reload() }),
+    ...recordAnswers(listContextOf(site).site),
     log: (follow, signal) => log.memory.lines(follow, signal),
     completeness: async (days) => completenessOf(force.house.series(), await force.house.gaps(), days, Date.now()),
     intervals: (meter, days) => recent.intervalsOf(meter, days, Date.now()),

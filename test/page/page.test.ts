@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/broker.ts';
 import { meterOf } from '../support/configuration.ts';
 import { enter, launch, noChromium, pageBench, type PageBench } from '../support/page-bench.ts';
-import { children, folder } from '../support/programs.ts';
+import { folder } from '../support/programs.ts';
 
 const scenario = `
 [bus]
@@ -51,14 +51,11 @@ describe.skipIf(noChromium !== undefined)(
   () => {
     let bench: PageBench;
     let browser: Browser;
-    // What the file started lives through all of its tests.
-    const own: typeof children = [];
     beforeAll(async () => {
       [bench, browser] = await Promise.all([
         pageBench({ folder: join(folder, 'page'), scenario, meters, password: 'a long enough password' }),
         launch(),
       ]);
-      own.push(...children.splice(0));
       await until(async () => {
         const [port] = (await bench.status()).ports;
         return port?.meters.every(({ verdict }) => verdict !== 'UNKNOWN') ?? false;
@@ -67,7 +64,6 @@ describe.skipIf(noChromium !== undefined)(
     afterAll(async () => {
       await browser?.close();
       await bench?.end();
-      for (const child of own) child.kill('SIGKILL');
     });
 
     test('the first screen says which meters are ill, why, and the next step; a dead one and one on a noisy stub', async () => {
@@ -118,11 +114,151 @@ describe.skipIf(noChromium !== undefined)(
             );
             if (wide) found.push(`${colorScheme} ${screen}: scrolls sideways`);
           }
-          found.push(...complaints.filter((one) => !one.includes('404')));
+          found.push(...complaints);
           await context.close();
         }
         expect(found).toEqual([]);
       },
     );
+
+    test('a link logs in once and leaves the address; a used one and a wrong password say so, and the right one enters', async () => {
+      const link = await bench.link();
+      const context = await browser.newContext({ locale: 'en-GB' });
+      const page = await context.newPage();
+      await page.goto(link);
+      await page.getByRole('navigation').waitFor();
+      expect(page.url()).not.toContain('ticket');
+      await page.getByRole('button', { name: 'Log out' }).click();
+      await page.getByRole('heading', { name: 'Log in' }).waitFor();
+      await page.goto('about:blank');
+      await page.goto(link);
+      await page.getByText('This link does not hold any more').waitFor();
+      await page.getByText('Run `meter-gateway page` again.').waitFor();
+      await page.getByLabel('Password').fill('not the password');
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByText('The password is not right.').waitFor();
+      await page.getByLabel('Password').fill('a long enough password');
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByRole('navigation').waitFor();
+      await context.close();
+    });
+
+    test('by the keyboard alone: every section is reached and seen, the squares of the heat map are read out', async () => {
+      const { page, context } = await enter(browser, bench, { viewport: sizes.desktop });
+      await page.locator('.wire li').first().waitFor();
+      const reached: string[] = [];
+      for (let i = 0; i < 40; i++) {
+        await page.keyboard.press('Tab');
+        const at = await page.evaluate<[string, string]>(
+          'document.activeElement === document.body ? ["", ""] : [document.activeElement.textContent.trim(), getComputedStyle(document.activeElement).outlineStyle]',
+        );
+        if (at[0] === '') break;
+        expect(at[1], at[0]).not.toBe('none');
+        reached.push(at[0]);
+      }
+      for (const name of ['Skip to the content', 'Suomeksi', 'Overview', 'Commission', 'Completeness', 'Log'])
+        expect(reached).toContain(name);
+      expect(reached.filter((one) => one.includes('m6012000')).length).toBeGreaterThanOrEqual(8);
+      await page.getByRole('link', { name: 'Completeness' }).focus();
+      await page.keyboard.press('Enter');
+      const squares = page.getByRole('application');
+      await squares.focus();
+      await page.keyboard.press('ArrowRight');
+      const spot = page.locator('.spot');
+      const first = await spot.innerText();
+      expect(first).toMatch(/^m60120001 · .* EET – \d\d:\d\d: /);
+      await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('ArrowDown');
+      expect(await spot.innerText()).toMatch(/^m60120002 · /);
+      await context.close();
+    });
+
+    test('a meter is read now; its registers and its load curve are there, and in numbers too', async () => {
+      const { page, context, complaints } = await enter(browser, bench, { viewport: sizes.phone });
+      await page.goto(`${bench.address}/#/meter/m60120001`);
+      await page.getByRole('button', { name: 'Read now' }).click();
+      await page
+        .getByRole('rowheader', { name: '1-0:1.8.0' })
+        .or(page.getByRole('rowheader', { name: '1.0.1.8.0.255' }))
+        .first()
+        .waitFor();
+      await page.locator('.uplot canvas').waitFor();
+      await page.getByText('As a table').click();
+      expect(await page.getByText('MEASURED').count()).toBeGreaterThan(10);
+      // A meter that does not answer is no spinner for ever.
+      await page.goto(`${bench.address}/#/meter/m60120003`);
+      await page.getByRole('heading', { name: 'Meter m60120003' }).waitFor();
+      await page.getByRole('button', { name: 'Read now' }).click();
+      await page.getByRole('alert').getByText('Whose: the line').waitFor();
+      await page.getByRole('button', { name: 'Read now' }).waitFor();
+      expect(complaints.filter((one) => !one.includes('409'))).toEqual([]);
+      await context.close();
+    });
+
+    test('Finnish where the browser is Finnish, and the switch changes it and stays', async () => {
+      const { page, context } = await enter(browser, bench, { viewport: sizes.phone, locale: 'fi-FI' });
+      await page.getByRole('heading', { name: 'Yleiskuva' }).waitFor();
+      await page.getByText('2/8 mittaria vaatii toimenpiteitä').waitFor();
+      await page.getByText('hiljaa, vaikka naapurit vastaavat: syöttö, johdot tai itse mittari').first().waitFor();
+      expect(await page.getAttribute('html', 'lang')).toBe('fi');
+      await page.getByRole('button', { name: 'In English' }).click();
+      await page.getByRole('heading', { name: 'Overview' }).waitFor();
+      await page.reload();
+      await page.getByRole('heading', { name: 'Overview' }).waitFor();
+      expect(await page.getAttribute('html', 'lang')).toBe('en');
+      await context.close();
+    });
+
+    test('no screen in any language loads more than 120 KiB', async () => {
+      for (const locale of ['en-GB', 'fi-FI']) {
+        const { page, context } = await enter(browser, bench, { locale });
+        const loaded: Promise<number>[] = [];
+        page.on('response', (response) => {
+          if (/\.(js|css)$|\/$/.test(new URL(response.url()).pathname))
+            loaded.push(response.body().then(({ length }) => length));
+        });
+        for (const screen of screens) {
+          await page.goto('about:blank');
+          loaded.length = 0;
+          await page.goto(`${bench.address}/#/${screen}`);
+          await page.locator('h1').waitFor();
+          const octets = (await Promise.all(loaded)).reduce((sum, one) => sum + one, 0);
+          expect(octets, `${locale} ${screen}`).toBeLessThanOrEqual(120 * 1024);
+          expect(octets, `${locale} ${screen}`).toBeGreaterThan(30 * 1024);
+        }
+        await context.close();
+      }
+    });
+          await page.goto('about:blank');
+          await page.goto(`${bench.address}/#/${screen}`);
+          await page.locator('h1').waitFor();
+          expect(loaded, `${locale} ${screen}`).toBeLessThanOrEqual(120 * 1024);
+          await context.close();
+        }
+    });
+
+    test('nothing broke the policy of the page, in all that was looked at', async () => {
+      const metrics = await (await fetch(`${bench.address}/metrics`)).text();
+      expect(metrics).toMatch(/^[a-z_]*(policy|csp)[a-z_]* 0$/m);
+    });
+
+    // The last one: the daemon is another one afterwards.
+    test('a gateway that died is shown as old, not as new; the page connects again by itself and says what is missing', async () => {
+      const { page, context } = await enter(browser, bench, { viewport: sizes.phone });
+      await page.locator('.wire li').first().waitFor();
+      await bench.kill();
+      const notice = page.getByText(/^The gateway does not answer\. What stands here was seen \d+ s ago\.$/);
+      await notice.waitFor();
+      expect(await page.locator('.live').innerText()).toMatch(/^seen \d+ s ago$/);
+      await page.getByText('Check power and network of the gateway').waitFor();
+      // What was seen stays to be read.
+      expect(await page.locator('.wire li').count()).toBe(8);
+      await bench.start();
+      // Sessions live in the memory of the gateway: it asks who is there.
+      await page.getByRole('heading', { name: 'Log in' }).waitFor();
+      await page.goto(await bench.link());
+      await page.getByText('live', { exact: true }).waitFor();
+      await context.close();
+    });
   },
 );

@@ -7,13 +7,34 @@ import { askPage, askStatus } from '../../src/desk/client.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { freePort, realBroker, type RealBroker, until } from './broker.ts';
 import { configuration, type MeterKeys } from './configuration.ts';
-import { children, gateway, node, simulate } from './programs.ts';
 
 const executable = '/usr/bin/chromium';
 /** Why the page cannot be looked at here, to be named by the tests that need it. */
 export const noChromium = existsSync(executable)
   ? undefined
   : `${executable} is not there: scripts/setup installs it (apt-get install chromium)`;
+
+const root = new URL('../../', import.meta.url).pathname;
+/** Nobody is left behind, however whoever started them ends. */
+const started = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of started) child.kill('SIGKILL');
+});
+function begin(program: string, args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [join(root, program), ...args], {
+    stdio: 'ignore',
+    env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+  });
+  started.add(child);
+  return child;
+}
+async function endOf(child: ChildProcess): Promise<void> {
+  started.delete(child);
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+}
 
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath: executable, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
@@ -50,11 +71,10 @@ export async function pageBench({
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'bus.toml');
   writeFileSync(file, scenario);
-  const [broker, bus, port] = await Promise.all([
-    realBroker(),
-    simulate(['--scenario', file, '--pty', join(folder, 'bus')]),
-    freePort(),
-  ]);
+  const device = join(folder, 'bus');
+  const simulator = begin('dist/simulator/main.js', ['run', '--scenario', file, '--pty', device]);
+  const [broker, port] = await Promise.all([realBroker(), freePort()]);
+  await until(() => existsSync(device), 'the simulator has its line');
   const config = join(folder, 'gateway.toml');
   const state = join(folder, 'state');
   const secret = (name: string, value: string): string => {
@@ -67,7 +87,7 @@ export async function pageBench({
       configuration({
         gateway: { id: 'bench', tenant: 't', state_directory: state, clock_trust: 'assume', back_fill_days: 2 },
         mqtt: { url: broker.url },
-        port: [{ name: 'bus-1', device: `serial:${bus.device}`, baud, meter: [...meters] }],
+        port: [{ name: 'bus-1', device: `serial:${device}`, baud, meter: [...meters] }],
       }),
       '[page]',
       `listen = "127.0.0.1:${port}"`,
@@ -77,11 +97,7 @@ export async function pageBench({
   const socket = join(state, 'status.sock');
   let daemon: ChildProcess;
   const start = async (): Promise<void> => {
-    daemon = spawn(node, [gateway, 'run', '--config', config], {
-      stdio: 'ignore',
-      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
-    });
-    children.push(daemon);
+    daemon = begin('dist/main/main.js', ['run', '--config', config]);
     const up = () =>
       askStatus(socket).then(
         () => true,
@@ -89,11 +105,7 @@ export async function pageBench({
       );
     await until(up, 'the gateway answers');
   };
-  const kill = async (): Promise<void> => {
-    const ended = new Promise((resolve) => daemon.once('exit', resolve));
-    daemon.kill('SIGKILL');
-    await ended;
-  };
+  const kill = (): Promise<void> => endOf(daemon);
   await start();
   return {
     config,
@@ -106,7 +118,7 @@ export async function pageBench({
     broker,
     end: async () => {
       await kill();
-      bus.kill();
+      await endOf(simulator);
       await broker.remove();
     },
   };

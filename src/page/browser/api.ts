@@ -45,11 +45,18 @@ interface Refusal {
 export const nextWords = (code: ErrorCode | null | undefined, next: string | null | undefined): string =>
   (code && words().nextSteps[code]) || next || '';
 
+export const loggedOut = (): Trouble => ({
+  what: t('loggedOut'),
+  whose: faultWords('operator'),
+  next: t('loginTitle'),
+  status: 401,
+  english: false,
+});
+
 function troubleOf(status: number, refusal: Refusal): Trouble {
   const { code, message, fault, next, nextStep } = refusal;
   const english = message !== undefined;
-  if (status === 401)
-    return { what: t('loggedOut'), whose: faultWords('operator'), next: t('loginTitle'), status, english: false };
+  if (status === 401) return loggedOut();
   if (status === 404 && code !== 'unknown-meter')
     return { what: t('noRow'), whose: faultWords('gateway'), next: t('noRowNext'), status, english: false };
   const step = nextWords(code, next ?? nextStep) || t('tryAgain');

@@ -1,6 +1,6 @@
 /** The frame of every screen: sections, language, how old what stands here is; and who is let in. */
 import { useEffect, useState } from 'preact/hooks';
-import { ask, ended, type Me, troubleFrom, type Trouble } from './api.ts';
+import { ask, ended, loggedOut, type Me, troubleFrom, type Trouble } from './api.ts';
 import { choose, current, loadWork, t, type TextKey } from './language.ts';
 import { useLive } from './live.ts';
 import { Login } from './login.tsx';
@@ -181,15 +181,21 @@ export function Shell() {
       setTrouble(troubleFrom(error));
     });
   };
+  // The session has ended, here or at the gateway: the login screen, and no waiting for an answer that nobody asked for.
+  const leave = () => {
+    setMe(undefined);
+    setHadTicket(false);
+    setTrouble(loggedOut());
+  };
   useEffect(() => {
-    ended.listener = () => setMe(undefined);
+    ended.listener = leave;
     begin();
     // A link that is opened in the tab that is open already.
     const again = () => location.hash.startsWith('#ticket=') && begin();
     addEventListener('hashchange', again);
     return () => removeEventListener('hashchange', again);
   }, []);
-  if (me?.mode === 'running') return <Running me={me} changed={changed} left={() => setMe(undefined)} />;
+  if (me?.mode === 'running') return <Running me={me} changed={changed} left={leave} />;
   return (
     <>
       <header class="top">

@@ -69,9 +69,11 @@ export const workTexts = row({
   client: ['Client', 'Asiakasnumero (client)'],
   auth: ['Authentication', 'Tunnistautuminen'],
   secretRef: ['Password: name of the secret', 'Salasana: salaisuuden nimi'],
+  encryptionRef: ['Encryption key: name (if ciphered)', 'Salausavain: nimi (jos salattu)'],
+  authenticationRef: ['Authentication key: name (if ciphered)', 'Tunnistusavain: nimi (jos salattu)'],
   secretHelp: [
-    'A name, never the secret itself: credential:meter_password',
-    'Nimi, ei koskaan itse salaisuus: credential:meter_password',
+    'Names, never the secrets themselves; {serial} in a name is the serial number: credential:password-{serial}',
+    'Nimiä, ei koskaan itse salaisuuksia; {serial} nimessä on sarjanumero: credential:password-{serial}',
   ],
   commissionWhy: [
     'Each meter is read once as it will be polled: who it is, clock, ratios, registers, load profile, its newest day, its line.',

@@ -79,7 +79,10 @@ function Keys({
   const meters = snapshot.ports.find(({ name }) => name === job.port)?.meters ?? [];
   const { keys } = job;
   const byHand = keys.client !== undefined;
-  const field = (name: keyof KeyChoice, key: 'client' | 'auth' | 'secretRef') => (
+  const field = (
+    name: keyof KeyChoice,
+    key: 'client' | 'auth' | 'secretRef' | 'encryptionRef' | 'authenticationRef',
+  ) => (
     <label>
       {t(key)}
       <input
@@ -115,6 +118,8 @@ function Keys({
           {field('client', 'client')}
           {field('auth', 'auth')}
           {field('secret', 'secretRef')}
+          {field('encryptionKey', 'encryptionRef')}
+          {field('authenticationKey', 'authenticationRef')}
           <p class="small">{t('secretHelp')}</p>
         </div>
       )}
@@ -137,9 +142,16 @@ function planOf({ port, entries, findings, keys }: Job, snapshot: Snapshot): Pro
       ...(reach && { reach: { logical: reach.logical, physical: reach.physical ?? null } }),
     };
   });
-  const { client, auth, secret, like } = keys;
-  const given = client === undefined ? {} : { client: Number(client), auth, secret };
-  return ask<CommissionWishes>('/v1/commission/plan', { port, found, ...(like !== undefined && { like }), ...given });
+  const { client, like, ...references } = keys;
+  // What was left empty is not given.
+  const given = Object.fromEntries(Object.entries(references).filter(([, value]) => value.trim() !== ''));
+  return ask<CommissionWishes>('/v1/commission/plan', {
+    port,
+    found,
+    ...(like !== undefined && { like }),
+    ...(client !== undefined && { client: Number(client) }),
+    ...given,
+  });
 }
 
 interface Props {

@@ -12,6 +12,8 @@ export interface KeyChoice {
   readonly client?: string;
   readonly auth?: string;
   readonly secret?: string;
+  readonly encryptionKey?: string;
+  readonly authenticationKey?: string;
 }
 export interface Job {
   readonly began: string;
