@@ -14,17 +14,8 @@ import type { Capacity } from '../commission/capacity.ts';
 import type { Signed } from '../commission/canonical.ts';
 import type { CommissionEvent } from '../commission/commission.ts';
 import type { SiteReport } from '../commission/site-report.ts';
-import type {
-  BrowseObjects,
-  CommissionWishes,
-  LogLine,
-  OutputEvent,
-  PageTicket,
-  ReadObjects,
-  ReloadAnswer,
-  ScanWish,
-  SignOffWishes,
-} from './routes.ts';
+import type { BrowseObjects, LogLine, OutputEvent, PageTicket, ReadObjects, ReloadAnswer, ScanWish } from './routes.ts';
+import type { CommissionWishes, SignOffWishes } from './site-wishes.ts';
 import type { PortUses, TraceEvent, TraceWish } from '../status/line-trace.ts';
 import type { HeldRows, Snapshot } from '../status/snapshot.ts';
 

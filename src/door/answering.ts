@@ -46,9 +46,11 @@ export function send(response: ServerResponse, { status, allow, body }: Answer, 
     .end(text, () => socket?.destroySoon());
 }
 
+/** A page has no table of errors: whose it is and what to do stand in the answer. */
 const failed = (error: unknown) => ({
   code: error instanceof Failure ? error.code : undefined,
   message: messageOf(error),
+  ...(error instanceof Failure && { fault: error.fault, next: error.nextStep }),
 });
 
 export async function answerOf<House>(

@@ -22,7 +22,8 @@ import {
 } from '../commission/sign-off.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { serviceSources } from '../config/sources.ts';
-import type { CapacityWishes, CommissionWishes, LocalAnswers, SignOffWishes } from '../desk/routes.ts';
+import type { CapacityWishes, LocalAnswers } from '../desk/routes.ts';
+import type { CommissionWishes, SignOffWishes } from '../desk/site-wishes.ts';
 import type { House, World } from '../house.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { fromHex } from '../base/hex.ts';

@@ -9,7 +9,8 @@ import { placeOf } from '../commission/scan-findings.ts';
 import type { SiteFolder } from '../commission/site-folder.ts';
 import { readWorkList, type WorkListEntry } from '../commission/work-list.ts';
 import { meterModels } from '../config/meter-models.ts';
-import type { LocalAnswers, MetersTaken, PlanWishes, TakeWishes } from '../desk/routes.ts';
+import type { LocalAnswers } from '../desk/routes.ts';
+import type { MetersTaken, PlanWishes, TakeWishes } from '../desk/site-wishes.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { sameSerial } from '../meter/identity.ts';
 

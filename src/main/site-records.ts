@@ -11,7 +11,8 @@ import { reportHtml } from '../commission/report-html.ts';
 import { reportPdf } from '../commission/report-pdf.ts';
 import type { SiteFolder } from '../commission/site-folder.ts';
 import type { SiteReport } from '../commission/site-report.ts';
-import type { DisplayWishes, LocalAnswers, ReportEntry, ReportForm } from '../desk/routes.ts';
+import type { LocalAnswers } from '../desk/routes.ts';
+import type { DisplayWishes, ReportEntry, ReportForm } from '../desk/site-wishes.ts';
 import { systemClock } from '../line/system-clock.ts';
 
 function recordOf(site: SiteFolder, meter: string): MeterRecord {

@@ -50,6 +50,7 @@ try {
     options: { viewport: { width: 390, height: 844 } },
     folder,
     progress: (text) => void process.stdout.write(`${Math.round((Date.now() - began) / 1000)} s  ${text}\n`),
+    failed: (page) => page.screenshot({ path: join(tmpdir(), 'page-walk-failed.png'), fullPage: true }),
     look: async (page, step) => {
       if (screens !== undefined) await page.screenshot({ path: join(screens, `work-${step}.png`), fullPage: true });
     },

@@ -17,6 +17,8 @@ export interface WalkWishes {
   readonly folder: string;
   /** Called at the end of each step, by its number. */
   readonly look?: (page: Page, step: number) => Promise<void>;
+  /** Called where a step did not come to its end. */
+  readonly failed?: (page: Page) => Promise<unknown>;
   readonly progress?: (text: string) => void;
 }
 export interface Walked {
@@ -37,7 +39,7 @@ export interface Walked {
 }
 
 /** A whole bus takes minutes, and machines are shared. */
-const longMs = 15 * 60_000;
+const longMs = 20 * 60_000;
 const gloveUnits = 56;
 
 /** Everything within the wizard that is pressed, as it is drawn. */
@@ -161,16 +163,22 @@ async function download(page: Page, name: string, folder: string): Promise<Buffe
   return readFileSync(path);
 }
 
-export async function walk({
-  browser,
-  bench,
-  csv,
-  options,
-  folder,
-  look,
-  progress = () => {},
-}: WalkWishes): Promise<Walked> {
-  const { page, context, complaints } = await enter(browser, bench, options);
+export async function walk(wishes: WalkWishes): Promise<Walked> {
+  const { page, context, complaints } = await enter(wishes.browser, wishes.bench, wishes.options);
+  try {
+    return { ...(await steps(page, wishes)), complaints };
+  } catch (error) {
+    await wishes.failed?.(page);
+    throw error;
+  } finally {
+    await context.close();
+  }
+}
+
+async function steps(
+  page: Page,
+  { csv, folder, look, progress = () => {} }: WalkWishes,
+): Promise<Omit<Walked, 'complaints'>> {
   const small: string[] = [];
   const ended = async (step: number): Promise<void> => {
     small.push(...(await smallTargets(page)));
@@ -200,6 +208,5 @@ export async function walk({
   progress(signed);
   await ended(5);
   const [pdf, json] = [await download(page, 'PDF', folder), await download(page, 'JSON', folder)];
-  await context.close();
-  return { scanned, ...found, display, signed, pdf, json: json.toString('utf8'), complaints, small };
+  return { scanned, ...found, display, signed, pdf, json: json.toString('utf8'), small };
 }

@@ -8,6 +8,7 @@ export interface Trouble {
   readonly whose: string;
   readonly next: string;
   readonly status: number;
+  readonly code?: ErrorCode | undefined;
   /** The words are the gateway's own, which are English. */
   readonly english: boolean;
 }
@@ -66,6 +67,7 @@ function troubleOf(status: number, refusal: Refusal): Trouble {
     next: step,
     status,
     english,
+    code,
   };
 }
 const silence = (what: 'noAnswer' | 'tooLate' | 'cut'): Refused =>

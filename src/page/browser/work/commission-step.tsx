@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { CommissionEvent } from '../../../commission/commission.ts';
 import type { MeterRecord, StepName } from '../../../commission/meter-record.ts';
-import type { CommissionWishes, MetersTaken } from '../../../desk/routes.ts';
+import type { CommissionWishes, MetersTaken } from '../../../desk/site-wishes.ts';
 import type { Snapshot } from '../../../status/snapshot.ts';
 import type { SiteAnswer } from '../answers.ts';
 import { ask, troubleFrom, type Trouble } from '../api.ts';

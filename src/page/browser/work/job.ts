@@ -2,8 +2,8 @@
 import { useCallback, useRef, useState } from 'preact/hooks';
 import type { ScanEvent } from '../../../commission/scan.ts';
 import type { WorkListEntry } from '../../../commission/work-list.ts';
-import type { CommissionWishes } from '../../../desk/routes.ts';
-import { lines, troubleFrom, type Trouble } from '../api.ts';
+import type { CommissionWishes } from '../../../desk/site-wishes.ts';
+import { lines, Refused, troubleFrom, type Trouble } from '../api.ts';
 import { store, stored } from '../language.ts';
 
 export type Finding = Omit<Extract<ScanEvent, { kind: 'finding' }>, 'kind'>;
@@ -83,6 +83,21 @@ export interface Run<Event> {
   readonly begin: (path: string, body: unknown, each: (event: Event) => void) => Promise<boolean>;
   readonly stop: () => void;
 }
+const maxTries = 15;
+const pauseMs = 1000;
+/** A job that was cut ends behind the question that is under way: who goes on at once finds it at work still. */
+async function patiently(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const isBusy = error instanceof Refused && error.trouble.code === 'busy';
+      if (!isBusy || tries === maxTries || signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
+
 /** A job of the gateway that goes on as long as somebody listens. */
 export function useRun<Event>(): Run<Event> {
   const [running, setRunning] = useState(false);
@@ -94,7 +109,9 @@ export function useRun<Event>(): Run<Event> {
     setRunning(true);
     setTrouble(undefined);
     try {
-      for await (const event of lines<Event>(path, body, own.signal)) each(event);
+      await patiently(own.signal, async () => {
+        for await (const event of lines<Event>(path, body, own.signal)) each(event);
+      });
       return !own.signal.aborted;
     } catch (error) {
       if (!own.signal.aborted) setTrouble(troubleFrom(error));
