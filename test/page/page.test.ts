@@ -222,7 +222,7 @@ describe.skipIf(noChromium !== undefined)(
               .reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0)`,
           );
           expect(octets, `${locale} ${screen}`).toBeLessThanOrEqual(120 * 1024);
-          expect(octets, `${locale} ${screen}`).toBeGreaterThan(60 * 1024);
+          expect(octets, `${locale} ${screen}`).toBeGreaterThan(40 * 1024);
         }
         await context.close();
       }

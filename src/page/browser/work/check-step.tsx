@@ -86,6 +86,7 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
   const [trouble, setTrouble] = useState<Trouble>();
   const attach = async (event: Event) => {
     event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
     setAsking(true);
     setTrouble(undefined);
     try {
@@ -93,6 +94,7 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
       await ask<Attachment>('/v1/site/attach', { meter: record.meter, ...(note !== '' && { note }), ...photo }, 60_000);
       setNote('');
       setFile(undefined);
+      form.reset();
       done();
     } catch (error) {
       setTrouble(troubleFrom(error));
