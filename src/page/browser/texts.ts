@@ -65,8 +65,8 @@ const login = row({
   ticketNext: ['Run `meter-gateway page` again.', 'Aja `meter-gateway page` uudelleen.'],
   passwordWrong: ['The password is not right.', 'Salasana ei ole oikea.'],
   passwordNext: [
-    'Write it again. It stands in the secret page_password of the gateway.',
-    'Kirjoita se uudelleen. Se on keskittimen salaisuus page_password.',
+    'Write it again. It is the secret that page.password of the configuration names.',
+    'Kirjoita se uudelleen. Se on salaisuus, jonka asetusten page.password nimeää.',
   ],
   tooMany: [
     'Too many wrong tries: wait {0}, then try again.',
