@@ -28,6 +28,7 @@ const order = [
   'simulator',
   'central',
   'billing',
+  'office',
   'compose',
   'main',
 ];
@@ -90,8 +91,28 @@ const notEither: Record<string, string[]> = {
     'desk',
     'page',
   ],
-  compose: ['cli', 'setup', 'simulator', 'central', 'billing'],
-  main: ['simulator', 'central', 'billing'],
+  office: [
+    'cli',
+    'simulator',
+    'door',
+    'dlms',
+    'line',
+    'meter',
+    'recording',
+    'store',
+    'schedule',
+    'disk',
+    'forward',
+    'command',
+    'status',
+    'config',
+    'commission',
+    'desk',
+    'setup',
+    'page',
+  ],
+  compose: ['cli', 'setup', 'simulator', 'central', 'billing', 'office'],
+  main: ['simulator', 'central', 'billing', 'office'],
 };
 /** The files that know all rooms. */
 const composing = ['compose.ts', 'house.ts', 'lines.ts', 'orders.ts'];

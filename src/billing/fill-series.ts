@@ -73,7 +73,9 @@ function historyOf({ input, grid, merged }: EstimatePlace, channel: Channel): Hi
   note(grid, merged);
   return ({ day, minute }) => {
     const found: { values: number[]; days: string[] } = { values: [], days: [] };
-    for (const like of likeDaysBefore(day, movedIn(day))) {
+    const oldest = movedIn(day);
+    for (const like of likeDaysBefore(day)) {
+      if (like < oldest) break;
       const value = byDay.get(like)?.get(minute);
       if (value === undefined) continue;
       found.values.push(value);
@@ -104,11 +106,7 @@ function importedHistory({ input: { imported = [], point } }: EstimatePlace, cha
   return ({ day, minute, start, end }) => {
     const found: { values: number[]; days: string[] } = { values: [], days: [] };
     // A like day of the weeks before, else of the same weeks a year before: 52 weeks keep the weekday.
-    const oldest = addDays(day, -historyDays);
-    const candidates = [
-      ...likeDaysBefore(day, oldest),
-      ...likeDaysBefore(addDays(day, -52 * 7 + 28), addDays(day, -53 * 7)),
-    ];
+    const candidates = [...likeDaysBefore(day), ...likeDaysBefore(addDays(day, -52 * 7 + 28))];
     for (const like of candidates) {
       const value = dayValue(like, minute, end - start);
       if (value === undefined) continue;

@@ -5,7 +5,7 @@
 import { type DarkSpan, darkIn, darkSpans } from './dark.ts';
 import { estimateRuns } from './fill-series.ts';
 import { type Grid, gridOf } from './local-time.ts';
-import { type Known, type Merged, type MergedPoint, mergePoint } from './merge.ts';
+import { type GapKnown, type Known, type Merged, type MergedPoint, mergePoint } from './merge.ts';
 import {
   type EstimatePlace,
   type PointSeries,
@@ -36,6 +36,21 @@ function edited(edit: Edit, start: number, end: number): SeriesInterval {
   return { start, end, energy: edit.value, standing: 'edited', source: `edit:${edit.edit}`, reasons: [edit.why] };
 }
 
+function provenZero(
+  gap: GapKnown | undefined,
+  dark: readonly DarkSpan[],
+  start: number,
+  end: number,
+): SeriesInterval | undefined {
+  if (gap?.cause === 'OUTAGE')
+    return { start, end, energy: 0, standing: 'outage', source: gap.source, reasons: ['OUTAGE'] };
+  const span = darkIn(dark, start, end);
+  // An open switch that nobody saw closed proves nothing of later: the estimate is zero, and is one.
+  if (span === undefined || span.to === null) return undefined;
+  const standing = span.cause === 'SUPPLY_OFF' ? 'measured' : 'outage';
+  return { start, end, energy: 0, standing, source: span.proof, reasons: [span.cause] };
+}
+
 /** What stands of each interval before anything is estimated; undefined where nothing does. */
 function standingOf(
   input: SeriesInput,
@@ -48,17 +63,11 @@ function standingOf(
     const known = merged.known[i];
     const row = known !== undefined && known.energy !== null ? measured(known, start, end) : undefined;
     if (row?.standing === 'measured') return row;
+    // Proven zero is as good as measured: a person's guess from before the proof does not outlive it.
+    const proven = known === undefined ? provenZero(gaps[i], dark, start, end) : undefined;
+    if (proven) return proven;
     const edit = edits.get(start);
-    if (edit && edit.end === end) return edited(edit, start, end);
-    if (row) return row;
-    const gap = gaps[i];
-    if (gap?.cause === 'OUTAGE' && known === undefined)
-      return { start, end, energy: 0, standing: 'outage', source: gap.source, reasons: ['OUTAGE'] };
-    const span = darkIn(dark, start, end);
-    // An open switch that nobody saw closed proves nothing of later: the estimate is zero, and is one.
-    if (span === undefined || span.to === null || known !== undefined) return undefined;
-    const standing = span.cause === 'SUPPLY_OFF' ? 'measured' : 'outage';
-    return { start, end, energy: 0, standing, source: span.proof, reasons: [span.cause] };
+    return edit && edit.end === end ? edited(edit, start, end) : row;
   });
 }
 

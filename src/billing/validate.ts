@@ -101,6 +101,14 @@ function runsWhere(
 const throughFuses = (fuseA: number): number => 1.2 * fuseA * 3 * 230;
 const scaleReasons = new Set(['SCALER_UNKNOWN', 'UNIT_UNFIT', 'NEGATIVE']);
 
+/** What is billed and shown. */
+const shownRules: readonly (readonly [Rule, (one: SeriesInterval) => boolean])[] = [
+  ['TIME_UNTRUSTED', ({ reasons }) => reasons.includes('TIME_UNTRUSTED')],
+  [
+    'UNCERTAIN',
+    ({ standing, reasons }) => standing === 'uncertain' && reasons.some((reason) => reason.startsWith('UNCERTAIN/')),
+  ],
+];
 function intervalFindings(
   intervals: readonly SeriesInterval[],
   channel: Channel,
@@ -108,14 +116,22 @@ function intervalFindings(
   point: Point,
 ): Finding[] {
   const limit = point.fuseA === undefined ? Infinity : throughFuses(point.fuseA) / 10 ** point.scaler / 3_600_000;
+  const off = [
+    ...(point.disconnected ?? []),
+    ...series.dark.filter(({ cause, to }) => cause === 'SUPPLY_OFF' && to !== null),
+  ];
+  // Nearly all intervals are plainly measured: they are passed once.
+  const odd = intervals.filter(
+    ({ standing, reasons, energy, start, end }) =>
+      standing !== 'measured' || reasons.length > 0 || off.length > 0 || (energy ?? 0) > limit * (end - start),
+  );
   const found: Finding[] = [];
   const add = (
     rule: Rule,
     where: (one: SeriesInterval) => boolean,
     words: (all: readonly SeriesInterval[]) => string,
   ) => {
-    for (const { from, to, all } of runsWhere(intervals, where))
-      found.push(finding(rule, channel, [from, to], words(all)));
+    for (const { from, to, all } of runsWhere(odd, where)) found.push(finding(rule, channel, [from, to], words(all)));
   };
   const largest = (all: readonly SeriesInterval[]) => Math.max(...all.map(({ energy }) => energy ?? 0));
   const isRow = ({ standing }: SeriesInterval) => standing === 'measured' || standing === 'uncertain';
@@ -135,16 +151,7 @@ function intervalFindings(
     (one) => one.standing !== 'edited' && one.reasons.some((reason) => scaleReasons.has(reason)),
     (all) => `${all.length} intervals: ${why(all)}`,
   );
-  add(
-    'TIME_UNTRUSTED',
-    (one) => one.reasons.includes('TIME_UNTRUSTED'),
-    (all) => `${all.length} intervals`,
-  );
-  add(
-    'UNCERTAIN',
-    (one) => one.standing === 'uncertain' && one.reasons.some((reason) => reason.startsWith('UNCERTAIN/')),
-    (all) => `${all.length} intervals: ${why(all)}`,
-  );
+  for (const [rule, where] of shownRules) add(rule, where, (all) => `${all.length} intervals: ${why(all)}`);
   add(
     'OPEN_GAP',
     ({ standing }) => standing === 'missing',
@@ -155,10 +162,6 @@ function intervalFindings(
     ({ standing }) => standing === 'estimated' || standing === 'final',
     (all) => `${all.length} intervals: ${[...new Set(all.map(({ source }) => source))].join(', ')}`,
   );
-  const off = [
-    ...(point.disconnected ?? []),
-    ...series.dark.filter(({ cause, to }) => cause === 'SUPPLY_OFF' && to !== null),
-  ];
   if (off.length > 0)
     add(
       'USE_WHILE_OFF',

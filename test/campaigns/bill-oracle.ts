@@ -116,7 +116,8 @@ function checkSeries(run: Run, series: PointSeries, at: number): void {
       sum = sum === undefined || energy === null ? undefined : sum + energy;
       const here = registers.get(end);
       if (!here || here.knownAt > at || !point.installations.some(({ serial }) => serial === here.serial)) continue;
-      if (before?.serial === here.serial && sum !== undefined && here.register - before.register !== sum)
+      const against = series.contradicted.some(({ from, to }) => from < end && to >= end);
+      if (!against && before?.serial === here.serial && sum !== undefined && here.register - before.register !== sum)
         wrong.push(
           `(b) ${point.point} ${channel} up to ${end}: ${sum} for an advance of ${here.register - before.register}`,
         );
@@ -147,6 +148,11 @@ function noteErrors(run: Run, bill: Bill, series: PointSeries): void {
   }
 }
 
+/** The register knows better than the person who corrected an estimate. */
+function takeBack({ edits }: Run, [from, to]: readonly [number, number], at: number): void {
+  const own = edits.filter(({ start, value }) => value !== null && start >= from && start < to);
+  for (const edit of own) edits.push({ ...edit, edit: `e${edits.length}`, value: null, at });
+}
 /** A person looks at what holds a bill, and lets go what may go. */
 function billOnce(run: Run, contract: Contract, at: number, series: PointSeries): BillOutcome['kind'] {
   const { truth, releases, wrong } = run;
@@ -156,7 +162,8 @@ function billOnce(run: Run, contract: Contract, at: number, series: PointSeries)
   if (outcome.kind === 'held') {
     run.held++;
     for (const { rule, from, to } of outcome.findings)
-      if (rule !== 'METER_UNKNOWN')
+      if (rule === 'ZERO_CONTRADICTED') takeBack(run, [from, to], at);
+      else if (rule !== 'METER_UNKNOWN')
         releases.push({ point: point.point, rule, from, to, who: 'a', why: 'looked at', at });
     return outcome.kind;
   }
@@ -191,6 +198,17 @@ function editOnce(run: Run, series: PointSeries, at: number): void {
   });
 }
 
+/** Without a row for want of mains, and what follows is lost: one run without a register within. */
+function runsIntoLost({ story, grid, lost }: Truth, from: number): boolean {
+  const isDark = (i: number) => {
+    const { start = 0, end = 0 } = grid.intervals[i] ?? {};
+    return story.outages.some((span) => span.from <= start && span.to >= end);
+  };
+  let i = from;
+  while (isDark(i)) i++;
+  return i > from && lost[i] === true;
+}
+
 /** (a) to the unit, once all is in; (e) no hour twice or never. */
 function checkBills(run: Run, at: number): void {
   const { truth, wrong } = run;
@@ -222,7 +240,7 @@ function checkBills(run: Run, at: number): void {
     let [off, open] = [0, false];
     for (const [i, { start }] of grid.intervals.entries()) {
       const difference = (sums[direction].get(start) ?? 0) - (expected[i] ?? 0);
-      if (truth.lost[i]) open = true;
+      if (truth.lost[i] || (!open && runsIntoLost(truth, i))) open = true;
       if (open) {
         off += difference;
         if (truth.lost[i]) continue;

@@ -1,0 +1,7 @@
+/** Instants of UTC that exist: not the 30th of February. */
+export function isUtcInstant(text: string): boolean {
+  const shape = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d))?(?:\.0+)?Z$/.exec(text);
+  if (!shape) return false;
+  const at = new Date(text);
+  return !Number.isNaN(at.getTime()) && at.toISOString().slice(0, 16) === shape[1];
+}

@@ -1,0 +1,85 @@
+/** A point as it stands now, out of the store and the books. */
+import { Failure } from '../base/errors.ts';
+import { millis } from '../base/time.ts';
+import type { Bill } from '../billing/bill.ts';
+import { addDays, type Day, dayOf, midnight } from '../billing/local-time.ts';
+import { historyDays } from '../billing/like-days.ts';
+import type { PointSeries } from '../billing/point-series.ts';
+import type { Contract, Point } from '../billing/registry.ts';
+import { seriesOf } from '../billing/series.ts';
+import type { Delivered } from '../central/facts.ts';
+import { intervalFacts } from '../central/read-store.ts';
+import type { Engine } from '../central/sql.ts';
+import { historyOf, readBills, readEdits, readRegistry } from './books.ts';
+
+export interface Office {
+  readonly engine: Pick<Engine, 'all'>;
+  readonly books: string;
+  /** Now. */
+  readonly at: number;
+}
+async function eventsOf(engine: Office['engine'], point: string): Promise<Delivered<'event'>[]> {
+  const rows = await engine.all(
+    "SELECT gateway, epoch, seq, received_ms, body FROM fact WHERE kind = 'event' AND point = ? ORDER BY gateway, epoch, seq",
+    point,
+  );
+  return rows.map((row) => ({
+    gateway: row['gateway'] as string,
+    epoch: row['epoch'] as number,
+    seq: row['seq'] as number,
+    receivedAt: millis(row['received_ms'] as number),
+    // It passed the schema before it was stored.
+    message: JSON.parse(row['body'] as string) as Delivered<'event'>['message'],
+  }));
+}
+/** Days of the series, and its point, as they stand at `at`. */
+export async function seriesNow(office: Office, point: Point, from: Day, to: Day): Promise<PointSeries> {
+  const { engine, books, at } = office;
+  const span = {
+    from: midnight(addDays(from, -historyDays - 1), point.zone),
+    to: midnight(to, point.zone),
+  };
+  const facts = await intervalFacts(engine, { point: point.point, series: point.series }, span);
+  const { contracts } = readRegistry(books);
+  return seriesOf({
+    point,
+    facts: facts.filter(({ receivedAt }) => receivedAt <= at),
+    events: (await eventsOf(engine, point.point)).filter(({ receivedAt }) => receivedAt <= at),
+    edits: readEdits(books),
+    imported: historyOf(books, point)?.series ?? [],
+    from,
+    to,
+    at,
+    customersFrom: contracts.filter((one) => one.point === point.point).map((one) => one.from),
+  });
+}
+export function pointOf(office: Pick<Office, 'books'>, name: string): Point {
+  const point = readRegistry(office.books).points.find((one) => one.point === name);
+  if (!point) throw new Failure('bad-argument', `${office.books}: the registry has no point ${JSON.stringify(name)}`);
+  return point;
+}
+export interface ContractNow {
+  readonly contract: Contract;
+  readonly point: Point;
+  readonly bills: readonly Bill[];
+  readonly series: PointSeries;
+}
+/** From the first day of the contract, and a month before it, for a gap may have begun there. */
+export async function contractNow(office: Office, name: string): Promise<ContractNow> {
+  const contract = readRegistry(office.books).contracts.find((one) => one.contract === name);
+  if (!contract)
+    throw new Failure('bad-argument', `${office.books}: the registry has no contract ${JSON.stringify(name)}`);
+  const point = pointOf(office, contract.point);
+  const bills = readBills(office.books, name);
+  const first = bills[0]?.period.from ?? contract.from;
+  const begin = addDays(first < contract.from ? first : contract.from, -31);
+  const today = addDays(dayOf(office.at, point.zone), 1);
+  const end =
+    contract.to === null || contract.to > today
+      ? today
+      : addDays(contract.to, 31) < today
+        ? addDays(contract.to, 31)
+        : today;
+  const series = await seriesNow(office, point, begin, end > begin ? end : addDays(begin, 1));
+  return { contract, point, bills, series };
+}
