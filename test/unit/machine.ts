@@ -17,7 +17,8 @@ import { until } from '../support/broker.ts';
 import { type Result, root } from '../support/programs.ts';
 
 /** Made by scripts/unit. */
-const tree = join(process.env['METER_GATEWAY_UNIT_CACHE'] ?? '/var/cache/meter-gateway-unit', 'bookworm-1');
+export const cache = process.env['METER_GATEWAY_UNIT_CACHE'] ?? '/var/cache/meter-gateway-unit';
+const tree = join(cache, 'bookworm-1');
 const controllers = '/sys/fs/cgroup';
 
 const has = (program: string): boolean => {
