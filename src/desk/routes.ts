@@ -346,6 +346,8 @@ export const routes: readonly Route<LocalAnswers>[] = [
   route({
     method: 'POST',
     path: '/v1/site/attach',
+    // A photo, in base64.
+    maxBodyBytes: 12 << 20,
     permission: 'act',
     meaning: 'a photo (base64) or a note beside the record of a meter',
     input: attachWishes,
