@@ -151,10 +151,11 @@ const entering: readonly Route<SetupAnswers>[] = [
       'a secret by its name, held in memory until the configuration is written, and never answered; null takes it back',
     input: v.strictObject({
       name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/)),
-      value: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(16_000))),
+      // By this name the log leaves it out.
+      secret: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(16_000))),
     }),
     answers: 'value',
-    handle: (setup, { name, value }) => setup.secret(name, value),
+    handle: (setup, { name, secret }) => setup.secret(name, secret),
   }),
 ];
 

@@ -123,14 +123,14 @@ describe('a first run', () => {
     expect(existsSync(gateway.config)).toBe(false);
 
     // A wrong password of the broker is found before, and by whom.
-    await page.ask('/v1/setup/secret', { name: 'mqtt-password', value: 'wrong' });
+    await page.ask('/v1/setup/secret', { name: 'mqtt-password', secret: 'wrong' });
     const refused = (await page.ask<BrokerTest>('/v1/setup/broker', {})).body;
     expect(refused.wrong.join()).toMatch(/refuse|authori|password/i);
-    await page.ask('/v1/setup/secret', { name: 'mqtt-password', value: brokerPassword });
+    await page.ask('/v1/setup/secret', { name: 'mqtt-password', secret: brokerPassword });
     const tried = (await page.ask<BrokerTest>('/v1/setup/broker', {})).body;
     expect(tried.wrong).toEqual([]);
     expect(tried.good.join()).toContain('may publish to');
-    await page.ask('/v1/setup/secret', { name: 'bus-1-password', value: meterPassword });
+    await page.ask('/v1/setup/secret', { name: 'bus-1-password', secret: meterPassword });
 
     const effective = (await page.ask<EffectiveConfiguration>('/v1/setup/configuration')).body;
     expect(effective).toMatchObject({ good: true });
@@ -163,7 +163,7 @@ describe('a first run', () => {
     const gateway = await setupGateway(own);
     const page = await gateway.enter();
     await entered(page, { site });
-    await page.ask('/v1/setup/secret', { name: 'mqtt-password', value: 'hunter22' });
+    await page.ask('/v1/setup/secret', { name: 'mqtt-password', secret: 'hunter22' });
     expect(await (await gateway.enter()).state()).toMatchObject({ draft: { site }, secrets: ['mqtt-password'] });
     gateway.child.kill('SIGKILL');
     await until(() => gateway.child.signalCode !== null, 'it is killed');
@@ -194,7 +194,7 @@ describe('a first run', () => {
       ['mqtt-password', brokerPassword],
       ['lan-password', meterPassword],
     ])
-      await page.ask('/v1/setup/secret', { name, value });
+      await page.ask('/v1/setup/secret', { name, secret: value });
     const effective = (await page.ask<EffectiveConfiguration>('/v1/setup/configuration')).body;
     expect(effective.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
     expect(effective.text).toContain('"credential:lan-password"');

@@ -123,7 +123,10 @@ describe.skipIf(noChromium !== undefined)(
       const own = join(folder, 'refused');
       mkdirSync(join(own, 'etc'), { recursive: true });
       const port = await freePort();
-      const sound = `${configuration({ gateway: { state_directory: join(own, 'state') } })}[page]\nlisten = "127.0.0.1:${port}"\n`;
+      const sound = configuration({
+        gateway: { state_directory: join(own, 'state') },
+        page: { listen: `127.0.0.1:${port}` },
+      });
       writeFileSync(join(own, 'etc/gateway.toml'), sound.replace('[mqtt]', 'time_zone = "Mars/Base"\n[mqtt]'));
       const gateway = await setupGateway(own, { port });
       const { page, complaints } = await opened(browser, gateway);

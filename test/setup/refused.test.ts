@@ -38,7 +38,7 @@ async function wrong(plant: (at: Planted) => void): Promise<{
   }
   mkdirSync(etc);
   const port = await freePort();
-  const text = `${configuration({ gateway: { state_directory: state } })}[page]\nlisten = "127.0.0.1:${port}"\n`;
+  const text = configuration({ gateway: { state_directory: state }, page: { listen: `127.0.0.1:${port}` } });
   plant({ etc, state, config, text });
   const gateway = await setupGateway(own, { port, uid: nobody });
   const page = await gateway.enter();
@@ -194,7 +194,10 @@ describe('a refused configuration', () => {
     const second = join(own, 'second');
     const port = await freePort();
     mkdirSync(join(second, 'etc'), { recursive: true });
-    const text = `${configuration({ gateway: { state_directory: join(own, 'state') } })}[page]\nlisten = "127.0.0.1:${port}"\n`;
+    const text = configuration({
+      gateway: { state_directory: join(own, 'state') },
+      page: { listen: `127.0.0.1:${port}` },
+    });
     writeFileSync(join(second, 'etc/gateway.toml'), text, { mode: 0o644 });
     const other = await setupGateway(second, { port, uid: nobody });
     const page = await other.enter();

@@ -19,7 +19,7 @@ export function SecretField({
   const [value, setValue] = useState('');
   const [trouble, setTrouble] = useState<Trouble>();
   const store = () =>
-    void ask<SetupState>('/v1/setup/secret', { name, value }).then(
+    void ask<SetupState>('/v1/setup/secret', { name, secret: value }).then(
       (state) => {
         setValue('');
         setTrouble(undefined);
