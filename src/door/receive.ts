@@ -66,7 +66,8 @@ export async function receive<House>(
     return send(response, input ? refusal(400, input.misfit) : (body as { refused: Answer }).refused);
   }
   const { given } = input;
-  if (route.permission === 'act') log?.info({ asked: `${route.method} ${route.path}`, ...shortened(given) }, name);
+  if (route.permission === 'act')
+    log?.info({ asked: `${route.method} ${route.path}`, ...(route.holdsSecrets ? {} : shortened(given)) }, name);
   const other = instead?.(route, response);
   if (other) return other;
   const gone = new AbortController();

@@ -17,6 +17,8 @@ export interface Route<House> {
   readonly answers: 'value' | 'octets' | 'lines';
   /** Answered at the local sockets, which the kernel guards, and not on the page. */
   readonly socketsOnly?: true;
+  /** What is given holds secrets: that it was asked is logged, and nothing of what was given. */
+  readonly holdsSecrets?: true;
   /** Left out: 64 KiB. */
   readonly maxBodyBytes?: number;
   /** `given` has the shape of `input`. `signal`: whoever asked has gone. `permission`: what whoever asked may. */

@@ -220,7 +220,11 @@ const ending: readonly Route<SetupAnswers>[] = [
   }),
 ];
 /** At the page. */
-export const setupRows: readonly Route<SetupAnswers>[] = [...entering, ...ending];
+/** All of them: whatever is entered in a first run may be a secret, under whatever name. */
+export const setupRows: readonly Route<SetupAnswers>[] = [...entering, ...ending].map((one) => ({
+  ...one,
+  holdsSecrets: true,
+}));
 
 /** At the local sockets also what is asked of a gateway that runs: a link to the page, a reload, and how it is. */
 export const setupDoorRows: readonly Route<SetupAnswers>[] = [
