@@ -39,9 +39,11 @@ try "secret set" bash -c 'printf s3cr3t-pw | meter-gateway secret set meter && m
 
 uart=$(for port in /sys/class/tty/ttyS*; do [ "$(cat "$port/type" 2>/dev/null)" = 0 ] || echo "/dev/${port##*/}"; done | head -1)
 try "a UART of the board" test -c "$uart"
-meters() { # FIRST PASSWORD
-  for n in 1 2; do
-    printf '[[port.meter]]\nid = "%s%s"\npoint = "%s%s"\nserial = "6012000%s"\nclient = 17\nphysical = %s\nauth = "lls"\nsecret = "credential:meter"\n' "$1" "$n" "$1" "$n" "$n" $((1000 + n))
+meters() { # LETTER NUMBER…
+  local letter=$1 n
+  shift
+  for n in "$@"; do
+    printf '[[port.meter]]\nid = "%s%s"\npoint = "%s%s"\nserial = "6012000%s"\nclient = 17\nphysical = %s\nauth = "lls"\nsecret = "credential:meter"\n' "$letter" "$n" "$letter" "$n" "$n" $((1000 + n))
   done
 }
 systemd-run -q --unit simulator meter-simulator run --meters 2 --pty /run/ttyMETER --password s3cr3t-pw
@@ -54,9 +56,9 @@ systemctl daemon-reload
   printf '[gateway]\nid = "arm"\ntenant = "t"\ntime_zone = "UTC"\npoll_offset_s = 0\nback_fill_days = 1\nstate_directory = "/var/lib/meter-gateway"\n'
   printf '[mqtt]\nurl = "mqtt://127.0.0.1:1883"\n'
   printf '[[port]]\nname = "pty"\ndevice = "/run/ttyMETER"\nbaud = 9600\n'
-  meters p
+  meters p 1 2
   printf '[[port]]\nname = "uart"\ndevice = "%s"\nbaud = 9600\n' "$uart"
-  meters u
+  meters u 3 4
 } > /etc/meter-gateway/gateway.toml
 try "config check" bash -c 'out=$(meter-gateway config check /etc/meter-gateway/gateway.toml 2>&1) || { echo "$out"; exit 1; }'
 mosquitto_sub -t '#' -v -W 1200 > /root/heard 2>&1 &
