@@ -89,6 +89,8 @@ export function pagePlan({ page }: Pick<Config, 'page'>, sources: Sources, findi
 
 /** Of a file that is refused for other reasons: its page, where nothing is wrong with that; `off` where it has none on purpose. */
 export function pageOf(value: unknown, sources: Sources): PagePlan | 'off' | undefined {
+  // A file that says nothing of the page leaves it where it is.
+  if (value === undefined) return undefined;
   const parsed = v.safeParse(configSchema.entries.page, value);
   if (!parsed.success || parsed.output === undefined) return undefined;
   if (parsed.output.listen === 'off') return 'off';
