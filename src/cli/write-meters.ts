@@ -13,32 +13,31 @@ export interface WrittenInto {
   readonly text: string;
 }
 
+type Good = readonly { readonly proposal: Pick<Proposal, 'keys' | 'place'>; readonly record: MeterRecord }[];
+
+/** The configuration with these meters. Failure `config-invalid` where it does not hold with them. */
+export function withCommissioned(good: Good, { judge, file, text }: WrittenInto, stamp: string): string {
+  const written = good.reduce((before, { proposal, record }) => {
+    const [server, physical] = record.address.split('/').map(Number);
+    const keys = {
+      ...proposal.keys,
+      ...(server !== undefined && server !== 1 && { server }),
+      ...(physical !== undefined && { physical }),
+    };
+    const place = proposal.place === '' ? '' : `${proposal.place}; `;
+    return withMeter(before, record.port, keys, `${place}commissioned ${stamp}`);
+  }, text);
+  requirePlan(judgeText(written, { ...judge, name: file }), file);
+  return written;
+}
+
 /** Returns where the file as it was is kept. Failure `config-invalid` where it was changed, or does not hold with them. */
-export const writeCommissioned = (
-  good: readonly { readonly proposal: Pick<Proposal, 'keys' | 'place'>; readonly record: MeterRecord }[],
-  { judge, file, text: seen }: WrittenInto,
-  stamp: string,
-): string =>
-  changeFile(file, 'before-commission', (text) => {
-    if (text !== seen)
+export const writeCommissioned = (good: Good, into: WrittenInto, stamp: string): string =>
+  changeFile(into.file, 'before-commission', (text) => {
+    if (text !== into.text)
       throw new Failure(
         'config-invalid',
-        `${file} was changed while the meters were commissioned: nothing was written; look at it, and run the same command again, it only writes then`,
+        `${into.file} was changed while the meters were commissioned: nothing was written; look at it, and run the same command again, it only writes then`,
       );
-    const written = good.reduce((before, { proposal, record }) => {
-      const [server, physical] = record.address.split('/').map(Number);
-      const keys = {
-        ...proposal.keys,
-        ...(server !== undefined && server !== 1 && { server }),
-        ...(physical !== undefined && { physical }),
-      };
-      return withMeter(
-        before,
-        record.port,
-        keys,
-        `${proposal.place === '' ? '' : `${proposal.place}; `}commissioned ${stamp}`,
-      );
-    }, text);
-    requirePlan(judgeText(written, { ...judge, name: file }), file);
-    return written;
+    return withCommissioned(good, into, stamp);
   });

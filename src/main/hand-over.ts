@@ -72,7 +72,8 @@ const contentOf = (path: string): string | undefined => {
   }
 };
 
-async function byRoot(
+/** Root takes it. Failure `not-permitted` where it does not, with `why` this process cannot; `config-invalid` where it refuses. */
+export async function handOver(
   { file, text, secrets, certificates = new Map() }: HandedOver,
   stateDirectory: string,
   why: string,
@@ -111,6 +112,6 @@ export async function putInPlace(given: HandedOver, stateDirectory: string, secr
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined || !denied.has(code))
       throw new Failure('file-unusable', `${given.file}: ${messageOf(error)}`);
-    await byRoot(given, stateDirectory, `${given.file}: ${messageOf(error)}`);
+    await handOver(given, stateDirectory, `${given.file}: ${messageOf(error)}`);
   }
 }

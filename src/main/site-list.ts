@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { Failure } from '../base/errors.ts';
 import { readToml } from '../base/toml.ts';
 import { iso } from '../base/time.ts';
-import { writeCommissioned } from '../cli/write-meters.ts';
+import { withCommissioned, writeCommissioned } from '../cli/write-meters.ts';
 import { type Judge, proposalsOf } from '../commission/candidates.ts';
 import { placeOf } from '../commission/scan-findings.ts';
 import type { SiteFolder } from '../commission/site-folder.ts';
 import { readWorkList, type WorkListEntry } from '../commission/work-list.ts';
 import { meterModels } from '../config/meter-models.ts';
+import { handOver } from './hand-over.ts';
 import type { LocalAnswers } from '../desk/routes.ts';
 import type { MetersTaken, PlanWishes, TakeWishes } from '../desk/site-wishes.ts';
 import { systemClock } from '../line/system-clock.ts';
@@ -73,6 +74,18 @@ function planOf(configPath: string, wishes: PlanWishes): ReturnType<LocalAnswers
   };
 }
 
+/** The service may not write under /etc: what it hands over root judges again, and takes (take.ts). */
+async function byRoot(file: string, text: string, why: string): Promise<void> {
+  const state = process.env['STATE_DIRECTORY'];
+  const next = `The service may not write its configuration: as root, meter-gateway commission --config ${file} --list FILE; it asks nobody again, and writes.`;
+  if (state === undefined) throw new Failure('not-permitted', why, { next });
+  try {
+    await handOver({ file, text, secrets: new Map() }, state, why);
+  } catch (error) {
+    throw error instanceof Failure ? new Failure(error.code, error.message, { next }) : error;
+  }
+}
+
 async function take(context: ListContext, { proposals, who }: TakeWishes): Promise<MetersTaken> {
   const { configPath, judge, site, reload } = context;
   const text = readFileSync(configPath, 'utf8');
@@ -87,14 +100,14 @@ async function take(context: ListContext, { proposals, who }: TakeWishes): Promi
   });
   if (good.length === 0) return { written: [], backup: null };
   const stamp = `${iso(systemClock.wall()).slice(0, 10)}${who === undefined ? '' : ` by ${who.replaceAll(/[^\p{L}\p{N} .,'-]/gu, ' ')}`}`;
-  let backup: string;
+  const into = { judge: judge(), file: configPath, text };
+  let backup: string | null = null;
   try {
-    backup = writeCommissioned(good, { judge: judge(), file: configPath, text }, stamp);
+    backup = writeCommissioned(good, into, stamp);
   } catch (error) {
-    if (!(error instanceof Failure) || error.code !== 'not-permitted') throw error;
-    throw new Failure('not-permitted', error.message, {
-      next: `The service may not write its configuration: as root, meter-gateway commission --config ${configPath} --list FILE; it asks nobody again, and writes.`,
-    });
+    const denied = error instanceof Failure && (error.code === 'not-permitted' || error.code === 'file-unusable');
+    if (!denied) throw error;
+    await byRoot(configPath, withCommissioned(good, into, stamp), error.message);
   }
   await reload();
   return { written: good.map(({ record }) => record.meter), backup };
