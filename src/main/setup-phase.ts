@@ -10,6 +10,7 @@ import { readToml } from '../base/toml.ts';
 import { findingLine, isFault, refusal } from '../config/findings.ts';
 import { handsGroupOn } from '../config/group.ts';
 import { type Judged, judgeFile } from '../config/judge.ts';
+import { note } from '../cli/terminal.ts';
 import { type PagePlan, pageOf } from '../config/resolve-page.ts';
 import { serviceSources } from '../config/sources.ts';
 import { systemClock } from '../line/system-clock.ts';
@@ -145,7 +146,11 @@ class Phase implements SetupPhase {
     this.tell();
     const watching = this.watch();
     try {
-      return await planned;
+      const read = await planned;
+      // Credentials come with a start of the unit: those that were set meanwhile are seen by the next life (Restart=always).
+      if (!read || !this.place.isService || process.env['NOTIFY_SOCKET'] === undefined) return read;
+      storeSessions(this.place.holding, this.page?.sessionsLeft() ?? []);
+      return undefined;
     } finally {
       clearInterval(watching);
       stop.removeEventListener('abort', stopped);
@@ -350,7 +355,7 @@ class Phase implements SetupPhase {
     });
     await this.page.move(found === 'off' ? undefined : (found ?? page));
     // Who starts the gateway by hand at a terminal reads the link there.
-    if (process.stderr.isTTY && found !== 'off') process.stderr.write(`open the page: ${this.link('act').url}\n`);
+    if (process.stderr.isTTY && found !== 'off') note(`open the page: ${this.link('act').url}`);
   }
   /** Those of a running gateway: where technicians have a folder of their own, the other socket only looks. */
   private async openDoors(): Promise<void> {
