@@ -27,6 +27,7 @@ function doorOf(): { door: PageDoor<object>; errors: string[] } {
     version: '1',
     gateway: () => 'g',
     stateDirectory: state,
+    sessions: [],
     againMs: 20,
   } as unknown as ConstructorParameters<typeof PageDoor<object>>[0]);
   ends.push(() => door.close());
