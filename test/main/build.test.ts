@@ -27,6 +27,12 @@ function project() {
   write('main', "console.log('one');\n");
   write('simulator', 'export {};\n');
   write('central', 'export {};\n');
+  write('office', 'export {};\n');
+  // The page is built by a program of its own.
+  writeFileSync(
+    join(at, 'scripts/build-page.ts'),
+    "import { mkdirSync } from 'node:fs';\nmkdirSync(process.argv[2] as string, { recursive: true });\n",
+  );
   const build = () =>
     new Promise<number>((resolve) =>
       execFile(join(at, 'scripts/build'), (error) => resolve(error ? ((error.code as unknown as number) ?? -1) : 0)),

@@ -20,7 +20,7 @@ function offered(...words: string[]): string[] {
 describe('completion', () => {
   test('commands, commands below them, options, named values; files elsewhere', () => {
     expect(offered('con')).toEqual(['config']);
-    expect(offered('config', '').toSorted()).toEqual(['check', 'example']);
+    expect(offered('config', '').toSorted()).toEqual(['check', 'example', 'take']);
     expect(offered('meter', 'counter', '')).toEqual(['accept']);
     expect(offered('config', 'check', '--l')).toEqual(['--live']);
     expect(offered('read', 'serial:/dev/x', '--link', '')).toEqual(['hdlc', 'wrapper']);
