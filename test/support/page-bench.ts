@@ -60,7 +60,6 @@ export interface BenchWishes {
   readonly password?: string;
 }
 
-/** `[page]` is not among the tables that tests write by keys: its port is found here. */
 export async function pageBench({
   folder,
   scenario,
@@ -83,16 +82,15 @@ export async function pageBench({
   };
   writeFileSync(
     config,
-    [
-      configuration({
-        gateway: { id: 'bench', tenant: 't', state_directory: state, clock_trust: 'assume', back_fill_days: 2 },
-        mqtt: { url: broker.url },
-        port: [{ name: 'bus-1', device: `serial:${device}`, baud, meter: [...meters] }],
-      }),
-      '[page]',
-      `listen = "127.0.0.1:${port}"`,
-      ...(password === undefined ? [] : [`password = "${secret('page-password', password)}"`]),
-    ].join('\n'),
+    configuration({
+      gateway: { id: 'bench', tenant: 't', state_directory: state, clock_trust: 'assume', back_fill_days: 2 },
+      mqtt: { url: broker.url },
+      page: {
+        listen: `127.0.0.1:${port}`,
+        ...(password !== undefined && { password: secret('page-password', password) }),
+      },
+      port: [{ name: 'bus-1', device: `serial:${device}`, baud, meter: [...meters] }],
+    }),
   );
   const socket = join(state, 'status.sock');
   let daemon: ChildProcess;
