@@ -1,4 +1,5 @@
 /** The page, as it is configured: where it is served, by which certificate, and by which password. */
+import { isLoopback } from '../base/loopback.ts';
 import { Failure } from '../base/errors.ts';
 import * as v from 'valibot';
 import { Findings, type Sources } from './findings.ts';
@@ -27,7 +28,6 @@ export function listenOf(text: string): { readonly host: string; readonly port: 
   if (host === undefined || port > 65_535) return undefined;
   return { host, port };
 }
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
 function pairOf({ certificate, key }: PageKeys, sources: Sources, findings: Findings): PagePlan['tls'] {
   if (certificate === undefined || key === undefined) {

@@ -1,4 +1,5 @@
 /** The page of the running gateway: served as the plan says, moved when the plan changes, and no reason to stop polling. */
+import { isLoopback } from '../base/loopback.ts';
 import { hostname } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Failure, messageOf } from '../base/errors.ts';
@@ -8,7 +9,7 @@ import type { LocalAnswers, PageTicket } from '../desk/routes.ts';
 import { routes } from '../desk/routes.ts';
 import type { Permission, Route } from '../door/rows.ts';
 import { type Assets, readAssets } from '../page/assets.ts';
-import { isLoopback, type Page, type PageCounts, type PageMode, servePage } from '../page/server.ts';
+import { type Page, type PageCounts, type PageMode, servePage } from '../page/server.ts';
 import { Login, type SessionLeft, ticketS } from '../page/login.ts';
 import { type Shared, shared } from '../page/shared.ts';
 import { metricsText } from '../status/metrics.ts';

@@ -7,6 +7,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { isLoopback } from '../base/loopback.ts';
 import { bodyOf, refusal, send } from '../door/answering.ts';
 import { type ConnectionLimits, type ConnectionTable, connectionTable, type Socket } from '../door/connections.ts';
 import { receive } from '../door/receive.ts';
@@ -70,8 +71,6 @@ const limits: ConnectionLimits = {
 const takeMs = 45_000;
 /** A password, a ticket, the report of a browser. */
 const maxSmallBytes = 16 << 10;
-
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
 interface Context<House> extends PageSettings<House> {
   readonly secure: boolean;

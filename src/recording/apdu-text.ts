@@ -14,7 +14,7 @@ import { securityControl } from '../dlms/security/protection.ts';
 import { type AccessSpecification, type Apdu, type Attribute, decodeApdu, type GetResult } from '../dlms/xdlms/apdu.ts';
 import { conformanceNames } from '../dlms/xdlms/conformance.ts';
 
-const short = (text: string): string => (text.length > 160 ? `${text.slice(0, 157)}...` : text);
+export const short = (text: string): string => (text.length > 160 ? `${text.slice(0, 157)}...` : text);
 export const octetsShown = (octets: Uint8Array): string => short(toHex(octets, ' '));
 
 /** A value for people, by what is known of the attribute that it is of. */

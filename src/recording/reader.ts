@@ -8,7 +8,7 @@ import type { Frame } from '../dlms/hdlc/frame.ts';
 import type { WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
-import { frameWords, octetsShown } from './apdu-text.ts';
+import { frameWords, octetsShown, short } from './apdu-text.ts';
 import {
   type DecodeKeys,
   type Explained,
@@ -254,8 +254,6 @@ export class RecordingReader {
     return this.taken();
   }
 }
-
-const short = (text: string): string => (text.length > 160 ? `${text.slice(0, 157)}...` : text);
 
 export interface Explanation {
   readonly frames: readonly Explained[];
