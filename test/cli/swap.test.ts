@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { ifNobody, notAsNobody } from '../support/nobody.ts';
 import { millis } from '../../src/base/time.ts';
 import { changeFile } from '../../src/cli/replace-file.ts';
 import { type SwapOptions, unpaired, withSwap as withSwapAt } from '../../src/cli/swap.ts';
@@ -260,7 +261,7 @@ describe('incident: the file lost its owner, its link and its copy', () => {
     expect(readFileSync(file, 'utf8')).toContain('# by another hand');
     expect(readdirSync(directory)).toEqual(['g.toml']);
   });
-  test.skipIf(process.getuid?.() !== 0)('who may not keep the owner changes nothing', async () => {
+  test.skipIf(notAsNobody !== undefined)(`who may not keep the owner changes nothing${ifNobody}`, async () => {
     const directory = place();
     chmodSync(folder, 0o755);
     chmodSync(directory, 0o777);

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { ifNobody, notAsNobody } from '../support/nobody.ts';
 import { askBackup, askGaps, askQuarantine, askRead, askStatus, watchStatus } from '../../src/desk/client.ts';
 import { type DoorSettings, serveStatus } from '../../src/desk/server.ts';
 import { type LocalAnswers, routes } from '../../src/desk/routes.ts';
@@ -406,7 +407,7 @@ describe('incident: only root could use the socket', () => {
     await expect(askStatus(path)).rejects.toThrow('is no gateway');
     other.close();
   });
-  test.skipIf(process.getuid?.() !== 0)('a user outside of the group is told what to do', async () => {
+  test.skipIf(notAsNobody !== undefined)(`a user outside of the group is told what to do${ifNobody}`, async () => {
     const path = await open();
     chmodSync(folder, 0o755);
     const client = new URL('../../src/desk/client.ts', import.meta.url).href;

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
 import { root } from '../support/programs.ts';
 import { closeServers } from '../support/tcp-server.ts';
+import { NotRun } from '../support/nobody.ts';
 import { ofTheHouse } from '../support/provoked-house.ts';
 import { ofMeters } from '../support/provoked-meters.ts';
 import { ofPrograms } from '../support/provoked-programs.ts';
@@ -57,8 +58,9 @@ afterAll(closeServers);
 test('every code has its screen in the document, and no other has', () => {
   expect(Object.keys(JSON.parse(readFileSync(file, 'utf8')) as object).toSorted()).toEqual(codes);
 });
-test.each(codes)('%s: what happened, whose fault, the next step', (code) => {
+test.for(codes)('%s: what happened, whose fault, the next step', (code, { skip }) => {
   const screen = seen.get(code) as Screen;
+  if (screen instanceof NotRun) return skip(screen.message);
   if (screen instanceof Error) throw screen;
   expect(screenOf(screen, code), screen.lines.join('\n')).toBeDefined();
   if (screen.exit !== undefined) expect(screen.exit).toBe(errorTable[code].exitCode);

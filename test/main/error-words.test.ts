@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ifNobody, nobody, notAsNobody } from '../support/nobody.ts';
 import { type ErrorCode, errorTable } from '../../src/base/errors.ts';
 import { serveStatus } from '../../src/desk/server.ts';
 import type { LocalAnswers } from '../../src/desk/routes.ts';
@@ -28,8 +29,8 @@ function expectWords({ err, code: exit }: Result, code: ErrorCode, next: RegExp)
 const asNobody = (args: string[]): Promise<Result> =>
   new Promise((resolve) => {
     const child = spawn(node, [gateway, ...args], {
-      uid: 65_534,
-      gid: 65_534,
+      uid: nobody,
+      gid: nobody,
       cwd: '/',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -88,16 +89,19 @@ describe('the command line', () => {
     // Documentation address (RFC 5737): this machine does not have it.
     expectWords(await run(gateway, ['listen', 'tcp://192.0.2.1:4059']), 'bad-argument', /--help/);
   });
-  test.skipIf(process.getuid?.() !== 0)('a port without the right to it: dialout, not the cable', async () => {
-    const { device } = await simulate(['--pty', join(folder, 'denied-tty')]);
-    chmodSync(folder, 0o755);
-    chmodSync(device, 0o600);
-    const result = await asNobody(['read', device, '--auth', 'none']);
-    expectWords(result, 'port-denied', /dialout.*DeviceAllow/);
-    const low = await asNobody(['listen', 'tcp://127.0.0.1:1']);
-    // Where the system lets everybody have low ports there is nothing to refuse.
-    if (!low.err.includes('listening')) expectWords(low, 'port-denied', /1024/);
-  });
+  test.skipIf(notAsNobody !== undefined)(
+    `a port without the right to it: dialout, not the cable${ifNobody}`,
+    async () => {
+      const { device } = await simulate(['--pty', join(folder, 'denied-tty')]);
+      chmodSync(folder, 0o755);
+      chmodSync(device, 0o600);
+      const result = await asNobody(['read', device, '--auth', 'none']);
+      expectWords(result, 'port-denied', /dialout.*DeviceAllow/);
+      const low = await asNobody(['listen', 'tcp://127.0.0.1:1']);
+      // Where the system lets everybody have low ports there is nothing to refuse.
+      if (!low.err.includes('listening')) expectWords(low, 'port-denied', /1024/);
+    },
+  );
   test('a key of the wrong length in the configuration has its own next step', async () => {
     const place = join(folder, 'keys');
     mkdirSync(place);

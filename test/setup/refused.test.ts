@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { ifNobody, nobody, notAsNobody } from '../support/nobody.ts';
 import type { SetupState } from '../../src/setup/rows.ts';
 import { freePort, until } from '../support/broker.ts';
 import { configuration } from '../support/configuration.ts';
@@ -12,7 +13,6 @@ import { type SetupGateway, setupGateway } from '../support/setup-gateway.ts';
 const folder = mkdtempSync(join(tmpdir(), 'refused-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let count = 0;
-const nobody = 65_534;
 
 /** A folder with a configuration, its state beside it; the service is a user that is not root. */
 interface Planted {
@@ -120,7 +120,7 @@ const kinds: readonly Kind[] = [
   },
 ];
 
-describe('a refused configuration', () => {
+describe.skipIf(notAsNobody !== undefined)(`a refused configuration${ifNobody}`, () => {
   test('each kind is said at its place, never becomes a first run, and when it is mended the gateway starts', async () => {
     let at: Planted | undefined;
     const { gateway, page, state, good } = await wrong((planted) => {

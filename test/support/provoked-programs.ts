@@ -10,6 +10,7 @@ import { children, folder, gateway, node, type Result } from './programs.ts';
 import { tcpServer } from './tcp-server.ts';
 import { cli, type Provocations, type Screen, screen } from './screens.ts';
 import { configuration } from './configuration.ts';
+import { nobody, NotRun, notAsNobody } from './nobody.ts';
 
 const own = mkdtempSync(join(folder, 'daemon-'));
 const socket = join(own, 's.sock');
@@ -51,8 +52,9 @@ async function reloaded(): Promise<Screen> {
 /** As somebody who may not, whoever runs the tests. */
 async function unprivileged(when: string, args: string[]): Promise<Screen> {
   if (process.getuid?.() !== 0) return cli(when, args);
+  if (notAsNobody !== undefined) throw new NotRun(notAsNobody);
   const { err, code } = await new Promise<Result>((resolve) => {
-    const child = spawn(node, [gateway, ...args], { uid: 65_534, gid: 65_534, cwd: '/', env: { HOME: '/' } });
+    const child = spawn(node, [gateway, ...args], { uid: nobody, gid: nobody, cwd: '/', env: { HOME: '/' } });
     let text = '';
     child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.once('close', (exit) => resolve({ code: exit ?? -1, out: '', err: text }));
