@@ -234,7 +234,7 @@ async function measure<House>(
 ): Promise<void> {
   const { login, secure } = context;
   const from = incoming.socket.remoteAddress ?? '';
-  const isLocal = isLoopback(from.replace(/^::ffff:/, ''));
+  const isLocal = isLoopback(from);
   if (isLocal || login.permissionOf(sessionOf(incoming.headers, secure)) !== undefined)
     return answerMetrics(response, context);
   const given = /^Basic ([A-Za-z0-9+/=]{1,2000})$/.exec(incoming.headers.authorization ?? '')?.[1];
