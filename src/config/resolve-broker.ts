@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { Failure, messageOf } from '../base/errors.ts';
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback } from '../door/loopback.ts';
 import type { BrokerSettings } from '../forward/mqtt-client.ts';
 import type { Findings, Sources } from './findings.ts';
 import type { Config } from './schema.ts';

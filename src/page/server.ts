@@ -7,7 +7,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback } from '../door/loopback.ts';
 import { bodyOf, refusal, send } from '../door/answering.ts';
 import { type ConnectionLimits, type ConnectionTable, connectionTable, type Socket } from '../door/connections.ts';
 import { receive } from '../door/receive.ts';
