@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { Signed } from '../../../commission/canonical.ts';
 import type { SiteReport } from '../../../commission/site-report.ts';
+import type { MeterRecord } from '../../../commission/meter-record.ts';
 import type { ReportsAnswer } from '../answers.ts';
 import { ask, askBlob, troubleFrom, type Trouble } from '../api.ts';
 import { t } from '../language.ts';
@@ -11,10 +12,29 @@ import { fullTime } from '../words.ts';
 import { RecordItem } from './commission-step.tsx';
 import type { JobStore } from './job.ts';
 
+const isGood = ({ result }: MeterRecord): boolean => result === 'good';
+const Records = ({ records }: { readonly records: readonly MeterRecord[] }) => (
+  <ul class="findings">
+    {records.map((record) => (
+      <RecordItem key={record.meter} record={record} />
+    ))}
+  </ul>
+);
+/** `m-1 (4711): what is open`: the same of many meters is said once, with all of them. */
+function alike(open: readonly string[]): readonly (readonly [what: string, meters: readonly string[]])[] {
+  const all = new Map<string, string[]>();
+  for (const one of open) {
+    const [, meter, what = one] = /^(\S+) \(.*?\): (.*)$/s.exec(one) ?? [];
+    all.set(what, [...(all.get(what) ?? []), ...(meter === undefined ? [] : [meter])]);
+  }
+  return [...all];
+}
+
 export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) {
   const { report, digest } = signed;
   const { state, open, meters, madeAt, who, note } = report;
-  const good = meters.filter(({ record }) => record.result === 'good').length;
+  const records = meters.map(({ record }) => record);
+  const good = records.filter(isGood).length;
   return (
     <section class="report">
       <p role="status">
@@ -31,18 +51,23 @@ export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) 
           <h3>
             {t('openItems')} ({open.length})
           </h3>
-          <ul lang="en">
-            {open.map((one) => (
-              <li>{one}</li>
+          <ul class="open-items" lang="en">
+            {alike(open).map(([what, of]) => (
+              <li>
+                <b>{what}</b>
+                {of.length > 0 && <span class="small"> · {of.join(', ')}</span>}
+              </li>
             ))}
           </ul>
         </>
       )}
-      <ul class="findings">
-        {meters.map(({ record }) => (
-          <RecordItem key={record.meter} record={record} />
-        ))}
-      </ul>
+      <Records records={records.filter((one) => !isGood(one))} />
+      <details>
+        <summary>
+          {t('asTheyShould')} ({good})
+        </summary>
+        <Records records={records.filter(isGood)} />
+      </details>
     </section>
   );
 }
