@@ -79,7 +79,7 @@ try {
   const others = Object.keys(walked.commissioned).filter((serial) => !(serial in expected) && serial !== '60120018');
   problems.push(...others.map((serial) => `${serial}: ${walked.commissioned[serial]} was found, and is not there`));
   problems.push(...walked.without.map((serial) => `${serial}: a finding without a next step`));
-  problems.push(...walked.complaints, ...walked.small.map((one) => `smaller than a glove: ${one}`));
+  problems.push(...walked.complaints, ...walked.broken, ...walked.small.map((one) => `smaller than a glove: ${one}`));
   if (!walked.pdf.subarray(0, 5).equals(Buffer.from('%PDF-'))) problems.push('what was downloaded is no PDF');
   if (!walked.display.endsWith('the same')) problems.push(walked.display);
   for (const problem of problems) process.stdout.write(`${problem}\n`);

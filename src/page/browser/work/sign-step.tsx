@@ -5,7 +5,7 @@ import type { SiteReport } from '../../../commission/site-report.ts';
 import type { MeterRecord } from '../../../commission/meter-record.ts';
 import type { ReportsAnswer } from '../answers.ts';
 import { ask, askBlob, troubleFrom, type Trouble } from '../api.ts';
-import { t } from '../language.ts';
+import { t, workWords } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Badge, TroubleBox } from '../parts.tsx';
 import { fullTime } from '../words.ts';
@@ -30,6 +30,16 @@ function alike(open: readonly string[]): readonly (readonly [what: string, meter
   return [...all];
 }
 
+/** Kinds of findings in the language of the page; sentences as the gateway says them. */
+function Open({ what }: { readonly what: string }) {
+  const { kindTexts } = workWords();
+  const kinds = what.split(', ').map((kind) => Object.entries(kindTexts).find(([key]) => key === kind)?.[1][0]);
+  const known = kinds.filter((kind) => kind !== undefined);
+  return (
+    <b lang={known.length < kinds.length ? 'en' : undefined}>{known.length < kinds.length ? what : known.join(', ')}</b>
+  );
+}
+
 export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) {
   const { report, digest } = signed;
   const { state, open, meters, madeAt, who, note } = report;
@@ -51,10 +61,10 @@ export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) 
           <h3>
             {t('openItems')} ({open.length})
           </h3>
-          <ul class="open-items" lang="en">
+          <ul class="open-items">
             {alike(open).map(([what, of]) => (
               <li>
-                <b>{what}</b>
+                <Open what={what} />
                 {of.length > 0 && <span class="small"> · {of.join(', ')}</span>}
               </li>
             ))}
