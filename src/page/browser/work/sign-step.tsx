@@ -65,7 +65,9 @@ export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) 
             {alike(open).map(([what, of]) => (
               <li>
                 <Open what={what} />
-                {of.length > 0 && <span class="small"> · {of.join(', ')}</span>}
+                {of.map((meter) => (
+                  <span class="small whole"> · {meter}</span>
+                ))}
               </li>
             ))}
           </ul>
