@@ -63,7 +63,7 @@ function Registers({
         rows={read.values.map(({ obis, raw, scaler, unit }) => {
           const display = displays.findLast((one) => one.obis === obis);
           return [
-            obis,
+            <span class="whole">{obis}</span>,
             quantity(String(raw), scaler, unit),
             display ? `${display.shown} (${display.words})` : t('displayNone'),
           ];

@@ -197,7 +197,8 @@ function tilesOf({ broker, store, time, configuration, at }: Snapshot): TileProp
     },
     {
       name: t('backlog'),
-      of: store.pending === 0 || broker.connected ? 'good' : 'warn',
+      // Some wait always; none of them gets through where the broker or the head-end has a trouble.
+      of: store.pending === 0 || (broker.connected && broker.trouble === null) ? 'good' : 'warn',
       words: store.pending === 0 ? t('nothingWaits') : t('waiting', store.pending),
     },
     {
