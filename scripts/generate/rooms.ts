@@ -55,7 +55,7 @@ const notEither: Record<string, string[]> = {
 const composing = ['compose.ts', 'house.ts', 'lines.ts', 'orders.ts'];
 const doors: Record<string, string[]> = {
   serialport: ['line'],
-  'node:net': ['line', 'simulator', 'page'],
+  'node:net': ['door', 'line', 'simulator', 'page'],
   'node:http': ['door', 'desk', 'page'],
   'node:https': ['page'],
   mqtt: ['forward', 'central'],

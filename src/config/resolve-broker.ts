@@ -2,16 +2,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { Failure, messageOf } from '../base/errors.ts';
+import { isLoopback } from '../door/loopback.ts';
 import type { BrokerSettings } from '../forward/mqtt-client.ts';
 import type { Findings, Sources } from './findings.ts';
 import type { Config } from './schema.ts';
 
 type Mqtt = Config['mqtt'];
 export type BrokerPlan = Omit<BrokerSettings, 'will'>;
-
-/** Hosts that only this machine hears. */
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 
 const urlPath = ['mqtt', 'url'];
 /** Where plain MQTT and MQTT in TLS are spoken by custom. */

@@ -1,5 +1,5 @@
 /** The page, as it is configured: where it is served, by which certificate, and by which password. */
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback } from '../door/loopback.ts';
 import { Failure } from '../base/errors.ts';
 import * as v from 'valibot';
 import { Findings, type Sources } from './findings.ts';

@@ -1,5 +1,5 @@
 /** The page of the running gateway: served as the plan says, moved when the plan changes, and no reason to stop polling. */
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback } from '../door/loopback.ts';
 import { hostname } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Failure, messageOf } from '../base/errors.ts';

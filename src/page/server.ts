@@ -7,7 +7,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { isLoopback } from '../base/loopback.ts';
+import { isLoopback } from '../door/loopback.ts';
 import { bodyOf, refusal, send } from '../door/answering.ts';
 import { type ConnectionLimits, type ConnectionTable, connectionTable, type Socket } from '../door/connections.ts';
 import { receive } from '../door/receive.ts';
@@ -234,7 +234,7 @@ async function measure<House>(
 ): Promise<void> {
   const { login, secure } = context;
   const from = incoming.socket.remoteAddress ?? '';
-  const isLocal = isLoopback(from.replace(/^::ffff:/, ''));
+  const isLocal = isLoopback(from);
   if (isLocal || login.permissionOf(sessionOf(incoming.headers, secure)) !== undefined)
     return answerMetrics(response, context);
   const given = /^Basic ([A-Za-z0-9+/=]{1,2000})$/.exec(incoming.headers.authorization ?? '')?.[1];

@@ -4,7 +4,7 @@ import { cannotRecord, crash, crashVariants, record } from './crash-points.ts';
 
 const why = cannotRecord();
 /** Every so many operations. */
-const step = 14;
+const step = 26;
 
 describe.skipIf(why !== undefined)(`crash points of a session${why === undefined ? '' : ` (not here: ${why})`}`, () => {
   test('what was committed is there, whatever of the rest is on the disk, torn or out of order', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { damage, damageTemplate, type DamageResult, type Template } from './damage.ts';
 
 // A small dose of scripts/damage.
-const cases = 30;
+const cases = 16;
 let template: Template;
 beforeAll(async () => {
   template = await damageTemplate();

@@ -21,7 +21,7 @@ test('incident: one meter with less than 1 MiB of small elements ended the daemo
     .split('\n')
     .map((line) => JSON.parse(line) as { bomb: string; complete?: boolean; verdict?: string; seen?: string });
   const houses = outcomes.filter(({ complete }) => complete !== undefined);
-  expect(houses.length).toBeGreaterThan(40);
+  expect(houses.length).toBeGreaterThan(25);
   for (const house of houses) {
     expect(house, JSON.stringify(house)).toMatchObject({ complete: true, neighbour: 'REACHABLE' });
     expect(house.verdict, JSON.stringify(house)).toMatch(/METER_FAULT|IDENTITY_MISMATCH|REACHABLE/);

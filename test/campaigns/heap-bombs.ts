@@ -247,17 +247,13 @@ export function recorded(bomb: string): string {
   return `${frames.length} frames, ${problems.length} problems`;
 }
 
-/** Every bomb where it would come, and in another place of the meter's. */
+/** Every bomb once: where it would come, or in the places of the meter in turn. All of them in all places are the campaign. */
 function dose(): [string, string][] {
   const places = Object.keys(questions);
   const own: Readonly<Record<string, string>> = { 'capture objects': 'capture objects' };
-  return Object.keys(bombs).flatMap((bomb, i) => {
-    const first =
-      own[bomb] ?? (bomb.startsWith('log') ? 'log' : /row|cells/.test(bomb) ? 'buffer' : places[i % places.length]);
-    return [...new Set([first, places[(i + 3) % places.length]])].map((place): [string, string] => [
-      bomb,
-      place as string,
-    ]);
+  return Object.keys(bombs).map((bomb, i): [string, string] => {
+    const turn = places[i % places.length] as string;
+    return [bomb, own[bomb] ?? (bomb.startsWith('log') ? 'log' : /row|cells/.test(bomb) ? 'buffer' : turn)];
   });
 }
 

@@ -1,6 +1,6 @@
 /**
  * `scripts/page-walk`: the twelve faults of hardware/bench/substation.toml found, commissioned and signed off by the page alone, in
- * a real Chromium, on a telephone. The last line is the summary; exit code 1 where anything was not found.
+ * a real Chromium, on a telephone or with --desktop on a desk. The last line is the summary; exit code 1 where anything was not found.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { launch, noChromium, pageBench } from '../support/page-bench.ts';
 import { options } from './options.ts';
 import { walk } from './page-walk.ts';
 
-const { baud, screens } = options('page-walk', { baud: 115_200 }, { texts: ['screens'] });
+const { baud, desktop, screens } = options('page-walk', { baud: 115_200 }, { flags: ['desktop'], texts: ['screens'] });
 if (noChromium !== undefined) {
   process.stderr.write(`${noChromium}\n`);
   process.exit(2);
@@ -47,10 +47,10 @@ try {
     browser,
     bench: running,
     csv: bench('worklist.csv'),
-    options: { viewport: { width: 390, height: 844 } },
+    options: { viewport: desktop ? { width: 1280, height: 800 } : { width: 390, height: 844 } },
     folder,
     progress: (text) => void process.stdout.write(`${Math.round((Date.now() - began) / 1000)} s  ${text}\n`),
-    failed: (page) => page.screenshot({ path: join(tmpdir(), 'page-walk-failed.png'), fullPage: true }),
+    failed: (page) => page.screenshot({ path: join(screens ?? tmpdir(), 'page-walk-failed.png'), fullPage: true }),
     look: async (page, step) => {
       if (screens !== undefined) await page.screenshot({ path: join(screens, `work-${step}.png`), fullPage: true });
     },
@@ -79,7 +79,7 @@ try {
   const others = Object.keys(walked.commissioned).filter((serial) => !(serial in expected) && serial !== '60120018');
   problems.push(...others.map((serial) => `${serial}: ${walked.commissioned[serial]} was found, and is not there`));
   problems.push(...walked.without.map((serial) => `${serial}: a finding without a next step`));
-  problems.push(...walked.complaints, ...walked.small.map((one) => `smaller than a glove: ${one}`));
+  problems.push(...walked.complaints, ...walked.broken, ...walked.small.map((one) => `smaller than a glove: ${one}`));
   if (!walked.pdf.subarray(0, 5).equals(Buffer.from('%PDF-'))) problems.push('what was downloaded is no PDF');
   if (!walked.display.endsWith('the same')) problems.push(walked.display);
   for (const problem of problems) process.stdout.write(`${problem}\n`);

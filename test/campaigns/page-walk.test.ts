@@ -68,7 +68,7 @@ describe.skipIf(noChromium !== undefined)(
         expect(walked.display).toMatch(/: the same$/);
         expect(walked.signed).toBe('Signed: pending, 3 of 6 meters good');
         expect(walked.pdf.subarray(0, 5).toString()).toBe('%PDF-');
-        expect([walked.complaints, walked.small]).toEqual([[], []]);
+        expect([walked.complaints, walked.small, walked.broken]).toEqual([[], [], []]);
         const polled = (await bench.status()).ports.flatMap((port) => port.meters.map(({ meter }) => meter));
         expect(polled).toEqual(['m-60120001', 'm-60120005', 'm-60120006']);
         const report = join(own, 'report.json');

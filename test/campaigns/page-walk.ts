@@ -4,7 +4,7 @@
  */
 import type { Page } from 'playwright-core';
 import { readFileSync } from 'node:fs';
-import { enter, type PageBench } from '../support/page-bench.ts';
+import { enter, type PageBench, violationsOf } from '../support/page-bench.ts';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 
 export interface WalkWishes {
@@ -36,6 +36,8 @@ export interface Walked {
   readonly complaints: readonly string[];
   /** Targets in the wizard that are smaller than a thick glove. */
   readonly small: readonly string[];
+  /** Rules of axe that a step broke, with all that it found on it. */
+  readonly broken: readonly string[];
 }
 
 /** A whole bus takes minutes, and machines are shared. */
@@ -180,8 +182,10 @@ async function steps(
   { csv, folder, look, progress = () => {} }: WalkWishes,
 ): Promise<Omit<Walked, 'complaints'>> {
   const small: string[] = [];
+  const broken: string[] = [];
   const ended = async (step: number): Promise<void> => {
     small.push(...(await smallTargets(page)));
+    broken.push(...(await violationsOf(page)).map((one) => `step ${step}: ${one}`));
     await look?.(page, step);
   };
   const goOn = () => page.getByRole('button', { name: 'Go on', exact: true }).click();
@@ -208,5 +212,5 @@ async function steps(
   progress(signed);
   await ended(5);
   const [pdf, json] = [await download(page, 'PDF', folder), await download(page, 'JSON', folder)];
-  return { scanned, ...found, display, signed, pdf, json: json.toString('utf8'), small };
+  return { scanned, ...found, display, signed, pdf, json: json.toString('utf8'), small, broken };
 }

@@ -6,7 +6,7 @@ import { MemoryDatabase } from '../support/memory-database.ts';
 import { simulate } from './simulate.ts';
 import type { VirtualHouse } from '../support/virtual-house.ts';
 
-test.each([1, 8, 9, 11, 101])('seed %i: 4 meters, 8 days', async (seed) => {
+test.each([1, 9, 101])('seed %i: 4 meters, 8 days', async (seed) => {
   const { differences, intervals, states } = await simulate({ seed, days: 8, meters: 4 });
   expect(differences).toEqual([]);
   expect(intervals).toBeGreaterThan(500);

@@ -288,6 +288,47 @@ test('only damaged answers: damaged-answer, sooner than the time-outs', () => {
   expect(it.now).toBeLessThan(2000);
 });
 
+describe('a frame that stands still', () => {
+  /** A client that has asked, and the frame of 200 octets that answers it. */
+  const asked = () => {
+    const link = new HdlcLink(settings('client', parameters(256, 1)));
+    link.request({ kind: 'connect' }, millis(0));
+    link.pollTransmit();
+    const ua = { destination: client, source: server, segmented: false } as const;
+    link.receive(
+      encodeFrame({ ...ua, control: { kind: 'UA', pollFinal: true }, information: new Uint8Array(0) }),
+      millis(50),
+    );
+    link.pollEvent();
+    link.request({ kind: 'send', information: Uint8Array.of(1) }, millis(60));
+    link.pollTransmit();
+    const control = { kind: 'I', ns: 0, nr: 1, pollFinal: true } as const;
+    return { link, frame: encodeFrame({ ...ua, control, information: new Uint8Array(128).fill(7) }) };
+  };
+  test('incident: a frame whose octets came late, from a converter or on a busy machine, was called damaged', () => {
+    const { link, frame } = asked();
+    link.receive(frame.subarray(0, 60), millis(100));
+    for (const at of [200, 300, 400]) link.wake(millis(at));
+    expect(link.damaged).toBe(0);
+    link.receive(frame.subarray(60), millis(450));
+    expect(link.damaged).toBe(0);
+    expect(link.pollEvent()).toMatchObject({ kind: 'information' });
+    expect(link.pollTransmit()).toBeUndefined();
+  });
+  test('one that lacks no more than damage takes is not waited for, and one that never goes on is given up', () => {
+    const short = asked();
+    short.link.receive(short.frame.subarray(3), millis(90));
+    short.link.receive(short.frame.subarray(0, short.frame.length - 5), millis(100));
+    expect(short.link.deadline()).toBe(200);
+    const cut = asked();
+    cut.link.receive(cut.frame.subarray(0, 60), millis(100));
+    expect(cut.link.deadline()).toBe(500);
+    cut.link.wake(millis(500));
+    expect(cut.link.damaged).toBe(1);
+    expect(cut.link.pollTransmit()).toBeDefined();
+  });
+});
+
 test('misuse is a Failure and changes nothing', () => {
   const it = world({});
   expect(() => it.a.request({ kind: 'send', information: pattern(3) }, it.now)).toThrow(Failure);

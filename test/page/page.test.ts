@@ -1,12 +1,11 @@
 /** Looks at the page with a real Chromium: a real daemon with eight simulated meters on a pty behind it, one dead, one on a noisy stub. */
 import { writeFileSync } from 'node:fs';
-import axe from 'axe-core';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/broker.ts';
 import { meterOf } from '../support/configuration.ts';
-import { enter, launch, noChromium, pageBench, type PageBench } from '../support/page-bench.ts';
+import { enter, launch, noChromium, pageBench, type PageBench, violationsOf } from '../support/page-bench.ts';
 import { folder } from '../support/programs.ts';
 
 const scenario = `
@@ -81,43 +80,31 @@ describe.skipIf(noChromium !== undefined)(
       await context.close();
     });
 
-    test.each(Object.entries(sizes))(
-      '%s: no screen breaks a rule of axe (WCAG A, AA), in light and dark; nothing complains',
-      async (_, viewport) => {
+    // The colours are those of the scheme, at every size: in the dark nothing but contrast can be another.
+    test.each([
+      ['phone', 'light', undefined],
+      ['phone', 'dark', ['color-contrast']],
+      ['desktop', 'light', undefined],
+    ] as const)(
+      '%s, %s: no screen breaks a rule of axe (WCAG A, AA); nothing complains',
+      async (size, scheme, rules) => {
         const found: string[] = [];
-        for (const colorScheme of ['light', 'dark'] as const) {
-          const { page, context, complaints } = await enter(browser, bench, {
-            viewport,
-            colorScheme,
-            reducedMotion: 'reduce',
-          });
-          // Playwright's own world, which the policy of the page does not bind.
-          await page.addInitScript(axe.source);
-          await page.reload();
-          for (const screen of screens) {
-            await page.goto(`${bench.address}/#/${screen}`);
-            await page.locator('h1').waitFor();
-            await page.getByText('Asking the gateway …').first().waitFor({ state: 'detached' });
-            const broken = await page.evaluate(async () => {
-              const { violations } = await (
-                globalThis as unknown as {
-                  axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-                }
-              ).axe.run();
-              return violations.map(
-                ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`,
-              );
-            });
-            found.push(...broken.map((one) => `${colorScheme} ${screen}: ${one}`));
-            const wide = await page.evaluate(
-              'document.documentElement.scrollWidth > document.documentElement.clientWidth',
-            );
-            if (wide) found.push(`${colorScheme} ${screen}: scrolls sideways`);
-          }
-          found.push(...complaints);
-          await context.close();
+        const { page, context, complaints } = await enter(browser, bench, {
+          viewport: sizes[size],
+          colorScheme: scheme,
+          reducedMotion: 'reduce',
+        });
+        for (const screen of screens) {
+          await page.goto(`${bench.address}/#/${screen}`);
+          await page.locator('h1').waitFor();
+          await page.getByText('Asking the gateway …').first().waitFor({ state: 'detached' });
+          found.push(...(await violationsOf(page, rules)).map((one) => `${screen}: ${one}`));
         }
-        expect(found).toEqual([]);
+        await page.getByRole('button', { name: 'Log out' }).click();
+        await page.getByRole('heading', { name: 'Log in' }).waitFor();
+        found.push(...(await violationsOf(page, rules)).map((one) => `login: ${one}`));
+        expect([...found, ...complaints]).toEqual([]);
+        await context.close();
       },
     );
 
@@ -170,6 +157,66 @@ describe.skipIf(noChromium !== undefined)(
       await page.keyboard.press('ArrowLeft');
       await page.keyboard.press('ArrowDown');
       expect(await spot.innerText()).toMatch(/^m60120002 · /);
+      await context.close();
+    });
+
+    test('by the keyboard alone: logged in, a meter opened and read, a list taken, the bus scanned and a meter commissioned', async () => {
+      const context = await browser.newContext({ locale: 'en-GB', viewport: sizes.desktop });
+      const page = await context.newPage();
+      await page.goto(bench.address);
+      await page.getByRole('heading', { name: 'Log in' }).waitFor();
+      const { keyboard } = page;
+      /** Goes on by Tab until what has the focus is called so, and is seen to have it. */
+      const tabTo = async (name: RegExp): Promise<void> => {
+        const passed: string[] = [];
+        for (let i = 0; i < 60; i++) {
+          await keyboard.press('Tab');
+          const [words, outline] = await page.evaluate<[string, string]>(
+            '((at) => [(at.closest("label") ?? at).textContent.trim().slice(0, 40), getComputedStyle(at).outlineStyle])(document.activeElement)',
+          );
+          passed.push(words);
+          if (!name.test(words)) continue;
+          expect(outline, words).not.toBe('none');
+          return;
+        }
+        expect.unreachable(`${String(name)} is not among ${passed.join(' · ')}`);
+      };
+      await tabTo(/Password/);
+      await keyboard.type('a long enough password');
+      await keyboard.press('Enter');
+      await page.locator('.wire li').first().waitFor();
+      await tabTo(/m60120001/);
+      await keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Meter m60120001' }).waitFor();
+      await tabTo(/^Read now$/);
+      await keyboard.press('Enter');
+      await page
+        .getByRole('rowheader', { name: /1\.8\.0/ })
+        .first()
+        .waitFor();
+      await page.getByRole('link', { name: 'Overview' }).focus();
+      await tabTo(/Commission/);
+      await keyboard.press('Enter');
+      await page.getByRole('heading', { name: '1. Work list' }).waitFor();
+      await tabTo(/Who commissions/);
+      await keyboard.type('A. Technician');
+      await tabTo(/paste the rows/);
+      await keyboard.insertText('point;serial;place\n643000100000000013;60120001;Box 1\n');
+      await tabTo(/Take the list/);
+      await keyboard.press('Enter');
+      await page.getByText('1 meters in the list').waitFor();
+      await tabTo(/^Go on$/);
+      await keyboard.press('Enter');
+      await page.getByRole('heading', { name: '2. Scan' }).waitFor();
+      await tabTo(/Begin the scan/);
+      await keyboard.press('Enter');
+      await page.getByText('0 as they should be, 1 to be looked at.').waitFor({ timeout: 120_000 });
+      await tabTo(/^Go on$/);
+      await keyboard.press('Enter');
+      await page.getByRole('heading', { name: '3. Commission' }).waitFor();
+      await tabTo(/Begin commissioning/);
+      await keyboard.press('Enter');
+      await page.getByText('1 good, 0 not good').waitFor({ timeout: 120_000 });
       await context.close();
     });
 

@@ -38,6 +38,12 @@ describe('one meter, with a neighbour that answers', () => {
     ['its switch is closed', { ...good, supplyOff: false }, 'REACHABLE'],
     ['one damaged frame in two sessions is usual', { ...good, damaged: 2, sessions: 4 }, 'REACHABLE'],
     ['more than that is the line', { ...good, damaged: 3, sessions: 4 }, 'LINE_QUALITY'],
+    [
+      'incident: two damaged frames of the only session made a healthy meter ill',
+      { ...good, damaged: 2, sessions: 1 },
+      'REACHABLE',
+    ],
+    ['three of the only session are the line', { ...good, damaged: 3, sessions: 1 }, 'LINE_QUALITY'],
     ['an answer that was damaged', failing('damaged-answer'), 'LINE_QUALITY'],
     ['silent on a line that damages', { ...silent, damaged: 3 }, 'LINE_QUALITY'],
     ['nonsense on a line that damages', failing('malformed-octets', { damaged: 3 }), 'LINE_QUALITY'],

@@ -1,5 +1,4 @@
 /** The first run and a refused configuration as people see them: a real Chromium, a real pty and broker, and nothing but the page. */
-import axe from 'axe-core';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort, realBroker, until } from '../support/broker.ts';
 import { configuration } from '../support/configuration.ts';
-import { launch, noChromium } from '../support/page-bench.ts';
+import { launch, noChromium, violationsOf } from '../support/page-bench.ts';
 import { simulate } from '../support/programs.ts';
 import { type SetupGateway, setupGateway } from '../support/setup-gateway.ts';
 
@@ -25,22 +24,9 @@ async function opened(browser: Browser, gateway: SetupGateway): Promise<{ page: 
   page.on('console', (message) => {
     if (/content security policy/i.test(message.text())) complaints.push(message.text());
   });
-  // Playwright's own world, which the policy of the page does not bind.
-  await page.addInitScript(axe.source);
   await page.goto((await gateway.link()).url);
   return { page, complaints };
 }
-async function violations(page: Page): Promise<string[]> {
-  const broken = await page.evaluate(async () => {
-    const { violations } = await (
-      globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }
-    ).axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
-  });
-  const wide = await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
-  return wide === true ? [...broken, 'it scrolls sideways'] : broken;
-}
-
 describe.skipIf(noChromium !== undefined)(
   `the first run in Chromium${noChromium === undefined ? '' : `: ${noChromium}`}`,
   () => {
@@ -68,7 +54,7 @@ describe.skipIf(noChromium !== undefined)(
       };
       const seen: Record<string, string[]> = {};
       const look = async (name: string) => {
-        seen[name] = await violations(page);
+        seen[name] = await violationsOf(page);
         await picture(page, name);
       };
 
@@ -133,7 +119,7 @@ describe.skipIf(noChromium !== undefined)(
       await page.getByRole('heading', { name: 'The configuration is refused: nothing is polled' }).waitFor();
       await page.getByText('time_zone = "Mars/Base"').waitFor();
       await page.getByText(/^For example: time_zone = "Europe\/Helsinki"/).waitFor();
-      expect(await violations(page)).toEqual([]);
+      expect(await violationsOf(page)).toEqual([]);
       await picture(page, '7-refused');
       await page.getByRole('button', { name: 'Look again now' }).click();
       await page.getByText('Looked again: it is not good yet.').waitFor();

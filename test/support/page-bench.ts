@@ -1,5 +1,6 @@
 /** The page as people see it: a real daemon with simulated meters on a pty, a real broker, and a real Chromium. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import axe from 'axe-core';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -38,6 +39,27 @@ async function endOf(child: ChildProcess): Promise<void> {
 
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath: executable, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+
+/**
+ * What the screen that stands there breaks of the rules of axe (WCAG A, AA), or of these alone; and whether it scrolls sideways.
+ * It is asked in Playwright's own world, which the policy of the page does not bind.
+ */
+export async function violationsOf(page: Page, rules?: readonly string[]): Promise<string[]> {
+  await page.evaluate(`globalThis.axe || (() => { ${axe.source} })()`);
+  const broken = await page.evaluate(
+    async (only) => {
+      interface Axe {
+        run(options: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+      }
+      const { axe: loaded } = globalThis as unknown as { axe: Axe };
+      const { violations } = await loaded.run(only ? { runOnly: { type: 'rule', values: only } } : {});
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
+    },
+    rules && [...rules],
+  );
+  const wide = await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
+  return wide === true ? [...broken, 'it scrolls sideways'] : broken;
+}
 
 export interface PageBench {
   readonly config: string;

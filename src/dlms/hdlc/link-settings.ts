@@ -61,3 +61,11 @@ export type LinkFault =
   | 'damaged-answer'
   | 'answer-stalled'
   | 'answer-too-long';
+
+/** Octets that damage takes from a frame; one that lacks more is still on its way. */
+const lostOctets = 8;
+/** A converter that waits for a lost packet, a machine that stands still: they hold a frame up for longer than a meter does. */
+const heldUp = 4;
+/** Silence after which a frame that lacks so many octets does not go on. */
+export const silenceMs = ({ role, quietMs }: LinkSettings, missing: number): number =>
+  role === 'client' && missing > lostOctets ? quietMs * heldUp : quietMs;

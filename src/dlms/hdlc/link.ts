@@ -31,6 +31,7 @@ import {
   type LinkSettings,
   type LinkTimers,
   pauseMs,
+  silenceMs,
 } from './link-settings.ts';
 import { type LinkState, linkTable } from './link-states.ts';
 import { acknowledge, enqueue, nothingOutgoing, oldestNumber, type Segment, takeWindow } from './outgoing.ts';
@@ -151,7 +152,7 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     for (const frame of deframer.push(octets)) this.frame(frame, now);
     const damage = deframer.damaged > before || deframer.damaged > this.damagedAtSend;
     const unfinished = deframer.pending || (damage && this.turn === 'awaiting');
-    timers.quiet = unfinished ? later(now, this.settings.quietMs) : undefined;
+    timers.quiet = unfinished ? later(now, silenceMs(this.settings, deframer.missingOctets)) : undefined;
     // An answer that is arriving pushes the deadline ahead of it.
     this.unfinished += octets.length;
     if (timers.answer !== undefined && deframer.pending) this.extend(now);
@@ -179,11 +180,10 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   }
 
   private extend(now: Millis): void {
-    const { quietMs } = this.settings;
     const { maxInfoReceive, windowReceive } = this.parameters;
     // More octets than a whole window, and no accepted frame among them: that is no answer that is arriving.
     if (this.unfinished > (maxInfoReceive + 20) * (windowReceive + 1)) return;
-    const earliest = later(now, quietMs + this.octetMs * (maxInfoReceive + 20));
+    const earliest = later(now, this.settings.quietMs + this.octetMs * (maxInfoReceive + 20));
     const { answer } = this.timers;
     if (answer !== undefined && answer < earliest) this.timers.answer = earliest;
   }

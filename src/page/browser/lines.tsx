@@ -5,12 +5,12 @@ import type { Snapshot } from '../../status/snapshot.ts';
 import { t } from './language.ts';
 import { useAsked } from './live.ts';
 import { Answered, Table } from './parts.tsx';
-import { duration } from './words.ts';
+import { decimal, duration } from './words.ts';
 
 function CapacityWords({ port }: { readonly port: string }) {
   const { value } = useAsked<Capacity>(`/v1/capacity?port=${encodeURIComponent(port)}`, 60_000);
   return value?.pollMs != null && value.fits !== null ? (
-    <p>{t('capacityOf', Math.round(value.pollMs), value.fits)}</p>
+    <p>{t('capacityOf', decimal(Math.round(value.pollMs / 100), -1), value.fits)}</p>
   ) : null;
 }
 
@@ -33,21 +33,21 @@ export function Lines({ snapshot }: { readonly snapshot: Snapshot }) {
                 caption={`${t('lines')} ${port}`}
                 head={[
                   t('meterColumn'),
-                  t('answered', 'n', 'm'),
-                  t('answerTimes'),
-                  t('turnAround'),
                   t('damaged'),
                   t('repeated'),
+                  t('answeredColumn'),
                   t('wasted'),
+                  t('answerTimes'),
+                  t('turnAround'),
                 ]}
                 rows={uses.map(({ meter, asked: questions, answered, p50Ms, p95Ms, turnAroundMs, wastedS }) => [
                   <a href={`#/meter/${encodeURIComponent(meter)}`}>{meter}</a>,
-                  `${answered} / ${questions}`,
-                  `${p50Ms ?? '–'} / ${p95Ms ?? '–'} ms`,
-                  turnAroundMs === null ? '–' : `${Math.round(turnAroundMs)} ms`,
                   status.get(meter)?.damagedFrames ?? '–',
                   status.get(meter)?.repeatedFrames ?? '–',
+                  `${answered} / ${questions}`,
                   duration(wastedS),
+                  p50Ms === null ? '–' : `${p50Ms} / ${p95Ms ?? '–'} ms`,
+                  turnAroundMs === null ? '–' : `${Math.round(turnAroundMs)} ms`,
                 ])}
               />
             </section>

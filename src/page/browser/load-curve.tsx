@@ -89,7 +89,8 @@ function plotOf(box: HTMLElement, curve: Curve, periodS: number, gaps: readonly 
         },
         {
           ...axis,
-          size: 62,
+          // As wide as its widest words: 12 345.6 kWh is read as well as 0.8.
+          size: (_, words) => 20 + Math.max(0, ...(words ?? []).map(({ length }) => length)) * 7,
           values: (_, all) =>
             all.map(
               (one) => `${decimal(String(Math.round(one * 1000)), -3).replace(/[.,]?0+$/, '') || '0'} ${curve.unit}`,

@@ -63,7 +63,7 @@ function Registers({
         rows={read.values.map(({ obis, raw, scaler, unit }) => {
           const display = displays.findLast((one) => one.obis === obis);
           return [
-            obis,
+            <span class="whole">{obis}</span>,
             quantity(String(raw), scaler, unit),
             display ? `${display.shown} (${display.words})` : t('displayNone'),
           ];
@@ -81,9 +81,9 @@ function LineOf({ status }: { readonly status: MeterStatus }) {
         const use = lines.flatMap(({ uses }) => uses).find(({ meter }) => meter === status.meter);
         if (!use) return <p>{t('lineNone')}</p>;
         const pairs: [string, string][] = [
-          [t('answered', use.answered, use.asked), ''],
-          [t('answerTimes'), `${use.p50Ms ?? '–'} / ${use.p95Ms ?? '–'} ms`],
-          [t('turnAround'), `${use.turnAroundMs === null ? '–' : Math.round(use.turnAroundMs)} ms`],
+          [t('answeredColumn'), `${use.answered} / ${use.asked}`],
+          [t('answerTimes'), use.p50Ms === null ? '–' : `${use.p50Ms} / ${use.p95Ms ?? '–'} ms`],
+          [t('turnAround'), use.turnAroundMs === null ? '–' : `${Math.round(use.turnAroundMs)} ms`],
           [t('wasted'), duration(use.wastedS)],
           [t('damaged'), String(status.damagedFrames)],
           [t('repeated'), String(status.repeatedFrames)],

@@ -60,13 +60,14 @@ function MeterNode({ meter, port }: { readonly meter: MeterStatus; readonly port
     <li class={`node ${textsOf(verdict).severity}`}>
       <a class="node-head" href={`#/meter/${encodeURIComponent(id)}`}>
         <Shape of={textsOf(verdict).severity} />
-        <span class="name">{id}</span>
-        <b class="word">{textsOf(verdict).short}</b>
-        {working && <span class="working">» {t('atWork')}</span>}
-        <span class="small">
-          {id.includes(serial) ? '' : `${serial} · `}
-          {lastSuccess === null ? t('neverSeen') : t('lastSeen', shortTime(lastSuccess))}
-          {intervalsMissing > 0 && ` · ${t('missing', intervalsMissing)}`}
+        <span class="node-text">
+          <span class="name">{id}</span> <b class="word">{textsOf(verdict).short}</b>{' '}
+          {working && <span class="working">» {t('atWork')}</span>}
+          <span class="small">
+            {id.includes(serial) ? '' : `${serial} · `}
+            {lastSuccess === null ? t('neverSeen') : t('lastSeen', shortTime(lastSuccess))}
+            {intervalsMissing > 0 && ` · ${t('missing', intervalsMissing)}`}
+          </span>
         </span>
       </a>
       {ill && <MeterWhy meter={meter} />}
@@ -118,7 +119,9 @@ function Bus({ port }: { readonly port: PortStatus }) {
 /** One sentence for each meter that needs somebody: it is read before anything else. */
 function Headline({ snapshot }: { readonly snapshot: Snapshot }) {
   const all = snapshot.ports.flatMap(({ meters }) => meters);
-  const ill = all.filter(needsSomebody);
+  const isBad = ({ verdict }: MeterStatus): boolean => textsOf(verdict).severity === 'bad';
+  // Whoever does not deliver stands before whoever only needs a look.
+  const ill = all.filter(needsSomebody).toSorted((a, b) => Number(isBad(b)) - Number(isBad(a)));
   const unknown = all.filter(({ verdict }) => verdict === 'UNKNOWN').length;
   if (all.length === 0)
     return (
@@ -141,8 +144,8 @@ function Headline({ snapshot }: { readonly snapshot: Snapshot }) {
     );
   return (
     <div class="headline">
-      <Badge of={ill.some(({ verdict }) => textsOf(verdict).severity === 'bad') ? 'bad' : 'warn'}>
-        {t('someIll', ill.length, all.length)}
+      <Badge of={ill.some(isBad) ? 'bad' : 'warn'}>
+        {ill.length === 1 ? t('oneIll', all.length) : t('someIll', ill.length, all.length)}
       </Badge>
       <ul class="ill">
         {ill.slice(0, 12).map(({ meter, verdict, clockVerdict }) => (
@@ -194,7 +197,8 @@ function tilesOf({ broker, store, time, configuration, at }: Snapshot): TileProp
     },
     {
       name: t('backlog'),
-      of: store.pending === 0 || broker.connected ? 'good' : 'warn',
+      // Some wait always; none of them gets through where the broker or the head-end has a trouble.
+      of: store.pending === 0 || (broker.connected && broker.trouble === null) ? 'good' : 'warn',
       words: store.pending === 0 ? t('nothingWaits') : t('waiting', store.pending),
     },
     {

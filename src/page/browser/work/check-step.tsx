@@ -7,6 +7,7 @@ import { t } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Shape, TroubleBox } from '../parts.tsx';
 import { quantity } from '../words.ts';
+import type { JobStore } from './job.ts';
 import { base64Of } from './list-step.tsx';
 
 function Display({
@@ -155,8 +156,11 @@ function Check({ record, done }: { readonly record: MeterRecord; readonly done: 
   );
 }
 
-export function CheckStep({ next }: { readonly next: () => void }) {
+export function CheckStep({ store, next }: { readonly store: JobStore; readonly next: () => void }) {
   const site = useAsked<SiteAnswer>('/v1/site');
+  // As the list leads from box to box; who is on no list comes last.
+  const places = new Map(store.job.entries.map(({ serial }, i) => [serial, i]));
+  const placeOf = ({ serial }: MeterRecord): number => places.get(serial) ?? places.size;
   return (
     <>
       <p>{t('checkWhy')}</p>
@@ -165,7 +169,13 @@ export function CheckStep({ next }: { readonly next: () => void }) {
           records.length === 0 ? (
             <p>{t('noRecords')}</p>
           ) : (
-            records.map((record) => <Check key={record.meter} record={record} done={site.again} />)
+            <div class="checks">
+              {records
+                .toSorted((a, b) => placeOf(a) - placeOf(b))
+                .map((record) => (
+                  <Check key={record.meter} record={record} done={site.again} />
+                ))}
+            </div>
           )
         }
       </Answered>

@@ -2,19 +2,49 @@
 import { useState } from 'preact/hooks';
 import type { Signed } from '../../../commission/canonical.ts';
 import type { SiteReport } from '../../../commission/site-report.ts';
+import type { MeterRecord } from '../../../commission/meter-record.ts';
 import type { ReportsAnswer } from '../answers.ts';
 import { ask, askBlob, troubleFrom, type Trouble } from '../api.ts';
-import { t } from '../language.ts';
+import { t, workWords } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Badge, TroubleBox } from '../parts.tsx';
 import { fullTime } from '../words.ts';
 import { RecordItem } from './commission-step.tsx';
 import type { JobStore } from './job.ts';
 
+const isGood = ({ result }: MeterRecord): boolean => result === 'good';
+const Records = ({ records }: { readonly records: readonly MeterRecord[] }) => (
+  <ul class="findings">
+    {records.map((record) => (
+      <RecordItem key={record.meter} record={record} />
+    ))}
+  </ul>
+);
+/** `m-1 (4711): what is open`: the same of many meters is said once, with all of them. */
+function alike(open: readonly string[]): readonly (readonly [what: string, meters: readonly string[]])[] {
+  const all = new Map<string, string[]>();
+  for (const one of open) {
+    const [, meter, what = one] = /^(\S+) \(.*?\): (.*)$/s.exec(one) ?? [];
+    all.set(what, [...(all.get(what) ?? []), ...(meter === undefined ? [] : [meter])]);
+  }
+  return [...all];
+}
+
+/** Kinds of findings in the language of the page; sentences as the gateway says them. */
+function Open({ what }: { readonly what: string }) {
+  const { kindTexts } = workWords();
+  const kinds = what.split(', ').map((kind) => Object.entries(kindTexts).find(([key]) => key === kind)?.[1][0]);
+  const known = kinds.filter((kind) => kind !== undefined);
+  return (
+    <b lang={known.length < kinds.length ? 'en' : undefined}>{known.length < kinds.length ? what : known.join(', ')}</b>
+  );
+}
+
 export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) {
   const { report, digest } = signed;
   const { state, open, meters, madeAt, who, note } = report;
-  const good = meters.filter(({ record }) => record.result === 'good').length;
+  const records = meters.map(({ record }) => record);
+  const good = records.filter(isGood).length;
   return (
     <section class="report">
       <p role="status">
@@ -31,18 +61,25 @@ export function ReportView({ signed }: { readonly signed: Signed<SiteReport> }) 
           <h3>
             {t('openItems')} ({open.length})
           </h3>
-          <ul lang="en">
-            {open.map((one) => (
-              <li>{one}</li>
+          <ul class="open-items">
+            {alike(open).map(([what, of]) => (
+              <li>
+                <Open what={what} />
+                {of.map((meter) => (
+                  <span class="small whole"> · {meter}</span>
+                ))}
+              </li>
             ))}
           </ul>
         </>
       )}
-      <ul class="findings">
-        {meters.map(({ record }) => (
-          <RecordItem key={record.meter} record={record} />
-        ))}
-      </ul>
+      <Records records={records.filter((one) => !isGood(one))} />
+      <details>
+        <summary>
+          {t('asTheyShould')} ({good})
+        </summary>
+        <Records records={records.filter(isGood)} />
+      </details>
     </section>
   );
 }

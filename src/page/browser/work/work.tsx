@@ -90,7 +90,7 @@ export function Work({
         {at === 0 && <ListStep store={store} snapshot={snapshot} next={next} />}
         {at === 1 && <ScanStep store={store} next={next} />}
         {at === 2 && <CommissionStep store={store} snapshot={snapshot} next={next} />}
-        {at === 3 && <CheckStep next={next} />}
+        {at === 3 && <CheckStep store={store} next={next} />}
         {at === 4 && <SignStep store={store} />}
       </fieldset>
     </div>
