@@ -5,8 +5,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { program as gateway } from '../src/main/main.ts';
-import { program as simulator } from '../src/simulator/main.ts';
+import { program as gateway } from '../src/main/program.ts';
+import { program as simulator } from '../src/simulator/program.ts';
 
 const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version;

@@ -1,6 +1,6 @@
 /** `meter-gateway commission`: puts meters into service over a line of our own, and writes those that are good into the configuration. */
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, iso } from '../base/time.ts';
 import { readToml } from '../base/toml.ts';
@@ -28,6 +28,7 @@ import { placesOf, portOf, type SiteOptions, socketFor, textOf } from './site-op
 import { entryCount } from './refused-entries.ts';
 import { writeCommissioned } from './write-meters.ts';
 import { clearProgress, note, progress, screenWidth } from './terminal.ts';
+import { answerTo } from './question.ts';
 import { indented } from '../status/layout.ts';
 
 export interface CommissionOptions extends SiteOptions, EntryOptions {
@@ -197,7 +198,7 @@ function displayAsker(clock: Clock, print: (line: string) => void) {
         `${record.serial}: register ${register.obis} is ${shownAs(register)}. The display may be one of its last digit apart, and what was used meanwhile.`,
       );
       for (;;) {
-        const shown = (await lines.question('  What does its display show? (nothing: left out) ')).trim();
+        const shown = (await answerTo(lines, '  What does its display show? (nothing: left out) ')).trim();
         if (shown === '') break;
         const used = usedMeanwhile(record, register.obis);
         const result = compareDisplay(shown, register, registers?.currentTransformer ?? null, used);

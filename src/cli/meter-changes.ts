@@ -1,5 +1,5 @@
 /** `meter add`, `meter remove`, `attach`: changes of a person that need no line. */
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { Failure } from '../base/errors.ts';
 import { iso, type Millis } from '../base/time.ts';
 import { type EntryKeys, type Judge, proposalsOf } from '../commission/candidates.ts';
@@ -10,6 +10,7 @@ import { meterModels } from '../config/meter-models.ts';
 import { checkSources } from '../config/sources.ts';
 import { placesOf, type PortOptions, portOf, type SiteOptions } from './site-options.ts';
 import { bad, whole } from './connection.ts';
+import { answerTo } from './question.ts';
 import { changeFile } from './replace-file.ts';
 
 export interface EntryOptions extends PortOptions {
@@ -81,7 +82,7 @@ async function isSure(meter: string): Promise<boolean> {
   if (!process.stdin.isTTY) return bad('--yes is missing, and there is no terminal to ask at');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return (await lines.question(`Take ${meter} out of the configuration? Its series ends. (yes) `)).trim() === 'yes';
+    return (await answerTo(lines, `Take ${meter} out of the configuration? Its series ends. (yes) `)).trim() === 'yes';
   } finally {
     lines.close();
   }

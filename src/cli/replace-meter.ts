@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { Failure, messageOf } from '../base/errors.ts';
 import { iso, type Millis } from '../base/time.ts';
 import type { MeterRecord } from '../commission/meter-record.ts';
@@ -20,6 +20,7 @@ import { changeFile } from './replace-file.ts';
 import { placesOf, socketFor, textOf } from './site-options.ts';
 import { type SwapOptions, withSwap } from './swap.ts';
 import { note } from './terminal.ts';
+import { answerTo } from './question.ts';
 
 export interface ReplaceOptions {
   readonly config: string;
@@ -68,7 +69,7 @@ async function asking<T>(work: (ask: Ask | undefined) => Promise<T>): Promise<T>
   if (!process.stdin.isTTY) return work(undefined);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return await work(async (question) => (await lines.question(question)).trim());
+    return await work(async (question) => (await answerTo(lines, question)).trim());
   } finally {
     lines.close();
   }

@@ -7,6 +7,7 @@ import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
 import { secretFromFile } from '../config/secrets.ts';
 import type { DecodeKeys } from '../recording/explained.ts';
+import { answerTo } from './question.ts';
 
 export async function prompt(question: string): Promise<Uint8Array> {
   const silent = new Writable({ write: (_chunk, _encoding, callback) => callback() });
@@ -14,7 +15,7 @@ export async function prompt(question: string): Promise<Uint8Array> {
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
   process.stderr.write(question);
   try {
-    return await new Promise((resolve) => lines.question('', (answer) => resolve(Buffer.from(answer))));
+    return Buffer.from(await answerTo(lines, ''));
   } finally {
     lines.close();
     process.stderr.write('\n');

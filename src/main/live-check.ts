@@ -129,16 +129,21 @@ function checkDisk({ config }: GatewayPlan): LiveCheck {
     : one('warning', 'store-failed', path, `the disk is nearly full: ${mebibytes}`);
 }
 
-/** LoadCredential=NAME:PATH of the unit; undefined where there is no systemd, or no such unit. */
+/** What the files of a unit pass, NAME:PATH, as systemd reads them: line by line, and an empty one takes back those before. */
+export function credentialsIn(unit: string): ReadonlyMap<string, string> {
+  const passed = new Map<string, string>();
+  for (const [, value = ''] of unit.matchAll(/^\s*LoadCredential(?:Encrypted)?\s*=(.*)$/gm)) {
+    const [name = '', path] = value.trim().split(/:(.*)/, 2);
+    if (name === '') passed.clear();
+    else if (path !== undefined) passed.set(name, path);
+  }
+  return passed;
+}
+/** Of the unit; undefined where there is no systemd, or no such unit. Its files are read: `show` of systemd 252 says only [unprintable]. */
 async function credentialsOfUnit(): Promise<ReadonlyMap<string, string> | undefined> {
-  const show = ['show', '--property=LoadCredential', '--value', 'meter-gateway.service'];
   try {
-    const { stdout } = await promisify(execFile)('systemctl', show, { timeout: 5000 });
-    const pairs = stdout
-      .trim()
-      .split(/\s+/)
-      .filter((part) => part.includes(':'));
-    return new Map(pairs.map((part) => [part.slice(0, part.indexOf(':')), part.slice(part.indexOf(':') + 1)]));
+    const cat = ['cat', '--no-pager', 'meter-gateway.service'];
+    return credentialsIn((await promisify(execFile)('systemctl', cat, { timeout: 5000 })).stdout);
   } catch {
     return undefined;
   }

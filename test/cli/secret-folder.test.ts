@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync,
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { secretNames, setSecret } from '../../src/cli/secret-folder.ts';
+import { configuration } from '../support/configuration.ts';
 import { folder, gateway, node } from '../support/programs.ts';
 
 const word = 'Sup3rS3cret!';
@@ -97,3 +98,30 @@ test.each([
   expect([ended, shown.includes(word)], shown).toEqual([code, false]);
   expect(readdirSync(into)).toEqual(files);
 });
+
+test.each([
+  ['Ctrl-D', '\u0004'],
+  ['Ctrl-C', '\u0003'],
+])(
+  'incident: %s at a question left a promise behind, and Node spoke of top-level await: nothing is written, and it says so',
+  async (_, key) => {
+    const into = fresh();
+    mkdirSync(into);
+    const folderOf = join(into, 'gateway.toml');
+    writeFileSync(folderOf, configuration({}));
+    for (const command of [`secret set m1 --folder '${into}/secrets'`, `meter remove m1 --config '${folderOf}'`]) {
+      const terminal = spawn('script', ['-qec', `'${node}' '${gateway}' ${command}`, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      let shown = '';
+      terminal.stdout.on('data', (chunk: Buffer) => {
+        if (shown === '') terminal.stdin.write(key);
+        shown += chunk.toString();
+      });
+      const ended = await new Promise((resolve) => terminal.once('exit', resolve));
+      expect([ended, shown], shown).toEqual([2, expect.stringMatching(/no answer: [\s\S]*Nothing was done/)]);
+      expect(shown).not.toContain('await');
+    }
+    expect(readdirSync(into)).toEqual(['gateway.toml']);
+  },
+);

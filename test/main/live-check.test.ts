@@ -1,16 +1,16 @@
 /** config check --live: what a file names is opened, and nothing is said on a line of meters. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/config/findings.ts';
-import { judgeCredentials } from '../../src/main/live-check.ts';
+import { credentialsIn, judgeCredentials } from '../../src/main/live-check.ts';
 import { openPty } from '../../src/simulator/pty.ts';
 import { serveStatus } from '../../src/desk/server.ts';
 import type { LocalAnswers } from '../../src/desk/routes.ts';
 import { freePort, realBroker, until } from '../support/broker.ts';
-import { children, folder, gateway, run } from '../support/programs.ts';
+import { children, folder, gateway, root, run } from '../support/programs.ts';
 import { closeServers, tcpServer } from '../support/tcp-server.ts';
 import { configuration } from '../support/configuration.ts';
 
@@ -198,6 +198,17 @@ describe('credentials, which only the service sees, by what its unit passes', ()
       'credential:pw: /no/such/file does not exist',
       'credential:key: /etc/key does not exist',
     ]);
+  });
+  test('incident: systemd 252 shows no LoadCredential=, and each secret that was there was called missing: the files of the unit are read', () => {
+    const shipped = readFileSync(join(root, 'systemd/meter-gateway.service'), 'utf8');
+    expect([...credentialsIn(shipped)]).toEqual([['secrets', '/etc/meter-gateway/secrets']]);
+    const more = '# /etc/systemd/system/meter-gateway.service.d/override.conf\n[Service]\n';
+    expect([...credentialsIn(`${shipped}${more}LoadCredential=pw:/etc/pw\n`)].map(([name]) => name)).toEqual([
+      'secrets',
+      'pw',
+    ]);
+    const others = `${shipped}${more}LoadCredential=\nLoadCredentialEncrypted = key:/etc/a:b\n# LoadCredential=no:/x\n`;
+    expect([...credentialsIn(others)]).toEqual([['key', '/etc/a:b']]);
   });
   test('without systemd they stay as they are', async () => {
     expect(await judgeCredentials(given, () => Promise.resolve(undefined))).toEqual(given);

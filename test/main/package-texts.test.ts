@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bashCompletion, manualPage } from '../../scripts/package-texts.ts';
-import { program as gateway } from '../../src/main/main.ts';
-import { program as simulator } from '../../src/simulator/main.ts';
+import { program as gateway } from '../../src/main/program.ts';
+import { program as simulator } from '../../src/simulator/program.ts';
 import { folder } from '../support/programs.ts';
 
 const file = join(folder, 'completion');

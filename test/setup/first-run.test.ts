@@ -25,7 +25,8 @@ import { realBroker, until } from '../support/broker.ts';
 import { selfSigned } from '../support/certificates.ts';
 import { configuration } from '../support/configuration.ts';
 import { children, gateway as gatewayProgram, node, run, simulate } from '../support/programs.ts';
-import { type SetupPage, setupGateway } from '../support/setup-gateway.ts';
+import { setupGateway } from '../support/setup-gateway.ts';
+import type { SetupPage } from '../support/setup-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'firstrun-'));
 const meterPassword = 's3cr3t-of-meters';

@@ -1,10 +1,11 @@
 #!/bin/bash
-# boot.sh NAME TREE STAGE: a systemd of its own over a Debian tree, which stays as it is (overlay), with the controllers of
+# boot.sh NAME TREE STAGE DISK: a systemd of its own over a Debian tree, which stays as it is (overlay), with the controllers of
 # cgroup v1 delegated, so that DeviceAllow=, MemoryMax= and TasksMax= hold. STAGE/files is copied over the tree,
 # STAGE/binds ("from to" lines) are bind-mounted. The process of systemd is the one this script becomes; its network is the
-# machine's (with a fourth word `alone`: none but its own loopback), and everything else ends with it. STAGE/old is where the machine's own tree is put away while it is set up.
+# machine's (with a fifth word `alone`: none but its own loopback), and everything else ends with it. What it writes lies in memory, DISK
+# at most (size= of tmpfs). STAGE/old is where the machine's own tree is put away while it is set up.
 set -euo pipefail
-name=$1 tree=$2 stage=$3
+name=$1 tree=$2 stage=$3 disk=$4
 controllers=()
 for c in cpu cpuacct cpuset memory devices freezer blkio pids; do
   [ -d "/sys/fs/cgroup/$c" ] && controllers+=("$c")
@@ -17,12 +18,12 @@ for c in "${controllers[@]}" systemd unified; do
   fi
   echo $$ > "/sys/fs/cgroup/$c/$name/cgroup.procs"
 done
-export name tree stage controllers_text="${controllers[*]}"
+export name tree stage disk controllers_text="${controllers[*]}"
 network=()
-[ "${4:-}" != alone ] || network=(--net)
+[ "${5:-}" != alone ] || network=(--net)
 exec unshare "${network[@]}" --cgroup --mount --pid --fork --kill-child --uts --ipc --propagation private bash -euo pipefail -c '
 read -ra controllers <<<"$controllers_text"
-mount -t tmpfs tmpfs "$stage/mnt"
+mount -t tmpfs tmpfs "$stage/mnt" -o "size=$disk"
 mkdir "$stage/mnt/upper" "$stage/mnt/work" "$stage/mnt/root"
 R="$stage/mnt/root"
 mount -t overlay overlay -o "lowerdir=$tree,upperdir=$stage/mnt/upper,workdir=$stage/mnt/work" "$R"

@@ -47,7 +47,11 @@ export interface Machine {
   readonly pid: number;
   /** Runs a command in it as root, or as another user. */
   run(command: string, user?: string): Promise<Result>;
+  /** Starts a program in it as root. */
+  start(program: string, ...words: string[]): ChildProcess;
   write(path: string, text: string, mode?: number): Promise<void>;
+  /** A path of it, as this machine finds it. */
+  at(path: string): string;
   stop(): Promise<void>;
 }
 
@@ -85,8 +89,10 @@ export interface Boot {
   readonly binds: Readonly<Record<string, string>>;
   /** Without the program, and without a network. */
   readonly bare?: boolean;
+  /** How large its disk is, as mount says it; left out: as large as memory allows. */
+  readonly disk?: string;
 }
-export async function bootMachine({ name, files, binds, bare }: Boot): Promise<Machine> {
+export async function bootMachine({ name, files, binds, bare, disk = '100%' }: Boot): Promise<Machine> {
   const stage = mkdtempSync(join(tmpdir(), 'unit-'));
   mkdirSync(join(stage, 'mnt'));
   const put = (path: string, text: string) => {
@@ -101,8 +107,8 @@ export async function bootMachine({ name, files, binds, bare }: Boot): Promise<M
   ];
   writeFileSync(join(stage, 'binds'), `${lines.join('\n')}\n`);
   // It ends with us, however we end.
-  const boot = ['--pdeathsig', 'KILL', join(root, 'test/unit/boot.sh'), name, tree, stage, ...(bare ? ['alone'] : [])];
-  const outer = spawn('setpriv', boot, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const boot = ['--pdeathsig', 'KILL', join(root, 'test/unit/boot.sh'), name, tree, stage, disk];
+  const outer = spawn('setpriv', [...boot, ...(bare ? ['alone'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
   let words = '';
   for (const out of [outer.stdout, outer.stderr]) out.on('data', (chunk: Buffer) => (words += chunk.toString()));
   const systemd = (): string => readFileSync(`/proc/${outer.pid}/task/${outer.pid}/children`, 'utf8').trim();
@@ -128,11 +134,13 @@ export async function bootMachine({ name, files, binds, bare }: Boot): Promise<M
       return Number(systemd());
     },
     run: inside,
+    start: (...words) => spawn('nsenter', ['-t', systemd(), ...enter, ...words]),
     async write(path, text, mode = 0o644) {
       const encoded = Buffer.from(text).toString('base64');
       const done = await inside(`echo ${encoded} | base64 -d > ${path} && chmod ${mode.toString(8)} ${path}`);
       if (done.code !== 0) throw new Error(done.err);
     },
+    at: (path) => `/proc/${systemd()}/root${path}`,
     stop: () => stopMachine(name, stage, outer, systemd),
   };
   try {

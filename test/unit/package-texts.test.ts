@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, expect, test } from 'vitest';
 import { bashCompletion, manualPage } from '../../scripts/package-texts.ts';
-import { program as gatewayProgram } from '../../src/main/main.ts';
-import { program as simulatorProgram } from '../../src/simulator/main.ts';
+import { program as gatewayProgram } from '../../src/main/program.ts';
+import { program as simulatorProgram } from '../../src/simulator/program.ts';
 import { gateway, run, simulator } from '../support/programs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'package-texts-'));

@@ -1,0 +1,215 @@
+/** `meter-central` as it is installed: what takes messages (src/central), and what is made of them. */
+import { Option } from 'commander';
+import { errorTable, Failure, messageOf } from '../base/errors.ts';
+import { visible } from '../base/visible.ts';
+import { program } from '../central/program.ts';
+import { openStore } from '../central/open-store.ts';
+import {
+  dayArgument,
+  type Form,
+  instantOf,
+  type Print,
+  runAgree,
+  runBill,
+  runEdit,
+  runEstimate,
+  runRecompute,
+  runRelease,
+  runStatement,
+  runValues,
+} from './commands.ts';
+import type { Office } from './point-now.ts';
+
+const print: Print = (line) => void process.stdout.write(`${visible(line)}\n`);
+function fail(error: unknown): void {
+  const failure = error instanceof Failure ? error : undefined;
+  process.stderr.write(
+    failure
+      ? `${visible(`${failure.code}: ${failure.message} (${failure.fault})`)}\n${visible(`next: ${failure.nextStep}`)}\n`
+      : `${visible(messageOf(error))}\n`,
+  );
+  process.exitCode = failure ? errorTable[failure.code].exitCode : 1;
+}
+interface Common {
+  store: string;
+  books: string;
+  at?: string;
+}
+const nowOf = ({ at }: Pick<Common, 'at'>): number => (at === undefined ? Date.now() : instantOf(at, '--at'));
+async function atOffice(options: Common, work: (office: Office) => Promise<void>): Promise<void> {
+  try {
+    const at = nowOf(options);
+    const engine = await openStore(options.store);
+    try {
+      await work({ engine, books: options.books, at });
+    } finally {
+      await engine.close();
+    }
+  } catch (error) {
+    fail(error);
+  }
+}
+const booksOption = () =>
+  new Option('--books <folder>', 'registry, edits and bills of the utility').makeOptionMandatory();
+const storeOption = () =>
+  new Option('--store <where>', 'a file of SQLite, or postgres://user@host/database').makeOptionMandatory();
+const atOption = () => new Option('--at <instant>', 'as of this time, e.g. 2026-11-28T12:00:00Z (now)');
+const held = 5;
+
+program
+  .command('bill')
+  .description('makes the bills that are due: JSON, HTML and PDF in the books, and the statement beside each')
+  .addOption(storeOption())
+  .addOption(booksOption())
+  .addOption(atOption())
+  .option('--contract <name>', 'only of this one')
+  .option('--dry-run', 'shows them and writes nothing')
+  .action((options: Common & { contract?: string; dryRun?: boolean }) =>
+    atOffice(options, async (office) => {
+      const count = await runBill(office, options.contract, options.dryRun !== true, print);
+      if (count > 0) process.exitCode = held;
+    }),
+  );
+program
+  .command('statement')
+  .description('shows registers, swaps and hours beside a bill, and why the display of the meter says something else')
+  .argument('<bill>', 'contract/number')
+  .addOption(storeOption())
+  .addOption(booksOption())
+  .addOption(atOption())
+  .option('--looked <instant>', 'when the customer read the display')
+  .option('--display <kWh>', 'what it showed')
+  .action((bill: string, options: Common & { looked?: string; display?: string }) =>
+    atOffice(options, async (office) => {
+      const { looked, display } = options;
+      if ((looked === undefined) !== (display === undefined))
+        throw new Failure('bad-argument', '--looked and --display belong together');
+      const kWh = Number(display);
+      if (display !== undefined && !/^\d{1,9}(\.\d{1,3})?$/.test(display))
+        throw new Failure('bad-argument', `--display: ${JSON.stringify(display)} is no number of kWh`);
+      const look = looked === undefined ? undefined : { at: instantOf(looked, '--looked'), kWh };
+      await runStatement(office, bill, look, print);
+    }),
+  );
+program
+  .command('recompute')
+  .description('makes every bill anew of what it froze, and compares digests')
+  .addOption(booksOption())
+  .option('--contract <name>', 'only of this one')
+  .action(({ books, contract }: { books: string; contract?: string }) => {
+    try {
+      if (runRecompute(books, contract, print) > 0) process.exitCode = held;
+    } catch (error) {
+      fail(error);
+    }
+  });
+interface DayOptions extends Common {
+  point: string;
+  from?: string;
+  to?: string;
+}
+const daysOf = ({ from, to }: DayOptions) => ({
+  ...(from !== undefined && { from: dayArgument(from, '--from') }),
+  ...(to !== undefined && { to: dayArgument(to, '--to') }),
+});
+program
+  .command('estimate')
+  .description('shows what of a point is not simply measured, where it comes from, and what a person should look at')
+  .requiredOption('--point <name>', 'metering point')
+  .addOption(storeOption())
+  .addOption(booksOption())
+  .addOption(atOption())
+  .option('--from <day>', 'first local day')
+  .option('--to <day>', 'the local day before which it ends')
+  .action((options: DayOptions) =>
+    atOffice(options, (office) => runEstimate(office, options.point, daysOf(options), print)),
+  );
+program
+  .command('values')
+  .description(
+    'writes the series of a point: as the portal of the Datahub has it, for CIM, or what is new since the last time',
+  )
+  .requiredOption('--point <name>', 'metering point')
+  .addOption(storeOption())
+  .addOption(booksOption())
+  .addOption(atOption())
+  .addOption(new Option('--as <form>', 'form').choices(['csv', 'cim', 'feed']).default('csv'))
+  .option('--from <day>', 'first local day')
+  .option('--to <day>', 'the local day before which it ends')
+  .action((options: DayOptions & { as: Form }) =>
+    atOffice(options, async (office) => {
+      process.stdout.write(await runValues(office, options.point, options.as, daysOf(options)));
+    }),
+  );
+interface EditArguments extends Common {
+  point?: string;
+  channel: 'import' | 'export';
+  start?: string;
+  value?: string;
+  who: string;
+  why?: string;
+  agree?: string;
+}
+program
+  .command('edit')
+  .description('puts a value in the place of one that is not measured; a large one needs a second person')
+  .addOption(storeOption())
+  .addOption(booksOption())
+  .requiredOption('--who <name>', 'who decides')
+  .option('--point <name>', 'metering point')
+  .addOption(new Option('--channel <name>', 'which way').choices(['import', 'export']).default('import'))
+  .option('--start <instant>', 'begin of the interval')
+  .option('--value <units>', 'whole units of the point (Wh); none: takes the edit before back')
+  .option('--why <text>', 'the reason')
+  .option('--agree <edit>', 'the second person agrees to an edit')
+  .action((options: EditArguments) =>
+    atOffice(options, async (office) => {
+      if (options.agree !== undefined) return runAgree(office, options.agree, options.who, print);
+      const { point, start, value, why } = options;
+      if (point === undefined || start === undefined || value === undefined || why === undefined)
+        throw new Failure('bad-argument', 'an edit has --point, --start, --value and --why');
+      if (value !== 'none' && !/^\d{1,12}$/.test(value))
+        throw new Failure('bad-argument', `--value: ${JSON.stringify(value)} is no whole number, nor none`);
+      await runEdit(
+        office,
+        {
+          point,
+          channel: options.channel,
+          start: instantOf(start, '--start'),
+          value: value === 'none' ? null : Number(value),
+          who: options.who,
+          why,
+        },
+        print,
+      );
+    }),
+  );
+program
+  .command('release')
+  .description('lets a bill go that a finding holds, after a person has looked')
+  .addOption(booksOption())
+  .requiredOption('--point <name>', 'metering point')
+  .requiredOption('--rule <name>', 'of the finding')
+  .requiredOption('--from <instant>', 'begin of the finding')
+  .requiredOption('--to <instant>', 'its end')
+  .requiredOption('--who <name>', 'who looked')
+  .requiredOption('--why <text>', 'the reason')
+  .action(
+    (options: { books: string; point: string; rule: string; from: string; to: string; who: string; why: string }) => {
+      try {
+        const { books, from, to, ...rest } = options;
+        const span = { from: instantOf(from, '--from'), to: instantOf(to, '--to') };
+        runRelease({ books, at: Date.now() }, { ...rest, ...span }, print);
+      } catch (error) {
+        fail(error);
+      }
+    },
+  );
+
+// Whoever reads only the first lines has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+export { program };
