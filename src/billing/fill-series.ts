@@ -29,7 +29,9 @@ function runsOf(place: EstimatePlace, channel: Channel, { anchors }: Merged, sta
   const at = (i: number, side: 'before' | 'after') => anchorAt(anchors, startOf(i), side, input.point);
   const runs: Run[] = [];
   for (let i = 0; i < standing.length; i++) {
-    if (standing[i] !== undefined) continue;
+    const here = standing[i];
+    // An edit is held against the registers around it, also where nothing is left to be estimated.
+    if (here !== undefined && here.standing !== 'edited') continue;
     let [from, to] = [i, i + 1];
     while (from > 0 && !at(from, 'after')) from--;
     while (to < standing.length && !at(to, 'before')) to++;
@@ -38,12 +40,12 @@ function runsOf(place: EstimatePlace, channel: Channel, { anchors }: Merged, sta
     if (total !== undefined) {
       const known = standing.slice(from, to).reduce((sum, one) => sum + (one?.energy ?? 0), 0);
       runs.push({ from, to, before, after, total, rest: total - known });
-    } else {
+    } else if (here === undefined) {
       const dark = (n: number) => standing[n] === undefined || standing[n]?.standing === 'outage';
       [from, to] = [i, i + 1];
       while (to < standing.length && dark(to) && !at(to, 'before')) to++;
       runs.push({ from, to, before: at(from, 'after'), after: at(to, 'before'), total: undefined, rest: undefined });
-    }
+    } else to = i + 1;
     i = to - 1;
   }
   return runs;
@@ -153,7 +155,9 @@ export function estimateRuns(
 ): { readonly intervals: readonly SeriesInterval[]; readonly against: readonly (readonly [number, number])[] } {
   const against: (readonly [number, number])[] = [];
   const { grid } = place;
-  const runs = standing.includes(undefined) ? runsOf(place, channel, merged, standing) : [];
+  const runs = standing.some((one) => one === undefined || one.standing === 'edited')
+    ? runsOf(place, channel, merged, standing)
+    : [];
   const filled = [...standing];
   if (runs.length > 0) {
     const imported = importedHistory(place, channel);
@@ -195,6 +199,11 @@ function estimateRun(
   const here = standing.slice(run.from, run.to);
   const total = run.rest === undefined ? undefined : Math.max(0, run.rest);
   const overdue = intervals.map(({ end }) => end + rules.overdueMs <= input.at);
+  // All of it stands, by an edit: the registers know better. Measured values beside it may each be half a unit off (R02).
+  if (!here.includes(undefined)) {
+    const measured = here.filter((one) => one?.standing === 'measured' || one?.standing === 'uncertain').length;
+    return { intervals: [], ...(Math.abs(run.rest ?? 0) > measured / 2 && { against: true as const }) };
+  }
   // With both edges known the run is one: its parts are estimated together, or the sum would not be the advance.
   if (!overdue.some((one, i) => one && here[i] === undefined)) return { intervals: [] };
   const zero = intervals.map(({ start, end }, i) => here[i] !== undefined || darkIn(dark, start, end) !== undefined);
