@@ -215,11 +215,13 @@ function estimateRun(
   const weights = found ?? (total === undefined ? undefined : flat('EQUAL', 1, intervals.length));
   if (!weights && zero.includes(false)) return { intervals: [] };
   const values = fill(weights ?? flat('EQUAL', 0, intervals.length), excluded, total);
-  const origin = {
+  const lit: Origin = {
     code: estimateCode,
+    method: weights?.method ?? 'EQUAL',
     days: weights?.days ?? [],
     total: run.total ?? null,
     edges: { from: run.before ?? null, to: run.after ?? null },
+    proof: [],
   };
   return {
     ...(contradiction && { against: true as const }),
@@ -227,16 +229,12 @@ function estimateRun(
       if (here[i] !== undefined) return undefined;
       if (total === undefined && overdue[i] !== true) return undefined;
       const span = excluded[i] ? darkIn(dark, start, end) : undefined;
-      const method: Method = span
-        ? span.cause === 'SUPPLY_OFF'
-          ? 'SUPPLY_OFF'
-          : 'DARK'
-        : (weights?.method ?? 'EQUAL');
-      const own: Origin = { ...origin, method, proof: span ? [span.proof] : [] };
+      const darkness: Method = span?.cause === 'SUPPLY_OFF' ? 'SUPPLY_OFF' : 'DARK';
+      const origin: Origin = span ? { ...lit, method: darkness, proof: [span.proof] } : lit;
       const standing = isFinal(place, run.from + i, start, end) ? 'final' : 'estimated';
-      const source = `estimate:${method}${total === undefined ? '' : ':SCALED'}`;
+      const source = `estimate:${origin.method}${total === undefined ? '' : ':SCALED'}`;
       const reasons = reasonsAt(place, merged, run.from + i);
-      return { start, end, energy: values[i] ?? 0, standing, source, reasons, origin: own };
+      return { start, end, energy: values[i] ?? 0, standing, source, reasons, origin };
     }),
   };
 }
