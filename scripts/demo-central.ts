@@ -49,18 +49,7 @@ export async function startCentral(options: DemoCentralOptions): Promise<DemoCen
   const node = join(root, 'node_modules/.bin/node');
   const child: ChildProcess = spawn(
     node,
-    [
-      '--max-old-space-size=96',
-      '--max-semi-space-size=2',
-      entry,
-      'ingest',
-      '--broker',
-      broker,
-      '--tenant',
-      tenant,
-      '--store',
-      store,
-    ],
+    [entry, 'ingest', '--broker', broker, '--tenant', tenant, '--store', store],
     // A group of its own: Ctrl-C is for us, and we end it.
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );

@@ -9,6 +9,8 @@ export interface Sql {
   all(query: string, ...cells: readonly Cell[]): Promise<readonly Row[]>;
   /** Rows of one table at once, in the fastest way that the engine has. */
   insert(table: Table, rows: readonly Row[]): Promise<void>;
+  /** The same; what has the same key is replaced. No key may stand there twice. */
+  put(table: Table, rows: readonly Row[]): Promise<void>;
 }
 export interface Engine {
   readonly kind: 'sqlite' | 'postgres';
@@ -127,6 +129,12 @@ export const tables = {
   { columns: Readonly<Record<string, 'text' | 'integer' | 'octets'>>; key: readonly string[] }
 >;
 export type Table = keyof typeof tables;
+/** `ON CONFLICT …` by which a row replaces the one of the same key; both engines spell it so. */
+export function replacing(table: Table): string {
+  const { columns, key } = tables[table] as { columns: Readonly<Record<string, string>>; key: readonly string[] };
+  const others = Object.keys(columns).filter((column) => !key.includes(column));
+  return `ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${others.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+}
 export const indexes: readonly (readonly [Table, string])[] = [
   ['fact', 'point, series, start_ms'],
   ['fact', 'gateway, meter, series, start_ms'],

@@ -1,7 +1,7 @@
 /** The store in one file: nothing to set up. Every commit is synced; one process writes, others may read. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Cell, type Engine, indexes, type Row, type Sql, type Table, tables } from './sql.ts';
+import { type Cell, type Engine, indexes, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
 
 const types = { text: 'TEXT', integer: 'INTEGER', octets: 'BLOB' } as const;
 
@@ -54,15 +54,19 @@ export function openSqlite(path: string, options: { readonly readOnly?: boolean 
   };
   const all = (query: string, ...cells: readonly Cell[]): Promise<readonly Row[]> =>
     Promise.resolve(prepared(query).all(...cells) as unknown as readonly Row[]);
-  const insert = (table: Table, rows: readonly Row[]): Promise<void> => {
+  const write = (table: Table, rows: readonly Row[], otherwise: string): Promise<void> => {
     const columns = Object.keys(tables[table].columns);
     const statement = prepared(
-      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) ${otherwise}`,
     );
     for (const row of rows) statement.run(...columns.map((column) => row[column] ?? null));
     return Promise.resolve();
   };
-  const sql: Sql = { all, insert };
+  const sql: Sql = {
+    all,
+    insert: (table, rows) => write(table, rows, ''),
+    put: (table, rows) => write(table, rows, replacing(table)),
+  };
   // One connection: one transaction after the other.
   let last: Promise<unknown> = Promise.resolve();
   const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => {
