@@ -120,13 +120,13 @@ function ownership(installations: readonly Installation[]): (serial: string, sta
 }
 
 /** Nearly every interval: one list for all of them. */
-const nothingSaid: readonly Flag[] = [];
+const noFlags: readonly Flag[] = [];
 function knownOf(candidate: Candidate, obis: string, point: Point): Known {
   const { fact, source, index } = candidate;
   const { message } = fact;
   if (message.kind === 'gap') return { energy: null, uncertain: false, reasons: [message.cause], source, pdn: false };
   const quality = message.quality[index] ?? 'UNCERTAIN/device';
-  const flags = message.flags?.[index] ?? nothingSaid;
+  const flags = message.flags?.[index] ?? noFlags;
   const pdn = ((message.status[index] ?? 0) & statusBit.PDN) !== 0;
   const doubtful = flags.includes('IMPOSSIBLE') || flags.includes('TIME_UNTRUSTED');
   const reasons = quality === 'MEASURED' ? flags : [quality, ...flags];

@@ -23,7 +23,7 @@ export function urlsOfHosts(url: string): { readonly urls: readonly string[]; re
     /^(postgres(?:ql)?:\/\/)((?:[^@/?]*@)?)([^/?]*)(.*)$/i.exec(url) ?? [];
   const [path = '', query = ''] = rest.split('?', 2);
   const parameters = new URLSearchParams(query);
-  const wanted = parameters.get('target_session_attrs');
+  const requested = parameters.get('target_session_attrs');
   parameters.delete('target_session_attrs');
   const listed = parameters.get('host');
   const hosts = (listed ?? authority).split(',');
@@ -32,7 +32,7 @@ export function urlsOfHosts(url: string): { readonly urls: readonly string[]; re
     const text = parameters.toString();
     return `${scheme}${user}${listed === null ? host : authority}${path}${text === '' ? '' : `?${text}`}`;
   });
-  return { urls, writable: wanted === 'read-write' || wanted === 'primary' };
+  return { urls, writable: requested === 'read-write' || requested === 'primary' };
 }
 
 function poolOf(connectionString: string, writable: boolean): Pool {
