@@ -4,7 +4,7 @@ import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeliveredInterval, IntervalVersion } from '../src/central/facts.ts';
 import { compareVersions, versionsOf } from '../src/central/intervals.ts';
-import { openStore } from '../src/central/open-store.ts';
+import { readStore } from '../src/central/open-store.ts';
 import { gatewayNumbers } from '../src/central/read-store.ts';
 import type { Engine } from '../src/central/sql.ts';
 import { hourMs } from '../src/base/time.ts';
@@ -98,7 +98,7 @@ function viewOf(store: string): Omit<DemoCentral, 'store'> {
   };
   const refresh = async (): Promise<void> => {
     // It has not made its tables yet.
-    engine ??= await openStore(store).catch(() => undefined);
+    engine ??= await readStore(store).catch(() => undefined);
     if (!engine) return;
     const rows = await engine.all(
       "SELECT gateway, epoch, seq, received_ms, body FROM fact WHERE kind IN ('profile', 'gap') AND received_ms >= ?",

@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { errorTable, Failure, messageOf } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { exportLines } from './read-store.ts';
-import { openStore } from './open-store.ts';
+import { openStore, readStore } from './open-store.ts';
 import type { Engine } from './sql.ts';
 import { centralStatus, seriesLines, statusLines } from './status.ts';
 import { startWorker } from './worker.ts';
@@ -122,7 +122,7 @@ async function runIngest(options: IngestOptions): Promise<void> {
 }
 
 async function reading(store: string, work: (engine: Engine) => Promise<void>): Promise<void> {
-  const engine = await openStore(store);
+  const engine = await readStore(store);
   try {
     await work(engine);
   } finally {

@@ -9,10 +9,12 @@ const types = { text: 'text', integer: 'bigint', octets: 'bytea' } as const;
 const makingLock = 7_203_017;
 
 async function makeTables(client: ClientBase): Promise<void> {
-  const made = async () =>
-    (await client.query<{ made: boolean }>("SELECT to_regclass('account') IS NOT NULL AS made")).rows[0]?.made === true;
+  const { rows } = await client.query<{ missing: number }>(
+    'SELECT count(*)::int AS missing FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL',
+    [Object.keys(tables)],
+  );
   // Whoever only reads need not be allowed to make any.
-  if (await made()) return;
+  if (rows[0]?.missing === 0) return;
   await client.query('BEGIN');
   await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
   for (const [name, { columns, key }] of Object.entries(tables)) {

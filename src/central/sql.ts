@@ -124,6 +124,30 @@ export const tables = {
     },
     key: ['id'],
   },
+  /** What persons decided, only ever added to. A second person's word is another part of the same edit. */
+  edit: {
+    columns: { edit: 'text', part: 'integer', point: 'text', made_ms: 'integer', body: 'text' },
+    key: ['edit', 'part'],
+  },
+  release: { columns: { id: 'text', point: 'text', made_ms: 'integer', body: 'text' }, key: ['id'] },
+  /** No bill is ever written over. */
+  bill: {
+    columns: { contract: 'text', number: 'integer', digest: 'text', made_ms: 'integer', body: 'text' },
+    key: ['contract', 'number'],
+  },
+  /** The value of each interval as it was sent on last. */
+  sent: {
+    columns: {
+      point: 'text',
+      channel: 'text',
+      start_ms: 'integer',
+      end_ms: 'integer',
+      energy: 'integer',
+      status: 'text',
+      sent_ms: 'integer',
+    },
+    key: ['point', 'channel', 'start_ms', 'end_ms'],
+  },
 } as const satisfies Record<
   string,
   { columns: Readonly<Record<string, 'text' | 'integer' | 'octets'>>; key: readonly string[] }
@@ -141,8 +165,10 @@ export const indexes: readonly (readonly [Table, string])[] = [
   ['fact', 'kind, received_ms'],
   ['quarantine', 'gateway, received_ms'],
   ['account', 'gateway, epoch, seq'],
+  ['edit', 'point, made_ms'],
+  ['release', 'point, made_ms'],
 ];
-/** Of the tables above; raised with each change of them. */
+/** Of the tables above; raised where an older program would harm them. Another table harms nobody. */
 export const storeFormat = 1;
 
 /** Of `fact.month`: by it PostgreSQL has partitions. */

@@ -1,4 +1,5 @@
 /** The store in one file: nothing to set up. Every commit is synced; one process writes, others may read. */
+import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Cell, type Engine, indexes, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
@@ -30,20 +31,32 @@ function lockOf(path: string): DatabaseSync {
   }
 }
 
-export function openSqlite(path: string, options: { readonly readOnly?: boolean } = {}): Engine {
-  const readOnly = options.readOnly === true;
-  const lock = readOnly ? undefined : lockOf(path);
-  let database: DatabaseSync;
+/**
+ * ingest: takes messages, alone, and makes the file where there is none. office: adds what persons decide and bills, beside
+ * it; SQLite lets one write after the other. read: changes nothing.
+ */
+export type StoreUse = 'ingest' | 'office' | 'read';
+function openDatabase(path: string, use: StoreUse): { readonly database: DatabaseSync; readonly lock?: DatabaseSync } {
+  const readOnly = use === 'read';
+  if (use !== 'ingest' && !existsSync(path))
+    throw new Failure('store-failed', `${path}: there is no such store`, {
+      next: 'Name the file that meter-central ingest writes to (--store).',
+    });
+  const lock = use === 'ingest' ? lockOf(path) : undefined;
   try {
-    database = new DatabaseSync(path, { readOnly, timeout: 10_000 });
+    const database = new DatabaseSync(path, { readOnly, timeout: 10_000 });
     if (!readOnly) {
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000');
       createTables(database);
     }
+    return { database, ...(lock && { lock }) };
   } catch (error) {
     lock?.close();
     throw new Failure('store-failed', `${path}: ${messageOf(error)}`);
   }
+}
+export function openSqlite(path: string, use: StoreUse = 'ingest'): Engine {
+  const { database, lock } = openDatabase(path, use);
   const statements = new Map<string, StatementSync>();
   const prepared = (query: string): StatementSync => {
     const known = statements.get(query);
