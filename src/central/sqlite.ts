@@ -19,7 +19,12 @@ function createTables(database: DatabaseSync): void {
 }
 /** Held as long as this process lives, however it ends: the kernel lets go of it. */
 function lockOf(path: string): DatabaseSync {
-  const lock = new DatabaseSync(`${path}.lock`);
+  let lock: DatabaseSync;
+  try {
+    lock = new DatabaseSync(`${path}.lock`);
+  } catch (error) {
+    throw new Failure('store-failed', `${path}.lock: ${messageOf(error)}`);
+  }
   try {
     lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
     return lock;
