@@ -3,6 +3,13 @@ import { later, millis } from '../base/time.ts';
 import type { Integer } from '../reading/facts.ts';
 import type { ChannelValue, Delivered, DeliveredInterval, GapVersion, IntervalVersion, RowVersion } from './facts.ts';
 
+/** A gap may be of years: what is not asked for is not made of it. */
+export interface IntervalSpan {
+  readonly from: number;
+  readonly to: number;
+}
+const always: IntervalSpan = { from: -Infinity, to: Infinity };
+
 const big = (value: Integer | null | undefined): bigint | null =>
   value === null || value === undefined ? null : BigInt(value);
 
@@ -38,34 +45,30 @@ function rowsOf({ message, gateway, epoch, seq, receivedAt }: Delivered<'profile
     ),
   }));
 }
-function gapsOf({ message, gateway, epoch, seq, receivedAt }: Delivered<'gap'>, periodMs: number): GapVersion[] {
+function gapsOf(
+  { message, gateway, epoch, seq, receivedAt }: Delivered<'gap'>,
+  periodMs: number,
+  span: IntervalSpan,
+): GapVersion[] {
   const { meter, serial, cause, before, after, rev, reason = null } = message;
   const [gapStart, gapEnd] = [millis(Date.parse(message.start)), millis(Date.parse(message.end))];
-  const common = {
-    gateway,
-    meter,
-    serial,
-    epoch,
-    seq,
-    rev,
-    reason,
-    receivedAt,
-    cause,
-    gapStart,
-    gapEnd,
-    before,
-    after,
-  };
-  return Array.from({ length: Math.ceil((gapEnd - gapStart) / periodMs) }, (_, i) => {
-    const start = later(gapStart, i * periodMs);
-    return { kind: 'gap', start, end: millis(Math.min(start + periodMs, gapEnd)), ...common };
+  const where = { gateway, meter, serial, epoch, seq, rev, reason, receivedAt };
+  const common = { kind: 'gap', ...where, cause, gapStart, gapEnd, before, after } as const;
+  const first = Math.max(0, Math.floor((span.from - gapStart) / periodMs));
+  const last = Math.min(Math.ceil((gapEnd - gapStart) / periodMs), Math.ceil((span.to - gapStart) / periodMs));
+  return Array.from({ length: Math.max(0, last - first) }, (_, i) => {
+    const start = later(gapStart, (first + i) * periodMs);
+    return { ...common, start, end: millis(Math.min(start + periodMs, gapEnd)) };
   });
 }
 const isBlock = (one: DeliveredInterval): one is Delivered<'profile'> => one.message.kind === 'profile';
 
-/** What one message says of each of its intervals. Of a gap the period of the series makes them. */
-export const versionsOf = (one: DeliveredInterval, periodMs: number): readonly IntervalVersion[] =>
-  isBlock(one) ? rowsOf(one) : gapsOf(one, periodMs);
+/** What one message says of each of its intervals. Of a gap the period of the series makes them, those that touch the span. */
+export const versionsOf = (
+  one: DeliveredInterval,
+  periodMs: number,
+  span: IntervalSpan = always,
+): readonly IntervalVersion[] => (isBlock(one) ? rowsOf(one) : gapsOf(one, periodMs, span));
 
 const knownEnergies = (row: RowVersion): number => row.channels.filter(({ energy }) => energy !== null).length;
 /**
@@ -86,10 +89,14 @@ export function compareVersions(a: IntervalVersion, b: IntervalVersion): number 
 }
 
 /** The version of each interval that stands above the others, by its start; in order. The messages are of one series. */
-export function newestVersions(messages: Iterable<DeliveredInterval>, periodMs: number): Map<number, IntervalVersion> {
+export function newestVersions(
+  messages: Iterable<DeliveredInterval>,
+  periodMs: number,
+  span: IntervalSpan = always,
+): Map<number, IntervalVersion> {
   const newest = new Map<number, IntervalVersion>();
   for (const message of messages)
-    for (const version of versionsOf(message, periodMs)) {
+    for (const version of versionsOf(message, periodMs, span)) {
       const before = newest.get(version.start);
       if (!before || compareVersions(version, before) > 0) newest.set(version.start, version);
     }

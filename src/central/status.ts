@@ -88,7 +88,7 @@ async function goneOf(engine: Pick<Engine, 'all'>, requests: readonly Row[]): Pr
     const [from, to, made] = [one['from_ms'], one['to_ms'], one['made_ms']] as [number, number, number];
     const all = await intervalFacts(engine, { gateway, meter, series }, { from, to });
     if (!all.some(({ message, receivedAt }) => receivedAt >= made && message.kind === 'gap')) continue;
-    for (const version of newestVersions(all, (one['period_s'] as number) * 1000).values()) {
+    for (const version of newestVersions(all, (one['period_s'] as number) * 1000, { from, to }).values()) {
       if (version.kind === 'row' || version.cause === 'OUTAGE' || version.receivedAt < made) continue;
       if (version.start < from || version.end > to) continue;
       const last = gone.at(-1);

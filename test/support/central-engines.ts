@@ -16,6 +16,8 @@ export interface Engines {
     readonly again: () => Promise<Engine>;
     readonly keep: () => Promise<void>;
     readonly putBack: () => Promise<void>;
+    /** Of SQLite. */
+    readonly path?: string;
   }>;
   close(): Promise<void>;
 }
@@ -36,14 +38,14 @@ export async function engines(kind: 'sqlite' | 'postgres'): Promise<Engines> {
       kind,
       fresh: () => {
         const path = join(folder, `${made++}.db`);
-        const again = () => Promise.resolve(noted(openSqlite(path)));
+        const again = async () => noted(openSqlite(path));
         const keep = () => Promise.resolve(copyFileSync(path, `${path}.backup`));
         const putBack = () => {
           for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
           copyFileSync(`${path}.backup`, path);
           return Promise.resolve();
         };
-        return Promise.resolve({ engine: noted(openSqlite(path)), again, keep, putBack });
+        return Promise.resolve({ engine: noted(openSqlite(path)), again, keep, putBack, path });
       },
       close: async () => {
         await closeAll();
