@@ -1,6 +1,6 @@
 /** The central system of the demonstration: `meter-central` as its own process, and what it has stored so far. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeliveredInterval, IntervalVersion } from '../src/central/facts.ts';
 import { compareVersions, versionsOf } from '../src/central/intervals.ts';
@@ -30,6 +30,33 @@ export interface DemoCentralOptions {
   readonly postgres: boolean;
   /** It ended by itself. */
   readonly onEnd: (output: string) => void;
+}
+
+/** A point and a contract for each meter. Returns their folder. */
+export function writeBooks(folder: string, since: number, serials: readonly string[]): string {
+  const books = join(folder, 'books');
+  mkdirSync(books, { recursive: true });
+  const day = new Date(since).toISOString().slice(0, 10);
+  writeFileSync(
+    join(books, 'registry.json'),
+    JSON.stringify({
+      points: serials.map((serial) => ({
+        point: `point-${serial}`,
+        zone: 'UTC',
+        periods: [{ from: day, periodS: 3600 }],
+        // Nobody has a history yet: a household of five megawatt-hours a year.
+        yearlyEstimate: 5_000_000,
+        installations: [{ serial, from: new Date(since).toISOString() }],
+      })),
+      contracts: serials.map((serial) => ({
+        contract: `demo-${serial}`,
+        point: `point-${serial}`,
+        customer: { name: `Customer of ${serial}`, address: [] },
+        from: day,
+      })),
+    }),
+  );
+  return books;
 }
 
 /** A commit may bear a time that is a little older than one that was read already. */

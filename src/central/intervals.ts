@@ -13,21 +13,27 @@ const always: IntervalSpan = { from: -Infinity, to: Infinity };
 const big = (value: Integer | null | undefined): bigint | null =>
   value === null || value === undefined ? null : BigInt(value);
 
-function rowsOf({ message, gateway, epoch, seq, receivedAt }: Delivered<'profile'>): RowVersion[] {
-  const { meter, serial, channels, periodS, reason, flags } = message;
+/** Which message says it, and of which meter. */
+const whereOf = ({ message: { meter, serial }, gateway, epoch, seq, receivedAt }: DeliveredInterval) => ({
+  gateway,
+  meter,
+  serial,
+  epoch,
+  seq,
+  receivedAt,
+});
+function rowsOf(one: Delivered<'profile'>): RowVersion[] {
+  const { message } = one;
+  const { channels, periodS, reason, flags } = message;
+  const where = whereOf(one);
   const from = Date.parse(message.start);
   return message.rev.map((rev, i) => ({
     kind: 'row',
     start: millis(from + i * periodS * 1000),
     end: millis(from + (i + 1) * periodS * 1000),
-    gateway,
-    meter,
-    serial,
-    epoch,
-    seq,
+    ...where,
     rev,
     reason: reason?.[i] ?? null,
-    receivedAt,
     // Every column is as long as `count`: the schema saw to it.
     quality: message.quality[i] as RowVersion['quality'],
     status: message.status[i] ?? null,
@@ -45,15 +51,10 @@ function rowsOf({ message, gateway, epoch, seq, receivedAt }: Delivered<'profile
     ),
   }));
 }
-function gapsOf(
-  { message, gateway, epoch, seq, receivedAt }: Delivered<'gap'>,
-  periodMs: number,
-  span: IntervalSpan,
-): GapVersion[] {
-  const { meter, serial, cause, before, after, rev, reason = null } = message;
-  const [gapStart, gapEnd] = [millis(Date.parse(message.start)), millis(Date.parse(message.end))];
-  const where = { gateway, meter, serial, epoch, seq, rev, reason, receivedAt };
-  const common = { kind: 'gap', ...where, cause, gapStart, gapEnd, before, after } as const;
+function gapsOf(one: Delivered<'gap'>, periodMs: number, span: IntervalSpan): GapVersion[] {
+  const { start: begin, end: over, cause, before, after, rev, reason = null } = one.message;
+  const [gapStart, gapEnd] = [millis(Date.parse(begin)), millis(Date.parse(over))];
+  const common = { kind: 'gap', ...whereOf(one), rev, reason, cause, gapStart, gapEnd, before, after } as const;
   const first = Math.max(0, Math.floor((span.from - gapStart) / periodMs));
   const last = Math.min(Math.ceil((gapEnd - gapStart) / periodMs), Math.ceil((span.to - gapStart) / periodMs));
   return Array.from({ length: Math.max(0, last - first) }, (_, i) => {

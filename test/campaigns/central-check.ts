@@ -19,8 +19,19 @@ export async function checkStore(
   found.sort();
   if (found.length !== expected.length) problems.push(`${found.length} messages stored, ${expected.length} were sent`);
   if (found.some((line, i) => line !== expected[i])) problems.push('what is stored is not what was sent');
-  await auditAccounts(engine, Date.now(), 100_000);
+  // A look takes in so many accounts at most: until there is nothing new.
+  for (let before = -1; ; ) {
+    await auditAccounts(engine, Date.now(), 100_000);
+    const [known] = await engine.all('SELECT count(*) AS n FROM account');
+    if (Number(known?.['n']) === before) break;
+    before = Number(known?.['n']);
+  }
   const { accounts, losses, quarantined, gateways } = await centralStatus(engine, Date.now());
+  const owed = fleet.twins.reduce(
+    (sum, { messages }) => sum + messages.filter(({ kind }) => kind === 'manifest').length,
+    0,
+  );
+  if (accounts.verified !== owed) problems.push(`${accounts.verified} accounts verified of ${owed}`);
   if (accounts.different + accounts.waiting > 0) problems.push(`accounts: ${JSON.stringify(accounts)}`);
   if (losses.length + quarantined > 0) problems.push(`${losses.length} losses, ${quarantined} in quarantine`);
   if (gateways.some(({ conflicts, holes }) => conflicts + holes > 0))

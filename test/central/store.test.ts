@@ -116,7 +116,7 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
     expect(await engine.all('SELECT * FROM meta')).toEqual([]);
     expect((await ingest(engine, [received(up(), block(1))])).answers.get('g')).toMatchObject({ upTo: 1 });
   });
-  test('an unfit message is raw raw, acknowledged where its number can be one of this gateway, and holds up nobody', async () => {
+  test('an unfit message is kept raw, acknowledged where its number can be one of this gateway, and holds up nobody', async () => {
     const { engine } = await made.fresh();
     await ingest(engine, [born()]);
     const outcome = await ingest(engine, [
