@@ -1,10 +1,10 @@
 /** The central system of the demonstration: `meter-central` as its own process, and what it has stored so far. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeliveredInterval, IntervalVersion } from '../src/central/facts.ts';
 import { compareVersions, versionsOf } from '../src/central/intervals.ts';
-import { openStore } from '../src/central/open-store.ts';
+import { readStore } from '../src/central/open-store.ts';
 import { gatewayNumbers } from '../src/central/read-store.ts';
 import type { Engine } from '../src/central/sql.ts';
 import { hourMs } from '../src/base/time.ts';
@@ -32,6 +32,33 @@ export interface DemoCentralOptions {
   readonly onEnd: (output: string) => void;
 }
 
+/** A point and a contract for each meter. Returns their folder. */
+export function writeBooks(folder: string, since: number, serials: readonly string[]): string {
+  const books = join(folder, 'books');
+  mkdirSync(books, { recursive: true });
+  const day = new Date(since).toISOString().slice(0, 10);
+  writeFileSync(
+    join(books, 'registry.json'),
+    JSON.stringify({
+      points: serials.map((serial) => ({
+        point: `point-${serial}`,
+        zone: 'UTC',
+        periods: [{ from: day, periodS: 3600 }],
+        // Nobody has a history yet: a household of five megawatt-hours a year.
+        yearlyEstimate: 5_000_000,
+        installations: [{ serial, from: new Date(since).toISOString() }],
+      })),
+      contracts: serials.map((serial) => ({
+        contract: `demo-${serial}`,
+        point: `point-${serial}`,
+        customer: { name: `Customer of ${serial}`, address: [] },
+        from: day,
+      })),
+    }),
+  );
+  return books;
+}
+
 /** A commit may bear a time that is a little older than one that was read already. */
 const overlapMs = 10_000;
 
@@ -49,18 +76,7 @@ export async function startCentral(options: DemoCentralOptions): Promise<DemoCen
   const node = join(root, 'node_modules/.bin/node');
   const child: ChildProcess = spawn(
     node,
-    [
-      '--max-old-space-size=96',
-      '--max-semi-space-size=2',
-      entry,
-      'ingest',
-      '--broker',
-      broker,
-      '--tenant',
-      tenant,
-      '--store',
-      store,
-    ],
+    [entry, 'ingest', '--broker', broker, '--tenant', tenant, '--store', store],
     // A group of its own: Ctrl-C is for us, and we end it.
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
@@ -109,7 +125,7 @@ function viewOf(store: string): Omit<DemoCentral, 'store'> {
   };
   const refresh = async (): Promise<void> => {
     // It has not made its tables yet.
-    engine ??= await openStore(store).catch(() => undefined);
+    engine ??= await readStore(store).catch(() => undefined);
     if (!engine) return;
     const rows = await engine.all(
       "SELECT gateway, epoch, seq, received_ms, body FROM fact WHERE kind IN ('profile', 'gap') AND received_ms >= ?",

@@ -17,12 +17,13 @@ import { servePty } from '../src/simulator/serve.ts';
 import { visible } from '../src/base/visible.ts';
 import { askPage, askStatus } from '../src/desk/client.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
-import { type DemoCentral, startCentral } from './demo-central.ts';
+import { type DemoCentral, startCentral, writeBooks } from './demo-central.ts';
 import { fitWindow, idleOption, verdictOf } from './demo-report.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const usage = `scripts/run [--meters N] [--days N] [--for SECONDS] [--broker URL] [--seed N] [--state DIR] [--kills N] [--outage] [--scenario FILE] [--healthy] [--postgres]
 scripts/run --config FILE        the real thing
+scripts/run --bills              from the outage of a link to the correction on a bill, step by step in virtual time
   --for N      end after N seconds and compare with the oracle; without it Ctrl-C ends it, and sums up
   --kills N    kill the daemon N times at random moments (needs --for)
   --outage     stop the broker for the middle third (needs --for, and the broker of the demonstration)
@@ -230,6 +231,12 @@ async function showPage(): Promise<void> {
   process.stdout.write(`the page does not stand; the log says why: ${logPath}\n`);
 }
 
+/** What the utility knows: so that its hours can be estimated, judged and billed. */
+const books = writeBooks(
+  stateDirectory,
+  since,
+  simulated.meters.map(({ settings }) => String(settings.serial)),
+);
 const central: DemoCentral = await startCentral({
   root,
   folder: stateDirectory,
@@ -482,6 +489,7 @@ process.stdout.write(
 print([
   'from another terminal:',
   `  scripts/meter-central status --store '${central.store}'`,
+  `  scripts/meter-central estimate --point point-${(simulated.meters[planted] ?? simulated.meters[0])?.settings.serial} --from ${new Date(since).toISOString().slice(0, 10)} --store '${central.store}' --books ${books}`,
   `  scripts/meter-gateway status --socket ${socketPath}`,
   `  scripts/meter-gateway poll m${simulated.meters[0]?.settings.serial} --socket ${socketPath}`,
 ]);

@@ -7,21 +7,23 @@ import { Client } from 'pg';
 export interface PrivatePostgres {
   /** For `--store`. */
   readonly url: string;
+  /** Its unix socket stands in it. */
+  readonly folder: string;
   readonly process: ChildProcess;
   /** Ends it as the power would: nothing is written any more. */
   kill(): Promise<void>;
   stop(): Promise<void>;
 }
-/** Where the programs are: on the path, or where Debian puts them. */
-function programs(): string {
+/** Where a program of it is: where Debian puts it, or on the path. */
+function program(name: string): string {
   const debian = '/usr/lib/postgresql';
   const folders = [
-    ...(process.env['PATH'] ?? '').split(delimiter),
     ...(existsSync(debian) ? readdirSync(debian).map((version) => join(debian, version, 'bin')) : []),
+    ...(process.env['PATH'] ?? '').split(delimiter),
   ];
-  const found = folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')));
+  const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
   if (found === undefined)
-    throw new Error('PostgreSQL is not installed here: scripts/setup installs it (apt: postgresql)');
+    throw new Error(`PostgreSQL is not installed here (no ${name}): scripts/setup installs it (apt: postgresql)`);
   return found;
 }
 /** It refuses root; whoever is not root is himself. */
@@ -52,7 +54,6 @@ async function isReady(connectionString: string): Promise<boolean> {
 
 /** Starts what is in the folder; makes it where there is nothing. */
 export async function startPostgres(folder: string, settings: readonly string[] = []): Promise<PrivatePostgres> {
-  const bin = programs();
   const user = owner();
   const data = join(folder, 'data');
   mkdirSync(folder, { recursive: true });
@@ -60,14 +61,14 @@ export async function startPostgres(folder: string, settings: readonly string[] 
   chmodSync(folder, 0o700);
   const plain = { ...user, cwd: '/', env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8' } };
   if (!existsSync(join(data, 'PG_VERSION')))
-    execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'central', '-A', 'trust', '-E', 'UTF8', '--no-instructions'], {
+    execFileSync(program('initdb'), ['-D', data, '-U', 'central', '-A', 'trust', '-E', 'UTF8', '--no-instructions'], {
       ...plain,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
   const url = `postgres:///postgres?host=${encodeURIComponent(folder)}&user=central`;
   const server = () => {
     const child = spawn(
-      join(bin, 'postgres'),
+      program('postgres'),
       ['-D', data, '-k', folder, '-c', 'listen_addresses=', ...settings.flatMap((one) => ['-c', one])],
       // A group of its own: Ctrl-C is for whoever started it.
       { ...plain, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
@@ -92,6 +93,7 @@ export async function startPostgres(folder: string, settings: readonly string[] 
   process.on('exit', () => child.kill('SIGINT'));
   return {
     url,
+    folder,
     process: child,
     kill: async () => {
       // Its children end when they see that it is gone; before that they hold the folder.
@@ -107,6 +109,42 @@ export async function startPostgres(folder: string, settings: readonly string[] 
     },
   };
 }
+const asking = async (connectionString: string, statement: string): Promise<readonly Record<string, unknown>[]> => {
+  const client = new Client({ connectionString });
+  await client.connect();
+  const { rows } = await client.query<Record<string, unknown>>(statement);
+  await client.end();
+  return rows;
+};
+/** A copy of a running one that follows it; from then on each commit of the first one waits until it is on the second one's disk. */
+export async function startStandby(primary: PrivatePostgres, folder: string): Promise<PrivatePostgres> {
+  const user = owner();
+  mkdirSync(folder, { recursive: true });
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
+  chmodSync(folder, 0o700);
+  const from = ['-h', primary.folder, '-U', 'central'];
+  execFileSync(program('pg_basebackup'), [...from, '-D', join(folder, 'data'), '-R', '-X', 'stream', '-c', 'fast'], {
+    ...user,
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const standby = await startPostgres(folder);
+  // After the copy: a server that is promoted must not wait for a standby of its own.
+  await asking(primary.url, "ALTER SYSTEM SET synchronous_standby_names = '*'");
+  await asking(primary.url, 'SELECT pg_reload_conf()');
+  for (let tries = 0; ; tries++) {
+    const [one] = await asking(
+      primary.url,
+      "SELECT count(*)::int AS n FROM pg_stat_replication WHERE sync_state = 'sync'",
+    );
+    if (one?.['n'] === 1) return standby;
+    if (tries > 200) throw new Error('the standby does not follow');
+    await sleep(50);
+  }
+}
+export const promote = async ({ url }: PrivatePostgres): Promise<void> => {
+  await asking(url, 'SELECT pg_promote()');
+};
 function childrenOf(pid: number | undefined): number[] {
   if (pid === undefined) return [];
   try {

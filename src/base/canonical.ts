@@ -3,7 +3,11 @@ import { createHash } from 'node:crypto';
 
 /** Keys in the order of their UTF-16 units, no blanks, numbers and texts as ECMAScript writes them. */
 export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((one) => canonicalJson(one ?? null)).join(',')}]`;
+  if (Array.isArray(value)) {
+    // A column of numbers is written as it is.
+    if (value.every((one) => typeof one === 'number')) return JSON.stringify(value);
+    return `[${value.map((one) => canonicalJson(one ?? null)).join(',')}]`;
+  }
   if (typeof value === 'object' && value !== null)
     return `{${Object.entries(value)
       .filter(([, one]) => one !== undefined)

@@ -109,7 +109,11 @@ export const unrolled = <T>(runs: readonly (readonly [number, T])[]): T[] =>
 export function freeze(intervals: readonly SeriesInterval[]): Frozen {
   const origins: [number, Origin][] = [];
   let last = '';
+  let before: Origin | undefined;
   for (const [i, { origin }] of intervals.entries()) {
+    // Estimates of one run share theirs.
+    if (origin === before) continue;
+    before = origin;
     const text = origin ? canonicalJson(origin) : '';
     if (origin && text !== last) origins.push([i, origin]);
     last = text;

@@ -29,7 +29,9 @@ function runsOf(place: EstimatePlace, channel: Channel, { anchors }: Merged, sta
   const at = (i: number, side: 'before' | 'after') => anchorAt(anchors, startOf(i), side, input.point);
   const runs: Run[] = [];
   for (let i = 0; i < standing.length; i++) {
-    if (standing[i] !== undefined) continue;
+    const here = standing[i];
+    // An edit is held against the registers around it, also where nothing is left to be estimated.
+    if (here !== undefined && here.standing !== 'edited') continue;
     let [from, to] = [i, i + 1];
     while (from > 0 && !at(from, 'after')) from--;
     while (to < standing.length && !at(to, 'before')) to++;
@@ -38,12 +40,12 @@ function runsOf(place: EstimatePlace, channel: Channel, { anchors }: Merged, sta
     if (total !== undefined) {
       const known = standing.slice(from, to).reduce((sum, one) => sum + (one?.energy ?? 0), 0);
       runs.push({ from, to, before, after, total, rest: total - known });
-    } else {
+    } else if (here === undefined) {
       const dark = (n: number) => standing[n] === undefined || standing[n]?.standing === 'outage';
       [from, to] = [i, i + 1];
       while (to < standing.length && dark(to) && !at(to, 'before')) to++;
       runs.push({ from, to, before: at(from, 'after'), after: at(to, 'before'), total: undefined, rest: undefined });
-    }
+    } else to = i + 1;
     i = to - 1;
   }
   return runs;
@@ -153,7 +155,9 @@ export function estimateRuns(
 ): { readonly intervals: readonly SeriesInterval[]; readonly against: readonly (readonly [number, number])[] } {
   const against: (readonly [number, number])[] = [];
   const { grid } = place;
-  const runs = standing.includes(undefined) ? runsOf(place, channel, merged, standing) : [];
+  const runs = standing.some((one) => one === undefined || one.standing === 'edited')
+    ? runsOf(place, channel, merged, standing)
+    : [];
   const filled = [...standing];
   if (runs.length > 0) {
     const imported = importedHistory(place, channel);
@@ -195,6 +199,11 @@ function estimateRun(
   const here = standing.slice(run.from, run.to);
   const total = run.rest === undefined ? undefined : Math.max(0, run.rest);
   const overdue = intervals.map(({ end }) => end + rules.overdueMs <= input.at);
+  // All of it stands, by an edit: the registers know better. Measured values beside it may each be half a unit off (R02).
+  if (!here.includes(undefined)) {
+    const measured = here.filter((one) => one?.standing === 'measured' || one?.standing === 'uncertain').length;
+    return { intervals: [], ...(Math.abs(run.rest ?? 0) > measured / 2 && { against: true as const }) };
+  }
   // With both edges known the run is one: its parts are estimated together, or the sum would not be the advance.
   if (!overdue.some((one, i) => one && here[i] === undefined)) return { intervals: [] };
   const zero = intervals.map(({ start, end }, i) => here[i] !== undefined || darkIn(dark, start, end) !== undefined);
@@ -206,11 +215,13 @@ function estimateRun(
   const weights = found ?? (total === undefined ? undefined : flat('EQUAL', 1, intervals.length));
   if (!weights && zero.includes(false)) return { intervals: [] };
   const values = fill(weights ?? flat('EQUAL', 0, intervals.length), excluded, total);
-  const origin = {
+  const lit: Origin = {
     code: estimateCode,
+    method: weights?.method ?? 'EQUAL',
     days: weights?.days ?? [],
     total: run.total ?? null,
     edges: { from: run.before ?? null, to: run.after ?? null },
+    proof: [],
   };
   return {
     ...(contradiction && { against: true as const }),
@@ -218,16 +229,12 @@ function estimateRun(
       if (here[i] !== undefined) return undefined;
       if (total === undefined && overdue[i] !== true) return undefined;
       const span = excluded[i] ? darkIn(dark, start, end) : undefined;
-      const method: Method = span
-        ? span.cause === 'SUPPLY_OFF'
-          ? 'SUPPLY_OFF'
-          : 'DARK'
-        : (weights?.method ?? 'EQUAL');
-      const own: Origin = { ...origin, method, proof: span ? [span.proof] : [] };
+      const darkness: Method = span?.cause === 'SUPPLY_OFF' ? 'SUPPLY_OFF' : 'DARK';
+      const origin: Origin = span ? { ...lit, method: darkness, proof: [span.proof] } : lit;
       const standing = isFinal(place, run.from + i, start, end) ? 'final' : 'estimated';
-      const source = `estimate:${method}${total === undefined ? '' : ':SCALED'}`;
+      const source = `estimate:${origin.method}${total === undefined ? '' : ':SCALED'}`;
       const reasons = reasonsAt(place, merged, run.from + i);
-      return { start, end, energy: values[i] ?? 0, standing, source, reasons, origin: own };
+      return { start, end, energy: values[i] ?? 0, standing, source, reasons, origin };
     }),
   };
 }

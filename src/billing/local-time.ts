@@ -51,6 +51,8 @@ export interface PeriodFrom {
 }
 export interface Grid {
   readonly intervals: readonly GridInterval[];
+  /** Of all of them, ms; null where they differ. */
+  readonly length: number | null;
   /** Of an interval by its start. */
   readonly indexOf: ReadonlyMap<number, number>;
 }
@@ -76,7 +78,9 @@ export function gridOf(periods: readonly PeriodFrom[], zone: string, from: Day, 
     const period = ordered.findLast((one) => one.from <= day) ?? ordered[0];
     intervals.push(...dayIntervals(day, zone, (period?.periodS ?? 3600) * 1000));
   }
-  const grid = { intervals, indexOf: new Map(intervals.map(({ start }, i) => [start, i])) };
+  const lengths = new Set(intervals.map(({ start, end }) => end - start));
+  const [length = null] = lengths.size === 1 ? lengths : [];
+  const grid = { intervals, length, indexOf: new Map(intervals.map(({ start }, i) => [start, i])) };
   if (grids.size > 200) grids.clear();
   grids.set(key, grid);
   return grid;

@@ -4,7 +4,7 @@
  */
 import type { DeliveredInterval } from '../central/facts.ts';
 import type { Integer } from '../reading/facts.ts';
-import { statusBit } from '../reading/quality.ts';
+import { type Flag, statusBit } from '../reading/quality.ts';
 import type { Grid } from './local-time.ts';
 import { type Channel, channels, type Installation, installedIn, type Point } from './registry.ts';
 
@@ -44,6 +44,8 @@ export interface MergedPoint {
 
 interface Candidate {
   readonly fact: DeliveredInterval;
+  /** Of the message: gateway/epoch/seq. */
+  readonly source: string;
   readonly index: number;
   readonly start: number;
   readonly end: number;
@@ -86,8 +88,9 @@ function collect(facts: Iterable<DeliveredInterval>, point: Point, from: number,
     const { message } = fact;
     if (message.point !== point.point || message.series !== point.series) continue;
     const begin = Date.parse(message.start);
+    const source = sourceOf(fact);
     if (message.kind === 'gap') {
-      gaps.push({ fact, index: 0, start: begin, end: Date.parse(message.end) });
+      gaps.push({ fact, source, index: 0, start: begin, end: Date.parse(message.end) });
       continue;
     }
     const periodMs = message.periodS * 1000;
@@ -102,7 +105,7 @@ function collect(facts: Iterable<DeliveredInterval>, point: Point, from: number,
         strangers.set(message.serial, Math.min(start, strangers.get(message.serial) ?? start));
         continue;
       }
-      const candidate = { fact, index, start, end };
+      const candidate = { fact, source, index, start, end };
       const before = ofPeriod.get(start);
       if (before === undefined || stands(candidate, before) > 0) ofPeriod.set(start, candidate);
     }
@@ -116,16 +119,17 @@ function ownership(installations: readonly Installation[]): (serial: string, sta
     installations.some((one) => one.serial === serial && one.from < end && (one.to === null || one.to > start));
 }
 
+/** Nearly every interval: one list for all of them. */
+const noFlags: readonly Flag[] = [];
 function knownOf(candidate: Candidate, obis: string, point: Point): Known {
-  const { fact, index } = candidate;
-  const message = fact.message;
-  const source = sourceOf(fact);
+  const { fact, source, index } = candidate;
+  const { message } = fact;
   if (message.kind === 'gap') return { energy: null, uncertain: false, reasons: [message.cause], source, pdn: false };
   const quality = message.quality[index] ?? 'UNCERTAIN/device';
-  const flags = message.flags?.[index] ?? [];
+  const flags = message.flags?.[index] ?? noFlags;
   const pdn = ((message.status[index] ?? 0) & statusBit.PDN) !== 0;
-  const doubts = flags.filter((flag) => flag === 'IMPOSSIBLE' || flag === 'TIME_UNTRUSTED');
-  const reasons = quality === 'MEASURED' ? [...flags] : [quality, ...flags];
+  const doubtful = flags.includes('IMPOSSIBLE') || flags.includes('TIME_UNTRUSTED');
+  const reasons = quality === 'MEASURED' ? flags : [quality, ...flags];
   const channel = message.channels.find((one) => one.obis === obis);
   const raw = channel?.energy?.[index] ?? null;
   const nothing = (why: string): Known => ({ energy: null, uncertain: false, reasons: [...reasons, why], source, pdn });
@@ -135,7 +139,7 @@ function knownOf(candidate: Candidate, obis: string, point: Point): Known {
   const energy = unitsOf(raw, channel.scaler, point.scaler);
   if (energy === undefined) return nothing('UNIT_UNFIT');
   if (energy < 0) return nothing('NEGATIVE');
-  return { energy, uncertain: quality !== 'MEASURED' || doubts.length > 0, reasons, source, pdn };
+  return { energy, uncertain: quality !== 'MEASURED' || doubtful, reasons, source, pdn };
 }
 /** Rows of another length that tile the interval: quarter-hours of an hour, or the parts of one in which a clock was set. */
 function tiled(pieces: readonly Candidate[], from: number, to: number, obis: string, point: Point): Known | undefined {
@@ -159,14 +163,17 @@ function tiled(pieces: readonly Candidate[], from: number, to: number, obis: str
   };
 }
 
+/** Rows that are not simply those of the grid, in time. */
+function piecesOf({ rows }: Collected, { length, indexOf }: Grid): readonly Candidate[] {
+  const pieces: Candidate[] = [];
+  for (const [periodMs, ofPeriod] of rows)
+    for (const piece of ofPeriod.values()) if (periodMs !== length || !indexOf.has(piece.start)) pieces.push(piece);
+  return pieces.sort((a, b) => a.start - b.start || a.end - b.end);
+}
 function channelOf(collected: Collected, grid: Grid, channel: Channel, point: Point): Merged {
   const obis = point.obis[channel] ?? '';
   const anchors = anchorsOf(collected, channel, point);
-  const lengths = new Set(grid.intervals.map(({ start, end }) => end - start));
-  const pieces = [...collected.rows]
-    .flatMap(([, ofPeriod]) => [...ofPeriod.values()])
-    .filter(({ start, end }) => !grid.indexOf.has(start) || !lengths.has(end - start) || lengths.size > 1)
-    .sort((a, b) => a.start - b.start || a.end - b.end);
+  const pieces = piecesOf(collected, grid);
   let next = 0;
   const known = grid.intervals.map(({ start, end }) => {
     const row = collected.rows.get(end - start)?.get(start);
@@ -206,6 +213,7 @@ function anchorsOf({ rows }: Collected, name: Channel, point: Point): Merged['an
 }
 
 function gapsOf(collected: Collected, grid: Grid): (GapKnown | undefined)[] {
+  if (collected.gaps.length === 0) return [];
   const above: (Candidate | undefined)[] = Array.from({ length: grid.intervals.length });
   for (const gap of collected.gaps)
     for (let at = firstFrom(grid, gap.start); at < grid.intervals.length; at++) {
@@ -215,7 +223,7 @@ function gapsOf(collected: Collected, grid: Grid): (GapKnown | undefined)[] {
       if (before === undefined || stands(gap, before) > 0) above[at] = gap;
     }
   return above.map((one) =>
-    one && one.fact.message.kind === 'gap' ? { cause: one.fact.message.cause, source: sourceOf(one.fact) } : undefined,
+    one && one.fact.message.kind === 'gap' ? { cause: one.fact.message.cause, source: one.source } : undefined,
   );
 }
 /** Index of the first interval that begins at `at` or later. */

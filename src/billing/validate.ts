@@ -53,6 +53,8 @@ const unreleasable: ReadonlySet<Rule> = new Set([
   'SCALE_UNKNOWN',
 ]);
 
+export const isReleasable = (rule: Rule): boolean => !unreleasable.has(rule);
+
 export interface Finding {
   readonly rule: Rule;
   readonly channel: Channel | null;
@@ -273,7 +275,7 @@ export function validate(series: PointSeries, point: Point, given: Partial<Valid
 /** What a person has let go is shown, no longer held. */
 export const withReleases = (found: readonly Finding[], releases: readonly Release[], at: number): Finding[] =>
   found.map((one) => {
-    if (one.consequence !== 'held' || unreleasable.has(one.rule)) return one;
+    if (one.consequence !== 'held' || !isReleasable(one.rule)) return one;
     const release = releases.find(
       ({ rule, from, to, at: when }) => rule === one.rule && from <= one.from && to >= one.to && when <= at,
     );

@@ -70,12 +70,7 @@ const marks = (count: number): string => Array.from({ length: count }, () => '?'
  * Gateways that are new begin, before any is locked: two workers that make what the other one holds would wait for each other
  * (found by scripts/central-orders).
  */
-async function beginGateways(engine: Engine, sorted: readonly string[]): Promise<void> {
-  if (sorted.length === 0) return;
-  const rows = await engine.all(`SELECT gateway FROM gateway WHERE gateway IN (${marks(sorted.length)})`, ...sorted);
-  const known = new Set(rows.map(({ gateway }) => gateway));
-  const unknown = sorted.filter((name) => !known.has(name));
-  if (unknown.length === 0) return;
+async function beginGateways(engine: Engine, unknown: readonly string[]): Promise<void> {
   await engine.transaction(async (sql) => {
     for (const name of unknown)
       await sql.all(
@@ -254,8 +249,9 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
   const months = new Set(
     batch.flatMap(({ arrival }) => (arrival.kind === 'fact' ? [monthOf(spanOf(arrival.message)[0])] : [])),
   );
-  const work = async (sql: Sql): Promise<Ingested> => {
+  const work = async (sql: Sql): Promise<Ingested | { readonly unknown: readonly string[] }> => {
     const before = await lockGateways(engine, sql, names);
+    if (before.size < names.length) return { unknown: names.filter((name) => !before.has(name)) };
     const states = new Map(before);
     const sorted = sortFacts(batch, states);
     const { late, conflicts } =
@@ -279,9 +275,12 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
       );
     if (raw.length > 0) await keepRaw(sql, raw);
     const lost = await greetAll(sql, batch, states);
-    for (const [gateway, state] of states)
-      if (state !== before.get(gateway))
-        await sql.all('UPDATE gateway SET numbers = ? WHERE gateway = ?', JSON.stringify(state), gateway);
+    const moved = [...states].filter(([gateway, state]) => state !== before.get(gateway));
+    if (moved.length > 0)
+      await sql.put(
+        'gateway',
+        moved.map(([gateway, state]) => ({ gateway, numbers: JSON.stringify(state) })),
+      );
     return {
       answers: new Map(
         [...states].flatMap(([gateway, state]) => {
@@ -298,6 +297,9 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
   };
   if (names.length === 0 && !batch.some(({ arrival }) => arrival.kind === 'unfit'))
     return { answers: new Map(), stored: 0, repeated: 0, unfit: 0, conflicts: 0, lost: [] };
-  await beginGateways(engine, names);
-  return engine.transaction(work, months);
+  for (;;) {
+    const outcome = await engine.transaction(work, months);
+    if (!('unknown' in outcome)) return outcome;
+    await beginGateways(engine, outcome.unknown);
+  }
 }

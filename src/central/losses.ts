@@ -15,6 +15,8 @@ import type { Engine, Row } from './sql.ts';
 
 /** Of a series of which nothing is here, so many days are asked for. */
 const unknownMs = 40 * 24 * hourMs;
+/** Holes are asked for as far back as one request may reach. */
+const longestMs = 400 * 24 * hourMs;
 /** A row is read some time after its interval. */
 const readingMs = 6 * hourMs;
 
@@ -43,7 +45,8 @@ async function seriesOf(engine: Engine, gateway: string): Promise<KnownSeries[]>
       series,
     );
     const periodS = last ? (JSON.parse(last['body'] as string) as Message<'profile'>).periodS : 3600;
-    others.push({ meter, series, periodS });
+    // A capture beside the grid has its own length.
+    others.push({ meter, series, periodS: Math.max(60, Math.round(periodS / 60) * 60) });
   }
   return [...introduced, ...others];
 }
@@ -56,8 +59,9 @@ async function spansOf(
   [lostFrom, foundAt]: readonly [from: number, to: number],
 ): Promise<(readonly [number, number])[]> {
   const periodMs = periodS * 1000;
-  const messages = await intervalFacts(engine, { gateway, meter, series }, { from: 0, to: lostFrom });
-  const there = new Set(messages.flatMap((one) => versionsOf(one, periodMs).map(({ start }) => start as number)));
+  const span = { from: lostFrom - longestMs, to: lostFrom };
+  const messages = await intervalFacts(engine, { gateway, meter, series }, span);
+  const there = new Set(messages.flatMap((one) => versionsOf(one, periodMs, span).map(({ start }) => start as number)));
   const first = [...there].reduce((a, b) => Math.min(a, b), lostFrom);
   const holes: (readonly [number, number])[] = [];
   let hole: number | undefined;

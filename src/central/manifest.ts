@@ -30,7 +30,7 @@ export function judgeAccount(
   const all = new Map<number, Published[]>();
   for (const { epoch, seq, message } of messages) {
     if (epoch !== manifest.epoch) continue;
-    for (const mark of marksOf(message, periodMs)) {
+    for (const mark of marksOf(message, periodMs, [from, to])) {
       if (mark.start < from || mark.start >= to) continue;
       const own = all.get(mark.start) ?? [];
       all.set(mark.start, own);

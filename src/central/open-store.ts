@@ -2,13 +2,16 @@
 import { Failure } from '../base/errors.ts';
 import { openPostgres } from './postgres.ts';
 import { type Engine, storeFormat } from './sql.ts';
-import { openSqlite } from './sqlite.ts';
+import { openSqlite, type StoreUse } from './sqlite.ts';
 
-/** `tenant`: whose it is; a store of somebody else is not written to. Without it the store is only read. */
-export async function openStore(where: string, tenant?: string): Promise<Engine> {
-  const engine = /^postgres(?:ql)?:/.test(where)
-    ? await openPostgres(where)
-    : openSqlite(where, { readOnly: tenant === undefined });
+/** To take messages of a tenant, whose it is; a store of somebody else is not written to. */
+export const openStore = (where: string, tenant: string): Promise<Engine> => openFor(where, 'ingest', tenant);
+export const readStore = (where: string): Promise<Engine> => openFor(where, 'read');
+/** To add what persons decide, and bills, beside whoever takes messages. */
+export const openOffice = (where: string): Promise<Engine> => openFor(where, 'office');
+
+async function openFor(where: string, use: StoreUse, tenant?: string): Promise<Engine> {
+  const engine = /^postgres(?:ql)?:/.test(where) ? await openPostgres(where) : openSqlite(where, use);
   try {
     await claim(engine, tenant);
     return engine;

@@ -1,23 +1,20 @@
 /** The store in PostgreSQL ≥ 15: several workers, and a standby. Facts have a partition for each month. */
-import { type ClientBase, type CustomTypesConfig, Pool, types as parsers } from 'pg';
+import type { ClientBase } from 'pg';
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Cell, type Engine, indexes, monthOf, type Row, type Sql, type Table, tables } from './sql.ts';
+import { type Servers, serversOf } from './postgres-hosts.ts';
+import { type Cell, type Engine, indexes, monthOf, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
 
 const types = { text: 'text', integer: 'bigint', octets: 'bytea' } as const;
 /** One after the other, of all workers: tables and partitions are made under it. */
 const makingLock = 7_203_017;
 
-/** No number of ours is beyond 2^53: int8 comes as a number. */
-const int8: number = parsers.builtins.INT8;
-const typeParsers: CustomTypesConfig = {
-  getTypeParser: (oid: number, format) => (oid === int8 ? Number : parsers.getTypeParser(oid, format)),
-};
-
 async function makeTables(client: ClientBase): Promise<void> {
-  const made = async () =>
-    (await client.query<{ made: boolean }>("SELECT to_regclass('account') IS NOT NULL AS made")).rows[0]?.made === true;
+  const { rows } = await client.query<{ missing: number }>(
+    'SELECT count(*)::int AS missing FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL',
+    [Object.keys(tables)],
+  );
   // Whoever only reads need not be allowed to make any.
-  if (await made()) return;
+  if (rows[0]?.missing === 0) return;
   await client.query('BEGIN');
   await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
   for (const [name, { columns, key }] of Object.entries(tables)) {
@@ -43,8 +40,8 @@ const isPlausible = (month: number, now: number): boolean => {
 };
 const nextMonth = (month: number): number => (month % 100 === 12 ? month + 89 : month + 1);
 /** Outside of the transaction that needs it: it locks the whole table for a moment. */
-async function makeMonth(pool: Pool, month: number): Promise<void> {
-  const client = await pool.connect();
+async function makeMonth(servers: Servers, month: number): Promise<void> {
+  const client = await servers.connect();
   try {
     await client.query('BEGIN');
     await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
@@ -72,51 +69,47 @@ function judgeUrl(url: string): void {
       },
     );
 }
-async function connected(url: string): Promise<Pool> {
+async function connected(url: string): Promise<Servers> {
   judgeUrl(url);
-  let pool: Pool | undefined;
+  let servers: Servers | undefined;
   try {
-    pool = new Pool({
-      connectionString: url,
-      max: 4,
-      types: typeParsers,
-      application_name: 'meter-central',
-      connectionTimeoutMillis: 10_000,
-      // A server that is gone without a word is not waited for for hours.
-      query_timeout: 60_000,
-      keepAlive: true,
-    });
-    // An idle connection that the server ends is replaced by the next one.
-    pool.on('error', () => {});
-    // One that is in use and breaks between two statements says so once more, and nobody else listens: the next statement fails.
-    pool.on('connect', (client) => void client.on('error', () => {}));
-    const client = await pool.connect();
+    servers = serversOf(url);
+    const client = await servers.connect();
     try {
       await makeTables(client);
     } finally {
       client.release();
     }
-    return pool;
+    return servers;
   } catch (error) {
-    await pool?.end();
+    await servers?.end();
     throw new Failure('store-failed', `PostgreSQL: ${messageOf(error)}`, {
       next: 'Is the server up, and may this user enter and create tables? psql with the same URL says more.',
     });
   }
 }
 
-const numbered = new Map<string, string>();
+/** A statement that comes again and again has a name: each connection has it planned once. */
+interface Statement {
+  readonly text: string;
+  readonly name?: string;
+}
+const statements = new Map<string, Statement>();
+/** Longer ones have lists of any length, and each length would be another statement. */
+const namedCells = 12;
 /** `?` becomes `$1`, `$2` … */
-function numberedText(query: string): string {
-  const known = numbered.get(query);
-  if (known !== undefined) return known;
+function statementOf(query: string): Statement {
+  const known = statements.get(query);
+  if (known) return known;
   let n = 0;
   const text = query.replaceAll('?', () => `$${++n}`);
-  if (numbered.size < 500) numbered.set(query, text);
-  return text;
+  const named = n <= namedCells && statements.size < 200;
+  const made = named ? { text, name: `central-${statements.size}` } : { text };
+  if (named) statements.set(query, made);
+  return made;
 }
-const ask = async (client: ClientBase | Pool, query: string, cells: readonly Cell[]): Promise<readonly Row[]> =>
-  (await client.query<Row>(numberedText(query), cells.map(storable))).rows;
+const ask = async (client: ClientBase, query: string, cells: readonly Cell[]): Promise<readonly Row[]> =>
+  (await client.query<Row>({ ...statementOf(query), values: cells.map(storable) })).rows;
 /** Text of PostgreSQL has no NUL. */
 const storable = (cell: Cell): Cell | Buffer => {
   if (typeof cell === 'string') return cell.includes('\0') ? cell.replaceAll('\0', '\u{fffd}') : cell;
@@ -124,25 +117,27 @@ const storable = (cell: Cell): Cell | Buffer => {
 };
 
 /** One statement for all rows: each column is an array. */
-async function insertAll(client: ClientBase, table: Table, rows: readonly Row[]): Promise<void> {
+async function writeAll(client: ClientBase, table: Table, rows: readonly Row[], how: 'insert' | 'put'): Promise<void> {
   if (rows.length === 0) return;
   const columns = Object.entries(tables[table].columns);
-  await client.query(
-    `INSERT INTO ${table} (${columns.map(([column]) => column).join(', ')}) SELECT * FROM unnest(${columns
-      .map(([, type], i) => `$${i + 1}::${types[type]}[]`)
-      .join(', ')})`,
-    columns.map(([column]) => rows.map((row) => storable(row[column] ?? null))),
-  );
+  const names = columns.map(([column]) => column).join(', ');
+  const arrays = columns.map(([, type], i) => `$${i + 1}::${types[type]}[]`).join(', ');
+  await client.query({
+    name: `${how}-${table}`,
+    text: `INSERT INTO ${table} (${names}) SELECT * FROM unnest(${arrays}) ${how === 'put' ? replacing(table) : ''}`,
+    values: columns.map(([column]) => rows.map((row) => storable(row[column] ?? null))),
+  });
 }
 
-async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+async function transact<T>(servers: Servers, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const client = await servers.connect();
   let broken = false;
   try {
     await client.query('BEGIN');
     const result = await work({
       all: (query, ...cells) => ask(client, query, cells),
-      insert: (table, rows) => insertAll(client, table, rows),
+      insert: (table, rows) => writeAll(client, table, rows, 'insert'),
+      put: (table, rows) => writeAll(client, table, rows, 'put'),
     });
     await client.query('COMMIT');
     return result;
@@ -157,20 +152,31 @@ async function transact<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<
 }
 
 export async function openPostgres(url: string): Promise<Engine> {
-  const pool = await connected(url);
+  const servers = await connected(url);
   const months = new Set<number>();
   return {
     kind: 'postgres',
-    all: (query, ...cells) => ask(pool, query, cells),
+    all: async (query, ...cells) => {
+      const client = await servers.connect();
+      let broken: Error | undefined;
+      try {
+        return await ask(client, query, cells);
+      } catch (error) {
+        broken = error as Error;
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
     transaction: async (work, needed = new Set()) => {
       for (const month of needed) {
         if (months.has(month) || !isPlausible(month, Date.now())) continue;
-        await makeMonth(pool, month);
+        await makeMonth(servers, month);
         months.add(month);
       }
-      return transact(pool, work);
+      return transact(servers, work);
     },
     forUpdate: ' FOR UPDATE',
-    close: () => pool.end(),
+    close: () => servers.end(),
   };
 }

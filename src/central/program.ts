@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { errorTable, Failure, messageOf } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { exportLines } from './read-store.ts';
-import { openStore } from './open-store.ts';
+import { openStore, readStore } from './open-store.ts';
 import type { Engine } from './sql.ts';
 import { centralStatus, seriesLines, statusLines } from './status.ts';
 import { startWorker } from './worker.ts';
@@ -70,12 +70,22 @@ function judgeBroker(url: string): void {
     throw new Failure('bad-argument', `--broker: ${parsed.protocol} is not spoken here; mqtt: or mqtts:`);
 }
 
+/** A worker holds no more than its queue: what it leaves lying is swept up sooner, or it would be 236 MiB instead of 107. */
+const heapLimits = ['--max-old-space-size=96', '--max-semi-space-size=2'];
+/** V8 takes limits only at its start: the process begins once more in its own place, unless somebody has set others. */
+function limitHeap(): void {
+  const given = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
+  if (/max[-_]old[-_]space[-_]size/.test(given)) return;
+  process.execve?.(process.execPath, [process.execPath, ...heapLimits, ...process.execArgv, ...process.argv.slice(1)]);
+}
+
 async function runIngest(options: IngestOptions): Promise<void> {
   judgeBroker(options.broker);
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(options.tenant))
     throw new Failure('bad-argument', '--tenant: only letters, digits, - and _, at most 64');
   const { ca, certificate, key, user, group } = options;
   const password = passwordOf(options.passwordFile);
+  limitHeap();
   const engine = await openStore(options.store, options.tenant);
   let seen = '';
   const worker = startWorker(engine, {
@@ -111,7 +121,7 @@ async function runIngest(options: IngestOptions): Promise<void> {
 }
 
 async function reading(store: string, work: (engine: Engine) => Promise<void>): Promise<void> {
-  const engine = await openStore(store);
+  const engine = await readStore(store);
   try {
     await work(engine);
   } finally {

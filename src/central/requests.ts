@@ -118,7 +118,9 @@ async function isAnswered(engine: Engine, row: Row, now: number): Promise<boolea
     name.meter,
     name.series,
   );
-  const there = new Set(messages.flatMap((one) => versionsOf(one, periodMs).map(({ start }) => start as number)));
+  const there = new Set(
+    messages.flatMap((one) => versionsOf(one, periodMs, { from, to }).map(({ start }) => start as number)),
+  );
   const begin = Math.max(from, Math.ceil(((first?.['first_ms'] as number | null) ?? from) / periodMs) * periodMs);
   // What has not ended, or has just ended, comes by itself.
   const end = Math.min(to, Math.floor((now - 3_600_000) / periodMs) * periodMs);

@@ -9,6 +9,8 @@ export interface Sql {
   all(query: string, ...cells: readonly Cell[]): Promise<readonly Row[]>;
   /** Rows of one table at once, in the fastest way that the engine has. */
   insert(table: Table, rows: readonly Row[]): Promise<void>;
+  /** The same; what has the same key is replaced. No key may stand there twice. */
+  put(table: Table, rows: readonly Row[]): Promise<void>;
 }
 export interface Engine {
   readonly kind: 'sqlite' | 'postgres';
@@ -122,19 +124,51 @@ export const tables = {
     },
     key: ['id'],
   },
+  /** What persons decided, only ever added to. A second person's word is another part of the same edit. */
+  edit: {
+    columns: { edit: 'text', part: 'integer', point: 'text', made_ms: 'integer', body: 'text' },
+    key: ['edit', 'part'],
+  },
+  release: { columns: { id: 'text', point: 'text', made_ms: 'integer', body: 'text' }, key: ['id'] },
+  /** No bill is ever written over. */
+  bill: {
+    columns: { contract: 'text', number: 'integer', digest: 'text', made_ms: 'integer', body: 'text' },
+    key: ['contract', 'number'],
+  },
+  /** The value of each interval as it was sent on last. */
+  sent: {
+    columns: {
+      point: 'text',
+      channel: 'text',
+      start_ms: 'integer',
+      end_ms: 'integer',
+      energy: 'integer',
+      status: 'text',
+      sent_ms: 'integer',
+    },
+    key: ['point', 'channel', 'start_ms', 'end_ms'],
+  },
 } as const satisfies Record<
   string,
   { columns: Readonly<Record<string, 'text' | 'integer' | 'octets'>>; key: readonly string[] }
 >;
 export type Table = keyof typeof tables;
+/** `ON CONFLICT …` by which a row replaces the one of the same key; both engines spell it so. */
+export function replacing(table: Table): string {
+  const { columns, key } = tables[table] as { columns: Readonly<Record<string, string>>; key: readonly string[] };
+  const others = Object.keys(columns).filter((column) => !key.includes(column));
+  return `ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${others.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+}
 export const indexes: readonly (readonly [Table, string])[] = [
   ['fact', 'point, series, start_ms'],
   ['fact', 'gateway, meter, series, start_ms'],
   ['fact', 'kind, received_ms'],
   ['quarantine', 'gateway, received_ms'],
   ['account', 'gateway, epoch, seq'],
+  ['edit', 'point, made_ms'],
+  ['release', 'point, made_ms'],
 ];
-/** Of the tables above; raised with each change of them. */
+/** Of the tables above; raised where an older program would harm them. Another table harms nobody. */
 export const storeFormat = 1;
 
 /** Of `fact.month`: by it PostgreSQL has partitions. */

@@ -1,7 +1,8 @@
 /** The store in one file: nothing to set up. Every commit is synced; one process writes, others may read. */
+import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure, messageOf } from '../base/errors.ts';
-import { type Cell, type Engine, indexes, type Row, type Sql, type Table, tables } from './sql.ts';
+import { type Cell, type Engine, indexes, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
 
 const types = { text: 'TEXT', integer: 'INTEGER', octets: 'BLOB' } as const;
 
@@ -18,7 +19,12 @@ function createTables(database: DatabaseSync): void {
 }
 /** Held as long as this process lives, however it ends: the kernel lets go of it. */
 function lockOf(path: string): DatabaseSync {
-  const lock = new DatabaseSync(`${path}.lock`);
+  let lock: DatabaseSync;
+  try {
+    lock = new DatabaseSync(`${path}.lock`);
+  } catch (error) {
+    throw new Failure('store-failed', `${path}.lock: ${messageOf(error)}`);
+  }
   try {
     lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
     return lock;
@@ -30,20 +36,32 @@ function lockOf(path: string): DatabaseSync {
   }
 }
 
-export function openSqlite(path: string, options: { readonly readOnly?: boolean } = {}): Engine {
-  const readOnly = options.readOnly === true;
-  const lock = readOnly ? undefined : lockOf(path);
-  let database: DatabaseSync;
+/**
+ * ingest: takes messages, alone, and makes the file where there is none. office: adds what persons decide and bills, beside
+ * it; SQLite lets one write after the other. read: changes nothing.
+ */
+export type StoreUse = 'ingest' | 'office' | 'read';
+function openDatabase(path: string, use: StoreUse): { readonly database: DatabaseSync; readonly lock?: DatabaseSync } {
+  const readOnly = use === 'read';
+  if (use !== 'ingest' && !existsSync(path))
+    throw new Failure('store-failed', `${path}: there is no such store`, {
+      next: 'Name the file that meter-central ingest writes to (--store).',
+    });
+  const lock = use === 'ingest' ? lockOf(path) : undefined;
   try {
-    database = new DatabaseSync(path, { readOnly, timeout: 10_000 });
+    const database = new DatabaseSync(path, { readOnly, timeout: 10_000 });
     if (!readOnly) {
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000');
       createTables(database);
     }
+    return { database, ...(lock && { lock }) };
   } catch (error) {
     lock?.close();
     throw new Failure('store-failed', `${path}: ${messageOf(error)}`);
   }
+}
+export function openSqlite(path: string, use: StoreUse = 'ingest'): Engine {
+  const { database, lock } = openDatabase(path, use);
   const statements = new Map<string, StatementSync>();
   const prepared = (query: string): StatementSync => {
     const known = statements.get(query);
@@ -54,15 +72,19 @@ export function openSqlite(path: string, options: { readonly readOnly?: boolean 
   };
   const all = (query: string, ...cells: readonly Cell[]): Promise<readonly Row[]> =>
     Promise.resolve(prepared(query).all(...cells) as unknown as readonly Row[]);
-  const insert = (table: Table, rows: readonly Row[]): Promise<void> => {
+  const write = (table: Table, rows: readonly Row[], otherwise: string): Promise<void> => {
     const columns = Object.keys(tables[table].columns);
     const statement = prepared(
-      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) ${otherwise}`,
     );
     for (const row of rows) statement.run(...columns.map((column) => row[column] ?? null));
     return Promise.resolve();
   };
-  const sql: Sql = { all, insert };
+  const sql: Sql = {
+    all,
+    insert: (table, rows) => write(table, rows, ''),
+    put: (table, rows) => write(table, rows, replacing(table)),
+  };
   // One connection: one transaction after the other.
   let last: Promise<unknown> = Promise.resolve();
   const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => {

@@ -33,7 +33,7 @@ export interface LossStatus {
   readonly wholeAt: string | null;
   readonly requests: number;
   readonly open: number;
-  /** What the meters have no more: intervals that were answered by LOST. */
+  /** What the meters have no more, and is not here either. */
   readonly gone: readonly {
     readonly meter: string;
     readonly series: string;
@@ -79,20 +79,27 @@ function gatewayStatus(numbers: GatewayNumbers, standing: Row | undefined, now: 
           .map(({ meter, verdict }) => ({ meter, verdict })),
   };
 }
-async function lossStatus(engine: Pick<Engine, 'all'>, loss: Row): Promise<LossStatus> {
-  const requests = await engine.all('SELECT * FROM request WHERE cause = ?', `loss|${loss['id'] as string}`);
+/** Of what was asked for, intervals that were answered by a gap, and of which no row is here either. OUTAGE is a value. */
+async function goneOf(engine: Pick<Engine, 'all'>, requests: readonly Row[]): Promise<LossStatus['gone']> {
+  const utc = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
   const gone: { meter: string; series: string; from: string; to: string }[] = [];
   for (const one of requests) {
-    const name = { gateway: one['gateway'], meter: one['meter'], series: one['series'] } as {
-      gateway: string;
-      meter: string;
-      series: string;
-    };
-    const span = { from: one['from_ms'] as number, to: one['to_ms'] as number, since: one['made_ms'] as number };
-    for (const { message } of await intervalFacts(engine, name, span))
-      if (message.kind === 'gap' && message.cause === 'LOST')
-        gone.push({ meter: name.meter, series: name.series, from: message.start, to: message.end });
+    const [gateway, meter, series] = [one['gateway'], one['meter'], one['series']] as [string, string, string];
+    const [from, to, made] = [one['from_ms'], one['to_ms'], one['made_ms']] as [number, number, number];
+    const all = await intervalFacts(engine, { gateway, meter, series }, { from, to });
+    if (!all.some(({ message, receivedAt }) => receivedAt >= made && message.kind === 'gap')) continue;
+    for (const version of newestVersions(all, (one['period_s'] as number) * 1000, { from, to }).values()) {
+      if (version.kind === 'row' || version.cause === 'OUTAGE' || version.receivedAt < made) continue;
+      if (version.start < from || version.end > to) continue;
+      const last = gone.at(-1);
+      if (last?.meter === meter && last.series === series && last.to === utc(version.start)) last.to = utc(version.end);
+      else gone.push({ meter, series, from: utc(version.start), to: utc(version.end) });
+    }
   }
+  return gone;
+}
+async function lossStatus(engine: Pick<Engine, 'all'>, loss: Row): Promise<LossStatus> {
+  const requests = await engine.all('SELECT * FROM request WHERE cause = ?', `loss|${loss['id'] as string}`);
   const instant = (at: unknown) => (typeof at === 'number' ? new Date(at).toISOString() : null);
   return {
     gateway: loss['gateway'] as string,
@@ -102,7 +109,7 @@ async function lossStatus(engine: Pick<Engine, 'all'>, loss: Row): Promise<LossS
     wholeAt: instant(loss['whole_ms']),
     requests: requests.length,
     open: requests.filter((one) => one['done_ms'] === null).length,
-    gone,
+    gone: await goneOf(engine, requests),
   };
 }
 export async function centralStatus(engine: Pick<Engine, 'all'>, now: number): Promise<CentralStatus> {

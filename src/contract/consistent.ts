@@ -47,3 +47,21 @@ export const endRule = [
   ({ start, end }: { readonly start: string; readonly end: string }): boolean => Date.parse(end) > Date.parse(start),
   'end: not after start',
 ] as const;
+interface Account {
+  readonly day: string;
+  readonly series: readonly { readonly from?: string | undefined; readonly to?: string | undefined }[];
+}
+export const accountRule = [
+  ({ day, series }: Account): boolean => {
+    const begin = Date.parse(`${day}T00:00:00Z`);
+    const end = begin + 86_400_000;
+    return series.every((one) => {
+      const [from, to] = [
+        one.from === undefined ? begin : Date.parse(one.from),
+        one.to === undefined ? end : Date.parse(one.to),
+      ];
+      return from >= begin && to <= end && from < to;
+    });
+  },
+  'series: from and to lie within the day, in this order',
+] as const;

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { orderOutcomes, orderRefusalNames } from '../reading/order-words.ts';
 import { flags, gapCauses, qualities, reasons, voidCauses } from '../reading/quality.ts';
-import { blockRules, endRule } from './consistent.ts';
+import { accountRule, blockRules, endRule } from './consistent.ts';
 import {
   count,
   day,
@@ -15,6 +15,7 @@ import {
   integer,
   line,
   measuredInstant,
+  nominalPeriod,
   orderId,
   topicPart,
   word,
@@ -113,7 +114,7 @@ const manifestEntries = {
       series: word,
       from: v.optional(measuredInstant),
       to: v.optional(measuredInstant),
-      periodS: v.pipe(finite, v.gtValue(0)),
+      periodS: nominalPeriod,
       expected: count,
       measured: count,
       uncertain: count,
@@ -171,7 +172,14 @@ const gapFact = v.pipe(
 );
 export const readingPayload = v.object({ ...numbering, ...readingEntries });
 export const eventPayload = v.object({ ...numbering, ...eventEntries });
-export const manifestPayload = v.object({ ...numbering, ...manifestEntries });
+export const manifestPayload = v.pipe(
+  v.object({ ...numbering, ...manifestEntries }),
+  v.check((account) => accountRule[0](account), accountRule[1]),
+);
+const manifestFact = v.pipe(
+  v.object(manifestEntries),
+  v.check((account) => accountRule[0](account), accountRule[1]),
+);
 export const resultPayload = v.object({ ...numbering, ...resultEntries });
 export const voidPayload = v.object({ ...numbering, ...voidEntries });
 export const upPayload = v.variant('kind', [
@@ -191,7 +199,7 @@ export const factSchema = v.variant('kind', [
   gapFact,
   v.object(readingEntries),
   v.object(eventEntries),
-  v.object(manifestEntries),
+  manifestFact,
   v.object(resultEntries),
   v.object(voidEntries),
 ]);
@@ -213,7 +221,7 @@ export const birthPayload = v.object({
   clockTrust: word,
   configHash: word,
   capabilities: v.array(word),
-  meters: v.array(v.object({ ...origin, series: v.array(v.object({ profile: word, periodS: finite })) })),
+  meters: v.array(v.object({ ...origin, series: v.array(v.object({ profile: word, periodS: nominalPeriod })) })),
   /** Where all would be too long for the broker. */
   seriesLeftOut: v.optional(v.boolean()),
   metersLeftOut: v.optional(count),

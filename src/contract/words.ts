@@ -41,3 +41,5 @@ const ofThisCentury = v.check<string, string>((text) => text.startsWith('20'), '
 /** Of an interval: of something that was measured. What the clock of a meter says in an event may be anything. */
 export const measuredInstant = v.pipe(instant, ofThisCentury);
 export const day = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\d$/, 'a day'), realDay, ofThisCentury);
+/** Of a series, in whole seconds: nothing is measured more often than each minute, or more seldom than each month. */
+export const nominalPeriod = v.pipe(v.number(), v.integer(), v.minValue(60), v.maxValue(31 * 86_400));

@@ -1,27 +1,16 @@
 /**
- * The books of the utility, a folder: `registry.json` (points, meters, contracts), `edits.jsonl` and `releases.jsonl` (what persons
- * decided, only ever added to), `history/POINT.csv`, `bills/CONTRACT-NUMBER.json` and `sent/POINT.json`. No bill is ever written over.
+ * The books of the utility, a folder: what other systems of it know, `registry.json` (points, meters, contracts) and
+ * `history/POINT.csv`; and the documents of bills, `bills/CONTRACT-NUMBER.pdf` and others, which can be made again.
  */
-import {
-  appendFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
 import { usableZone } from '../base/words.ts';
 import type { Bill } from '../billing/bill.ts';
-import { type FeedValue, type History, readHistory } from '../billing/datahub.ts';
+import { type History, readHistory } from '../billing/datahub.ts';
 import { isUtcInstant } from '../billing/instants.ts';
-import type { Contract, Edit, Point, Release } from '../billing/registry.ts';
+import type { Contract, Point } from '../billing/registry.ts';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 const name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, - and _, at most 64'));
@@ -75,30 +64,6 @@ const contract = v.strictObject({
   startRegister: v.optional(v.strictObject({ at: instant, register: units })),
 });
 const registrySchema = v.strictObject({ points: v.array(point), contracts: v.array(contract) });
-const channel = v.picklist(['import', 'export']);
-const editSchema = v.object({
-  edit: text,
-  point: name,
-  channel,
-  start: v.number(),
-  end: v.number(),
-  value: v.nullable(units),
-  who: text,
-  why: text,
-  at: v.number(),
-  before: v.object({ value: v.nullable(v.number()), standing: text }),
-  second: v.optional(v.object({ who: text, at: v.number() })),
-});
-const releaseSchema = v.object({
-  point: name,
-  rule: text,
-  from: v.number(),
-  to: v.number(),
-  who: text,
-  why: text,
-  at: v.number(),
-});
-
 export interface Registry {
   readonly points: readonly Point[];
   readonly contracts: readonly Contract[];
@@ -154,88 +119,17 @@ export function readRegistry(books: string): Registry {
   return registry as unknown as Registry;
 }
 
-function linesOf<S extends v.GenericSchema>(books: string, file: string, schema: S): v.InferOutput<S>[] {
-  const path = join(books, file);
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n');
-  return lines.flatMap((line, i) => {
-    if (line.trim() === '') return [];
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (error) {
-      // The last line of a file to which something was being added when the power failed.
-      if (i === lines.length - 1) return [];
-      throw new Failure('input-unreadable', `${path}:${i + 1}: ${messageOf(error)}`);
-    }
-    return [fitting(schema, value, `${path}:${i + 1}`)];
-  });
-}
-/** Of one edit the last line counts: a second person's word is added as a line of its own. */
-export function readEdits(books: string): Edit[] {
-  const all = linesOf(books, 'edits.jsonl', editSchema) as Edit[];
-  return [...new Map(all.map((edit) => [edit.edit, edit])).values()];
-}
-export const readReleases = (books: string): Release[] => linesOf(books, 'releases.jsonl', releaseSchema);
-function append(path: string, value: unknown): void {
-  mkdirSync(dirname(path), { recursive: true });
-  // A line that a power failure cut off was never answered for: it goes, or it would spoil the next one.
-  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  if (before !== '' && !before.endsWith('\n'))
-    truncateSync(path, Buffer.byteLength(before.slice(0, before.lastIndexOf('\n') + 1)));
-  appendFileSync(path, `${JSON.stringify(value)}\n`, { flush: true });
-}
-export const addEdit = (books: string, edit: Edit): void => append(join(books, 'edits.jsonl'), edit);
-export const addRelease = (books: string, release: Release): void => append(join(books, 'releases.jsonl'), release);
-
 const billsOf = (books: string): string => join(books, 'bills');
-export function readBills(books: string, contract: string): Bill[] {
-  if (!existsSync(billsOf(books))) return [];
-  const own = readdirSync(billsOf(books)).flatMap((file) => {
-    const [, of, number] = /^(.+)-(\d+)\.json$/.exec(file) ?? [];
-    return of === contract ? [{ file, number: Number(number) }] : [];
-  });
-  const bills = own
-    .toSorted((a, b) => a.number - b.number)
-    .map(({ file }) => jsonOf(join(billsOf(books), file)) as Bill);
-  for (const [i, bill] of bills.entries())
-    if (bill.number !== i + 1)
-      refuse(billsOf(books), `bill ${i + 1} of contract ${contract} is not there, a later one is`);
-  return bills;
-}
 export const billPath = (books: string, bill: Bill, kind: string): string =>
   join(billsOf(books), `${bill.contract}-${bill.number}.${kind}`);
-function draftOf(path: string, octets: string | Uint8Array): string {
+/** Whole or not at all. */
+export function writeDocument(path: string, octets: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
   const draft = `${path}.draft-${process.pid}`;
   writeFileSync(draft, octets, { flush: true });
-  return draft;
+  renameSync(draft, path);
 }
-/** Whole or not at all, and never over another, also where two make the same bill at once. */
-export function writeNew(path: string, octets: string | Uint8Array): void {
-  const draft = draftOf(path, octets);
-  try {
-    linkSync(draft, path);
-  } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'EEXIST'
-      ? new Failure('file-unusable', `${path} is there already: somebody else made this bill`)
-      : error;
-  } finally {
-    unlinkSync(draft);
-  }
-}
-/** What can be made again of a bill. */
-export const writeOver = (path: string, octets: string | Uint8Array): void => renameSync(draftOf(path, octets), path);
 export function historyOf(books: string, { point: id, scaler }: Point): History | undefined {
   const path = join(books, 'history', `${id}.csv`);
   return existsSync(path) ? readHistory(readFileSync(path, 'utf8'), { point: id, scaler }) : undefined;
-}
-
-const sentPath = (books: string, id: string, of: string): string => join(books, 'sent', `${id}-${of}.json`);
-export function readSent(books: string, id: string, of: string): ReadonlyMap<string, FeedValue> {
-  const path = sentPath(books, id, of);
-  return existsSync(path) ? new Map(jsonOf(path) as [string, FeedValue][]) : new Map();
-}
-export function writeSent(books: string, id: string, of: string, sent: ReadonlyMap<string, FeedValue>): void {
-  writeOver(sentPath(books, id, of), JSON.stringify([...sent]));
 }

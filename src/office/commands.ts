@@ -1,32 +1,23 @@
 /** What persons of the utility do: judge, estimate, bill, correct, and send on. */
+import { existsSync } from 'node:fs';
 import { Failure } from '../base/errors.ts';
 import { type Bill, recompute } from '../billing/bill.ts';
 import { meterReadingsXml } from '../billing/cim.ts';
-import { type FeedValue, feedChanges, feedKey, portalCsv } from '../billing/datahub.ts';
+import { type FeedValue, feedChanges, portalCsv } from '../billing/datahub.ts';
 import { daysDue } from '../billing/deadlines.ts';
 import { billDocument, documentHtml, statementDocument } from '../billing/document.ts';
 import { isUtcInstant } from '../billing/instants.ts';
-import { addDays, dayOf, localWords } from '../billing/local-time.ts';
+import { addDays, dayOf, localWords, midnight } from '../billing/local-time.ts';
 import { nextBill } from '../billing/next-bill.ts';
 import { type Channel, type Edit, needsSecond, type Point, secondPersonOf } from '../billing/registry.ts';
 import { type SeriesInterval, seriesRules } from '../billing/point-series.ts';
 import { statementOf } from '../billing/statement.ts';
 import { hoursWords, kWh, reasonsWords } from '../billing/texts.ts';
-import { rules, validate } from '../billing/validate.ts';
-import {
-  addEdit,
-  addRelease,
-  billPath,
-  historyOf,
-  readBills,
-  readEdits,
-  readRegistry,
-  readReleases,
-  readSent,
-  writeNew,
-  writeOver,
-  writeSent,
-} from './books.ts';
+import { type Finding, isReleasable, rules, validate } from '../billing/validate.ts';
+import type { Engine } from '../central/sql.ts';
+import { addBill, billedContracts, noteSent, readBills, readSent } from './bills.ts';
+import { billPath, historyOf, readRegistry, writeDocument } from './books.ts';
+import { addAgreement, addEdit, addRelease, readEdit, readEdits, readReleases } from './decisions.ts';
 import { documentPdf } from './document-pdf.ts';
 import { contractNow, type Office, pointOf, seriesNow } from './point-now.ts';
 
@@ -60,15 +51,31 @@ function billLines(bill: Bill): string[] {
     `  digest ${bill.digest}`,
   ];
 }
-async function writeDocuments(office: Office, bill: Bill, now: Awaited<ReturnType<typeof contractNow>>): Promise<void> {
-  const { books } = office;
+type ContractNow = Awaited<ReturnType<typeof contractNow>>;
+async function writeDocuments({ books }: Office, bill: Bill, now: ContractNow): Promise<void> {
   const [paper, beside] = [billDocument(bill), statementDocument(bill, statementOf(bill, now.series, now.point))];
-  writeOver(billPath(books, bill, 'html'), documentHtml(paper));
-  writeOver(billPath(books, bill, 'statement.html'), documentHtml(beside));
-  writeOver(billPath(books, bill, 'pdf'), await documentPdf(paper, bill.madeAt));
-  writeOver(billPath(books, bill, 'statement.pdf'), await documentPdf(beside, bill.madeAt));
-  // Last: what has a number has its documents.
-  writeNew(billPath(books, bill, 'json'), `${JSON.stringify(bill)}\n`);
+  writeDocument(billPath(books, bill, 'html'), documentHtml(paper));
+  writeDocument(billPath(books, bill, 'statement.html'), documentHtml(beside));
+  writeDocument(billPath(books, bill, 'pdf'), await documentPdf(paper, bill.madeAt));
+  writeDocument(billPath(books, bill, 'statement.pdf'), await documentPdf(beside, bill.madeAt));
+  writeDocument(billPath(books, bill, 'json'), `${JSON.stringify(bill)}\n`);
+}
+/** Of bills whose making was cut off, or whose folder was lost. */
+async function writeMissing(office: Office, now: ContractNow): Promise<void> {
+  for (const bill of now.bills)
+    if (!existsSync(billPath(office.books, bill, 'json'))) await writeDocuments(office, bill, now);
+}
+/** What holds a bill, and by which command a person who has looked lets it go. */
+function heldLines(findings: readonly Finding[], { point, zone }: Point): string[] {
+  const utc = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
+  return findings.flatMap(({ rule, from, to, evidence }) => [
+    `  ${rule}: ${rules[rule][2]}: ${evidence}; ${localWords(from, zone)} to ${localWords(to, zone)}`,
+    ...(isReleasable(rule)
+      ? [
+          `    next: correct it (meter-central edit), or look and let it go: meter-central release --point ${point} --rule ${rule} --from ${utc(from)} --to ${utc(to)} --who NAME --why REASON`,
+        ]
+      : []),
+  ]);
 }
 /** Makes what is due of one contract, or of all. Returns how many are held. */
 export async function runBill(office: Office, only: string | undefined, write: boolean, print: Print): Promise<number> {
@@ -76,7 +83,8 @@ export async function runBill(office: Office, only: string | undefined, write: b
   let heldContracts = 0;
   for (const name of only === undefined ? contracts : [only]) {
     const now = await contractNow(office, name);
-    const releases = readReleases(office.books);
+    if (write) await writeMissing(office, now);
+    const releases = await readReleases(office.engine, now.point.point);
     let bills = [...now.bills];
     for (;;) {
       const outcome = nextBill({ ...now, bills, releases });
@@ -90,14 +98,14 @@ export async function runBill(office: Office, only: string | undefined, write: b
         else {
           heldContracts++;
           print(`${name}: the bill ${outcome.period.from} to before ${outcome.period.to} is held`);
-          for (const { rule, from, to, evidence } of outcome.findings)
-            print(
-              `  ${rule}: ${rules[rule][2]}: ${evidence}; ${localWords(from, now.point.zone)} to ${localWords(to, now.point.zone)}`,
-            );
+          for (const line of heldLines(outcome.findings, now.point)) print(line);
         }
         break;
       }
-      if (write) await writeDocuments(office, outcome.bill, now);
+      if (write) {
+        await addBill(office.engine, outcome.bill);
+        await writeDocuments(office, outcome.bill, now);
+      }
       for (const line of billLines(outcome.bill)) print(line);
       bills = [...bills, outcome.bill];
     }
@@ -105,12 +113,11 @@ export async function runBill(office: Office, only: string | undefined, write: b
   return heldContracts;
 }
 /** A bill by its name, CONTRACT/NUMBER. */
-function billNamed(books: string, name: string): { readonly bill: Bill; readonly before: readonly Bill[] } {
+async function billNamed({ engine }: Office, name: string): Promise<Bill> {
   const [, contract = '', number = ''] = /^([A-Za-z0-9_-]+)\/(\d+)$/.exec(name) ?? [];
-  const bills = readBills(books, contract);
-  const bill = bills[Number(number) - 1];
-  if (!bill) throw new Failure('bad-argument', `there is no bill ${JSON.stringify(name)} in ${books}`);
-  return { bill, before: bills.slice(0, Number(number) - 1) };
+  const bill = (await readBills(engine, contract))[Number(number) - 1];
+  if (!bill) throw new Failure('bad-argument', `there is no bill ${JSON.stringify(name)}`);
+  return bill;
 }
 export async function runStatement(
   office: Office,
@@ -118,7 +125,7 @@ export async function runStatement(
   look: { readonly at: number; readonly kWh: number } | undefined,
   print: Print,
 ): Promise<void> {
-  const { bill } = billNamed(office.books, name);
+  const bill = await billNamed(office, name);
   const { series, point } = await contractNow(office, bill.contract);
   const { title, head, rows, foot } = statementDocument(bill, statementOf(bill, series, point, look));
   print(title);
@@ -129,11 +136,14 @@ export async function runStatement(
   for (const line of foot) print(line);
 }
 /** Every bill of a contract, or of all, made anew of what it froze. Returns how many are not what they were. */
-export function runRecompute(books: string, only: string | undefined, print: Print): number {
-  const contracts = readRegistry(books).contracts.map(({ contract }) => contract);
+export async function runRecompute(
+  engine: Pick<Engine, 'all'>,
+  only: string | undefined,
+  print: Print,
+): Promise<number> {
   let wrong = 0;
-  for (const name of only === undefined ? contracts : [only]) {
-    const bills = readBills(books, name);
+  for (const name of only === undefined ? await billedContracts(engine) : [only]) {
+    const bills = await readBills(engine, name);
     for (const [i, bill] of bills.entries()) {
       const again = recompute(bill, bills.slice(0, i));
       if (!again.good) wrong++;
@@ -182,30 +192,36 @@ function intervalWords({ start, energy, standing, source, origin, reasons }: Ser
 }
 
 export type Form = 'csv' | 'cim' | 'feed';
-export async function runValues(office: Office, name: string, form: Form, days: Partial<Days>): Promise<string> {
+/** Whoever writes resolves when it is out of this process: only then a value counts as sent. */
+export type Write = (text: string) => Promise<void>;
+export async function runValues(
+  office: Office,
+  name: string,
+  form: Form,
+  days: Partial<Days>,
+  write: Write,
+): Promise<void> {
   const point = pointOf(office, name);
   const { from, to } = { ...defaultDays(office, point), ...days };
   const series = await seriesNow(office, point, from, to);
   const entries = Object.entries(series.channels) as [Channel, readonly SeriesInterval[]][];
-  if (form === 'cim') return meterReadingsXml(point, series.channels);
+  if (form === 'cim') return write(meterReadingsXml(point, series.channels));
   if (form === 'csv') {
     const [first, ...others] = entries.map(([channel, intervals]) => portalCsv(point, channel, intervals));
-    return [first ?? '', ...others.map((text) => text.slice(text.indexOf('\n') + 1))].join('');
+    return write([first ?? '', ...others.map((text) => text.slice(text.indexOf('\n') + 1))].join(''));
   }
-  const lines: string[] = [];
+  const span = [midnight(from, point.zone), midnight(to, point.zone)] as const;
   for (const [channel, intervals] of entries) {
-    const sent = new Map(readSent(office.books, name, channel));
+    const sent = await readSent(office.engine, name, channel, span);
     const changes = feedChanges(
       intervals.filter(({ end }) => end <= office.at),
       sent,
     );
-    for (const change of changes) {
-      sent.set(feedKey(change), change);
-      lines.push(feedLine(point, channel, change));
-    }
-    writeSent(office.books, name, channel, sent);
+    if (changes.length === 0) continue;
+    // Cut off between the two it is sent twice, never not at all.
+    await write(changes.map((change) => `${feedLine(point, channel, change)}\n`).join(''));
+    await noteSent(office.engine, name, channel, changes, office.at);
   }
-  return lines.map((line) => `${line}\n`).join('');
 }
 const feedLine = ({ point, scaler }: Point, channel: Channel, { start, end, energy, status }: FeedValue): string =>
   JSON.stringify({
@@ -238,8 +254,7 @@ export async function runEdit(office: Office, options: EditOptions, print: Print
       'bad-argument',
       `no ${channel} interval of ${point.point} begins at ${localWords(start, point.zone)}`,
     );
-  const edit: Edit = {
-    edit: `${point.point}-${readEdits(office.books).length + 1}`,
+  const edit = await addEdit(office.engine, {
     point: point.point,
     channel,
     start,
@@ -249,8 +264,7 @@ export async function runEdit(office: Office, options: EditOptions, print: Print
     why,
     at: office.at,
     before: { value: one.energy, standing: one.standing },
-  };
-  addEdit(office.books, edit);
+  });
   print(
     `edit ${edit.edit}: ${one.energy === null ? '-' : kWh(one.energy, point.scaler, 'en')} (${one.standing}) becomes ${value === null ? 'what it was without an edit' : kWh(value, point.scaler, 'en')}`,
   );
@@ -258,20 +272,38 @@ export async function runEdit(office: Office, options: EditOptions, print: Print
     print(`It is large: it stands when a second person agrees (meter-central edit --agree ${edit.edit} --who NAME).`);
   if (one.standing === 'measured') print('A measured value stands above it: the edit will not be billed.');
 }
-export function runAgree(office: Pick<Office, 'books' | 'at'>, name: string, who: string, print: Print): void {
-  const edit = readEdits(office.books).find((one) => one.edit === name);
+export async function runAgree(
+  { engine, at }: Pick<Office, 'engine' | 'at'>,
+  name: string,
+  who: string,
+  print: Print,
+): Promise<void> {
+  const edit = await readEdit(engine, name);
   if (!edit) throw new Failure('bad-argument', `there is no edit ${JSON.stringify(name)}`);
-  const agreed: Edit = { ...edit, second: { who, at: office.at } };
+  const agreed: Edit = { ...edit, second: { who, at } };
   if (secondPersonOf(agreed) === undefined)
     throw new Failure('bad-argument', `${who} made the edit: the second person is another one`);
-  addEdit(office.books, agreed);
+  await addAgreement(engine, agreed, at);
   print(`edit ${name}: ${who} agreed`);
 }
-export function runRelease(
-  office: Pick<Office, 'books' | 'at'>,
+/** Who put which value in whose place, when and why. */
+export async function runEdits(office: Office, name: string, print: Print): Promise<void> {
+  const point = pointOf(office, name);
+  const amount = (units: number | null) => (units === null ? '-' : kWh(units, point.scaler, 'en'));
+  for (const edit of await readEdits(office.engine, name)) {
+    const { before, value, who, why, at, second } = edit;
+    const after = value === null ? 'taken back' : amount(value);
+    const state = needsSecond(edit, seriesRules.editLimit) && !second ? '; a second person has not agreed yet' : '';
+    print(
+      `${edit.edit}  ${edit.channel} ${localWords(edit.start, point.zone)}  ${amount(before.value)} (${before.standing}) → ${after}  ${who} ${localWords(at, point.zone)}: ${why}${second ? `; ${second.who} agreed ${localWords(second.at, point.zone)}` : state}`,
+    );
+  }
+}
+export async function runRelease(
+  office: Office,
   release: { point: string; rule: string; from: number; to: number; who: string; why: string },
   print: Print,
-): void {
+): Promise<void> {
   if (!Object.hasOwn(rules, release.rule))
     throw new Failure(
       'bad-argument',
@@ -280,6 +312,6 @@ export function runRelease(
   if (release.who.trim() === '' || release.why.trim() === '')
     throw new Failure('bad-argument', '--who and --why: a person and a reason');
   pointOf(office, release.point);
-  addRelease(office.books, { ...release, at: office.at });
+  await addRelease(office.engine, { ...release, at: office.at });
   print(`${release.rule} of ${release.point} no longer holds its bill`);
 }

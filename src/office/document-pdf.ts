@@ -1,12 +1,23 @@
-/** Bill and statement as PDF, A4. Equal documents give equal octets. */
+/** Bill and statement as PDF, A4, with the font inside. Equal documents give equal octets. */
+import { createRequire } from 'node:module';
 import type { DocumentRow, PrintedDocument } from '../billing/document.ts';
 
 const margin = 42;
 const valueWidth = 130;
-const [regular, bold] = ['Helvetica', 'Helvetica-Bold'];
-/** What the fonts do not have (WinAnsi) stands as a question mark: nothing of a text is left out unseen. */
+const [regular, bold] = ['regular', 'bold'];
+/** Noto Sans: Latin with all its letters (Finnish, Sámi, of customers from anywhere), Greek and Cyrillic. */
+const fontFiles = { [regular]: '400Regular/NotoSans_400Regular.ttf', [bold]: '700Bold/NotoSans_700Bold.ttf' };
+const fontPath = (file: string): string =>
+  createRequire(import.meta.url).resolve(`@expo-google-fonts/noto-sans/${file}`);
+/** What the font does not have stands as a question mark: nothing of a text is left out unseen. */
 const printable = (text: string): string =>
-  text.replaceAll(/\p{Cc}/gu, ' ').replaceAll(/[^\x20-\x7e\xa0-\xff–—‘’“”•…€™ŠšŽž]/gu, '?');
+  text
+    .normalize('NFC')
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .replaceAll(
+      /[^\x20-\x7e\xa0-\xff\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\u0300-\u036f\u2010-\u2027\u2030-\u203a€™−]/gu,
+      '?',
+    );
 type Document = PDFKit.PDFDocument;
 
 function write(document: Document, { name, value, notes }: DocumentRow, font: string): void {
@@ -35,8 +46,11 @@ export async function documentPdf(printed: PrintedDocument, madeAt: number): Pro
     size: 'A4',
     margin,
     lang: printed.language,
+    // Or it would begin with one of its own, which is not inside.
+    font: fontPath(fontFiles[regular] ?? ''),
     info: { Title: printed.title, Creator: 'meter-central', CreationDate: new Date(madeAt) },
   });
+  for (const [name, file] of Object.entries(fontFiles)) document.registerFont(name, fontPath(file));
   const parts: Uint8Array[] = [];
   document.on('data', (part: Uint8Array) => parts.push(part));
   const ended = new Promise<void>((resolve) => document.on('end', () => resolve()));

@@ -10,10 +10,12 @@ import { seriesOf } from '../billing/series.ts';
 import type { Delivered } from '../central/facts.ts';
 import { intervalFacts } from '../central/read-store.ts';
 import type { Engine } from '../central/sql.ts';
-import { historyOf, readBills, readEdits, readRegistry } from './books.ts';
+import { readBills } from './bills.ts';
+import { historyOf, readRegistry } from './books.ts';
+import { readEdits } from './decisions.ts';
 
 export interface Office {
-  readonly engine: Pick<Engine, 'all'>;
+  readonly engine: Engine;
   readonly books: string;
   /** Now. */
   readonly at: number;
@@ -45,7 +47,7 @@ export async function seriesNow(office: Office, point: Point, from: Day, to: Day
     point,
     facts: facts.filter(({ receivedAt }) => receivedAt <= at),
     events: (await eventsOf(engine, point.point)).filter(({ receivedAt }) => receivedAt <= at),
-    edits: readEdits(books),
+    edits: await readEdits(engine, point.point),
     imported: historyOf(books, point)?.series ?? [],
     from,
     to,
@@ -70,7 +72,7 @@ export async function contractNow(office: Office, name: string): Promise<Contrac
   if (!contract)
     throw new Failure('bad-argument', `${office.books}: the registry has no contract ${JSON.stringify(name)}`);
   const point = pointOf(office, contract.point);
-  const bills = readBills(office.books, name);
+  const bills = await readBills(office.engine, name);
   const first = bills[0]?.period.from ?? contract.from;
   const begin = addDays(first < contract.from ? first : contract.from, -31);
   const today = addDays(dayOf(office.at, point.zone), 1);

@@ -2,8 +2,8 @@
 import { Option } from 'commander';
 import { errorTable, Failure, messageOf } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
+import { openOffice, readStore } from '../central/open-store.ts';
 import { program } from '../central/program.ts';
-import { openStore } from '../central/open-store.ts';
 import {
   dayArgument,
   type Form,
@@ -12,6 +12,7 @@ import {
   runAgree,
   runBill,
   runEdit,
+  runEdits,
   runEstimate,
   runRecompute,
   runRelease,
@@ -21,6 +22,8 @@ import {
 import type { Office } from './point-now.ts';
 
 const print: Print = (line) => void process.stdout.write(`${visible(line)}\n`);
+const write = (text: string): Promise<void> =>
+  new Promise((resolve, reject) => void process.stdout.write(text, (error) => (error ? reject(error) : resolve())));
 function fail(error: unknown): void {
   const failure = error instanceof Failure ? error : undefined;
   process.stderr.write(
@@ -39,7 +42,7 @@ const nowOf = ({ at }: Pick<Common, 'at'>): number => (at === undefined ? Date.n
 async function atOffice(options: Common, work: (office: Office) => Promise<void>): Promise<void> {
   try {
     const at = nowOf(options);
-    const engine = await openStore(options.store);
+    const engine = await openOffice(options.store);
     try {
       await work({ engine, books: options.books, at });
     } finally {
@@ -94,11 +97,13 @@ program
 program
   .command('recompute')
   .description('makes every bill anew of what it froze, and compares digests')
-  .addOption(booksOption())
+  .addOption(storeOption())
   .option('--contract <name>', 'only of this one')
-  .action(({ books, contract }: { books: string; contract?: string }) => {
+  .action(async ({ store, contract }: { store: string; contract?: string }) => {
     try {
-      if (runRecompute(books, contract, print) > 0) process.exitCode = held;
+      const engine = await readStore(store);
+      if ((await runRecompute(engine, contract, print)) > 0) process.exitCode = held;
+      await engine.close();
     } catch (error) {
       fail(error);
     }
@@ -137,9 +142,7 @@ program
   .option('--from <day>', 'first local day')
   .option('--to <day>', 'the local day before which it ends')
   .action((options: DayOptions & { as: Form }) =>
-    atOffice(options, async (office) => {
-      process.stdout.write(await runValues(office, options.point, options.as, daysOf(options)));
-    }),
+    atOffice(options, (office) => runValues(office, options.point, options.as, daysOf(options), write)),
   );
 interface EditArguments extends Common {
   point?: string;
@@ -184,9 +187,27 @@ program
       );
     }),
   );
+interface ReleaseArguments extends Common {
+  point: string;
+  rule: string;
+  from: string;
+  to: string;
+  who: string;
+  why: string;
+}
+program
+  .command('edits')
+  .description('shows who put which value in the place of which, when and why')
+  .requiredOption('--point <name>', 'metering point')
+  .addOption(storeOption())
+  .addOption(booksOption())
+  .action((options: Common & { point: string }) =>
+    atOffice(options, (office) => runEdits(office, options.point, print)),
+  );
 program
   .command('release')
   .description('lets a bill go that a finding holds, after a person has looked')
+  .addOption(storeOption())
   .addOption(booksOption())
   .requiredOption('--point <name>', 'metering point')
   .requiredOption('--rule <name>', 'of the finding')
@@ -194,16 +215,12 @@ program
   .requiredOption('--to <instant>', 'its end')
   .requiredOption('--who <name>', 'who looked')
   .requiredOption('--why <text>', 'the reason')
-  .action(
-    (options: { books: string; point: string; rule: string; from: string; to: string; who: string; why: string }) => {
-      try {
-        const { books, from, to, ...rest } = options;
-        const span = { from: instantOf(from, '--from'), to: instantOf(to, '--to') };
-        runRelease({ books, at: Date.now() }, { ...rest, ...span }, print);
-      } catch (error) {
-        fail(error);
-      }
-    },
+  .action((options: ReleaseArguments) =>
+    atOffice(options, (office) => {
+      const { point, rule, who, why, from, to } = options;
+      const span = { from: instantOf(from, '--from'), to: instantOf(to, '--to') };
+      return runRelease(office, { point, rule, who, why, ...span }, print);
+    }),
   );
 
 // Whoever reads only the first lines has seen enough.

@@ -41,8 +41,12 @@ const text = (value: Integer | null | undefined): string | null =>
 export const gapHash = ({ cause, start, end, before, after }: Omit<GapOf, 'kind' | 'rev'>): number =>
   hashOf(cause, start, end, before, after);
 
-/** What a block or gap says of each of its intervals. */
-export function marksOf(fact: BlockOf | GapOf, periodMs: number): Mark[] {
+/** What a block or gap says of each of its intervals; of a gap of years only those that touch the span, where one is given. */
+export function marksOf(
+  fact: BlockOf | GapOf,
+  periodMs: number,
+  [spanFrom, spanTo]: readonly [from: number, to: number] = [-Infinity, Infinity],
+): Mark[] {
   const from = Date.parse(fact.start);
   if (fact.kind === 'profile')
     return fact.rev.map((rev, i) => ({
@@ -53,7 +57,14 @@ export function marksOf(fact: BlockOf | GapOf, periodMs: number): Mark[] {
     }));
   const hash = gapHash(fact);
   const count = Math.round((Date.parse(fact.end) - from) / periodMs);
-  return Array.from({ length: count }, (_, i) => ({ start: from + i * periodMs, rev: fact.rev, hash, gap: true }));
+  const first = Math.max(0, Math.floor((spanFrom - from) / periodMs));
+  const last = Math.min(count, Math.ceil((spanTo - from) / periodMs));
+  return Array.from({ length: Math.max(0, last - first) }, (_, i) => ({
+    start: from + (first + i) * periodMs,
+    rev: fact.rev,
+    hash,
+    gap: true,
+  }));
 }
 
 export interface DigestedInterval {

@@ -155,8 +155,6 @@ const clean = await startPostgres(join(folder, 'chain'));
 const worker = spawn(
   process.execPath,
   [
-    '--max-old-space-size=96',
-    '--max-semi-space-size=2',
     join(root, 'dist/central/main.js'),
     'ingest',
     '--broker',
@@ -170,7 +168,7 @@ const worker = spawn(
   ],
   { stdio: 'ignore' },
 );
-await until(() => cpuOf(worker.pid as number) > 0.2, 'the worker is there');
+await until(() => cpuOf(worker.pid as number) > 0.4, 'the worker is there');
 const fleetOptions = { url: broker.url, tenant: 'bench', gateways: 100, days: 10, window: 250, silenceMs: 20_000 };
 const chainBefore = cpuOf(worker.pid as number) + cpuOf(clean.process.pid as number);
 const wall = Date.now();

@@ -29,7 +29,9 @@ test('a byte order mark and lines of Windows are taken', () => {
 });
 test.each([
   ['commas between the cells', head.replaceAll(';', ','), 'semicolons'],
+  ['tabs between the cells', head.replaceAll(';', '\t'), 'semicolons'],
   ['another header', 'a;b;c', 'header'],
+  ['a quote that does not close', `${head}\n"6430`, 'Quote'],
   ['nothing', '', 'header'],
 ])('a history with %s is refused as a whole', (_, text, why) => {
   expect(readHistory(text, point)).toMatchObject({
@@ -41,6 +43,9 @@ test.each([
   ['a local time, which has two meanings in the doubled hour', line('2026-10-25T03:00:00', '1,0'), 'two meanings'],
   ['a local time with an offset', line('2026-10-25T03:00:00+03:00', '1,0'), 'no instant of UTC'],
   ['a day that does not exist', line('2026-02-30T00:00:00Z', '1,0'), 'no instant of UTC'],
+  ['the local hour that comes twice', line('2026-10-25 03:00:00', '1,0'), 'two meanings in the doubled hour'],
+  ['a local hour with its offset', line('2026-10-25T03:00:00+03:00', '1,0'), 'no instant of UTC'],
+  ['a local hour that does not exist', line('2027-03-28T03:30:00', '1,0'), 'no instant of UTC'],
   ['a start off the grid', line('2026-02-03T00:15:00Z', '1,0'), 'grid'],
   ['a point for the comma', line('2026-02-03T00:00:00Z', '1.0'), 'comma'],
   ['a thousand with a blank', line('2026-02-03T00:00:00Z', '1 000,0'), 'no amount'],

@@ -61,6 +61,14 @@ test('a large edit waits for a second person, who is another one', () => {
   // It is more than the register advanced: a person has to look.
   expect(rulesOf(bill({ series }))).toContain('ZERO_CONTRADICTED');
 });
+test('incident: edits of every hour between two registers were billed although the registers say something else', () => {
+  const facts = month(new Map(hours(2).map((start) => [start, undefined])));
+  const edits = hours(2).map((start, i) => edit({ edit: `e-${i}`, start, value: 50 }));
+  // Both hours are gone, and the register advanced 400 units.
+  expect(rulesOf(bill({ series: seriesFor({ facts, edits, at: madeAt }) }))).toEqual(['ZERO_CONTRADICTED']);
+  const right = edits.map((one) => ({ ...one, value: 200 }));
+  made(bill({ series: seriesFor({ facts, edits: right, at: madeAt }) }));
+});
 test('what is measured stands above an edit, and an edit above what is uncertain', () => {
   const edits = [edit({ start: gone, value: 7 }), edit({ edit: 'e-2', start: gone + hourMs, value: 8 })];
   const facts = month();

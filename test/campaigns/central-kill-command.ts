@@ -13,6 +13,7 @@ const runs: readonly Pick<CentralKillOptions, 'store' | 'workers' | 'harms'>[] =
     workers: 3,
     harms: ['worker', 'database', 'broker', 'restarted-worker', 'database', 'all-workers'],
   },
+  { store: 'postgres', workers: 3, harms: ['worker', 'promotion', 'restarted-worker', 'broker'] },
 ];
 let bad = 0;
 for (const run of runs) {

@@ -24,3 +24,14 @@ test('PostgreSQL: one of two workers is killed and stays away, the database is k
   expect(result.problems).toEqual([]);
   expect(result.verified).toBe(18);
 });
+test('PostgreSQL: the server is killed for good in the middle of a batch, and its synchronous standby promoted', async () => {
+  const result = await centralKill({
+    store: 'postgres',
+    gateways: 3,
+    days: 6,
+    workers: 2,
+    harms: ['promotion'],
+  });
+  expect(result.problems).toEqual([]);
+  expect(result.verified).toBe(18);
+});

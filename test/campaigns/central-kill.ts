@@ -6,13 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type PrivatePostgres, startPostgres } from '../../scripts/private-postgres.ts';
-import { auditAccounts } from '../../src/central/audit.ts';
-import { openStore } from '../../src/central/open-store.ts';
-import { exportLines } from '../../src/central/read-store.ts';
-import { centralStatus } from '../../src/central/status.ts';
+import { type PrivatePostgres, promote, startPostgres, startStandby } from '../../scripts/private-postgres.ts';
 import { type RealBroker, realBroker, sleep, until } from '../support/broker.ts';
 import { startFleet } from '../support/central-fleet.ts';
+import { checkStore } from './central-check.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -22,6 +19,8 @@ export type Harm =
   | 'worker'
   | 'restarted-worker'
   | 'database'
+  /** The server is killed for good, and its synchronous standby takes its place; the workers know both by one URL. */
+  | 'promotion'
   | 'broker'
   /** All workers are away for a while. */
   | 'all-workers';
@@ -92,11 +91,15 @@ export async function centralKill(options: CentralKillOptions): Promise<CentralK
   chmodSync(folder, 0o711);
   let postgres: PrivatePostgres | undefined;
   if (options.store === 'postgres') postgres = await startPostgres(join(folder, 'pg'));
-  const store = postgres?.url ?? join(folder, 'central.db');
+  const standby =
+    postgres && options.harms.includes('promotion') ? await startStandby(postgres, join(folder, 'standby')) : undefined;
+  const folders = [postgres?.folder, standby?.folder].map((one) => encodeURIComponent(one ?? '')).join(',');
+  const store = standby
+    ? `postgres:///postgres?host=${folders}&user=central&target_session_attrs=read-write`
+    : (postgres?.url ?? join(folder, 'central.db'));
   const broker = await realBroker(['max_queued_messages 20000']);
   const all = crew(broker, store, options.store === 'postgres');
   const began = Date.now();
-  const problems: string[] = [];
   try {
     for (let i = 0; i < workers; i++) all.start();
     const fleet = await startFleet({ url: broker.url, tenant, gateways, days });
@@ -111,6 +114,11 @@ export async function centralKill(options: CentralKillOptions): Promise<CentralK
         if (!postgres) throw new Error('sqlite has no server that could be killed');
         await postgres.kill();
         postgres = await startPostgres(join(folder, 'pg'));
+      },
+      promotion: async () => {
+        if (!postgres || !standby) throw new Error('there is no standby');
+        await postgres.kill();
+        await promote(standby);
       },
       broker: async () => {
         await broker.kill();
@@ -134,34 +142,19 @@ export async function centralKill(options: CentralKillOptions): Promise<CentralK
     await until(() => fleet.open() === 0, `everything acknowledged: ${all.output()}`, 300_000);
     await fleet.stop();
     while (all.running.length > 0) await all.kill();
-    const engine = await openStore(store, tenant);
-    const expected = fleet.twins
-      .flatMap(({ messages }) => messages.map((message) => JSON.stringify(message)))
-      .toSorted();
-    const found: string[] = [];
-    for await (const line of exportLines(engine)) found.push(line);
-    found.sort();
-    if (found.length !== expected.length)
-      problems.push(`${found.length} messages stored, ${expected.length} were sent`);
-    if (found.some((line, i) => line !== expected[i])) problems.push('what is stored is not what was sent');
-    await auditAccounts(engine, Date.now(), 100_000);
-    const { accounts, losses, quarantined, gateways: shown } = await centralStatus(engine, Date.now());
-    if (accounts.different + accounts.waiting > 0) problems.push(`accounts: ${JSON.stringify(accounts)}`);
-    if (losses.length + quarantined > 0) problems.push(`${losses.length} losses, ${quarantined} in quarantine`);
-    if (shown.some(({ conflicts, holes }) => conflicts + holes > 0))
-      problems.push('numbers with two contents, or holes');
-    await engine.close();
+    const { problems, verified } = await checkStore(store, tenant, fleet);
     return {
       messages: total,
       problems,
       sentAgain: fleet.sentAgain(),
       seconds: (Date.now() - began) / 1000,
-      verified: accounts.verified,
+      verified,
     };
   } finally {
     while (all.running.length > 0) await all.kill();
     await broker.remove();
     await postgres?.stop();
+    await standby?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }

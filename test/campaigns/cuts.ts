@@ -107,8 +107,13 @@ export async function ext4Disk(megabytes: number): Promise<Disk> {
       await freeze();
       shutDown(path);
       await dead();
-      await unmount();
-      mount();
+      for (let tries = 0; ; tries++) {
+        await unmount();
+        mount();
+        if (!isShutDown(path)) return;
+        if (tries === 50) throw new Error(`${path} stays shut down`);
+        await sleep(100);
+      }
     },
     fail(how) {
       if (how === 'read-only') run('mount', '-o', 'remount,abort', path);
@@ -128,6 +133,17 @@ export async function ext4Disk(megabytes: number): Promise<Disk> {
   };
 }
 
+/** Where a process with mounts of its own began meanwhile, it still holds the old one, and that is what is mounted again. */
+function isShutDown(path: string): boolean {
+  const probe = join(path, '.probe');
+  try {
+    writeFileSync(probe, '');
+    rmSync(probe);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EIO';
+  }
+}
 /** EXT4_IOC_SHUTDOWN without flushing the log. Only ever on a file system of its own: anything else would be the machine's. */
 function shutDown(path: string): void {
   const own = statSync(path).dev;

@@ -86,10 +86,55 @@ test('what is no message at all', () => {
   for (const text of ['{', 'null', '[]', '""', '1', '{"seq":1}', '\u0000', '{"v":1,"__proto__":{}}'])
     expect(judge(up(), octets(text)), text).toMatchObject({ kind: 'unfit', number: undefined });
 });
-test('a gap that ends before it begins, and a manifest of a day that is none', () => {
+const account = (more: object = {}, row: object = {}) => ({
+  v: 1,
+  epoch: 5,
+  seq: 1,
+  gateway: 'g',
+  kind: 'manifest',
+  day: '2026-11-24',
+  part: 1,
+  parts: 1,
+  series: [
+    {
+      meter: 'm1',
+      point: 'p',
+      series: '1-0:99.1.0*255',
+      periodS: 3600,
+      expected: 24,
+      measured: 24,
+      uncertain: 0,
+      outage: 0,
+      missing: 0,
+      lost: 0,
+      pending: 0,
+      digest: 'a'.repeat(64),
+      ...row,
+    },
+  ],
+  readAt: '2026-11-25T06:00:00Z',
+  ...more,
+});
+test.each<[string, object, RegExp]>([
+  ['a day that is none', account({ day: '2026-02-30' }), /^day: no day of the calendar/],
+  ['a century as its day', account({}, { from: '2000-01-01T00:00:00Z' }), /^series: from and to lie within the day/],
+  ['an end before its begin', account({}, { from: '2026-11-24T12:00:00Z', to: '2026-11-24T06:00:00Z' }), /^series: /],
+  ['intervals without length', account({}, { periodS: 0 }), /^series\.0\.periodS: /],
+  ['a thousand million intervals', account({}, { periodS: 1e-4 }), /^series\.0\.periodS: /],
+  ['fewer than no intervals', account({}, { measured: -1 }), /^series\.0\.measured: /],
+  ['a digest that is none', account({}, { digest: 'A'.repeat(64) }), /^series\.0\.digest: /],
+])('incident: an account with %s is refused', (_, value, expected) => {
+  expect(why(up('g', '_', 'manifest'), account())).toBe('fact');
+  expect(why(up('g', '_', 'manifest'), value)).toMatch(expected);
+});
+test.each([0, -60, 1e-9, 0.5, 1e9])(
+  'incident: a birth with intervals of %d s would have held up a worker for ever',
+  (periodS) => {
+    const [meter] = birth().meters;
+    const value = birth({ meters: [{ ...(meter as object), series: [{ profile: 'x', periodS }] }] as never });
+    expect(why('amr/v1/t/g/birth', value)).toMatch(/^meters\.0\.series\.0\.periodS: /);
+  },
+);
+test('a gap that ends before it begins', () => {
   expect(why(up('g', 'm1', 'gap'), gap(1, { end: gap(1).start }))).toBe('end: not after start');
-  const manifest = { v: 1, epoch: 5, seq: 1, gateway: 'g', kind: 'manifest', part: 1, parts: 1, series: [] };
-  expect(why(up('g', '_', 'manifest'), { ...manifest, day: '2026-02-30', readAt: '2026-11-24T03:00:00Z' })).toBe(
-    'day: no day of the calendar',
-  );
 });

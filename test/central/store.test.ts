@@ -4,8 +4,13 @@ import { millis } from '../../src/base/time.ts';
 import { judge, type Received } from '../../src/central/arrival.ts';
 import { auditAccounts } from '../../src/central/audit.ts';
 import { ingest } from '../../src/central/ingest.ts';
+import { followLosses } from '../../src/central/losses.ts';
+import { openOffice, readStore } from '../../src/central/open-store.ts';
 import { exportLines, gatewayNumbers, intervalFacts } from '../../src/central/read-store.ts';
+import { noteAnswers } from '../../src/central/requests.ts';
 import type { Engine } from '../../src/central/sql.ts';
+import { noteStanding } from '../../src/central/standing.ts';
+import { centralStatus, statusLines } from '../../src/central/status.ts';
 import { dayDigest, marksOf } from '../../src/reading/interval-hash.ts';
 import { birth, block, gap, loadProfile } from '../support/central-messages.ts';
 import { type Engines, engines } from '../support/central-engines.ts';
@@ -19,11 +24,55 @@ const received = (topic: string, payload: object | string, when = at): Received 
   return { at: when, arrival };
 };
 const born = (more: object = {}) => received('amr/v1/t/g/birth', birth(more));
+const health = (meters: readonly (readonly [meter: string, verdict: string])[]) =>
+  received('amr/v1/t/g/health', {
+    v: 1,
+    at: '2026-11-24T03:00:00Z',
+    boot: 'b',
+    epoch: 5,
+    pending: 3,
+    oldestUnacknowledgedS: null,
+    clockTrust: 'kernel',
+    disk: null,
+    ports: [],
+    meters: meters.map(([meter, verdict]) => ({ meter, verdict, lastSuccess: null, missing: 0, alarms: [] })),
+    store: { failure: null, quarantined: 0, missing: 0 },
+  });
 const lines = async (engine: Engine): Promise<string[]> => {
   const all: string[] = [];
   for await (const line of exportLines(engine)) all.push(line);
   return all;
 };
+
+const manifest = (seq: number, day: string, digest: string, more: object = {}) =>
+  received(up('g', '_', 'manifest'), {
+    v: 1,
+    epoch: 5,
+    seq,
+    gateway: 'g',
+    kind: 'manifest',
+    day,
+    part: 1,
+    parts: 1,
+    series: [
+      {
+        meter: 'm1',
+        point: 'p',
+        series: loadProfile,
+        periodS: 3600,
+        expected: 24,
+        measured: 2,
+        uncertain: 0,
+        outage: 0,
+        missing: 0,
+        lost: 0,
+        pending: 22,
+        digest,
+        ...more,
+      },
+    ],
+    readAt: `${day}T06:00:00Z`,
+  });
 
 describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
   let made: Engines;
@@ -67,7 +116,7 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
     expect(await engine.all('SELECT * FROM meta')).toEqual([]);
     expect((await ingest(engine, [received(up(), block(1))])).answers.get('g')).toMatchObject({ upTo: 1 });
   });
-  test('an unfit message is raw raw, acknowledged where its number can be one of this gateway, and holds up nobody', async () => {
+  test('an unfit message is kept raw, acknowledged where its number can be one of this gateway, and holds up nobody', async () => {
     const { engine } = await made.fresh();
     await ingest(engine, [born()]);
     const outcome = await ingest(engine, [
@@ -117,33 +166,6 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
   });
   test('a day whose manifest comes out of what is stored is verified; another one is asked for again', async () => {
     const { engine } = await made.fresh();
-    const row = (digest: string) => ({
-      meter: 'm1',
-      point: 'p',
-      series: loadProfile,
-      periodS: 3600,
-      expected: 24,
-      measured: 2,
-      uncertain: 0,
-      outage: 0,
-      missing: 0,
-      lost: 0,
-      pending: 22,
-      digest,
-    });
-    const manifest = (seq: number, day: string, digest: string) =>
-      received(up('g', '_', 'manifest'), {
-        v: 1,
-        epoch: 5,
-        seq,
-        gateway: 'g',
-        kind: 'manifest',
-        day,
-        part: 1,
-        parts: 1,
-        series: [row(digest)],
-        readAt: `${day}T06:00:00Z`,
-      });
     const right = dayDigest(marksOf(block(1), hourMs));
     await ingest(engine, [
       born(),
@@ -165,4 +187,106 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
       { meter: 'm1', from_ms: Date.parse('2026-11-23T00:00:00Z'), to_ms: Date.parse('2026-11-24T00:00:00Z') },
     ]);
   });
+
+  test('accounts that lie: of a meter that nobody knows, of a day that was never said, twice and otherwise; each is asked for once', async () => {
+    const { engine } = await made.fresh();
+    const right = dayDigest(marksOf(block(1), hourMs));
+    await ingest(engine, [
+      born(),
+      received(up(), block(1)),
+      manifest(4, '2026-11-24', right),
+      // An older account of the same day that comes later does not stand above it.
+      manifest(3, '2026-11-24', 'a'.repeat(64)),
+      manifest(5, '2026-11-23', right, { meter: 'nobody' }),
+      manifest(2, '2026-11-22', right),
+    ]);
+    const verdicts = async () =>
+      (await engine.all('SELECT day, meter, verdict FROM account ORDER BY day')).map(({ day, meter, verdict }) => [
+        day,
+        meter,
+        verdict,
+      ]);
+    for (const minutes of [0, 1, 2]) await auditAccounts(engine, at + minutes * 60_000);
+    expect(await verdicts()).toEqual([
+      ['2026-11-22', 'm1', 'different'],
+      ['2026-11-23', 'nobody', 'different'],
+      ['2026-11-24', 'm1', 'verified'],
+    ]);
+    expect(await engine.all('SELECT meter FROM request ORDER BY meter')).toEqual([
+      { meter: 'm1' },
+      { meter: 'nobody' },
+    ]);
+  });
+  test('incident: a gap of a century filled the memory of whoever looked at one of its days', async () => {
+    const { engine } = await made.fresh();
+    const century = gap(1, { start: '2000-01-01T00:00:00Z', end: '2099-12-31T00:00:00Z' });
+    const minutely = { periodS: 60, from: '2026-11-24T00:00:00Z', to: '2026-11-24T12:00:00Z' };
+    await ingest(engine, [
+      born(),
+      received(up('g', 'm1', 'gap'), century),
+      manifest(2, '2026-11-24', 'a'.repeat(64), minutely),
+    ]);
+    expect(marksOf(century, 60_000, [at - hourMs, at])).toHaveLength(60);
+    await auditAccounts(engine, at);
+    expect(await engine.all('SELECT verdict FROM account')).toEqual([{ verdict: 'different' }]);
+    // And of a loss: holes are looked for as far back as a request may reach.
+    await ingest(engine, [born({ acknowledged: 9 })]);
+    await noteStanding(engine, [born({ acknowledged: 9 })]);
+    await followLosses(engine, at);
+    await noteAnswers(engine, at + hourMs);
+    expect(await engine.all("SELECT meter FROM request WHERE cause LIKE 'loss|%'")).toEqual([{ meter: 'm1' }]);
+  });
+  test('births that lie: of an older epoch, and of more than was ever sent', async () => {
+    const { engine } = await made.fresh();
+    await ingest(engine, [born(), received(up(), block(1)), received(up(), block(2))]);
+    const older = await ingest(engine, [born({ epoch: 4, acknowledged: 1000 })]);
+    expect(older.answers.get('g')).toMatchObject({ epoch: 5, upTo: 2 });
+    expect(older.lost).toEqual([]);
+    const beyond = await ingest(engine, [born({ acknowledged: 10 }), born({ acknowledged: 10 })]);
+    expect(beyond.lost).toEqual([{ gateway: 'g', epoch: 5, ranges: [[3, 10]] }]);
+    expect(beyond.answers.get('g')).toMatchObject({ upTo: 10 });
+    // What it says afterwards is taken; what it had acknowledged and sends all the same is taken too.
+    const after = await ingest(engine, [received(up(), block(11)), received(up(), block(7))]);
+    expect(after).toMatchObject({ stored: 2, conflicts: 0 });
+    expect(after.answers.get('g')).toMatchObject({ upTo: 11 });
+    expect(await engine.all('SELECT epoch, ranges FROM loss')).toEqual([{ epoch: 5, ranges: '[[3,10]]' }]);
+  });
+  test('a gateway that is silent is told from meters that are', async () => {
+    const { engine } = await made.fresh();
+    const batch = [
+      born(),
+      health([
+        ['m1', 'REACHABLE'],
+        ['m2', 'SUSPECT_MAINS_OR_METER'],
+      ]),
+    ];
+    await ingest(engine, batch);
+    await noteStanding(engine, batch);
+    const shown = async (later: number) => statusLines(await centralStatus(engine, at + later));
+    expect((await shown(60_000)).slice(0, 2)).toEqual([
+      expect.stringMatching(/^g {2}online, heard /) as string,
+      '  m2  SUSPECT_MAINS_OR_METER: the meter, its gateway is heard',
+    ]);
+    const silent = /^g {2}silent: the gateway or its link, not its meters/;
+    expect((await shown(301_000))[0]).toMatch(silent);
+    const will = received('amr/v1/t/g/state', { v: 1, online: false, boot: 'b', at: null });
+    await noteStanding(engine, [will]);
+    const gone = await shown(60_000);
+    expect(gone[0]).toMatch(silent);
+    expect(gone.join()).not.toContain('m2');
+  });
+});
+
+test('one process takes messages into a file; who reads and who bills may do so beside it', async () => {
+  const made = await engines('sqlite');
+  const { engine, again, path } = await made.fresh();
+  await ingest(engine, [born(), received(up(), block(1))]);
+  await expect(again()).rejects.toThrow('another process works with');
+  const [reader, office] = [await readStore(path ?? ''), await openOffice(path ?? '')];
+  expect(await lines(reader)).toEqual([JSON.stringify(block(1))]);
+  await office.transaction((sql) => sql.insert('meta', [{ key: 'a', value: 'b' }]));
+  expect(await reader.all("SELECT value FROM meta WHERE key = 'a'")).toEqual([{ value: 'b' }]);
+  await expect(reader.transaction((sql) => sql.insert('meta', [{ key: 'c', value: 'd' }]))).rejects.toThrow('readonly');
+  await Promise.all([reader.close(), office.close()]);
+  await made.close();
 });

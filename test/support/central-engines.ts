@@ -1,5 +1,5 @@
 /** The engines of the central store, each fresh: the contract suite runs on both. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -10,8 +10,15 @@ import { openSqlite } from '../../src/central/sqlite.ts';
 
 export interface Engines {
   readonly kind: 'sqlite' | 'postgres';
-  /** An empty one; `again` opens the same a second time. */
-  fresh(): Promise<{ readonly engine: Engine; readonly again: () => Promise<Engine> }>;
+  /** An empty one; `again` opens the same a second time. Closed, it can be kept as a backup, and put back. */
+  fresh(): Promise<{
+    readonly engine: Engine;
+    readonly again: () => Promise<Engine>;
+    readonly keep: () => Promise<void>;
+    readonly putBack: () => Promise<void>;
+    /** Of SQLite. */
+    readonly path?: string;
+  }>;
   close(): Promise<void>;
 }
 export async function engines(kind: 'sqlite' | 'postgres'): Promise<Engines> {
@@ -31,8 +38,14 @@ export async function engines(kind: 'sqlite' | 'postgres'): Promise<Engines> {
       kind,
       fresh: () => {
         const path = join(folder, `${made++}.db`);
-        const again = () => Promise.resolve(noted(openSqlite(path)));
-        return Promise.resolve({ engine: noted(openSqlite(path)), again });
+        const again = async () => noted(openSqlite(path));
+        const keep = () => Promise.resolve(copyFileSync(path, `${path}.backup`));
+        const putBack = () => {
+          for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
+          copyFileSync(`${path}.backup`, path);
+          return Promise.resolve();
+        };
+        return Promise.resolve({ engine: noted(openSqlite(path)), again, keep, putBack, path });
       },
       close: async () => {
         await closeAll();
@@ -40,16 +53,21 @@ export async function engines(kind: 'sqlite' | 'postgres'): Promise<Engines> {
       },
     };
   const server: PrivatePostgres = await startPostgres(join(folder, 'postgres'));
+  const administer = async (...statements: string[]): Promise<void> => {
+    const client = new Client({ connectionString: server.url });
+    await client.connect();
+    for (const statement of statements) await client.query(statement);
+    await client.end();
+  };
   return {
     kind,
     fresh: async () => {
       const name = `t${made++}`;
-      const client = new Client({ connectionString: server.url });
-      await client.connect();
-      await client.query(`CREATE DATABASE ${name}`);
-      await client.end();
+      await administer(`CREATE DATABASE ${name}`);
       const again = async () => noted(await openPostgres(server.url.replace('///postgres', `///${name}`)));
-      return { engine: await again(), again };
+      const keep = () => administer(`CREATE DATABASE ${name}_backup TEMPLATE ${name}`);
+      const putBack = () => administer(`DROP DATABASE ${name}`, `CREATE DATABASE ${name} TEMPLATE ${name}_backup`);
+      return { engine: await again(), again, keep, putBack };
     },
     close: async () => {
       await closeAll();
