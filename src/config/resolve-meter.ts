@@ -37,6 +37,8 @@ export interface MeterPlan {
   readonly powerLimitW: number | undefined;
   readonly profiles: readonly ConfiguredProfile[];
   readonly since: Millis | undefined;
+  /** Where its unprotected pushes come from. */
+  readonly pushAddress: string | undefined;
   /** Why it cannot be polled. */
   readonly unusable: Failure | undefined;
   /** Changes with everything that is configured of it and of its port, its model and its secrets. */
@@ -292,6 +294,7 @@ export function meterPlan(context: MeterContext): MeterPlan {
       until: until === undefined ? undefined : millis(Date.parse(until)),
     })),
     since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
+    pushAddress: meter.push_address,
     unusable: unusable(),
     fingerprint: fingerprintOf(context, access, security, nextSecurity),
   };

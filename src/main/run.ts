@@ -12,6 +12,7 @@ import { judgeFile, requirePlan } from '../config/judge.ts';
 import { findingLine } from '../config/findings.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import { serviceSources } from '../config/sources.ts';
+import { listenLine } from '../line/listen-line.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { gatewayFact } from '../reading/facts.ts';
@@ -96,6 +97,7 @@ const worldOf = (
   boot: randomUUID(),
   random: () => randomInt(2 ** 47) / 2 ** 47,
   openPort: (device, baud, direction) => openPort(device, baud, systemClock, direction),
+  listen: (device, baud) => listenLine(device, baud, systemClock),
   disk: diskTeller(() => folder.disk(), log),
   relieve: async () => {
     await store.compact();

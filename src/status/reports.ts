@@ -4,7 +4,7 @@ import { obis } from '../dlms/cosem/logical-name.ts';
 import type { Forwarder } from '../forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload } from '../contract/payloads.ts';
 import type { LineQuality } from '../line/line-quality.ts';
-import type { PortOwner } from '../line/port-owner.ts';
+import type { PortOwner, PortState } from '../line/port-owner.ts';
 import type { Listener } from '../line/tapped.ts';
 import type { ClockTrust, PolledMeter } from '../schedule/meter-state.ts';
 import { answers } from '../schedule/reachability.ts';
@@ -13,11 +13,16 @@ import type { Disk } from '../schedule/storage.ts';
 import type { Store } from '../store/store.ts';
 import type { Snapshot } from './snapshot.ts';
 
-export interface ReportedPort {
+/** A line with its meters, polled or listened to. */
+export interface ReportedLine {
   readonly port: { readonly name: string; readonly device: string };
+  readonly owner: { readonly state: PortState };
+  readonly runner: Pick<PortRunner, 'activity' | 'trouble' | 'busFault' | 'status'>;
+  readonly meters: readonly PolledMeter[];
+}
+export interface ReportedPort extends ReportedLine {
   readonly owner: PortOwner;
   readonly runner: PortRunner;
-  readonly meters: readonly PolledMeter[];
   readonly listeners: Set<Listener>;
   readonly quality: LineQuality;
 }
@@ -33,7 +38,7 @@ export interface Reported {
   readonly upSince: Millis;
   readonly clock: Clock;
   readonly store: Store;
-  readonly ports: readonly ReportedPort[];
+  readonly ports: readonly ReportedLine[];
   readonly clockTrust: () => ClockTrust;
   /** Why the time is not trusted. */
   readonly timeTrouble: () => string | null;
@@ -73,7 +78,7 @@ export const birthOf = (reported: Reported): BirthPayload => ({
 });
 
 /** What both reports say of a line. */
-const lineOf = ({ port: { name, device }, owner: { state } }: ReportedPort) => ({
+const lineOf = ({ port: { name, device }, owner: { state } }: ReportedLine) => ({
   name,
   device,
   open: state.open,

@@ -130,7 +130,7 @@ describe('formats', () => {
     const before = new Map(database.data);
     await expect(open(database)).rejects.toMatchObject({
       code: 'store-too-new',
-      message: expect.stringContaining('format 6'),
+      message: expect.stringContaining('format 7'),
     });
     expect(database.data).toEqual(before);
   });

@@ -1,0 +1,73 @@
+/** What was not taken of pushes: each sender and reason is an event once a day; who is behind it, and how often, is counted. */
+import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
+import { toHex } from '../base/hex.ts';
+import type { Log } from '../base/log.ts';
+import { type Clock, dayMs, type Millis } from '../base/time.ts';
+import { type EventFact, gatewayFact, type Origin } from '../reading/facts.ts';
+import type { Store } from '../store/store.ts';
+
+export interface RefusedPush {
+  readonly listener: string;
+  readonly peer: string;
+  readonly error: Failure;
+  readonly systemTitle?: Uint8Array | undefined;
+  /** The meter that it names; undefined where it is none of ours. */
+  readonly origin: Origin | undefined;
+}
+/** Senders that are told apart; those beyond are counted together. */
+const maxSenders = 500;
+/** Characters of an event. */
+const maxWords = 300;
+
+export class RefusedPushes {
+  private readonly store: Store;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly toldAt = new Map<string, Millis>();
+  count = 0;
+
+  constructor({ store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {
+    this.store = store;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /** Never rejects. */
+  async tell(push: RefusedPush): Promise<void> {
+    this.count++;
+    const { error, origin } = push;
+    const who =
+      origin?.meter ??
+      (push.systemTitle ? toHex(push.systemTitle) : String(error.detail['serial'] ?? hostOf(push.peer)));
+    const key = `${who} ${error.code}`;
+    const now = this.clock.now();
+    const told = this.toldAt.get(key);
+    if (told !== undefined && now - told < dayMs) return;
+    if (told === undefined && this.toldAt.size >= maxSenders) return;
+    this.toldAt.set(key, now);
+    const event = this.eventOf(push);
+    this.log.warn({ listener: push.listener, peer: push.peer, code: error.code, who }, error.message);
+    await this.store
+      .commit({ meter: event.meter, entryClass: 0, facts: [event] })
+      .catch((failure: unknown) => this.log.error({ error: messageOf(failure) }, 'a refused push could not be stored'));
+  }
+
+  private eventOf({ listener, peer, error, systemTitle, origin }: RefusedPush): EventFact {
+    const serial = error.detail['serial'];
+    const detail = {
+      listener,
+      peer,
+      code: error.code,
+      why: error.message.slice(0, maxWords),
+      title: systemTitle ? toHex(systemTitle) : null,
+      serial: typeof serial === 'string' ? serial.slice(0, maxWords) : null,
+    };
+    const wall = this.clock.wall();
+    if (error.code === 'push-flood') return gatewayFact(wall, 'PUSH_FLOOD', detail);
+    if (origin && !isStranger(error.code)) return gatewayFact(wall, 'PUSH_REFUSED', detail, origin);
+    return gatewayFact(wall, 'PUSH_STRANGER', detail);
+  }
+}
+const isStranger = (code: ErrorCode): boolean => code === 'push-stranger';
+/** A peer without its port: each connection has another one. */
+export const hostOf = (peer: string): string => peer.replace(/:\d+$/, '');
