@@ -128,16 +128,12 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     known: () => ({
       upSince: reported.upSince,
       meters: new Map(runners.flatMap((runner) => [...runner.known])),
-      lines: new Map([
-        ...ports.map(
-          ({ port: { name, device }, owner, runner }) =>
-            [name, { device, owner: owner.memory, runner: runner.lineState }] as const,
-        ),
-        ...listeners.map(
-          ({ port: { name, device }, runner }) =>
-            [name, { device, owner: undefined, runner: runner.lineState }] as const,
-        ),
-      ]),
+      lines: new Map(
+        [...ports, ...listeners].map(({ port: { name, device }, owner, runner }) => [
+          name,
+          { device, owner: owner.memory, runner: runner.lineState },
+        ]),
+      ),
     }),
     snapshot: () => snapshotOf(reported, forwarder),
     async stuck() {

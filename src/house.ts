@@ -90,6 +90,6 @@ export interface Known {
   readonly meters: ReadonlyMap<string, MeterState>;
   readonly lines: ReadonlyMap<
     string,
-    { readonly device: string; readonly owner: LineMemory | undefined; readonly runner: LineState }
+    { readonly device: string; readonly owner: LineMemory; readonly runner: LineState }
   >;
 }

@@ -13,7 +13,9 @@ import type { TracedLine } from './status/line-trace.ts';
 import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
 import { polledSeries } from './schedule/polled-series.ts';
 import { PortRunner } from './schedule/runner.ts';
-import type { ReportedPort } from './status/reports.ts';
+import type { Listener as PushListener } from './listen/listener.ts';
+import type { ReportedListener } from './listening.ts';
+import type { ReportedLine, ReportedPort } from './status/reports.ts';
 
 /** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
@@ -123,6 +125,7 @@ const hasMeter =
 
 /** Who polls a meter, and who a line, by the names that stand in the configuration. */
 export const runnersOf = (ports: readonly ReportedPort[], listeners: readonly ReportedListener[]) => ({
+  ports,
   /** Failure `push-only` where it can be heard and not asked. */
   ofMeter(meter: string): PortRunner {
     const port = ports.find(hasMeter(meter));
@@ -130,7 +133,7 @@ export const runnersOf = (ports: readonly ReportedPort[], listeners: readonly Re
     if (listeners.some(hasMeter(meter))) throw new Failure('push-only', `${meter} pushes, and is never asked`);
     throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
   },
-  whoHas(meter: string): PortRunner | Listener {
+  whoHas(meter: string): PortRunner | PushListener {
     return listeners.find(hasMeter(meter))?.runner ?? this.ofMeter(meter);
   },
   ofPort(name: string): PortRunner {

@@ -90,16 +90,7 @@ export function openListeners(
       open: () => world.listen(plan.device, plan.baud),
       hearing: () => hearing,
     });
-    return {
-      port: plan,
-      owner: {
-        get state() {
-          return runner.portState;
-        },
-      },
-      runner,
-      meters,
-    };
+    return { port: plan, owner: runner.owner, runner, meters };
   });
   for (const port of ports)
     for (const state of port.runner.known.values()) senders.push(polledSender(world, port, state));

@@ -48,7 +48,7 @@ function newPeer(device: string, clock: Clock, ended: () => void): Peer {
         const idleAt = later(peer.heardAt, idleMs);
         if (waiting.length === 0 && !closed) {
           arrived = new AbortController();
-          await clock.sleepUntil((until !== undefined && until < idleAt ? until : idleAt) as Millis, arrived.signal);
+          await clock.sleepUntil(until !== undefined && until < idleAt ? until : idleAt, arrived.signal);
           arrived = undefined;
         }
         const next = waiting.shift();

@@ -6,7 +6,6 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, iso, later, longAgo, type Millis, millis, minuteMs } from '../base/time.ts';
 import { NotificationReceiver } from '../dlms/stack/notification.ts';
 import type { Listening } from '../line/open-port.ts';
-import type { PortState } from '../line/port-owner.ts';
 import type { Port } from '../line/port.ts';
 import type { PushedMeaning } from '../reading/pushed-meaning.ts';
 import type { AccountedSeries } from '../schedule/manifest.ts';
@@ -52,6 +51,8 @@ const lookEveryMs = minuteMs;
 export class Listener {
   readonly name: string;
   private readonly settings: ListenerSettings;
+  /** What is known of the line, as of one that is polled. */
+  readonly owner: LineContext['owner'];
   private readonly context: LineContext;
   private readonly states: Map<string, MeterState>;
   private readonly line: Line;
@@ -59,20 +60,24 @@ export class Listener {
   /** When a meter was heard last (monotonic). */
   private readonly heardAt = new Map<string, Millis>();
   private listening: Listening | undefined;
-  private lastError: string | undefined;
+  private failure: Failure | undefined;
   private opened = 0;
   private working: Promise<unknown> = Promise.resolve();
 
   constructor(settings: ListenerSettings) {
     this.name = settings.name;
     this.settings = settings;
-    const state = (): PortState => this.portState;
-    const owner = {
+    const here = () => this;
+    const now = () => ({ open: this.listening !== undefined, lastError: this.failure?.message });
+    this.owner = {
       get state() {
-        return state();
+        return { ...now(), opened: here().opened, retryAt: undefined, oneSession: false };
+      },
+      get memory() {
+        return { ...now(), failures: 0, retryAt: longAgo, lastCode: here().failure?.code, reuse: 'unknown' as const };
       },
     };
-    this.context = { ...settings, owner };
+    this.context = { ...settings, owner: this.owner };
     this.states = new Map(
       settings.meters.map((polled) => {
         const { meter } = polled.origin;
@@ -89,10 +94,6 @@ export class Listener {
   get lineState(): LineState {
     const { silentNotBefore, busFaultReported } = this.line;
     return { silentNotBefore, busFaultReported };
-  }
-  get portState(): PortState {
-    const open = this.listening !== undefined;
-    return { open, lastError: this.lastError, opened: this.opened, retryAt: undefined, oneSession: false };
   }
   /** The port of this machine, where any free one was to be taken. */
   get port(): number | undefined {
@@ -147,7 +148,7 @@ export class Listener {
         pauseMs = firstPauseMs;
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        this.lastError = error.message;
+        this.failure = error;
         log.warn({ listener: this.name, code: error.code, next: error.nextStep }, error.message);
       }
       if (signal.aborted) break;
@@ -167,7 +168,7 @@ export class Listener {
     signal.addEventListener('abort', close);
     if (signal.aborted) close();
     this.listening = listening;
-    this.lastError = undefined;
+    this.failure = undefined;
     this.opened++;
     const serving = new Set<Promise<void>>();
     try {
@@ -211,7 +212,7 @@ export class Listener {
       if (error.code === 'push-flood') await hearing.flooded(error, place);
       // A meter that hangs up has said what it had to say.
       else if (!port.connection && !signal.aborted) {
-        this.lastError = error.message;
+        this.failure = error;
         log.warn({ listener: this.name, code: error.code, error: messageOf(error) }, 'the line is lost');
       }
     }

@@ -23,7 +23,7 @@ export class RefusedPushes {
   private readonly store: Store;
   private readonly clock: Clock;
   private readonly log: Log;
-  private readonly toldAt = new Map<string, Millis>();
+  private readonly reportedAt = new Map<string, Millis>();
   count = 0;
 
   constructor({ store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {
@@ -36,15 +36,13 @@ export class RefusedPushes {
   async tell(push: RefusedPush): Promise<void> {
     this.count++;
     const { error, origin } = push;
-    const who =
-      origin?.meter ??
-      (push.systemTitle ? toHex(push.systemTitle) : String(error.detail['serial'] ?? hostOf(push.peer)));
+    const who = origin?.meter ?? named(push);
     const key = `${who} ${error.code}`;
     const now = this.clock.now();
-    const told = this.toldAt.get(key);
-    if (told !== undefined && now - told < dayMs) return;
-    if (told === undefined && this.toldAt.size >= maxSenders) return;
-    this.toldAt.set(key, now);
+    const reported = this.reportedAt.get(key);
+    if (reported !== undefined && now - reported < dayMs) return;
+    if (reported === undefined && this.reportedAt.size >= maxSenders) return;
+    this.reportedAt.set(key, now);
     const event = this.eventOf(push);
     this.log.warn({ listener: push.listener, peer: push.peer, code: error.code, who }, error.message);
     await this.store
@@ -53,14 +51,13 @@ export class RefusedPushes {
   }
 
   private eventOf({ listener, peer, error, systemTitle, origin }: RefusedPush): EventFact {
-    const serial = error.detail['serial'];
     const detail = {
       listener,
       peer,
       code: error.code,
       why: error.message.slice(0, maxWords),
       title: systemTitle ? toHex(systemTitle) : null,
-      serial: typeof serial === 'string' ? serial.slice(0, maxWords) : null,
+      serial: serialOf(error)?.slice(0, maxWords) ?? null,
     };
     const wall = this.clock.wall();
     if (error.code === 'push-flood') return gatewayFact(wall, 'PUSH_FLOOD', detail);
@@ -68,6 +65,11 @@ export class RefusedPushes {
     return gatewayFact(wall, 'PUSH_STRANGER', detail);
   }
 }
+const serialOf = ({ detail: { serial } }: Failure): string | undefined =>
+  typeof serial === 'string' ? serial : undefined;
+/** What a stranger calls itself. */
+const named = ({ systemTitle, error, peer }: RefusedPush): string =>
+  systemTitle ? toHex(systemTitle) : (serialOf(error) ?? hostOf(peer));
 const isStranger = (code: ErrorCode): boolean => code === 'push-stranger';
 /** A peer without its port: each connection has another one. */
 export const hostOf = (peer: string): string => peer.replace(/:\d+$/, '');

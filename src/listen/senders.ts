@@ -1,6 +1,6 @@
 /**
  * Who pushed: the meter whose system title the APDU carries and whose key it was made with, or, of what is not ciphered, the
- * one whose serial number stands in the list, or whose address is configured. Who cannot be told is a stranger.
+ * one whose serial number stands in the list, or whose address is configured. Whoever is none of them is a stranger.
  */
 import { type ErrorCode, Failure } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';

@@ -135,7 +135,9 @@ export function pushedMeaning(list: PushedList, settings: MeaningSettings): Push
   }
   const counted = list.readings.flatMap(countedOf);
   const own = counted.length > 0 && list.at !== null ? seriesOfList(list.at, settings) : undefined;
-  if (own) rows.push({ series: own.series, rows: stampedRows([rowOf(list, counted)], own.periodMs, toleranceMs) });
+  // The rows of a buffer were captured at their stamps; the registers beside them are of the moment of the list.
+  if (own && !rows.some((one) => one.series === own.series))
+    rows.push({ series: own.series, rows: stampedRows([rowOf(list, counted)], own.periodMs, toleranceMs) });
   const registers = counted.filter(({ channel }) => channel.kind === 'register');
   return {
     rows,

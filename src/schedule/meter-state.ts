@@ -45,7 +45,7 @@ export interface LineContext {
   readonly name: string;
   /** Speed of the line between two sessions; left out where it has none. */
   readonly baud?: number;
-  readonly owner: Pick<PortOwner, 'state'>;
+  readonly owner: Pick<PortOwner, 'state' | 'memory'>;
   readonly meters: readonly PolledMeter[];
   readonly store: Store;
   readonly counters: Counters;

@@ -31,7 +31,7 @@ const standstillPauseMs = 10_000;
 /** A port that was taken back lets its turn end within this. */
 const takenBackMs = 30_000;
 /** Pushes that wait for the end of a session; what comes beyond is polled all the same. */
-const mostWaiting = 500;
+const maxWaiting = 500;
 export class PortRunner {
   readonly name: string;
   private readonly settings: PortContext;
@@ -165,7 +165,7 @@ export class PortRunner {
    * stored.
    */
   takePushed(state: MeterState, meaning: PushedMeaning): Promise<void> {
-    if (this.betweenSessions.length >= mostWaiting)
+    if (this.betweenSessions.length >= maxWaiting)
       return Promise.reject(new Failure('busy', `${this.name} has no time for what is pushed: it is polled instead`));
     return this.betweenTwo(async () => {
       await commitPushed({ port: this.settings, state, polled: true }, meaning, undefined);

@@ -34,7 +34,7 @@ import {
 } from './meter-clock.ts';
 import { change, isDark, type Mains, mainsOf } from './mains.ts';
 import { identificationOf, linkOf } from './meter-link.ts';
-import { pushedList } from './push.ts';
+import { firstPush, pushedList, type PushedRows } from './push.ts';
 import type { Memory, Piece, Quirk } from './quirk.ts';
 import { quirkOf } from './quirks.ts';
 import { type ImageState, imageTransfer, noImage } from './image-transfer.ts';
@@ -111,7 +111,7 @@ export class VirtualMeter {
       for (let i = 0; i < (logged?.times ?? 0); i++)
         this.events.push({ at: later(settings.start, -6 * 3_600_000), code: logged?.code ?? 0 });
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
-    this.pushAt = settings.pushS > 0 ? later(settings.start, settings.pushS * 1000) : undefined;
+    this.pushAt = firstPush(settings);
     this.replay = settings.replay && replayer(settings.replay, (what) => void this.missing.push(what));
     this.stack = this.newStack();
   }
@@ -215,8 +215,20 @@ export class VirtualMeter {
     };
     this.pushes += 1;
     const list = { clock: this.stamp(this.clock(this.now)), registers: this.registers(this.now), number: this.pushes };
-    const { apdus, maxInfo } = pushedList(list, quirks, ciphering, settings.pushCiphered);
+    const shown = settings.pushRows > 0 ? { ...list, rows: this.pushedRows() } : list;
+    const { apdus, maxInfo } = pushedList(shown, quirks, ciphering, settings.pushCiphered);
     for (const apdu of apdus) this.stack.notify(apdu, 16, maxInfo);
+  }
+  private pushedRows(): PushedRows {
+    const { settings } = this;
+    const rows = this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).slice(-settings.pushRows);
+    return {
+      serial: Buffer.from(String(settings.serial)),
+      profile: settings.loadProfile,
+      columns: this.columns(),
+      periodS: this.capturePeriodS,
+      buffer: array(...rows.map((row) => this.rowData(row))),
+    };
   }
   /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
   private keysOfAssociation(): ProtectionKeys {

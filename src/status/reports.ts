@@ -4,7 +4,7 @@ import { obis } from '../dlms/cosem/logical-name.ts';
 import type { Forwarder } from '../forward/forwarder.ts';
 import { type BirthPayload, contractVersion, type HealthPayload } from '../contract/payloads.ts';
 import type { LineQuality } from '../line/line-quality.ts';
-import type { PortOwner, PortState } from '../line/port-owner.ts';
+import type { PortOwner } from '../line/port-owner.ts';
 import type { Listener } from '../line/tapped.ts';
 import type { ClockTrust, PolledMeter } from '../schedule/meter-state.ts';
 import { answers } from '../schedule/reachability.ts';
@@ -16,7 +16,7 @@ import type { Snapshot } from './snapshot.ts';
 /** A line with its meters, polled or listened to. */
 export interface ReportedLine {
   readonly port: { readonly name: string; readonly device: string };
-  readonly owner: { readonly state: PortState };
+  readonly owner: Pick<PortOwner, 'state' | 'memory'>;
   readonly runner: Pick<PortRunner, 'activity' | 'trouble' | 'busFault' | 'status'>;
   readonly meters: readonly PolledMeter[];
 }
