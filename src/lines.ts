@@ -14,8 +14,7 @@ import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
 import { polledSeries } from './schedule/polled-series.ts';
 import { PortRunner } from './schedule/runner.ts';
 import type { Listener as PushListener } from './listen/listener.ts';
-import type { ReportedListener } from './listening.ts';
-import type { ReportedLine, ReportedPort } from './status/reports.ts';
+import type { ReportedLine, ReportedListener, ReportedPort } from './status/reports.ts';
 
 /** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);

@@ -14,18 +14,15 @@ import type { KnownScalers } from './reading/pushed-list.ts';
 import { alarmFact } from './reading/pushed-meaning.ts';
 import { securityInUse } from './schedule/key-change.ts';
 import type { ClockTrust, MeterState } from './schedule/meter-state.ts';
-import type { ReportedLine, ReportedPort } from './status/reports.ts';
+import type { ReportedListener, ReportedPort } from './status/reports.ts';
 
 interface ListenContext {
   readonly clockTrust: () => ClockTrust;
   readonly standstill: () => Failure | undefined;
   readonly known: Known | undefined;
 }
-export interface ReportedListener extends ReportedLine {
-  readonly runner: Listener;
-}
 
-/** Scalers that the meter told when it was polled, and those of its model. */
+/** Scalers that were read when the meter was polled, and those of its model. */
 function scalersOf(state: MeterState): KnownScalers {
   const read = [...state.layouts.values()].flatMap(({ layout }) => [...layout.scalers]);
   return new Map([...pushScalers(state.model), ...read]);
@@ -90,7 +87,7 @@ export function openListeners(
       open: () => world.listen(plan.device, plan.baud),
       hearing: () => hearing,
     });
-    return { port: plan, owner: runner.owner, runner, meters };
+    return { port: plan, owner: runner.owner, runner, meters, refused: () => hearing.summary(plan.name) };
   });
   for (const port of ports)
     for (const state of port.runner.known.values()) senders.push(polledSender(world, port, state));

@@ -114,7 +114,7 @@ export async function listenUdp(host: string, port: number, clock: Clock): Promi
     close() {
       closing.abort();
       arrived?.();
-      for (const peer of [...peers.values()]) peer.end();
+      for (const peer of peers.values()) peer.end();
       return new Promise((resolve) => socket.close(() => resolve()));
     },
   };

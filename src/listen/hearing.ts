@@ -12,7 +12,7 @@ import type { Origin } from '../reading/facts.ts';
 import { pushedMeaning } from '../reading/pushed-meaning.ts';
 import type { PushMark } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
-import { RefusedPushes } from './refused-pushes.ts';
+import { RefusedPushes, type RefusedSummary } from './refused-pushes.ts';
 import { type Notified, type Sender, understand } from './senders.ts';
 
 export interface HearingSettings {
@@ -33,7 +33,7 @@ const quietMs = 5000;
 const patienceMs = 30_000;
 const reassemblyLimit = 1 << 16;
 const unfinishedLists = 64;
-const titleOctets = 16;
+const titleOctets = 8;
 
 export class Hearing {
   private readonly settings: HearingSettings;
@@ -49,8 +49,9 @@ export class Hearing {
     this.senders = senders;
     this.refused = new RefusedPushes(settings);
   }
-  get refusedCount(): number {
-    return this.refused.count;
+  /** What was not taken of what came to a listener. */
+  summary(listener: string): RefusedSummary | undefined {
+    return this.refused.summary(listener);
   }
 
   private senderOf(title: string): Sender | undefined {
@@ -111,7 +112,7 @@ export class Hearing {
     await this.refused.tell({ ...place, error: failure, systemTitle, origin: this.originOf(failure, systemTitle) });
   }
   private originOf({ detail }: Failure, systemTitle: Uint8Array | undefined): Origin | undefined {
-    const title = systemTitle?.length === titleOctets / 2 ? toHex(systemTitle) : undefined;
+    const title = systemTitle?.length === titleOctets ? toHex(systemTitle) : undefined;
     const meter = detail['meter'];
     const sender =
       title === undefined

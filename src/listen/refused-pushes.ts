@@ -1,8 +1,8 @@
 /** What was not taken of pushes: each sender and reason is an event once a day; who is behind it, and how often, is counted. */
-import { type ErrorCode, Failure, messageOf } from '../base/errors.ts';
+import { type ErrorCode, type Failure, type Fault, messageOf } from '../base/errors.ts';
 import { toHex } from '../base/hex.ts';
 import type { Log } from '../base/log.ts';
-import { type Clock, dayMs, type Millis } from '../base/time.ts';
+import { type Clock, dayMs, iso, type Millis } from '../base/time.ts';
 import { type EventFact, gatewayFact, type Origin } from '../reading/facts.ts';
 import type { Store } from '../store/store.ts';
 
@@ -14,7 +14,17 @@ export interface RefusedPush {
   /** The meter that it names; undefined where it is none of ours. */
   readonly origin: Origin | undefined;
 }
-/** Senders that are told apart; those beyond are counted together. */
+/** Of a listener: how many pushes were refused since the start, and the last of them. */
+export interface RefusedSummary {
+  readonly count: number;
+  readonly at: string;
+  readonly peer: string;
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly why: string;
+  readonly nextStep: string;
+}
+/** Senders of whom an event is made; those beyond are only counted. */
 const maxSenders = 500;
 /** Characters of an event. */
 const maxWords = 300;
@@ -24,7 +34,7 @@ export class RefusedPushes {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly reportedAt = new Map<string, Millis>();
-  count = 0;
+  private readonly summaries = new Map<string, RefusedSummary>();
 
   constructor({ store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {
     this.store = store;
@@ -32,10 +42,22 @@ export class RefusedPushes {
     this.log = log;
   }
 
+  summary(listener: string): RefusedSummary | undefined {
+    return this.summaries.get(listener);
+  }
+
   /** Never rejects. */
   async tell(push: RefusedPush): Promise<void> {
-    this.count++;
-    const { error, origin } = push;
+    const { error, origin, listener, peer } = push;
+    this.summaries.set(listener, {
+      count: (this.summaries.get(listener)?.count ?? 0) + 1,
+      at: iso(this.clock.wall()),
+      peer,
+      code: error.code,
+      fault: error.fault,
+      why: error.message,
+      nextStep: error.nextStep,
+    });
     const who = origin?.meter ?? named(push);
     const key = `${who} ${error.code}`;
     const now = this.clock.now();

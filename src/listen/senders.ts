@@ -88,7 +88,8 @@ export function understand(event: Notified, senders: readonly Sender[]): Underst
       names[0] === undefined ? {} : { serial: names[0] },
     );
   }
+  const { meter } = found.sender.state.polled.origin;
   if (found.sender.security())
-    refuse('protection-weaker', `${found.sender.state.polled.origin.meter} has keys, and pushed without protection`);
+    refuse('protection-weaker', `${meter} has keys, and pushed without protection`, { meter });
   return found;
 }

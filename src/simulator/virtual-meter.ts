@@ -15,12 +15,12 @@ import { ServerStack } from '../dlms/stack/server.ts';
 import { conformance } from '../dlms/xdlms/conformance.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
 import { aroundServer, deviationsOf, signOnDeviationsOf, transmitted } from './around.ts';
-import { projected, selectedRows } from './buffers.ts';
+import { columnsOf, projected, selectedRows } from './buffers.ts';
 import { clientsOf, gmacClient, lowCipheredClient } from './clients.ts';
 import { DayTime } from './day-time.ts';
 import { eventsOf, logBuffer, type MeterEvent } from './event-log.ts';
 import { type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
-import { baseNames, energyColumn, import18, meterObjects, profileColumns, u32, u8 } from './objects.ts';
+import { baseNames, meterObjects, u32, u8 } from './objects.ts';
 import {
   deviationAt,
   instantsOf,
@@ -394,13 +394,7 @@ export class VirtualMeter {
   }
 
   private columns(): readonly CaptureObject[] {
-    const whole = this.settings.quirks.includes('whole-object-column');
-    const registers = this.importOnly ? profileColumns.slice(0, -1) : profileColumns;
-    const columns = this.settings.capturesEnergies ? [...registers, energyColumn] : registers;
-    const captured = columns.map((column) =>
-      whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column,
-    );
-    return this.quirks.reduce<readonly CaptureObject[]>((all, { profile }) => profile?.columns(all) ?? all, captured);
+    return columnsOf(this.settings, this.quirks, this.importOnly);
   }
 
   private rowData(row: VirtualRow): Data {

@@ -67,12 +67,25 @@ export const pushingMeters = ({ house, ciphered }: PushingBus): PushingKeys[] =>
 export function pushingLine(buses: readonly PushingBus[]) {
   /** Ports of the connections that stand now, for what a test says on them. */
   const open: { hear(octets: Uint8Array): void }[] = [];
+  /** What each bus said, as it came. */
+  const recorded: Uint8Array[][] = buses.map(() => []);
+  /** Buses whose octets are lost on the way. */
+  const deaf = new Set<number>();
   const listen = (device: string, clock: Clock): Promise<Listening> => {
     const number = Number(/(\d+)$/.exec(device)?.[1]);
     const bus = buses[number] as PushingBus;
     const line = virtualPort(bus.house.bus, clock);
     open[number] = line;
-    const port: Port = { ...line, device: `tcp://10.0.0.${number}:40000`, connection: true };
+    const read: Port['read'] = async (until) => {
+      for (;;) {
+        const octets = await line.read(until);
+        if (!octets) return undefined;
+        if (deaf.has(number)) continue;
+        (recorded[number] as Uint8Array[]).push(octets.slice());
+        return octets;
+      }
+    };
+    const port: Port = { ...line, read, device: `tcp://10.0.0.${number}:40000`, connection: true };
     const waiting: Port[] = [port];
     let over: (() => void) | undefined;
     let closed = false;
@@ -99,17 +112,18 @@ export function pushingLine(buses: readonly PushingBus[]) {
     link: bus.link,
     meter: pushingMeters(bus),
   }));
-  return { listen, listeners, open };
+  return { listen, listeners, open, recorded, deaf };
 }
 
 export interface Compared {
   expected: number;
   right: number;
   readonly wrong: string[];
+  readonly absent: string[];
 }
 /** What arrived of these meters in [from, to), beside the truth. */
 export function comparePushed(ingest: Ingest, buses: readonly PushingBus[], from: number, to: number): Compared {
-  const result: Compared = { expected: 0, right: 0, wrong: [] };
+  const result: Compared = { expected: 0, right: 0, wrong: [], absent: [] };
   for (const { settings, curve } of buses.flatMap(({ house }) => house.meters)) {
     const period = settings.periodS * 1000;
     for (let end = from + period; end <= to; end += period) {
@@ -124,6 +138,7 @@ export function comparePushed(ingest: Ingest, buses: readonly PushingBus[], from
         result.right++;
       else if (values.some(({ value, register }) => value && value.register !== register))
         result.wrong.push(`${settings.serial} ${new Date(end).toISOString()} ${JSON.stringify(values)}`);
+      else result.absent.push(`${settings.serial} ${new Date(end).toISOString()} ${JSON.stringify(values)}`);
     }
   }
   return result;
