@@ -31,7 +31,7 @@ function inBlocks(apdu: Uint8Array, size: number): Uint8Array[] {
 
 /** What a list brings beside clock and registers: whose it is, and rows with what they mean. */
 export interface PushedRows {
-  readonly serial: Uint8Array;
+  readonly serial: number;
   readonly profile: LogicalName;
   readonly columns: readonly CaptureObject[];
   readonly periodS: number;
@@ -67,7 +67,7 @@ function listBody(
     array(...objects.map(captureObjectData)),
     ...values,
     wh,
-    octets(rows.serial),
+    octets(Buffer.from(String(rows.serial))),
     array(...rows.columns.map(captureObjectData)),
     u32(rows.periodS),
     rows.buffer,

@@ -215,20 +215,16 @@ export class VirtualMeter {
     };
     this.pushes += 1;
     const list = { clock: this.stamp(this.clock(this.now)), registers: this.registers(this.now), number: this.pushes };
-    const shown = settings.pushRows > 0 ? { ...list, rows: this.pushedRows() } : list;
-    const { apdus, maxInfo } = pushedList(shown, quirks, ciphering, settings.pushCiphered);
+    const whole = settings.pushRows > 0 ? { ...list, rows: this.pushedRows() } : list;
+    const { apdus, maxInfo } = pushedList(whole, quirks, ciphering, settings.pushCiphered);
     for (const apdu of apdus) this.stack.notify(apdu, 16, maxInfo);
   }
   private pushedRows(): PushedRows {
-    const { settings } = this;
-    const rows = this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).slice(-settings.pushRows);
-    return {
-      serial: Buffer.from(String(settings.serial)),
-      profile: settings.loadProfile,
-      columns: this.columns(),
-      periodS: this.capturePeriodS,
-      buffer: array(...rows.map((row) => this.rowData(row))),
-    };
+    const { serial, loadProfile: profile, pushRows } = this.settings;
+    const rows = this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER))
+      .slice(-pushRows)
+      .map((row) => this.rowData(row));
+    return { serial, profile, columns: this.columns(), periodS: this.capturePeriodS, buffer: array(...rows) };
   }
   /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
   private keysOfAssociation(): ProtectionKeys {
