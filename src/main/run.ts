@@ -294,8 +294,9 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     await house.stop();
     throw error;
   }
-  const meters = config.port.reduce((sum, port) => sum + port.meter.length, 0);
-  log.info({ ports: config.port.length, meters, version }, 'gateway runs');
+  const lines = [...config.port, ...config.listen];
+  const meters = lines.reduce((sum, { meter }) => sum + meter.length, 0);
+  log.info({ ports: lines.length, meters, version }, 'gateway runs');
   notifier.ready();
   const timer = startTicking(reloader, notifier, time, log);
   finishSignOffs(() => ({ force: reloader.inForce(), store: state.store, log, configPath, version }));

@@ -116,7 +116,7 @@ export class VirtualMeter {
     this.stack = this.newStack();
   }
   private readonly replay: ReturnType<typeof replayer> | undefined;
-  /** What was asked of a recording and is not in it, in words, until somebody takes it. */
+  /** What was asked of a recording and is not in it, in words. */
   readonly missing: string[] = [];
 
   /** The customer's button (manual disconnection, then manual connection); the link stays alive. */
@@ -221,9 +221,8 @@ export class VirtualMeter {
   }
   private pushedRows(): PushedRows {
     const { serial, loadProfile: profile, pushRows } = this.settings;
-    const rows = this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER))
-      .slice(-pushRows)
-      .map((row) => this.rowData(row));
+    const newest = this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).slice(-pushRows);
+    const rows = newest.map((row) => this.rowData(row));
     return { serial, profile, columns: this.columns(), periodS: this.capturePeriodS, buffer: array(...rows) };
   }
   /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
