@@ -295,19 +295,20 @@ function judgeSwap(meter: Meter, here: Path, { findings }: Judging): void {
 /** A series belongs to a point: two meters there are a check meter, or a mistake. */
 function judgePoints({ config, findings }: Judging): void {
   const seen = new Map<string, Path>();
-  config.port.forEach((port, i) =>
-    port.meter.forEach(({ point }, j) => {
-      const path = ['port', i, 'meter', j, 'point'];
-      const first = seen.get(point);
-      if (first === undefined) seen.set(point, path);
-      else
-        findings.add('warning', path, `point ${point} is already used at ${pathText(first)}`, {
-          next: 'Is one of them a check meter? Then it is right so; otherwise correct one of the two.',
-          restsOn: [first],
-          other: first,
-        });
-    }),
-  );
+  for (const lines of ['port', 'listen'] as const)
+    config[lines].forEach(({ meter }, i) =>
+      meter.forEach(({ point }, j) => {
+        const path = [lines, i, 'meter', j, 'point'];
+        const first = seen.get(point);
+        if (first === undefined) seen.set(point, path);
+        else
+          findings.add('warning', path, `point ${point} is already used at ${pathText(first)}`, {
+            next: 'Is one of them a check meter? Then it is right so; otherwise correct one of the two.',
+            restsOn: [first],
+            other: first,
+          });
+      }),
+    );
 }
 
 /** A meter that only pushes: who pushes ciphered is known by its system title alone. */
@@ -357,7 +358,6 @@ export function crossCheck(config: Config, context: CrossContext): void {
   const judging = { ...context, config, unique: uniqueness(context.findings) };
   judgeDevices(judging);
   judgePoints(judging);
-  judgeListened(config, judging);
   if (config.port.length + config.listen.length === 0)
     context.findings.add('error', ['port'], 'at least one [[port]] or [[listen]]', {
       next: 'Add the line of the meters: [[port]] with name and device.',
@@ -379,4 +379,5 @@ export function crossCheck(config: Config, context: CrossContext): void {
       judgeProfiles(meter, here, judging);
     });
   });
+  judgeListened(config, judging);
 }

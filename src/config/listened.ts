@@ -21,3 +21,9 @@ export const listenedPort = (listen: Config['listen'][number]): Config['port'][n
   retries: 0,
   meter: listen.meter.map(listenedMeter),
 });
+
+/** Every meter of a configuration, asked or only heard. */
+export const everyMeter = ({ port, listen }: Config): Config['port'][number]['meter'] => [
+  ...port.flatMap(({ meter }) => meter),
+  ...listen.flatMap(({ meter }) => meter.map(listenedMeter)),
+];

@@ -361,13 +361,12 @@ export class VirtualMeter {
   private entries(): number {
     return Math.floor((this.settings.depthDays * dayMs) / (this.capturePeriodS * 1000));
   }
-  /** The same without the limit of the buffer: every row that was ever written. */
+  /** Without the limit of the buffer: every row that was ever written. */
   truth(from: Millis, to: Millis): VirtualRow[] {
     const { settings } = this;
     const period = this.capturePeriodS * 1000;
-    const clockNow = this.clock(this.now);
     const oldest = Math.max(settings.installed + 1, from);
-    const newest = Math.min(clockNow, to);
+    const newest = Math.min(this.clock(this.now), to);
     const written: { at: Millis; row: VirtualRow }[] = [];
     for (let stamp = Math.ceil(oldest / period) * period; stamp <= newest; stamp += period) {
       for (const at of this.instantsOf(millis(stamp))) {

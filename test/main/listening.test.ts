@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UpPayload } from '../../src/contract/payloads.ts';
-import { millis } from '../../src/base/time.ts';
 import { openPty } from '../../src/simulator/pty.ts';
 import { freePort, type RealBroker, realBroker, until } from '../support/broker.ts';
 import { configuration } from '../support/configuration.ts';

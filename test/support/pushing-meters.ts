@@ -1,5 +1,5 @@
 /** Simulated meters that push, on listeners of a house in virtual time: each bus is one connection. */
-import { type Clock, type Millis, millis } from '../../src/base/time.ts';
+import { type Clock, millis } from '../../src/base/time.ts';
 import { toHex } from '../../src/base/hex.ts';
 import { obis } from '../../src/dlms/cosem/logical-name.ts';
 import type { Listening } from '../../src/line/open-port.ts';
@@ -143,4 +143,3 @@ export function comparePushed(ingest: Ingest, buses: readonly PushingBus[], from
   }
   return result;
 }
-export const at = (text: string): Millis => millis(Date.parse(text));
