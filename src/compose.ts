@@ -5,6 +5,7 @@ import type { GatewayPlan } from './config/resolve.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { topics } from './contract/topics.ts';
 import type { House, World } from './house.ts';
+import { openListeners } from './listening.ts';
 import { openLines, runnersOf, tracedLines } from './lines.ts';
 import { ordersOf } from './orders.ts';
 import type { ClockTrust } from './schedule/meter-state.ts';
@@ -35,7 +36,8 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     return impossible === undefined ? undefined : new Failure('time-unknown', impossible);
   };
   const ports = openLines(plan, world, { clockTrust, standstill, known });
-  const runners = ports.map(({ runner }) => runner);
+  const listeners = openListeners(plan, world, { clockTrust, standstill, known }, ports);
+  const runners = [...ports, ...listeners].map(({ runner }) => runner);
   const reported: Reported = {
     ...world,
     gateway: config.gateway.id,
@@ -43,12 +45,12 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     zone: config.gateway.time_zone,
     orders: [...(plan.orders?.enabled ?? [])],
     upSince: known?.upSince ?? startedAt,
-    ports,
+    ports: [...ports, ...listeners],
     clockTrust,
     timeTrouble: () =>
       world.timeImpossible() ?? (clockTrust() === 'untrusted' ? (world.timeTrouble() ?? 'nobody says why') : null),
   };
-  const runner = runnersOf(ports);
+  const runner = runnersOf(ports, listeners);
   const orders = ordersOf(plan, world, runner, reported);
   const forwarder = new Forwarder({
     store,
@@ -65,7 +67,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     // What was used meanwhile of invocation counters is not known either.
     onFellBack: () => world.counters.doubt(),
     again: async ({ meter, series, from, to }) =>
-      runner.ofMeter(meter).sayAgain(meter, series, Date.parse(from), Date.parse(to)),
+      runner.whoHas(meter).sayAgain(meter, series, Date.parse(from), Date.parse(to)),
     ...(orders && { command: (octets) => orders.receive(octets) }),
     ...(world.openBroker && { open: world.openBroker }),
   });
@@ -118,7 +120,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
         ports.flatMap(({ meters }) => meters),
         key,
       ),
-    sayAgain: async (meter, ...more) => runner.ofMeter(meter).sayAgain(meter, ...more),
+    sayAgain: async (meter, ...more) => runner.whoHas(meter).sayAgain(meter, ...more),
     series,
     async gaps() {
       return [...runners.flatMap((runner) => runner.gaps()), ...(await waitingGaps(store, series()))];
@@ -127,7 +129,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
       upSince: reported.upSince,
       meters: new Map(runners.flatMap((runner) => [...runner.known])),
       lines: new Map(
-        ports.map(({ port: { name, device }, owner, runner }) => [
+        [...ports, ...listeners].map(({ port: { name, device }, owner, runner }) => [
           name,
           { device, owner: owner.memory, runner: runner.lineState },
         ]),
@@ -135,7 +137,7 @@ export function compose(plan: GatewayPlan, world: World, before?: House): House 
     }),
     snapshot: () => snapshotOf(reported, forwarder),
     async stuck() {
-      for (const runner of runners) {
+      for (const { runner } of ports) {
         const overdue = runner.overdueMs(clock.now());
         if (overdue > overdueLimitMs) return `port ${runner.name} is ${Math.round(overdue / 1000)} s late`;
       }

@@ -4,6 +4,7 @@ import type { Clock, Millis } from './base/time.ts';
 import type { ForwarderSettings } from './forward/forwarder.ts';
 import type { Direction } from './line/direction.ts';
 import type { LineMemory } from './line/port-owner.ts';
+import type { Listening } from './line/open-port.ts';
 import type { Port } from './line/port.ts';
 import type { ReadingFact } from './reading/facts.ts';
 import type { Commissioned } from './schedule/commissioned-with.ts';
@@ -31,6 +32,8 @@ export interface World {
   readonly boot: string;
   readonly random: () => number;
   openPort(device: string, baud: number, direction: Direction): Promise<Port>;
+  /** A line that is listened to: a serial device, or a TCP or UDP port of this machine. */
+  listen(device: string, baud: number): Promise<Listening>;
   disk(): Disk | null;
   /** Deletes what nobody needs, when the disk is nearly full; tells what went. */
   relieve(): Promise<readonly { readonly what: string; readonly bytes: number }[]>;

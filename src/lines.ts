@@ -13,7 +13,8 @@ import type { TracedLine } from './status/line-trace.ts';
 import type { ClockTrust, PolledMeter } from './schedule/meter-state.ts';
 import { polledSeries } from './schedule/polled-series.ts';
 import { PortRunner } from './schedule/runner.ts';
-import type { ReportedPort } from './status/reports.ts';
+import type { Listener as PushListener } from './listen/listener.ts';
+import type { ReportedLine, ReportedListener, ReportedPort } from './status/reports.ts';
 
 /** Sessions without one octet, after which the port is opened anew: all meters twice, and some. */
 const muteLimit = (meters: number): number => Math.max(6, 2 * meters);
@@ -22,7 +23,7 @@ const freshOctets = (length: number, random: () => number): Uint8Array =>
   Uint8Array.from({ length }, () => Math.floor(random() * 256));
 
 /** A planned meter as a port polls it: with the series that the store knows, and what is fresh for each session. */
-function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): PolledMeter {
+export function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): PolledMeter {
   const { origin, access, challengeOctets, security, nextSecurity, dedicatedKeyOctets } = plan;
   const fresh = dedicatedKeyOctets > 0 && {
     freshKey: () => new Secret(freshOctets(dedicatedKeyOctets, world.random)),
@@ -37,6 +38,7 @@ function polledMeter(plan: MeterPlan, world: World, sinceByDefault: Millis): Pol
     commissioned: world.commissioned?.(origin.meter),
     ...(plan.powerLimitW !== undefined && { powerLimitW: plan.powerLimitW }),
     series: polledSeries(world.store, origin.meter, plan, sinceByDefault),
+    ...(plan.pushAddress !== undefined && { pushAddress: plan.pushAddress }),
     ...(plan.unusable && { unusable: plan.unusable }),
     fingerprint: plan.fingerprint,
   };
@@ -115,12 +117,23 @@ export function openLines({ config, ports }: GatewayPlan, world: World, context:
   });
 }
 
+const hasMeter =
+  (meter: string) =>
+  ({ meters }: ReportedLine): boolean =>
+    meters.some(({ origin }) => origin.meter === meter);
+
 /** Who polls a meter, and who a line, by the names that stand in the configuration. */
-export const runnersOf = (ports: readonly ReportedPort[]) => ({
+export const runnersOf = (ports: readonly ReportedPort[], listeners: readonly ReportedListener[]) => ({
+  ports,
+  /** Failure `push-only` where it can be heard and not asked. */
   ofMeter(meter: string): PortRunner {
-    const port = ports.find(({ meters }) => meters.some(({ origin }) => origin.meter === meter));
-    if (!port) throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
-    return port.runner;
+    const port = ports.find(hasMeter(meter));
+    if (port) return port.runner;
+    if (listeners.some(hasMeter(meter))) throw new Failure('push-only', `${meter} pushes, and is never asked`);
+    throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
+  },
+  whoHas(meter: string): PortRunner | PushListener {
+    return listeners.find(hasMeter(meter))?.runner ?? this.ofMeter(meter);
   },
   ofPort(name: string): PortRunner {
     const found = ports.find(({ port }) => port.name === name);

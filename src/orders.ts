@@ -56,8 +56,8 @@ export function ordersOf(
       clock,
       readNow: async (meter) => runner.ofMeter(meter).readNow(meter),
       inSession: async (meter, work) => runner.ofMeter(meter).inSession(meter, work),
-      sayAgain: async (meter, ...more) => runner.ofMeter(meter).sayAgain(meter, ...more),
-      trace: (meter, forMs) => traced(ports, meter, forMs, clock),
+      sayAgain: async (meter, ...more) => runner.whoHas(meter).sayAgain(meter, ...more),
+      trace: (meter, forMs) => traced(runner.ports, meter, forMs, clock),
       version: () => ({
         version,
         boot,

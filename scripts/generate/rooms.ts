@@ -15,6 +15,7 @@ const order = [
   'recording',
   'store',
   'schedule',
+  'listen',
   'disk',
   'forward',
   'command',
@@ -52,10 +53,11 @@ const notEither: Record<string, string[]> = {
   main: ['simulator', 'central', 'billing', 'office'],
 };
 /** The files that know all rooms. */
-const composing = ['compose.ts', 'house.ts', 'lines.ts', 'orders.ts'];
+const composing = ['compose.ts', 'house.ts', 'lines.ts', 'listening.ts', 'orders.ts'];
 const doors: Record<string, string[]> = {
   serialport: ['line'],
   'node:net': ['door', 'line', 'simulator', 'page'],
+  'node:dgram': ['line', 'simulator'],
   'node:http': ['door', 'desk', 'page'],
   'node:https': ['page'],
   mqtt: ['forward', 'central'],

@@ -231,6 +231,30 @@ export const errorTable = {
     3,
     'Check power, A/B polarity, the address and the speed; over TCP also whether it speaks HDLC or the wrapper (link).',
   ),
+  'push-stranger': entry(
+    'refusal',
+    'operator',
+    5,
+    'Configure this meter under [[port]] or [[listen]] with its serial number, its meter_title and its keys; or find out who sends this here.',
+  ),
+  'push-only': entry(
+    'local',
+    'operator',
+    2,
+    'A meter under [[listen]] is never asked; move it under a [[port]] where it can be polled as well.',
+  ),
+  'push-flood': entry(
+    'line',
+    'meter',
+    3,
+    'Look at the push schedules of the meters behind this address, or raise per_minute of the [[listen]].',
+  ),
+  'no-push': entry(
+    'line',
+    'line',
+    3,
+    'Check power at the meter, the destination in its push setup (address, port, link), and the network between.',
+  ),
   'bus-silent': entry(
     'line',
     'line',

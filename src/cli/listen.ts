@@ -8,7 +8,8 @@ import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { Suite } from '../dlms/security/protection.ts';
 import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
 import type { Direction } from '../line/direction.ts';
-import { listenTcp, openPort, parseSelector } from '../line/open-port.ts';
+import { listenUdp } from '../line/listen-udp.ts';
+import { listenTcp, openPort, parseListenSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
@@ -76,7 +77,7 @@ export async function listen(
   print: (line: string) => void,
   stop: AbortSignal,
 ): Promise<void> {
-  const selector = parseSelector(line, 0);
+  const selector = parseListenSelector(line);
   const models = meterModels();
   const model = options.model === undefined ? genericModel : models.get(options.model);
   if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);
@@ -125,6 +126,7 @@ export async function listen(
       if (octets) {
         each?.('<-', octets);
         receiver.receive(octets, clock.now());
+        if (selector.kind === 'udp') receiver.endOfDatagram(clock.now());
       } else receiver.wake(clock.now());
       for (let event = receiver.pollEvent(); event && left > 0; event = receiver.pollEvent()) {
         for (const text of lines(event, model, clock.wall(), options.json === true)) print(text);
@@ -145,8 +147,9 @@ export async function listen(
     }
     return;
   }
-  const listening = await listenTcp(selector.host, selector.port, clock);
-  note(`listening on tcp://${selector.host}:${listening.port}`);
+  const open = selector.kind === 'tcp' ? listenTcp : listenUdp;
+  const listening = await open(selector.host, selector.port, clock);
+  note(`listening on ${selector.kind}://${selector.host}:${listening.port}`);
   ending.signal.addEventListener('abort', () => void listening.close());
   const serving = new Set<Promise<void>>();
   for (let port = await listening.accept(); port; port = await listening.accept()) {

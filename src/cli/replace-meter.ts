@@ -10,6 +10,7 @@ import { iso, type Millis } from '../base/time.ts';
 import type { MeterRecord } from '../commission/meter-record.ts';
 import { siteFolder, writeWhole } from '../commission/site-folder.ts';
 import { parseConfig } from '../config/judge.ts';
+import { everyMeter } from '../config/listened.ts';
 import { meterModels } from '../config/meter-models.ts';
 import { sameSerial } from '../meter/identity.ts';
 import { genericModel, physicalAddressOf } from '../meter/model.ts';
@@ -143,7 +144,7 @@ async function newSerial({ options, ask }: Context, oldSerial: string): Promise<
 function physicalOf(text: string, meter: string, serial: string, given: string | undefined): string | undefined {
   if (given !== undefined) return given;
   const { config } = parseConfig(text, 'configuration');
-  const known = config.port.flatMap((port) => port.meter).find(({ id }) => id === meter);
+  const known = everyMeter(config).find(({ id }) => id === meter);
   if (known?.physical === undefined) return undefined;
   const model = meterModels().get(known.model) ?? genericModel;
   return known.physical === physicalAddressOf(model, known.serial)
@@ -158,7 +159,7 @@ function writeSwap({ meter, options, hands }: Context, swap: SwapOptions, now: M
 
 const serialOf = (text: string, meter: string): string => {
   const { config } = parseConfig(text, 'configuration');
-  const known = config.port.flatMap((port) => port.meter).find(({ id }) => id === meter);
+  const known = everyMeter(config).find(({ id }) => id === meter);
   if (!known) throw new Failure('unknown-meter', `no meter '${meter}' in the configuration`);
   return known.serial;
 };

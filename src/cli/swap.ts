@@ -4,6 +4,7 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { dayMs, type Millis, millis } from '../base/time.ts';
 import { localTime, systemZone } from '../base/words.ts';
 import { parseConfig } from '../config/judge.ts';
+import { everyMeter } from '../config/listened.ts';
 import { blockOf } from '../config/meter-block.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { Config } from '../config/schema.ts';
@@ -160,8 +161,10 @@ export function withSwap(
   models: ReadonlyMap<string, MeterModel> = meterModels(),
 ): string {
   const { config } = parseConfig(text, 'configuration');
-  const known = config.port.flatMap(({ meter: meters }) => meters).find(({ id }) => id === meter);
+  const known = everyMeter(config).find(({ id }) => id === meter);
   if (!known) return bad(`the configuration has no meter '${meter}'`);
+  if (options.physical !== undefined && isListened(config, meter))
+    return bad(`${meter} only pushes: it has no --physical address`);
   const next = changed(known, options, now, models.get(known.model)?.register_modulus);
   const lines = text.split('\n');
   const block = blockOf(lines, meter);
@@ -201,9 +204,16 @@ export function withSwap(
       ...port,
       meter: port.meter.map((one) => (one.id === meter ? { ...one, ...next } : one)),
     })),
+    listen: config.listen.map((listen) => ({
+      ...listen,
+      meter: listen.meter.map((one) => (one.id === meter ? { ...one, serial: next.serial, swap: next.swap } : one)),
+    })),
   };
   return isDeepStrictEqual(proven, expected) ? written : byHand(meter);
 }
+
+const isListened = (config: Config, meter: string): boolean =>
+  config.listen.some((listen) => listen.meter.some(({ id }) => id === meter));
 
 export function swapMeter(
   meter: string,
@@ -214,13 +224,18 @@ export function swapMeter(
   let serial = '';
   let physical: number | undefined;
   let swap: Swap | undefined;
+  let listened = false;
   const backup = changeFile(options.config, 'before-swap', (text) => {
     const written = withSwap(text, meter, options, now);
-    const next = parseConfig(written, options.config).config.port.flatMap((port) => port.meter);
+    const { config } = parseConfig(written, options.config);
+    const next = everyMeter(config);
+    listened = isListened(config, meter);
     ({ serial = '', physical, swap } = next.find(({ id }) => id === meter) ?? {});
     return written;
   });
   print(`${meter} is ${serial} now; the file as it was: ${backup}`);
+  if (listened)
+    print(`it pushes: where the new meter has another system title or other keys, write them beside its serial number`);
   if (physical !== undefined && options.physical === undefined)
     print(`its HDLC address is still ${physical}; where the new meter has another one: --amend --physical N`);
   for (const line of swap ? unpaired(swap) : []) print(`warning: ${line}: meter-gateway meter amend ${meter}`);

@@ -8,6 +8,7 @@ import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model
 import { expectedTrouble } from '../schedule/line-load.ts';
 import { realLine } from './real-line.ts';
 import type { Findings } from './findings.ts';
+import { listenedMeter } from './listened.ts';
 import { type Config, gsrnIsValid } from './schema.ts';
 
 type Port = Config['port'][number];
@@ -43,11 +44,14 @@ function uniqueness(findings: Findings): Judging['unique'] {
   };
 }
 
-/** Two ports may name one adapter in two ways. */
+/** Two lines may name one adapter in two ways. */
 function judgeDevices({ config, findings, device = (path) => path }: Judging): void {
   const seen: { readonly real: string; readonly path: Path }[] = [];
-  config.port.forEach((port, i) => {
-    const path = ['port', i, 'device'];
+  const lines = [
+    ...config.port.map((port, i) => ({ port, path: ['port', i, 'device'] })),
+    ...config.listen.map((port, i) => ({ port, path: ['listen', i, 'device'] })),
+  ];
+  for (const { port, path } of lines) {
     const real = realLine(port.device, device);
     const first = seen.find((one) => one.real.toLowerCase() === real.toLowerCase());
     if (first) {
@@ -64,7 +68,7 @@ function judgeDevices({ config, findings, device = (path) => path }: Judging): v
         },
       );
     } else seen.push({ real, path });
-  });
+  }
 }
 
 function judgePort(port: Port, at: Path, { findings, unique }: Judging): void {
@@ -291,25 +295,73 @@ function judgeSwap(meter: Meter, here: Path, { findings }: Judging): void {
 /** A series belongs to a point: two meters there are a check meter, or a mistake. */
 function judgePoints({ config, findings }: Judging): void {
   const seen = new Map<string, Path>();
-  config.port.forEach((port, i) =>
-    port.meter.forEach(({ point }, j) => {
-      const path = ['port', i, 'meter', j, 'point'];
-      const first = seen.get(point);
-      if (first === undefined) seen.set(point, path);
-      else
-        findings.add('warning', path, `point ${point} is already used at ${pathText(first)}`, {
-          next: 'Is one of them a check meter? Then it is right so; otherwise correct one of the two.',
-          restsOn: [first],
-          other: first,
+  for (const lines of ['port', 'listen'] as const)
+    config[lines].forEach(({ meter }, i) =>
+      meter.forEach(({ point }, j) => {
+        const path = [lines, i, 'meter', j, 'point'];
+        const first = seen.get(point);
+        if (first === undefined) seen.set(point, path);
+        else
+          findings.add('warning', path, `point ${point} is already used at ${pathText(first)}`, {
+            next: 'Is one of them a check meter? Then it is right so; otherwise correct one of the two.',
+            restsOn: [first],
+            other: first,
+          });
+      }),
+    );
+}
+
+/** A meter that only pushes: who pushes ciphered is known by its system title alone. */
+function judgeListened(config: Config, judging: Judging): void {
+  const { findings } = judging;
+  config.listen.forEach((listen, i) => {
+    const at = ['listen', i];
+    judging.unique('port name', listen.name, [...at, 'name'], {
+      next: 'Give each port and listener a name of its own.',
+    });
+    listen.meter.forEach((given, j) => {
+      const here = [...at, 'meter', j];
+      const meter = listenedMeter(given);
+      judgeIdentity(meter, here, judging);
+      judgeAccess(meter, here, judging);
+      judgeSwap(meter, here, judging);
+      judgeProfiles(meter, here, judging);
+      if (given.encryption_key !== undefined && given.meter_title === undefined)
+        findings.add('error', [...here, 'meter_title'], 'a meter that pushes ciphered is known by its system title', {
+          next: 'Add meter_title = "…", 16 hex digits, as its nameplate or its maker tells it.',
+          restsOn: [[...here, 'encryption_key']],
         });
-    }),
-  );
+      if (given.model === 'auto')
+        findings.add('error', [...here, 'model'], 'a meter that is never asked cannot be detected', {
+          next: 'Write a name of hardware/meters, or leave model out.',
+        });
+      given.profiles.forEach(({ until }, k) => {
+        if (until !== undefined)
+          findings.add(
+            'error',
+            [...here, 'profiles', k, 'until'],
+            'the period of a meter that is never asked cannot be changed',
+            {
+              next: 'Leave until out.',
+            },
+          );
+      });
+      if (given.meter_title !== undefined)
+        judging.unique('system title', given.meter_title.toLowerCase(), [...here, 'meter_title'], {
+          next: 'Two meters never have one system title: read both labels.',
+        });
+    });
+  });
 }
 
 export function crossCheck(config: Config, context: CrossContext): void {
   const judging = { ...context, config, unique: uniqueness(context.findings) };
   judgeDevices(judging);
   judgePoints(judging);
+  if (config.port.length + config.listen.length === 0)
+    context.findings.add('error', ['port'], 'at least one [[port]] or [[listen]]', {
+      next: 'Add the line of the meters: [[port]] with name and device.',
+    });
   config.port.forEach((port, i) => {
     const at = ['port', i];
     judgePort(port, at, judging);
@@ -327,4 +379,5 @@ export function crossCheck(config: Config, context: CrossContext): void {
       judgeProfiles(meter, here, judging);
     });
   });
+  judgeListened(config, judging);
 }

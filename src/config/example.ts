@@ -97,5 +97,32 @@ profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
 # counter_object = "0-0:43.1.0*255"
 # fuse_a = 25                  # main fuses; more energy than they let through is flagged IMPOSSIBLE
 # phases = 3
+# push_address = "1/17"        # where its pushes come from, where they are not ciphered and do not name it
 since = "2026-10-01T00:00:00Z" # first interval of the series
+
+# Meters that push: those above are known here as well, by system title or serial number.
+[[listen]]
+name = "push"
+device = "tcp://127.0.0.1:4059"   # "udp://0.0.0.0:4059", or a serial line that nobody polls
+link = "wrapper"               # or "hdlc"
+baud = 9600                    # of a serial line
+per_minute = 600               # messages of one peer; who sends more is cut off
+
+# One that only pushes; it is never asked.
+[[listen.meter]]
+id = "m-60120077"
+point = "643006966022791384"
+serial = "60120077"
+# swap = { from = "50110077", at = "2026-11-24T10:37:00Z" }
+model = "generic"
+meter_title = "53494d0003955e8d"   # who pushes ciphered is known by it
+encryption_key = "credential:m-60120077-ek"
+authentication_key = "credential:m-60120077-ak"
+suite = 0
+policy = "authenticated-encrypted"   # of its pushes, at least
+profiles = [{ obis = "1-0:99.1.0*255", period_s = 3600 }]
+# push_address = "1/17"
+# fuse_a = 25
+# phases = 3
+since = "2026-10-01T00:00:00Z"
 `;

@@ -11,15 +11,17 @@ export type MeterKeys = Readonly<Record<string, unknown>>;
 
 const portHead = /^\s*\[\[\s*port\s*\]\]\s*(#.*)?$/s;
 const meterHead = /^\s*\[\[\s*port\s*\.\s*meter\s*\]\]\s*(#.*)?$/s;
+/** Of a meter that is asked, or only heard. */
+const eitherHead = /^\s*\[\[\s*(port|listen)\s*\.\s*meter\s*\]\]\s*(#.*)?$/s;
 const anyHead = /^\s*\[/;
 const comment = /^\s*#/;
 
-/** Lines of the [[port.meter]] block with this id: its first and the one after its last. */
+/** Lines of the block of a meter, [[port.meter]] or [[listen.meter]], with this id: its first and the one after its last. */
 export function blockOf(lines: readonly string[], meter: string): readonly [number, number] | undefined {
   const escaped = meter.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
   const id = new RegExp(`^\\s*id\\s*=\\s*["']${escaped}["']\\s*(#.*)?$`, 's');
   for (let start = 0; start < lines.length; start++) {
-    if (!meterHead.test(lines[start] as string)) continue;
+    if (!eitherHead.test(lines[start] as string)) continue;
     const end = nextHead(lines, start);
     if (lines.slice(start, end).some((line) => id.test(line))) return [start, end];
   }

@@ -7,7 +7,7 @@ import { dayMs, type Millis, millis } from '../base/time.ts';
 import type { Path } from '../base/toml.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import { parseCertificate, parseSigningKey, signingOf } from '../dlms/security/certificate.ts';
-import { parseSelector } from '../line/open-port.ts';
+import { parseListenSelector } from '../line/open-port.ts';
 import { genericModel, type MeterModel, physicalAddressOf } from '../meter/model.ts';
 import { sessionLimitMs } from '../schedule/turn-time.ts';
 import type { MeterAccess } from '../meter/access.ts';
@@ -37,6 +37,8 @@ export interface MeterPlan {
   readonly powerLimitW: number | undefined;
   readonly profiles: readonly ConfiguredProfile[];
   readonly since: Millis | undefined;
+  /** Where its unprotected pushes come from. */
+  readonly pushAddress: string | undefined;
   /** Why it cannot be polled. */
   readonly unusable: Failure | undefined;
   /** Changes with everything that is configured of it and of its port, its model and its secrets. */
@@ -192,7 +194,7 @@ function accessPlan(context: MeterContext, model: MeterModel, step: Step): Meter
   const own = key && step('signing_key', () => parseSigningKey(key));
   const signing = key && own && certificate ? step('signing_key', () => signingOf(key, certificate)) : undefined;
   const password = secret === undefined ? undefined : step('secret', () => asSecret(sources.secret(secret)));
-  const speed = { baud: port.baud, timed: parseSelector(port.device).kind === 'serial' };
+  const speed = { baud: port.baud, timed: parseListenSelector(port.device).kind === 'serial' };
   return {
     link: port.link,
     modeE: port.mode_e,
@@ -292,6 +294,7 @@ export function meterPlan(context: MeterContext): MeterPlan {
       until: until === undefined ? undefined : millis(Date.parse(until)),
     })),
     since: meter.since === undefined ? undefined : millis(Date.parse(meter.since)),
+    pushAddress: meter.push_address,
     unusable: unusable(),
     fingerprint: fingerprintOf(context, access, security, nextSecurity),
   };

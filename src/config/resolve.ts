@@ -12,6 +12,7 @@ import { type BrokerPlan, brokerPlan } from './resolve-broker.ts';
 import { type OrdersPlan, ordersPlan } from './resolve-orders.ts';
 import { type PagePlan, pagePlan } from './resolve-page.ts';
 import { type MeterPlan, meterPlan } from './resolve-meter.ts';
+import { listenedPort } from './listened.ts';
 import type { Config } from './schema.ts';
 import { unfitForState } from './state-place.ts';
 
@@ -23,12 +24,23 @@ export interface PortPlan {
   readonly direction: Direction;
   readonly meters: readonly MeterPlan[];
 }
+/** A line, or a port of this machine, on which meters push. */
+export interface ListenPlan {
+  readonly name: string;
+  readonly device: string;
+  readonly link: 'hdlc' | 'wrapper';
+  readonly baud: number;
+  readonly perMinute: number;
+  /** Those that only push. */
+  readonly meters: readonly MeterPlan[];
+}
 /** Everything that a house is built from; nothing in it can be missing any more. */
 export interface GatewayPlan {
   readonly config: Config;
   /** The digest of the configuration as it stands in the file. */
   readonly hash: string;
   readonly ports: readonly PortPlan[];
+  readonly listeners: readonly ListenPlan[];
   readonly broker: BrokerPlan;
   /** Left out: no orders of the central system are taken. */
   readonly orders?: OrdersPlan;
@@ -106,10 +118,31 @@ export function resolve(config: Config, context: ResolveContext): GatewayPlan | 
       meters: port.meter.map((meter, j) => meterPlan({ ...shared, port, meter, path: ['port', i, 'meter', j] })),
     }),
   );
+  const listeners = config.listen.map((listen, i): ListenPlan => {
+    const port = listenedPort(listen);
+    return {
+      name: listen.name,
+      device: listen.device,
+      link: listen.link,
+      baud: listen.baud,
+      perMinute: listen.per_minute,
+      meters: port.meter.map((meter, j) => meterPlan({ ...shared, port, meter, path: ['listen', i, 'meter', j] })),
+    };
+  });
   const broker = brokerPlan(config, sources, findings);
   const orders = ordersPlan(config, sources, findings);
   const page = pagePlan(config, sources, findings);
   if (!broker) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
-  return { config, hash, ports, broker, ...(orders && { orders }), ...(page && { page }), statusSocket, findings: [] };
+  return {
+    config,
+    hash,
+    ports,
+    listeners,
+    broker,
+    ...(orders && { orders }),
+    ...(page && { page }),
+    statusSocket,
+    findings: [],
+  };
 }

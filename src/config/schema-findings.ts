@@ -10,9 +10,11 @@ import { type Config, configSchema } from './schema.ts';
 function exampleOf(path: Path): string | undefined {
   const names = path.filter((key) => typeof key === 'string');
   const key = String(names.at(-1));
-  if (names.length === 1 && key === 'port') return '[[port]]';
-  if (names.length === 2 && key === 'meter') return '[[port.meter]]';
-  const table = names[0] === 'port' ? (names[1] === 'meter' ? '[[port.meter]]' : '[[port]]') : `[${names[0]}]`;
+  const [first] = names;
+  const isLine = first === 'port' || first === 'listen';
+  if (names.length === 1 && isLine) return `[[${first}]]`;
+  if (names.length === 2 && key === 'meter') return `[[${first}.meter]]`;
+  const table = isLine ? (names[1] === 'meter' ? `[[${first}.meter]]` : `[[${first}]]`) : `[${first}]`;
   if (names.length === 1) return table;
   const from = configExample.indexOf(`\n${table}\n`);
   const next = configExample.indexOf('\n[', from + 2);

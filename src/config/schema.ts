@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { says, saysRestart } from '../base/says.ts';
 import { topicPart, wordLimit } from '../contract/words.ts';
 import { directions } from '../line/direction.ts';
-import { parseSelector } from '../line/open-port.ts';
+import { parseListenSelector, parseSelector } from '../line/open-port.ts';
 import { parseLogicalName } from '../dlms/cosem/logical-name.ts';
 
 const whole = (low: number, high: number) =>
@@ -174,12 +174,70 @@ const meter = v.strictObject({
     ),
   ),
   phases: v.optional(says('phases behind fuse_a', v.picklist([1, 3], '1 or 3')), 3),
+  push_address: v.optional(
+    says(
+      'the HDLC address, wPort or M-Bus address that its pushes come from, where they are not ciphered and do not name the meter',
+      word,
+    ),
+  ),
   since: v.optional(
     says(
       'first interval of the series; left out: back_fill_days before the first start',
       instant('UTC, e.g. 2026-10-01T00:00:00Z'),
     ),
   ),
+});
+export const meterSchema = meter;
+/** Of a meter that only pushes: nothing of it is about asking. */
+const listened = v.strictObject({
+  id: meter.entries.id,
+  point: meter.entries.point,
+  serial: meter.entries.serial,
+  swap: meter.entries.swap,
+  model: v.optional(says('a name of hardware/meters', text), 'generic'),
+  meter_title: v.optional(
+    says(
+      'its system title, 8 octets in hex: who pushes ciphered is known by it',
+      v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex')),
+    ),
+  ),
+  encryption_key: meter.entries.encryption_key,
+  authentication_key: meter.entries.authentication_key,
+  suite: meter.entries.suite,
+  policy: v.optional(
+    says('protection of its pushes, at least', v.picklist(policies, policies.join(', '))),
+    'authenticated-encrypted',
+  ),
+  profiles: meter.entries.profiles,
+  fuse_a: meter.entries.fuse_a,
+  phases: meter.entries.phases,
+  push_address: meter.entries.push_address,
+  since: v.optional(
+    says(
+      'first interval of the series; left out: the first one that it pushes',
+      instant('UTC, e.g. 2026-10-01T00:00:00Z'),
+    ),
+  ),
+});
+const listen = v.strictObject({
+  name: says('name of the listener in status, log and health', topicPart),
+  device: says(
+    'where meters push: a TCP or UDP port of this machine, or a serial line that nobody polls',
+    v.pipe(
+      text,
+      v.check(
+        checkable((text) => parseListenSelector(text)),
+        'tcp://0.0.0.0:4059, udp://0.0.0.0:4059 or serial:/dev/serial/by-id/…',
+      ),
+    ),
+  ),
+  link: v.optional(
+    says('how they frame what they push', v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper')),
+    'wrapper',
+  ),
+  baud: v.optional(says('speed of a serial line; 8N1', whole(300, 921_600)), 9600),
+  per_minute: v.optional(says('messages of one peer in a minute; who sends more is cut off', whole(1, 100_000)), 600),
+  meter: v.optional(says('meters that only push; those of a [[port]] may push here as well', v.array(listened)), []),
 });
 const port = v.strictObject({
   name: says('name of the port in status, log and health', topicPart),
@@ -361,6 +419,7 @@ export const configSchema = v.strictObject({
     }),
     {},
   ),
-  port: v.pipe(v.array(port), v.minLength(1, 'at least one [[port]]')),
+  port: v.optional(v.array(port), []),
+  listen: v.optional(v.array(listen), []),
 });
 export type Config = v.InferOutput<typeof configSchema>;

@@ -21,6 +21,16 @@ const connectTimeoutMs = 10_000;
 export type Selector =
   | { readonly kind: 'serial'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+/** Datagrams can be listened to, and nobody is polled by them. */
+export type ListenSelector = Selector | { readonly kind: 'udp'; readonly host: string; readonly port: number };
+
+/** A line that is listened to: port 0 is any free one. */
+export function parseListenSelector(text: string): ListenSelector {
+  const udp = /^udp:(\/\/.*)$/.exec(text);
+  if (!udp) return parseSelector(text, 0);
+  const selector = parseSelector(`tcp:${udp[1]}`, 0);
+  return selector.kind === 'tcp' ? { ...selector, kind: 'udp' } : selector;
+}
 
 /** `lowestPort`: 0 where a listener may take any free port. */
 export function parseSelector(text: string, lowestPort: 0 | 1 = 1): Selector {
@@ -34,7 +44,7 @@ export function parseSelector(text: string, lowestPort: 0 | 1 = 1): Selector {
 }
 
 /** Hands received chunks to one reader that waits with a deadline. */
-function receiver(device: string, clock: Clock, code: 'port-lost' | 'connection-lost') {
+export function receiver(device: string, clock: Clock, code: 'port-lost' | 'connection-lost') {
   let chunks: Uint8Array[] = [];
   let size = 0;
   let lost: Failure | undefined;
@@ -228,7 +238,7 @@ export interface Listening {
 }
 
 /** Why we cannot listen: another program, our rights, or an address that this machine does not have. */
-function listenCode({ code }: NodeJS.ErrnoException): 'port-busy' | 'port-denied' | 'bad-argument' {
+export function listenCode({ code }: NodeJS.ErrnoException): 'port-busy' | 'port-denied' | 'bad-argument' {
   if (code === 'EADDRINUSE') return 'port-busy';
   return code === 'EACCES' || code === 'EPERM' ? 'port-denied' : 'bad-argument';
 }

@@ -2,6 +2,7 @@
 import { serviceSocket } from '../cli/ask.ts';
 import { countText, type Finding, findingLines, isFault, refusal } from '../config/findings.ts';
 import { judgeFile } from '../config/judge.ts';
+import { everyMeter } from '../config/listened.ts';
 import type { Config } from '../config/schema.ts';
 import { checkSources } from '../config/sources.ts';
 import { checkLive, exitCodeOf, judgeCredentials } from './live-check.ts';
@@ -14,8 +15,8 @@ export interface CheckOptions {
 type Print = (line: string) => void;
 
 function goodText(file: string, config: Config, findings: readonly Finding[]): string {
-  const meters = config.port.reduce((sum, port) => sum + port.meter.length, 0);
-  const what = `gateway ${config.gateway.id}, ${config.port.length} ports, ${meters} meters`;
+  const listeners = config.listen.length === 0 ? '' : `, ${config.listen.length} listeners`;
+  const what = `gateway ${config.gateway.id}, ${config.port.length} ports${listeners}, ${everyMeter(config).length} meters`;
   return findings.length === 0
     ? `${file} is good: ${what}`
     : `${file}: ${countText(findings)}; the gateway starts with it: ${what}`;

@@ -6,12 +6,13 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type ErrorCode, errorTable, messageOf } from '../base/errors.ts';
+import { type ErrorCode, errorTable, Failure, messageOf } from '../base/errors.ts';
 import type { Path } from '../base/toml.ts';
 import { type Finding, isFault, type Noted } from '../config/findings.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import { probeBroker } from '../forward/broker-probe.ts';
 import { topics } from '../contract/topics.ts';
+import { listenLine } from '../line/listen-line.ts';
 import { probeLine } from '../line/probe-line.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { storageState } from '../schedule/storage.ts';
@@ -58,6 +59,22 @@ async function checkPort(plan: GatewayPlan, i: number, running: Snapshot | undef
       })),
     ],
   };
+}
+
+/** Whether the address of a listener can be had. One that the running gateway has is good. */
+async function checkListener(plan: GatewayPlan, i: number, running: Snapshot | undefined): Promise<LiveCheck> {
+  const { name, device, baud } = plan.listeners[i] as GatewayPlan['listeners'][number];
+  if (running?.ports.some((one) => one.device === device && one.open) === true)
+    return good(`listener ${name}: the running gateway has it open`);
+  try {
+    const listening = await listenLine(device, baud, systemClock);
+    await listening.close();
+    return good(`listener ${name}: ${device} can be had`);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const { code, message, nextStep: next } = error;
+    return { good: [], found: [{ severity: 'error', code, path: ['listen', i, 'device'], message, next }] };
+  }
 }
 
 async function checkBroker(plan: GatewayPlan, running: Snapshot | undefined): Promise<LiveCheck> {
@@ -185,6 +202,7 @@ export async function checkLive(plan: GatewayPlan, sockets: readonly string[]): 
   const running = (await Promise.all(sockets.map(runningAt))).find((snapshot) => snapshot !== undefined);
   const parts = await Promise.all([
     ...plan.ports.map((_, i) => checkPort(plan, i, running)),
+    ...plan.listeners.map((_, i) => checkListener(plan, i, running)),
     checkBroker(plan, running),
   ]);
   parts.push(checkClock(plan), checkDisk(plan), checkMachine(plan, Date.now()));

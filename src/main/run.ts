@@ -12,6 +12,7 @@ import { judgeFile, requirePlan } from '../config/judge.ts';
 import { findingLine } from '../config/findings.ts';
 import type { GatewayPlan } from '../config/resolve.ts';
 import { serviceSources } from '../config/sources.ts';
+import { listenLine } from '../line/listen-line.ts';
 import { openPort } from '../line/open-port.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { gatewayFact } from '../reading/facts.ts';
@@ -96,6 +97,7 @@ const worldOf = (
   boot: randomUUID(),
   random: () => randomInt(2 ** 47) / 2 ** 47,
   openPort: (device, baud, direction) => openPort(device, baud, systemClock, direction),
+  listen: (device, baud) => listenLine(device, baud, systemClock),
   disk: diskTeller(() => folder.disk(), log),
   relieve: async () => {
     await store.compact();
@@ -292,8 +294,9 @@ async function serve(configPath: string, first: ReadPlan, state: OpenState, cont
     await house.stop();
     throw error;
   }
-  const meters = config.port.reduce((sum, port) => sum + port.meter.length, 0);
-  log.info({ ports: config.port.length, meters, version }, 'gateway runs');
+  const lines = [...config.port, ...config.listen];
+  const meters = lines.reduce((sum, { meter }) => sum + meter.length, 0);
+  log.info({ ports: lines.length, meters, version }, 'gateway runs');
   notifier.ready();
   const timer = startTicking(reloader, notifier, time, log);
   finishSignOffs(() => ({ force: reloader.inForce(), store: state.store, log, configPath, version }));

@@ -1,5 +1,6 @@
 /** Meter models are data (hardware/meters/*.toml): what a kind of meter needs, with the exchange that proves it. */
 import * as v from 'valibot';
+import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
 const isRegularExpression = (text: string): boolean => {
@@ -61,6 +62,8 @@ export const meterModelSchema = v.strictObject({
   untagged_stamps: v.optional(v.boolean(), false),
   /** Pushed lists of bare values: the objects of each, in order; lists differ by their number (meter-quirks 62). */
   push_lists: v.optional(v.array(v.strictObject({ objects: v.pipe(v.array(obisCode), v.minLength(1)) })), []),
+  /** Scaler and unit (Blue Book enumeration) of pushed registers whose lists do not tell them. */
+  push_scalers: v.optional(v.record(obisCode, v.strictObject({ scaler: whole(-128, 127), unit: whole(0, 255) })), {}),
   /** In pushes `06 09` stands for `09 06` before an OBIS code (meter-quirks 62). */
   push_swapped_obis: v.optional(v.boolean(), false),
   /**
@@ -125,6 +128,10 @@ export const genericModel: MeterModel = v.parse(meterModelSchema, {
   name: 'generic',
   evidence: 'c-tcp-hdlc-lls.tap',
 });
+
+/** Scaler and unit of pushed registers, by logical name. */
+export const pushScalers = ({ push_scalers }: MeterModel): Map<LogicalName, { scaler: number; unit: number }> =>
+  new Map(Object.entries(push_scalers).map(([code, scalerUnit]) => [parseLogicalName(code), scalerUnit]));
 
 /** The physical address that a meter of this model has by its serial number; undefined where there is no formula. */
 export function physicalAddressOf(model: MeterModel, serial: string): number | undefined {

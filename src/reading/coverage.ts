@@ -35,3 +35,7 @@ export function missing(coverage: Coverage, from: Millis, to: Millis): Range[] {
   if (at < to) holes.push([millis(at), to]);
   return holes;
 }
+
+/** How much of [from, to) is covered, ms. */
+export const coveredMs = (coverage: Coverage, from: number, to: number): number =>
+  coverage.reduce((sum, [start, end]) => sum + Math.max(0, Math.min(end, to) - Math.max(start, from)), 0);

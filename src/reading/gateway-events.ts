@@ -38,6 +38,14 @@ const verdict = {
   answeredName: field('text|null?', 'its logical device name'),
   address: field('text|null?', 'the server address that was called'),
 } as const;
+const push = {
+  listener: field('text', 'name of the [[listen]]'),
+  peer: field('text', 'where it came from'),
+  code: field('text', 'code of docs/errors.md'),
+  why: field('text', 'what was wrong'),
+  title: field('text|null', 'system title that it names, hexadecimal'),
+  serial: field('text|null', 'serial number that it names'),
+} as const;
 const security = {
   reason: field('text', 'what happened'),
   claimed: field('integer|null', 'the counter that the meter says it heard'),
@@ -100,6 +108,13 @@ export const gatewayEvents = {
     requirement: 'R26',
     detail: verdict,
   },
+  PUSH_REFUSED: {
+    says: 'something came under the name of this meter and was not taken: replayed, unprotected, or of another meter',
+    requirement: 'R26',
+    detail: push,
+  },
+  PUSH_STRANGER: { says: 'somebody pushes whom nobody configured', requirement: 'R32', detail: push },
+  PUSH_FLOOD: { says: 'a peer sends more than it may, and is cut off', detail: push },
   IDENTITY_MISMATCH: { says: 'another meter answers at the address', requirement: 'R32', detail: verdict },
   LINE_QUALITY: { says: 'frames are damaged on the way', detail: verdict },
   METER_FAULT: { says: 'the meter breaks the rules', detail: verdict },

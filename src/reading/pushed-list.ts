@@ -23,6 +23,13 @@ export interface PushedReading {
   readonly key: string | undefined;
   readonly value: number | bigint | string | null;
   readonly scalerUnit: ScalerUnit | undefined;
+  /** What was pushed; undefined where the list names nothing. The class is 0 where the list does not tell it. */
+  readonly of?: CaptureObject;
+}
+/** Rows of the buffer of a profile, as they came in a list with the columns of it. */
+export interface PushedBuffer {
+  readonly profile: LogicalName;
+  readonly rows: readonly LoadProfileRow[];
 }
 export interface PushedList {
   /** The meter's clock, as the notification or a clock in its list tells it. */
@@ -31,6 +38,10 @@ export interface PushedList {
   readonly clockSays: StampDoubt | null;
   readonly readings: readonly PushedReading[];
   readonly rows: readonly LoadProfileRow[];
+  /** The same rows, by profile. */
+  readonly buffers: readonly PushedBuffer[];
+  /** Serial numbers and logical device names in the list, as text. */
+  readonly identities: readonly string[];
   /** What was not understood. */
   readonly problems: readonly string[];
 }
@@ -177,12 +188,39 @@ function clockOf(stamps: readonly Stamp[], problems: string[]): Pick<PushedList,
   return { at: null, clockSays: null };
 }
 
+/** Objects that say which meter it is: the logical device name, and device ids (Blue Book 6.2.41, 7.5). */
+const identityName = /^(0\.\d+\.42\.0\.0\.255|0\.\d+\.96\.1\.\d\.255|1\.\d+\.0\.0\.\d\.255)$/;
+function identityOf(value: Data): string | undefined {
+  if (value.type === 'visible-string' || value.type === 'utf8-string') return value.value;
+  if (value.type === 'octet-string') {
+    const text = Buffer.from(value.value).toString('latin1');
+    return /^[ -~]+$/.test(text) ? text : undefined;
+  }
+  const number = integerOf(value);
+  return number === undefined ? undefined : String(number);
+}
+
+/** Scalers that somebody knows from elsewhere, by logical name. */
+export type KnownScalers = ReadonlyMap<LogicalName, ScalerUnit>;
+
 /** The rows of a profile's buffer in the list, by the columns that come with it. */
-function pushedRows(value: Data, columns: Data, period: Data | undefined, reading: StampReading): LoadProfileRow[] {
+function pushedRows(
+  value: Data,
+  columns: Data,
+  period: Data | undefined,
+  reading: StampReading,
+  scalers: (name: LogicalName) => ScalerUnit | undefined,
+): LoadProfileRow[] {
   const captured = captureObjectsOf(columns);
   if (holdsSecret(captured)) throw new CodecError('a column holds a secret of the meter: withheld', 0);
   const capturePeriodMs = period ? capturePeriodMsOf(period) : 0;
-  const reader = new ProfileReader({ columns: captured, capturePeriodMs, scalers: new Map() }, reading);
+  const known = new Map(
+    captured.flatMap(({ logicalName }) => {
+      const scalerUnit = scalers(logicalName);
+      return scalerUnit ? [[logicalName, scalerUnit] as const] : [];
+    }),
+  );
+  const reader = new ProfileReader({ columns: captured, capturePeriodMs, scalers: known }, reading);
   const rows = reader.push(encode(dataCodec, value));
   reader.end();
   return rows;
@@ -192,6 +230,7 @@ export function pushedList(
   apdu: Notification,
   reading: StampReading = {},
   orders: readonly ListOrder[] = [],
+  known: KnownScalers = new Map(),
 ): PushedList {
   const problems: string[] = [];
   const { items, time } = contentsOf(apdu, orders, problems);
@@ -204,11 +243,15 @@ export function pushedList(
   const scalerOf = ({ name, classId, scalerUnit }: Item): ScalerUnit | undefined => {
     const at = scalerUnitAttribute(classId);
     const data = at === undefined ? undefined : of(name, at);
-    return scalerUnit ?? (data && scalerUnitOf(data));
+    return scalerUnit ?? (data && scalerUnitOf(data)) ?? (name === undefined ? undefined : known.get(name));
   };
+  /** Of a register or an extended register, the one class that a captured object of a profile may not tell. */
+  const scalerOfName = (name: LogicalName): ScalerUnit | undefined =>
+    scalerOf({ ...unnamed, name, classId: 3, value: { type: 'null-data' } });
   const stamps: Stamp[] = time && time.length > 0 ? [stampOf(time, reading)] : [];
   const readings: PushedReading[] = [];
-  const rows: LoadProfileRow[] = [];
+  const buffers: PushedBuffer[] = [];
+  const identities: string[] = [];
   const several = ({ name, attribute, dataIndex }: Item): boolean =>
     items.some((one) => one.name === name && one.attribute === attribute && one.dataIndex !== dataIndex);
   for (const item of items) {
@@ -222,7 +265,10 @@ export function pushedList(
     const columns = classId === 7 && attribute === 2 ? of(name, 3) : undefined;
     if (columns) {
       try {
-        rows.push(...pushedRows(value, columns, of(name, 4), reading));
+        buffers.push({
+          profile: name as LogicalName,
+          rows: pushedRows(value, columns, of(name, 4), reading, scalerOfName),
+        });
       } catch (error) {
         problems.push(`${obis(name as LogicalName)}: ${String(error)}`);
       }
@@ -233,9 +279,17 @@ export function pushedList(
     const suffix = `${attribute === 2 ? '' : `:${attribute}`}${several(item) ? `#${item.dataIndex}` : ''}`;
     const key = name === undefined ? undefined : `${obis(name)}${suffix}`;
     const shown = stamp?.instant === undefined ? valueOf(value) : iso(stamp.instant);
-    readings.push({ key, value: shown, scalerUnit: scalerOf(item) });
+    const identity = name !== undefined && attribute === 2 && identityName.test(name) ? identityOf(value) : undefined;
+    if (identity !== undefined) identities.push(identity);
+    readings.push({
+      key,
+      value: shown,
+      scalerUnit: scalerOf(item),
+      ...(name !== undefined && { of: { classId, logicalName: name, attribute, dataIndex: item.dataIndex } }),
+    });
   }
-  return { ...clockOf(stamps, problems), readings, rows, problems };
+  const rows = buffers.flatMap((buffer) => buffer.rows);
+  return { ...clockOf(stamps, problems), readings, rows, buffers, identities, problems };
 }
 
 /** For people and tools: one JSON object for each list. */

@@ -1,6 +1,6 @@
 /** A line over which nothing can be read is reported once, and not once for each of its meters. */
 import { type ErrorCode, errorTable, type Fault } from '../base/errors.ts';
-import type { Line, PortContext } from './meter-state.ts';
+import type { Line, LineContext } from './meter-state.ts';
 import { judged } from './telling.ts';
 
 export interface BusFault {
@@ -13,7 +13,7 @@ export interface BusFault {
 }
 
 /** undefined where at least one meter can be read, or none is polled. */
-export function busFaultOf(port: PortContext, line: Line): BusFault | undefined {
+export function busFaultOf(port: LineContext, line: Line): BusFault | undefined {
   const { owner } = port;
   const asked = [...line.states.values()].filter(({ polled }) => polled.unusable === undefined);
   const [first] = asked;

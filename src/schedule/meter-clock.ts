@@ -13,14 +13,14 @@ import {
 } from './clock-policy.ts';
 import { logsOf } from './event-logs.ts';
 import type { ClockStep } from './open-session.ts';
-import type { MeterState, PortContext } from './meter-state.ts';
+import type { LineContext, MeterState, PortContext } from './meter-state.ts';
 import { gatewayEvent } from './gateway-event.ts';
 
 /** Past the minute around a boundary in which no clock is set, for both clocks. */
 const visitAfterMs = 200_000;
 const maxClockSets = 50;
 
-function clockState(port: PortContext, state: MeterState, deviationMs: number): ClockState {
+function clockState(port: LineContext, state: MeterState, deviationMs: number): ClockState {
   const { clock, clockTrust } = port;
   return {
     deviationMs,
@@ -33,7 +33,7 @@ function clockState(port: PortContext, state: MeterState, deviationMs: number): 
 
 /** For `status`: what is wrong with the clock, and what to do about it. */
 export function clockFinding(
-  port: PortContext,
+  port: LineContext,
   state: MeterState,
 ): { readonly verdict: ClockVerdict; readonly nextStep: string } | undefined {
   const deviationMs = state.identity?.clockDeviationMs;

@@ -40,11 +40,12 @@ export interface LineState {
 export interface Line extends LineState {
   readonly states: ReadonlyMap<string, MeterState>;
 }
-export interface PortContext {
+/** Of a line whose meters are polled, or listened to. */
+export interface LineContext {
   readonly name: string;
   /** Speed of the line between two sessions; left out where it has none. */
   readonly baud?: number;
-  readonly owner: PortOwner;
+  readonly owner: Pick<PortOwner, 'state' | 'memory'>;
   readonly meters: readonly PolledMeter[];
   readonly store: Store;
   readonly counters: Counters;
@@ -64,6 +65,9 @@ export interface PortContext {
   readonly timeZone: string;
   /** Which meter is on turn, noted outside of the process; left out where nothing outlives it. */
   readonly turns?: TurnRecord;
+}
+export interface PortContext extends LineContext {
+  readonly owner: PortOwner;
 }
 /** kernel: synchronised; system: assumed right; untrusted: tags what is read, sets no clock (R29). */
 export type ClockTrust = 'kernel' | 'system' | 'untrusted';
@@ -94,6 +98,8 @@ export interface PolledMeter {
   /** What the fuses let through, W (R12). */
   readonly powerLimitW?: number | undefined;
   readonly series: readonly PolledSeries[];
+  /** Where its unprotected pushes come from: HDLC address, wPort or M-Bus address. */
+  readonly pushAddress?: string;
   /** Why it cannot be polled as it is configured. That is shown and reported, and the other meters are read. */
   readonly unusable?: Failure;
   /** Changes with everything that is configured of it and of its port. */

@@ -3,7 +3,7 @@ import { dayMs, later } from '../base/time.ts';
 import type { Range } from '../reading/coverage.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 import type { SeriesState } from '../store/records.ts';
-import type { MeterState, PortContext } from './meter-state.ts';
+import type { MeterState, LineContext } from './meter-state.ts';
 import type { PlannedMeter } from './plan.ts';
 import { boundsOf } from './series-bounds.ts';
 import { isRequested } from './session-request.ts';
@@ -12,7 +12,7 @@ import { sliceRowsOf } from './slice-size.ts';
 const firstRecheckMs = 3_600_000;
 const recheckDays = 10;
 
-export function plannedMeter(port: PortContext, state: MeterState): PlannedMeter {
+export function plannedMeter(port: LineContext, state: MeterState): PlannedMeter {
   const { origin } = state.polled;
   return {
     id: origin.meter,
@@ -42,7 +42,7 @@ export function plannedMeter(port: PortContext, state: MeterState): PlannedMeter
 
 /** Gaps of the last days, an hour after the start and then once a day: rows may have been written late (R17). */
 function gapsToRecheck(
-  { clock }: PortContext,
+  { clock }: LineContext,
   state: MeterState,
   {
     series,
@@ -61,7 +61,7 @@ function gapsToRecheck(
 }
 
 /** All gaps of a meter were looked at in a visit that began at `started` (monotonic). */
-export function recheckDone({ clock }: PortContext, state: MeterState, started: number): void {
+export function recheckDone({ clock }: LineContext, state: MeterState, started: number): void {
   for (const { series } of state.polled.series) {
     const due = state.recheckAt.get(series);
     if (due !== undefined && due <= started) state.recheckAt.set(series, later(clock.now(), dayMs));

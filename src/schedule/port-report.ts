@@ -6,7 +6,7 @@ import type { ClockVerdict } from './clock-policy.ts';
 import { cannotCarry, estimatedRowMs } from './line-load.ts';
 import type { AccountedSeries } from './manifest.ts';
 import { clockFinding } from './meter-clock.ts';
-import type { Line, MeterState, PolledMeter, PortContext } from './meter-state.ts';
+import type { Line, MeterState, PolledMeter, LineContext } from './meter-state.ts';
 import { newestEnd } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
 import type { Verdict } from './reachability.ts';
@@ -42,7 +42,7 @@ export interface MeterStatus {
 }
 
 /** The series of a port, for the account of a day. */
-export const accountedSeries = (port: PortContext): AccountedSeries[] =>
+export const accountedSeries = (port: LineContext): AccountedSeries[] =>
   port.meters.flatMap((polled: PolledMeter) =>
     polled.series.map((settings) => {
       const { series, profile, periodMs } = settings;
@@ -52,7 +52,7 @@ export const accountedSeries = (port: PortContext): AccountedSeries[] =>
   );
 
 /** That this line cannot carry what it has to, by the time that rows took. */
-export const lineTrouble = (port: PortContext, states: Iterable<MeterState>): string | undefined =>
+export const lineTrouble = (port: LineContext, states: Iterable<MeterState>): string | undefined =>
   cannotCarry(
     [...states].flatMap(({ polled: { access, series: all }, sliceRows }) =>
       all
@@ -62,7 +62,7 @@ export const lineTrouble = (port: PortContext, states: Iterable<MeterState>): st
   );
 
 /** What is missing, uncertain, dark or not read yet, by series. */
-export function gapsOf(port: PortContext, states: Iterable<MeterState>): SeriesGap[] {
+export function gapsOf(port: LineContext, states: Iterable<MeterState>): SeriesGap[] {
   const { clock, plan } = port;
   const found: SeriesGap[] = [];
   for (const { polled } of states)
@@ -76,7 +76,7 @@ export function gapsOf(port: PortContext, states: Iterable<MeterState>): SeriesG
   return found;
 }
 
-export function statusOf(port: PortContext, line: Line): MeterStatus[] {
+export function statusOf(port: LineContext, line: Line): MeterStatus[] {
   const verdicts = judged(port, line);
   const { open, lastError, oneSession } = port.owner.state;
   const connection = oneSession ? ['a connection for each session (a second association was not answered)'] : [];
@@ -108,7 +108,7 @@ export function statusOf(port: PortContext, line: Line): MeterStatus[] {
     };
   });
 }
-function intervalsMissing(port: PortContext, state: MeterState): number {
+function intervalsMissing(port: LineContext, state: MeterState): number {
   let count = 0;
   for (const { periodMs, coverage, since, until } of plannedMeter(port, state).series) {
     const end = newestEnd(port.clock.wall(), periodMs, port.plan.offsetMs, until);
@@ -116,7 +116,7 @@ function intervalsMissing(port: PortContext, state: MeterState): number {
   }
   return count;
 }
-const alarmsOf = ({ turns }: PortContext, state: MeterState): string[] => [
+const alarmsOf = ({ turns }: LineContext, state: MeterState): string[] => [
   // Change the key before the counter is used up (R37).
   ...(state.counterAlarmed ? ['INVOCATION_COUNTER_HIGH'] : []),
   ...[...state.rowAlarms.values()].map(({ text }) => text),

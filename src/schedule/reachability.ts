@@ -85,6 +85,7 @@ const verdictOfCode: Partial<Record<ErrorCode, Verdict>> = {
   // Nothing was heard at all; one that answered first is `fell-silent`.
   'no-answer': 'SUSPECT_MAINS_OR_METER',
   'echo-only': 'SUSPECT_MAINS_OR_METER',
+  'no-push': 'SUSPECT_MAINS_OR_METER',
   'port-denied': 'BUS_FAULT',
   'port-busy': 'BUS_FAULT',
 };

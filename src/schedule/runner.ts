@@ -1,9 +1,9 @@
 /** Runs the plan of one port: one turn at a time. Ports run side by side. */
 import { Failure, messageOf } from '../base/errors.ts';
 import { later, longAgo, type Millis, millis } from '../base/time.ts';
-import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Port } from '../line/port.ts';
 import type { ReadingFact } from '../reading/facts.ts';
+import type { PushedMeaning } from '../reading/pushed-meaning.ts';
 import { type BusFault, busFaultOf } from './bus-fault.ts';
 import { acceptCounter, type CounterAccepted } from './counter-accept.ts';
 import { withProgress } from './fruitless.ts';
@@ -12,6 +12,8 @@ import type { AccountedSeries } from './manifest.ts';
 import { stateThroughReload, type Line, type LineState, type MeterState, type PortContext } from './meter-state.ts';
 import { plan, type PlannedSlice } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
+import { seriesNamed } from './polled-series.ts';
+import { commitPushed } from './pushed-rows.ts';
 import { accountedSeries, gapsOf, lineTrouble, type MeterStatus, statusOf } from './port-report.ts';
 import { holdBack, releaseHeld, type Strangers } from './quarantine.ts';
 import { recall, requireNotRefused } from './refusals.ts';
@@ -28,6 +30,8 @@ import { storePauseMs } from './visit-outcome.ts';
 const standstillPauseMs = 10_000;
 /** A port that was taken back lets its turn end within this. */
 const takenBackMs = 30_000;
+/** Pushes that wait for the end of a session; what comes beyond is polled all the same. */
+const maxWaiting = 500;
 export class PortRunner {
   readonly name: string;
   private readonly settings: PortContext;
@@ -146,17 +150,33 @@ export class PortRunner {
    * between two sessions: what a session computes rests on what it found accounted for. Resolves to how many intervals.
    */
   sayAgain(meter: string, series: string, from: number, to: number): Promise<number> {
-    const name = parsedName(series);
-    // A series whose period changed has several keys.
-    const known = this.states.get(meter)?.polled.series.filter(({ profile }) => profile === name) ?? [];
+    const known = seriesNamed(this.states.get(meter)?.polled.series ?? [], series);
     if (known.length === 0)
       return Promise.reject(new Failure('unknown-meter', `no series ${series} of a meter ${meter} on ${this.name}`));
+    return this.betweenTwo(async () => {
+      let intervals = 0;
+      for (const { series: one } of known) intervals += await this.settings.store.sayAgain(meter, one, from, to);
+      return intervals;
+    });
+  }
+
+  /**
+   * Stores rows that a meter of this line pushed, between two sessions: what they leave open is polled. Resolves when they are
+   * stored.
+   */
+  takePushed(state: MeterState, meaning: PushedMeaning): Promise<void> {
+    if (this.betweenSessions.length >= maxWaiting)
+      return Promise.reject(new Failure('busy', `${this.name} has no time for what is pushed: it is polled instead`));
+    return this.betweenTwo(async () => {
+      await commitPushed({ port: this.settings, state, polled: true }, meaning, undefined);
+    });
+  }
+
+  private betweenTwo<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.betweenSessions.push(async () => {
         try {
-          let intervals = 0;
-          for (const { series: one } of known) intervals += await this.settings.store.sayAgain(meter, one, from, to);
-          resolve(intervals);
+          resolve(await work());
         } catch (error) {
           reject(asFailure(error));
         }
@@ -296,14 +316,5 @@ export class PortRunner {
   }
   status(): MeterStatus[] {
     return statusOf(this.settings, this.line);
-  }
-}
-
-/** undefined where it is no OBIS code. */
-function parsedName(code: string): LogicalName | undefined {
-  try {
-    return parseLogicalName(code);
-  } catch {
-    return undefined;
   }
 }

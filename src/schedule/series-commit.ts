@@ -10,7 +10,7 @@ import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 import type { SeriesState } from '../store/records.ts';
 import { commissionedLayout } from './commissioned.ts';
 import { gatewayEvent } from './gateway-event.ts';
-import { type MeterState, newestOf, type PortContext } from './meter-state.ts';
+import { type MeterState, newestOf, type PolledSeries, type PortContext } from './meter-state.ts';
 import type { PlannedSlice } from './plan.ts';
 import { dailyReading } from './registers.ts';
 import { boundsOf } from './series-bounds.ts';
@@ -27,7 +27,7 @@ const longestRowWaitMs = 10 * 60_000;
  * with the state that knows of it, so that it is said once whatever the store does.
  */
 export function changeOfMeter(
-  port: PortContext,
+  port: Pick<PortContext, 'clock'>,
   state: MeterState,
   stored: SeriesState | undefined,
   periodMs: number,
@@ -125,6 +125,85 @@ function exceptionsAfter(
   return withExceptions(before, from, coveredTo, [...exceptions, ...standing]);
 }
 
+/** A series as rows of it come, whether they were asked for or pushed. */
+export interface AccountedContext {
+  readonly port: Pick<PortContext, 'store' | 'clock' | 'clockTrust'>;
+  readonly state: MeterState;
+  readonly settings: PolledSeries;
+}
+/** What is known when a slice is accounted for. */
+export interface SliceEvidence {
+  readonly slice: PlannedSlice;
+  readonly rows: readonly LoadProfileRow[];
+  readonly readAt: Millis;
+  /** Intervals that end later may still come. */
+  readonly openAfter: Millis;
+  readonly oldestStamp?: Millis | undefined;
+  readonly newSegment: boolean;
+  readonly swap: NonNullable<SeriesState['swap']> | undefined;
+}
+
+/** What a slice says of its intervals, compared with what was said of them before. */
+export async function accountForSlice(
+  { port, state, settings }: AccountedContext,
+  { slice, rows, swap, ...evidence }: SliceEvidence,
+): Promise<Accounted> {
+  const { origin, powerLimitW } = state.polled;
+  const { periodMs } = settings;
+  const logs = state.logs ?? port.store.meterLogs(origin.meter);
+  return accountFor({
+    ...evidence,
+    origin,
+    series: obis(settings.profile),
+    rows,
+    from: slice.from,
+    to: slice.to,
+    periodMs,
+    clockDeviationMs: state.identity?.clockDeviationMs,
+    clockTrust: port.clockTrust(),
+    // A row off the grid may begin before the slice.
+    known: await port.store.marks(origin.meter, slice.series, slice.from - periodMs, slice.to),
+    ...modulusOf(state),
+    powerLimitW,
+    dark: logs.dark,
+    clockSets: (logs.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
+    ...(swap && { swap }),
+  });
+}
+
+/** The state of a series whose slice was accounted for. */
+export function stateAfter(
+  { state, settings }: Pick<AccountedContext, 'state' | 'settings'>,
+  stored: SeriesState | undefined,
+  {
+    slice,
+    since,
+    accounted,
+    rows,
+    swap,
+  }: {
+    readonly slice: PlannedSlice;
+    readonly since: number;
+    readonly accounted: Pick<Accounted, 'coveredTo' | 'unchanged' | 'exceptions'>;
+    readonly rows: readonly LoadProfileRow[];
+    readonly swap: ReturnType<typeof changeOfMeter>;
+  },
+): SeriesState {
+  const { periodMs } = settings;
+  return {
+    since,
+    periodMs,
+    ...(stored?.until !== undefined && { until: stored.until }),
+    ...(stored?.summedTo !== undefined && { summedTo: stored.summedTo }),
+    coverage: withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo),
+    exceptions: exceptionsAfter(stored?.exceptions ?? [], slice.from, accounted),
+    ...(stored?.layout !== undefined && { layout: stored.layout }),
+    serial: state.polled.origin.serial,
+    ...newestOf(stored, rows, periodMs, swap?.event !== undefined),
+    ...(swap && { swap: swap.swap }),
+  };
+}
+
 /** Accounts for a slice and commits it: facts, marks, coverage, and what else is to be said, in one batch. */
 export async function commitSlice(
   poll: SeriesContext,
@@ -134,36 +213,22 @@ export async function commitSlice(
 ): Promise<void> {
   const { port, state, settings, layout } = poll;
   const { clock, store } = port;
-  const { origin, powerLimitW } = state.polled;
-  const { periodMs } = settings;
+  const { origin } = state.polled;
   const readAt = clock.wall();
   const now = meterNow(poll, rows, readAt);
   const { epoch } = store;
   const { stored, since } = boundsOf(port, state, settings);
-  const swap = changeOfMeter(port, state, stored, periodMs);
+  const swap = changeOfMeter(port, state, stored, settings.periodMs);
   const changes = [swap?.event, changeOfLayout(poll, stored)].filter((event) => event !== undefined);
-  const known = state.logs ?? store.meterLogs(origin.meter);
-  const accounted = accountFor({
-    origin,
-    series: obis(settings.profile),
+  const accounted = await accountForSlice(poll, {
+    slice,
     // What the new meter recorded before it hung here is of another point.
     rows: withBoundary(poll, slice, swap ? rows.filter(({ end }) => end === null || end > swap.swap.at) : rows),
-    from: slice.from,
-    to: slice.to,
-    periodMs,
-    openAfter: later(now, -graceMs),
     readAt,
-    clockDeviationMs: state.identity?.clockDeviationMs,
-    clockTrust: port.clockTrust(),
-    // A row off the grid may begin before the slice.
-    known: await store.marks(origin.meter, slice.series, slice.from - periodMs, slice.to),
+    openAfter: later(now, -graceMs),
     oldestStamp,
-    ...modulusOf(state),
-    powerLimitW,
-    dark: known.dark,
-    clockSets: (known.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
     newSegment: changes.length > 0,
-    ...(swap && { swap: swap.swap }),
+    swap: swap?.swap,
   });
   // The line may fail here: what is to be said stays until the store has it.
   const reading = await dailyReading(poll, readAt);
@@ -173,18 +238,7 @@ export async function commitSlice(
     epoch,
     meter: origin.meter,
     series: slice.series,
-    state: {
-      since,
-      periodMs,
-      ...(stored?.until !== undefined && { until: stored.until }),
-      ...(stored?.summedTo !== undefined && { summedTo: stored.summedTo }),
-      coverage: withRange(stored?.coverage ?? [], slice.from, accounted.coveredTo),
-      exceptions: exceptionsAfter(stored?.exceptions ?? [], slice.from, accounted),
-      layout: layout.fingerprint,
-      serial: origin.serial,
-      ...newestOf(stored, rows, periodMs, swap?.event !== undefined),
-      ...(swap && { swap: swap.swap }),
-    },
+    state: { ...stateAfter(poll, stored, { slice, since, accounted, rows, swap }), layout: layout.fingerprint },
     entryClass: slice.live ? 0 : 1,
     facts: [...events, ...changes, ...accounted.blocks, ...accounted.gaps, ...(reading ? [reading] : [])],
     marks: accounted.marks,

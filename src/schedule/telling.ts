@@ -4,7 +4,7 @@ import { mismatchDetail } from '../meter/identity.ts';
 import { controlStateName } from '../dlms/cosem/value-names.ts';
 import { iso, longAgo, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
-import type { Line, MeterState, PortContext } from './meter-state.ts';
+import type { Line, MeterState, LineContext } from './meter-state.ts';
 import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
 import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './gateway-event.ts';
@@ -13,14 +13,14 @@ import { gatewayEvent } from './gateway-event.ts';
 const maxWhy = 300;
 
 interface Telling {
-  readonly port: PortContext;
+  readonly port: LineContext;
   readonly line: Line;
   /** Without those that are not polled. */
   readonly all: readonly MeterState[];
   readonly verdictOf: (state: MeterState) => Verdict;
 }
 /** An event that could not be stored comes with the next change; the status shows the verdict meanwhile. */
-async function commit({ store, log }: PortContext, meter: string, event: EventFact): Promise<void> {
+async function commit({ store, log }: LineContext, meter: string, event: EventFact): Promise<void> {
   try {
     await store.commit({ meter, entryClass: 0, facts: [event] });
   } catch (error) {
@@ -29,7 +29,7 @@ async function commit({ store, log }: PortContext, meter: string, event: EventFa
 }
 
 /** What changed in the verdicts is an event: for each meter, or one for the bus (R23, R24, R25). */
-export async function tellReachability(port: PortContext, line: Line): Promise<void> {
+export async function tellReachability(port: LineContext, line: Line): Promise<void> {
   const verdicts = judged(port, line);
   const all = [...line.states.values()].filter(({ polled }) => polled.unusable === undefined);
   const verdictOf = (state: MeterState) => verdicts.get(state.polled.origin.meter) as Verdict;
@@ -62,7 +62,7 @@ async function tellBus({ port, line, all, verdictOf }: Telling): Promise<void> {
 }
 
 /** Meters that are not polled, for their configuration does not hold. */
-async function tellUnusable(port: PortContext, line: Line): Promise<void> {
+async function tellUnusable(port: LineContext, line: Line): Promise<void> {
   for (const state of line.states.values()) {
     const { unusable, origin } = state.polled;
     if (unusable === undefined || state.reportedVerdict === 'CONFIG_FAULT') continue;
@@ -113,7 +113,7 @@ async function tellVerdict({ port, all, verdictOf }: Telling, state: MeterState,
 }
 
 /** A meter that was reported as silent answers: its log shows what the silence was, and that is an event. */
-async function tellSilence(port: PortContext, state: MeterState): Promise<void> {
+async function tellSilence(port: LineContext, state: MeterState): Promise<void> {
   if (state.failures > 0 || state.silentSince === undefined) return;
   const wall = port.clock.wall();
   const { meter } = state.polled.origin;
@@ -139,7 +139,7 @@ function supplyOff({ identity, hasDisconnector, disconnectorSeen }: MeterState):
   return known && !known.output;
 }
 
-export function judged(port: PortContext, line: Line): Map<string, Verdict> {
+export function judged(port: LineContext, line: Line): Map<string, Verdict> {
   const { store } = port;
   const sum = (state: MeterState) => state.qualityWindow.reduce((total, one) => total + one.damaged, 0);
   return judge(

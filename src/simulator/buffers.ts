@@ -6,6 +6,9 @@ import { type CaptureObject, captureObjectsOf } from '../dlms/cosem/profile-gene
 import { accessResult, structure } from '../dlms/cosem/server-object.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
 import type { VirtualRow } from './load-curve.ts';
+import { energyColumn, import18, profileColumns } from './objects.ts';
+import type { Quirk } from './quirk.ts';
+import type { VirtualMeterSettings } from './settings.ts';
 
 const parametersOf = (selection: Selection | undefined): readonly Data[] =>
   selection?.parameters.type === 'structure' ? selection.parameters.value : [];
@@ -76,4 +79,18 @@ export function selectedEntries<T extends { readonly stamp: Millis }>(
   if (range) return entries.filter(({ stamp }) => stamp >= range.from && stamp <= range.to);
   const numbers = numbersOf(selection, entries.length);
   return numbers ? entries.slice(numbers.first, numbers.last) : mismatch;
+}
+
+/** What the load profile captures. */
+export function columnsOf(
+  { quirks: names, capturesEnergies }: Pick<VirtualMeterSettings, 'quirks' | 'capturesEnergies'>,
+  quirks: readonly Quirk[],
+  importOnly: boolean,
+): readonly CaptureObject[] {
+  const whole = names.includes('whole-object-column');
+  const registers = importOnly ? profileColumns.slice(0, -1) : profileColumns;
+  const captured = (capturesEnergies ? [...registers, energyColumn] : registers).map((column) =>
+    whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column,
+  );
+  return quirks.reduce<readonly CaptureObject[]>((all, { profile }) => profile?.columns(all) ?? all, captured);
 }

@@ -157,6 +157,7 @@ export function buildMeter(scenario: Scenario, index: number, surroundings: Surr
     baud,
     turnaroundMs: own.turnaround_ms ?? bus.turnaround_ms,
     pushS: own.push_s,
+    pushRows: own.push_rows,
     pushCiphered: own.push_ciphered,
     periodS: own.period_s,
     depthDays: own.depth_days,

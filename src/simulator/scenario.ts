@@ -47,6 +47,10 @@ const meterFields = {
     v.pipe(v.number(), v.minValue(0)),
   ),
   push_s: says('the meter sends a list of its values unasked so often, seconds', whole(1, 86_400)),
+  push_rows: says(
+    'so many of the newest rows of the load profile stand in each list, with the serial number; it is sent shortly after each multiple of push_s',
+    whole(0, 200),
+  ),
   push_ciphered: says('pushed lists are ciphered with the keys above (general-glo-ciphering)', v.boolean()),
   referencing: says('how its objects are addressed', v.picklist(['logical-name', 'short-name'])),
   device_name: says(
@@ -107,6 +111,7 @@ export const meterDefaults = {
   mode_e: false,
   mode_e_baud: 9600,
   push_s: 0,
+  push_rows: 0,
   push_ciphered: false,
   referencing: 'logical-name',
   load_profile: loadProfileName,

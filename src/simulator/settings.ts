@@ -25,6 +25,8 @@ export interface VirtualMeterSettings {
   readonly modeEBaud: number;
   /** Period of unasked lists, seconds; 0 = none. */
   readonly pushS: number;
+  /** So many of the newest rows stand in each list. */
+  readonly pushRows: number;
   readonly pushCiphered: boolean;
   readonly baud: number;
   readonly turnaroundMs: number;

@@ -15,12 +15,12 @@ import { ServerStack } from '../dlms/stack/server.ts';
 import { conformance } from '../dlms/xdlms/conformance.ts';
 import type { Selection } from '../dlms/xdlms/apdu.ts';
 import { aroundServer, deviationsOf, signOnDeviationsOf, transmitted } from './around.ts';
-import { projected, selectedRows } from './buffers.ts';
+import { columnsOf, projected, selectedRows } from './buffers.ts';
 import { clientsOf, gmacClient, lowCipheredClient } from './clients.ts';
 import { DayTime } from './day-time.ts';
 import { eventsOf, logBuffer, type MeterEvent } from './event-log.ts';
 import { type LoadCurve, loadCurve, type VirtualRow } from './load-curve.ts';
-import { baseNames, energyColumn, import18, meterObjects, profileColumns, u32, u8 } from './objects.ts';
+import { baseNames, meterObjects, u32, u8 } from './objects.ts';
 import {
   deviationAt,
   instantsOf,
@@ -34,7 +34,7 @@ import {
 } from './meter-clock.ts';
 import { change, isDark, type Mains, mainsOf } from './mains.ts';
 import { identificationOf, linkOf } from './meter-link.ts';
-import { pushedList } from './push.ts';
+import { firstPush, pushedList, type PushedRows } from './push.ts';
 import type { Memory, Piece, Quirk } from './quirk.ts';
 import { quirkOf } from './quirks.ts';
 import { type ImageState, imageTransfer, noImage } from './image-transfer.ts';
@@ -111,12 +111,12 @@ export class VirtualMeter {
       for (let i = 0; i < (logged?.times ?? 0); i++)
         this.events.push({ at: later(settings.start, -6 * 3_600_000), code: logged?.code ?? 0 });
     for (const { from, to } of settings.dark) this.events.push({ at: from, code: 1 }, { at: to, code: 2 });
-    this.pushAt = settings.pushS > 0 ? later(settings.start, settings.pushS * 1000) : undefined;
+    this.pushAt = firstPush(settings);
     this.replay = settings.replay && replayer(settings.replay, (what) => void this.missing.push(what));
     this.stack = this.newStack();
   }
   private readonly replay: ReturnType<typeof replayer> | undefined;
-  /** What was asked of a recording and is not in it, in words, until somebody takes it. */
+  /** What was asked of a recording and is not in it, in words. */
   readonly missing: string[] = [];
 
   /** The customer's button (manual disconnection, then manual connection); the link stays alive. */
@@ -215,8 +215,15 @@ export class VirtualMeter {
     };
     this.pushes += 1;
     const list = { clock: this.stamp(this.clock(this.now)), registers: this.registers(this.now), number: this.pushes };
-    const { apdus, maxInfo } = pushedList(list, quirks, ciphering, settings.pushCiphered);
+    const whole = settings.pushRows > 0 ? { ...list, rows: this.pushedRows() } : list;
+    const { apdus, maxInfo } = pushedList(whole, quirks, ciphering, settings.pushCiphered);
     for (const apdu of apdus) this.stack.notify(apdu, 16, maxInfo);
+  }
+  private pushedRows(): PushedRows {
+    const { serial, loadProfile: profile, pushRows } = this.settings;
+    const newest = this.rows(millis(0), millis(Number.MAX_SAFE_INTEGER)).slice(-pushRows);
+    const rows = newest.map((row) => this.rowData(row));
+    return { serial, profile, columns: this.columns(), periodS: this.capturePeriodS, buffer: array(...rows) };
   }
   /** Asked for with each association: after a change of keys the next one has the new keys, and counters begin anew. */
   private keysOfAssociation(): ProtectionKeys {
@@ -354,13 +361,12 @@ export class VirtualMeter {
   private entries(): number {
     return Math.floor((this.settings.depthDays * dayMs) / (this.capturePeriodS * 1000));
   }
-  /** The same without the limit of the buffer: every row that was ever written. */
+  /** Without the limit of the buffer: every row that was ever written. */
   truth(from: Millis, to: Millis): VirtualRow[] {
     const { settings } = this;
     const period = this.capturePeriodS * 1000;
-    const clockNow = this.clock(this.now);
     const oldest = Math.max(settings.installed + 1, from);
-    const newest = Math.min(clockNow, to);
+    const newest = Math.min(this.clock(this.now), to);
     const written: { at: Millis; row: VirtualRow }[] = [];
     for (let stamp = Math.ceil(oldest / period) * period; stamp <= newest; stamp += period) {
       for (const at of this.instantsOf(millis(stamp))) {
@@ -382,13 +388,7 @@ export class VirtualMeter {
   }
 
   private columns(): readonly CaptureObject[] {
-    const whole = this.settings.quirks.includes('whole-object-column');
-    const registers = this.importOnly ? profileColumns.slice(0, -1) : profileColumns;
-    const columns = this.settings.capturesEnergies ? [...registers, energyColumn] : registers;
-    const captured = columns.map((column) =>
-      whole && column.logicalName === import18 ? { ...column, attribute: 0 } : column,
-    );
-    return this.quirks.reduce<readonly CaptureObject[]>((all, { profile }) => profile?.columns(all) ?? all, captured);
+    return columnsOf(this.settings, this.quirks, this.importOnly);
   }
 
   private rowData(row: VirtualRow): Data {

@@ -11,15 +11,28 @@ import { answers } from '../schedule/reachability.ts';
 import type { PortRunner } from '../schedule/runner.ts';
 import type { Disk } from '../schedule/storage.ts';
 import type { Store } from '../store/store.ts';
+import type { Listener as PushListener } from '../listen/listener.ts';
+import type { RefusedSummary } from '../listen/refused-pushes.ts';
 import type { Snapshot } from './snapshot.ts';
 
-export interface ReportedPort {
+/** A line with its meters, polled or listened to. */
+export interface ReportedLine {
   readonly port: { readonly name: string; readonly device: string };
+  readonly owner: Pick<PortOwner, 'state' | 'memory'>;
+  readonly runner: Pick<PortRunner, 'activity' | 'trouble' | 'busFault' | 'status'>;
+  readonly meters: readonly PolledMeter[];
+  /** Of a listener: pushes that were not taken. */
+  readonly refused?: () => RefusedSummary | undefined;
+}
+export interface ReportedPort extends ReportedLine {
   readonly owner: PortOwner;
   readonly runner: PortRunner;
-  readonly meters: readonly PolledMeter[];
   readonly listeners: Set<Listener>;
   readonly quality: LineQuality;
+}
+export interface ReportedListener extends ReportedLine {
+  readonly runner: PushListener;
+  readonly owner: PushListener['owner'];
 }
 /** What the reports are made of. */
 export interface Reported {
@@ -33,7 +46,7 @@ export interface Reported {
   readonly upSince: Millis;
   readonly clock: Clock;
   readonly store: Store;
-  readonly ports: readonly ReportedPort[];
+  readonly ports: readonly ReportedLine[];
   readonly clockTrust: () => ClockTrust;
   /** Why the time is not trusted. */
   readonly timeTrouble: () => string | null;
@@ -73,7 +86,7 @@ export const birthOf = (reported: Reported): BirthPayload => ({
 });
 
 /** What both reports say of a line. */
-const lineOf = ({ port: { name, device }, owner: { state } }: ReportedPort) => ({
+const lineOf = ({ port: { name, device }, owner: { state } }: ReportedLine) => ({
   name,
   device,
   open: state.open,
@@ -113,6 +126,12 @@ export async function healthOf(reported: Reported): Promise<HealthPayload> {
   };
 }
 
+/** Of a listener whose peers were refused. */
+function refusedOf({ refused }: ReportedLine): { readonly refused?: RefusedSummary } {
+  const summary = refused?.();
+  return summary ? { refused: summary } : {};
+}
+
 export async function snapshotOf(reported: Reported, forwarder: Forwarder): Promise<Snapshot> {
   const { gateway, version, boot, clock, store, ports, upSince } = reported;
   const { outbox } = forwarder;
@@ -138,6 +157,7 @@ export async function snapshotOf(reported: Reported, forwarder: Forwarder): Prom
       ...lineOf(port),
       activity: port.runner.activity ?? null,
       trouble: port.runner.trouble() ?? null,
+      ...refusedOf(port),
       busFault: port.runner.busFault() ?? null,
       meters: port.runner.status(),
     })),

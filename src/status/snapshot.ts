@@ -1,4 +1,5 @@
 /** One snapshot of the house, for the command line and later the page and the metrics. */
+import type { RefusedSummary } from '../listen/refused-pushes.ts';
 import { iso, millis } from '../base/time.ts';
 import type { Fact } from '../reading/facts.ts';
 import type { ClockTrust } from '../schedule/meter-state.ts';
@@ -14,6 +15,8 @@ export interface PortStatus {
   readonly activity: string | null;
   /** What this line cannot do, as far as it was seen. */
   readonly trouble: string | null;
+  /** Of a listener: pushes that were not taken since the start, and the last of them. */
+  readonly refused?: RefusedSummary;
   /** What keeps all of its meters from being read, once for the line. */
   readonly busFault: BusFault | null;
   readonly meters: readonly MeterStatus[];

@@ -1,4 +1,5 @@
 /** The snapshot for a person: what is shown is explained below it, and times are local. */
+import type { RefusedSummary } from '../listen/refused-pushes.ts';
 import {
   deviationWords,
   durationWords,
@@ -121,6 +122,16 @@ function busFaultText(busFault: BusFault, all: readonly MeterStatus[], screen: S
   ];
 }
 
+/** What came to a listener and was not taken: the last of it, with the next step. */
+function refusedText({ count, at, peer, code, fault, why, nextStep }: RefusedSummary, screen: Screen): string[] {
+  const { width } = screen;
+  const pushes = count === 1 ? 'a push was refused' : `${count} pushes were refused, the last one`;
+  return [
+    ...sentence('  ! ', `${pushes} ${shownTime(at, screen)} from ${peer}  ${code} (${fault}): ${why}`, width),
+    ...sentence(`${indent}next: `, nextStep, width),
+  ];
+}
+
 const columns: readonly Column[] = [
   { heading: '  meter' },
   { heading: 'verdict' },
@@ -155,6 +166,7 @@ function portText(port: PortStatus, screen: Screen): string[] {
     ...statements(`${port.name}  `, parts, width),
     ...(port.error === null || busFault ? [] : sentence('  error: ', port.error, width)),
     ...(port.trouble === null ? [] : sentence('  ! ', port.trouble, width)),
+    ...(port.refused ? refusedText(port.refused, screen) : []),
     ...(busFault ? busFaultText(busFault, meters, screen) : []),
     ...(listed.length > 0 ? heading : []),
     ...shown.flatMap((lines, i) => [...lines, ...belowRow(listed[i] as MeterStatus, screen)]),

@@ -5,7 +5,7 @@ import type { SeriesKey } from '../reading/series-key.ts';
 import type { EntryClass } from './keys.ts';
 import type { LedgerChange } from './order-ledger.ts';
 import type { PublishedMarks } from './marks.ts';
-import type { MeterLogs, SeriesState } from './records.ts';
+import type { MeterLogs, PushMark, SeriesState } from './records.ts';
 
 interface CommitBase {
   readonly meter: string;
@@ -13,6 +13,8 @@ interface CommitBase {
   readonly facts: readonly Fact[];
   /** How far the logs of the meter are forwarded with this commit. */
   readonly logs?: MeterLogs;
+  /** How far the pushes of the meter were heard with this commit. */
+  readonly pushed?: PushMark | undefined;
   /** Nothing is stored, Failure `store-damaged`, where another epoch has begun: what this was computed from is void. */
   readonly epoch?: number;
 }

@@ -8,6 +8,7 @@
  * | `s/<meter>/<series>` | SeriesState: since, coverage, exceptions |
  * | `d/<meter>/<series>/<day>` | marks: what was said of each interval of a UTC day, and at which revision |
  * | `o/<class>/<sequence>` | outbox entry, class 0 live, 1 back-fill; or a pack of those up to this number |
+ * | `u/<meter>` | PushMark: the newest invocation counter of what it pushed |
  * | `c/<id>` | an order of the central system, and what became of it (order-ledger.ts) |
  * | `k/<meter>/<serial>/<time>-<n>` | a fact of a meter that answered where another one is configured, held back |
  * | `q/<key>` | a damaged record, kept for inspection |
@@ -16,11 +17,13 @@ import { dayMs } from '../base/time.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 
 export type EntryClass = 0 | 1;
-type Space = 'e' | 's' | 'o' | 'k' | 'c';
+type Space = 'e' | 's' | 'o' | 'k' | 'c' | 'u';
 
 export const stateKey = 'm/state';
 export const logsKey = (meter: string): string => `e/${meter}`;
-export const meterOfLogs = (key: string): string => key.slice(2);
+export const pushedKey = (meter: string): string => `u/${meter}`;
+/** Of a key of logs, or of pushes. */
+export const meterOfKey = (key: string): string => key.slice(2);
 export const seriesStateKey = (meter: string, series: SeriesKey): string => `s/${meter}/${series}`;
 /** `day`: any instant of it, ms. */
 export const pageKey = (meter: string, series: SeriesKey, day: number): string =>

@@ -11,7 +11,7 @@ import {
   type EntryClass,
   idOfOrder,
   logsKey,
-  meterOfLogs,
+  meterOfKey,
   seriesStateKey,
   spaceOf,
   stateKey,
@@ -25,6 +25,7 @@ import {
   type Checkpoint,
   type MeterLogs,
   meterLogsOf,
+  type PushMark,
   putRecord,
   putState,
   refuseNewer,
@@ -55,6 +56,8 @@ export interface StoreMemory {
   state: StateRecord;
   series: Map<string, SeriesState>;
   logs: Map<string, MeterLogs>;
+  /** How far pushes were heard, by meter. */
+  pushed: Map<string, PushMark>;
   /** What is remembered of orders, by their id. */
   orders: Map<string, OrderEntry>;
   /** No entry has a lower number. LevelDB walks over everything that was deleted before the first that is there. */
@@ -67,13 +70,20 @@ export interface StoreMemory {
 }
 /** Records that must be there after a commit of these. */
 export const recordsAfter = (
-  { series, logs }: StoreMemory,
-  written: { readonly series: readonly string[]; readonly logs: readonly string[]; readonly orders: number },
+  { series, logs, pushed }: StoreMemory,
+  written: {
+    readonly series: string | undefined;
+    readonly logs: readonly string[];
+    readonly pushed: string | undefined;
+    readonly orders: number;
+  },
 ): number =>
   series.size +
-  written.series.filter((key) => !series.has(key)).length +
+  (written.series !== undefined && !series.has(written.series) ? 1 : 0) +
   logs.size +
   written.logs.filter((meter) => !logs.has(meter)).length +
+  pushed.size +
+  (written.pushed !== undefined && !pushed.has(written.pushed) ? 1 : 0) +
   written.orders;
 export interface MendingSettings {
   readonly clock: Clock;
@@ -92,6 +102,7 @@ interface Found {
   readonly numbersLost: boolean;
   readonly series: Map<string, SeriesState>;
   readonly logs: Map<string, MeterLogs>;
+  readonly pushed: Map<string, PushMark>;
   readonly orders: Map<string, OrderEntry>;
   readonly packedTo: number;
   readonly lowest: number;
@@ -132,7 +143,7 @@ async function readStore(
   const state = before && !fellBehind ? before : begun();
   const unreadable: string[] = [];
   const bodies = async <T>(
-    space: 's' | 'e' | 'c',
+    space: 's' | 'e' | 'c' | 'u',
     name: (key: string) => string,
     read: (body: unknown) => T,
   ): Promise<Map<string, T>> => {
@@ -143,21 +154,18 @@ async function readStore(
       else {
         unreadable.push(key);
         // Nothing writes it anew: it would be found damaged at each start.
-        if (space === 'c') corrupt.push({ key, value });
+        if (space === 'c' || space === 'u') corrupt.push({ key, value });
       }
     }
     return found;
   };
-  const series = await bodies(
-    's',
-    (key) => key,
-    (body) => body as SeriesState,
-  );
+  const series = await bodies('s', String, (body) => body as SeriesState);
   // Damaged: the logs are read from their beginning; the head-end knows an event by log, stamp, code and occurrence.
-  const logs = await bodies('e', meterOfLogs, meterLogsOf);
+  const logs = await bodies('e', meterOfKey, meterLogsOf);
+  const pushed = await bodies('u', meterOfKey, (body) => body as PushMark);
   const orders = await bodies('c', idOfOrder, (body) => body as OrderEntry);
-  const vanished = (state.records ?? 0) - series.size - logs.size - orders.size - unreadable.length;
-  if (vanished > 0) unreadable.push(`${vanished} records of series, logs and orders`);
+  const vanished = (state.records ?? 0) - series.size - logs.size - pushed.size - orders.size - unreadable.length;
+  if (vanished > 0) unreadable.push(`${vanished} records of series, logs, pushes and orders`);
   const { acknowledged, nextSequence, nacked } = state;
   const absent: number[] = [];
   for (let sequence = acknowledged + 1; sequence < nextSequence; sequence++)
@@ -169,6 +177,7 @@ async function readStore(
     numbersLost: before === undefined ? !fresh : fellBehind,
     series,
     logs,
+    pushed,
     orders,
     packedTo,
     lowest: lowest ?? nextSequence,
@@ -274,6 +283,7 @@ export async function loadStore(
   memory.state = { ...found.state, format: storeFormat };
   memory.series = found.series;
   memory.logs = found.logs;
+  memory.pushed = found.pushed;
   memory.orders = found.orders;
   memory.packedTo = found.packedTo;
   memory.lowest = found.lowest;
@@ -380,7 +390,7 @@ async function resetCoverage(
   memory.logs.set('_', stale);
   operations.push(putRecord(logsKey('_'), first + 1, stale));
   const { mending: _, restored: __, ...state } = memory.state;
-  const records = memory.series.size + memory.logs.size + memory.orders.size;
+  const records = memory.series.size + memory.logs.size + memory.pushed.size + memory.orders.size;
   memory.state = { ...state, nextSequence: first + 1, format: storeFormat, records };
   operations.push(putState(memory.state));
   await database.batch(operations, { sync: true });

@@ -1,8 +1,9 @@
 /** What stands in the records of the store, and the format of all of them. */
 import { Failure } from '../base/errors.ts';
+import { dayMs } from '../base/time.ts';
 import type { Coverage } from '../reading/coverage.ts';
 import type { Integer } from '../reading/facts.ts';
-import type { AccountedSwap, Exceptions } from '../reading/ledger.ts';
+import type { AccountedSwap, Exceptions, Mark } from '../reading/ledger.ts';
 import type { StoredLogCursor } from '../reading/log-ledger.ts';
 import type { DarkSpan } from '../reading/meter-event.ts';
 import type { Operation } from './database.ts';
@@ -46,10 +47,28 @@ export interface MeterLogs {
   readonly clockSets?: readonly (readonly [at: number, flag: number])[];
 }
 
+/**
+ * How far the pushes of a meter were heard: what comes with this counter or a lower one was heard before. Stored in one batch
+ * with what the push said, so that neither is there without the other.
+ */
+export interface PushMark {
+  /** System title of the meter, in hex, and the name of the key that was counted with. */
+  readonly title: string;
+  readonly key: string;
+  readonly counter: number;
+}
+
 /** Up to format 3 `installedAt` was called `hungSince`. */
 export function meterLogsOf(body: unknown): MeterLogs {
   const { ['hungSince']: installedAt, ...logs } = body as MeterLogs & Partial<Record<'hungSince', number>>;
   return installedAt === undefined ? logs : { installedAt, ...logs };
+}
+
+/** What is known of the gateway itself, where these marks change days whose manifest was said; else undefined. */
+export function withStaleDays(own: MeterLogs, marks: readonly Mark[]): MeterLogs | undefined {
+  const days = new Set(marks.map(({ start }) => Math.floor(start / dayMs) * dayMs));
+  const fresh = [...days].filter((day) => day <= (own.manifestDay ?? 0) && !own.staleDays?.includes(day));
+  return fresh.length > 0 ? { ...own, staleDays: [...(own.staleDays ?? []), ...fresh] } : undefined;
 }
 
 /** Orders that were issued up to `at` are not taken: what was done for them before is not remembered, or not any more. */
@@ -70,7 +89,7 @@ export interface StateRecord {
   readonly nacked: readonly number[];
   /** Damage was found and is being dealt with: a start after a crash in the middle begins with that again. */
   readonly mending?: true;
-  /** Series, logs of meters, and orders: records that must be there. */
+  /** Series, logs of meters, counters of pushes, and orders: records that must be there. */
   readonly records?: number;
   /**
    * Since this state was opened first without having been heard of, nothing was sent: nobody can have heard of this number
@@ -97,10 +116,10 @@ export interface Checkpoint {
 /**
  * The format of all records, which the state record and the checkpoint name. 1: entries of the outbox as one line of JSON.
  * 2: entries in two lines, packs; pages of marks with revisions up to 255. 3: pages that name their epoch. 4: `nacked` and
- * `installedAt` under these names. 5: orders, and results in the outbox. Each record is read by what it looks like and written anew when it changes. The envelope
+ * `installedAt` under these names. 5: orders, and results in the outbox. 6: counters of pushes. Each record is read by what it looks like and written anew when it changes. The envelope
  * of the state record never changes, so that every later program can read the format from it.
  */
-export const storeFormat = 5;
+export const storeFormat = 6;
 /** A state of a later program is neither damage nor to be understood. */
 export function refuseNewer(format = storeFormat, what = 'the state directory'): void {
   if (format > storeFormat)

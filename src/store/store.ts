@@ -4,8 +4,8 @@
  * gives a value or says what is damaged. Keys: keys.ts.
  */
 import { Failure } from '../base/errors.ts';
-import { dayMs, hourMs, type Millis, millis } from '../base/time.ts';
-import { withoutRange } from '../reading/coverage.ts';
+import { hourMs, type Millis, millis } from '../base/time.ts';
+import { coveredMs, withoutRange } from '../reading/coverage.ts';
 import type { Fact } from '../reading/facts.ts';
 import { marksOf } from '../reading/interval-hash.ts';
 import { type Mark, withExceptions } from '../reading/ledger.ts';
@@ -15,7 +15,7 @@ import { Connection } from './connection.ts';
 import type { Database, Operation } from './database.ts';
 import { hasSuccessor } from './epoch.ts';
 import { putHeld, readHeld } from './held.ts';
-import { type EntryClass, logsKey, outboxEnd, outboxKey, seriesStateKey } from './keys.ts';
+import { type EntryClass, logsKey, outboxEnd, outboxKey, pushedKey, seriesStateKey } from './keys.ts';
 import { changedPages, isCorrupt, readMarks, type PublishedMarks } from './marks.ts';
 import {
   type Damage,
@@ -31,7 +31,8 @@ import type { Commit, Quarantined, Released } from './commit.ts';
 import { ledgerOf, ledgerOperations, type OrderLedger, rememberChange } from './order-ledger.ts';
 import { entryClasses, locateEntry, packOldest, putFacts, removeAcknowledged, unpack } from './outbox-log.ts';
 import { decodeOutbox, entryOf, type OutboxEntry, putEntry } from './outbox-record.ts';
-import { type MeterLogs, putRecord, putState, type SeriesState, type StateRecord } from './records.ts';
+import { type MeterLogs, type PushMark, type SeriesState, type StateRecord, withStaleDays } from './records.ts';
+import { putRecord, putState } from './records.ts';
 
 export interface StoreStatus {
   readonly epoch: number;
@@ -70,6 +71,7 @@ export class Store {
     state: { epoch: 0, nextSequence: 1, acknowledged: 0, nacked: [] },
     series: new Map(),
     logs: new Map(),
+    pushed: new Map(),
     orders: new Map(),
     lowest: 1,
     packedTo: 0,
@@ -156,6 +158,11 @@ export class Store {
     return this.memory.logs.get(meter) ?? { cursors: {}, dark: [] };
   }
 
+  /** How far the pushes of a meter were heard. */
+  pushMark(meter: string): PushMark | undefined {
+    return this.memory.pushed.get(meter);
+  }
+
   /** What is remembered of orders. */
   get ledger(): OrderLedger {
     return ledgerOf(this.memory);
@@ -164,10 +171,11 @@ export class Store {
   async status(): Promise<StoreStatus> {
     // A store that has failed must still be able to say so.
     const oldest = this.pending > 0 ? await this.oldest().catch(() => undefined) : undefined;
+    const { epoch, nextSequence, acknowledged } = this.memory.state;
     return {
-      epoch: this.memory.state.epoch,
-      nextSequence: this.memory.state.nextSequence,
-      acknowledged: this.memory.state.acknowledged,
+      epoch,
+      nextSequence,
+      acknowledged,
       pending: this.pending,
       oldestStoredAt: oldest === undefined ? undefined : millis(oldest),
       failure: this.connection.failure,
@@ -176,12 +184,10 @@ export class Store {
   }
 
   private async oldest(): Promise<number | undefined> {
-    let oldest: number | undefined;
-    for (const entryClass of entryClasses) {
-      const [entry] = await this.outbox(entryClass, 0, 1);
-      if (entry && (oldest === undefined || entry.storedAt < oldest)) oldest = entry.storedAt;
-    }
-    return oldest;
+    const times: number[] = [];
+    for (const entryClass of entryClasses)
+      times.push(...(await this.outbox(entryClass, 0, 1)).map(({ storedAt }) => storedAt));
+    return times.length > 0 ? Math.min(...times) : undefined;
   }
 
   /** Stores all of a poll, durably, or nothing of it. */
@@ -207,19 +213,19 @@ export class Store {
         size: this.packSize,
       });
       operations.push(...packs.operations);
-      if (slice) {
-        operations.push(...(await this.pagesOf(database, [{ meter, series: slice.series, marks }])));
-        operations.push(putRecord(slice.key, nextSequence, slice.state));
-      }
+      if (slice) operations.push(...(await this.pagesOf(database, [{ meter, series: slice.series, marks }])));
+      if (slice) operations.push(putRecord(slice.key, nextSequence, slice.state));
       const stale = quarantine ? undefined : this.stale(marks);
       const logs = new Map([
         ...(commit.logs ? [[meter, commit.logs] as const] : []),
         ...(stale ? [['_', stale] as const] : []),
       ]);
       for (const [name, one] of logs) operations.push(putRecord(logsKey(name), nextSequence, one));
+      if (commit.pushed) operations.push(putRecord(pushedKey(meter), nextSequence, commit.pushed));
       const ledger = ledgerOperations(this.memory.orders, commit.orders ?? {}, nextSequence);
       operations.push(...ledger.operations);
-      const own = { series: slice ? [slice.key] : [], logs: [...logs.keys()], orders: ledger.size };
+      const pushed = commit.pushed && meter;
+      const own = { series: slice?.key, logs: [...logs.keys()], pushed, orders: ledger.size };
       const records = recordsAfter(this.memory, own);
       const { floor: orderFloor } = commit.orders ?? {};
       const state: StateRecord = { ...this.memory.state, nextSequence, records, ...(orderFloor && { orderFloor }) };
@@ -227,6 +233,7 @@ export class Store {
       await database.batch(operations, { sync: true });
       rememberChange(this.memory.orders, commit.orders ?? {});
       for (const [name, one] of logs) this.memory.logs.set(name, one);
+      if (commit.pushed) this.memory.pushed.set(meter, commit.pushed);
       if (slice) this.memory.series.set(slice.key, slice.state);
       if (marks.length > 0) this.memory.marksVersion++;
       this.memory.state = state;
@@ -239,10 +246,7 @@ export class Store {
 
   /** What is known of the gateway itself, where these marks change days whose manifest was said. */
   private stale(marks: readonly Mark[]): MeterLogs | undefined {
-    const own = this.meterLogs('_');
-    const days = new Set(marks.map(({ start }) => Math.floor(start / dayMs) * dayMs));
-    const fresh = [...days].filter((day) => day <= (own.manifestDay ?? 0) && !own.staleDays?.includes(day));
-    return fresh.length > 0 ? { ...own, staleDays: [...(own.staleDays ?? []), ...fresh] } : undefined;
+    return withStaleDays(this.meterLogs('_'), marks);
   }
 
   /** The pages that these marks change. Where one of them is damaged the store is mended, and Failure `store-damaged` thrown. */
@@ -289,10 +293,7 @@ export class Store {
     const { periodMs = hourMs } = state;
     const low = Math.floor(from / periodMs) * periodMs;
     const high = Math.ceil(to / periodMs) * periodMs;
-    const intervals = state.coverage.reduce(
-      (sum, [start, end]) => sum + Math.max(0, Math.min(end, high) - Math.max(start, low)) / periodMs,
-      0,
-    );
+    const intervals = coveredMs(state.coverage, low, high) / periodMs;
     if (intervals === 0) return 0;
     const marks = [...(await this.marks(meter, series, low, high)).values()].map(
       (mark): Mark => ({ ...mark, again: true }),

@@ -168,7 +168,7 @@ describe('shapes of lists, by hand', () => {
   });
   test('structures with scaler_unit', () => {
     const { readings, problems } = listOf(heard(ui(concat([llc, structuredList]))));
-    expect(readings).toEqual([
+    expect(readings).toMatchObject([
       { key: '1-0:1.7.0*255', value: 1362, scalerUnit: { scaler: 0, unit: 27 } },
       { key: '1-0:32.7.0*255', value: 2357, scalerUnit: { scaler: -1, unit: 35 } },
     ]);
@@ -237,7 +237,9 @@ describe('shapes of lists, by hand', () => {
         [undefined, "'KFM10200'"],
       ]);
       const list = listOf(heard(ui(concat([llc, fromHex(`${head} 0101 0203 ${named} 0202 11fd 111e`)]))));
-      expect(list.readings).toEqual([{ key: '1-0:1.8.0*255', value: 0x12345, scalerUnit: { scaler: -3, unit: 30 } }]);
+      expect(list.readings).toMatchObject([
+        { key: '1-0:1.8.0*255', value: 0x12345, scalerUnit: { scaler: -3, unit: 30 } },
+      ]);
     });
     const definition = (classId: string, name: string, attribute: string, index = '0000') =>
       `0204 12${classId} 0906${name} 0f${attribute} 12${index}`;

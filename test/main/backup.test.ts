@@ -141,7 +141,7 @@ describe('backup and restore', () => {
       ['no foot', rewritten((all) => void all.splice(-2, 2)), /its end is missing/],
       [
         'of a later version',
-        rewritten((all) => void (all[0] = (all[0] as string).replace('"storeFormat":5', '"storeFormat":6'))),
+        rewritten((all) => void (all[0] = (all[0] as string).replace('"storeFormat":6', '"storeFormat":7'))),
         /later version/,
       ],
     ];

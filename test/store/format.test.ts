@@ -124,13 +124,13 @@ describe('formats', () => {
   test('a state of a later version is refused by name, and not one octet of it changes', async () => {
     const database = new MemoryDatabase();
     await open(database);
-    newer(database, 6);
+    newer(database, 7);
     // What that version keeps is not to be understood.
     database.data.set('o/0/000000000001', Uint8Array.of(1, 2, 3));
     const before = new Map(database.data);
     await expect(open(database)).rejects.toMatchObject({
       code: 'store-too-new',
-      message: expect.stringContaining('format 6'),
+      message: expect.stringContaining('format 7'),
     });
     expect(database.data).toEqual(before);
   });
@@ -162,7 +162,7 @@ describe('formats', () => {
     expect(store.meterLogs('m60120001').installedAt).toBe(readTo);
     // incident: the number of the format stayed the old one, so an earlier program would have opened what it cannot read.
     expect(decodeRecord('m/state', database.data.get('m/state') as Uint8Array)?.body).toMatchObject({
-      format: 5,
+      format: 6,
       nacked: [2],
     });
   });

@@ -226,7 +226,7 @@ describe('the store on a twin', () => {
     const early = new Map(database.data);
     const earlier = written;
     await store.commit(commit(2, 3));
-    expect(written).toEqual({ epoch: 7, nextSequence: 7, format: 5 });
+    expect(written).toEqual({ epoch: 7, nextSequence: 7, format: 6 });
     const late = new Map(database.data);
     // Power failed before the file was written back: the store knows more, and that is all right.
     written = earlier;
@@ -241,7 +241,7 @@ describe('the store on a twin', () => {
       name: 'STORE_DAMAGED',
       detail: { epochBefore: 7, epoch: 8, lostFrom: 4, lostTo: 6 },
     });
-    expect(written).toEqual({ epoch: 8, nextSequence: 5, format: 5 });
+    expect(written).toEqual({ epoch: 8, nextSequence: 5, format: 6 });
     // An old copy of the store in a place that has seen a later epoch.
     database.data = late;
     expect((await openIt(database)).epoch).toBe(9);

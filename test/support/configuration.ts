@@ -3,11 +3,13 @@ import type { InferInput } from 'valibot';
 import type { configSchema } from '../../src/config/schema.ts';
 
 type Given = InferInput<typeof configSchema>;
-type GivenPort = Given['port'][number];
+type GivenPort = NonNullable<Given['port']>[number];
+type GivenListen = NonNullable<Given['listen']>[number];
 export type GatewayKeys = Partial<Given['gateway']>;
 export type MqttKeys = Partial<Given['mqtt']>;
 export type OrdersKeys = NonNullable<Given['orders']>;
 export type MeterKeys = Partial<NonNullable<GivenPort['meter']>[number]>;
+export type PushingKeys = Partial<NonNullable<GivenListen['meter']>[number]>;
 export type PortKeys = Partial<Omit<GivenPort, 'meter'>>;
 export interface ConfigurationKeys {
   readonly gateway?: GatewayKeys;
@@ -17,6 +19,7 @@ export interface ConfigurationKeys {
   /** Left out: no page, for many gateways run side by side. */
   readonly page?: Given['page'];
   readonly port?: readonly (PortKeys & { readonly meter?: readonly MeterKeys[] })[];
+  readonly listen?: readonly (Partial<Omit<GivenListen, 'meter'>> & { readonly meter?: readonly PushingKeys[] })[];
 }
 
 /** How the clients of a simulated meter are entered whose secrets are virtual (virtual-house.ts). */
@@ -55,6 +58,7 @@ export function configuration({
   log,
   page = { listen: 'off' },
   port = [{}],
+  listen = [],
 }: ConfigurationKeys): string {
   let meters = 0;
   return [
@@ -65,6 +69,10 @@ export function configuration({
     ...port.flatMap(({ meter = [{}], ...keys }, i) => [
       table('[[port]]', { name: i === 0 ? 'bus' : `bus${i}`, device: 'tcp://127.0.0.1:1', ...keys }),
       ...meter.map((one) => table('[[port.meter]]', { ...meterOf(++meters), ...one })),
+    ]),
+    ...listen.flatMap(({ meter = [], ...keys }, i) => [
+      table('[[listen]]', { name: i === 0 ? 'push' : `push${i}`, device: 'tcp://127.0.0.1:0', ...keys }),
+      ...meter.map((one) => table('[[listen.meter]]', { ...meterOf(++meters), ...one })),
     ]),
     table('[page]', page),
   ].join('');

@@ -12,7 +12,10 @@ import type { LocalAnswers } from '../../src/desk/routes.ts';
 import { Counters, type MeterMemory } from '../../src/store/counters.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
+import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
+import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { folder } from './programs.ts';
+import { pushingBus, pushingLine } from './pushing-meters.ts';
 import { type VirtualHouse, virtualHouse } from './virtual-house.ts';
 import { meterAt, misbehave, type Odd, refuse } from './odd-meters.ts';
 import { cli, type Provocations, type Screen, shown } from './screens.ts';
@@ -171,6 +174,53 @@ async function unknownPort(): Promise<Screen> {
   const readNow = () => Promise.reject(why);
   return atDoor('a port is asked for that is not configured', { readNow }, ['poll', 'm60120001']);
 }
+/** A listener with a meter that only pushes, and what a test says on it. */
+const pushed = async (perMinute = 600) => {
+  const bus = pushingBus({ link: 'wrapper', count: 1, firstSerial: 70_000_001 }, pushStart);
+  const line = pushingLine([bus]);
+  const listeners = line.listeners.map((listener) => ({ ...listener, per_minute: perMinute }));
+  return { ...line, it: await begun({ options: { start: pushStart, ...line, listeners } }) };
+};
+const pushStart = Date.UTC(2026, 10, 24, 12, 20);
+const plainPush = encodeWrapper({
+  source: 16,
+  destination: 103,
+  apdu: encodeApdu({
+    kind: 'data-notification',
+    longInvokeId: 1,
+    dateTime: new Uint8Array(0),
+    body: {
+      type: 'structure',
+      value: [
+        { type: 'octet-string', value: Uint8Array.of(0, 0, 96, 1, 0, 255) },
+        { type: 'octet-string', value: Buffer.from('71234567') },
+      ],
+    },
+  }),
+});
+const refusedPush =
+  (when: string, code: Parameters<typeof shown>[1], times: number, perMinute?: number) => async () => {
+    const { it, open } = await pushed(perMinute);
+    for (let i = 0; i < times; i++) open[0]?.hear(plainPush);
+    await it.run(minute);
+    const screen = shown(when, code, await it.house.snapshot());
+    await it.clock.complete(it.house.stop());
+    return screen;
+  };
+async function silentPusher(): Promise<Screen> {
+  const { it, deaf } = await pushed();
+  deaf.add(0);
+  await it.run(5 * 60 * minute);
+  const screen = shown('a meter has pushed nothing for hours', 'no-push', await it.house.snapshot());
+  await it.clock.complete(it.house.stop());
+  return screen;
+}
+async function askedPusher(): Promise<Screen> {
+  const { it } = await pushed();
+  const why = (await it.house.readNow('m70000001').catch((error: unknown) => error)) as Failure;
+  await it.clock.complete(it.house.stop());
+  return atDoor('a meter that only pushes is asked', { readNow: () => Promise.reject(why) }, ['poll', 'm70000001']);
+}
 /** As many acts as the door lets in, and one more. */
 async function crowded(): Promise<Screen> {
   let release = (): void => {};
@@ -223,6 +273,10 @@ export const ofTheHouse = {
     minutes: 60,
   }),
   busy: crowded,
+  'push-stranger': refusedPush('somebody pushes whom nobody configured', 'push-stranger', 1),
+  'push-flood': refusedPush('a peer sends more than it may', 'push-flood', 100, 5),
+  'no-push': silentPusher,
+  'push-only': askedPusher,
   'unknown-port': unknownPort,
   'gateway-stops': stopped,
   'time-unknown': impossibleTime,

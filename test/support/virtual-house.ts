@@ -12,6 +12,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { obis } from '../../src/dlms/cosem/logical-name.ts';
 import { meterModels } from '../../src/config/meter-models.ts';
 import { seeded } from '../../src/simulator/random.ts';
+import type { Listening } from '../../src/line/open-port.ts';
 import type { Port } from '../../src/line/port.ts';
 import type { MeterModel } from '../../src/meter/model.ts';
 import { buildBus, type SimulatedHouse } from '../../src/simulator/build-bus.ts';
@@ -24,6 +25,7 @@ import type { Checkpoint } from '../../src/store/records.ts';
 import { Store, type StoreSettings } from '../../src/store/store.ts';
 import {
   configuration,
+  type ConfigurationKeys,
   type GatewayKeys,
   lls,
   type MeterKeys,
@@ -155,6 +157,9 @@ export async function virtualHouse(
     packSize?: number;
     /** Which meter is on turn, noted outside of the process; opened at each start. */
     turns?: () => TurnRecord;
+    /** Lines on which meters push, and those meters. */
+    listen?: (device: string, clock: VirtualClock) => Promise<Listening>;
+    listeners?: ConfigurationKeys['listen'];
     /** Of the commissioned records (R13). */
     commissioned?: World['commissioned'];
     /** A real disk and a real broker; time stands still while they work. */
@@ -191,6 +196,7 @@ export async function virtualHouse(
     gateway: { id: 'g1', tenant: 't1', poll_offset_s: options.offsetS ?? 5, ...options.gateway },
     ...(options.mqtt && { mqtt: options.mqtt }),
     orders: options.orders,
+    ...(options.listeners && { listen: options.listeners }),
     port: buses.map(({ meters }, bus) => ({
       device: `/dev/virtual${bus === 0 ? '' : bus}`,
       ...options.line,
@@ -316,6 +322,8 @@ export async function virtualHouse(
         const read: Port['read'] = (until) => port.read(until === undefined ? undefined : millis(until + shift));
         return Promise.resolve({ ...port, read });
       },
+      listen: (device) =>
+        options.listen?.(device, clock) ?? Promise.reject(new Failure('port-missing', `no ${device}`)),
       disk: () => it.disk,
       relieve: () => Promise.resolve(it.relieved.splice(0, 1)),
       rssBytes: () => 0,

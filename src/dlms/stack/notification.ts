@@ -29,6 +29,8 @@ export interface NotificationSettings {
   readonly senderLimit: number;
   /** How a meter with this system title ciphers; undefined where there is no key for it. */
   readonly ciphering?: (systemTitle: Uint8Array) => Omit<CipheringSettings, 'nextCounter' | 'wrapping'> | undefined;
+  /** The newest counter that was heard of a system title before; what comes with that or a lower one is refused. */
+  readonly heard?: (systemTitle: Uint8Array) => number | undefined;
   /** The sender of APDUs that carry no system title. */
   readonly systemTitle?: Uint8Array;
   /** What is known of the counters of senders, kept by the caller: over connections that come and go, a push comes once. */
@@ -46,9 +48,17 @@ export type NotificationEvent =
       readonly systemTitle?: Uint8Array;
       /** A right tag or signature proves that it is the sender. */
       readonly authentic?: boolean;
+      /** Its invocation counter, of the global key. */
+      readonly counter?: number;
     }
   /** Something came that is no readable notification; the next one may be. */
-  | { readonly kind: 'unreadable'; readonly from: string; readonly error: Failure };
+  | {
+      readonly kind: 'unreadable';
+      readonly from: string;
+      readonly error: Failure;
+      /** Of whom it says that it comes. Nothing proves it. */
+      readonly systemTitle?: Uint8Array;
+    };
 
 interface Pending {
   readonly parts: Uint8Array[];
@@ -131,6 +141,23 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     }
   }
 
+  /** A datagram ended: a frame that is not whole in it never will be. Segments and blocks go on in the next one. */
+  endOfDatagram(now: Millis): void {
+    if (this.settings.link === 'wrapper') {
+      const octets = this.unwrapper.pendingOctets;
+      if (octets === 0) return;
+      this.unwrapper.clear();
+      this.unreadable(
+        'wrapper',
+        new Failure('damaged-answer', `a datagram ended within a frame, after ${octets} octets of it`),
+      );
+      return;
+    }
+    if (this.quietAt === undefined) return;
+    this.quietAt = now;
+    this.wake(now);
+  }
+
   private serial(octets: Uint8Array, now: Millis): void {
     if (this.carries !== 'mbus')
       for (const frame of this.deframer.push(octets)) {
@@ -148,8 +175,11 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
 
   private unreadable(from: string, error: unknown): void {
     const failure = error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error));
-    this.events.push({ kind: 'unreadable', from, error: failure });
+    const { claimed } = this;
+    this.events.push({ kind: 'unreadable', from, error: failure, ...(claimed && { systemTitle: claimed }) });
   }
+  /** The system title in the APDU that is looked at. */
+  private claimed: Uint8Array | undefined;
 
   /** Adds a part of a sender's list; undefined where it has become too long. */
   private add(all: Map<string, Pending>, from: string, part: Uint8Array, now: Millis): Pending | undefined {
@@ -194,6 +224,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     } catch (error) {
       this.unreadable(from, error);
     }
+    this.claimed = undefined;
   }
 
   private decoded(octets: Uint8Array): Apdu {
@@ -231,19 +262,29 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     const title = given?.length === 8 ? given : this.settings.systemTitle;
     if (!title)
       throw new Failure('deciphering-failed', `${apdu.kind} does not tell whose it is: give the system title`);
+    this.claimed = title;
     const name = toHex(title);
     const ciphering = this.senders.get(name) ?? this.newSender(title, `${apdu.kind} of ${name}`);
     const inside = this.decoded(ciphering.unwrap(apdu));
     this.remember(name, ciphering);
     if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
-    this.events.push({ kind: 'notification', from, apdu: inside, systemTitle: title, authentic: ciphering.authentic });
+    this.events.push({
+      kind: 'notification',
+      from,
+      apdu: inside,
+      systemTitle: title,
+      authentic: ciphering.authentic,
+      counter: ciphering.heardGlobal,
+    });
   }
 
   /** The key of a sender that was not heard yet. */
   private newSender(title: Uint8Array, what: string): Ciphering {
     const settings = this.settings.ciphering?.(title);
     if (!settings) throw new Failure('secret-missing', `${what} is ciphered, and there is no key for it`);
-    return listening(settings, title);
+    const ciphering = listening(settings, title);
+    ciphering.startAfter(this.settings.heard?.(title) ?? -1);
+    return ciphering;
   }
   private remember(name: string, ciphering: Ciphering): void {
     if (this.senders.has(name)) return;
