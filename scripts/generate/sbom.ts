@@ -30,7 +30,16 @@ interface Inside {
 }
 
 const root = new URL('../../', import.meta.url).pathname;
-const allowed = new Set(['MIT', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', 'Zlib', 'MIT AND OFL-1.1']);
+const allowed = new Set([
+  'MIT',
+  'ISC',
+  '0BSD',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'Apache-2.0',
+  'Zlib',
+  'MIT AND OFL-1.1',
+]);
 const jsonOf = (path: string): Record<string, unknown> =>
   JSON.parse(readFileSync(join(root, path), 'utf8')) as Record<string, unknown>;
 const own = jsonOf('package.json') as { name: string; version: string };

@@ -40,13 +40,13 @@ export interface Observation {
 /** More damaged frames than this in each session, on the average, is a line that needs a visit. */
 const damagePerSession = 0.5;
 /** Fewer say nothing of a line: somebody switched a lamp on, or a machine stood still for a moment. */
-const leastDamaged = 3;
+const minDamaged = 3;
 
 function verdictOfMeter(observation: Observation): Verdict {
   const { failures, lastError, sessions, damaged } = observation;
   if (observation.unusable === true) return 'CONFIG_FAULT';
   if (sessions === 0) return 'UNKNOWN';
-  const rough = damaged >= leastDamaged && damaged / sessions > damagePerSession;
+  const rough = damaged >= minDamaged && damaged / sessions > damagePerSession;
   if (failures === 0) {
     if (observation.supplyOff === true) return 'SUPPLY_OFF_BY_METER_SWITCH';
     return rough ? 'LINE_QUALITY' : 'REACHABLE';

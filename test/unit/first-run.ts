@@ -9,9 +9,9 @@ import type { BrokerTest, EffectiveConfiguration, Written } from '../../src/setu
 import { enter } from '../support/setup-page.ts';
 
 const [link = '', device = '', password = '', broker = ''] = process.argv.slice(2);
-const say = (step: string, what: unknown) => process.stdout.write(`${JSON.stringify({ step, what })}\n`);
+const publish = (step: string, what: unknown) => process.stdout.write(`${JSON.stringify({ step, what })}\n`);
 const required = (step: string, good: boolean, what: unknown) => {
-  say(step, what);
+  publish(step, what);
   if (!good) process.exit(1);
 };
 
@@ -63,5 +63,5 @@ const written = (await page.ask<Written>('/v1/setup/write', {})).body;
 required('write', written.outcome === 'restarts', written);
 // The same session goes on at the gateway that is started with what was written.
 while ((await page.mode()) !== 'running') await sleep(100);
-say('running', (await page.ask<{ version: string }>('/v1/status')).body.version);
+publish('running', (await page.ask<{ version: string }>('/v1/status')).body.version);
 process.exit();

@@ -338,9 +338,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await journal()).not.toContain(password);
     // What it finds stands in its journal: here, that the broker is away.
     expect((await machine.run('systemctl start meter-gateway-check')).code).not.toBe(0);
-    const told = await ask('journalctl -u meter-gateway-check -o cat --no-pager');
-    expect(told).toMatch(new RegExp(`gateway g runs, version ${version}[\\s\\S]*ECONNREFUSED`));
-    expect(told).not.toMatch(/secret-missing/);
+    const logged = await ask('journalctl -u meter-gateway-check -o cat --no-pager');
+    expect(logged).toMatch(new RegExp(`gateway g runs, version ${version}[\\s\\S]*ECONNREFUSED`));
+    expect(logged).not.toMatch(/secret-missing/);
   });
 
   test('without a clock that anybody keeps right it says so, and stands all the same', async () => {
