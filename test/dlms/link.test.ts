@@ -315,6 +315,18 @@ describe('a frame that stands still', () => {
     expect(link.pollEvent()).toMatchObject({ kind: 'information' });
     expect(link.pollTransmit()).toBeUndefined();
   });
+  test('a frame is held up once: an octet a second is not waited for without an end', () => {
+    const { link, frame } = asked();
+    let at = 100;
+    for (let i = 0; i < 60; i++) link.receive(frame.subarray(i, i + 1), millis(at));
+    for (let i = 60; i < 64 && link.damaged === 0; i++) {
+      at += 300;
+      link.wake(millis(at));
+      link.receive(frame.subarray(i, i + 1), millis(at));
+    }
+    expect(link.damaged).toBe(1);
+    expect(at).toBe(700);
+  });
   test('one that lacks no more than damage takes is not waited for, and one that never goes on is given up', () => {
     const short = asked();
     short.link.receive(short.frame.subarray(3), millis(90));

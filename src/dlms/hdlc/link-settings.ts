@@ -1,5 +1,6 @@
 /** What an HDLC link is set up with, is asked for, tells, and waits for. */
 import type { Failure } from '../../base/errors.ts';
+import type { Millis } from '../../base/time.ts';
 import type { Timers } from '../../base/timers.ts';
 import type { HdlcAddress, LinkParameters } from './frame.ts';
 
@@ -66,6 +67,13 @@ export type LinkFault =
 const lostOctets = 8;
 /** A converter that waits for a lost packet, a machine that stands still: they hold a frame up for longer than a meter does. */
 const heldUp = 4;
-/** Silence after which a frame that lacks so many octets does not go on. */
-export const silenceMs = ({ role, quietMs }: LinkSettings, missing: number): number =>
-  role === 'client' && missing > lostOctets ? quietMs * heldUp : quietMs;
+/** Flag, length, addresses, control and check: before that nobody knows what a frame lacks. */
+const headerOctets = 12;
+/** What is left of the patience with a frame of which so much is there; undefined where it only begins. */
+export const patienceLeftMs = (until: Millis | undefined, there: number, now: Millis): number | undefined =>
+  until === undefined || there < headerOctets ? undefined : until - now;
+/** Silence after which a frame that lacks so many octets does not go on. It is held up once: an octet a second would be waited for without an end. */
+export const silenceMs = ({ role, quietMs }: LinkSettings, missing: number, leftMs: number | undefined): number =>
+  role === 'client' && missing > lostOctets && (leftMs === undefined || leftMs >= quietMs * (heldUp - 1))
+    ? quietMs * heldUp
+    : quietMs;

@@ -30,6 +30,7 @@ import {
   type LinkRequest,
   type LinkSettings,
   type LinkTimers,
+  patienceLeftMs,
   pauseMs,
   silenceMs,
 } from './link-settings.ts';
@@ -149,10 +150,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
   receive(octets: Uint8Array, now: Millis): void {
     const { deframer, timers } = this;
     const before = deframer.damaged;
+    const leftMs = patienceLeftMs(timers.quiet, deframer.pendingOctets, now);
     for (const frame of deframer.push(octets)) this.frame(frame, now);
     const damage = deframer.damaged > before || deframer.damaged > this.damagedAtSend;
     const unfinished = deframer.pending || (damage && this.turn === 'awaiting');
-    timers.quiet = unfinished ? later(now, silenceMs(this.settings, deframer.missingOctets)) : undefined;
+    timers.quiet = unfinished ? later(now, silenceMs(this.settings, deframer.missingOctets, leftMs)) : undefined;
     // An answer that is arriving pushes the deadline ahead of it.
     this.unfinished += octets.length;
     if (timers.answer !== undefined && deframer.pending) this.extend(now);
@@ -184,13 +186,11 @@ export class HdlcLink implements Machine<LinkRequest, LinkEvent> {
     // More octets than a whole window, and no accepted frame among them: that is no answer that is arriving.
     if (this.unfinished > (maxInfoReceive + 20) * (windowReceive + 1)) return;
     const earliest = later(now, this.settings.quietMs + this.octetMs * (maxInfoReceive + 20));
-    const { answer } = this.timers;
-    if (answer !== undefined && answer < earliest) this.timers.answer = earliest;
+    if ((this.timers.answer ?? earliest) < earliest) this.timers.answer = earliest;
   }
 
   private frame(frame: Frame, now: Millis): void {
-    const { accepts, own } = this.settings;
-    const forUs = accepts ? accepts(frame.destination) : sameAddress(frame.destination, own);
+    const forUs = this.settings.accepts?.(frame.destination) ?? sameAddress(frame.destination, this.settings.own);
     if (!(this.isClient ? this.isOfOurMeter(frame, forUs) : forUs && this.isOfOurClient(frame))) return;
     if (frame.control.kind !== 'UI') {
       this.heardSinceSend = true;
