@@ -51,12 +51,14 @@ export function shortLocalTime(at: number, now: number, zone: string): string {
   return `${date} ${time.slice(0, 5)}${today.endsWith(offset) ? '' : offset.replace(':00', '')}`;
 }
 
-/** Times of UTC within a sentence of the gateway become local ones. */
-export const withLocalTimes = (text: string, zone: string): string =>
+/** Times of UTC within a sentence of the gateway, each as it is said here. */
+export const withTimes = (text: string, said: (at: number) => string): string =>
   text.replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z/g, (instant) => {
     const at = Date.parse(instant);
-    return Number.isNaN(at) ? instant : localTime(at, zone);
+    return Number.isNaN(at) ? instant : said(at);
   });
+/** They become local ones. */
+export const withLocalTimes = (text: string, zone: string): string => withTimes(text, (at) => localTime(at, zone));
 
 /** A clock that is no further off is left as it is (R29), and called right. */
 const rightWithinS = 2;

@@ -1,5 +1,7 @@
 /** Looks at the page with a real Chromium: a real daemon with eight simulated meters on a pty behind it, one dead, one on a noisy stub. */
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -44,6 +46,36 @@ const screens = [
   'work/4',
   'work/5',
 ];
+
+/** A page of somebody else whose script tries what it can; `tried` says what it got. */
+const evilPage = (own: string): string => `<!doctype html><body><script>
+  const json = { 'content-type': 'application/json' };
+  const attempts = [
+    ['/v1/status', {}],
+    ['/v1/status', { mode: 'no-cors' }],
+    ['/v1/poll', { method: 'POST', body: '{}', headers: json }],
+    ['/v1/poll', { method: 'POST', body: '{}', mode: 'no-cors' }],
+  ];
+  window.tried = (async () => {
+    const got = [];
+    for (const [path, how] of attempts) {
+      const answer = await fetch('${own}' + path, { credentials: 'include', ...how }).catch(() => undefined);
+      if (answer) got.push(path + ' ' + answer.status + ' ' + (await answer.text()));
+    }
+    const watch = new EventSource('${own}/v1/status/watch', { withCredentials: true });
+    await new Promise((resolve) => {
+      watch.onmessage = () => resolve(got.push('watched'));
+      watch.onerror = resolve;
+    });
+    watch.close();
+    const frame = document.createElement('iframe');
+    frame.src = '${own}';
+    const loaded = new Promise((resolve) => (frame.onload = resolve));
+    document.body.append(frame);
+    await loaded;
+    return got;
+  })();
+</script>`;
 
 describe.skipIf(noChromium !== undefined)(
   `the page in Chromium${noChromium === undefined ? '' : `: ${noChromium}`}`,
@@ -275,9 +307,37 @@ describe.skipIf(noChromium !== undefined)(
       }
     });
 
+    // Before another site tries to frame the page, of which the browser tells.
     test('nothing broke the policy of the page, in all that was looked at', async () => {
       const metrics = await (await fetch(`${bench.address}/metrics`)).text();
       expect(metrics).toMatch(/^[a-z_]*(policy|csp)[a-z_]* 0$/m);
+    });
+
+    test('another site in the browser of somebody who is logged in: its script reads nothing, does nothing and shows nothing of ours', async () => {
+      const evil = createServer((_, response) =>
+        response.writeHead(200, { 'content-type': 'text/html' }).end(evilPage(bench.address)),
+      );
+      await new Promise<void>((resolve) => evil.listen(0, '127.0.0.1', resolve));
+      const { port } = evil.address() as AddressInfo;
+      const { page, context } = await enter(browser, bench);
+      const foreign = async (): Promise<number> => {
+        const metrics = await (await fetch(`${bench.address}/metrics`)).text();
+        return Number(/^meter_gateway_page_foreign_requests_total (\d+)$/m.exec(metrics)?.[1]);
+      };
+      const before = await foreign();
+      // The same machine by another name, and another port: for a browser each is another site.
+      for (const site of [`http://localhost:${port}`, `http://127.0.0.1:${port}`]) {
+        await page.goto(site);
+        const got = await page.evaluate<string[]>('tried');
+        // An opaque answer is no answer: status 0, and nothing in it.
+        expect(got.filter((one) => !one.endsWith(' 0 '))).toEqual([]);
+        const framed = page.frames().find((one) => one.parentFrame() !== null);
+        // What stands there is the browser's own word that it is blocked.
+        expect(await framed?.getByText(/Suomeksi|Log in/).count()).toBe(0);
+      }
+      expect(await foreign()).toBeGreaterThan(before);
+      await context.close();
+      evil.close();
     });
 
     // The last one: the daemon is another one afterwards.

@@ -1,4 +1,5 @@
 /** Times, durations and numbers as people read them, in the language and the zone of the page. */
+import { withTimes } from '../../base/words.ts';
 import { current, t } from './language.ts';
 
 /** As the numbers and times of the language are written: Finnish ones, or the unmistakable ones of ISO. */
@@ -88,5 +89,4 @@ export function quantity(raw: string | number, scaler: number | null, unit: stri
   return `${decimal(raw, (scaler ?? 0) - (kilo ? 3 : 0))} ${kilo ? 'k' : ''}${unit ?? ''}`.trim();
 }
 /** Instants of UTC within a sentence of the gateway become local ones. */
-export const withLocalTimes = (text: string): string =>
-  text.replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z/g, (instant) => fullTime(instant));
+export const withLocalTimes = (text: string): string => withTimes(text, fullTime);

@@ -9,7 +9,7 @@ import { LineStep } from './line-step.tsx';
 import { MetersStep } from './meters-step.tsx';
 import { SiteStep } from './site-step.tsx';
 import { WriteStep } from './write-step.tsx';
-import { type Draft, lineOf } from './step.ts';
+import { type Draft, lineOf, type SetupScreen } from './step.ts';
 import { s } from './texts.ts';
 
 const steps = [
@@ -26,15 +26,7 @@ function doneOf(draft: Draft): readonly boolean[] {
   return [line.device !== '', meters, draft.site.id !== '' && draft.site.tenant !== '', draft.broker.url !== '', false];
 }
 
-export function FirstRun({
-  state,
-  changed,
-  mayAct,
-}: {
-  readonly state: SetupState;
-  readonly changed: (state: SetupState) => void;
-  readonly mayAct: boolean;
-}) {
+export function FirstRun({ state, changed, mayAct }: SetupScreen) {
   const draft = state.draft as Draft;
   const done = doneOf(draft);
   const [step, setStep] = useState(() =>

@@ -4,17 +4,10 @@ import type { SetupState } from '../../../setup/rows.ts';
 import { ask, troubleFrom, type Trouble } from '../api.ts';
 import { Badge, TroubleBox } from '../parts.tsx';
 import { Findings } from './findings.tsx';
+import type { SetupScreen } from './step.ts';
 import { s } from './texts.ts';
 
-export function RefusedConfiguration({
-  state,
-  changed,
-  mayAct,
-}: {
-  readonly state: SetupState;
-  readonly changed: (state: SetupState) => void;
-  readonly mayAct: boolean;
-}) {
+export function RefusedConfiguration({ state, changed, mayAct }: SetupScreen) {
   const [trouble, setTrouble] = useState<Trouble>();
   const [looked, setLooked] = useState(false);
   const isStart = state.findings.some(({ about }) => about === 'start');

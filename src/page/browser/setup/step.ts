@@ -11,6 +11,12 @@ export interface StepProps {
   readonly changed: (state: SetupState) => void;
   readonly next: () => void;
 }
+/** What each screen is given while no configuration is in force. */
+export interface SetupScreen {
+  readonly state: SetupState;
+  readonly changed: (state: SetupState) => void;
+  readonly mayAct: boolean;
+}
 const freshLine: DraftLine = {
   name: 'bus-1',
   device: '',

@@ -80,6 +80,22 @@ async function smaller(file: File): Promise<Uint8Array> {
   return new Uint8Array(await (blob ?? file).arrayBuffer());
 }
 
+/** A sentence of whoever stands there. */
+export const NoteField = ({
+  label,
+  note,
+  change,
+}: {
+  readonly label: string;
+  readonly note: string;
+  readonly change: (note: string) => void;
+}) => (
+  <label>
+    {label}
+    <input type="text" maxLength={2000} value={note} onInput={({ currentTarget }) => change(currentTarget.value)} />
+  </label>
+);
+
 function Attach({ record, done }: { readonly record: MeterRecord; readonly done: () => void }) {
   const [note, setNote] = useState('');
   const [file, setFile] = useState<File>();
@@ -114,15 +130,7 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
           onChange={({ currentTarget }) => setFile(currentTarget.files?.[0])}
         />
       </label>
-      <label>
-        {t('note')}
-        <input
-          type="text"
-          maxLength={2000}
-          value={note}
-          onInput={({ currentTarget }) => setNote(currentTarget.value)}
-        />
-      </label>
+      <NoteField label={t('note')} note={note} change={setNote} />
       {record.attachments.length > 0 && <p role="status">{t('attached', record.attachments.length)}</p>}
       {trouble && <TroubleBox trouble={trouble} />}
       <button type="submit" class="big" disabled={asking || (note === '' && !file)}>

@@ -9,6 +9,7 @@ import { t, workWords } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Badge, TroubleBox } from '../parts.tsx';
 import { fullTime } from '../words.ts';
+import { NoteField } from './check-step.tsx';
 import { RecordItem } from './commission-step.tsx';
 import type { JobStore } from './job.ts';
 
@@ -169,15 +170,7 @@ export function SignStep({ store }: { readonly store: JobStore }) {
   return (
     <>
       <p>{t('signWhy')}</p>
-      <label>
-        {t('signNote')}
-        <input
-          type="text"
-          maxLength={2000}
-          value={note}
-          onInput={({ currentTarget }) => setNote(currentTarget.value)}
-        />
-      </label>
+      <NoteField label={t('signNote')} note={note} change={setNote} />
       <button type="button" class="big primary" disabled={asking} onClick={sign}>
         {asking ? t('loading') : t('sign')}
       </button>
