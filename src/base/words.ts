@@ -51,11 +51,11 @@ export function shortLocalTime(at: number, now: number, zone: string): string {
   return `${date} ${time.slice(0, 5)}${today.endsWith(offset) ? '' : offset.replace(':00', '')}`;
 }
 
-/** Times of UTC within a sentence of the gateway, each as it is said here. */
-export const withTimes = (text: string, said: (at: number) => string): string =>
+/** Times of UTC within a sentence of the gateway, each as it is written here. */
+export const withTimes = (text: string, written: (at: number) => string): string =>
   text.replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z/g, (instant) => {
     const at = Date.parse(instant);
-    return Number.isNaN(at) ? instant : said(at);
+    return Number.isNaN(at) ? instant : written(at);
   });
 /** They become local ones. */
 export const withLocalTimes = (text: string, zone: string): string => withTimes(text, (at) => localTime(at, zone));
