@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Failure, messageOf } from '../base/errors.ts';
 import { fromHex } from '../base/hex.ts';
 import { Secret } from '../base/secret.ts';
-import type { Clock } from '../base/time.ts';
+import { type Clock, type Millis, millis } from '../base/time.ts';
 import { secretFromFile } from '../config/secrets.ts';
 import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
@@ -247,4 +247,12 @@ export async function withSession(
   } finally {
     await port.close();
   }
+}
+
+/** An instant of an option, ISO 8601. */
+export function instant(name: string, text: string): Millis {
+  const value = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  return Number.isNaN(value) ? bad(`${name} takes UTC, e.g. 2026-10-10T00:00Z, not '${text}'`) : millis(value);
 }

@@ -2,14 +2,14 @@
 import type { Recorded } from '../base/exchange-file.ts';
 import { Failure } from '../base/errors.ts';
 import { meterModels } from '../config/meter-models.ts';
-import { genericModel } from '../meter/model.ts';
+import { genericModel, type MeterModel } from '../meter/model.ts';
 import { rowJson } from '../reading/load-profile-row.ts';
-import type { Explained, Reading } from '../recording/explained.ts';
+import type { Explained, FoundRow, Reading } from '../recording/explained.ts';
 import { explainedJson } from '../recording/explained-json.ts';
 import type { FormatName, InputFormat, InputItem } from '../recording/input/item.ts';
 import { openInput } from '../recording/input/open.ts';
 import { RecordingReader } from '../recording/reader.ts';
-import { bad } from './connection.ts';
+import { bad, instant, whole } from './connection.ts';
 import { openSource, progressOf } from './decode-input.ts';
 import { rewriter } from './rewrite.ts';
 import { decodeKeys } from './secret.ts';
@@ -24,8 +24,46 @@ export interface DecodeOptions {
   readonly model?: string;
   readonly format?: FormatName;
   readonly port?: readonly string[];
-  readonly to?: 'pcapng' | 'tap';
+  /** Minutes from UTC to the meters' standard time, where their stamps leave it open. */
+  readonly standardOffset?: string;
+  /** Only what this meter said or was told: its address, as the frames show it. */
+  readonly meter?: string;
+  /** Rows with stamps from here on, both bounds included. */
+  readonly from?: string;
+  /** pcapng or tap: written anew. Else the last stamp of rows. */
+  readonly to?: string;
 }
+const rewritten = ['pcapng', 'tap'] as const;
+const rewriteOf = ({ to }: DecodeOptions): (typeof rewritten)[number] | undefined =>
+  rewritten.find((one) => one === to);
+
+/** Which rows and frames are shown. */
+interface Wanted {
+  readonly meter: string | undefined;
+  readonly from: number;
+  readonly to: number;
+}
+function wantedOf(options: DecodeOptions): Wanted {
+  const from = options.from === undefined ? Number.NEGATIVE_INFINITY : instant('--from', options.from);
+  const to = options.to === undefined || rewriteOf(options) ? Number.POSITIVE_INFINITY : instant('--to', options.to);
+  if (from > to) bad('--from is later than --to');
+  return { meter: options.meter, from, to };
+}
+const isWanted = (wanted: Wanted, { meter, row: { end } }: FoundRow): boolean =>
+  (wanted.meter === undefined || wanted.meter === meter) &&
+  (end === null
+    ? wanted.from === Number.NEGATIVE_INFINITY && wanted.to === Number.POSITIVE_INFINITY
+    : end >= wanted.from && end <= wanted.to);
+
+/** The model, and the deviation that is given beside it. */
+function modelOf({ model: name, standardOffset }: DecodeOptions): MeterModel {
+  const models = meterModels();
+  const model = name === undefined ? genericModel : models.get(name);
+  if (!model) return bad(`no model '${name}'; there are ${[...models.keys()].join(', ')}`);
+  if (standardOffset === undefined) return model;
+  return { ...model, stamp_deviation_min: -whole('--standard-offset', standardOffset, -840, 840) };
+}
+
 /** What is done with each part of a recording. */
 interface Explainer {
   push(item: Recorded): void;
@@ -39,18 +77,18 @@ function frameLines({ time, direction, text }: Explained): string[] {
   return [`${time.padEnd(9)}${arrow} ${first}`, ...rest.map((line) => `${' '.repeat(11)}  ${line}`)];
 }
 function explainer(options: DecodeOptions, output: Output, problem: (message: string) => void): Explainer {
-  const models = meterModels();
-  const model = options.model === undefined ? genericModel : models.get(options.model);
-  if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);
-  const reader = new RecordingReader({ keys: decodeKeys(options.keys, process.env), model });
+  const wanted = wantedOf(options);
+  const reader = new RecordingReader({ keys: decodeKeys(options.keys, process.env), model: modelOf(options) });
   let found = false;
   const linesOf = (frame: Explained): string[] =>
     options.xml ? messageXml(frame) : options.json ? [JSON.stringify(explainedJson(frame))] : frameLines(frame);
   const show = ({ frames, rows, problems }: Reading): void => {
     if (options.xml && !found && frames.length > 0) for (const line of xmlHead) output.print(line);
     found ||= frames.length > 0;
-    if (options.rows) for (const { row } of rows) output.print(JSON.stringify(rowJson(row)));
-    else for (const frame of frames) for (const line of linesOf(frame)) output.print(line);
+    const shown = wanted.meter === undefined ? frames : frames.filter(({ meter }) => meter === wanted.meter);
+    if (options.rows)
+      for (const { row } of rows.filter((one) => isWanted(wanted, one))) output.print(JSON.stringify(rowJson(row)));
+    else for (const frame of shown) for (const line of linesOf(frame)) output.print(line);
     for (const message of problems) problem(message);
   };
   return {
@@ -89,7 +127,8 @@ export async function decodeInput(
     clearProgress();
     note(message);
   };
-  const explained = options.to ? rewriter(options.to, output) : explainer(options, output, problem);
+  const rewrite = rewriteOf(options);
+  const explained = rewrite ? rewriter(rewrite, output) : explainer(options, output, problem);
   const input = openInput({ ports: portsOf(options.port), ...(format !== undefined && { format }) });
   let formats = 0;
   const sayFormat = ({ line, format }: InputFormat): void =>

@@ -13,7 +13,8 @@ import { listenTcp, openPort, parseListenSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
 import { genericModel, type MeterModel } from '../meter/model.ts';
-import { pushedList, pushedListJson, type PushedReading } from '../reading/pushed-list.ts';
+import { heardList } from '../reading/p1-list.ts';
+import { pushedListJson, type PushedReading } from '../reading/pushed-list.ts';
 import { valueWords } from '../reading/value-words.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
 import { bad, whole } from './connection.ts';
@@ -50,11 +51,12 @@ function lines(event: NotificationEvent, model: MeterModel, wall: Millis, json: 
     if (json) return [JSON.stringify({ received: at, from, error: error.code, message: error.message })];
     return [`${at}  from ${from}  ${error.code} (${error.fault}): ${error.message}`];
   }
-  const { from, apdu, systemTitle, authentic = false } = event;
-  const list = pushedList(apdu, stampReading(model), model.push_lists);
+  const { from, systemTitle, authentic = false } = event;
+  const kind = event.kind === 'telegram' ? 'telegram' : event.apdu.kind;
+  const list = heardList(event, stampReading(model), model.push_lists);
   const title = systemTitle ? toHex(systemTitle) : undefined;
   if (json) {
-    const head = { received: at, from, kind: apdu.kind, systemTitle: title ?? null, authenticated: authentic };
+    const head = { received: at, from, kind, systemTitle: title ?? null, authenticated: authentic };
     return [JSON.stringify({ ...head, ...pushedListJson(list) })];
   }
   const sender =
@@ -62,7 +64,7 @@ function lines(event: NotificationEvent, model: MeterModel, wall: Millis, json: 
       ? 'not ciphered'
       : `system title ${title}, ${authentic ? 'authenticated' : 'decrypted, not authenticated'}`;
   return [
-    `${at}  from ${from}  ${apdu.kind}  ${sender}${list.at === null ? '' : `  meter's clock ${localTime(list.at, zone)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
+    `${at}  from ${from}  ${kind}  ${sender}${list.at === null ? '' : `  meter's clock ${localTime(list.at, zone)}${list.clockSays ? `, which it calls ${list.clockSays}` : ''}`}`,
     ...list.readings.map((reading) => `  ${(reading.key ?? '(no name)').padEnd(20)} ${readingWords(reading, zone)}`),
     ...list.rows.map((row) => `  ${rowText(row, zone, model)}`),
     ...list.problems.map((problem) => `  ${problem}`),
@@ -130,7 +132,7 @@ export async function listen(
       } else receiver.wake(clock.now());
       for (let event = receiver.pollEvent(); event && left > 0; event = receiver.pollEvent()) {
         for (const text of lines(event, model, clock.wall(), options.json === true)) print(text);
-        if (event.kind === 'notification' && --left === 0) end();
+        if (event.kind !== 'unreadable' && --left === 0) end();
       }
     }
   };

@@ -1,6 +1,6 @@
 /** `meter-gateway read`: talks to one meter directly, without the daemon. */
 import { Failure } from '../base/errors.ts';
-import { type Clock, type Millis, millis } from '../base/time.ts';
+import type { Clock, Millis } from '../base/time.ts';
 import { systemZone } from '../base/words.ts';
 import { attributeName, scalerUnitAttribute } from '../dlms/cosem/class-table.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
@@ -15,7 +15,7 @@ import { readRange } from '../meter/profile-range.ts';
 import { type ProfileSource, readEntries } from '../meter/profile-rows.ts';
 import { refusalCode, type Session } from '../meter/session.ts';
 import { type LoadProfileRow, rowJson, type ScalerUnit, scalerUnitOf } from '../reading/load-profile-row.ts';
-import { bad, type ConnectionOptions, whole, withSession } from './connection.ts';
+import { bad, type ConnectionOptions, instant, whole, withSession } from './connection.ts';
 import { clockWords, isScaledValue, objectWords, rowText } from '../recording/object-words.ts';
 
 /** What is to be read, as the command line says it. */
@@ -30,13 +30,6 @@ export interface ReadWishes {
 }
 
 export type ReadOptions = ConnectionOptions & ReadWishes;
-
-function instant(name: string, text: string): Millis {
-  const value = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text)
-    ? Date.parse(text)
-    : Number.NaN;
-  return Number.isNaN(value) ? bad(`${name} takes UTC, e.g. 2026-10-10T00:00Z, not '${text}'`) : millis(value);
-}
 
 /** The class of objects that are the same everywhere; others are looked up in the meter's object list. */
 function knownClass(name: LogicalName): number | undefined {

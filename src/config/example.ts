@@ -104,7 +104,7 @@ since = "2026-10-01T00:00:00Z" # first interval of the series
 [[listen]]
 name = "push"
 device = "tcp://127.0.0.1:4059"   # "udp://0.0.0.0:4059", or a serial line that nobody polls
-link = "wrapper"               # or "hdlc"
+link = "wrapper"               # or "hdlc", or "p1"
 baud = 9600                    # of a serial line
 per_minute = 600               # messages of one peer; who sends more is cut off
 

@@ -12,7 +12,7 @@ export const listenedMeter = (given: ListenedMeter): Config['port'][number]['met
 export const listenedPort = (listen: Config['listen'][number]): Config['port'][number] => ({
   name: listen.name,
   device: listen.device,
-  link: listen.link,
+  link: listen.link === 'wrapper' ? 'wrapper' : 'hdlc',
   mode_e: false,
   baud: listen.baud,
   direction: 'auto',

@@ -28,7 +28,7 @@ export interface PortPlan {
 export interface ListenPlan {
   readonly name: string;
   readonly device: string;
-  readonly link: 'hdlc' | 'wrapper';
+  readonly link: 'hdlc' | 'wrapper' | 'p1';
   readonly baud: number;
   readonly perMinute: number;
   /** Those that only push. */

@@ -232,7 +232,10 @@ const listen = v.strictObject({
     ),
   ),
   link: v.optional(
-    says('how they frame what they push', v.picklist(['hdlc', 'wrapper'], 'hdlc or wrapper')),
+    says(
+      'how they frame what they push; p1: telegrams of a P1 port, plain or ciphered',
+      v.picklist(['hdlc', 'wrapper', 'p1'], 'hdlc, wrapper or p1'),
+    ),
     'wrapper',
   ),
   baud: v.optional(says('speed of a serial line; 8N1', whole(300, 921_600)), 9600),

@@ -30,7 +30,7 @@ import { hostOf } from './refused-pushes.ts';
 
 export interface ListenerSettings extends Omit<LineContext, 'owner'> {
   readonly device: string;
-  readonly link: 'hdlc' | 'wrapper';
+  readonly link: 'hdlc' | 'wrapper' | 'p1';
   /** Messages of one peer. */
   readonly perMinute: number;
   readonly open: () => Promise<Listening>;

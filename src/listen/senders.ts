@@ -9,7 +9,8 @@ import type { NotificationEvent } from '../dlms/stack/notification.ts';
 import { normalSerial, sameSerial, serialInName } from '../meter/identity.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
-import { type KnownScalers, pushedList, type PushedList } from '../reading/pushed-list.ts';
+import type { KnownScalers, PushedList } from '../reading/pushed-list.ts';
+import { heardList } from '../reading/p1-list.ts';
 import type { PushedMeaning } from '../reading/pushed-meaning.ts';
 import type { PushMark } from '../store/records.ts';
 import type { MeterState } from '../schedule/meter-state.ts';
@@ -30,16 +31,16 @@ export interface Sender {
   /** Takes what it said; resolves when that is stored, or will be read by a poll all the same. */
   take(meaning: PushedMeaning, pushed: PushMark | undefined): Promise<void>;
 }
-export type Notified = Extract<NotificationEvent, { kind: 'notification' }>;
+export type Notified = Exclude<NotificationEvent, { kind: 'unreadable' }>;
 export interface Understood {
   readonly sender: Sender;
   readonly list: PushedList;
 }
 
 const modelOf = ({ state }: Sender): MeterModel => state.model;
-const listOf = ({ apdu }: Notified, sender: Sender): PushedList => {
+const listOf = (event: Notified, sender: Sender): PushedList => {
   const model = modelOf(sender);
-  return pushedList(apdu, stampReading(model), model.push_lists, sender.scalers());
+  return heardList(event, stampReading(model), model.push_lists, sender.scalers());
 };
 
 const refuse = (code: ErrorCode, message: string, detail: Failure['detail'] = {}): never => {

@@ -19,12 +19,15 @@ export function addDecodeCommand(program: Command): void {
       collect,
       [],
     )
-    .addOption(new Option('--to <format>', 'write the recording anew, on standard output').choices(['pcapng', 'tap']))
+    .option('--to <format>', 'pcapng or tap: write the recording anew, on standard output; else the last stamp of rows')
+    .option('--from <utc>', 'first stamp of rows')
+    .option('--meter <address>', 'only this meter, by its address as the frames show it')
     .option('--json', 'one JSON line for each frame')
     .option('--rows', 'only the load profile rows found in it, one JSON line each')
     .option('--xml', 'one XML document in the style of DLMS tools')
     .option('--keys <file>', 'file of mode 0600 with ek, ak (hex) and secret; or METER_EK, METER_AK, METER_SECRET')
     .option('--model <name>', 'meter model of hardware/meters: deviation of stamps, status of rows')
+    .option('--standard-offset <minutes>', 'from UTC to standard time, where stamps leave it open: 60 in Berlin')
     .action((file: string, options: DecodeOptions) =>
       runCommand(() => {
         const stop = new AbortController();

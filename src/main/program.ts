@@ -196,8 +196,15 @@ withConnection(
 program
   .command('listen')
   .description('decode what meters send unasked: on a serial line, or from connections that they make to this machine')
-  .argument('<line>', 'serial:/dev/… or a device path; tcp://HOST:PORT to listen on, for example tcp://127.0.0.1:4059')
-  .addOption(new Option('--link <link>', 'link layer').choices(['hdlc', 'wrapper']).default('hdlc'))
+  .argument(
+    '<line>',
+    'serial:/dev/… or a device path; tcp://HOST:PORT or udp://HOST:PORT to listen on, for example tcp://127.0.0.1:4059',
+  )
+  .addOption(
+    new Option('--link <link>', 'link layer; p1: telegrams of a P1 port')
+      .choices(['hdlc', 'wrapper', 'p1'])
+      .default('hdlc'),
+  )
   .option('--model <name>', 'meter model of hardware/meters: order of lists, deviation of stamps')
   .option('--baud <n>', 'speed of the serial port', '9600')
   .addOption(directionOption())

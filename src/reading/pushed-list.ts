@@ -189,7 +189,7 @@ function clockOf(stamps: readonly Stamp[], problems: string[]): Pick<PushedList,
 }
 
 /** Objects that say which meter it is: the logical device name, and device ids (Blue Book 6.2.41, 7.5). */
-const identityName = /^(0\.\d+\.42\.0\.0\.255|0\.\d+\.96\.1\.\d\.255|1\.\d+\.0\.0\.\d\.255)$/;
+export const identityName = /^(0\.\d+\.42\.0\.0\.255|0\.\d+\.96\.1\.\d\.255|1\.\d+\.0\.0\.\d\.255)$/;
 function identityOf(value: Data): string | undefined {
   if (value.type === 'visible-string' || value.type === 'utf8-string') return value.value;
   if (value.type === 'octet-string') {

@@ -6,11 +6,13 @@ import { type AcseApdu, decodeAcse, isAcse } from '../dlms/acse/apdu.ts';
 import { BlockTransfer } from '../dlms/association/block-transfer.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
+import { type P1Telegram, parseTelegram } from '../dlms/p1/telegram.ts';
 import { decodeUnasked, isNotification } from '../dlms/stack/notification.ts';
 import { type Apdu, type Attribute, decodeApdu } from '../dlms/xdlms/apdu.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
-import { pushedList, type PushedReading } from '../reading/pushed-list.ts';
+import { telegramList } from '../reading/p1-list.ts';
+import { type PushedList, pushedList, type PushedReading } from '../reading/pushed-list.ts';
 import { valueWords } from '../reading/value-words.ts';
 import { acseText, apduText, octetsShown, plainWords, type Words } from './apdu-text.ts';
 import type { Place, Reading, ReaderSettings } from './explained.ts';
@@ -30,6 +32,8 @@ const maxTransfer = 1 << 20;
 /** Some meters begin to count with 0. */
 const firstBlock = 1;
 const maxInside = 4;
+/** A telegram begins with it, and no APDU does. */
+const slash = 0x2f;
 
 /** General blocks that go one way. */
 interface Transfer {
@@ -166,7 +170,15 @@ export class HeardAssociation {
 
   private pushed(apdu: Apdu, at: Place): readonly string[] {
     if (!isNotification(apdu)) return [];
-    const list = pushedList(apdu, stampReading(this.model), this.model.push_lists);
+    return this.listed(pushedList(apdu, stampReading(this.model), this.model.push_lists), at);
+  }
+  /** A telegram of a P1 port, alone or out of a ciphered APDU. */
+  telegram(telegram: P1Telegram, at: Place): Understood {
+    const check = telegram.check === 'none' ? 'no CRC' : 'CRC right';
+    const list = telegramList(telegram, stampReading(this.model));
+    return { text: [`telegram /${telegram.identification}, ${check}`, ...this.listed(list, at)] };
+  }
+  private listed(list: PushedList, at: Place): readonly string[] {
     const zone = systemZone();
     this.out().rows.push(...list.rows.map((row) => ({ meter: this.meter, profile: undefined, row })));
     for (const trouble of list.problems) this.problem(at, trouble);
@@ -219,6 +231,9 @@ export class HeardAssociation {
   private understand(octets: Uint8Array, at: Place, depth: number): Understood {
     try {
       if (depth > maxInside) throw new CodecError('APDUs inside of APDUs without end', 0);
+      const telegram = depth > 0 && octets[0] === slash ? parseTelegram(octets) : undefined;
+      if (telegram && 'why' in telegram) throw new CodecError(`a telegram that is none: ${telegram.why}`, 0);
+      if (telegram) return this.telegram(telegram, at);
       return octets.length > 0 && isAcse(octets[0] as number)
         ? this.acse(octets, at)
         : this.plainApdu(octets, at, depth);

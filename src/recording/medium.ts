@@ -11,6 +11,7 @@ import { Deframer } from '../dlms/hdlc/deframer.ts';
 import type { Frame } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
 import { LongFrames } from '../dlms/mbus/long-frames.ts';
+import { type P1Found, P1Telegrams, type P1Telegram } from '../dlms/p1/telegram.ts';
 import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
 import { decodeApdu } from '../dlms/xdlms/apdu.ts';
 
@@ -19,6 +20,7 @@ export type Message =
   | { readonly is: 'wrapper'; readonly frame: WrapperFrame }
   | { readonly is: 'mbus'; readonly from: string; readonly apdu: Uint8Array }
   | { readonly is: 'sign-on'; readonly text: string }
+  | { readonly is: 'telegram'; readonly telegram: P1Telegram }
   /** An APDU without anything around it. */
   | { readonly is: 'apdu'; readonly octets: Uint8Array }
   /** One A-XDR value without an APDU around it. */
@@ -199,6 +201,28 @@ function mbusFraming(): Framing {
   };
 }
 
+function telegramFraming(): Framing {
+  const telegrams = new P1Telegrams();
+  const messages = (found: readonly P1Found[]): Message[] =>
+    found.map((one): Message => {
+      switch (one.is) {
+        case 'telegram':
+          return one;
+        case 'ciphered':
+          return { is: 'apdu', octets: one.apdu };
+        case 'damaged':
+          return problem(`a telegram is damaged: ${one.why}`);
+        case 'outside':
+          return problem(`${counted(one.octets)} outside of telegrams`);
+      }
+    });
+  return { push: (octets) => messages(telegrams.push(octets)), end: () => messages(telegrams.end()) };
+}
+/** A heading with an empty line behind it: a sign-on has none. */
+const telegramHead = /^\/[A-Za-z]{3}[0-9A-Za-z][^\r\n]*\r?\n\r?\n/;
+const beginsTelegram = (octets: Uint8Array): boolean =>
+  octets[0] === slash && telegramHead.test(Buffer.from(octets.subarray(0, 2 * maxSignOn)).toString('latin1'));
+
 interface Found {
   readonly medium: Framing;
   readonly from: number;
@@ -209,6 +233,7 @@ function framingOf(octets: Uint8Array): Found | undefined {
   if (first === flag) return { medium: hdlcFraming(), from: 0 };
   if (first === 0 && second === 1) return { medium: wrapperFraming(), from: 0 };
   if (first === longStart && fourth === longStart && second === third) return { medium: mbusFraming(), from: 0 };
+  if (beginsTelegram(octets)) return { medium: telegramFraming(), from: 0 };
   if (new Deframer().push(octets).length > 0) return { medium: hdlcFraming(), from: 0 };
   const from = nextChain(octets, 1);
   return from === undefined ? undefined : { medium: wrapperFraming(), from };
@@ -247,6 +272,8 @@ interface Waiting<P> {
 export class Medium<P> {
   private framing: Framing | undefined;
   private waiting: Waiting<P> | undefined;
+  /** A line that may be the heading of a telegram. */
+  private heading: Uint8Array | undefined;
   private bare: { readonly at: P; readonly message: Bare } | undefined;
 
   /** One piece of what went this way. */
@@ -288,12 +315,19 @@ export class Medium<P> {
       return [];
     }
     this.waiting = undefined;
+    const { heading } = this;
+    this.heading = undefined;
+    // What stood like a sign-on was the heading of a telegram that came line by line.
+    if (heading && beginsTelegram(concat([heading, all])))
+      return this.begin({ medium: telegramFraming(), from: 0 }, concat([heading, all]), [first, at]);
     const found = framingOf(all);
     if (found) return this.begin(found, all, [first, at]);
     if (isSignOn(all)) {
       const text = stripParity(all).octets;
-      if (text.at(-1) === lineFeed || text.length >= maxSignOn)
+      if (text.at(-1) === lineFeed || text.length >= maxSignOn) {
+        this.heading = all;
         return [...this.takeBare(), ...placed([{ is: 'sign-on', text: Buffer.from(text).toString('latin1') }], first)];
+      }
     } else {
       const whole = bareMessage(all);
       if ('is' in whole) return this.takeMessage(whole, first);

@@ -182,6 +182,10 @@ export class RecordingReader {
         const { text, ...understood } = association.hear(message.apdu, { ...at, direction: 'from-meter' });
         return this.show(at, at.direction, { ...understood, text: [message.from, ...text], meter: message.from });
       }
+      case 'telegram': {
+        const { association } = this.conversationOf(channel, 'p1', '');
+        return this.show(at, at.direction, association.telegram(message.telegram, { ...at, direction: 'from-meter' }));
+      }
       case 'apdu': {
         const { association } = this.conversationOf(channel, 'apdu', '');
         const direction = directionOf(message.octets, at.direction);

@@ -6,13 +6,18 @@ import { isDeepStrictEqual } from 'node:util';
 import { concat } from '../../src/base/cursor.ts';
 import { Failure } from '../../src/base/errors.ts';
 import { crc16 } from '../../src/dlms/p1/crc16.ts';
-import { P1Telegrams } from '../../src/dlms/p1/telegram.ts';
+import { P1Telegrams, type P1Telegram } from '../../src/dlms/p1/telegram.ts';
+import { telegramList } from '../../src/reading/p1-list.ts';
+import { pushedListJson } from '../../src/reading/pushed-list.ts';
 import type { InputItem } from '../../src/recording/input/item.ts';
 import { openInput } from '../../src/recording/input/open.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import { recordingFormats } from '../support/recording-formats.ts';
 import { linesOf } from '../support/recorded.ts';
 
+/** What the daemon makes of it as well: nothing of it throws. */
+const shownTelegram = (telegram: P1Telegram): string =>
+  JSON.stringify(pushedListJson(telegramList(telegram, { deviationMin: -60 })));
 const whole = (random: Random, below: number): number => Math.floor(random() * below);
 const pick = <T>(random: Random, items: readonly T[]): T => items[whole(random, items.length)] as T;
 /** What means something in one format or another. */
@@ -107,10 +112,10 @@ export const recordingTargets: Readonly<Record<string, (random: Random) => void>
       for (let at = 0; at < line.length; ) {
         const size = 1 + whole(random, most);
         for (const one of machine.push(line.subarray(at, at + size)))
-          if (one.is === 'telegram') found.push(JSON.stringify(one));
+          if (one.is === 'telegram') found.push(shownTelegram(one.telegram));
         at += size;
       }
-      for (const one of machine.end()) if (one.is === 'telegram') found.push(JSON.stringify(one));
+      for (const one of machine.end()) if (one.is === 'telegram') found.push(shownTelegram(one.telegram));
       return found;
     };
     if (!isDeepStrictEqual(read(10_000), read(20)))

@@ -30,7 +30,9 @@ import { stackSettings } from '../../src/meter/access.ts';
 import type { LoadProfileRow } from '../../src/reading/load-profile-row.ts';
 import { logReader } from '../../src/reading/log-reader.ts';
 import { ProfileReader } from '../../src/reading/profile-reader.ts';
-import { pushedList } from '../../src/reading/pushed-list.ts';
+import { heardList } from '../../src/reading/p1-list.ts';
+import { pushedMeaning } from '../../src/reading/pushed-meaning.ts';
+import { seriesKey } from '../../src/reading/series-key.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { parseScenario } from '../../src/simulator/scenario.ts';
@@ -255,6 +257,15 @@ const meters = (['hdlc', 'wrapper'] as const).map((link) => {
 let meterTime: Millis = start;
 
 /** One input each; throws where something is wrong. */
+const meaningSettings = {
+  series: [900, 3600].map((periodS) => ({
+    series: seriesKey('1.0.99.1.0.255', periodS),
+    profile: '1.0.99.1.0.255' as const,
+    periodMs: periodS * 1000,
+  })),
+  toleranceMs: 30_000,
+  companion: 'idis',
+} as const;
 export const targets: Readonly<Record<string, (random: Random) => void>> = {
   frame(random) {
     const recorded = Array.from({ length: 1 + whole(random, 4) }, () => pick(random, frames));
@@ -395,7 +406,7 @@ export const targets: Readonly<Record<string, (random: Random) => void>> = {
     });
     receiver.wake(later(start, 10_000));
     for (let event = receiver.pollEvent(); event; event = receiver.pollEvent())
-      if (event.kind === 'notification') pushedList(event.apdu, { deviationMin: 0 }, []);
+      if (event.kind !== 'unreadable') pushedMeaning(heardList(event, { deviationMin: 0 }), meaningSettings);
     demand(receiver.deadline() === undefined, 'something is still waited for');
   },
   explain(random) {

@@ -14,7 +14,8 @@ import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import { NotificationReceiver } from '../../src/dlms/stack/notification.ts';
 import { encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
-import { pushedList, pushedListJson } from '../../src/reading/pushed-list.ts';
+import { heardList } from '../../src/reading/p1-list.ts';
+import { pushedListJson } from '../../src/reading/pushed-list.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 import { type Attack, requestOf, takeOver, valueAttack } from './hostile-answers.ts';
 
@@ -218,7 +219,7 @@ export function push(bomb: string): string {
       seen.push(
         event.kind === 'unreadable'
           ? event.error.code
-          : JSON.stringify(pushedListJson(pushedList(event.apdu, { deviationMin: 0 }, []))).slice(0, 60),
+          : JSON.stringify(pushedListJson(heardList(event, { deviationMin: 0 }))).slice(0, 60),
       );
   }
   return seen.join(' ');

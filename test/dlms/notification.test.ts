@@ -59,7 +59,9 @@ const ui = (information: Uint8Array, segmented = false, logical = 1): Uint8Array
     information,
   });
 const codes = (events: readonly NotificationEvent[]): string[] =>
-  events.map((event) => (event.kind === 'unreadable' ? event.error.code : event.apdu.kind));
+  events.map((event) =>
+    event.kind === 'unreadable' ? event.error.code : event.kind === 'telegram' ? event.kind : event.apdu.kind,
+  );
 
 const recorded = concat(
   parseExchange(traceText('push-notification.txt')).flatMap((l) => ('octets' in l ? [l.octets] : [])),
@@ -69,7 +71,7 @@ describe('the recorded push', () => {
   test('deciphers to its list', () => {
     const [event, ...more] = heard(recorded);
     expect(more).toEqual([]);
-    if (event?.kind !== 'notification') throw new Error(String(event?.error));
+    if (event?.kind !== 'notification') throw new Error(JSON.stringify(event));
     expect(toHex(event.systemTitle as Uint8Array)).toBe('4142434445464748');
     expect(pushedListJson(pushedList(event.apdu))).toMatchInlineSnapshot(`
       {
@@ -148,7 +150,7 @@ const order: readonly ListOrder[] = [
 const llc = fromHex('e6e700');
 const listOf = (events: readonly NotificationEvent[], orders: readonly ListOrder[] = []) => {
   const [event] = events;
-  if (event?.kind !== 'notification') throw new Error(String(event?.error));
+  if (event?.kind !== 'notification') throw new Error(JSON.stringify(event));
   return pushedList(event.apdu, { deviationMin: -120 }, orders);
 };
 const values = (list: ReturnType<typeof pushedList>) => list.readings.map(({ key, value }) => [key, value]);

@@ -134,7 +134,7 @@ test('by TCP, UDP and a line: rows at the head-end; after SIGKILL no recording c
   const daemon = await begin();
   const first = next();
   await send(first);
-  await until(() => rows().every((count) => count >= 1), `rows of all three roads (${rows().join()})`);
+  await until(() => rows().every((count) => count === 3), `rows of all three roads (${rows().join()})`);
   daemon.kill('SIGKILL');
   const again = await begin();
   const before = rows();

@@ -145,8 +145,15 @@ export class P1Telegrams {
         at += first === slash ? nextBegin(rest) : 1;
         continue;
       }
-      found.push(...this.strayed(), itemOf(rest.slice(0, end)));
-      at += end;
+      const item = itemOf(rest.slice(0, end));
+      // One that was cut within a line has the next one in it.
+      const inner = item.is === 'damaged' ? innerHeading(rest.subarray(0, end)) : undefined;
+      const taken = inner ?? end;
+      found.push(
+        ...this.strayed(),
+        inner === undefined ? item : { is: 'damaged', why: `it is cut off after ${inner} octets` },
+      );
+      at += taken;
     }
     this.rest = all.slice(at);
     return found;
@@ -163,6 +170,12 @@ export class P1Telegrams {
     this.outside = 0;
     return octets > 0 ? [{ is: 'outside', octets }] : [];
   }
+}
+/** Where another telegram begins within this one; undefined where none does. */
+function innerHeading(octets: Uint8Array): number | undefined {
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1');
+  const at = text.slice(1).search(/\/[A-Za-z]{3}[0-9][^\r\n]*\r?\n\r?\n/);
+  return at < 0 ? undefined : at + 1;
 }
 const isBlank = (octet: number): boolean => octet === 0x0d || octet === lineFeed || octet === 0;
 function nextBegin(octets: Uint8Array): number {

@@ -1,6 +1,6 @@
 /**
  * What meters send unasked (Green Book 4.6, 8.4.5.4.4, 9.4.6.8): data-notification, event-notification and
- * information-report, in UI or I frames, segmented or not, or in wrapper frames; as general blocks; ciphered. One
+ * information-report, in UI or I frames, segmented or not, or in wrapper frames; as general blocks; ciphered; and telegrams of a P1 port. One
  * machine for one line, that only listens.
  */
 import { concat } from '../../base/cursor.ts';
@@ -13,12 +13,13 @@ import { Ciphering, type CipheringSettings } from '../association/ciphering.ts';
 import { Deframer } from '../hdlc/deframer.ts';
 import { addressText, type Frame } from '../hdlc/frame.ts';
 import { LongFrames } from '../mbus/long-frames.ts';
+import { type P1Found, P1Telegrams, type P1Telegram, parseTelegram } from '../p1/telegram.ts';
 import { Unwrapper, type WrapperFrame } from '../wrapper/wrapper.ts';
 import { type Apdu, type ApduOf, decodeApdu } from '../xdlms/apdu.ts';
 
 export type Notification = ApduOf<'data-notification' | 'event-notification' | 'information-report-request'>;
 export interface NotificationSettings {
-  readonly link: 'hdlc' | 'wrapper';
+  readonly link: 'hdlc' | 'wrapper' | 'p1';
   /** Silence after which a frame that has begun is given up; meters pause for 3 s (meter-quirks 11). */
   readonly quietMs: number;
   /** How long segments and blocks wait for the rest of their list. */
@@ -39,6 +40,16 @@ export interface NotificationSettings {
   readonly swappedObis?: boolean;
 }
 export type NotificationEvent =
+  | {
+      readonly kind: 'telegram';
+      /** `p1`. */
+      readonly from: string;
+      readonly telegram: P1Telegram;
+      /** As of a notification, where the telegram came ciphered. */
+      readonly systemTitle?: Uint8Array;
+      readonly authentic?: boolean;
+      readonly counter?: number;
+    }
   | {
       readonly kind: 'notification';
       /** HDLC address or wPort of the sender. */
@@ -70,6 +81,8 @@ interface Pending {
 const notifications: readonly string[] = ['data-notification', 'event-notification', 'information-report-request'];
 export const isNotification = (apdu: Apdu): apdu is Notification => notifications.includes(apdu.kind);
 const lastBlock = 0x80;
+/** A telegram begins with it, and no APDU does. */
+const slash = 0x2f;
 /** System titles whose counters are remembered. */
 const titleLimit = 4096;
 
@@ -80,6 +93,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   /** What the line carries, once a whole frame showed it: HDLC, or DLMS in frames of M-Bus (meter-quirks 96). */
   private carries: 'hdlc' | 'mbus' | undefined;
   private readonly unwrapper = new Unwrapper();
+  private readonly telegrams = new P1Telegrams();
   private readonly events: NotificationEvent[] = [];
   private readonly segments = new Map<string, Pending>();
   private readonly blocks = new Map<string, Pending>();
@@ -109,6 +123,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   }
 
   receive(octets: Uint8Array, now: Millis): void {
+    if (this.settings.link === 'p1') return this.port(octets, now);
     if (this.settings.link === 'hdlc') {
       this.serial(octets, now);
       this.quietAt = this.deframer.pending || this.longFrames.pending ? later(now, this.settings.quietMs) : undefined;
@@ -126,6 +141,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
   wake(now: Millis): void {
     if (isDue(this.quietAt, now)) {
       this.quietAt = undefined;
+      if (this.settings.link === 'p1') return this.found(this.telegrams.end(), now);
       const damaged = this.deframer.damaged;
       for (const frame of this.deframer.flush()) this.frame(frame, now);
       const cut = this.longFrames.clear() && this.carries === 'mbus';
@@ -156,6 +172,20 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     if (this.quietAt === undefined) return;
     this.quietAt = now;
     this.wake(now);
+  }
+
+  /** A P1 port: telegrams, and APDUs that hold one. */
+  private port(octets: Uint8Array, now: Millis): void {
+    this.found(this.telegrams.push(octets), now);
+    this.quietAt = this.telegrams.pendingOctets > 0 ? later(now, this.settings.quietMs) : undefined;
+  }
+  private found(all: readonly P1Found[], now: Millis): void {
+    for (const one of all) {
+      if (one.is === 'telegram') this.events.push({ kind: 'telegram', from: 'p1', telegram: one.telegram });
+      else if (one.is === 'ciphered') this.apdu(one.apdu, 'p1', now);
+      else if (one.is === 'damaged') this.unreadable('p1', new Failure('damaged-answer', one.why));
+      // Octets before the first telegram are the rest of one that began before somebody listened.
+    }
   }
 
   private serial(octets: Uint8Array, now: Millis): void {
@@ -265,17 +295,19 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     this.claimed = title;
     const name = toHex(title);
     const ciphering = this.senders.get(name) ?? this.newSender(title, `${apdu.kind} of ${name}`);
-    const inside = this.decoded(ciphering.unwrap(apdu));
+    const plain = ciphering.unwrap(apdu);
     this.remember(name, ciphering);
+    const sender = { from, systemTitle: title, authentic: ciphering.authentic, counter: ciphering.heardGlobal };
+    if (plain[0] === slash) {
+      const telegram = parseTelegram(plain);
+      if ('why' in telegram)
+        throw new Failure('unexpected-apdu', `${apdu.kind} holds a telegram that is none: ${telegram.why}`);
+      this.events.push({ kind: 'telegram', telegram, ...sender });
+      return;
+    }
+    const inside = this.decoded(plain);
     if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
-    this.events.push({
-      kind: 'notification',
-      from,
-      apdu: inside,
-      systemTitle: title,
-      authentic: ciphering.authentic,
-      counter: ciphering.heardGlobal,
-    });
+    this.events.push({ kind: 'notification', apdu: inside, ...sender });
   }
 
   /** The key of a sender that was not heard yet. */
