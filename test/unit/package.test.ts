@@ -122,6 +122,14 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     await good('chgrp dialout $(readlink /run/ttyMETER); chmod 660 $(readlink /run/ttyMETER)');
   };
 
+  const centralRuns = async (tenant: string) => {
+    await machine.write(
+      '/etc/meter-central/central.conf',
+      `METER_CENTRAL="--broker mqtt://127.0.0.1:1883 --tenant ${tenant}"\n`,
+    );
+    await good('systemctl enable --now meter-central');
+  };
+
   /** Starts the installation, and cuts it before a command of a script: false where the script has no so many. */
   const cutAt = async (script: string, at: number, act: string): Promise<boolean> => {
     await good(`echo ${script}:${at} > /run/cut`);
@@ -139,8 +147,11 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   };
   /** Files and units of it; what `systemctl edit` wrote is left to who wrote it. */
   const left = async (): Promise<string[]> => {
-    const files = "find / -xdev -name '*meter-gateway*' -not -path '/proc/*' -not -path '/tmp/*' -not -path '/root/*'";
-    return (await ask(`${files}; systemctl list-units --all --no-legend 'meter-gateway*'`)).split('\n');
+    const names = "\\( -name '*meter-gateway*' -o -name '*meter-central*' \\)";
+    const files = `find / -xdev ${names} -not -path '/proc/*' -not -path '/tmp/*' -not -path '/root/*' | sort`;
+    return (await ask(`${files}; systemctl list-units --all --no-legend 'meter-gateway*' 'meter-central*'`)).split(
+      '\n',
+    );
   };
   let waiting = 0;
   let epoch = 0;
@@ -193,6 +204,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await ask(`grep -cv '^#\\|^$' ${configPath}`)).toBe('0');
     await simulator();
     into('mosquitto', '-p', '1883');
+    await centralRuns('t');
     const link = /^http:\S+/m.exec(await typed('meter-gateway page'))?.[0] ?? '';
     const page = into(
       process.execPath,
@@ -207,12 +219,14 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     const code = await new Promise((resolve) => page.once('exit', resolve));
     expect(code, `${words}\n${await journal()}`).toBe(0);
     expect(words).toContain(`{"step":"running","what":"${version}"}`);
-    const { ports, broker } = await seen('both meters are read, and the broker has it', (snapshot) => {
-      return snapshot.broker.connected && isRead(0)(snapshot);
+    const { ports, broker } = await seen('both meters are read, and the central system has it', (snapshot) => {
+      return snapshot.broker.connected && isRead(0)(snapshot) && snapshot.store.pending === 0;
     });
     expect([ports[0]?.meters.length, broker.connected]).toEqual([2, true]);
     expect(await ask(`stat -c %a%U ${configPath} /etc/meter-gateway/secrets/bus-1-password`)).toBe('644root\n600root');
     expect(await journal()).not.toContain(password);
+    const stored = await good('meter-central list --store /var/lib/meter-central/central.db');
+    for (const meter of ['60120001', '60120002']) expect(stored).toContain(meter);
   });
 
   test('groups, secrets, the look at the file, start: as docs/install.md has them typed', async () => {
@@ -246,9 +260,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await ask('systemd-analyze verify meter-gateway.service meter-gateway-check.service 2>&1')).not.toContain(
       '/usr/lib/meter-gateway',
     );
-    expect(await ask('meter-gateway --version; meter-simulator --help | head -1')).toBe(
-      `${version}\nUsage: meter-simulator [options] [command]`,
-    );
+    expect(
+      await ask('meter-gateway --version; for one in simulator central; do meter-$one --help | head -1; done'),
+    ).toBe(`${version}\nUsage: meter-simulator [options] [command]\nUsage: meter-central [options] [command]`);
     const complete =
       '. /usr/share/bash-completion/completions/meter-gateway; COMP_WORDS=(meter-gateway config check --l); COMP_CWORD=3; _meter_gateway; echo "${COMPREPLY[@]}"';
     expect(await ask(`bash -c '${complete}'`)).toBe('--live');
@@ -258,8 +272,8 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   });
 
   test('each unit that is shipped exposes at most 1.3', async () => {
-    const units = (await ask('cd /usr/lib/systemd/system && ls meter-gateway*.service')).split('\n');
-    expect(units.length).toBeGreaterThan(2);
+    const units = (await ask('cd /usr/lib/systemd/system && ls meter-*.service')).split('\n');
+    expect(units.length).toBe(5);
     for (const unit of units) {
       // 13 is 1.3; without the drop-in of this test, which gives it pseudo-terminals.
       const rated = await good(
@@ -269,10 +283,11 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     }
   });
 
-  test('a purge leaves nothing', async () => {
-    await good('apt purge -y meter-gateway');
-    expect(await left()).toEqual(['/etc/systemd/system/meter-gateway.service.d']);
-    await machine.run('systemctl stop simulator; rm -f /run/ttyMETER');
+  test('a purge leaves nothing but what the central system took over', async () => {
+    const central = ['/var/lib/meter-central', '/var/lib/private/meter-central'];
+    expect(await good('apt purge -y meter-gateway')).toContain('the store of the central system stays');
+    expect(await left()).toEqual(['/etc/systemd/system/meter-gateway.service.d', ...central]);
+    await machine.run(`rm -r ${central.join(' ')}; systemctl stop simulator; rm -f /run/ttyMETER`);
     for (const child of children.splice(0)) child.kill('SIGKILL');
   });
 
@@ -404,6 +419,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   });
 
   test('incident: an upgrade that was to end a crash loop, or a refused start, left the gateway stopped', async () => {
+    await centralRuns('other');
     const crash = '/etc/systemd/system/meter-gateway.service.d/crash.conf';
     for (const [line, state] of [
       // Ends at once, again and again; and ends as a configuration that is refused does.
@@ -421,7 +437,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
       // What the new version mends.
       await good(`rm ${crash}; systemctl daemon-reload; ${upgrade}`);
       await running(version);
+      expect(await property('ActiveState', 'meter-central')).toBe('active');
     }
+    await good('systemctl disable --now meter-central; rm -r /var/lib/private/meter-central /var/lib/meter-central');
     // Who stopped it finds it stopped.
     if (allCuts) await good(`systemctl stop meter-gateway; ${upgrade}`);
     else await good('systemctl stop meter-gateway; dpkg-reconfigure meter-gateway');

@@ -45,9 +45,12 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     until(async () => fits(await seen(port)), what).catch(async (error: unknown) => {
       throw new Error(`${String(error)} ${JSON.stringify(await seen(port))} ${await journal()}`);
     });
-  const configured = async (ports: readonly (PortKeys & { serial: number })[]) => {
+  const configured = async (
+    ports: readonly (PortKeys & { serial: number })[],
+    trust: 'assume' | 'kernel' = 'assume',
+  ) => {
     const text = configuration({
-      gateway: { poll_offset_s: 0, back_fill_days: 20, clock_trust: 'assume' },
+      gateway: { poll_offset_s: 0, back_fill_days: 20, clock_trust: trust },
       mqtt: { url: 'mqtt://127.0.0.1:1' },
       port: ports.map(({ serial, ...keys }) => ({
         ...keys,
@@ -108,6 +111,22 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     expect(await deviceOf(bySocket(1))).toBe(device);
     expect(await good(`cat /sys/bus/usb-serial/devices/${device.split('/').pop()}/latency_timer`)).toBe('1');
     expect(await good(`stat -c '%a %G' ${device}`)).toBe('660 dialout');
+  });
+
+  test('no battery and no network: a clock of 1970 is trusted by nobody, asks the meter for no half a million of rows, and is set later', async () => {
+    await good('systemctl stop meter-gateway; rm -rf /var/lib/private/meter-gateway/*');
+    await configured([{ device: `serial:${byId('FTAAAA')}`, serial: serialA }], 'kernel');
+    await good('date -s 1970-01-02 && systemctl start meter-gateway');
+    await seenUntil('the meter answers', ({ verdict }) => verdict === 'REACHABLE');
+    const { time, store } = await status();
+    expect(time).toMatchObject({ trust: 'untrusted', trouble: expect.stringContaining('the kernel says') as string });
+    expect(store.pending).toBeLessThan(1000);
+    await good(`date -s @${Math.floor(Date.now() / 1000)}`);
+    await good('meter-gateway poll m60120001');
+    expect((await status()).time.trust).toBe('untrusted');
+    expect(await good('systemctl is-active meter-gateway; systemctl show -p NRestarts --value meter-gateway')).toBe(
+      'active\n0',
+    );
   });
 
   test('ftdi_sio has no RS-485 mode, and says so; by RTS the driver is on before each frame and off behind it', async () => {
