@@ -136,7 +136,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     await machine.run(act);
     return (await machine.run('rm /run/cut')).code !== 0;
   };
-  const upgrade = `dpkg -i --force-confold ${newFile}`;
+  /** The same without apt's look at what else there is, which takes as long as the installation. */
+  const put = (file: string) => `dpkg -i --force-confold ${file}`;
+  const upgrade = put(newFile);
   /** What whoever finds the machine does: what dpkg says, then the package again where that was not enough. */
   const mended = async () => {
     await machine.run('dpkg --configure -a --force-confold');
@@ -267,8 +269,8 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
       '. /usr/share/bash-completion/completions/meter-gateway; COMP_WORDS=(meter-gateway config check --l); COMP_CWORD=3; _meter_gateway; echo "${COMPREPLY[@]}"';
     expect(await ask(`bash -c '${complete}'`)).toBe('--live');
     expect(await ask('zcat /usr/share/man/man1/meter-gateway.1.gz')).toContain('meter\\-gateway secret set');
-    // Each file that dpkg knows is as it was packed.
-    expect(await good('dpkg --verify meter-gateway')).toMatch(/^(\?\?5\?{6} c \/etc\/meter-gateway\/gateway.toml\n)?$/);
+    // Each file that dpkg knows is as it was packed, but for what is edited.
+    expect(await good('dpkg --verify meter-gateway')).toMatch(/^(\?\?5\?{6} c \/etc\/\S+\n)*$/);
   });
 
   test('each unit that is shipped exposes at most 1.3', async () => {
@@ -292,7 +294,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   });
 
   test('the package of before, without its adapter at the start: plugged in later a meter is read, and waits for a broker that is away', async () => {
-    await good(apt(oldFile));
+    await good(put(oldFile));
     expect(await installed()).toBe(`${old} ii`);
     await good(`printf %s ${password} | meter-gateway secret set meter`);
     await machine.write(configPath, config);
@@ -325,7 +327,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     `%s cut before each of its commands${allCuts ? '' : ` NOT RUN: ${everyCut}`}`,
     async (script) => {
       for (let at = 0; ; at++) {
-        await good(`dpkg -i --force-confold ${oldFile}`);
+        await good(put(oldFile));
         await running(old);
         if (!(await cutAt(script, at, upgrade))) break;
         // Every other time the machine starts anew before somebody comes: what lay in /run is gone, and what is enabled starts.
@@ -465,7 +467,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(failed.out + failed.err).toContain('No space left on device');
     expect(await installed()).toMatch(/^0\.1\.9 /);
     expect((await running(old)).store.epoch).toBe(epoch);
-    await good(`rm /root/full; ${apt(newFile)}`);
+    await good(`rm /root/full; ${put(newFile)}`);
     expect((await running(version)).store.epoch).toBe(epoch);
     expect(await installed()).toBe(`${version} ii`);
   });
@@ -476,7 +478,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     await good(
       `test -e /etc/meter-gateway/secrets/meter && test -e ${configPath} && test -e /var/lib/private/meter-gateway`,
     );
-    await good(apt(newFile));
+    await good(put(newFile));
     expect((await running(version)).store.epoch).toBe(epoch);
     // Cut while it is removed: whoever says it once more comes to the end.
     if (allCuts)
@@ -485,7 +487,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
           process.stderr.write(`purge cut before command ${at} of ${script}: ${await installed()}\n`);
           await good('dpkg --configure -a; dpkg --purge meter-gateway');
           expect(await installed()).not.toContain('ii');
-          await good(apt(newFile));
+          await good(put(newFile));
         }
     await good('apt purge -y meter-gateway');
     expect(await left()).toEqual(['/etc/systemd/system/meter-gateway.service.d']);
