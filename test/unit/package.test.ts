@@ -206,6 +206,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await ask(`grep -cv '^#\\|^$' ${configPath}`)).toBe('0');
     await simulator();
     into('mosquitto', '-p', '1883');
+    await good('systemctl start meter-central');
+    await until(async () => (await property('ActiveState', 'meter-central')) === 'failed', 'it has no options yet');
+    expect(await ask('systemctl status --no-pager meter-central')).toContain("required option '--broker <url>'");
     await centralRuns('t');
     const link = /^http:\S+/m.exec(await typed('meter-gateway page'))?.[0] ?? '';
     const page = into(
