@@ -48,11 +48,13 @@ const dropIn = '[Service]\nDeviceAllow=char-pts rw\nWatchdogSec=3\nRestartSec=50
 const workList = 'point,serial,place\np60120001,60120001,left\np2,60120002,right\n';
 const scripts = ['preinst', 'postinst', 'prerm', 'postrm'];
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
-const old = '0.1.9';
+/** What was shipped before, whose state may have an earlier format; and this one under a lower version, to which one may go back. */
+const [before, old] = ['0.1.8', '0.1.9'];
 /** Packages in the machine: one alone in a folder, as apt is given it. */
 const packageOf = (which: string) => `meter-gateway_${which}_${architecture}.deb`;
 const [newFile, oldFile] = [`/root/new/${packageOf(version)}`, `/root/old/${packageOf(old)}`];
-const earlierFormat = `/root/earlier/${packageOf('0.1.8')}`;
+const beforeFile = `/root/before/${packageOf(before)}`;
+const earlierFormat = `/root/earlier/${packageOf('0.1.7')}`;
 const steps = commandsOf('docs/install.md', '## Changes');
 
 describe.skipIf(reason !== undefined)(`the package under a real systemd${reason ? ` NOT RUN: ${reason}` : ''}`, () => {
@@ -174,14 +176,15 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     execFileSync(join(root, 'scripts/package'), [...options, architecture], { stdio: ['ignore', 'ignore', 'inherit'] });
     const file = join(built, readdirSync(built)[0] as string);
     repacked(file, join(folder, newFile), { control: cuttable });
-    repacked(previous, join(folder, oldFile), ofVersion(old, cuttable));
+    repacked(previous, join(folder, beforeFile), ofVersion(before, cuttable));
+    repacked(file, join(folder, oldFile), ofVersion(old, cuttable));
     const one = (text: string) => text.replaceAll(/-gt \d+/g, '-gt 1');
-    emptied(file, join(folder, earlierFormat), ofVersion('0.1.8', { preinst: one }));
+    emptied(file, join(folder, earlierFormat), ofVersion('0.1.7', { preinst: one }));
     machine = await bootMachine({
       name: `meter-gateway-package-${process.pid}`,
       files: { '/etc/systemd/system/meter-gateway.service.d/test.conf': dropIn },
       binds: {
-        ...Object.fromEntries([newFile, oldFile, earlierFormat].map((path) => [path, join(folder, path)])),
+        ...Object.fromEntries([newFile, oldFile, beforeFile, earlierFormat].map((path) => [path, join(folder, path)])),
         '/root/cutsh': join(root, 'test/unit/cutsh'),
       },
       bare: true,
@@ -299,19 +302,19 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   });
 
   test('the package of before, without its adapter at the start: plugged in later a meter is read, and waits for a broker that is away', async () => {
-    await good(put(oldFile));
-    expect(await installed()).toBe(`${old} ii`);
+    await good(put(beforeFile));
+    expect(await installed()).toBe(`${before} ii`);
     await good(`printf %s ${password} | meter-gateway secret set meter`);
     await machine.write(configPath, config);
     await machine.write('/root/list.csv', workList);
     await good('systemctl enable --now meter-gateway');
     await seen('the missing adapter is named', ({ version: which, ports: [port] }) => {
-      return which === old && port?.open === false && /No such file/.test(String(port.error));
+      return which === before && port?.open === false && /No such file/.test(String(port.error));
     });
     await simulator();
     await seen('the meter is read', isRead(20));
     await machine.write(configPath, `${config}\n# edited\n`);
-    ({ pending: waiting, epoch } = (await running(old)).store);
+    ({ pending: waiting, epoch } = (await running(before)).store);
     expect(waiting).toBeGreaterThan(0);
   });
 
@@ -324,7 +327,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await installed()).not.toMatch(/ ii$/);
     // Incident: dpkg calls no script that would stop what started meanwhile, and the version of before went on under the new files.
     await machine.run(startedAnew);
-    await running(old);
+    await running(before);
     expect(await cutAt('postinst', 9, upgrade)).toBe(true);
     expect(await installed()).not.toMatch(/ ii$/);
     await mended();
