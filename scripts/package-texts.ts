@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { program as central } from '../src/office/program.ts';
 import { program as gateway } from '../src/main/program.ts';
 import { program as simulator } from '../src/simulator/program.ts';
 
@@ -139,6 +140,7 @@ if (import.meta.main) {
   for (const [program, beside] of [
     [gateway, simulator.name()],
     [simulator, gateway.name()],
+    [central, gateway.name()],
   ] as const) {
     writeFileSync(join(manual, `${program.name()}.1`), manualPage(program, beside, epoch));
     writeFileSync(join(completions, program.name()), bashCompletion(program));

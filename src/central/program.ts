@@ -140,7 +140,9 @@ interface ReadOptions {
 
 export const program = new Command('meter-central')
   .description('takes what meter gateways deliver, acknowledges it, and shows what is there')
-  .showHelpAfterError('(meter-central --help says more)');
+  .showHelpAfterError('(meter-central --help says more)')
+  // 2: usage, as of the gateway. Its unit starts nothing again that ended so.
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 program
   .command('ingest')
   .description('takes the messages of all gateways of a tenant, stores them, and acknowledges them')

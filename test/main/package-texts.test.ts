@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bashCompletion, manualPage } from '../../scripts/package-texts.ts';
 import { program as gateway } from '../../src/main/program.ts';
+import { program as central } from '../../src/office/program.ts';
 import { program as simulator } from '../../src/simulator/program.ts';
 import { folder } from '../support/programs.ts';
 
@@ -45,6 +46,7 @@ describe('completion', () => {
 test.each([
   ['meter-gateway', gateway],
   ['meter-simulator', simulator],
+  ['meter-central', central],
 ])('the manual page of %s: of the day of the commit, nothing in it is taken for a request', (name, program) => {
   const page = manualPage(program, 'other', 1_790_000_000);
   expect(page).toContain(`.TH "${name.toUpperCase().replace('-', '\\-')}" 1 "2026-09-21"`);

@@ -31,8 +31,8 @@ try "systemd" bash -c 'wait_=$(systemctl is-system-running); echo "$wait_"; syst
 try "apt install without a network" bash -c 'apt-get install -y --no-install-recommends /root/meter-gateway.deb >/root/apt.log 2>&1 || { tail -30 /root/apt.log; exit 1; }; dpkg-query -W -f "\${Version} \${Architecture} \${db:Status-Abbrev}" meter-gateway'
 try "meter-gateway --version" meter-gateway --version
 try "Node" "$node" -p 'process.version + " " + process.arch'
-for unit in meter-gateway meter-gateway-check meter-gateway-clock; do
-  try "exposure of $unit at most 1.3" bash -c "systemd-analyze security --threshold=13 $unit.service | tail -1"
+for unit in /usr/lib/systemd/system/meter-*.service; do
+  try "exposure of ${unit##*/} at most 1.3" bash -c "systemd-analyze security --offline=yes --threshold=13 $unit | tail -1"
 done
 try "the clock is asked" bash -c 'systemctl start meter-gateway-clock.service && cat /run/meter-gateway-clock'
 try "secret set" bash -c 'printf s3cr3t-pw | meter-gateway secret set meter && meter-gateway secret list'
@@ -62,15 +62,19 @@ systemctl daemon-reload
 } > /etc/meter-gateway/gateway.toml
 try "config check" bash -c 'out=$(meter-gateway config check /etc/meter-gateway/gateway.toml 2>&1) || { echo "$out"; exit 1; }'
 mosquitto_sub -t '#' -v -W 1200 > /root/heard 2>&1 &
+printf 'METER_CENTRAL="--broker mqtt://127.0.0.1:1883 --tenant t"\n' > /etc/meter-central/central.conf
+try "meter-central starts" systemctl start meter-central
 try "a fresh installation runs, and waits for a configuration" systemctl is-active meter-gateway
 try "the service is READY" systemctl restart meter-gateway
 try "meters are read over the pseudo-terminal and over the UART" bash -c "$(declare -f wait_for field all_read); node=$node; wait_for 600 all_read && field 's.ports.map((p) => p.meters.map((m) => m.intervalsRead))'"
 try "the broker has it" bash -c "$(declare -f wait_for); wait_for 120 grep -aq '/up/' /root/heard; grep -ac '/up/' /root/heard"
+stored() { meter-central list --store /var/lib/meter-central/central.db; }
+try "meter-central has it, and acknowledges it" bash -c "$(declare -f wait_for field stored); node=$node; wait_for 300 field 's.store.pending === 0' && stored | cut -c1-60 | head -2"
 epoch=$(field s.store.epoch)
 try "restarted: the store is the same" bash -c "$(declare -f wait_for field); node=$node; systemctl restart meter-gateway && wait_for 60 field 's.store.epoch === $epoch'"
 pid=$(systemctl show -p MainPID --value meter-gateway)
 try "memory" grep VmRSS "/proc/$pid/status"
 try "meter-gateway-check" bash -c 'systemctl start meter-gateway-check || { journalctl -u meter-gateway-check -o cat --no-pager; exit 1; }'
 try "stopped cleanly" bash -c 'systemctl stop meter-gateway && systemctl show -p Result --value meter-gateway'
-try "purge" bash -c 'apt-get purge -y meter-gateway >/root/apt.log 2>&1 || { tail -30 /root/apt.log; exit 1; }; ! test -e /usr/lib/meter-gateway && ! test -e /var/lib/private/meter-gateway'
+try "purge" bash -c 'apt-get purge -y meter-gateway >/root/apt.log 2>&1 || { tail -30 /root/apt.log; exit 1; }; ! test -e /usr/lib/meter-gateway && ! test -e /var/lib/private/meter-gateway && test -e /var/lib/private/meter-central/central.db'
 say "all done"

@@ -7,8 +7,9 @@ import type { Command } from 'commander';
 import { afterAll, expect, test } from 'vitest';
 import { bashCompletion, manualPage } from '../../scripts/package-texts.ts';
 import { program as gatewayProgram } from '../../src/main/program.ts';
+import { program as centralProgram } from '../../src/office/program.ts';
 import { program as simulatorProgram } from '../../src/simulator/program.ts';
-import { gateway, run, simulator } from '../support/programs.ts';
+import { gateway, root, run, simulator } from '../support/programs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'package-texts-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -54,6 +55,7 @@ const plain = (page: string) => page.replaceAll('\\-', '-').replaceAll('\\(dq', 
 for (const [program, file] of [
   [gatewayProgram, gateway],
   [simulatorProgram, simulator],
+  [centralProgram, join(root, 'dist/office/main.js')],
 ] as const) {
   const name = program.name();
   const all = helps(program);

@@ -48,11 +48,13 @@ const dropIn = '[Service]\nDeviceAllow=char-pts rw\nWatchdogSec=3\nRestartSec=50
 const workList = 'point,serial,place\np60120001,60120001,left\np2,60120002,right\n';
 const scripts = ['preinst', 'postinst', 'prerm', 'postrm'];
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
-const old = '0.1.9';
+/** What was shipped before, whose state may have an earlier format; and this one under a lower version, to which one may go back. */
+const [before, old] = ['0.1.8', '0.1.9'];
 /** Packages in the machine: one alone in a folder, as apt is given it. */
 const packageOf = (which: string) => `meter-gateway_${which}_${architecture}.deb`;
 const [newFile, oldFile] = [`/root/new/${packageOf(version)}`, `/root/old/${packageOf(old)}`];
-const earlierFormat = `/root/earlier/${packageOf('0.1.8')}`;
+const beforeFile = `/root/before/${packageOf(before)}`;
+const earlierFormat = `/root/earlier/${packageOf('0.1.7')}`;
 const steps = commandsOf('docs/install.md', '## Changes');
 
 describe.skipIf(reason !== undefined)(`the package under a real systemd${reason ? ` NOT RUN: ${reason}` : ''}`, () => {
@@ -122,13 +124,25 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     await good('chgrp dialout $(readlink /run/ttyMETER); chmod 660 $(readlink /run/ttyMETER)');
   };
 
+  const centralRuns = async (tenant: string) => {
+    await machine.write(
+      '/etc/meter-central/central.conf',
+      `METER_CENTRAL="--broker mqtt://127.0.0.1:1883 --tenant ${tenant}"\n`,
+    );
+    await good('systemctl enable --now meter-central');
+  };
+
   /** Starts the installation, and cuts it before a command of a script: false where the script has no so many. */
   const cutAt = async (script: string, at: number, act: string): Promise<boolean> => {
     await good(`echo ${script}:${at} > /run/cut`);
     await machine.run(act);
     return (await machine.run('rm /run/cut')).code !== 0;
   };
-  const upgrade = `dpkg -i --force-confold ${newFile}`;
+  /** The same without apt's look at what else there is, which takes as long as the installation. */
+  const put = (file: string) => `dpkg -i --force-confold ${file}`;
+  const upgrade = put(newFile);
+  /** What lay in /run is gone, and what is enabled starts. */
+  const startedAnew = 'rm -rf /run/meter-gateway-upgrade; systemctl start meter-gateway meter-gateway-clock.timer';
   /** What whoever finds the machine does: what dpkg says, then the package again where that was not enough. */
   const mended = async () => {
     await machine.run('dpkg --configure -a --force-confold');
@@ -139,8 +153,11 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   };
   /** Files and units of it; what `systemctl edit` wrote is left to who wrote it. */
   const left = async (): Promise<string[]> => {
-    const files = "find / -xdev -name '*meter-gateway*' -not -path '/proc/*' -not -path '/tmp/*' -not -path '/root/*'";
-    return (await ask(`${files}; systemctl list-units --all --no-legend 'meter-gateway*'`)).split('\n');
+    const names = "\\( -name '*meter-gateway*' -o -name '*meter-central*' \\)";
+    const files = `find / -xdev ${names} -not -path '/proc/*' -not -path '/tmp/*' -not -path '/root/*' | sort`;
+    return (await ask(`${files}; systemctl list-units --all --no-legend 'meter-gateway*' 'meter-central*'`)).split(
+      '\n',
+    );
   };
   let waiting = 0;
   let epoch = 0;
@@ -159,14 +176,15 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     execFileSync(join(root, 'scripts/package'), [...options, architecture], { stdio: ['ignore', 'ignore', 'inherit'] });
     const file = join(built, readdirSync(built)[0] as string);
     repacked(file, join(folder, newFile), { control: cuttable });
-    repacked(previous, join(folder, oldFile), ofVersion(old, cuttable));
+    repacked(previous, join(folder, beforeFile), ofVersion(before, cuttable));
+    repacked(file, join(folder, oldFile), ofVersion(old, cuttable));
     const one = (text: string) => text.replaceAll(/-gt \d+/g, '-gt 1');
-    emptied(file, join(folder, earlierFormat), ofVersion('0.1.8', { preinst: one }));
+    emptied(file, join(folder, earlierFormat), ofVersion('0.1.7', { preinst: one }));
     machine = await bootMachine({
       name: `meter-gateway-package-${process.pid}`,
       files: { '/etc/systemd/system/meter-gateway.service.d/test.conf': dropIn },
       binds: {
-        ...Object.fromEntries([newFile, oldFile, earlierFormat].map((path) => [path, join(folder, path)])),
+        ...Object.fromEntries([newFile, oldFile, beforeFile, earlierFormat].map((path) => [path, join(folder, path)])),
         '/root/cutsh': join(root, 'test/unit/cutsh'),
       },
       bare: true,
@@ -193,6 +211,10 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await ask(`grep -cv '^#\\|^$' ${configPath}`)).toBe('0');
     await simulator();
     into('mosquitto', '-p', '1883');
+    await good('systemctl start meter-central');
+    await until(async () => (await property('ActiveState', 'meter-central')) === 'failed', 'it has no options yet');
+    expect(await ask('systemctl status --no-pager meter-central')).toContain("required option '--broker <url>'");
+    await centralRuns('t');
     const link = /^http:\S+/m.exec(await typed('meter-gateway page'))?.[0] ?? '';
     const page = into(
       process.execPath,
@@ -207,12 +229,14 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     const code = await new Promise((resolve) => page.once('exit', resolve));
     expect(code, `${words}\n${await journal()}`).toBe(0);
     expect(words).toContain(`{"step":"running","what":"${version}"}`);
-    const { ports, broker } = await seen('both meters are read, and the broker has it', (snapshot) => {
-      return snapshot.broker.connected && isRead(0)(snapshot);
+    const { ports, broker } = await seen('both meters are read, and the central system has it', (snapshot) => {
+      return snapshot.broker.connected && isRead(0)(snapshot) && snapshot.store.pending === 0;
     });
     expect([ports[0]?.meters.length, broker.connected]).toEqual([2, true]);
     expect(await ask(`stat -c %a%U ${configPath} /etc/meter-gateway/secrets/bus-1-password`)).toBe('644root\n600root');
     expect(await journal()).not.toContain(password);
+    const stored = await good('meter-central list --store /var/lib/meter-central/central.db');
+    for (const meter of ['60120001', '60120002']) expect(stored).toContain(meter);
   });
 
   test('groups, secrets, the look at the file, start: as docs/install.md has them typed', async () => {
@@ -246,20 +270,20 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await ask('systemd-analyze verify meter-gateway.service meter-gateway-check.service 2>&1')).not.toContain(
       '/usr/lib/meter-gateway',
     );
-    expect(await ask('meter-gateway --version; meter-simulator --help | head -1')).toBe(
-      `${version}\nUsage: meter-simulator [options] [command]`,
-    );
+    expect(
+      await ask('meter-gateway --version; for one in simulator central; do meter-$one --help | head -1; done'),
+    ).toBe(`${version}\nUsage: meter-simulator [options] [command]\nUsage: meter-central [options] [command]`);
     const complete =
       '. /usr/share/bash-completion/completions/meter-gateway; COMP_WORDS=(meter-gateway config check --l); COMP_CWORD=3; _meter_gateway; echo "${COMPREPLY[@]}"';
     expect(await ask(`bash -c '${complete}'`)).toBe('--live');
     expect(await ask('zcat /usr/share/man/man1/meter-gateway.1.gz')).toContain('meter\\-gateway secret set');
-    // Each file that dpkg knows is as it was packed.
-    expect(await good('dpkg --verify meter-gateway')).toMatch(/^(\?\?5\?{6} c \/etc\/meter-gateway\/gateway.toml\n)?$/);
+    // Each file that dpkg knows is as it was packed, but for what is edited.
+    expect(await good('dpkg --verify meter-gateway')).toMatch(/^(\?\?5\?{6} c \/etc\/\S+\n)*$/);
   });
 
   test('each unit that is shipped exposes at most 1.3', async () => {
-    const units = (await ask('cd /usr/lib/systemd/system && ls meter-gateway*.service')).split('\n');
-    expect(units.length).toBeGreaterThan(2);
+    const units = (await ask('cd /usr/lib/systemd/system && ls meter-*.service')).split('\n');
+    expect(units.length).toBe(5);
     for (const unit of units) {
       // 13 is 1.3; without the drop-in of this test, which gives it pseudo-terminals.
       const rated = await good(
@@ -269,27 +293,28 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     }
   });
 
-  test('a purge leaves nothing', async () => {
-    await good('apt purge -y meter-gateway');
-    expect(await left()).toEqual(['/etc/systemd/system/meter-gateway.service.d']);
-    await machine.run('systemctl stop simulator; rm -f /run/ttyMETER');
+  test('a purge leaves nothing but what the central system took over', async () => {
+    const central = ['/var/lib/meter-central', '/var/lib/private/meter-central'];
+    expect(await good('apt purge -y meter-gateway')).toContain('the store of the central system stays');
+    expect(await left()).toEqual(['/etc/systemd/system/meter-gateway.service.d', ...central]);
+    await machine.run(`rm -r ${central.join(' ')}; systemctl stop simulator; rm -f /run/ttyMETER`);
     for (const child of children.splice(0)) child.kill('SIGKILL');
   });
 
   test('the package of before, without its adapter at the start: plugged in later a meter is read, and waits for a broker that is away', async () => {
-    await good(apt(oldFile));
-    expect(await installed()).toBe(`${old} ii`);
+    await good(put(beforeFile));
+    expect(await installed()).toBe(`${before} ii`);
     await good(`printf %s ${password} | meter-gateway secret set meter`);
     await machine.write(configPath, config);
     await machine.write('/root/list.csv', workList);
     await good('systemctl enable --now meter-gateway');
     await seen('the missing adapter is named', ({ version: which, ports: [port] }) => {
-      return which === old && port?.open === false && /No such file/.test(String(port.error));
+      return which === before && port?.open === false && /No such file/.test(String(port.error));
     });
     await simulator();
     await seen('the meter is read', isRead(20));
     await machine.write(configPath, `${config}\n# edited\n`);
-    ({ pending: waiting, epoch } = (await running(old)).store);
+    ({ pending: waiting, epoch } = (await running(before)).store);
     expect(waiting).toBeGreaterThan(0);
   });
 
@@ -300,6 +325,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await cutAt('prerm', 5, upgrade)).toBe(true);
     await machine.run(whileUnpacking);
     expect(await installed()).not.toMatch(/ ii$/);
+    // Incident: dpkg calls no script that would stop what started meanwhile, and the version of before went on under the new files.
+    await machine.run(startedAnew);
+    await running(before);
     expect(await cutAt('postinst', 9, upgrade)).toBe(true);
     expect(await installed()).not.toMatch(/ ii$/);
     await mended();
@@ -310,14 +338,11 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     `%s cut before each of its commands${allCuts ? '' : ` NOT RUN: ${everyCut}`}`,
     async (script) => {
       for (let at = 0; ; at++) {
-        await good(`dpkg -i --force-confold ${oldFile}`);
+        await good(put(oldFile));
         await running(old);
         if (!(await cutAt(script, at, upgrade))) break;
-        // Every other time the machine starts anew before somebody comes: what lay in /run is gone, and what is enabled starts.
-        if (at % 2 === 1)
-          await machine.run(
-            'rm -rf /run/meter-gateway-upgrade; systemctl start meter-gateway meter-gateway-clock.timer',
-          );
+        // Every other time the machine starts anew before somebody comes.
+        if (at % 2 === 1) await machine.run(startedAnew);
         process.stderr.write(`cut before command ${at} of ${script}: ${await installed()}\n`);
         await mended();
         await requireUnchanged();
@@ -404,6 +429,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
   });
 
   test('incident: an upgrade that was to end a crash loop, or a refused start, left the gateway stopped', async () => {
+    await centralRuns('other');
     const crash = '/etc/systemd/system/meter-gateway.service.d/crash.conf';
     for (const [line, state] of [
       // Ends at once, again and again; and ends as a configuration that is refused does.
@@ -421,7 +447,9 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
       // What the new version mends.
       await good(`rm ${crash}; systemctl daemon-reload; ${upgrade}`);
       await running(version);
+      expect(await property('ActiveState', 'meter-central')).toBe('active');
     }
+    await good('systemctl disable --now meter-central; rm -r /var/lib/private/meter-central /var/lib/meter-central');
     // Who stopped it finds it stopped.
     if (allCuts) await good(`systemctl stop meter-gateway; ${upgrade}`);
     else await good('systemctl stop meter-gateway; dpkg-reconfigure meter-gateway');
@@ -447,7 +475,7 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(failed.out + failed.err).toContain('No space left on device');
     expect(await installed()).toMatch(/^0\.1\.9 /);
     expect((await running(old)).store.epoch).toBe(epoch);
-    await good(`rm /root/full; ${apt(newFile)}`);
+    await good(`rm /root/full; ${put(newFile)}`);
     expect((await running(version)).store.epoch).toBe(epoch);
     expect(await installed()).toBe(`${version} ii`);
   });
@@ -458,17 +486,19 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     await good(
       `test -e /etc/meter-gateway/secrets/meter && test -e ${configPath} && test -e /var/lib/private/meter-gateway`,
     );
-    await good(apt(newFile));
+    await good(put(newFile));
     expect((await running(version)).store.epoch).toBe(epoch);
     // Cut while it is removed: whoever says it once more comes to the end.
     if (allCuts)
       for (const script of ['prerm', 'postrm'])
-        for (let at = 0; await cutAt(script, at, 'dpkg --purge meter-gateway'); at++) {
+        for (let at = 0; ; at++) {
+          await good(put(newFile));
+          if (!(await cutAt(script, at, 'dpkg --purge meter-gateway'))) break;
           process.stderr.write(`purge cut before command ${at} of ${script}: ${await installed()}\n`);
           await good('dpkg --configure -a; dpkg --purge meter-gateway');
           expect(await installed()).not.toContain('ii');
-          await good(apt(newFile));
         }
+    if (allCuts) await good(put(newFile));
     await good('apt purge -y meter-gateway');
     expect(await left()).toEqual(['/etc/systemd/system/meter-gateway.service.d']);
   }, 1_800_000);

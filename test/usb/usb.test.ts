@@ -1,7 +1,7 @@
 /** USB adapters under the drivers of a real kernel, with the shipped package: plugged in late, the rules, and who switches the direction. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Bench, startBench } from '../../src/simulator/bench.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { until } from '../support/broker.ts';
@@ -15,6 +15,10 @@ const byId = (serial: string) => `/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_${s
 /** As the rule of the package names a socket of this machine's hub. */
 const bySocket = (socket: number) => `/dev/meter/pci-0000:00:03.0-usb-0:${socket}:1.0`;
 const [serialA, serialB] = [60_120_001, 60_120_002];
+/** Emulated, on a machine that others use as well. */
+const slow = 600_000;
+
+vi.setConfig({ testTimeout: 2 * slow });
 
 describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RUN: ${reason}` : ''}`, () => {
   const benches: Bench[] = [];
@@ -27,7 +31,20 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     expect(code, `${command}\n${out}\n${err}`).toBe(0);
     return out.trim();
   };
-  const status = async (): Promise<Snapshot> => JSON.parse(await good('meter-gateway status --json')) as Snapshot;
+  /** The newest that the watch saw. A program of ours that is started takes ten seconds of the emulated processor. */
+  const status = async (): Promise<Snapshot> => {
+    let newest: Snapshot | undefined;
+    await until(async () => {
+      const line = (await guest.run('tail -n 1 /run/status')).out;
+      if (line.endsWith('}\n')) newest = JSON.parse(line) as Snapshot;
+      return newest !== undefined;
+    }, 'the gateway says what it does');
+    return newest as Snapshot;
+  };
+  const watch =
+    'systemd-run -q --collect --unit watch -p Restart=always -p StandardOutput=truncate:/run/status meter-gateway status --watch --json';
+  const stop = () => good('systemctl stop meter-gateway; systemctl stop watch; rm -f /run/status');
+  const start = () => good(`systemctl start meter-gateway && ${watch}`);
   const journal = async () => (await guest.run('journalctl -u meter-gateway -o cat --no-pager | tail -15')).out;
   /** What is seen of the port and of its meter. */
   const seen = async (port = 0) => {
@@ -42,12 +59,15 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     };
   };
   const seenUntil = (what: string, fits: (now: Awaited<ReturnType<typeof seen>>) => boolean, port = 0) =>
-    until(async () => fits(await seen(port)), what).catch(async (error: unknown) => {
+    until(async () => fits(await seen(port)), what, slow).catch(async (error: unknown) => {
       throw new Error(`${String(error)} ${JSON.stringify(await seen(port))} ${await journal()}`);
     });
-  const configured = async (ports: readonly (PortKeys & { serial: number })[]) => {
+  const configured = async (
+    ports: readonly (PortKeys & { serial: number })[],
+    trust: 'assume' | 'kernel' = 'assume',
+  ) => {
     const text = configuration({
-      gateway: { poll_offset_s: 0, back_fill_days: 20, clock_trust: 'assume' },
+      gateway: { poll_offset_s: 0, back_fill_days: 20, clock_trust: trust },
       mqtt: { url: 'mqtt://127.0.0.1:1' },
       port: ports.map(({ serial, ...keys }) => ({
         ...keys,
@@ -71,6 +91,7 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     until(
       async () => ((await guest.run(`test -e ${name}`)).code === 0) === is,
       `${name} ${is ? 'is there' : 'is gone'}`,
+      slow,
     );
 
   beforeAll(async () => {
@@ -85,8 +106,10 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     a = { serial: 'FTAAAA', line: lineA };
     b = { serial: 'FTBBBB', line: lineB, capture };
     guest = await bootGuest();
+    // A fresh installation runs. It would take the file itself, as soon as it is there.
+    await guest.run('systemctl stop meter-gateway');
     await good('printf meter | meter-gateway secret set meter');
-  }, 900_000);
+  }, 2 * slow);
   afterAll(async () => {
     await guest?.stop();
     for (const bench of benches) await bench.close();
@@ -95,7 +118,7 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
   test('incident: a machine that started without its adapter could never open it: DeviceAllow= knew no ttyUSB yet', async () => {
     await configured([{ device: `serial:${byId('FTAAAA')}`, serial: serialA }]);
     expect(await good('cat /proc/devices')).not.toContain('ttyUSB');
-    await good('systemctl start meter-gateway');
+    await start();
     await seenUntil('the missing adapter is named', ({ code }) => code === 'port-missing');
     expect(await seen()).toMatchObject({ open: false, error: expect.stringMatching(/No such file/) as string });
     await guest.plug(a as Adapter, 1);
@@ -110,8 +133,26 @@ describe.skipIf(reason !== undefined)(`adapters on a real USB${reason ? ` NOT RU
     expect(await good(`stat -c '%a %G' ${device}`)).toBe('660 dialout');
   });
 
+  test('no battery and no network: a clock of 1970 is trusted by nobody, asks the meter for no half a million of rows, and is set later', async () => {
+    await stop();
+    await good('rm -rf /var/lib/private/meter-gateway/*');
+    await configured([{ device: `serial:${byId('FTAAAA')}`, serial: serialA }], 'kernel');
+    await good('date -s 1970-01-02');
+    await start();
+    await seenUntil('the meter answers', ({ verdict }) => verdict === 'REACHABLE');
+    const { time, store } = await status();
+    expect(time).toMatchObject({ trust: 'untrusted', trouble: expect.stringContaining('the kernel says') as string });
+    expect(store.pending).toBeLessThan(1000);
+    await good(`date -s @${Math.floor(Date.now() / 1000)}`);
+    await good('meter-gateway poll m60120001');
+    expect((await status()).time.trust).toBe('untrusted');
+    expect(await good('systemctl is-active meter-gateway; systemctl show -p NRestarts --value meter-gateway')).toBe(
+      'active\n0',
+    );
+  });
+
   test('ftdi_sio has no RS-485 mode, and says so; by RTS the driver is on before each frame and off behind it', async () => {
-    await good('systemctl stop meter-gateway');
+    await stop();
     await guest.plug(b as Adapter, 2);
     await there(byId('FTBBBB'));
     const read = (direction: string) =>
