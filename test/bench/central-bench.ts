@@ -166,9 +166,13 @@ const worker = spawn(
     '--group',
     'w',
   ],
-  { stdio: 'ignore' },
+  { stdio: ['ignore', 'pipe', 'ignore'] },
 );
-await until(() => cpuOf(worker.pid as number) > 0.4, 'the worker is there');
+let output = '';
+worker.stdout.on('data', (text: Buffer) => {
+  output += text.toString();
+});
+await until(() => output.includes('connected'), 'the worker is there');
 const fleetOptions = { url: broker.url, tenant: 'bench', gateways: 100, days: 10, window: 250, silenceMs: 20_000 };
 const chainBefore = cpuOf(worker.pid as number) + cpuOf(clean.process.pid as number);
 const wall = Date.now();
