@@ -95,41 +95,46 @@ const engine = await openPostgres(server.url);
 const batches = await costOf(async () => {
   for (let at = 0; at < all.length; at += 500) await ingest(engine, all.slice(at, at + 500).map(receivedOf));
 });
-// The same, a transaction a message.
+// The same, a transaction a message; and a row a value, upserted one by one: each message is judged all the same, and is one
+// transaction. In turns, so that both have the same company on this machine.
 const singly = all.map((message) => ({ ...message, gateway: `s${message.gateway}` }));
-const one = await costOf(async () => {
-  for (const message of singly) await ingest(engine, [receivedOf(message)]);
-});
-// A row a value, upserted one by one; each message is judged all the same, and is one transaction.
 const client = new Client({ connectionString: server.url });
 await client.connect();
 await client.query(
   'CREATE TABLE value (point text, series text, obis text, start_ms bigint, rev bigint, energy bigint, register bigint, quality text, PRIMARY KEY (point, series, obis, start_ms))',
 );
-const some = all.slice(0, all.length / 4);
-const rows = await costOf(async () => {
-  for (const message of some) {
-    receivedOf(message);
-    await client.query('BEGIN');
-    for (const { obis, energy, register } of message.channels)
-      for (let hour = 0; hour < message.count; hour++)
-        await client.query(
-          `INSERT INTO value VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (point, series, obis, start_ms)
-           DO UPDATE SET rev = excluded.rev, energy = excluded.energy, register = excluded.register, quality = excluded.quality WHERE excluded.rev > value.rev`,
-          [
-            message.point,
-            message.series,
-            obis,
-            Date.parse(message.start) + hour * 3_600_000,
-            0,
-            energy?.[hour],
-            register?.[hour],
-            'MEASURED',
-          ],
-        );
-    await client.query('COMMIT');
-  }
-});
+async function upsertRows(message: Message<'profile'>): Promise<void> {
+  receivedOf(message);
+  await client.query('BEGIN');
+  for (const { obis, energy, register } of message.channels)
+    for (let hour = 0; hour < message.count; hour++)
+      await client.query(
+        `INSERT INTO value VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (point, series, obis, start_ms)
+         DO UPDATE SET rev = excluded.rev, energy = excluded.energy, register = excluded.register, quality = excluded.quality WHERE excluded.rev > value.rev`,
+        [
+          message.point,
+          message.series,
+          obis,
+          Date.parse(message.start) + hour * 3_600_000,
+          0,
+          energy?.[hour],
+          register?.[hour],
+          'MEASURED',
+        ],
+      );
+  await client.query('COMMIT');
+}
+const turns = 12;
+let [one, rows] = [0, 0];
+for (let turn = 0; turn < turns; turn++) {
+  const portion = singly.slice((turn * singly.length) / turns, ((turn + 1) * singly.length) / turns);
+  one += await costOf(async () => {
+    for (const message of portion) await ingest(engine, [receivedOf(message)]);
+  });
+  rows += await costOf(async () => {
+    for (const message of portion.slice(0, portion.length / 4)) await upsertRows(message);
+  });
+}
 await client.end();
 const perSecond = { batches: values / batches, one: values / one, rows: values / 4 / rows };
 
@@ -166,9 +171,13 @@ const worker = spawn(
     '--group',
     'w',
   ],
-  { stdio: 'ignore' },
+  { stdio: ['ignore', 'pipe', 'ignore'] },
 );
-await until(() => cpuOf(worker.pid as number) > 0.4, 'the worker is there');
+let output = '';
+worker.stdout.on('data', (text: Buffer) => {
+  output += text.toString();
+});
+await until(() => output.includes('connected'), 'the worker is there');
 const fleetOptions = { url: broker.url, tenant: 'bench', gateways: 100, days: 10, window: 250, silenceMs: 20_000 };
 const chainBefore = cpuOf(worker.pid as number) + cpuOf(clean.process.pid as number);
 const wall = Date.now();

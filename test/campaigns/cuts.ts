@@ -111,7 +111,7 @@ export async function ext4Disk(megabytes: number): Promise<Disk> {
         await unmount();
         mount();
         if (!isShutDown(path)) return;
-        if (tries === 50) throw new Error(`${path} stays shut down`);
+        if (tries === 600) throw new Error(`${path} stays shut down`);
         await sleep(100);
       }
     },

@@ -30,6 +30,6 @@ async function commandLine(name: string, options: string): Promise<string> {
   return line;
 }
 test('a worker bounds its heap by itself; bounds that somebody has set are left alone', async () => {
-  expect(await commandLine('plain', '')).toContain('--max-old-space-size=96 --max-semi-space-size=2 ');
+  expect(await commandLine('plain', '')).toContain('--max-old-space-size=96 --max-semi-space-size=8 ');
   expect(await commandLine('given', '--max-old-space-size=200')).not.toContain('--max-old');
 });

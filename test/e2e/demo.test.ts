@@ -53,6 +53,16 @@ describe.concurrent('runs', () => {
     expect(code).toBe(0);
   }, 400_000);
 
+  test('--postgres: the central system on a server of its own, which is gone afterwards', async () => {
+    const { code, out } = await whole(25, '--meters', '1', '--days', '1', '--postgres');
+    expect(out).toMatch(/scripts\/meter-central status --store 'postgres:\/\/\//);
+    expect(out).toContain('\nGOOD');
+    expect(code).toBe(0);
+    const folder = /host=([^&']+)/.exec(out)?.[1] ?? '';
+    expect(folder).not.toBe('');
+    expect(existsSync(decodeURIComponent(folder))).toBe(false);
+  }, 400_000);
+
   test('Ctrl-C: sums up, ends everybody, and nothing of the state is left', async () => {
     const { child, ended, out, children, left, state } = await endless();
     expect(children.length).toBeGreaterThanOrEqual(2);
