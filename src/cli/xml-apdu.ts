@@ -178,10 +178,10 @@ const of = <K extends PlainKind>(service: string, name: string, contents: Row<K>
   name: `${service}${name}`,
   contents,
 });
-const alone = <K extends PlainKind>(name: string, contents: Row<K>['contents']): Row<K> => ({ name, contents });
+const single = <K extends PlainKind>(name: string, contents: Row<K>['contents']): Row<K> => ({ name, contents });
 
 const rows: { readonly [K in PlainKind]: Row<K> } = {
-  'initiate-request': alone('InitiateRequest', (apdu) => [
+  'initiate-request': single('InitiateRequest', (apdu) => [
     ...(apdu.dedicatedKey ? [valued('DedicatedKey', withheld)] : []),
     ...(apdu.responseAllowed ? [] : [flag('ResponseAllowed', false)]),
     ...(apdu.qualityOfService === undefined ? [] : [valued('ProposedQualityOfService', String(apdu.qualityOfService))]),
@@ -189,15 +189,15 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
     conformance('Proposed', apdu.conformance),
     number('ProposedMaxPduSize', apdu.maxPdu, 2),
   ]),
-  'initiate-response': alone('InitiateResponse', (apdu) => [
+  'initiate-response': single('InitiateResponse', (apdu) => [
     ...(apdu.qualityOfService === undefined ? [] : [number('NegotiatedQualityOfService', apdu.qualityOfService, 1)]),
     number('NegotiatedDlmsVersionNumber', apdu.version, 1),
     conformance('Negotiated', apdu.conformance),
     number('NegotiatedMaxPduSize', apdu.maxPdu, 2),
     number('VaaName', apdu.vaaName, 2),
   ]),
-  'confirmed-service-error': alone('ConfirmedServiceError', serviceError),
-  'exception-response': alone('ExceptionResponse', (apdu) => [
+  'confirmed-service-error': single('ConfirmedServiceError', serviceError),
+  'exception-response': single('ExceptionResponse', (apdu) => [
     valued('StateError', wordOf(stateErrors, apdu.stateError)),
     valued('ServiceError', wordOf(exceptionErrors, apdu.serviceError)),
     ...(apdu.invocationCounter === undefined ? [] : [number('InvocationCounter', apdu.invocationCounter, 4)]),
@@ -206,12 +206,12 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
   'read-request': { name: 'ReadRequest', isList: true, contents: (apdu) => apdu.variables.map(variable) },
   'read-response': { name: 'ReadResponse', isList: true, contents: (apdu) => apdu.results.map(readResult) },
   'write-response': { name: 'WriteResponse', isList: true, contents: (apdu) => apdu.results.map(writeResult) },
-  'write-request': alone('WriteRequest', (apdu) => [variables(apdu.variables), data('ListOfData', apdu.values)]),
-  'unconfirmed-write-request': alone('UnconfirmedWriteRequest', (apdu) => [
+  'write-request': single('WriteRequest', (apdu) => [variables(apdu.variables), data('ListOfData', apdu.values)]),
+  'unconfirmed-write-request': single('UnconfirmedWriteRequest', (apdu) => [
     variables(apdu.variables),
     data('ListOfData', apdu.values),
   ]),
-  'information-report-request': alone('InformationReportRequest', (apdu) => [
+  'information-report-request': single('InformationReportRequest', (apdu) => [
     ...(apdu.time ? [octets('CurrentTime', apdu.time)] : []),
     variables(apdu.variables),
     data('ListOfData', apdu.values),
@@ -312,7 +312,7 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
     ),
   ]),
 
-  'access-request': alone('AccessRequest', (apdu) => [
+  'access-request': single('AccessRequest', (apdu) => [
     longInvokeId(apdu),
     octets('DateTime', apdu.dateTime),
     group('AccessRequestBody', [
@@ -320,7 +320,7 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
       data('AccessRequestListOfData', apdu.data),
     ]),
   ]),
-  'access-response': alone('AccessResponse', (apdu) => [
+  'access-response': single('AccessResponse', (apdu) => [
     longInvokeId(apdu),
     octets('DateTime', apdu.dateTime),
     group('AccessResponseBody', [
@@ -332,12 +332,12 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
     ]),
   ]),
 
-  'data-notification': alone('DataNotification', (apdu) => [
+  'data-notification': single('DataNotification', (apdu) => [
     longInvokeId(apdu),
     octets('DateTime', apdu.dateTime),
     group('NotificationBody', [group('DataValue', [dataElement(apdu.body)])]),
   ]),
-  'event-notification': alone('EventNotificationRequest', (apdu) => [
+  'event-notification': single('EventNotificationRequest', (apdu) => [
     ...(apdu.time ? [octets('Time', apdu.time)] : []),
     attribute(apdu.attribute),
     group('AttributeValue', [dataElement(apdu.value)]),
@@ -345,17 +345,17 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
 
   'general-glo-ciphering': { name: 'GeneralGloCiphering', contents: generalService },
   'general-ded-ciphering': { name: 'GeneralDedCiphering', contents: generalService },
-  'general-ciphering': alone('GeneralCiphering', (apdu) => [
+  'general-ciphering': single('GeneralCiphering', (apdu) => [
     ...generalHeader(apdu),
     ...(apdu.keyInfo ? [group('KeyInfo', [keyInfo(apdu.keyInfo)])] : []),
     octets('CipheredContent', apdu.content),
   ]),
-  'general-signing': alone('GeneralSigning', (apdu) => [
+  'general-signing': single('GeneralSigning', (apdu) => [
     ...generalHeader(apdu),
     octets('Content', apdu.content),
     octets('Signature', apdu.signature),
   ]),
-  'general-block-transfer': alone('GeneralBlockTransfer', (apdu) => [
+  'general-block-transfer': single('GeneralBlockTransfer', (apdu) => [
     number('BlockControl', apdu.control, 1),
     number('BlockNumber', apdu.number, 2),
     number('BlockNumberAck', apdu.acknowledged, 2),
@@ -378,6 +378,6 @@ export function apduXml(apdu: Apdu): Element {
   }
   // The row is the one of the kind.
   const row = rows[apdu.kind as PlainKind] as unknown as Row<PlainKind>;
-  const own = (row.isList ? list : group)(row.name, row.contents(apdu as ApduOf<PlainKind>));
+  const own = (row.isList ? list : group)(row.name, row.contents(apdu));
   return row.service === undefined ? own : group(row.service, [own]);
 }

@@ -384,22 +384,22 @@ describe('general blocks', () => {
   const password = Buffer.from('hush-hush');
   const secret: Data = { type: 'octet-string', value: password };
   const association = { classId: 15, logicalName: '0.0.40.0.0.255', attribute: 7 } as const;
-  const column: Data = {
+  const column = (classId: number): Data => ({
     type: 'structure',
     value: [
-      { type: 'long-unsigned', value: 15 },
+      { type: 'long-unsigned', value: classId },
       { type: 'octet-string', value: Uint8Array.of(0, 0, 40, 0, 0, 255) },
       { type: 'integer', value: 7 },
       { type: 'long-unsigned', value: 0 },
     ],
-  };
+  });
   const carrying: readonly Apdu[] = [
     { kind: 'set-request-normal', invokeId: 0xc1, attribute: association, selection: undefined, value: secret },
     {
       kind: 'data-notification',
       longInvokeId: 1,
       dateTime: empty,
-      body: { type: 'structure', value: [{ type: 'array', value: [column, column] }, secret] },
+      body: { type: 'structure', value: [{ type: 'array', value: [column(8), column(15)] }, secret] },
     },
     { kind: 'event-notification', time: undefined, attribute: association, value: secret },
   ];
