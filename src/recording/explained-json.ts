@@ -1,4 +1,4 @@
-/** Explained frames for machines. */
+/** Explained frames for machines: src/recording/explained-schema.ts says what they are. */
 import { toHex } from '../base/hex.ts';
 import { mechanism } from '../dlms/acse/apdu.ts';
 import type { Data } from '../dlms/axdr/data.ts';
@@ -17,7 +17,7 @@ export function explainedJson(explained: Explained): Record<string, unknown> {
     }
     return value;
   };
-  const { apdu } = explained;
+  const { apdu, block } = explained;
   // Struck out already; said plainly here.
   const secretive =
     apdu?.kind === 'aarq' && apdu.mechanism === mechanism.lls
@@ -25,5 +25,5 @@ export function explainedJson(explained: Explained): Record<string, unknown> {
       : apdu?.kind === 'initiate-request' && apdu.dedicatedKey
         ? { ...apdu, dedicatedKey: withheld }
         : apdu;
-  return { ...explained, apdu: plain(secretive) };
+  return { ...explained, apdu: plain(secretive), ...(block && { block: plain(block) }) };
 }

@@ -3,7 +3,7 @@ import type { RecordedLine } from '../base/exchange-file.ts';
 import type { Secret } from '../base/secret.ts';
 import type { AcseApdu } from '../dlms/acse/apdu.ts';
 import type { LogicalName } from '../dlms/cosem/logical-name.ts';
-import type { Apdu } from '../dlms/xdlms/apdu.ts';
+import type { Apdu, ApduOf } from '../dlms/xdlms/apdu.ts';
 import type { MeterModel } from '../meter/model.ts';
 import type { LoadProfileRow } from '../reading/load-profile-row.ts';
 
@@ -21,6 +21,8 @@ export interface Explained extends Place {
   readonly meter?: string;
   /** With its secrets struck out. */
   readonly apdu?: Apdu | AcseApdu;
+  /** The general block that came; `apdu` is then what the blocks carried, with the last of them. Stars where it may hold a secret. */
+  readonly block?: ApduOf<'general-block-transfer'>;
 }
 export interface FoundRow {
   /** Address of the meter; empty where the recording has none. */

@@ -1,4 +1,5 @@
 /** The APDUs of one client and one meter, as somebody beside them hears them: put together, deciphered, explained. */
+import { concat } from '../base/cursor.ts';
 import { CodecError, Failure, messageOf } from '../base/errors.ts';
 import { iso } from '../base/time.ts';
 import { localTime, systemZone, withLocalTimes } from '../base/words.ts';
@@ -8,7 +9,7 @@ import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
 import { type P1Telegram, parseTelegram } from '../dlms/p1/telegram.ts';
 import { decodeUnasked, isNotification } from '../dlms/stack/notification.ts';
-import { type Apdu, type Attribute, decodeApdu } from '../dlms/xdlms/apdu.ts';
+import { type Apdu, type ApduOf, type Attribute, decodeApdu } from '../dlms/xdlms/apdu.ts';
 import type { MeterModel } from '../meter/model.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
 import { telegramList } from '../reading/p1-list.ts';
@@ -20,13 +21,24 @@ import { HeardSecurity, isProtected } from './heard-security.ts';
 import { HeardServices, shortNameText, wideBudget } from './heard-services.ts';
 import type { Knowledge } from './knowledge.ts';
 import { objectWords } from './object-words.ts';
-import { type Withholding, withheld, withholding } from './withhold.ts';
+import {
+  columnOctets,
+  describesSecret,
+  mayStandInBlocks,
+  stars,
+  type Withholding,
+  withheld,
+  withholding,
+} from './withhold.ts';
 
 export interface Understood {
   readonly text: readonly string[];
   /** With its secrets struck out. */
   readonly apdu?: Apdu | AcseApdu;
+  /** The general block that carried it, or a part of it. */
+  readonly block?: GeneralBlock;
 }
+type GeneralBlock = ApduOf<'general-block-transfer'>;
 /** An APDU in general blocks is no longer, octets. */
 const maxTransfer = 1 << 20;
 /** Some meters begin to count with 0. */
@@ -41,12 +53,18 @@ interface Transfer {
   fromZero: boolean;
   next: number;
   first: Uint8Array;
+  /** What the blocks hold may be shown. */
+  isShown: boolean;
+  /** The last octets that came, in which a description may begin. */
+  tail: Uint8Array;
 }
 const newTransfer = (): Transfer => ({
   transfer: new BlockTransfer('client', 63, maxTransfer),
   fromZero: false,
   next: firstBlock,
   first: new Uint8Array(0),
+  isShown: true,
+  tail: new Uint8Array(0),
 });
 const newTransfers = () => ({ 'to-meter': newTransfer(), 'from-meter': newTransfer(), unknown: newTransfer() });
 
@@ -138,12 +156,31 @@ export class HeardAssociation {
     return { ...inside, text: [found.text, ...inside.text] };
   }
 
-  private block(apdu: Extract<Apdu, { kind: 'general-block-transfer' }>, at: Place, depth: number): Understood {
+  /** The block as it may be shown: of what nobody knows the beginning only what the meter sends. */
+  private shownBlock(apdu: GeneralBlock, at: Place, isFirst: boolean): GeneralBlock {
+    const way = this.transfers[at.direction];
+    const { content } = apdu;
+    if (isFirst) way.isShown = mayStandInBlocks(content) && this.withhold.mayShow(content);
+    else if (!way.transfer.receiving) way.isShown = at.direction !== 'to-meter' && this.withhold.mayShow(content);
+    const joined = isFirst ? content : concat([way.tail, content]);
+    if (describesSecret(joined)) way.isShown = false;
+    way.tail = joined.subarray(-columnOctets);
+    return way.isShown ? apdu : { ...apdu, content: stars(content) };
+  }
+
+  private generalBlock(apdu: GeneralBlock, at: Place, depth: number): Understood {
+    const way = this.transfers[at.direction];
+    const isEmpty = apdu.content.length === 0 && !way.transfer.receiving;
+    if (!isEmpty && !way.transfer.receiving) way.fromZero = apdu.number === 0;
+    const number = way.fromZero ? apdu.number + 1 : apdu.number;
+    const block = isEmpty ? apdu : this.shownBlock(apdu, at, number === firstBlock);
+    return { ...(isEmpty ? { text: [apduText(apdu)] } : this.joined(apdu, number, at, depth)), block };
+  }
+
+  /** `number`: counted from 1. */
+  private joined(apdu: GeneralBlock, number: number, at: Place, depth: number): Understood {
     const text = apduText(apdu);
     const way = this.transfers[at.direction];
-    if (apdu.content.length === 0 && !way.transfer.receiving) return { text: [text] };
-    if (!way.transfer.receiving) way.fromZero = apdu.number === 0;
-    const number = way.fromZero ? apdu.number + 1 : apdu.number;
     if (number === firstBlock && way.transfer.receiving) {
       if (Buffer.compare(way.first, apdu.content) === 0)
         return { text: [text, 'the same block once more: it does not count'] };
@@ -207,7 +244,7 @@ export class HeardAssociation {
 
   private plainApdu(octets: Uint8Array, at: Place, depth: number): Understood {
     const { apdu, trailing } = decodeAny(octets, this.model);
-    if (apdu.kind === 'general-block-transfer') return this.block(apdu, at, depth);
+    if (apdu.kind === 'general-block-transfer') return this.generalBlock(apdu, at, depth);
     const inside = this.opened(apdu, at, depth);
     if (inside) return inside;
     this.security.learnInitiate(apdu);

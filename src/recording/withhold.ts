@@ -15,7 +15,8 @@ import {
 /** Stands where a password or a key stood. */
 export const withheld = '(withheld)';
 const struck: Data = { type: 'visible-string', value: withheld };
-const stars = (octets: Uint8Array): Uint8Array => new Uint8Array(octets.length).fill(0x2a);
+/** Octets that may not be shown. */
+export const stars = (octets: Uint8Array): Uint8Array => new Uint8Array(octets.length).fill(0x2a);
 /** Not even its length is shown. */
 const hidden = Buffer.from('********');
 
@@ -166,6 +167,27 @@ function struckUnasked(apdu: Apdu | AcseApdu, { isSecret }: Asked): Struck {
 
 /** AARQ, an initiate with its key, SET, WRITE, ACTION and ACCESS carry secrets outwards. */
 export const mayShow = ([tag = 0]: Uint8Array): boolean => ![0x01, 0x06, 0x60, 0xc1, 0xc3, 0xd9].includes(tag);
+
+/**
+ * What may stand in general blocks for everybody to see: questions, answers that hold no value of themselves, what is
+ * ciphered. Answers of GET and ACCESS are judged by their questions; of a push it is looked whether it describes a secret.
+ */
+const shownInBlocks: ReadonlySet<number> = new Set([
+  0x05, 0x08, 0x0d, 0x0e, 0x0f, 0x21, 0x25, 0x26, 0x28, 0x2c, 0x2d, 0x2e, 0x36, 0x38, 0x45, 0x46, 0x4c, 0x4d, 0x56,
+  0x58, 0x61, 0x63, 0xc0, 0xc4, 0xc5, 0xc7, 0xc8, 0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4,
+  0xd5, 0xd7, 0xd8, 0xda, 0xdb, 0xdc, 0xdd,
+]);
+export const mayStandInBlocks = ([tag = 0]: Uint8Array): boolean => shownInBlocks.has(tag);
+/** A description of a column that is secret: class in two octets, logical name, attribute. */
+export function describesSecret(octets: Uint8Array): boolean {
+  for (let at = 0; at + columnOctets <= octets.length; at++) {
+    const [tag, high = 0, low = 0, type, length] = octets.subarray(at, at + 5);
+    const isColumn = tag === 0x12 && type === 0x09 && length === 0x06 && octets[at + 11] === 0x0f;
+    if (isColumn && isSecretAttribute(high * 256 + low, octets[at + 12] as number)) return true;
+  }
+  return false;
+}
+export const columnOctets = 13;
 
 /** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
 export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {

@@ -31,7 +31,7 @@ describe('by hand', () => {
     <AccessSelection>
       <AccessSelector Value="02" />
       <AccessParameters>
-        <Structure Qty="04">
+        <Structure Qty="04" >
           <UInt32 Value="00000001" />
           <UInt32 Value="00000018" />
           <UInt16 Value="0001" />
@@ -50,7 +50,7 @@ describe('by hand', () => {
     <InvokeIdAndPriority Value="C1" />
     <Result>
       <Data>
-        <Structure Qty="03">
+        <Structure Qty="03" >
           <Int8 Value="FF" />
           <Int16 Value="FFFE" />
           <String Value="&lt;&amp;&quot;&gt;A" />
@@ -94,6 +94,8 @@ test.each(traceNames)('%s is well-formed, with keys and without', (name) => {
     const { frames } = explain(parseExchange(traceText(name)), given);
     const text = [...xmlHead, ...frames.flatMap(messageXml), xmlEnd].join('\n');
     expectWellFormed(text);
-    expect(text.split('<PDU>').length - 1).toBe(frames.filter(({ apdu }) => apdu).length);
+    expect(text.split('<PDU>').length - 1).toBe(
+      frames.flatMap(({ apdu, block }) => [apdu, block]).filter(Boolean).length,
+    );
   }
 });

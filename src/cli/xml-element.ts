@@ -1,0 +1,57 @@
+/** Elements of XML, and how they are written: two blanks for each depth, a blank before the end of a tag that has attributes. */
+
+/** `children` undefined: an element without contents, in one tag. */
+export interface Element {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children?: readonly Element[];
+  /** Lines of text as contents, instead of children. */
+  readonly lines?: readonly string[];
+  /** Its text stands between its tags. */
+  readonly isFlat?: boolean;
+}
+export const empty = (name: string): Element => ({ name, attributes: {} });
+export const valued = (name: string, value: string): Element => ({ name, attributes: { Value: value } });
+export const group = (name: string, children: readonly Element[]): Element => ({ name, attributes: {}, children });
+/** As many as there are, in hex; more than fit in two digits take four. */
+export const list = (name: string, children: readonly Element[]): Element => ({
+  name,
+  attributes: { Qty: hex(children.length, children.length > 255 ? 2 : 1) },
+  children,
+});
+
+/** A number in so many octets, negative ones as two's complement. */
+export const hex = (value: number | bigint, octets: number): string =>
+  BigInt.asUintN(octets * 8, BigInt(value))
+    .toString(16)
+    .toUpperCase()
+    .padStart(octets * 2, '0');
+export const octets = (name: string, value: Uint8Array): Element => valued(name, upper(value));
+export const upper = (value: Uint8Array): string => Buffer.from(value).toString('hex').toUpperCase();
+export const number = (name: string, value: number, size: number): Element => valued(name, hex(value, size));
+export const flag = (name: string, value: boolean): Element => valued(name, value ? '01' : '00');
+
+export const escaped = (text: string): string =>
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    // XML 1.0 has no way to write most control characters.
+    // oxlint-disable-next-line no-control-regex
+    .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
+    // What a terminal would obey or hide has a way of writing in XML that keeps the value.
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (one) => `&#x${(one.codePointAt(0) as number).toString(16)};`);
+
+export function written({ name, attributes, children, lines, isFlat }: Element, depth: number): string[] {
+  const indent = '  '.repeat(depth);
+  const head = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(value)}"`);
+  if (!children && !lines) return [`${indent}<${name}${head.join('')} />`];
+  const start = `${indent}<${name}${head.length > 0 ? `${head.join('')} ` : ''}>`;
+  const end = `</${name}>`;
+  if (lines && isFlat === true) return [`${start}${escaped(lines.join(''))}${end}`];
+  const inside = lines
+    ? lines.map((line) => `${indent}  ${escaped(line)}`)
+    : (children ?? []).flatMap((child) => written(child, depth + 1));
+  return [start, ...inside, `${indent}${end}`];
+}
