@@ -26,7 +26,7 @@ export interface DecodeOptions {
   readonly port?: readonly string[];
   /** Minutes from UTC to the meters' standard time, where their stamps leave it open. */
   readonly standardOffset?: string;
-  /** Only what this meter said or was told: its address, as the frames show it. */
+  /** Only what this meter said or was asked: its address, as the frames show it. */
   readonly meter?: string;
   /** Rows with stamps from here on, both bounds included. */
   readonly from?: string;
@@ -38,22 +38,22 @@ const rewriteOf = ({ to }: DecodeOptions): (typeof rewritten)[number] | undefine
   rewritten.find((one) => one === to);
 
 /** Which rows and frames are shown. */
-interface Wanted {
+interface Chosen {
   readonly meter: string | undefined;
   readonly from: number;
   readonly to: number;
 }
-function wantedOf(options: DecodeOptions): Wanted {
+function chosenOf(options: DecodeOptions): Chosen {
   const from = options.from === undefined ? Number.NEGATIVE_INFINITY : instant('--from', options.from);
   const to = options.to === undefined || rewriteOf(options) ? Number.POSITIVE_INFINITY : instant('--to', options.to);
   if (from > to) bad('--from is later than --to');
   return { meter: options.meter, from, to };
 }
-const isWanted = (wanted: Wanted, { meter, row: { end } }: FoundRow): boolean =>
-  (wanted.meter === undefined || wanted.meter === meter) &&
+const isChosen = (chosen: Chosen, { meter, row: { end } }: FoundRow): boolean =>
+  (chosen.meter === undefined || chosen.meter === meter) &&
   (end === null
-    ? wanted.from === Number.NEGATIVE_INFINITY && wanted.to === Number.POSITIVE_INFINITY
-    : end >= wanted.from && end <= wanted.to);
+    ? chosen.from === Number.NEGATIVE_INFINITY && chosen.to === Number.POSITIVE_INFINITY
+    : end >= chosen.from && end <= chosen.to);
 
 /** The model, and the deviation that is given beside it. */
 function modelOf({ model: name, standardOffset }: DecodeOptions): MeterModel {
@@ -77,7 +77,7 @@ function frameLines({ time, direction, text }: Explained): string[] {
   return [`${time.padEnd(9)}${arrow} ${first}`, ...rest.map((line) => `${' '.repeat(11)}  ${line}`)];
 }
 function explainer(options: DecodeOptions, output: Output, problem: (message: string) => void): Explainer {
-  const wanted = wantedOf(options);
+  const chosen = chosenOf(options);
   const reader = new RecordingReader({ keys: decodeKeys(options.keys, process.env), model: modelOf(options) });
   let found = false;
   const linesOf = (frame: Explained): string[] =>
@@ -85,9 +85,9 @@ function explainer(options: DecodeOptions, output: Output, problem: (message: st
   const show = ({ frames, rows, problems }: Reading): void => {
     if (options.xml && !found && frames.length > 0) for (const line of xmlHead) output.print(line);
     found ||= frames.length > 0;
-    const shown = wanted.meter === undefined ? frames : frames.filter(({ meter }) => meter === wanted.meter);
+    const shown = chosen.meter === undefined ? frames : frames.filter(({ meter }) => meter === chosen.meter);
     if (options.rows)
-      for (const { row } of rows.filter((one) => isWanted(wanted, one))) output.print(JSON.stringify(rowJson(row)));
+      for (const { row } of rows.filter((one) => isChosen(chosen, one))) output.print(JSON.stringify(rowJson(row)));
     else for (const frame of shown) for (const line of linesOf(frame)) output.print(line);
     for (const message of problems) problem(message);
   };
