@@ -2,6 +2,7 @@
  * A link between two HDLC addresses, as somebody beside it hears it: which end is the client, what came again, what is
  * missing, and the information that became whole (Green Book 8.4).
  */
+import { beginsList } from '../dlms/stack/notification.ts';
 import { concat } from '../base/cursor.ts';
 import { addressText, callsAllPhysical, type Frame, type HdlcAddress, sameAddress } from '../dlms/hdlc/frame.ts';
 import { fillsHollow, type Incoming, nothingIncoming, takeFrame } from '../dlms/hdlc/incoming.ts';
@@ -142,11 +143,18 @@ export class HeardLink {
     return { notes, problems, information: whole };
   }
   private unnumbered(frame: Frame, way: Way): Omit<Heard, 'direction'> {
-    way.unnumbered.push(frame.information);
-    if (frame.segmented) return { notes: [], problems: [] };
+    const { information: part } = frame;
+    const problems: string[] = [];
+    const octets = way.unnumbered.reduce((sum, { length }) => sum + length, 0);
+    const anew = octets > 0 && beginsList(part);
+    if (anew) problems.push(`a list begins anew: the ${octets} octets before are left out`);
+    if (octets + part.length > maxParts) problems.push(`more than ${maxParts} octets in segments: they are left out`);
+    if (anew || octets + part.length > maxParts) way.unnumbered = [];
+    way.unnumbered.push(part);
+    if (frame.segmented) return { notes: [], problems };
     const information = concat(way.unnumbered);
     way.unnumbered = [];
-    return { notes: [], problems: [], information };
+    return { notes: [], problems, information };
   }
 
   private ends(): { readonly caller: HdlcAddress; readonly server: HdlcAddress } {

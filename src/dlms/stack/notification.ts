@@ -238,6 +238,12 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     const { kind } = frame.control;
     if (kind !== 'UI' && kind !== 'I') return;
     const from = addressText(frame.source);
+    // UI frames have no numbers: one that begins like a list while another is unfinished begins it anew.
+    const begun = this.segments.get(from);
+    if (begun && begun.length > 0 && beginsList(frame.information)) {
+      this.segments.delete(from);
+      this.unreadable(from, new Failure('fell-silent', `a list began anew after ${begun.length} octets of one before`));
+    }
     const pending = this.add(this.segments, from, frame.information, now);
     if (!pending || frame.segmented) return;
     this.segments.delete(from);
@@ -325,6 +331,11 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     this.senders.set(name, ciphering);
   }
 }
+
+/** LLC header of what a server sends, and a notification or what wraps one behind it. */
+const firstTags: ReadonlySet<number> = new Set([0x0f, 0xc2, 0x18, 0xdb, 0xdc, 0xdd, 0xdf, 0xe0]);
+export const beginsList = ([llc, , quality, tag]: Uint8Array): boolean =>
+  llc === 0xe6 && quality === 0 && tag !== undefined && firstTags.has(tag);
 
 function listening(settings: Omit<CipheringSettings, 'nextCounter' | 'wrapping'>, title: Uint8Array): Ciphering {
   const ciphering = new Ciphering({
