@@ -4,6 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 import { startOnNeededNode } from '../base/needed-node.ts';
 
 // A recording of any length is read in the memory of a short one. V8 takes this only before its heap has grown.
-if (process.argv[2] === 'decode') setFlagsFromString('--optimize-for-size');
+const decodes = process.argv[2] === 'decode';
+if (decodes) setFlagsFromString('--optimize-for-size');
 
-await startOnNeededNode(process, 'meter-gateway', () => import('./program.ts'));
+await startOnNeededNode(process, 'meter-gateway', () =>
+  decodes ? import('./decode-program.ts') : import('./program.ts'),
+);

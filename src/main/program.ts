@@ -6,7 +6,7 @@ import { browse, type BrowseOptions } from '../cli/browse.ts';
 import { runCommand } from '../cli/fail.ts';
 import { listen, type ListenOptions } from '../cli/listen.ts';
 import { read, type ReadOptions } from '../cli/read.ts';
-import { note, noteLines, print, printText, screenWidth } from '../cli/terminal.ts';
+import { note, print, printText, screenWidth } from '../cli/terminal.ts';
 import { scanLine, type ScanOptions } from '../cli/scan.ts';
 import { configExample } from '../config/example.ts';
 import { systemZone, withLocalTimes } from '../base/words.ts';
@@ -37,29 +37,15 @@ import { checkConfig, type CheckOptions } from './config-check.ts';
 import { acceptMeterCounter } from './accept-counter.ts';
 import { backUp, restoreBackup } from './backup.ts';
 import { pageCommand, runGateway, takeCommand } from './service-commands.ts';
-import { version } from './run.ts';
+import { newProgram } from './new-program.ts';
+import { version } from './version.ts';
 import { addDecodeCommand } from './decode-command.ts';
 import { addSecretCommands } from './secret-commands.ts';
 import { addMeterCommands, addSiteCommands, addTechnicianCommands } from './technician-commands.ts';
 
-// Every file that any command makes is for its user alone: state, traces, snapshots, copies of the configuration.
-process.umask(0o077);
 const collect = (value: string, before: string[]) => [...before, value];
-// A closed pipe (| head) is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
 /** Also what the manual page and the completion of the shell are made from. */
-export const program = new Command('meter-gateway')
-  .description(
-    'Polls electricity meters over DLMS/COSEM and delivers each meter-hour over MQTT until the head-end has it',
-  )
-  .version(version)
-  .showHelpAfterError('(see --help)')
-  .configureOutput({ writeErr: noteLines })
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+export const program = newProgram();
 
 runGateway(program.command('run'));
 

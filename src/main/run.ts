@@ -1,6 +1,5 @@
 /** `meter-gateway run`: the real world, signals, systemd. */
 import { randomInt, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 import { iso, millis } from '../base/time.ts';
@@ -42,11 +41,8 @@ import { type SetupPhase, setupPhase } from './setup-phase.ts';
 import { completenessOf } from '../status/completeness.ts';
 import { RecentFacts } from '../status/recent.ts';
 import { synchronisedTeller } from './synchronised.ts';
+import { version } from './version.ts';
 
-const packageRoot = new URL('../../', import.meta.url);
-export const version: string = (
-  JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }
-).version;
 /** SIGTERM to exit, at most: less than TimeoutStopSec= of the unit. The house drains in less. */
 const stopLimitMs = 8000;
 const settledAfterMs = 24 * 3_600_000;

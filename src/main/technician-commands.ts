@@ -17,7 +17,7 @@ import { signOffSite, type SignOffOptions, verifyReport } from '../cli/sign-off.
 import { print } from '../cli/terminal.ts';
 import { systemClock } from '../line/system-clock.ts';
 import { defaultDoor } from './doors.ts';
-import { version } from './run.ts';
+import { version } from './version.ts';
 import { synchronisedTeller } from './synchronised.ts';
 
 const untilStopped = (): AbortSignal => {
