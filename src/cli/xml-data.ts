@@ -57,7 +57,7 @@ function description(of: TypeDescription): Element {
   const { name } = types[of.type];
   if (of.type === 'structure') return group(name, of.elements.map(description));
   if (of.type === 'array') return { ...list(name, [description(of.element)]), attributes: { Qty: hex(of.count, 2) } };
-  return empty(name);
+  return { ...empty(name), isTight: true };
 }
 /** A cell of a compact-array: numbers in decimal, octets in hex with blanks, what holds others flat. */
 function cell(data: Data): string {

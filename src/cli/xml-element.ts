@@ -9,6 +9,8 @@ export interface Element {
   readonly lines?: readonly string[];
   /** Its text stands between its tags. */
   readonly isFlat?: boolean;
+  /** A type without a value has no blank before the end of its tag. */
+  readonly isTight?: true;
 }
 export const empty = (name: string): Element => ({ name, attributes: {} });
 export const valued = (name: string, value: string): Element => ({ name, attributes: { Value: value } });
@@ -43,10 +45,10 @@ export const escaped = (text: string): string =>
     // What a terminal would obey or hide has a way of writing in XML that keeps the value.
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (one) => `&#x${(one.codePointAt(0) as number).toString(16)};`);
 
-export function written({ name, attributes, children, lines, isFlat }: Element, depth: number): string[] {
+export function written({ name, attributes, children, lines, isFlat, isTight }: Element, depth: number): string[] {
   const indent = '  '.repeat(depth);
   const head = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(value)}"`);
-  if (!children && !lines) return [`${indent}<${name}${head.join('')} />`];
+  if (!children && !lines) return [`${indent}<${name}${head.join('')}${isTight ? '' : ' '}/>`];
   const start = `${indent}<${name}${head.length > 0 ? `${head.join('')} ` : ''}>`;
   const end = `</${name}>`;
   if (lines && isFlat === true) return [`${start}${escaped(lines.join(''))}${end}`];

@@ -180,10 +180,10 @@ const shownInBlocks: ReadonlySet<number> = new Set([
 export const mayStandInBlocks = ([tag = 0]: Uint8Array): boolean => shownInBlocks.has(tag);
 /** A description of a column that is secret: class in two octets, logical name, attribute. */
 export function describesSecret(octets: Uint8Array): boolean {
-  for (let at = 0; at + columnOctets <= octets.length; at++) {
-    const [tag, high = 0, low = 0, type, length] = octets.subarray(at, at + 5);
-    const isColumn = tag === 0x12 && type === 0x09 && length === 0x06 && octets[at + 11] === 0x0f;
-    if (isColumn && isSecretAttribute(high * 256 + low, octets[at + 12] as number)) return true;
+  const at = (offset: number): number => octets[offset] as number;
+  for (let i = 0; i + columnOctets <= octets.length; i++) {
+    const isColumn = at(i) === 0x12 && at(i + 3) === 0x09 && at(i + 4) === 0x06 && at(i + 11) === 0x0f;
+    if (isColumn && isSecretAttribute(at(i + 1) * 256 + at(i + 2), at(i + 12))) return true;
   }
   return false;
 }

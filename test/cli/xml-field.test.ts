@@ -113,7 +113,7 @@ describe('of the same kinds, by hand', () => {
           description: { type: 'long-unsigned' },
           value: [1, 258].map((value) => ({ type: 'long-unsigned', value })),
         },
-        '<CompactArray><ContentsDescription><UInt16 /></ContentsDescription><ArrayContents>1;258</ArrayContents></CompactArray>',
+        '<CompactArray><ContentsDescription><UInt16/></ContentsDescription><ArrayContents>1;258</ArrayContents></CompactArray>',
       ],
       [
         {
@@ -121,7 +121,7 @@ describe('of the same kinds, by hand', () => {
           description: { type: 'structure', elements: [{ type: 'octet-string' }, { type: 'unsigned' }] },
           value: [{ type: 'structure', value: [{ type: 'octet-string', value: raw }, seven] }],
         },
-        '<CompactArray><ContentsDescription><Structure><OctetString /><UInt8 /></Structure></ContentsDescription><ArrayContents>AB CD;7</ArrayContents></CompactArray>',
+        '<CompactArray><ContentsDescription><Structure><OctetString/><UInt8/></Structure></ContentsDescription><ArrayContents>AB CD;7</ArrayContents></CompactArray>',
       ],
     ];
     for (const [value, xml] of values)
