@@ -43,6 +43,8 @@ export interface Slice {
   readonly clockSets?: readonly number[];
   /** The meter was replaced: what the old one counted last at a boundary, and both registers of the change. */
   readonly swap?: AccountedSwap;
+  /** What was said to be lost stays so: an absence that is read once more is no news. */
+  readonly lost?: readonly (readonly [from: number, to: number])[];
   /** The register before the first row belongs to another layout: no energy across it (R13). */
   readonly newSegment?: boolean;
 }
@@ -251,6 +253,7 @@ export function accountFor(slice: Slice): Accounted {
     const { dark = [], swap } = slice;
     const causeAt = (at: number): GapCause => {
       if (provenByLog(dark, at, periodMs)) return 'OUTAGE';
+      if (slice.lost?.some(([from, to]) => at >= from && at < to) === true) return 'LOST';
       return swap && at + periodMs <= swap.at ? 'LOST' : cause;
     };
     let allDark = rest === start;

@@ -151,6 +151,7 @@ export async function accountForSlice(
   const { origin, powerLimitW } = state.polled;
   const { periodMs } = settings;
   const logs = state.logs ?? port.store.meterLogs(origin.meter);
+  const { exceptions = [] } = port.store.seriesState(origin.meter, slice.series) ?? {};
   return accountFor({
     ...evidence,
     origin,
@@ -166,6 +167,7 @@ export async function accountForSlice(
     ...modulusOf(state),
     powerLimitW,
     dark: logs.dark,
+    lost: exceptions.flatMap(([from, to, kind]): [number, number][] => (kind === 'LOST' ? [[from, to]] : [])),
     clockSets: (logs.clockSets ?? []).flatMap(([at, flag]) => (flag ? [at] : [])),
     ...(swap && { swap }),
   });

@@ -245,6 +245,23 @@ describe('R17, R18: what was said is not said again', () => {
   });
 });
 
+test('incident: what was said to be lost was said to be missing when its neighbours were read again', () => {
+  const rows = [row(0, 1000), row(4, 1500)];
+  const lost = [[at(0), at(2)]] as const;
+  const { gaps } = accountFor({ ...sliceOf(rows), lost });
+  expect(gaps.map(({ start, end, cause }) => [start.slice(11, 16), end.slice(11, 16), cause])).toEqual([
+    ['00:00', '02:00', 'LOST'],
+    ['02:00', '03:00', 'MISSING'],
+  ]);
+  // A log that proves darkness proves more than that nothing is there.
+  const dark = [[at(0), at(1)]] as const;
+  expect(accountFor({ ...sliceOf(rows), lost, dark }).gaps.map(({ cause }) => cause)).toEqual([
+    'OUTAGE',
+    'LOST',
+    'MISSING',
+  ]);
+});
+
 test('a row off the grid keeps its own bounds and is uncertain', () => {
   const { blocks } = account([row(0, 1000), row(1, 1100), row(1.25, 1120), row(2, 1200), row(3, 1300), row(4, 1400)]);
   const odd = blocks.find(({ periodS }) => periodS === 900);
