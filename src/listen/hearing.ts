@@ -7,12 +7,13 @@ import { toHex } from '../base/hex.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
 import type { Ciphering, CipheringSettings } from '../dlms/association/ciphering.ts';
-import type { NotificationEvent, NotificationSettings } from '../dlms/stack/notification.ts';
+import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
 import type { Origin } from '../reading/facts.ts';
 import { pushedMeaning } from '../reading/pushed-meaning.ts';
 import type { PushMark } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
-import { RefusedPushes, type RefusedSummary } from './refused-pushes.ts';
+import { HeldPushes } from './held-pushes.ts';
+import { hostOf, RefusedPushes, type RefusedSummary, serialOf } from './refused-pushes.ts';
 import { type Notified, type Sender, understand } from './senders.ts';
 
 export interface HearingSettings {
@@ -39,6 +40,7 @@ export class Hearing {
   private readonly settings: HearingSettings;
   private readonly senders: readonly Sender[];
   private readonly refused: RefusedPushes;
+  private readonly held: HeldPushes;
   /** The newest counter that was taken, by system title and key; a start finds them in the store. */
   private readonly counters = new Map<string, number>();
   private readonly ciphering = new Map<string, Ciphering>();
@@ -48,6 +50,7 @@ export class Hearing {
     this.settings = settings;
     this.senders = senders;
     this.refused = new RefusedPushes(settings);
+    this.held = new HeldPushes(settings);
   }
   /** What was not taken of what came to a listener. */
   summary(listener: string): RefusedSummary | undefined {
@@ -84,6 +87,40 @@ export class Hearing {
     return Math.max(known, this.counters.get(`${title} ${key}`) ?? -1);
   }
 
+  /** What was kept of strangers who are configured now is taken; once, when the listeners begin. */
+  async takeHeld(): Promise<void> {
+    if (this.begun) return;
+    this.begun = true;
+    const { clock, log } = this.settings;
+    try {
+      const done: string[] = [];
+      for (const { key, listener, from, octets } of await this.held.all()) {
+        const receiver = new NotificationReceiver(this.receiverSettings('wrapper'));
+        receiver.receiveApdu(octets, from, clock.now());
+        for (let event = receiver.pollEvent(); event; event = receiver.pollEvent())
+          if (await this.known(event, { listener, peer: from })) done.push(key);
+      }
+      await this.held.drop(done);
+      if (done.length > 0) log.info({ pushes: done.length }, 'pushes that were held are taken');
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      log.error({ error: error.message }, 'held pushes could not be read');
+    }
+  }
+  private begun = false;
+  /** Whether its sender is configured now; then it is taken, or refused for good. */
+  private async known(event: NotificationEvent, place: Place): Promise<boolean> {
+    const { systemTitle } = event;
+    if (systemTitle ? this.senderOf(toHex(systemTitle)) === undefined : event.kind === 'unreadable') return false;
+    try {
+      if (event.kind !== 'unreadable' && !systemTitle) understand(event, this.senders);
+    } catch {
+      return false;
+    }
+    await this.take(event, place);
+    return true;
+  }
+
   /** What came of a port. Never rejects. */
   async take(event: NotificationEvent, place: Place): Promise<void> {
     const { systemTitle } = event;
@@ -97,18 +134,31 @@ export class Hearing {
       await this.store(event, title);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      await this.refuse(error, place, systemTitle);
+      await this.refuse(error, place, systemTitle, event);
     }
   }
   /** A peer was cut off. */
   flooded(error: Failure, place: Place): Promise<void> {
-    return this.refuse(error, place, undefined);
+    return this.refuse(error, place, undefined, undefined);
   }
-  private async refuse(error: Failure, place: Place, systemTitle: Uint8Array | undefined): Promise<void> {
+  private async refuse(
+    error: Failure,
+    place: Place,
+    systemTitle: Uint8Array | undefined,
+    event: NotificationEvent | undefined,
+  ): Promise<void> {
     const stranger = error.code === 'secret-missing' && systemTitle !== undefined;
     const failure = stranger
       ? new Failure('push-stranger', `system title ${toHex(systemTitle)} is no configured meter's`)
       : error;
+    if (failure.code === 'push-stranger' && event && 'octets' in event && event.octets)
+      await this.held
+        .hold(systemTitle ? toHex(systemTitle) : (serialOf(failure) ?? hostOf(place.peer)), {
+          ...place,
+          from: event.from,
+          octets: event.octets,
+        })
+        .catch((why: unknown) => this.settings.log.error({ error: messageOf(why) }, 'a push could not be held'));
     await this.refused.tell({ ...place, error: failure, systemTitle, origin: this.originOf(failure, systemTitle) });
   }
   private originOf({ detail }: Failure, systemTitle: Uint8Array | undefined): Origin | undefined {

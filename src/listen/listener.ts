@@ -135,6 +135,7 @@ export class Listener {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    await this.settings.hearing().takeHeld();
     await Promise.all([this.listen(signal), this.watch(signal)]);
     await this.working.catch(() => {});
   }

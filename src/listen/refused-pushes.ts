@@ -87,7 +87,7 @@ export class RefusedPushes {
     return gatewayFact(wall, 'PUSH_STRANGER', detail);
   }
 }
-const serialOf = ({ detail: { serial } }: Failure): string | undefined =>
+export const serialOf = ({ detail: { serial } }: Failure): string | undefined =>
   typeof serial === 'string' ? serial : undefined;
 /** What a stranger calls itself. */
 const named = ({ systemTitle, error, peer }: RefusedPush): string =>

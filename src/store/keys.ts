@@ -11,13 +11,14 @@
  * | `u/<meter>` | PushMark: the newest invocation counter of what it pushed |
  * | `c/<id>` | an order of the central system, and what became of it (order-ledger.ts) |
  * | `k/<meter>/<serial>/<time>-<n>` | a fact of a meter that answered where another one is configured, held back |
+ * | `h/<sender>/<time>-<n>` | a push of somebody whom nobody configured, as octets (listen/held-pushes.ts) |
  * | `q/<key>` | a damaged record, kept for inspection |
  */
 import { dayMs } from '../base/time.ts';
 import type { SeriesKey } from '../reading/series-key.ts';
 
 export type EntryClass = 0 | 1;
-type Space = 'e' | 's' | 'o' | 'k' | 'c' | 'u';
+type Space = 'e' | 's' | 'o' | 'k' | 'c' | 'u' | 'h';
 
 export const stateKey = 'm/state';
 export const logsKey = (meter: string): string => `e/${meter}`;
@@ -51,6 +52,10 @@ export function parseHeldKey(key: string): { readonly meter: string; readonly se
   const [, meter = '', serial = ''] = key.split('/');
   return { meter, serial };
 }
+
+export const heldPushKey = (sender: string, at: number, n: number): string =>
+  `h/${sender}/${at}-${String(n).padStart(6, '0')}`;
+export const senderOfHeld = (key: string): string => key.split('/')[1] ?? '';
 
 export const corruptKey = (key: string): string => `q/${key}`;
 

@@ -153,16 +153,13 @@ export class Store {
   seriesState(meter: string, series: SeriesKey): SeriesState | undefined {
     return this.memory.series.get(seriesStateKey(meter, series));
   }
-
   meterLogs(meter: string): MeterLogs {
     return this.memory.logs.get(meter) ?? { cursors: {}, dark: [] };
   }
-
   /** How far the pushes of a meter were heard. */
   pushMark(meter: string): PushMark | undefined {
     return this.memory.pushed.get(meter);
   }
-
   /** What is remembered of orders. */
   get ledger(): OrderLedger {
     return ledgerOf(this.memory);
@@ -320,6 +317,11 @@ export class Store {
     yield* await this.connection.read((database) => Promise.resolve(database.all()));
   }
 
+  /** Work beside the entries, of whoever keeps something here; nobody writes meanwhile. */
+  aside<T>(work: (database: Database) => Promise<T>): Promise<T> {
+    return this.connection.exclusive(work);
+  }
+
   /** What is held back of meters that answered where others are configured, oldest first. */
   quarantined(): Promise<Quarantined[]> {
     return this.connection.read(readHeld);
@@ -419,11 +421,8 @@ export class Store {
   }
   /** An entry that waits; undefined where none has this number. */
   async entry(sequence: number): Promise<OutboxEntry | undefined> {
-    for (const entryClass of entryClasses) {
-      const [found] = await this.outbox(entryClass, sequence - 1, 1);
-      if (found?.sequence === sequence) return found;
-    }
-    return undefined;
+    const found = await Promise.all(entryClasses.map((entryClass) => this.outbox(entryClass, sequence - 1, 1)));
+    return found.flat().find((one) => one.sequence === sequence);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Data } from '../../src/dlms/axdr/data.ts';
 import { parseLogicalName, logicalNameOctets } from '../../src/dlms/cosem/logical-name.ts';
 import { millis } from '../../src/base/time.ts';
 import { eventsOf, factsOf, hourMs, minute } from '../support/house-facts.ts';
+import { configuration } from '../support/configuration.ts';
 import { comparePushed, pushingBus, pushingLine } from '../support/pushing-meters.ts';
 import { virtualHouse } from '../support/virtual-house.ts';
 
@@ -221,6 +222,50 @@ describe('what pushes say', () => {
     expect(compared?.wrong).toEqual([]);
     expect(compared?.right).toBe(compared?.expected);
     expect(it.ingest.counters.conflicts).toBe(0);
+    await it.house.stop();
+  });
+});
+
+describe('strangers', () => {
+  test('what they pushed is held, and taken when somebody configures them: ciphered by title, plain by serial number', async () => {
+    const buses = [
+      pushingBus({ link: 'wrapper', ciphered: true, count: 2, firstSerial: 70_000_201 }, start),
+      pushingBus({ link: 'hdlc', count: 2, firstSerial: 70_000_001 }, start),
+    ];
+    const line = pushingLine(buses);
+    const configured = line.listeners;
+    const listeners = configured.map((listener) => ({ ...listener, meter: listener.meter?.slice(0, 1) ?? [] }));
+    const it = await virtualHouse({ meters: { count: 1 } }, { start, ...line, listeners });
+    it.broker.connect();
+    await it.run(3 * hourMs);
+    expect(eventsOf(it, 'PUSH_STRANGER').map(({ detail }) => detail?.['title'] ?? detail?.['serial'])).toEqual([
+      '53494d00042c1e4a',
+      '70000002',
+    ]);
+    const second = [70_000_202, 70_000_002];
+    const ofSecond = () => factsOf(it, 'profile').filter(({ serial }) => second.includes(Number(serial)));
+    expect(ofSecond()).toEqual([]);
+    await it.clock.complete(it.house.stop());
+    it.configText = it.configText.replaceAll(/\[\[listen\]\][\s\S]*?(?=\[page\])/g, '').replace(
+      '[page]',
+      `${configuration({ port: [], listen: configured })
+        .split('[[listen]]')
+        .slice(1)
+        .map((text) => `[[listen]]${text.split('[page]')[0]}`)
+        .join('')}[page]`,
+    );
+    await it.restart();
+    it.broker.connect();
+    await it.run(2 * hourMs);
+    const compared = comparePushed(it.ingest, buses, one(13), one(17));
+    expect([compared.wrong, compared.absent]).toEqual([[], []]);
+    // Once: what was taken is held no more.
+    const count = ofSecond().length;
+    await it.clock.complete(it.house.stop());
+    await it.restart();
+    it.broker.connect();
+    await it.run(5 * minute);
+    expect(ofSecond().length).toBe(count);
     await it.house.stop();
   });
 });

@@ -55,6 +55,8 @@ export type NotificationEvent =
       /** HDLC address or wPort of the sender. */
       readonly from: string;
       readonly apdu: Notification;
+      /** The APDU as it came, put together. */
+      readonly octets: Uint8Array;
       /** Of the sender, where the APDU was ciphered or signed. */
       readonly systemTitle?: Uint8Array;
       /** A right tag or signature proves that it is the sender. */
@@ -69,6 +71,8 @@ export type NotificationEvent =
       readonly error: Failure;
       /** Of whom it says that it comes. Nothing proves it. */
       readonly systemTitle?: Uint8Array;
+      /** A whole APDU, where that is what could not be read. */
+      readonly octets?: Uint8Array;
     };
 
 interface Pending {
@@ -80,6 +84,7 @@ interface Pending {
 }
 const notifications: readonly string[] = ['data-notification', 'event-notification', 'information-report-request'];
 export const isNotification = (apdu: Apdu): apdu is Notification => notifications.includes(apdu.kind);
+const noOctets = new Uint8Array(0);
 const lastBlock = 0x80;
 /** A telegram begins with it, and no APDU does. */
 const slash = 0x2f;
@@ -205,11 +210,14 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
 
   private unreadable(from: string, error: unknown): void {
     const failure = error instanceof Failure ? error : new Failure('malformed-octets', messageOf(error));
-    const { claimed } = this;
-    this.events.push({ kind: 'unreadable', from, error: failure, ...(claimed && { systemTitle: claimed }) });
+    const { claimed, whole: octets } = this;
+    const more = { ...(claimed && { systemTitle: claimed }), ...(octets && { octets }) };
+    this.events.push({ kind: 'unreadable', from, error: failure, ...more });
   }
   /** The system title in the APDU that is looked at. */
   private claimed: Uint8Array | undefined;
+  /** That APDU. */
+  private whole: Uint8Array | undefined;
 
   /** Adds a part of a sender's list; undefined where it has become too long. */
   private add(all: Map<string, Pending>, from: string, part: Uint8Array, now: Millis): Pending | undefined {
@@ -252,7 +260,13 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     this.apdu(information[0] === 0xe6 ? information.subarray(3) : information, from, now);
   }
 
+  /** An APDU that somebody kept: it is read as if it came now. */
+  receiveApdu(octets: Uint8Array, from: string, now: Millis): void {
+    this.apdu(octets, from, now);
+  }
+
   private apdu(octets: Uint8Array, from: string, now: Millis): void {
+    this.whole = octets;
     try {
       const apdu = this.decoded(octets);
       if (apdu.kind === 'general-block-transfer') this.block(apdu, from, now);
@@ -260,7 +274,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     } catch (error) {
       this.unreadable(from, error);
     }
-    this.claimed = undefined;
+    this.claimed = this.whole = undefined;
   }
 
   private decoded(octets: Uint8Array): Apdu {
@@ -282,15 +296,18 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     pending.next = apdu.number + 1;
     if ((apdu.control & lastBlock) === 0) return;
     this.blocks.delete(from);
-    const whole = this.decoded(concat(pending.parts));
+    const octets = concat(pending.parts);
+    this.whole = octets;
+    const whole = this.decoded(octets);
     if (whole.kind === 'general-block-transfer')
       throw new Failure('unexpected-apdu', 'general blocks inside of blocks');
     this.notification(whole, from);
   }
 
   private notification(apdu: Apdu, from: string): void {
+    const octets = this.whole ?? noOctets;
     if (isNotification(apdu)) {
-      this.events.push({ kind: 'notification', from, apdu });
+      this.events.push({ kind: 'notification', from, apdu, octets });
       return;
     }
     if (!Ciphering.isCiphered(apdu)) throw new Failure('unexpected-apdu', `${apdu.kind} is no notification`);
@@ -313,7 +330,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     }
     const inside = this.decoded(plain);
     if (!isNotification(inside)) throw new Failure('unexpected-apdu', `${apdu.kind} holds ${inside.kind}`);
-    this.events.push({ kind: 'notification', apdu: inside, ...sender });
+    this.events.push({ kind: 'notification', apdu: inside, octets, ...sender });
   }
 
   /** The key of a sender that was not heard yet. */
