@@ -1,8 +1,12 @@
 /** Strikes secrets out of APDUs before anything is made of them: what a recording holds need not be in what is printed. */
+import { concat, Reader } from '../base/cursor.ts';
+import { CodecError, Failure } from '../base/errors.ts';
 import { type AcseApdu, mechanism } from '../dlms/acse/apdu.ts';
 import type { Data } from '../dlms/axdr/data.ts';
+import { octetString, readLength } from '../dlms/axdr/length.ts';
 import { type CaptureObject, captureObjectsOf } from '../dlms/cosem/profile-generic.ts';
 import { holdsSecret, isSecretAttribute, isSecretMethod } from '../dlms/cosem/secrets.ts';
+import { securityControl, tagLength } from '../dlms/security/protection.ts';
 import {
   type AccessSpecification,
   type Apdu,
@@ -22,6 +26,7 @@ const hidden = Buffer.from('********');
 
 /** The initiate in AARQ and RLRQ, where it is not ciphered; its dedicated key is struck out. */
 function struckUser(octets: Uint8Array): Uint8Array {
+  if (octets[0] === 0x21 && isReadable(octets)) return stars(octets);
   if (octets[0] !== 0x01) return octets;
   try {
     const { apdu } = decodeApdu(octets);
@@ -165,8 +170,15 @@ function struckUnasked(apdu: Apdu | AcseApdu, { isSecret }: Asked): Struck {
   }
 }
 
-/** AARQ, an initiate with its key, SET, WRITE, ACTION and ACCESS carry secrets outwards. */
-export const mayShow = ([tag = 0]: Uint8Array): boolean => ![0x01, 0x06, 0x60, 0xc1, 0xc3, 0xd9].includes(tag);
+/**
+ * AARQ, RLRQ and an initiate with a key, SET, WRITE, ACTION and ACCESS carry secrets outwards; so may what is signed, a
+ * general block, and a ciphered text that is not encrypted.
+ */
+const carriesSecrets: ReadonlySet<number> = new Set([0x01, 0x06, 0x16, 0x60, 0x62, 0xc1, 0xc3, 0xd9, 0xdf, 0xe0]);
+export const mayShow = (octets: Uint8Array): boolean => {
+  const [tag = 0] = octets;
+  return !carriesSecrets.has(tag) && !(isCipheredTag(tag) && isReadable(octets));
+};
 
 /**
  * What may stand in general blocks for everybody to see: questions, answers that hold no value of themselves, what is
@@ -177,7 +189,13 @@ const shownInBlocks: ReadonlySet<number> = new Set([
   0x58, 0x61, 0x63, 0xc0, 0xc4, 0xc5, 0xc7, 0xc8, 0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4,
   0xd5, 0xd7, 0xd8, 0xda, 0xdb, 0xdc, 0xdd,
 ]);
-export const mayStandInBlocks = ([tag = 0]: Uint8Array): boolean => shownInBlocks.has(tag);
+/** Tags of what is ciphered by itself, and of general ciphering. */
+const isCipheredTag = (tag: number): boolean =>
+  (tag >= 0x21 && tag <= 0x58) || (tag >= 0xc8 && tag <= 0xd7) || (tag >= 0xdb && tag <= 0xdd);
+export const mayStandInBlocks = (octets: Uint8Array): boolean => {
+  const [tag = 0] = octets;
+  return shownInBlocks.has(tag) && !(isCipheredTag(tag) && isReadable(octets));
+};
 /** A description of a column that is secret: class in two octets, logical name, attribute. */
 export function describesSecret(octets: Uint8Array): boolean {
   const at = (offset: number): number => octets[offset] as number;
@@ -188,6 +206,55 @@ export function describesSecret(octets: Uint8Array): boolean {
   return false;
 }
 export const columnOctets = 13;
+
+type Ciphered = Extract<Apdu, { readonly kind: `glo-${string}` | `ded-${string}` | `general-${string}ciphering` }>;
+const isCiphered = (apdu: Apdu | AcseApdu): apdu is Ciphered => /^(?:glo|ded)-|^general-.*ciphering$/.test(apdu.kind);
+/** Security control and counter. */
+const protectionHead = 5;
+/** Octets of a ciphered APDU that are not encrypted, or of which nobody knows it yet. */
+function isReadable(octets: Uint8Array): boolean {
+  const control = controlIn(octets);
+  return control === undefined || (control & securityControl.encryption) === 0;
+}
+/** The security control in the beginning of a ciphered APDU; undefined where the octets do not reach it. */
+function controlIn(octets: Uint8Array): number | undefined {
+  const r = new Reader(octets);
+  try {
+    const tag = r.u8();
+    // A system title; of general-ciphering transaction, titles, time and other information, and which key it is.
+    for (let i = tag === 0xdd ? 5 : tag >= 0xdb ? 1 : 0; i > 0; i--) octetString.read(r);
+    if (tag === 0xdd && r.u8() !== 0) {
+      const kind = r.u8();
+      if (kind === 2) octetString.read(r);
+      else r.u8();
+      if (kind !== 0) octetString.read(r);
+    }
+    readLength(r);
+    return r.u8();
+  } catch (error) {
+    if (error instanceof CodecError) return undefined;
+    throw error;
+  }
+}
+/** A text that is not encrypted, ciphered by name only, is struck out like a plain one: whole where a secret is in it. */
+function struckReadable(apdu: Apdu | AcseApdu, strike: (inside: Apdu) => Apdu | AcseApdu): Struck {
+  if (!isCiphered(apdu) || ((apdu.content[0] ?? 0) & securityControl.encryption) !== 0) return undefined;
+  const { content } = apdu;
+  const isTagged = ((content[0] ?? 0) & securityControl.authentication) !== 0;
+  try {
+    const { apdu: inside } = decodeApdu(
+      content.subarray(protectionHead, isTagged ? content.length - tagLength : content.length),
+    );
+    // One layer is looked into: nobody ciphers a second time what is not encrypted.
+    const isPlain = !isCiphered(inside) && !inside.kind.startsWith('general-');
+    const shown = isPlain ? (strike(inside) as Apdu) : undefined;
+    if (shown && Buffer.compare(encodeApdu(shown), encodeApdu(inside)) === 0) return apdu;
+  } catch (error) {
+    // Nobody knows what is in it.
+    if (!(error instanceof CodecError || error instanceof Failure)) throw error;
+  }
+  return { ...apdu, content: concat([content.subarray(0, protectionHead), stars(content.subarray(protectionHead))]) };
+}
 
 /** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
 export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {
@@ -202,6 +269,7 @@ export function withholding(secretBuffer: (attribute: Attribute) => boolean): Wi
     struckSetOrAction(apdu, asked) ??
     struckAccess(apdu, asked) ??
     struckUnasked(apdu, asked) ??
+    struckReadable(apdu, strike) ??
     apdu;
   return {
     strike: <T extends Apdu | AcseApdu>(apdu: T) => strike(apdu) as T,

@@ -1,0 +1,134 @@
+/** Secrets in texts that are authenticated and not encrypted: everybody can read them, so they are struck out like plain ones. */
+import { describe, expect, test } from 'vitest';
+import { concat } from '../../src/base/cursor.ts';
+import { toHex } from '../../src/base/hex.ts';
+import { messageXml } from '../../src/cli/xml.ts';
+import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
+import { type Apdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { explainedJson } from '../../src/recording/explained-json.ts';
+import { explain } from '../../src/recording/reader.ts';
+
+const password = Buffer.from('hush-hush');
+const secret = { type: 'octet-string', value: password } as const;
+const association = { classId: 15, logicalName: '0.0.40.0.0.255', attribute: 7 } as const;
+const clock = { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 } as const;
+const authenticated = (apdu: Apdu): Uint8Array =>
+  concat([Uint8Array.of(0x10, 0, 0, 0, 1), encodeApdu(apdu), new Uint8Array(12).fill(0xee)]);
+const title = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+const nothing = new Uint8Array(0);
+
+/** All that XML and JSON show of APDUs, in small letters. */
+function shownOf(...apdus: readonly Uint8Array[]): string {
+  const { frames } = explain(
+    apdus.map((octets, i) => ({ line: i + 1, time: '', direction: 'unknown' as const, octets })),
+  );
+  expect(frames).toHaveLength(apdus.length);
+  return `${frames.flatMap(messageXml).join('\n')}\n${JSON.stringify(frames.map(explainedJson))}`.toLowerCase();
+}
+const set: Apdu = {
+  kind: 'set-request-normal',
+  invokeId: 0xc1,
+  attribute: association,
+  selection: undefined,
+  value: secret,
+};
+const initiate: Apdu = {
+  kind: 'initiate-request',
+  dedicatedKey: password,
+  responseAllowed: true,
+  qualityOfService: undefined,
+  version: 6,
+  conformance: 0,
+  maxPdu: 512,
+};
+const general = {
+  transactionId: title,
+  originator: title,
+  recipient: title,
+  dateTime: nothing,
+  otherInformation: nothing,
+} as const;
+const carriers: Readonly<Record<string, Uint8Array>> = {
+  'glo-set-request': encodeApdu({ kind: 'glo-set-request', content: authenticated(set) }),
+  'ded-set-request': encodeApdu({ kind: 'ded-set-request', content: authenticated(set) }),
+  'general-glo-ciphering': encodeApdu({
+    kind: 'general-glo-ciphering',
+    systemTitle: title,
+    content: authenticated(set),
+  }),
+  'general-ciphering': encodeApdu({
+    kind: 'general-ciphering',
+    ...general,
+    keyInfo: { kind: 'agreed-key', value: { parameters: Uint8Array.of(2), key: title } },
+    content: authenticated(set),
+  }),
+  'glo-initiate-request in an AARQ': encodeAcse({
+    kind: 'aarq',
+    applicationContext: 3,
+    userInformation: encodeApdu({ kind: 'glo-initiate-request', content: authenticated(initiate) }),
+  }),
+};
+
+describe('incident: a text that is only authenticated was shown in hex with the password in it', () => {
+  test.each(Object.keys(carriers))('%s', (name) => {
+    const octets = carriers[name] as Uint8Array;
+    expect(toHex(octets)).toContain(toHex(password));
+    expect(shownOf(octets)).not.toContain(toHex(password));
+  });
+  test.each(Object.keys(carriers).filter((name) => !name.includes('AARQ')))('%s in general blocks', (name) => {
+    const octets = carriers[name] as Uint8Array;
+    for (let cut = 1; cut < octets.length - password.length; cut++) {
+      const blocks = [octets.subarray(0, cut), octets.subarray(cut)].map((content, i) =>
+        encodeApdu({
+          kind: 'general-block-transfer',
+          control: i === 0 ? 1 : 0x81,
+          number: i + 1,
+          acknowledged: 0,
+          content,
+        }),
+      );
+      expect(shownOf(...blocks), `cut at ${cut}`).not.toContain(toHex(password));
+    }
+  });
+  test('an answer is judged by its question', () => {
+    const get = (attribute: typeof association | typeof clock): Uint8Array =>
+      encodeApdu({
+        kind: 'glo-get-request',
+        content: authenticated({ kind: 'get-request-normal', invokeId: 0xc1, attribute, selection: undefined }),
+      });
+    const answer = encodeApdu({
+      kind: 'glo-get-response',
+      content: authenticated({ kind: 'get-response-normal', invokeId: 0xc1, result: { data: secret } }),
+    });
+    expect(shownOf(get(association), answer)).not.toContain(toHex(password));
+    expect(shownOf(get(clock), answer)).toContain(toHex(password));
+  });
+});
+test.each(Object.keys(carriers))(
+  'incident: cut, so that nobody can read it, it was shown in hex as well: %s',
+  (name) => {
+    const octets = carriers[name] as Uint8Array;
+    // In the frame of the wrapper, so that it is known for an APDU.
+    for (let length = octets.indexOf(password[0] as number); length < octets.length; length++) {
+      const cut = octets.subarray(0, length);
+      const frame = concat([Uint8Array.of(0, 1, 0, 16, 0, 1, 0, cut.length), cut]);
+      const { frames } = explain([{ line: 1, time: '', direction: 'unknown', octets: frame }]);
+      const text = JSON.stringify(frames.map(({ text: lines }) => lines)).replaceAll(' ', '');
+      expect(text).not.toContain(toHex(password).slice(0, 8));
+    }
+  },
+);
+test('what is ciphered in what is only authenticated, and in that again, is stars and ends', () => {
+  let content = authenticated(set);
+  for (let depth = 0; depth < 500; depth++) content = authenticated({ kind: 'glo-set-request', content });
+  expect(shownOf(encodeApdu({ kind: 'glo-set-request', content }))).not.toContain(toHex(password));
+});
+test('what is no secret, and what is encrypted, stands there as it came', () => {
+  const report = encodeApdu({
+    kind: 'glo-set-request',
+    content: authenticated({ ...set, attribute: clock }),
+  });
+  expect(shownOf(report)).toContain(toHex(password));
+  const encrypted = encodeApdu({ kind: 'glo-set-request', content: Uint8Array.of(0x30, 0, 0, 0, 1, 0xab, 0xcd) });
+  expect(shownOf(encrypted)).toContain('3000000001abcd');
+});
