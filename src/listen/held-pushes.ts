@@ -65,7 +65,7 @@ export class HeldPushes {
     await this.store.aside((database) =>
       database.batch(
         [...dropped.map((old) => ({ type: 'del' as const, key: old })), { type: 'put' as const, key, value }],
-        // A power cut may take it: nobody was told that it is kept.
+        // A power cut may take it: nobody was promised that it is kept.
         { sync: false },
       ),
     );
