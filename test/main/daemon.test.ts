@@ -599,6 +599,7 @@ describe('systemd', () => {
     }
     const units = readdirSync(join(root, 'systemd'));
     expect(units).toEqual([
+      'meter-central.service',
       'meter-gateway-check.service',
       'meter-gateway-clock.service',
       'meter-gateway-clock.timer',
@@ -612,11 +613,12 @@ describe('systemd', () => {
       writeFileSync(join(folder, unit), text.replaceAll('/usr/lib/meter-gateway/node/bin/node', '/bin/true'));
     }
     const verified = await analyze(['verify', ...units.map((unit) => join(folder, unit))]);
-    expect(verified.err.split('\n').filter((line) => line.includes('meter-gateway'))).toEqual([]);
+    expect(verified.err.split('\n').filter((line) => /meter-(gateway|central)/.test(line))).toEqual([]);
     // Tenths: 1.3, and less for the one without network and devices.
     for (const [unit, most] of [
       ['meter-gateway.service', 13],
       ['meter-gateway-check.service', 13],
+      ['meter-central.service', 13],
       ['meter-gateway-clock.service', 10],
     ] as const) {
       const rated = await analyze(['security', '--offline=true', `--threshold=${most}`, join(folder, unit)]);
