@@ -146,6 +146,8 @@ describe('what pushes say', () => {
     it.broker.connect();
     const serial: [string, Data] = ['0-0:96.1.0*255', text('70000001')];
     const scaled = (code: string, value: number): [string, Data][] => [[code, u32(value)]];
+    // What was held of strangers is looked at before anybody is heard.
+    await it.run(1000);
     line.open[0]?.hear(listOf(start, serial, ['0-0:97.98.0*255', u32(0x400)]));
     await it.run(minute);
     expect(factsOf(it, 'event').filter(({ source }) => source === 'meter')).toMatchObject([
