@@ -30,6 +30,7 @@ try "the machine" uname -mr
 try "systemd" bash -c 'wait_=$(systemctl is-system-running); echo "$wait_"; systemctl --version | head -1'
 try "apt install without a network" bash -c 'apt-get install -y --no-install-recommends /root/meter-gateway.deb >/root/apt.log 2>&1 || { tail -30 /root/apt.log; exit 1; }; dpkg-query -W -f "\${Version} \${Architecture} \${db:Status-Abbrev}" meter-gateway'
 try "meter-gateway --version" meter-gateway --version
+try "a fresh installation runs, and waits for a configuration" bash -c "$(declare -f wait_for); wait_for 300 systemctl is-active --quiet meter-gateway && systemctl is-active meter-gateway"
 try "Node" "$node" -p 'process.version + " " + process.arch'
 for unit in /usr/lib/systemd/system/meter-*.service; do
   try "exposure of ${unit##*/} at most 1.3" bash -c "systemd-analyze security --offline=yes --threshold=13 $unit | tail -1"
@@ -64,7 +65,6 @@ try "config check" bash -c 'out=$(meter-gateway config check /etc/meter-gateway/
 mosquitto_sub -t '#' -v -W 1200 > /root/heard 2>&1 &
 printf 'METER_CENTRAL="--broker mqtt://127.0.0.1:1883 --tenant t"\n' > /etc/meter-central/central.conf
 try "meter-central starts" systemctl start meter-central
-try "a fresh installation runs, and waits for a configuration" systemctl is-active meter-gateway
 try "the service is READY" systemctl restart meter-gateway
 try "meters are read over the pseudo-terminal and over the UART" bash -c "$(declare -f wait_for field all_read); node=$node; wait_for 600 all_read && field 's.ports.map((p) => p.meters.map((m) => m.intervalsRead))'"
 try "the broker has it" bash -c "$(declare -f wait_for); wait_for 120 grep -aq '/up/' /root/heard; grep -ac '/up/' /root/heard"
