@@ -62,12 +62,13 @@ systemctl daemon-reload
   meters u 3 4
 } > /etc/meter-gateway/gateway.toml
 try "config check" bash -c 'out=$(meter-gateway config check /etc/meter-gateway/gateway.toml 2>&1) || { echo "$out"; exit 1; }'
-mosquitto_sub -t '#' -v -W 1200 > /root/heard 2>&1 &
+# By the line, and again where the broker is not there yet: what goes into a file waits for 4 KiB otherwise.
+(until stdbuf -oL mosquitto_sub -t '#' -v -W 1200; do sleep 1; done) > /root/heard 2>&1 &
 printf 'METER_CENTRAL="--broker mqtt://127.0.0.1:1883 --tenant t"\n' > /etc/meter-central/central.conf
 try "meter-central starts" systemctl start meter-central
 try "the service is READY" systemctl restart meter-gateway
 try "meters are read over the pseudo-terminal and over the UART" bash -c "$(declare -f wait_for field all_read); node=$node; wait_for 600 all_read && field 's.ports.map((p) => p.meters.map((m) => m.intervalsRead))'"
-try "the broker has it" bash -c "$(declare -f wait_for); wait_for 120 grep -aq '/up/' /root/heard; grep -ac '/up/' /root/heard"
+try "the broker has it" bash -c "$(declare -f wait_for); wait_for 120 grep -aq '/up/' /root/heard || { head -c 600 /root/heard; exit 1; }; grep -ac '/up/' /root/heard"
 stored() { meter-central list --store /var/lib/meter-central/central.db; }
 try "meter-central has it, and acknowledges it" bash -c "$(declare -f wait_for field stored); node=$node; wait_for 300 field 's.store.pending === 0' && stored | cut -c1-60 | head -2"
 epoch=$(field s.store.epoch)
