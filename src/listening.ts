@@ -43,7 +43,7 @@ const senderOf = (state: MeterState, take: Sender['take']): Sender => ({
 
 /** Alarms and the counter are stored at once; rows when the session of the line is over, for a poll may be reading the same ones. */
 const polledSender = ({ store, clock, log }: World, { runner }: ReportedPort, state: MeterState): Sender =>
-  senderOf(state, async ({ alarms, ...meaning }, pushed) => {
+  senderOf(state, async ({ alarms, ...meaning }, pushed, proven) => {
     const { origin } = state.polled;
     const facts = alarms.map((alarm) => alarmFact(alarm, origin, clock.wall()));
     if (facts.length > 0 || pushed)
@@ -51,7 +51,7 @@ const polledSender = ({ store, clock, log }: World, { runner }: ReportedPort, st
     if (meaning.rows.length === 0) return;
     // What is not taken here is polled.
     runner
-      .takePushed(state, { ...meaning, alarms: [], registers: undefined })
+      .takePushed(state, { ...meaning, alarms: [], registers: undefined }, proven)
       .catch((error: unknown) =>
         log.info({ meter: origin.meter, error: messageOf(error) }, 'pushed rows are polled instead'),
       );

@@ -191,7 +191,7 @@ export class Hearing {
     if (odd.length > 0) this.settings.log.info({ meter: origin.meter, odd }, 'not all of a push was understood');
     if (pushed) this.counters.set(`${pushed.title} ${pushed.key}`, pushed.counter);
     try {
-      await sender.take(meaning, pushed);
+      await sender.take(meaning, pushed, event.authentic === true);
     } catch (error) {
       // What was not stored may be sent again under the same counter.
       if (pushed) this.forget(pushed);

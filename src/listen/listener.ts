@@ -104,7 +104,7 @@ export class Listener {
   take(state: MeterState, meaning: PushedMeaning, pushed: PushMark | undefined): Promise<void> {
     return this.inTurn(async () => {
       const { clock } = this.settings;
-      await commitPushed({ port: this.context, state, polled: false }, meaning, pushed);
+      await commitPushed({ port: this.context, state, polled: false, proven: pushed !== undefined }, meaning, pushed);
       this.heardAt.set(state.polled.origin.meter, clock.now());
       state.failures = 0;
       state.lastError = undefined;

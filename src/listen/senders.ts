@@ -28,8 +28,11 @@ export interface Sender {
     | undefined;
   /** Scalers that were read from it. */
   readonly scalers: () => KnownScalers;
-  /** Takes what it said; resolves when that is stored, or will be read by a poll all the same. */
-  take(meaning: PushedMeaning, pushed: PushMark | undefined): Promise<void>;
+  /**
+   * Takes what it said; resolves when that is stored, or will be read by a poll all the same. `proven`: a tag shows that it is
+   * the meter's.
+   */
+  take(meaning: PushedMeaning, pushed: PushMark | undefined, proven: boolean): Promise<void>;
 }
 export type Notified = Exclude<NotificationEvent, { kind: 'unreadable' }>;
 export interface Understood {

@@ -21,6 +21,8 @@ export interface PushedRowsSettings {
   readonly state: MeterState;
   /** A poll reads what pushes missed. */
   readonly polled: boolean;
+  /** The push proved whose it is. What did not is read again by a poll, where there is one: anybody can send it. */
+  readonly proven: boolean;
 }
 type Stamped = LoadProfileRow & { readonly end: Millis };
 /** A meter whose clock is so far ahead of ours is not believed, where ours is known. */
@@ -87,12 +89,13 @@ function boundaryAt(stored: SeriesState | undefined, rows: readonly Stamped[], a
 
 /** From where on a slice is accounted for that ends with these rows, and whether it is covered then. */
 function extent(
-  { polled }: PushedRowsSettings,
+  { polled, proven }: PushedRowsSettings,
   stored: SeriesState | undefined,
   since: Millis,
   start: Millis,
 ): { readonly from: Millis; readonly covers: boolean } {
   const coveredTo = millis(Math.max(since, stored?.coverage.at(-1)?.[1] ?? since));
+  if (polled && !proven) return { from: start, covers: false };
   if (start <= coveredTo) return { from: start, covers: true };
   if (polled) return { from: start, covers: false };
   return { from: coveredTo, covers: true };
@@ -203,7 +206,7 @@ export async function commitPushed(
 
 /** Intervals of a meter that only pushes: what did not come until `to` is a gap. What comes later revises it. */
 export async function accountForMissed(
-  { port, state }: Omit<PushedRowsSettings, 'polled'>,
+  { port, state }: Pick<PushedRowsSettings, 'port' | 'state'>,
   settings: PolledSeries,
   to: Millis,
 ): Promise<void> {

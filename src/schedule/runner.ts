@@ -164,11 +164,11 @@ export class PortRunner {
    * Stores rows that a meter of this line pushed, between two sessions: what they leave open is polled. Resolves when they are
    * stored.
    */
-  takePushed(state: MeterState, meaning: PushedMeaning): Promise<void> {
+  takePushed(state: MeterState, meaning: PushedMeaning, proven: boolean): Promise<void> {
     if (this.betweenSessions.length >= maxWaiting)
       return Promise.reject(new Failure('busy', `${this.name} has no time for what is pushed: it is polled instead`));
     return this.betweenTwo(async () => {
-      await commitPushed({ port: this.settings, state, polled: true }, meaning, undefined);
+      await commitPushed({ port: this.settings, state, polled: true, proven }, meaning, undefined);
     });
   }
 

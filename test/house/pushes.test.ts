@@ -226,6 +226,27 @@ describe('what pushes say', () => {
     expect(it.ingest.counters.conflicts).toBe(0);
     await it.house.stop();
   });
+
+  test('what anybody could have sent in the name of a polled meter is read again by the poll: the meter has the last word', async () => {
+    const serial = 60_120_001;
+    const bus = pushingBus({ link: 'wrapper', count: 1, firstSerial: 70_000_001 }, start);
+    const line = pushingLine([bus]);
+    const it = await virtualHouse({ meters: { count: 1 } }, { start, days: 1, offsetS: 120, ...line });
+    it.broker.connect();
+    await it.run(40 * minute + 5000);
+    // Before the poll of this hour: a value that the meter never had.
+    line.open[0]?.hear(listOf(one(13), ['0-0:96.1.0*255', text(String(serial))], ['1-0:1.8.0*255', u32(1)]));
+    await it.run(10_000);
+    const said = () =>
+      factsOf(it, 'profile').filter(({ meter, start: at }) => meter === `m${serial}` && at === '2026-11-24T12:00:00Z');
+    expect(said().map(({ channels }) => channels[0]?.register)).toEqual([[1]]);
+    await it.run(10 * minute);
+    const compared = it.compare(2 * minute).get(0);
+    expect(compared?.wrong).toEqual([]);
+    expect(compared?.right).toBe(compared?.expected);
+    expect(said().map(({ rev }) => rev)).toEqual([[0], [1]]);
+    await it.house.stop();
+  });
 });
 
 describe('strangers', () => {
