@@ -62,8 +62,8 @@ systemctl daemon-reload
   meters u 3 4
 } > /etc/meter-gateway/gateway.toml
 try "config check" bash -c 'out=$(meter-gateway config check /etc/meter-gateway/gateway.toml 2>&1) || { echo "$out"; exit 1; }'
-# By the line, and again where the broker is not there yet: what goes into a file waits for 4 KiB otherwise.
-(until stdbuf -oL mosquitto_sub -t '#' -v -W 1200; do sleep 1; done) > /root/heard 2>&1 &
+# By the line, and again where the broker is not there yet; this machine resolves no names.
+(until stdbuf -oL mosquitto_sub -h 127.0.0.1 -t '#' -v -W 1200; do sleep 1; done) > /root/heard 2>&1 &
 printf 'METER_CENTRAL="--broker mqtt://127.0.0.1:1883 --tenant t"\n' > /etc/meter-central/central.conf
 try "meter-central starts" systemctl start meter-central
 try "the service is READY" systemctl restart meter-gateway
