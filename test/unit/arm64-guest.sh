@@ -8,7 +8,7 @@ try() { # NAME COMMAND…: its output is shown where it fails
     say "ok $name${out:+: ${out:0:200}}"
   else
     say "FAILED $name"
-    printf '%s\n' "$out"
+    printf '%s\n' "$out" | head -40 | while IFS= read -r line; do say "  ${line:0:300}"; done
   fi
 }
 wait_for() { # SECONDS COMMAND…
@@ -75,7 +75,8 @@ epoch=$(field s.store.epoch)
 try "restarted: the store is the same" bash -c "$(declare -f wait_for field); node=$node; systemctl restart meter-gateway && wait_for 60 field 's.store.epoch === $epoch'"
 pid=$(systemctl show -p MainPID --value meter-gateway)
 try "memory" grep VmRSS "/proc/$pid/status"
-try "meter-gateway-check" bash -c 'systemctl start meter-gateway-check || { journalctl -u meter-gateway-check -o cat --no-pager; exit 1; }'
+# What the gateway has open, the check does not open; a pseudo-terminal it may not.
+try "meter-gateway-check" bash -c "$(declare -f wait_for field); node=$node; wait_for 120 field 's.ports.every((p) => p.open)'; systemctl start meter-gateway-check || { journalctl -u meter-gateway-check -o cat --no-pager; exit 1; }"
 try "stopped cleanly" bash -c 'systemctl stop meter-gateway && systemctl show -p Result --value meter-gateway'
 try "purge" bash -c 'apt-get purge -y meter-gateway >/root/apt.log 2>&1 || { tail -30 /root/apt.log; exit 1; }; ! test -e /usr/lib/meter-gateway && ! test -e /var/lib/private/meter-gateway && test -e /var/lib/private/meter-central/central.db'
 say "all done"
