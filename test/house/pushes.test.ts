@@ -237,14 +237,14 @@ describe('what pushes say', () => {
     // Before the poll of this hour: a value that the meter never had.
     line.open[0]?.hear(listOf(one(13), ['0-0:96.1.0*255', text(String(serial))], ['1-0:1.8.0*255', u32(1)]));
     await it.run(10_000);
-    const said = () =>
+    const published = () =>
       factsOf(it, 'profile').filter(({ meter, start: at }) => meter === `m${serial}` && at === '2026-11-24T12:00:00Z');
-    expect(said().map(({ channels }) => channels[0]?.register)).toEqual([[1]]);
+    expect(published().map(({ channels }) => channels[0]?.register)).toEqual([[1]]);
     await it.run(10 * minute);
     const compared = it.compare(2 * minute).get(0);
     expect(compared?.wrong).toEqual([]);
     expect(compared?.right).toBe(compared?.expected);
-    expect(said().map(({ rev }) => rev)).toEqual([[0], [1]]);
+    expect(published().map(({ rev }) => rev)).toEqual([[0], [1]]);
     await it.house.stop();
   });
 });
