@@ -1,6 +1,6 @@
 /** Values as XML: numbers in hex of the size of their type, octets in hex, bits as digits, text as it is. */
 import type { Data, TypeDescription } from '../dlms/axdr/data.ts';
-import { type Element, empty, group, hex, list, upper, valued } from './xml-element.ts';
+import { type Element, empty, group, hex, list, listOf, upper, valued } from './xml-element.ts';
 
 type ValueOf<T extends Data['type']> =
   Extract<Data, { readonly type: T }> extends { readonly value: infer V } ? V : null;
@@ -85,10 +85,16 @@ function compact({ value, description: of }: Extract<Data, { readonly type: 'com
   ]);
 }
 
+/** A value of many small elements would be a hundred times as large as a tree. */
+function* elementsOf(all: readonly Data[]): Generator<Element> {
+  for (const one of all) yield dataElement(one);
+}
+
 export function dataElement(data: Data): Element {
   const { name, text } = types[data.type];
   if (data.type === 'compact-array') return compact(data);
-  if (data.type === 'array' || data.type === 'structure') return list(name, data.value.map(dataElement));
+  if (data.type === 'array' || data.type === 'structure')
+    return listOf(name, data.value.length, () => elementsOf(data.value));
   // The row is the one of the type.
   return text && 'value' in data ? valued(name, (text as (value: unknown) => string)(data.value)) : empty(name);
 }

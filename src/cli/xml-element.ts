@@ -1,10 +1,10 @@
 /** Elements of XML, and how they are written: two blanks for each depth, a blank before the end of a tag that has attributes. */
 
-/** `children` undefined: an element without contents, in one tag. */
+/** `children` undefined: an element without contents, in one tag. A function makes them one after the other while they are written. */
 export interface Element {
   readonly name: string;
   readonly attributes: Readonly<Record<string, string>>;
-  readonly children?: readonly Element[];
+  readonly children?: readonly Element[] | (() => Iterable<Element>);
   /** Lines of text as contents, instead of children. */
   readonly lines?: readonly string[];
   /** Its text stands between its tags. */
@@ -16,9 +16,11 @@ export const empty = (name: string): Element => ({ name, attributes: {} });
 export const valued = (name: string, value: string): Element => ({ name, attributes: { Value: value } });
 export const group = (name: string, children: readonly Element[]): Element => ({ name, attributes: {}, children });
 /** As many as there are, in hex; more than fit in two digits take four. */
-export const list = (name: string, children: readonly Element[]): Element => ({
+export const list = (name: string, children: readonly Element[]): Element =>
+  listOf(name, children.length, () => children);
+export const listOf = (name: string, count: number, children: () => Iterable<Element>): Element => ({
   name,
-  attributes: { Qty: hex(children.length, children.length > 255 ? 2 : 1) },
+  attributes: { Qty: hex(count, count > 255 ? 2 : 1) },
   children,
 });
 
@@ -45,15 +47,31 @@ export const escaped = (text: string): string =>
     // What a terminal would obey or hide has a way of writing in XML that keeps the value.
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (one) => `&#x${(one.codePointAt(0) as number).toString(16)};`);
 
-export function written({ name, attributes, children, lines, isFlat, isTight }: Element, depth: number): string[] {
+/** Lines so far, and those that came before, so that one that comes again and again is held once. */
+interface Written {
+  readonly lines: string[];
+  readonly known: Map<string, string>;
+}
+const maxKnown = 2000;
+function put({ lines, known }: Written, line: string): void {
+  const before = known.get(line);
+  if (before === undefined && known.size < maxKnown) known.set(line, line);
+  lines.push(before ?? line);
+}
+function write({ name, attributes, children, lines, isFlat, isTight }: Element, depth: number, out: Written): void {
   const indent = '  '.repeat(depth);
   const head = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(value)}"`);
-  if (!children && !lines) return [`${indent}<${name}${head.join('')}${isTight ? '' : ' '}/>`];
+  if (!children && !lines) return put(out, `${indent}<${name}${head.join('')}${isTight ? '' : ' '}/>`);
   const start = `${indent}<${name}${head.length > 0 ? `${head.join('')} ` : ''}>`;
   const end = `</${name}>`;
-  if (lines && isFlat === true) return [`${start}${escaped(lines.join(''))}${end}`];
-  const inside = lines
-    ? lines.map((line) => `${indent}  ${escaped(line)}`)
-    : (children ?? []).flatMap((child) => written(child, depth + 1));
-  return [start, ...inside, `${indent}${end}`];
+  if (lines && isFlat === true) return put(out, `${start}${escaped(lines.join(''))}${end}`);
+  put(out, start);
+  if (lines) for (const line of lines) put(out, `${indent}  ${escaped(line)}`);
+  else for (const child of typeof children === 'function' ? children() : (children ?? [])) write(child, depth + 1, out);
+  put(out, `${indent}${end}`);
+}
+export function written(element: Element, depth: number): string[] {
+  const lines: string[] = [];
+  write(element, depth, { lines, known: new Map() });
+  return lines;
 }
