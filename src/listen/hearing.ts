@@ -44,7 +44,6 @@ export class Hearing {
   /** The newest counter that was taken, by system title and key; a start finds them in the store. */
   private readonly counters = new Map<string, number>();
   private readonly ciphering = new Map<string, Ciphering>();
-  taken = 0;
 
   constructor(settings: HearingSettings, senders: readonly Sender[]) {
     this.settings = settings;
@@ -197,7 +196,6 @@ export class Hearing {
       if (pushed) this.forget(pushed);
       throw error instanceof Failure ? error : new Failure('store-failed', messageOf(error));
     }
-    this.taken++;
   }
   private forget({ title, key, counter }: PushMark): void {
     const name = `${title} ${key}`;

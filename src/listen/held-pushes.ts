@@ -30,11 +30,6 @@ export class HeldPushes {
     this.clock = clock;
   }
 
-  /** By sender, how many are kept. Empty before the first look. */
-  get held(): ReadonlyMap<string, number> {
-    return new Map([...(this.index ?? [])].map(([sender, keys]) => [sender, keys.length]));
-  }
-
   async all(): Promise<HeldPush[]> {
     const found: HeldPush[] = [];
     this.index = new Map();

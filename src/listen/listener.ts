@@ -95,10 +95,6 @@ export class Listener {
     const { silentNotBefore, busFaultReported } = this.line;
     return { silentNotBefore, busFaultReported };
   }
-  /** The port of this machine, where any free one was to be taken. */
-  get port(): number | undefined {
-    return this.listening?.port;
-  }
 
   /** Stores what a meter pushed that stands under this listener; one push after another. */
   take(state: MeterState, meaning: PushedMeaning, pushed: PushMark | undefined): Promise<void> {

@@ -63,8 +63,10 @@ export interface StatusColumn {
   readonly logicalName: string;
   readonly attribute: number;
 }
+/** The code of a profile status, x-x:96.10.x. */
+export const isStatusName = (name: string): boolean => /^\d+\.\d+\.96\.10\.\d+\.255$/.test(name);
 const isStatusByCode = ({ classId, logicalName, attribute }: CaptureObject): boolean =>
-  (classId === 1 || classId === 63) && attribute === 2 && /^\d+\.\d+\.96\.10\.\d+\.255$/.test(logicalName);
+  (classId === 1 || classId === 63) && attribute === 2 && isStatusName(logicalName);
 
 export type ColumnRole = 'clock' | 'status' | 'channel' | 'left out';
 /** In the order of the row. The first clock and the first status are the row's; of further clocks nothing is made. */

@@ -13,16 +13,17 @@ export function onGrid(row: LoadProfileRow, periodMs: number, toleranceMs: numbe
   const besideMs = into > periodMs / 2 ? into - periodMs : into;
   if (Math.abs(besideMs) > Math.min(toleranceMs, periodMs * maxShare)) return row;
   const grid = later(end, -besideMs);
-  const { clock, status, bits, doubt, channels, cells } = row;
-  return {
-    start: later(grid, -periodMs),
-    end: grid,
-    clock,
-    status,
-    ...(bits !== undefined && { bits }),
-    doubt: doubt ?? null,
-    channels,
-    cells,
-    besideMs,
-  };
+  return { ...rowFields(row), start: later(grid, -periodMs), end: grid, besideMs };
 }
+/** A row of a buffer has accessors, which a copy by spread would leave behind. */
+export const rowFields = (row: LoadProfileRow): LoadProfileRow => ({
+  start: row.start,
+  end: row.end,
+  clock: row.clock,
+  status: row.status,
+  ...(row.bits !== undefined && { bits: row.bits }),
+  doubt: row.doubt ?? null,
+  ...(row.besideMs !== undefined && { besideMs: row.besideMs }),
+  channels: row.channels,
+  cells: row.cells,
+});

@@ -2,7 +2,7 @@
  * What a telegram of the P1 port says, as a pushed list: registers as integers with scaler and unit, the stamp by the meter's
  * local time, device ids as text. Values of other devices (M-Bus) carry stamps of their own and are shown as they stand.
  */
-import { parseLogicalName, type LogicalName, obis } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, logicalNameIn, obis } from '../dlms/cosem/logical-name.ts';
 import { type Stamp, type StampReading, stampOf } from '../dlms/cosem/date-time.ts';
 import type { P1Entry, P1Telegram } from '../dlms/p1/telegram.ts';
 import type { NotificationEvent } from '../dlms/stack/notification.ts';
@@ -56,14 +56,6 @@ function stampOctets(text: string): Uint8Array | undefined {
   return Uint8Array.of(full >> 8, full & 0xff, month, day, unspecified, hour, minute, second, 0, 0x80, 0x00, status);
 }
 
-const nameOf = (code: string): LogicalName | undefined => {
-  try {
-    return parseLogicalName(code);
-  } catch {
-    return undefined;
-  }
-};
-
 /** An integer and what it is counted in; undefined where the text is no number. */
 function scaled(
   text: string,
@@ -86,7 +78,7 @@ function identityOf(text: string): string {
 }
 
 function readingOf({ obis: code, values }: P1Entry): PushedReading {
-  const name = nameOf(code);
+  const name = logicalNameIn(code);
   const [first] = values;
   const single = values.length === 1 && first ? scaled(first.text, first.unit) : undefined;
   const text = values.map((one) => (one.unit === undefined ? one.text : `${one.text} ${one.unit}`)).join(' ');
@@ -103,7 +95,7 @@ export function telegramList({ entries }: P1Telegram, reading: StampReading = {}
   const identities: string[] = [];
   let stamp: Stamp | undefined;
   for (const { obis: code, values } of entries) {
-    const name = nameOf(code);
+    const name = logicalNameIn(code);
     const [first] = values;
     if (name === undefined || !first) continue;
     if (identityName.test(name)) identities.push(identityOf(first.text));

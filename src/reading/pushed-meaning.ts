@@ -7,9 +7,9 @@ import { iso, later, type Millis } from '../base/time.ts';
 import { obis, type LogicalName } from '../dlms/cosem/logical-name.ts';
 import type { CaptureObject } from '../dlms/cosem/profile-generic.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
-import { columnKind, isScaled, mayBeBilled } from './column.ts';
+import { columnKind, isScaled, isStatusName, mayBeBilled } from './column.ts';
 import { type EventFact, integerJson, type Origin, type ReadingFact } from './facts.ts';
-import { onGrid } from './grid.ts';
+import { onGrid, rowFields } from './grid.ts';
 import type { LoadProfileRow, ProfileChannel } from './load-profile-row.ts';
 import { eventName } from './meter-event.ts';
 import type { PushedList, PushedReading } from './pushed-list.ts';
@@ -64,9 +64,7 @@ const countedOf = (reading: PushedReading): Counted[] => {
 
 /** The list as a row that ends when the meter's clock says. */
 function rowOf(list: PushedList, counted: readonly Counted[]): LoadProfileRow {
-  const status = list.readings.find(
-    ({ of }) => of !== undefined && /^\d+\.\d+\.96\.10\.\d+\.255$/.test(of.logicalName),
-  );
+  const status = list.readings.find(({ of }) => of !== undefined && isStatusName(of.logicalName));
   return {
     start: null,
     end: list.at,
@@ -89,21 +87,9 @@ function stampedRows(rows: readonly LoadProfileRow[], periodMs: number, toleranc
   return rows
     .map((row) => onGrid(row, periodMs, toleranceMs))
     .filter((row): row is Stamped => row.end !== null)
-    .map((row) => ({ ...rowFields(row), start: later(row.end, -periodMs) }))
+    .map((row) => ({ ...rowFields(row), start: later(row.end, -periodMs), end: row.end }))
     .toSorted((a, b) => a.end - b.end);
 }
-/** A row of a buffer has accessors, which a copy by spread would leave behind. */
-const rowFields = (row: Stamped): Stamped => ({
-  start: row.start,
-  end: row.end,
-  clock: row.clock,
-  status: row.status,
-  ...(row.bits !== undefined && { bits: row.bits }),
-  doubt: row.doubt ?? null,
-  ...(row.besideMs !== undefined && { besideMs: row.besideMs }),
-  channels: row.channels,
-  cells: row.cells,
-});
 
 function alarmsOf(list: PushedList, companion: MeaningSettings['companion']): PushedMeaning['alarms'] {
   const at = list.at === null ? null : iso(list.at);

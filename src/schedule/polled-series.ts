@@ -1,6 +1,6 @@
 /** The series of a meter: what is configured, and what the store knows of how it was configured before. */
 import { type Millis, millis } from '../base/time.ts';
-import { type LogicalName, parseLogicalName } from '../dlms/cosem/logical-name.ts';
+import { type LogicalName, logicalNameIn } from '../dlms/cosem/logical-name.ts';
 import { seriesKey } from '../reading/series-key.ts';
 import type { Store } from '../store/store.ts';
 import type { PolledSeries } from './meter-state.ts';
@@ -41,12 +41,7 @@ export function polledSeries(
 
 /** Series of a profile by its OBIS code: several, where the period changed. None where it is no code. */
 export function seriesNamed(all: readonly PolledSeries[], code: string): PolledSeries[] {
-  let name: LogicalName;
-  try {
-    name = parseLogicalName(code);
-  } catch {
-    return [];
-  }
+  const name = logicalNameIn(code);
   return all.filter(({ profile }) => profile === name);
 }
 

@@ -13,8 +13,9 @@ import { alarmFact, type PushedMeaning } from '../reading/pushed-meaning.ts';
 import type { PushMark, SeriesState } from '../store/records.ts';
 import type { MeterState, PolledSeries } from './meter-state.ts';
 import type { PlannedSlice } from './plan.ts';
+import { readingIsDue } from './registers.ts';
 import { boundsOf } from './series-bounds.ts';
-import { type AccountedContext, accountForSlice, changeOfMeter, stateAfter } from './series-commit.ts';
+import { type AccountedContext, accountForSlice, boundaryRow, changeOfMeter, stateAfter } from './series-commit.ts';
 
 export interface PushedRowsSettings {
   readonly port: AccountedContext['port'];
@@ -29,8 +30,6 @@ type Stamped = LoadProfileRow & { readonly end: Millis };
 const longestAheadMs = 15 * 60_000;
 /** The time before the first row of a series that nobody configured is not its own. */
 const longestBufferMs = 60 * dayMs;
-/** Registers are delivered once a day, as those that are polled. */
-const readingEveryMs = dayMs;
 
 const wasMeasured = (mark: Mark | undefined): boolean =>
   mark !== undefined && !mark.gap && mark.hash !== 0 && mark.again !== true;
@@ -71,20 +70,11 @@ async function freshRuns(
   return { since, runs };
 }
 
-/** The registers at a boundary, as a row, where they are known: the first interval behind it has an energy then. */
+/** The row at a boundary, where it was pushed or is known. */
 function boundaryAt(stored: SeriesState | undefined, rows: readonly Stamped[], at: Millis): LoadProfileRow | undefined {
   const pushed = rows.find(({ end }) => end === at);
   const newest = stored?.newest;
-  if (pushed || newest?.end !== at) return pushed;
-  const registers = Object.entries(newest.registers);
-  return {
-    start: null,
-    end: at,
-    clock: null,
-    status: null,
-    channels: registers.map(([key]) => ({ key, scalerUnit: undefined, kind: 'register' })),
-    cells: registers.map(([, value]) => BigInt(value)),
-  };
+  return pushed || newest?.end !== at ? pushed : boundaryRow(newest.registers, at);
 }
 
 /** From where on a slice is accounted for that ends with these rows, and whether it is covered then. */
@@ -101,9 +91,7 @@ function extent(
   return { from: coveredTo, covers: true };
 }
 
-interface Committed {
-  readonly intervals: number;
-}
+/** Returns how many intervals were new. */
 async function commitRun(
   pushing: PushedRowsSettings,
   settings: PolledSeries,
@@ -119,7 +107,7 @@ async function commitRun(
     readonly facts: readonly Fact[];
     readonly pushed: PushMark | undefined;
   },
-): Promise<Committed> {
+): Promise<number> {
   const { port, state } = pushing;
   const context = { port, state, settings };
   const { store, clock } = port;
@@ -154,7 +142,7 @@ async function commitRun(
     marks: accounted.marks,
     ...(also.pushed && { pushed: also.pushed }),
   });
-  return { intervals: accounted.blocks.reduce((count, block) => count + block.count, 0) };
+  return accounted.blocks.reduce((sum, { count }) => sum + count, 0);
 }
 
 /**
@@ -176,8 +164,7 @@ export async function commitPushed(
     const { since, runs } = await freshRuns({ port, state, settings }, rows);
     for (const run of runs) jobs.push({ settings, since, run, rows });
   }
-  const { readingAt } = state;
-  const readingDue = readingAt === undefined || port.clock.now() - readingAt >= readingEveryMs;
+  const readingDue = readingIsDue(port, state);
   const facts: Fact[] = meaning.alarms.map((alarm) => alarmFact(alarm, origin, readAt));
   if (meaning.registers && readingDue)
     facts.push({
@@ -190,12 +177,11 @@ export async function commitPushed(
   let intervals = 0;
   for (const [i, { settings, ...job }] of jobs.entries()) {
     const last = i === jobs.length - 1;
-    const done = await commitRun(pushing, settings, {
+    intervals += await commitRun(pushing, settings, {
       ...job,
       facts: last ? facts : [],
       pushed: last ? pushed : undefined,
     });
-    intervals += done.intervals;
   }
   if (jobs.length === 0 && (facts.length > 0 || pushed))
     await port.store.commit({ meter: origin.meter, entryClass: 0, facts, ...(pushed && { pushed }) });

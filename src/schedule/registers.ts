@@ -10,13 +10,14 @@ import type { MeterState, PortContext } from './meter-state.ts';
 import { optional } from './optional.ts';
 import { layoutOf, type SeriesContext } from './series-context.ts';
 
-/** Registers are delivered with the first poll of each day. */
+/** Registers are delivered with the first poll or push of each day. */
 const readingEveryMs = dayMs;
+export const readingIsDue = ({ clock }: Pick<PortContext, 'clock'>, { readingAt }: MeterState): boolean =>
+  readingAt === undefined || clock.now() - readingAt >= readingEveryMs;
 
 /** Registers and clock, once a day: what the display shows, beside the series. */
 export async function dailyReading(poll: SeriesContext, readAt: Millis): Promise<Fact | undefined> {
-  const { readingAt } = poll.state;
-  if (readingAt !== undefined && poll.port.clock.now() - readingAt < readingEveryMs) return undefined;
+  if (!readingIsDue(poll.port, poll.state)) return undefined;
   let reading: Fact | undefined;
   await optional(poll.port, poll.state, poll.session, 'registers', async () => {
     // Tomorrow again, where they cannot be read.

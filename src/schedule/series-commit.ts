@@ -59,6 +59,19 @@ export function changeOfMeter(
   return { swap: { at, from, final, first, before }, event };
 }
 
+/** The registers at a boundary, as a row: the first interval behind it has an energy then. */
+export function boundaryRow(registers: NonNullable<SeriesState['newest']>['registers'], end: Millis): LoadProfileRow {
+  const all = Object.entries(registers);
+  return {
+    start: null,
+    end,
+    clock: null,
+    status: null,
+    channels: all.map(([key]) => ({ key, scalerUnit: undefined, kind: 'register' })),
+    cells: all.map(([, value]) => BigInt(value)),
+  };
+}
+
 /** The first interval after a change of the period begins at the last row of the old one. */
 function withBoundary(
   { port, state, settings }: SeriesContext,
@@ -67,16 +80,7 @@ function withBoundary(
 ): readonly LoadProfileRow[] {
   const newest = settings.after && port.store.seriesState(state.polled.origin.meter, settings.after)?.newest;
   if (!newest || newest.end !== slice.from || rows.some(({ end }) => end === slice.from)) return rows;
-  const registers = Object.entries(newest.registers);
-  const boundary: LoadProfileRow = {
-    start: null,
-    end: slice.from,
-    clock: null,
-    status: null,
-    channels: registers.map(([key]) => ({ key, scalerUnit: undefined, kind: 'register' })),
-    cells: registers.map(([, value]) => BigInt(value)),
-  };
-  return [boundary, ...rows];
+  return [boundaryRow(newest.registers, slice.from), ...rows];
 }
 
 /**

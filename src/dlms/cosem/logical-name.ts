@@ -24,4 +24,13 @@ export function parseLogicalName(text: string): LogicalName {
   return groups.join('.') as LogicalName;
 }
 
+/** The same; undefined where the text is no OBIS code. */
+export function logicalNameIn(text: string): LogicalName | undefined {
+  try {
+    return parseLogicalName(text);
+  } catch {
+    return undefined;
+  }
+}
+
 export const logicalNameCodec: Codec<LogicalName> = mapped(fixed(6), logicalNameOf, logicalNameOctets);
