@@ -70,6 +70,16 @@ export function whole(name: string, text: string, low: number, high: number): nu
     ? value
     : bad(`${name} takes a whole number from ${low} to ${high}, not '${text}'`);
 }
+/** A model by name; the generic one where none is given. */
+export function modelNamed(name: string | undefined): MeterModel {
+  const models = meterModels();
+  return (
+    (name === undefined ? genericModel : models.get(name)) ??
+    bad(`no model '${name}'; there are ${[...models.keys()].join(', ')}`)
+  );
+}
+/** `--standard-offset`: minutes from UTC to standard time; a stamp has them from local time to UTC. */
+export const stampDeviation = (text: string): number => -whole('--standard-offset', text, -840, 840);
 function accessOf(device: string, options: ConnectionOptions): MeterAccess {
   const [logical = '', physical, ...more] = options.server.split('/');
   if (more.length > 0) bad(`--server takes N or N/PHYSICAL, not '${options.server}'`);
@@ -89,7 +99,7 @@ function accessOf(device: string, options: ConnectionOptions): MeterAccess {
       initiate_protection: options.initiate as NonNullable<MeterModel['initiate_protection']>,
     }),
     ...(options.standardOffset !== undefined && {
-      stamp_deviation_min: -whole('--standard-offset', options.standardOffset, -840, 840),
+      stamp_deviation_min: stampDeviation(options.standardOffset),
     }),
   };
   return {

@@ -1,15 +1,14 @@
 /** `meter-gateway decode`: explains recordings of any format, while they come. */
 import type { Recorded } from '../base/exchange-file.ts';
 import { Failure } from '../base/errors.ts';
-import { meterModels } from '../config/meter-models.ts';
-import { genericModel, type MeterModel } from '../meter/model.ts';
+import type { MeterModel } from '../meter/model.ts';
 import { rowJson } from '../reading/load-profile-row.ts';
 import type { Explained, FoundRow, Reading } from '../recording/explained.ts';
 import { explainedJson } from '../recording/explained-json.ts';
 import type { FormatName, InputFormat, InputItem } from '../recording/input/item.ts';
 import { openInput } from '../recording/input/open.ts';
 import { RecordingReader } from '../recording/reader.ts';
-import { bad, instant, whole } from './connection.ts';
+import { bad, instant, modelNamed, stampDeviation } from './connection.ts';
 import { openSource, progressOf } from './decode-input.ts';
 import { rewriter } from './rewrite.ts';
 import { decodeKeys } from './secret.ts';
@@ -57,11 +56,8 @@ const isChosen = (chosen: Chosen, { meter, row: { end } }: FoundRow): boolean =>
 
 /** The model, and the deviation that is given beside it. */
 function modelOf({ model: name, standardOffset }: DecodeOptions): MeterModel {
-  const models = meterModels();
-  const model = name === undefined ? genericModel : models.get(name);
-  if (!model) return bad(`no model '${name}'; there are ${[...models.keys()].join(', ')}`);
-  if (standardOffset === undefined) return model;
-  return { ...model, stamp_deviation_min: -whole('--standard-offset', standardOffset, -840, 840) };
+  const model = modelNamed(name);
+  return standardOffset === undefined ? model : { ...model, stamp_deviation_min: stampDeviation(standardOffset) };
 }
 
 /** What is done with each part of a recording. */

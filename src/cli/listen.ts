@@ -3,21 +3,25 @@ import { Failure } from '../base/errors.ts';
 import { fromHex, toHex } from '../base/hex.ts';
 import { type Clock, iso, type Millis } from '../base/time.ts';
 import { localTime, systemZone, withLocalTimes } from '../base/words.ts';
-import { meterModels } from '../config/meter-models.ts';
 import type { CipheringSettings } from '../dlms/association/ciphering.ts';
 import type { Suite } from '../dlms/security/protection.ts';
-import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
+import {
+  listeningLimits,
+  type NotificationEvent,
+  NotificationReceiver,
+  type NotificationSettings,
+} from '../dlms/stack/notification.ts';
 import type { Direction } from '../line/direction.ts';
 import { listenUdp } from '../line/listen-udp.ts';
 import { listenTcp, openPort, parseListenSelector } from '../line/open-port.ts';
 import type { Port, Trace } from '../line/port.ts';
 import { stampReading } from '../meter/stamp-reading.ts';
-import { genericModel, type MeterModel } from '../meter/model.ts';
+import type { MeterModel } from '../meter/model.ts';
 import { heardList } from '../reading/p1-list.ts';
 import { pushedListJson, type PushedReading } from '../reading/pushed-list.ts';
 import { valueWords } from '../reading/value-words.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
-import { bad, whole } from './connection.ts';
+import { bad, modelNamed, whole } from './connection.ts';
 import { decodeKeys } from './secret.ts';
 import { rowText } from '../recording/object-words.ts';
 import { note } from './terminal.ts';
@@ -80,9 +84,7 @@ export async function listen(
   stop: AbortSignal,
 ): Promise<void> {
   const selector = parseListenSelector(line);
-  const models = meterModels();
-  const model = options.model === undefined ? genericModel : models.get(options.model);
-  if (!model) return bad(`no model '${options.model}'; there are ${[...models.keys()].join(', ')}`);
+  const model = modelNamed(options.model);
   const baud = whole('--baud', options.baud, 300, 921_600);
   let left = options.count === undefined ? Number.POSITIVE_INFINITY : whole('--count', options.count, 1, 1_000_000);
   const systemTitle = options.systemTitle === undefined ? undefined : fromHex(options.systemTitle);
@@ -98,10 +100,7 @@ export async function listen(
     };
   const settings: NotificationSettings = {
     link: options.link as NotificationSettings['link'],
-    quietMs: 5000,
-    patienceMs: 30_000,
-    reassemblyLimit: 1 << 16,
-    senderLimit: 64,
+    ...listeningLimits,
     ...(ciphering && { ciphering: () => ciphering }),
     ...(systemTitle && { systemTitle }),
     senders: new Map(),

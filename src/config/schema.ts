@@ -31,6 +31,7 @@ const reference = v.pipe(
   ),
 );
 const absolute = v.pipe(text, v.startsWith('/', 'an absolute path'));
+const systemTitle = v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex'));
 /** What the contract with the head-end takes for a name. */
 const word = v.pipe(
   text,
@@ -140,7 +141,7 @@ const meter = v.strictObject({
   meter_title: v.optional(
     says(
       "the meter's system title, 8 octets in hex, where its AARE carries none; once it was met it is remembered",
-      v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex')),
+      systemTitle,
     ),
   ),
   dedicated_key: v.optional(
@@ -195,12 +196,7 @@ const listened = v.strictObject({
   serial: meter.entries.serial,
   swap: meter.entries.swap,
   model: v.optional(says('a name of hardware/meters', text), 'generic'),
-  meter_title: v.optional(
-    says(
-      'its system title, 8 octets in hex: who pushes ciphered is known by it',
-      v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex')),
-    ),
-  ),
+  meter_title: v.optional(says('its system title, 8 octets in hex: who pushes ciphered is known by it', systemTitle)),
   encryption_key: meter.entries.encryption_key,
   authentication_key: meter.entries.authentication_key,
   suite: meter.entries.suite,
@@ -312,7 +308,7 @@ export const configSchema = v.strictObject({
     system_title: v.optional(
       says(
         'our system title in ciphered associations; left out: a fresh one for each life of the process',
-        v.pipe(text, v.regex(/^[0-9a-fA-F]{16}$/, '8 octets in hex')),
+        systemTitle,
       ),
     ),
     status_socket: v.optional(

@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Clock, later, type Millis } from '../base/time.ts';
+import { arrivals } from './arrivals.ts';
 import { leased } from './lease.ts';
 import { type Listening, listenCode } from './open-port.ts';
 import type { Port } from './port.ts';
@@ -79,10 +80,8 @@ const bound = (socket: Socket, host: string, port: number): Promise<void> =>
 export async function listenUdp(host: string, port: number, clock: Clock): Promise<Listening> {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   const peers = new Map<string, Peer>();
-  const waiting: Port[] = [];
-  const closing = new AbortController();
-  let arrived: (() => void) | undefined;
-  const accept = (device: string): Peer => {
+  const { add, accept, end } = arrivals();
+  const newcomer = (device: string): Peer => {
     if (peers.size >= peerLimit) {
       const silent = [...peers.values()].reduce((oldest, one) => (one.heardAt < oldest.heardAt ? one : oldest));
       silent.end();
@@ -91,29 +90,21 @@ export async function listenUdp(host: string, port: number, clock: Clock): Promi
       if (peers.get(device) === peer) peers.delete(device);
     });
     peers.set(device, peer);
-    waiting.push(leased(peer.port, clock));
-    arrived?.();
+    add(leased(peer.port, clock));
     return peer;
   };
   socket.on('message', (datagram, { address, port: from }) => {
     const device = `udp://${address.includes(':') ? `[${address}]` : address}:${from}`;
-    (peers.get(device) ?? accept(device)).push(Uint8Array.from(datagram));
+    (peers.get(device) ?? newcomer(device)).push(Uint8Array.from(datagram));
   });
   await bound(socket, host, port);
   // A datagram that could not be delivered somewhere is no reason to stop listening.
   socket.on('error', () => {});
   return {
     port: socket.address().port,
-    async accept() {
-      while (waiting.length === 0 && !closing.signal.aborted)
-        await new Promise<void>((resolve) => {
-          arrived = resolve;
-        });
-      return waiting.shift();
-    },
+    accept,
     close() {
-      closing.abort();
-      arrived?.();
+      end();
       for (const peer of peers.values()) peer.end();
       return new Promise((resolve) => socket.close(() => resolve()));
     },

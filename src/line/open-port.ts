@@ -8,6 +8,7 @@ import { SerialPort } from 'serialport';
 import { concat } from '../base/cursor.ts';
 import { Failure, messageOf } from '../base/errors.ts';
 import type { Clock, Millis } from '../base/time.ts';
+import { arrivals } from './arrivals.ts';
 import { inTime, leased } from './lease.ts';
 import { deviceControl, directed, type Direction } from './direction.ts';
 import type { Port } from './port.ts';
@@ -247,11 +248,9 @@ export function listenCode({ code }: NodeJS.ErrnoException): 'port-busy' | 'port
 const connectionLimit = 256;
 
 export async function listenTcp(host: string, port: number, clock: Clock, limit = connectionLimit): Promise<Listening> {
-  const waiting: Port[] = [];
+  const { add, accept, end } = arrivals();
   /** When each was heard last. */
   const sockets = new Map<Socket, Millis>();
-  const closing = new AbortController();
-  let arrived: (() => void) | undefined;
   const server = createServer((socket) => {
     if (sockets.size >= limit) {
       const [silent] = [...sockets].reduce((oldest, one) => (one[1] < oldest[1] ? one : oldest));
@@ -261,8 +260,7 @@ export async function listenTcp(host: string, port: number, clock: Clock, limit 
     sockets.set(socket, clock.now());
     socket.on('data', () => sockets.has(socket) && sockets.set(socket, clock.now()));
     socket.on('close', () => sockets.delete(socket));
-    waiting.push(leased(socketPort(socket, `tcp://${socket.remoteAddress}:${socket.remotePort}`, clock), clock));
-    arrived?.();
+    add(leased(socketPort(socket, `tcp://${socket.remoteAddress}:${socket.remotePort}`, clock), clock));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
@@ -273,17 +271,9 @@ export async function listenTcp(host: string, port: number, clock: Clock, limit 
   const address = server.address();
   return {
     port: typeof address === 'object' && address ? address.port : port,
-    async accept() {
-      while (waiting.length === 0 && !closing.signal.aborted) {
-        await new Promise<void>((resolve) => {
-          arrived = resolve;
-        });
-      }
-      return waiting.shift();
-    },
+    accept,
     close() {
-      closing.abort();
-      arrived?.();
+      end();
       for (const socket of sockets.keys()) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
     },

@@ -7,7 +7,12 @@ import { toHex } from '../base/hex.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
 import type { Ciphering, CipheringSettings } from '../dlms/association/ciphering.ts';
-import { type NotificationEvent, NotificationReceiver, type NotificationSettings } from '../dlms/stack/notification.ts';
+import {
+  listeningLimits,
+  type NotificationEvent,
+  NotificationReceiver,
+  type NotificationSettings,
+} from '../dlms/stack/notification.ts';
 import type { Origin } from '../reading/facts.ts';
 import { pushedMeaning } from '../reading/pushed-meaning.ts';
 import type { PushMark } from '../store/records.ts';
@@ -29,11 +34,6 @@ export interface Place {
   readonly peer: string;
 }
 
-/** Silence after which a frame that has begun is given up; meters pause for 3 s (meter-quirks 11). */
-const quietMs = 5000;
-const patienceMs = 30_000;
-const reassemblyLimit = 1 << 16;
-const unfinishedLists = 64;
 const titleOctets = 8;
 
 export class Hearing {
@@ -63,10 +63,7 @@ export class Hearing {
   receiverSettings(link: NotificationSettings['link']): NotificationSettings {
     return {
       link,
-      quietMs,
-      patienceMs,
-      reassemblyLimit,
-      senderLimit: unfinishedLists,
+      ...listeningLimits,
       ciphering: (title) => this.keysOf(toHex(title)),
       heard: (title) => this.heard(toHex(title)),
       senders: this.ciphering,

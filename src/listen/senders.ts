@@ -51,9 +51,9 @@ const refuse = (code: ErrorCode, message: string, detail: Failure['detail'] = {}
 };
 
 /** Whether a list names this meter, another one, or nobody. */
-function named(list: PushedList, sender: Sender): 'this' | 'another' | 'nobody' {
+function named({ identities }: Pick<PushedList, 'identities'>, sender: Sender): 'this' | 'another' | 'nobody' {
   const { serial } = sender.state.polled.origin;
-  const names = list.identities.filter((one) => normalSerial(one) !== undefined);
+  const names = identities.filter((one) => normalSerial(one) !== undefined);
   if (names.length === 0) return 'nobody';
   const is = (one: string | undefined) => one !== undefined && sameSerial(one, serial);
   return names.some((one) => is(one) || is(serialInName(one, modelOf(sender)))) ? 'this' : 'another';
@@ -75,15 +75,22 @@ export function understand(event: Notified, senders: readonly Sender[]): Underst
     return { sender, list };
   }
   const byAddress = senders.filter((one) => one.from === from);
-  const found = [...byAddress, ...senders]
-    .map((sender) => ({ sender, list: listOf(event, sender) }))
-    .find(({ sender, list }) => {
-      const names = named(list, sender);
-      return names === 'this' || (names === 'nobody' && byAddress.includes(sender));
-    });
+  // Whom it names is read by the model alone: once for each, however many meters are configured.
+  const lists = new Map<MeterModel, PushedList>();
+  const listBy = (sender: Sender): PushedList => {
+    const known = lists.get(modelOf(sender));
+    if (known) return known;
+    const list = listOf(event, sender);
+    lists.set(modelOf(sender), list);
+    return list;
+  };
+  const found = [...byAddress, ...senders].find((sender) => {
+    const names = named(listBy(sender), sender);
+    return names === 'this' || (names === 'nobody' && byAddress.includes(sender));
+  });
   if (!found) {
     const [first] = senders;
-    const names = first ? listOf(event, first).identities : [];
+    const names = first ? listBy(first).identities : [];
     return refuse(
       'push-stranger',
       names.length > 0
@@ -92,8 +99,7 @@ export function understand(event: Notified, senders: readonly Sender[]): Underst
       names[0] === undefined ? {} : { serial: names[0] },
     );
   }
-  const { meter } = found.sender.state.polled.origin;
-  if (found.sender.security())
-    refuse('protection-weaker', `${meter} has keys, and pushed without protection`, { meter });
-  return found;
+  const { meter } = found.state.polled.origin;
+  if (found.security()) refuse('protection-weaker', `${meter} has keys, and pushed without protection`, { meter });
+  return { sender: found, list: listOf(event, found) };
 }

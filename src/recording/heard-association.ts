@@ -7,7 +7,7 @@ import { type AcseApdu, decodeAcse, isAcse } from '../dlms/acse/apdu.ts';
 import { BlockTransfer } from '../dlms/association/block-transfer.ts';
 import { holdsSecret, isSecretAttribute } from '../dlms/cosem/secrets.ts';
 import { unitName } from '../dlms/cosem/unit.ts';
-import { type P1Telegram, parseTelegram } from '../dlms/p1/telegram.ts';
+import { holdsTelegram, type P1Telegram, parseTelegram } from '../dlms/p1/telegram.ts';
 import { decodeUnasked, isNotification } from '../dlms/stack/notification.ts';
 import { type Apdu, type ApduOf, type Attribute, decodeApdu } from '../dlms/xdlms/apdu.ts';
 import type { MeterModel } from '../meter/model.ts';
@@ -44,8 +44,6 @@ const maxTransfer = 1 << 20;
 /** Some meters begin to count with 0. */
 const firstBlock = 1;
 const maxInside = 4;
-/** A telegram begins with it, and no APDU does. */
-const slash = 0x2f;
 
 /** General blocks that go one way. */
 interface Transfer {
@@ -268,7 +266,7 @@ export class HeardAssociation {
   private understand(octets: Uint8Array, at: Place, depth: number): Understood {
     try {
       if (depth > maxInside) throw new CodecError('APDUs inside of APDUs without end', 0);
-      const telegram = depth > 0 && octets[0] === slash ? parseTelegram(octets) : undefined;
+      const telegram = depth > 0 && holdsTelegram(octets) ? parseTelegram(octets) : undefined;
       if (telegram && 'why' in telegram) throw new CodecError(`a telegram that is none: ${telegram.why}`, 0);
       if (telegram) return this.telegram(telegram, at);
       return octets.length > 0 && isAcse(octets[0] as number)

@@ -1,6 +1,6 @@
 /**
  * XML element by element as the customary DLMS translator writes it: 62 APDUs of recorded exchanges with what it printed for
- * them. test/recording/field/xml.json is a copy of ../shared/field/xml.json.
+ * them. test/recording/field/xml.json is the field input as it came.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';

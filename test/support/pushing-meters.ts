@@ -2,6 +2,7 @@
 import { type Clock, millis } from '../../src/base/time.ts';
 import { toHex } from '../../src/base/hex.ts';
 import { obis } from '../../src/dlms/cosem/logical-name.ts';
+import { arrivals } from '../../src/line/arrivals.ts';
 import type { Listening } from '../../src/line/open-port.ts';
 import type { Port } from '../../src/line/port.ts';
 import { buildBus, type SimulatedHouse } from '../../src/simulator/build-bus.ts';
@@ -86,22 +87,12 @@ export function pushingLine(buses: readonly PushingBus[]) {
       }
     };
     const port: Port = { ...line, read, device: `tcp://10.0.0.${number}:40000`, connection: true };
-    const waiting: Port[] = [port];
-    let over: (() => void) | undefined;
-    let closed = false;
+    const { accept, end } = arrivals(port);
     return Promise.resolve({
       port: number,
-      async accept() {
-        const next = waiting.shift();
-        if (next || closed) return next;
-        await new Promise<void>((resolve) => {
-          over = resolve;
-        });
-        return undefined;
-      },
+      accept,
       close() {
-        closed = true;
-        over?.();
+        end();
         return Promise.resolve();
       },
     });

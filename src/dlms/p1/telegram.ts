@@ -51,6 +51,9 @@ const valuesOf = (text: string): P1Value[] =>
     return star < 0 ? { text: inside } : { text: inside.slice(0, star), unit: inside.slice(star + 1) };
   });
 
+/** Whether an APDU that came deciphered is a telegram: each begins with a slash, and no APDU does. */
+export const holdsTelegram = (plain: Uint8Array): boolean => plain[0] === slash;
+
 /** A whole telegram from its slash to the line of the exclamation mark; why it is none. */
 export function parseTelegram(octets: Uint8Array): P1Telegram | { readonly why: string } {
   const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1');

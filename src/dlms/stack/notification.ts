@@ -13,7 +13,7 @@ import { Ciphering, type CipheringSettings } from '../association/ciphering.ts';
 import { Deframer } from '../hdlc/deframer.ts';
 import { addressText, type Frame } from '../hdlc/frame.ts';
 import { LongFrames } from '../mbus/long-frames.ts';
-import { type P1Found, P1Telegrams, type P1Telegram, parseTelegram } from '../p1/telegram.ts';
+import { holdsTelegram, type P1Found, P1Telegrams, type P1Telegram, parseTelegram } from '../p1/telegram.ts';
 import { Unwrapper, type WrapperFrame } from '../wrapper/wrapper.ts';
 import { type Apdu, type ApduOf, decodeApdu } from '../xdlms/apdu.ts';
 
@@ -39,6 +39,13 @@ export interface NotificationSettings {
   /** `06 09` for `09 06` before an OBIS code (meter-quirks 62). */
   readonly swappedObis?: boolean;
 }
+/** Of whoever listens to meters. */
+export const listeningLimits = {
+  quietMs: 5000,
+  patienceMs: 30_000,
+  reassemblyLimit: 1 << 16,
+  senderLimit: 64,
+} satisfies Partial<NotificationSettings>;
 export type NotificationEvent =
   | {
       readonly kind: 'telegram';
@@ -86,8 +93,6 @@ const notifications: readonly string[] = ['data-notification', 'event-notificati
 export const isNotification = (apdu: Apdu): apdu is Notification => notifications.includes(apdu.kind);
 const noOctets = new Uint8Array(0);
 const lastBlock = 0x80;
-/** A telegram begins with it, and no APDU does. */
-const slash = 0x2f;
 /** System titles whose counters are remembered. */
 const titleLimit = 4096;
 
@@ -321,7 +326,7 @@ export class NotificationReceiver implements Machine<never, NotificationEvent> {
     const plain = ciphering.unwrap(apdu);
     this.remember(name, ciphering);
     const sender = { from, systemTitle: title, authentic: ciphering.authentic, counter: ciphering.heardGlobal };
-    if (plain[0] === slash) {
+    if (holdsTelegram(plain)) {
       const telegram = parseTelegram(plain);
       if ('why' in telegram)
         throw new Failure('unexpected-apdu', `${apdu.kind} holds a telegram that is none: ${telegram.why}`);
