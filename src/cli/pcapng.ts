@@ -4,6 +4,7 @@
  */
 import { concat } from '../base/cursor.ts';
 import { cutFrame } from '../dlms/hdlc/frame.ts';
+import { wrapperSize } from '../dlms/wrapper/wrapper.ts';
 
 /** `??`: nobody knows which way it went. */
 type Direction = '->' | '<-' | '??';
@@ -91,7 +92,7 @@ function wholeOf(octets: Uint8Array): readonly [end: number, next: number] | und
   }
   if (octets[0] === 0 && (octets.length < 2 || octets[1] === 1)) {
     if (octets.length < 8) return undefined;
-    const length = 8 + (((octets[6] as number) << 8) | (octets[7] as number));
+    const length = wrapperSize(octets);
     return octets.length < length ? undefined : [length, length];
   }
   const flag = octets.indexOf(0x7e);

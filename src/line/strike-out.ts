@@ -6,6 +6,7 @@ import { concat } from '../base/cursor.ts';
 import type { Secret } from '../base/secret.ts';
 import { fcs16 } from '../dlms/hdlc/fcs.ts';
 import { cutFrame } from '../dlms/hdlc/frame.ts';
+import { wrapperSize } from '../dlms/wrapper/wrapper.ts';
 
 const asterisk = 0x2a;
 /** A shorter secret stands in too many places by chance: it is struck out of AARQ only. */
@@ -122,7 +123,7 @@ export class StrikeOut {
         }
       } else if (octets[at] === 0x00 && (at + 1 >= octets.length || octets[at + 1] === 0x01)) {
         if (octets.length - at < 8) return;
-        const size = 8 + (((octets[at + 6] as number) << 8) | (octets[at + 7] as number));
+        const size = wrapperSize(octets, at);
         if (octets.length - at < size) return;
         this.cutTo += size;
         this.piece(base + at + 8, size - 8, false, undefined);

@@ -12,7 +12,7 @@ import type { Frame } from '../dlms/hdlc/frame.ts';
 import { stripParity } from '../dlms/iec62056-21/parity.ts';
 import { LongFrames } from '../dlms/mbus/long-frames.ts';
 import { type P1Found, P1Telegrams, type P1Telegram } from '../dlms/p1/telegram.ts';
-import { Unwrapper, type WrapperFrame } from '../dlms/wrapper/wrapper.ts';
+import { u16At, Unwrapper, type WrapperFrame, wrapperSize } from '../dlms/wrapper/wrapper.ts';
 import { decodeApdu } from '../dlms/xdlms/apdu.ts';
 
 export type Message =
@@ -40,7 +40,6 @@ const maxBare = 1 << 17;
 const headOctets = 8;
 
 const counted = (count: number): string => `${count} ${count === 1 ? 'octet' : 'octets'}`;
-const u16 = (octets: Uint8Array, at: number): number => ((octets[at] as number) << 8) | (octets[at + 1] as number);
 const problem = (message: string): Message => ({
   is: 'problem',
   message: message.startsWith('offset ') ? message : `offset 0: ${message}`,
@@ -49,8 +48,8 @@ const problem = (message: string): Message => ({
 /** Whether whole wrapper frames fill the octets to the end, one behind the other. */
 function isChain(octets: Uint8Array, from: number): boolean {
   let at = from;
-  while (octets.length - at >= headOctets && u16(octets, at) === 1 && u16(octets, at + 6) > 0)
-    at += headOctets + u16(octets, at + 6);
+  while (octets.length - at >= headOctets && u16At(octets, at) === 1 && wrapperSize(octets, at) > headOctets)
+    at += wrapperSize(octets, at);
   return at === octets.length && at > from;
 }
 /** The next place where whole wrapper frames go to the end. */

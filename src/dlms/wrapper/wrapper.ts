@@ -21,6 +21,9 @@ export function encodeWrapper(frame: WrapperFrame): Uint8Array {
   return w.octets();
 }
 
+/** Octets of the frame whose header, all of it, begins at `at`. */
+export const wrapperSize = (octets: Uint8Array, at = 0): number => 8 + u16At(octets, at + 6);
+
 /**
  * Cuts a TCP stream into wrapper frames. A wrong version ends the stream: there is no way to find the next header, unless it
  * is text that stands before one, for a header begins with 0 and no text has that (meter-quirks 92). APDUs are views of the
@@ -58,7 +61,7 @@ export class Unwrapper {
         this.clear();
         throw new Failure('malformed-octets', `wrapper version ${version} where 1 is expected`);
       }
-      const size = 8 + u16At(all, at + 6);
+      const size = wrapperSize(all, at);
       if (left < size) {
         this.need = size;
         break;
@@ -97,4 +100,5 @@ export class Unwrapper {
     this.need = 8;
   }
 }
-const u16At = (octets: Uint8Array, at: number): number => ((octets[at] as number) << 8) | (octets[at + 1] as number);
+export const u16At = (octets: Uint8Array, at: number): number =>
+  ((octets[at] as number) << 8) | (octets[at + 1] as number);

@@ -259,23 +259,23 @@ class PcapngBlocks {
   }
 }
 
-/** By the first four octets; nothing where they begin no capture. */
-export function captureReader(octets: Uint8Array, settings: InputSettings): InputReader | undefined {
-  if (octets.length < 4) return undefined;
-  switch (new Fields(octets, false).u32(0)) {
-    case 0xa1b2c3d4:
-      return pcapReader(false, 1_000_000n, settings);
-    case 0xd4c3b2a1:
-      return pcapReader(true, 1_000_000n, settings);
-    case 0xa1b23c4d:
-      return pcapReader(false, 1_000_000_000n, settings);
-    case 0x4d3cb2a1:
-      return pcapReader(true, 1_000_000_000n, settings);
-    case sectionHeader: {
-      const blocks = new PcapngBlocks(new Network(settings));
-      return recordReader(blocks.network, blocks.take, blocks.counter);
-    }
-    default:
-      return undefined;
-  }
-}
+/** By the first four octets. */
+const captures: ReadonlyMap<number, (settings: InputSettings) => InputReader> = new Map([
+  [0xa1b2c3d4, (settings) => pcapReader(false, 1_000_000n, settings)],
+  [0xd4c3b2a1, (settings) => pcapReader(true, 1_000_000n, settings)],
+  [0xa1b23c4d, (settings) => pcapReader(false, 1_000_000_000n, settings)],
+  [0x4d3cb2a1, (settings) => pcapReader(true, 1_000_000_000n, settings)],
+  [
+    sectionHeader,
+    (settings) => {
+      const { network, take, counter } = new PcapngBlocks(new Network(settings));
+      return recordReader(network, take, counter);
+    },
+  ],
+]);
+const captureOf = (octets: Uint8Array) =>
+  octets.length < 4 ? undefined : captures.get(new Fields(octets, false).u32(0));
+export const isCapture = (octets: Uint8Array): boolean => captureOf(octets) !== undefined;
+/** Nothing where the octets begin no capture. */
+export const captureReader = (octets: Uint8Array, settings: InputSettings): InputReader | undefined =>
+  captureOf(octets)?.(settings);

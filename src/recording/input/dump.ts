@@ -4,7 +4,7 @@
  */
 import type { RecordedLine } from '../../base/exchange-file.ts';
 import { concat } from '../../base/cursor.ts';
-import { captureReader } from './capture.ts';
+import { captureReader, isCapture } from './capture.ts';
 import type { FormatName, InputItem, InputReader, InputSettings } from './item.ts';
 import { linkOf, type Network } from './network.ts';
 import { RawPieces, type RawPlace } from './raw.ts';
@@ -71,8 +71,6 @@ const bases = (offset: string): number[] =>
 
 /** Longer is no packet. */
 const maxPacket = 1 << 16;
-const isCapture = (octets: Uint8Array): boolean =>
-  captureReader(octets.subarray(0, 16), { ports: new Set() }) !== undefined;
 
 /** Dumps that follow each other in a text. */
 export class Dumps {

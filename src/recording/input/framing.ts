@@ -1,5 +1,6 @@
 /** What the octets of a line or of a connection begin with, where DLMS goes over it. */
-const u16 = (octets: Uint8Array, at: number): number => ((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0);
+/** 0 where nothing stands. */
+export const u16 = (octets: Uint8Array, at: number): number => ((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0);
 
 /** Whether octets look like the beginning of what DLMS is carried in. */
 export function looksLikeDlms(octets: Uint8Array): boolean {

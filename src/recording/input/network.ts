@@ -1,8 +1,8 @@
 /** Packets of a capture: link layers, IPv4 and IPv6, TCP in order, UDP; and serial lines that were captured as they are. */
 import type { RecordedLine } from '../../base/exchange-file.ts';
 import type { InputItem, InputSettings } from './item.ts';
-import { looksLikeDlms } from './framing.ts';
-import { Connections } from './tcp.ts';
+import { looksLikeDlms, u16 } from './framing.ts';
+import { Connections, cut } from './tcp.ts';
 
 export interface Packet {
   /** Number of the packet, or its first line. */
@@ -22,7 +22,6 @@ const ipv6 = 0x86dd;
 const vlanTags: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100]);
 const pppoe = 0x8864;
 
-const u16 = (octets: Uint8Array, at: number): number => ((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0);
 const u32 = (octets: Uint8Array, at: number): number => u16(octets, at) * 0x1_0000 + u16(octets, at + 2);
 
 const isIp = (octets: Uint8Array, at: number): boolean => {
@@ -202,8 +201,3 @@ export class Network {
 }
 const ipOf = (octets: Uint8Array): Ip | undefined =>
   (octets[0] as number) >> 4 === 4 ? ipv4Of(octets) : ipv6Of(octets);
-const cut = (line: number, offset: number, missing: number): InputItem => ({
-  line,
-  offset,
-  problem: `the capture holds only the beginning of this packet: ${missing} octets are missing`,
-});

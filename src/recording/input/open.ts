@@ -1,7 +1,7 @@
 /** Finds the format of a recording by its first octets and reads it. */
 import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
-import { captureReader } from './capture.ts';
+import { captureReader, isCapture } from './capture.ts';
 import { type FormatName, type InputItem, type InputReader, type InputSettings } from './item.ts';
 import type { Encoding } from './lines.ts';
 import { rawReader } from './raw.ts';
@@ -59,7 +59,7 @@ function formatOf(octets: Uint8Array, isEnd: boolean): Found | undefined {
   if (a === 0xef && b === 0xbb && c === 0xbf) return { is: 'text', encoding: 'utf-8', skip: 3 };
   if (a === 0xff && b === 0xfe) return { is: 'text', encoding: 'utf-16le', skip: 2 };
   if (a === 0xfe && b === 0xff) return { is: 'text', encoding: 'utf-16be', skip: 2 };
-  if (captureReader(octets, { ports: new Set() })) return { is: 'capture' };
+  if (isCapture(octets)) return { is: 'capture' };
   const head = Buffer.from(octets.subarray(0, 16)).toString('hex');
   const stranger = strangers.find(([hex]) => head.startsWith(hex));
   if (stranger) return { is: 'stranger', what: stranger[1] };

@@ -4,6 +4,7 @@
  */
 import type { RecordedLine } from '../../base/exchange-file.ts';
 import { concat } from '../../base/cursor.ts';
+import { wrapperSize } from '../../dlms/wrapper/wrapper.ts';
 import type { InputItem, InputReader } from './item.ts';
 
 const flag = 0x7e;
@@ -13,19 +14,20 @@ const maxPiece = 1 << 16;
 
 const isText = (octet: number): boolean => (octet >= 0x20 && octet < 0x7f) || (octet >= 9 && octet <= 13);
 
+/** What the frame itself says that it has, of the wrapper or of M-Bus, once its head is there. */
+function frameLength(octets: Uint8Array): number | undefined {
+  const [first, second = 0, third, fourth] = octets;
+  if (first === 0 && second === 1) return wrapperSize(octets);
+  return first === longStart && second === third && fourth === longStart ? second + 6 : undefined;
+}
 /** How many octets belong together at the beginning; nothing where more must come. */
 function pieceLength(octets: Uint8Array): number | undefined {
   const [first = 0, second] = octets;
   if (first === 0 && (second === undefined || second === 1)) {
     if (octets.length < 8) return undefined;
-    const length = 8 + (((octets[6] as number) << 8) | (octets[7] as number));
-    return octets.length < length ? undefined : length;
-  }
-  if (first === longStart && octets.length < 4 && (octets.length < 3 || second === octets[2])) return undefined;
-  if (first === longStart && second === octets[2] && octets[3] === longStart) {
-    const length = (second as number) + 6;
-    return octets.length < length ? undefined : length;
-  }
+  } else if (first === longStart && octets.length < 4 && (octets.length < 3 || second === octets[2])) return undefined;
+  const length = frameLength(octets);
+  if (length !== undefined) return octets.length < length ? undefined : length;
   let allText = true;
   const end = Math.min(octets.length, maxPiece);
   for (let at = 0; at < end; at++) {
@@ -89,9 +91,7 @@ export class RawPieces {
 }
 /** Frames with a length are looked at again when they are whole; anything else where it has doubled. */
 function lookAgainAt(octets: Uint8Array): number {
-  if (octets[0] === 0 && octets[1] === 1) return 8 + (((octets[6] as number) << 8) | (octets[7] as number));
-  if (octets[0] === longStart && octets[1] === octets[2] && octets[3] === longStart) return (octets[1] as number) + 6;
-  return Math.min(octets.length * 2, maxPiece);
+  return frameLength(octets) ?? Math.min(octets.length * 2, maxPiece);
 }
 
 /** A file of octets: the line of a piece is the offset of its first octet. */

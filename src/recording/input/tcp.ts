@@ -59,6 +59,13 @@ const maxHeldOctets = 1 << 18;
 /** Of a connection that nobody knows yet. */
 const maxWaiting = 1 << 12;
 
+/** Behind `offset` octets of a packet that the capture does not have whole. */
+export const cut = (line: number, offset: number, missing: number): InputItem => ({
+  line,
+  offset,
+  problem: `the capture holds only the beginning of this packet: ${missing} octets are missing`,
+});
+
 const nameOf = ({ address, port }: End): string => `${address}:${port}`;
 /** How far b is behind a, in the circle of 2^32. */
 const distance = (a: number, b: number): number => (b - a) | 0;
@@ -207,19 +214,7 @@ export class Connections {
       way.next = later(first.sequence, first.octets.length + first.missing);
       if (fresh.length > 0) items.push(...this.octets(connection, from, first, fresh));
       if (first.missing > 0)
-        items.push(
-          ...this.pass(
-            connection,
-            [
-              {
-                line: first.line,
-                offset: first.octets.length,
-                problem: `the capture holds only the beginning of this packet: ${first.missing} octets are missing`,
-              },
-            ],
-            0,
-          ),
-        );
+        items.push(...this.pass(connection, [cut(first.line, first.octets.length, first.missing)], 0));
     }
   }
   /** Over a gap to what is held behind it. */

@@ -10,7 +10,7 @@ import type { FormatName, InputItem, InputReader, InputSettings } from './item.t
 import { type Encoding, type TextLine, TextLines } from './lines.ts';
 import { Network } from './network.ts';
 import { binaryReader } from './binary.ts';
-import { captureReader } from './capture.ts';
+import { isCapture } from './capture.ts';
 import { directionIn, octetRun } from './octet-run.ts';
 import { takeStamps } from './stamp.ts';
 import { SystemCalls } from './system-calls.ts';
@@ -314,7 +314,7 @@ const isProgram = /^[\s\]});,]+$|[;{}]\s*$/;
 /** Text that might be base64 of anything is it where it begins as DLMS does, or as a capture. */
 function isBase64(text: string): boolean {
   const octets = Buffer.from(text, 'base64');
-  return text.length >= 12 && (looksLikeDlms(octets) || captureReader(octets, { ports: new Set() }) !== undefined);
+  return text.length >= 12 && (looksLikeDlms(octets) || isCapture(octets));
 }
 const atLine = (items: readonly InputItem[], line: number): InputItem[] =>
   items.filter((item) => !('format' in item)).map((item) => ('octets' in item ? { ...item, line } : item));
