@@ -2,6 +2,7 @@
  * MeterReadings of IEC 61968-9 with interval blocks and reading qualities. Not tested against IEC's XSD, which is not public.
  */
 import { decimal } from '../base/words.ts';
+import { utcText } from './instants.ts';
 import type { SeriesInterval, Standing } from './point-series.ts';
 import type { Channel, Point } from './registry.ts';
 
@@ -20,7 +21,6 @@ const readingType = (channel: Channel, periodMs: number): string =>
   `0.0.${periodMs === 900_000 ? 2 : 7}.4.${channel === 'import' ? 1 : 19}.1.12.0.0.0.0.0.0.0.0.0.72.0`;
 const escaped = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.codePointAt(0) ?? 63};`).replaceAll(/\p{Cc}/gu, ' ');
-const instant = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
 
 function blockOf(channel: Channel, scaler: number, intervals: readonly SeriesInterval[]): string[] {
   const [first] = intervals;
@@ -30,7 +30,7 @@ function blockOf(channel: Channel, scaler: number, intervals: readonly SeriesInt
     ...intervals.flatMap(({ end, energy, standing }) => [
       '      <IntervalReadings>',
       // The stamp of an interval stands at its end.
-      `        <timeStamp>${instant(end)}</timeStamp>`,
+      `        <timeStamp>${utcText(end)}</timeStamp>`,
       ...(energy === null ? [] : [`        <value>${decimal(String(energy), scaler)}</value>`]),
       ...qualityOf[standing].map(
         (quality) => `        <ReadingQualities><ReadingQualityType ref="${quality}"/></ReadingQualities>`,

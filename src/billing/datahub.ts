@@ -4,7 +4,7 @@
  */
 import { parse } from 'csv-parse/sync';
 import { decimal } from '../base/words.ts';
-import { isUtcInstant } from './instants.ts';
+import { isUtcInstant, utcText } from './instants.ts';
 import type { SeriesInterval, Standing } from './point-series.ts';
 import type { Channel, ImportedSeries } from './registry.ts';
 
@@ -43,7 +43,6 @@ const portalQuality: Readonly<Record<FeedStatus, string>> = {
   'estimated-approved': 'ESTIMATED',
   missing: 'MISSING',
 };
-const instant = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
 
 export function portalCsv(
   { point, scaler }: { readonly point: string; readonly scaler: number },
@@ -60,7 +59,7 @@ export function portalCsv(
       resolution,
       'kWh',
       readingTypes[channel],
-      instant(start),
+      utcText(start),
       amount,
       portalQuality[feedStatusOf[standing]],
     ].join(';');
@@ -145,7 +144,7 @@ export function readHistory(
     const own = values[row.channel];
     const [before, key] = [own.get(row.start), `${row.channel}|${row.start}`];
     if (doubtful.has(key) || (before !== undefined && before.value !== row.value)) {
-      note(line, `${instant(row.start)} came before with another value: neither is taken`);
+      note(line, `${utcText(row.start)} came before with another value: neither is taken`);
       doubtful.add(key);
       own.delete(row.start);
       continue;

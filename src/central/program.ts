@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { errorTable, Failure, messageOf } from '../base/errors.ts';
+import { iso, millis } from '../base/time.ts';
 import { visible } from '../base/visible.ts';
 import { exportLines } from './read-store.ts';
 import { openStore, readStore } from './open-store.ts';
@@ -35,7 +36,7 @@ function fail(error: unknown): void {
     process.exitCode = 1;
   }
 }
-const guarded =
+export const guarded =
   <A extends unknown[]>(work: (...all: A) => Promise<void>) =>
   (...all: A): Promise<void> =>
     work(...all).catch(fail);
@@ -120,7 +121,7 @@ async function runIngest(options: IngestOptions): Promise<void> {
   process.exit(0);
 }
 
-async function reading(store: string, work: (engine: Engine) => Promise<void>): Promise<void> {
+export async function reading(store: string, work: (engine: Engine) => Promise<void>): Promise<void> {
   const engine = await readStore(store);
   try {
     await work(engine);
@@ -180,12 +181,11 @@ program
       reading(store, async (engine) => {
         for (const line of await seriesLines(engine)) {
           const { gateway, meter, point, series, from, to, counts } = line;
-          const instant = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
           const words = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
           print(
             json
               ? JSON.stringify(line)
-              : `${gateway}  ${meter}  ${point}  ${series}  ${instant(from)} to ${instant(to)}: ${words.join(', ')}`,
+              : `${gateway}  ${meter}  ${point}  ${series}  ${iso(millis(from))} to ${iso(millis(to))}: ${words.join(', ')}`,
           );
         }
       }),

@@ -1,5 +1,6 @@
 /** How the central system stands: whom it hears, what is missing, what is proven. */
 import type { BirthPayload, HealthPayload } from '../contract/payloads.ts';
+import { iso, millis } from '../base/time.ts';
 import { durationWords } from '../base/words.ts';
 import { newestVersions } from './intervals.ts';
 import { ackOf, type GatewayNumbers } from './numbering.ts';
@@ -81,7 +82,7 @@ function gatewayStatus(numbers: GatewayNumbers, standing: Row | undefined, now: 
 }
 /** Of what was asked for, intervals that were answered by a gap, and of which no row is here either. OUTAGE is a value. */
 async function goneOf(engine: Pick<Engine, 'all'>, requests: readonly Row[]): Promise<LossStatus['gone']> {
-  const utc = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
+  const utc = (at: number) => iso(millis(at));
   const gone: { meter: string; series: string; from: string; to: string }[] = [];
   for (const one of requests) {
     const [gateway, meter, series] = [one['gateway'], one['meter'], one['series']] as [string, string, string];

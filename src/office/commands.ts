@@ -6,7 +6,7 @@ import { meterReadingsXml } from '../billing/cim.ts';
 import { type FeedValue, feedChanges, portalCsv } from '../billing/datahub.ts';
 import { daysDue } from '../billing/deadlines.ts';
 import { billDocument, documentHtml, statementDocument } from '../billing/document.ts';
-import { isUtcInstant } from '../billing/instants.ts';
+import { isUtcInstant, utcText } from '../billing/instants.ts';
 import { addDays, dayOf, localWords, midnight } from '../billing/local-time.ts';
 import { nextBill } from '../billing/next-bill.ts';
 import { type Channel, type Edit, needsSecond, type Point, secondPersonOf } from '../billing/registry.ts';
@@ -16,7 +16,7 @@ import { hoursWords, kWh, reasonsWords } from '../billing/texts.ts';
 import { type Finding, isReleasable, rules, validate } from '../billing/validate.ts';
 import type { Engine } from '../central/sql.ts';
 import { addBill, billedContracts, noteSent, readBills, readSent } from './bills.ts';
-import { billPath, historyOf, readRegistry, writeDocument } from './books.ts';
+import { billPath, historyOf, writeDocument } from './books.ts';
 import { addAgreement, addEdit, addRelease, readEdit, readEdits, readReleases } from './decisions.ts';
 import { documentPdf } from './document-pdf.ts';
 import { contractNow, type Office, pointOf, seriesNow } from './point-now.ts';
@@ -67,19 +67,18 @@ async function writeMissing(office: Office, now: ContractNow): Promise<void> {
 }
 /** What holds a bill, and by which command a person who has looked lets it go. */
 function heldLines(findings: readonly Finding[], { point, zone }: Point): string[] {
-  const utc = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
   return findings.flatMap(({ rule, from, to, evidence }) => [
     `  ${rule}: ${rules[rule][2]}: ${evidence}; ${localWords(from, zone)} to ${localWords(to, zone)}`,
     ...(isReleasable(rule)
       ? [
-          `    next: correct it (meter-central edit), or look and let it go: meter-central release --point ${point} --rule ${rule} --from ${utc(from)} --to ${utc(to)} --who NAME --why REASON`,
+          `    next: correct it (meter-central edit), or look and let it go: meter-central release --point ${point} --rule ${rule} --from ${utcText(from)} --to ${utcText(to)} --who NAME --why REASON`,
         ]
       : []),
   ]);
 }
 /** Makes what is due of one contract, or of all. Returns how many are held. */
 export async function runBill(office: Office, only: string | undefined, write: boolean, print: Print): Promise<number> {
-  const contracts = readRegistry(office.books).contracts.map(({ contract }) => contract);
+  const contracts = office.registry().contracts.map(({ contract }) => contract);
   let heldContracts = 0;
   for (const name of only === undefined ? contracts : [only]) {
     const now = await contractNow(office, name);

@@ -11,7 +11,7 @@ import type { Delivered } from '../central/facts.ts';
 import { intervalFacts } from '../central/read-store.ts';
 import type { Engine } from '../central/sql.ts';
 import { readBills } from './bills.ts';
-import { historyOf, readRegistry } from './books.ts';
+import { historyOf, readRegistry, type Registry } from './books.ts';
 import { readEdits } from './decisions.ts';
 
 export interface Office {
@@ -19,6 +19,12 @@ export interface Office {
   readonly books: string;
   /** Now. */
   readonly at: number;
+  /** What stands in the books, read once: of thousands of contracts each looks into it. */
+  readonly registry: () => Registry;
+}
+export function officeAt(engine: Engine, books: string, at: number): Office {
+  let registry: Registry | undefined;
+  return { engine, books, at, registry: () => (registry ??= readRegistry(books)) };
 }
 async function eventsOf(engine: Office['engine'], point: string): Promise<Delivered<'event'>[]> {
   const rows = await engine.all(
@@ -36,13 +42,13 @@ async function eventsOf(engine: Office['engine'], point: string): Promise<Delive
 }
 /** Days of the series, and its point, as they stand at `at`. */
 export async function seriesNow(office: Office, point: Point, from: Day, to: Day): Promise<PointSeries> {
-  const { engine, books, at } = office;
+  const { engine, books, at, registry } = office;
   const span = {
     from: midnight(addDays(from, -historyDays - 1), point.zone),
     to: midnight(to, point.zone),
   };
   const facts = await intervalFacts(engine, { point: point.point, series: point.series }, span);
-  const { contracts } = readRegistry(books);
+  const { contracts } = registry();
   return seriesOf({
     point,
     facts: facts.filter(({ receivedAt }) => receivedAt <= at),
@@ -55,8 +61,8 @@ export async function seriesNow(office: Office, point: Point, from: Day, to: Day
     customersFrom: contracts.filter((one) => one.point === point.point).map((one) => one.from),
   });
 }
-export function pointOf(office: Pick<Office, 'books'>, name: string): Point {
-  const point = readRegistry(office.books).points.find((one) => one.point === name);
+export function pointOf(office: Office, name: string): Point {
+  const point = office.registry().points.find((one) => one.point === name);
   if (!point) throw new Failure('bad-argument', `${office.books}: the registry has no point ${JSON.stringify(name)}`);
   return point;
 }
@@ -68,7 +74,7 @@ export interface ContractNow {
 }
 /** From the first day of the contract, and a month before it, for a gap may have begun there. */
 export async function contractNow(office: Office, name: string): Promise<ContractNow> {
-  const contract = readRegistry(office.books).contracts.find((one) => one.contract === name);
+  const contract = office.registry().contracts.find((one) => one.contract === name);
   if (!contract)
     throw new Failure('bad-argument', `${office.books}: the registry has no contract ${JSON.stringify(name)}`);
   const point = pointOf(office, contract.point);

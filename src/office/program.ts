@@ -1,9 +1,9 @@
 /** `meter-central` as it is installed: what takes messages (src/central), and what is made of them. */
 import { Option } from 'commander';
-import { errorTable, Failure, messageOf } from '../base/errors.ts';
+import { Failure } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
-import { openOffice, readStore } from '../central/open-store.ts';
-import { program } from '../central/program.ts';
+import { openOffice } from '../central/open-store.ts';
+import { guarded, program, reading } from '../central/program.ts';
 import {
   dayArgument,
   type Form,
@@ -19,39 +19,26 @@ import {
   runStatement,
   runValues,
 } from './commands.ts';
-import type { Office } from './point-now.ts';
+import { type Office, officeAt } from './point-now.ts';
 
 const print: Print = (line) => void process.stdout.write(`${visible(line)}\n`);
 const write = (text: string): Promise<void> =>
   new Promise((resolve, reject) => void process.stdout.write(text, (error) => (error ? reject(error) : resolve())));
-function fail(error: unknown): void {
-  const failure = error instanceof Failure ? error : undefined;
-  process.stderr.write(
-    failure
-      ? `${visible(`${failure.code}: ${failure.message} (${failure.fault})`)}\n${visible(`next: ${failure.nextStep}`)}\n`
-      : `${visible(messageOf(error))}\n`,
-  );
-  process.exitCode = failure ? errorTable[failure.code].exitCode : 1;
-}
 interface Common {
   store: string;
   books: string;
   at?: string;
 }
 const nowOf = ({ at }: Pick<Common, 'at'>): number => (at === undefined ? Date.now() : instantOf(at, '--at'));
-async function atOffice(options: Common, work: (office: Office) => Promise<void>): Promise<void> {
+const atOffice = guarded(async (options: Common, work: (office: Office) => Promise<void>) => {
+  const at = nowOf(options);
+  const engine = await openOffice(options.store);
   try {
-    const at = nowOf(options);
-    const engine = await openOffice(options.store);
-    try {
-      await work({ engine, books: options.books, at });
-    } finally {
-      await engine.close();
-    }
-  } catch (error) {
-    fail(error);
+    await work(officeAt(engine, options.books, at));
+  } finally {
+    await engine.close();
   }
-}
+});
 const booksOption = () =>
   new Option('--books <folder>', 'registry, edits and bills of the utility').makeOptionMandatory();
 const storeOption = () =>
@@ -99,15 +86,13 @@ program
   .description('makes every bill anew of what it froze, and compares digests')
   .addOption(storeOption())
   .option('--contract <name>', 'only of this one')
-  .action(async ({ store, contract }: { store: string; contract?: string }) => {
-    try {
-      const engine = await readStore(store);
-      if ((await runRecompute(engine, contract, print)) > 0) process.exitCode = held;
-      await engine.close();
-    } catch (error) {
-      fail(error);
-    }
-  });
+  .action(
+    guarded(({ store, contract }: { store: string; contract?: string }) =>
+      reading(store, async (engine) => {
+        if ((await runRecompute(engine, contract, print)) > 0) process.exitCode = held;
+      }),
+    ),
+  );
 interface DayOptions extends Common {
   point: string;
   from?: string;

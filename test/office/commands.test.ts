@@ -16,6 +16,7 @@ import {
   runValues,
 } from '../../src/office/commands.ts';
 import { readEdits } from '../../src/office/decisions.ts';
+import { officeAt } from '../../src/office/point-now.ts';
 import { type Engines, engines } from '../support/central-engines.ts';
 import { factRows } from '../support/fact-rows.ts';
 import { outageStory } from '../support/outage-story.ts';
@@ -46,7 +47,7 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
   const books = join(folder, kind);
   let made: Engines;
   let engine: Engine;
-  const office = (at: string) => ({ engine, books, at: Date.parse(at) });
+  const office = (at: string) => officeAt(engine, books, Date.parse(at));
 
   beforeAll(async () => {
     mkdirSync(books);
