@@ -3,6 +3,7 @@
  */
 import { decimal } from '../base/words.ts';
 import { utcText } from './instants.ts';
+import { escaped } from './markup.ts';
 import type { SeriesInterval, Standing } from './point-series.ts';
 import type { Channel, Point } from './registry.ts';
 
@@ -19,8 +20,6 @@ const qualityOf: Readonly<Record<Standing, readonly string[]>> = {
 /** Interval data of active energy, Wh × 10^0, forward and reverse. */
 const readingType = (channel: Channel, periodMs: number): string =>
   `0.0.${periodMs === 900_000 ? 2 : 7}.4.${channel === 'import' ? 1 : 19}.1.12.0.0.0.0.0.0.0.0.0.72.0`;
-const escaped = (text: string): string =>
-  text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.codePointAt(0) ?? 63};`).replaceAll(/\p{Cc}/gu, ' ');
 
 function blockOf(channel: Channel, scaler: number, intervals: readonly SeriesInterval[]): string[] {
   const [first] = intervals;

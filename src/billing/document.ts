@@ -1,6 +1,7 @@
 /** What stands on a bill and on the statement beside it, line by line: HTML and PDF write the same. */
 import type { Bill } from './bill.ts';
 import { localWords } from './local-time.ts';
+import { escaped } from './markup.ts';
 import type { Statement } from './statement.ts';
 import {
   differenceSentence,
@@ -115,8 +116,6 @@ export function statementDocument(
   };
 }
 
-const escaped = (text: string): string =>
-  text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.codePointAt(0) ?? 63};`).replaceAll(/\p{Cc}/gu, ' ');
 const css = `body{font:11pt/1.4 sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color:#111;background:#fff}
 h1{font-size:16pt}table{width:100%;border-collapse:collapse;margin:1em 0}
 th{text-align:left;font-weight:normal;vertical-align:top;padding:.2em 1em .2em 0}

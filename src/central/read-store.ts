@@ -48,6 +48,14 @@ export async function intervalFacts(
   );
   return rows.map((row) => deliveredOf<'profile' | 'gap'>(row)) as DeliveredInterval[];
 }
+/** Every event of a point. */
+export async function eventFacts(engine: Pick<Engine, 'all'>, point: string): Promise<Delivered<'event'>[]> {
+  const rows = await engine.all(
+    `SELECT ${factColumns} FROM fact WHERE kind = 'event' AND point = ? ORDER BY gateway, epoch, seq`,
+    point,
+  );
+  return rows.map((row) => deliveredOf<'event'>(row));
+}
 /** One series that the store has something of. */
 export interface StoredSeries {
   readonly gateway: string;

@@ -1,14 +1,12 @@
 /** A point as it stands now, out of the store and the books. */
 import { Failure } from '../base/errors.ts';
-import { millis } from '../base/time.ts';
 import type { Bill } from '../billing/bill.ts';
 import { addDays, type Day, dayOf, midnight } from '../billing/local-time.ts';
 import { historyDays } from '../billing/like-days.ts';
 import type { PointSeries } from '../billing/point-series.ts';
 import type { Contract, Point } from '../billing/registry.ts';
 import { seriesOf } from '../billing/series.ts';
-import type { Delivered } from '../central/facts.ts';
-import { intervalFacts } from '../central/read-store.ts';
+import { eventFacts, intervalFacts } from '../central/read-store.ts';
 import type { Engine } from '../central/sql.ts';
 import { readBills } from './bills.ts';
 import { historyOf, readRegistry, type Registry } from './books.ts';
@@ -26,20 +24,6 @@ export function officeAt(engine: Engine, books: string, at: number): Office {
   let registry: Registry | undefined;
   return { engine, books, at, registry: () => (registry ??= readRegistry(books)) };
 }
-async function eventsOf(engine: Office['engine'], point: string): Promise<Delivered<'event'>[]> {
-  const rows = await engine.all(
-    "SELECT gateway, epoch, seq, received_ms, body FROM fact WHERE kind = 'event' AND point = ? ORDER BY gateway, epoch, seq",
-    point,
-  );
-  return rows.map((row) => ({
-    gateway: row['gateway'] as string,
-    epoch: row['epoch'] as number,
-    seq: row['seq'] as number,
-    receivedAt: millis(row['received_ms'] as number),
-    // It passed the schema before it was stored.
-    message: JSON.parse(row['body'] as string) as Delivered<'event'>['message'],
-  }));
-}
 /** Days of the series, and its point, as they stand at `at`. */
 export async function seriesNow(office: Office, point: Point, from: Day, to: Day): Promise<PointSeries> {
   const { engine, books, at, registry } = office;
@@ -52,7 +36,7 @@ export async function seriesNow(office: Office, point: Point, from: Day, to: Day
   return seriesOf({
     point,
     facts: facts.filter(({ receivedAt }) => receivedAt <= at),
-    events: (await eventsOf(engine, point.point)).filter(({ receivedAt }) => receivedAt <= at),
+    events: (await eventFacts(engine, point.point)).filter(({ receivedAt }) => receivedAt <= at),
     edits: await readEdits(engine, point.point),
     imported: historyOf(books, point)?.series ?? [],
     from,
