@@ -1,20 +1,8 @@
 /** `meter-gateway secret`: the files that systemd passes to the service, each named in the configuration as credential:NAME. */
-import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
+import { putWhole } from '../disk/put-whole.ts';
 import { prompt } from './secret.ts';
 
 /** The folder of which the unit says LoadCredential=. */
@@ -69,30 +57,13 @@ export function setSecret(folder: string, name: string, secret: Uint8Array): voi
     throw new Failure('secret-missing', 'nothing was given', { next: 'Type it, or pass it on standard input.' });
   if (secret.length > maxOctets)
     throw new Failure('bad-argument', `a secret has ${maxOctets} octets at most`, { next: 'Is it the right file?' });
-  let temporary: string | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
     // Of a try that a power cut ended.
     for (const left of readdirSync(folder)) if (/^\..+\.[0-9a-f]{16}$/.test(left)) rmSync(join(folder, left));
-    temporary = join(folder, `.${name}.${randomBytes(8).toString('hex')}`);
-    const file = openSync(temporary, 'wx', 0o600);
-    try {
-      writeFileSync(file, secret);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, join(folder, name));
-    temporary = undefined;
-    const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
-    }
+    putWhole(join(folder, name), secret, 0o600);
   } catch (error) {
-    if (temporary !== undefined) rmSync(temporary, { force: true });
     throw failed(folder, error);
   }
 }

@@ -1,23 +1,20 @@
 /** The folder of the site: a record for each meter, what was attached, and the reports. A file is there whole or as it was before. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
   fstatSync,
-  fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { Failure, messageOf } from '../base/errors.ts';
-import { syncFile } from '../disk/sync.ts';
+import { putWhole } from '../disk/put-whole.ts';
 import { obis, parseLogicalName } from '../dlms/cosem/logical-name.ts';
 import type { Commissioned } from '../schedule/commissioned-with.ts';
 import type { Attachment, MeterRecord } from './meter-record.ts';
@@ -64,19 +61,9 @@ function unusable(path: string, error: unknown): Failure {
 }
 
 export function writeWhole(path: string, content: string | Uint8Array, mode = 0o600): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
   try {
-    const file = openSync(temporary, 'wx', mode);
-    try {
-      writeFileSync(file, content);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-    syncFile(join(path, '..'));
+    putWhole(path, content, mode);
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw unusable(path, error);
   }
 }

@@ -3,22 +3,11 @@
  * own and cannot write under /etc; what it lays into the hand-over folder of its state is judged again and taken by
  * meter-gateway-take.service (`meter-gateway config take`), which a path unit starts.
  */
-import {
-  closeSync,
-  existsSync,
-  fchmodSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Failure, messageOf } from '../base/errors.ts';
+import { putNew, putWhole } from '../disk/put-whole.ts';
 
 export const handOverFolder = 'hand-over';
 /** The last file that is laid there: what lies beside it is whole. */
@@ -41,29 +30,6 @@ export interface HandedOver {
 /** What a first run may bring beside the configuration. */
 export const certificateNames: readonly string[] = ['ca.pem', 'client.pem'];
 
-function writeDurably(path: string, text: string, mode: number): void {
-  // New, and by no link: somebody else may have put one there.
-  const descriptor = openSync(path, 'wx', mode);
-  try {
-    // Whatever the umask is: the service reads its configuration as a user of its own.
-    fchmodSync(descriptor, mode);
-    writeFileSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-/** Whole or not at all. Throws what the system says. */
-export function putFile(path: string, text: string, mode: number): void {
-  const unfinished = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`);
-  try {
-    writeDurably(unfinished, text, mode);
-    renameSync(unfinished, path);
-  } finally {
-    rmSync(unfinished, { force: true });
-  }
-}
-
 const contentOf = (path: string): string | undefined => {
   try {
     return readFileSync(path, 'utf8');
@@ -81,10 +47,10 @@ export async function handOver(
   const folder = join(stateDirectory, handOverFolder);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'secrets'), { recursive: true, mode: 0o700 });
-  for (const [name, secret] of secrets) writeDurably(join(folder, 'secrets', name), secret, 0o600);
-  for (const [name, one] of certificates) writeDurably(join(folder, name), one, 0o600);
-  writeDurably(join(folder, basename(file)), text, 0o600);
-  writeDurably(join(folder, readyFile), '', 0o600);
+  for (const [name, secret] of secrets) putNew(join(folder, 'secrets', name), secret, 0o600);
+  for (const [name, one] of certificates) putNew(join(folder, name), one, 0o600);
+  putNew(join(folder, basename(file)), text, 0o600);
+  putNew(join(folder, readyFile), '', 0o600);
   for (let waited = 0; waited < waitMs; waited += stepMs) {
     if (contentOf(file) === text && !existsSync(join(folder, readyFile))) return;
     const refused = contentOf(join(folder, refusedFile));
@@ -105,9 +71,9 @@ export async function handOver(
 export async function putInPlace(given: HandedOver, stateDirectory: string, secretFolder: string): Promise<void> {
   try {
     if (given.secrets.size > 0) mkdirSync(secretFolder, { recursive: true, mode: 0o700 });
-    for (const [name, secret] of given.secrets) putFile(join(secretFolder, name), secret, 0o600);
-    for (const [name, text] of given.certificates ?? []) putFile(join(dirname(given.file), name), text, 0o644);
-    putFile(given.file, given.text, 0o640);
+    for (const [name, secret] of given.secrets) putWhole(join(secretFolder, name), secret, 0o600);
+    for (const [name, text] of given.certificates ?? []) putWhole(join(dirname(given.file), name), text, 0o644);
+    putWhole(given.file, given.text, 0o640);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined || !denied.has(code))

@@ -3,10 +3,11 @@
  * knows X.509, and shown by its digest so that people can compare it.
  */
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
+import { putWhole } from '../disk/put-whole.ts';
 
 export interface OwnCertificate {
   readonly cert: string;
@@ -72,9 +73,7 @@ export async function ownCertificate(stateDirectory: string, hosts: readonly str
   if (before) return before;
   try {
     const { cert, private: key } = await made(hosts);
-    writeFileSync(`${file}.new`, `${cert}\n${key}\n`, { mode: 0o600 });
-    chmodSync(`${file}.new`, 0o600);
-    renameSync(`${file}.new`, file);
+    putWhole(file, `${cert}\n${key}\n`, 0o600);
   } catch (error) {
     throw new Failure('file-unusable', `no certificate can be made for the page: ${messageOf(error)}`);
   }

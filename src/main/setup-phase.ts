@@ -15,6 +15,7 @@ import { type PagePlan, pageOf } from '../config/resolve-page.ts';
 import { serviceSources } from '../config/sources.ts';
 import { systemClock } from '../line/system-clock.ts';
 import type { PageTicket } from '../desk/routes.ts';
+import { putWhole } from '../disk/put-whole.ts';
 import { openToGroup } from '../desk/socket-group.ts';
 import { serveDoor } from '../door/server.ts';
 import type { Permission } from '../door/rows.ts';
@@ -24,7 +25,6 @@ import { type Place, placeOf, secretFolder } from '../setup/place.ts';
 import { type SetupAnswers, setupDoorRows, setupRows, type SetupState, type Written } from '../setup/rows.ts';
 import { ofWhole, shown, type ShownFinding } from '../setup/shown-finding.ts';
 import { standingOf } from '../setup/standing.ts';
-import { writeWhole } from '../setup/write-whole.ts';
 import { inspectBackup, restoreBackup } from './backup.ts';
 import { defaultDoor } from './doors.ts';
 import type { ServiceNotifier } from './notifier.ts';
@@ -385,7 +385,7 @@ export const setupPhase = (settings: SetupSettings): SetupPhase => new Phase(set
 
 function storeSessions(holding: string, sessions: readonly SessionLeft[]): void {
   try {
-    writeWhole(join(holding, sessionsName), JSON.stringify({ at: Date.now(), sessions }), { mode: 0o600 });
+    putWhole(join(holding, sessionsName), JSON.stringify({ at: Date.now(), sessions }), 0o600);
   } catch {
     // Whoever is logged in logs in once more.
   }

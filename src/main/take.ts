@@ -20,7 +20,8 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { readToml } from '../base/toml.ts';
 import { changeFile } from '../cli/replace-file.ts';
 import { parseConfig } from '../config/judge.ts';
-import { certificateNames, handOverFolder, putFile, readyFile, refusedFile } from './hand-over.ts';
+import { putWhole } from '../disk/put-whole.ts';
+import { certificateNames, handOverFolder, readyFile, refusedFile } from './hand-over.ts';
 
 const maxConfig = 4 << 20;
 const maxSecret = 64 << 10;
@@ -91,11 +92,11 @@ function take(folder: string, file: string): void {
   const texts = certificates.map((name) => [name, contentOf(join(folder, name), maxSecret)] as const);
   for (const [name, secret] of secrets) {
     const path = join(dirname(file), 'secrets', name);
-    putFile(path, secret, 0o600);
+    putWhole(path, secret, 0o600);
     chownSync(path, 0, 0);
   }
-  for (const [name, one] of texts) putFile(join(dirname(file), name), one, 0o644);
-  if (before === undefined) putFile(file, text, 0o644);
+  for (const [name, one] of texts) putWhole(join(dirname(file), name), one, 0o644);
+  if (before === undefined) putWhole(file, text, 0o644);
   else changeFile(file, 'before-page', () => text);
 }
 
@@ -113,7 +114,7 @@ export function takeHandOver(state: string, file: string): number {
       return 0;
     } catch (error) {
       rmSync(join(folder, readyFile), { force: true });
-      putFile(join(folder, refusedFile), messageOf(error), 0o644);
+      putWhole(join(folder, refusedFile), messageOf(error), 0o644);
       throw error;
     }
   });

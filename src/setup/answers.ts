@@ -52,9 +52,9 @@ export interface FirstRunWorld {
   readonly listen: string;
   readonly now: () => string;
   readonly tell: (trouble: string) => void;
-  /** What `meter-gateway restore` does; and whether a file is a whole backup. */
   /** Secrets, certificates, and the configuration last. */
   readonly putInPlace: (given: Installation) => Promise<void>;
+  /** What `meter-gateway restore` does; and whether a file is a whole backup. */
   readonly restore: (path: string, directory: string) => Promise<BackupSeen>;
   readonly inspect: (path: string) => Promise<BackupSeen>;
 }

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { entrySchema } from '../commission/work-list.ts';
-import { writeWhole } from './write-whole.ts';
+import { putWhole } from '../disk/put-whole.ts';
 import { draftName } from './standing.ts';
 
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
@@ -92,7 +92,7 @@ export function heldDraft(holding: string, trouble: (error: unknown) => void): H
       const given = Object.entries(part).filter(([, value]) => value !== undefined);
       draft = { ...draft, ...(Object.fromEntries(given) as Partial<Draft>) };
       try {
-        writeWhole(path, JSON.stringify(draft), { mode: 0o600 });
+        putWhole(path, JSON.stringify(draft), 0o600);
       } catch (error) {
         trouble(error);
       }
