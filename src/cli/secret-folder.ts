@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
+import { fitSecretName } from '../config/secrets.ts';
 import { putWhole } from '../disk/put-whole.ts';
 import { prompt } from './secret.ts';
 
@@ -9,8 +10,6 @@ import { prompt } from './secret.ts';
 export const serviceSecrets = '/etc/meter-gateway/secrets';
 /** systemd passes 1 MiB to a unit, all of its credentials together; a key or a password is much smaller. */
 const maxOctets = 64 * 1024;
-/** As references have them, and no file that systemd passes by: `.` begins the unfinished ones. */
-const fitName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 function failed(path: string, error: unknown): Failure {
   if (error instanceof Failure) return error;
@@ -25,7 +24,7 @@ export function requireName(name = '', ...more: readonly string[]): void {
     throw new Failure('bad-argument', 'the one argument is NAME: a secret as an argument is seen by every process', {
       next: 'If that was the secret: it stands in the history of the shell. Give it at the prompt, or on standard input.',
     });
-  if (!fitName.test(name))
+  if (!fitSecretName.test(name))
     throw new Failure(
       'bad-argument',
       'NAME has letters, digits, _, . and -, 100 at most, and begins with a letter, a digit or _',
@@ -72,7 +71,7 @@ export function setSecret(folder: string, name: string, secret: Uint8Array): voi
 export function secretNames(folder: string): string[] {
   try {
     return readdirSync(folder)
-      .filter((name) => fitName.test(name))
+      .filter((name) => fitSecretName.test(name))
       .toSorted();
   } catch (error) {
     throw failed(folder, error);

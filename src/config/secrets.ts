@@ -3,6 +3,9 @@ import { readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, messageOf } from '../base/errors.ts';
 
+/** A file in the folder of secrets, as references name it; `.` begins those that are not whole yet. */
+export const fitSecretName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
+
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
 const uid = (): number | string => process.getuid?.() ?? '?';
 

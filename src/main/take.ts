@@ -20,12 +20,12 @@ import { Failure, messageOf } from '../base/errors.ts';
 import { readToml } from '../base/toml.ts';
 import { changeFile } from '../cli/replace-file.ts';
 import { parseConfig } from '../config/judge.ts';
+import { fitSecretName } from '../config/secrets.ts';
 import { putWhole } from '../disk/put-whole.ts';
 import { certificateNames, handOverFolder, readyFile, refusedFile } from './hand-over.ts';
 
 const maxConfig = 4 << 20;
 const maxSecret = 64 << 10;
-const fitName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 /** A regular file of a bounded size, and none that a link leads to. */
 function contentOf(path: string, most: number): string {
@@ -72,7 +72,7 @@ function within<T>(path: string, work: (folder: string) => T): T {
 
 function secretsIn(folder: string): Map<string, string> {
   const names = readdirSync(folder);
-  const unfit = names.find((name) => !fitName.test(name));
+  const unfit = names.find((name) => !fitSecretName.test(name));
   if (unfit !== undefined)
     throw new Failure('bad-argument', 'the name of a secret has other than letters, digits, . _ -');
   return new Map(names.map((name) => [name, contentOf(join(folder, name), maxSecret)]));

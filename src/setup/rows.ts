@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { ScanEvent } from '../commission/scan.ts';
 import { entrySchema, type WorkList, type WorkListEntry } from '../commission/work-list.ts';
+import { fitSecretName } from '../config/secrets.ts';
 import type { Permission, Route } from '../door/rows.ts';
 import { rowOf } from '../door/rows.ts';
 import { type Draft, type DraftPart, partSchema } from './draft.ts';
@@ -150,7 +151,7 @@ const entering: readonly Route<SetupAnswers>[] = [
     meaning:
       'a secret by its name, held in memory until the configuration is written, and never answered; null takes it back',
     input: v.strictObject({
-      name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/)),
+      name: v.pipe(v.string(), v.regex(fitSecretName)),
       // By this name the log leaves it out.
       secret: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(16_000))),
     }),
@@ -219,8 +220,7 @@ const ending: readonly Route<SetupAnswers>[] = [
     handle: (setup) => setup.again(),
   }),
 ];
-/** At the page. */
-/** All of them: whatever is entered in a first run may be a secret, under whatever name. */
+/** At the page. Whatever is entered in a first run may be a secret, under whatever name. */
 export const setupRows: readonly Route<SetupAnswers>[] = [...entering, ...ending].map((one) => ({
   ...one,
   holdsSecrets: true,

@@ -13,6 +13,7 @@ import { openStore } from '../../src/central/open-store.ts';
 import { intervalFacts } from '../../src/central/read-store.ts';
 import { monthOf } from '../../src/central/sql.ts';
 import { hashed } from '../../src/simulator/random.ts';
+import { contract, point } from '../support/billing-cases.ts';
 import { obis, series, zone } from '../support/billing-truth.ts';
 
 const points = Number(process.argv[2] ?? 2000);
@@ -75,24 +76,8 @@ for (let i = 0; i < rows.length; i += 5000)
     new Set(rows.map(({ month }) => Number(month))),
   );
 
-const pointOf = (n: number): Point => ({
-  point: `p-${n}`,
-  series,
-  zone,
-  scaler: 0,
-  obis: { import: obis.import },
-  periods: [{ from: '2020-01-01', periodS: 3600 }],
-  netting: false,
-  installations: [],
-});
-const contractOf = (n: number): Contract => ({
-  contract: `c-${n}`,
-  point: `p-${n}`,
-  customer: { name: 'Nobody', address: [] },
-  language: 'fi',
-  from,
-  to: null,
-});
+const pointOf = (n: number): Point => point({ point: `p-${n}` });
+const contractOf = (n: number): Contract => contract({ contract: `c-${n}`, point: `p-${n}`, from });
 const cpu = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;

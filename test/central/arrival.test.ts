@@ -1,7 +1,7 @@
 /** What comes is judged before anything is stored; each kind of wrong message is refused with its reason. */
 import { expect, test } from 'vitest';
 import { judge } from '../../src/central/arrival.ts';
-import { birth, block, gap } from '../support/central-messages.ts';
+import { birth, block, gap, measuredDay } from '../support/central-messages.ts';
 
 const up = (gateway = 'g', meter = 'm1', kind = 'profile') => `amr/v1/t/${gateway}/up/${meter}/${kind}`;
 const octets = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
@@ -100,14 +100,7 @@ const account = (more: object = {}, row: object = {}) => ({
       meter: 'm1',
       point: 'p',
       series: '1-0:99.1.0*255',
-      periodS: 3600,
-      expected: 24,
-      measured: 24,
-      uncertain: 0,
-      outage: 0,
-      missing: 0,
-      lost: 0,
-      pending: 0,
+      ...measuredDay,
       digest: 'a'.repeat(64),
       ...row,
     },

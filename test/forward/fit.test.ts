@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
+import { measuredDay } from '../support/central-messages.ts';
 import { newIngest, take } from '../support/memory-central.ts';
 import { fitBirth, fitFact, fitHealth, misfit, octetsOf } from '../../src/forward/fit.ts';
 import { type BirthPayload, contractVersion, type HealthPayload } from '../../src/contract/payloads.ts';
@@ -188,14 +189,7 @@ test('a manifest of 500 meters with long points is split by series; every series
     meter: `m${i}`,
     point: `${i}-${'ä'.repeat(195)}`,
     series: '1-0:99.1.0*255' as const,
-    periodS: 3600,
-    expected: 24,
-    measured: 24,
-    uncertain: 0,
-    outage: 0,
-    missing: 0,
-    lost: 0,
-    pending: 0,
+    ...measuredDay,
     digest: '0'.repeat(64),
   }));
   const parts = fit({ kind: 'manifest', day: '2026-11-24', part: 1, parts: 1, series, readAt: '2026-11-25T06:00:00Z' });

@@ -26,7 +26,7 @@ import { selfSigned } from '../support/certificates.ts';
 import { configuration } from '../support/configuration.ts';
 import { children, gateway as gatewayProgram, node, run, simulate } from '../support/programs.ts';
 import { setupGateway } from '../support/setup-gateway.ts';
-import type { SetupPage } from '../support/setup-page.ts';
+import { lineOf, metersFound, type SetupPage, twoMeters } from '../support/setup-page.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'firstrun-'));
 const meterPassword = 's3cr3t-of-meters';
@@ -73,30 +73,13 @@ const entered = (page: SetupPage, part: object) => page.ask<SetupState>('/v1/set
 
 /** As somebody goes through the screens: the line, its scan, the meters that it found, the site, the broker. */
 async function fillIn(page: SetupPage, device: string): Promise<void> {
-  const list = 'point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n';
-  const read = await page.ask<WorkList>('/v1/setup/work-list', { octets: Buffer.from(list).toString('base64') });
+  const read = await page.ask<WorkList>('/v1/setup/work-list', { octets: twoMeters });
   expect(read.body.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
   const { entries } = read.body;
   const events = await page.lines<ScanEvent>('/v1/setup/scan', { device, entries });
-  const found = events.flatMap((event) => (event.kind === 'finding' && event.serial !== undefined ? [event] : []));
+  const found = metersFound(events);
   expect(new Set(found.map(({ serial }) => serial))).toEqual(new Set(['60120001', '60120002']));
-  const line = {
-    name: 'bus-1',
-    device,
-    baud: 9600,
-    link: 'hdlc',
-    direction: 'auto',
-    entries,
-    places: found.map(({ serial, reach, model }) => ({
-      serial,
-      server: reach?.logical,
-      ...(reach?.physical !== undefined && { physical: reach.physical }),
-      ...(model !== undefined && { model }),
-    })),
-    entry: { client: 17, auth: 'lls', shared: true },
-    periodS: 3600,
-  };
-  expect((await entered(page, { lines: [line] })).status).toBe(200);
+  expect((await entered(page, { lines: [lineOf(device, entries, found)] })).status).toBe(200);
   await entered(page, { site });
   await entered(page, { broker: brokerPart() });
 }

@@ -8,7 +8,7 @@ import { checked, isUnfit } from '../../src/contract/parse.ts';
 import { ackPayload, againPayload } from '../../src/contract/payloads.ts';
 import { topics } from '../../src/contract/topics.ts';
 import { dayDigest, marksOf } from '../../src/reading/interval-hash.ts';
-import { birth, block, loadProfile } from './central-messages.ts';
+import { birth, block, loadProfile, measuredDay } from './central-messages.ts';
 
 export const fleetEpoch = 7;
 const dayMs = 86_400_000;
@@ -50,14 +50,7 @@ export function messagesOf(gateway: string, days: number, from = firstDay): UpPa
           meter: 'm1',
           point: `p-${gateway}`,
           series: loadProfile,
-          periodS: 3600,
-          expected: 24,
-          measured: 24,
-          uncertain: 0,
-          outage: 0,
-          missing: 0,
-          lost: 0,
-          pending: 0,
+          ...measuredDay,
           digest: dayDigest(rows.flatMap((row) => marksOf(row, 3_600_000))),
         },
       ],

@@ -66,3 +66,14 @@ export const birth = (more: Partial<BirthPayload> = {}): BirthPayload => ({
   at: '2026-11-24T03:00:00Z',
   ...more,
 });
+/** Of a manifest: a day of hours that are all there. */
+export const measuredDay = {
+  periodS: 3600,
+  expected: 24,
+  measured: 24,
+  uncertain: 0,
+  outage: 0,
+  missing: 0,
+  lost: 0,
+  pending: 0,
+} as const;

@@ -1,4 +1,7 @@
 /** The page of a gateway, as a browser asks it. Needs nothing of a test, so that it runs in a process of its own as well. */
+import type { ScanEvent } from '../../src/commission/scan.ts';
+import type { ScanFinding } from '../../src/commission/scan-verdict.ts';
+import type { WorkList } from '../../src/commission/work-list.ts';
 import type { PageTicket } from '../../src/desk/routes.ts';
 import type { SetupState } from '../../src/setup/rows.ts';
 
@@ -51,3 +54,28 @@ export async function enter({ url }: Pick<PageTicket, 'url'>): Promise<SetupPage
     },
   };
 }
+
+/** The two meters that the simulated line has, as an office lists them. */
+export const twoMeters = Buffer.from(
+  'point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n',
+).toString('base64');
+/** A line as the screens enter it: the meters of a list at the places where a scan found them. */
+export const lineOf = (device: string, entries: WorkList['entries'], found: readonly ScanFinding[]) => ({
+  name: 'bus-1',
+  device,
+  baud: 9600,
+  link: 'hdlc',
+  direction: 'auto',
+  entries,
+  places: found.map(({ serial, reach, model }) => ({
+    serial,
+    server: reach?.logical,
+    ...(reach?.physical !== undefined && { physical: reach.physical }),
+    ...(model !== undefined && { model }),
+  })),
+  entry: { client: 17, auth: 'lls', shared: true },
+  periodS: 3600,
+});
+/** Meters that a scan found. */
+export const metersFound = (events: readonly ScanEvent[]): ScanFinding[] =>
+  events.flatMap((event) => (event.kind === 'finding' && event.serial !== undefined ? [event] : []));

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ScanEvent } from '../../src/commission/scan.ts';
 import type { WorkList } from '../../src/commission/work-list.ts';
 import type { BrokerTest, EffectiveConfiguration, Written } from '../../src/setup/rows.ts';
-import { enter } from '../support/setup-page.ts';
+import { enter, lineOf, metersFound, twoMeters } from '../support/setup-page.ts';
 
 const [link = '', device = '', password = '', broker = ''] = process.argv.slice(2);
 const publish = (step: string, what: unknown) => process.stdout.write(`${JSON.stringify({ step, what })}\n`);
@@ -17,36 +17,16 @@ const required = (step: string, good: boolean, what: unknown) => {
 
 const page = await enter({ url: link });
 required('mode', (await page.mode()) === 'first-run', await page.mode());
-const list = 'point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n';
-const { entries } = (await page.ask<WorkList>('/v1/setup/work-list', { octets: Buffer.from(list).toString('base64') }))
-  .body;
+const { entries } = (await page.ask<WorkList>('/v1/setup/work-list', { octets: twoMeters })).body;
 const events = await page.lines<ScanEvent>('/v1/setup/scan', { device, entries });
-const found = events.flatMap((event) => (event.kind === 'finding' && event.serial !== undefined ? [event] : []));
+const found = metersFound(events);
 required(
   'scan',
   found.length === 2,
   found.map(({ serial }) => serial),
 );
-const places = found.map(({ serial, reach, model }) => ({
-  serial,
-  server: reach?.logical,
-  ...(reach?.physical !== undefined && { physical: reach.physical }),
-  ...(model !== undefined && { model }),
-}));
-const entry = { client: 17, auth: 'lls', shared: true };
-const line = {
-  name: 'bus-1',
-  device,
-  baud: 9600,
-  link: 'hdlc',
-  direction: 'auto',
-  entries,
-  places,
-  entry,
-  periodS: 3600,
-};
 const parts = [
-  { lines: [line] },
+  { lines: [lineOf(device, entries, found)] },
   { site: { id: 'g', tenant: 't', timeZone: 'Europe/Helsinki' } },
   { broker: { url: broker, protocol: '5', username: '', password: false, ca: null, certificate: null } },
 ];
