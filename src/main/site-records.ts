@@ -48,7 +48,8 @@ const reportsOf = ({ path }: SiteFolder): string => join(path, 'reports');
 /** Only the newest are listed: a site is signed off a few times. */
 const maxReports = 50;
 
-function listed(site: SiteFolder): ReportEntry[] {
+/** The newest first. */
+function namesOf(site: SiteFolder): string[] {
   let names: string[];
   try {
     names = readdirSync(reportsOf(site));
@@ -59,14 +60,18 @@ function listed(site: SiteFolder): ReportEntry[] {
     .filter((name) => isReport.test(name))
     .toSorted()
     .toReversed();
-  return newest.slice(0, maxReports).map((name) => {
-    const { report } = readSigned(join(reportsOf(site), name)) as Signed<SiteReport>;
+  return newest.slice(0, maxReports);
+}
+const signedAs = (site: SiteFolder, name: string): Signed<SiteReport> =>
+  readSigned(join(reportsOf(site), name)) as Signed<SiteReport>;
+const listed = (site: SiteFolder): ReportEntry[] =>
+  namesOf(site).map((name) => {
+    const { report } = signedAs(site, name);
     return { name, at: report.madeAt, state: report.state, who: report.who };
   });
-}
 
 async function* reportOf(site: SiteFolder, name: string, as: ReportForm): AsyncGenerator<Uint8Array, void> {
-  const signed = readSigned(join(reportsOf(site), name)) as Signed<SiteReport>;
+  const signed = signedAs(site, name);
   if (as === 'pdf') yield await reportPdf(signed);
   else yield Buffer.from(as === 'html' ? reportHtml(signed) : `${JSON.stringify(signed, null, 2)}\n`);
 }
@@ -83,7 +88,7 @@ export const recordAnswers = (
   reports: () => ({ reports: listed(site()) }),
   report(name, as) {
     // A name leads nowhere else, and a wrong one is refused before the first octet.
-    if (!isReport.test(name) || !listed(site()).some((one) => one.name === name))
+    if (!namesOf(site()).includes(name))
       throw new Failure('bad-argument', 'there is no such report', { next: 'GET /v1/reports lists them.' });
     return reportOf(site(), name, as);
   },

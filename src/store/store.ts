@@ -210,9 +210,11 @@ export class Store {
         size: this.packSize,
       });
       operations.push(...packs.operations);
-      if (slice) operations.push(...(await this.pagesOf(database, [{ meter, series: slice.series, marks }])));
-      if (slice) operations.push(putRecord(slice.key, nextSequence, slice.state));
-      const stale = quarantine ? undefined : this.stale(marks);
+      if (slice) {
+        operations.push(...(await this.pagesOf(database, [{ meter, series: slice.series, marks }])));
+        operations.push(putRecord(slice.key, nextSequence, slice.state));
+      }
+      const stale = quarantine ? undefined : withStaleDays(this.meterLogs('_'), marks);
       const logs = new Map([
         ...(commit.logs ? [[meter, commit.logs] as const] : []),
         ...(stale ? [['_', stale] as const] : []),
@@ -239,11 +241,6 @@ export class Store {
     });
     this.committed?.();
     if (commit.quarantine === undefined) this.settings.stored?.(commit.facts);
-  }
-
-  /** What is known of the gateway itself, where these marks change days whose manifest was said. */
-  private stale(marks: readonly Mark[]): MeterLogs | undefined {
-    return withStaleDays(this.meterLogs('_'), marks);
   }
 
   /** The pages that these marks change. Where one of them is damaged the store is mended, and Failure `store-damaged` thrown. */
@@ -366,7 +363,7 @@ export class Store {
   ): Promise<void> {
     this.requirePossibleTime();
     const state: StateRecord = { ...this.memory.state, nextSequence: this.memory.state.nextSequence + count };
-    const stale = this.stale(marks);
+    const stale = withStaleDays(this.meterLogs('_'), marks);
     const logs = stale ? [putRecord(logsKey('_'), state.nextSequence, stale)] : [];
     await database.batch([...operations, ...logs, putState(state)], { sync: true });
     if (stale) this.memory.logs.set('_', stale);

@@ -180,3 +180,10 @@ export const troubleFrom = (error: unknown): Trouble =>
         status: 0,
         english: true,
       };
+
+/** Octets of a file, as a body has them. */
+export function base64Of(octets: Uint8Array): string {
+  let text = '';
+  for (const octet of octets) text += String.fromCodePoint(octet);
+  return btoa(text);
+}

@@ -3,10 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import type { ScanEvent } from '../../../commission/scan.ts';
 import type { WorkList } from '../../../commission/work-list.ts';
 import type { FoundLine } from '../../../setup/found-lines.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { Badge, Next, Shape, TroubleBox } from '../parts.tsx';
-import { base64Of } from '../work/list-step.tsx';
-import { useRun } from '../work/job.ts';
+import { useRun } from '../run.ts';
 import { type DraftLine, lineOf, type StepProps } from './step.ts';
 import { s } from './texts.ts';
 

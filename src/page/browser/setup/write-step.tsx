@@ -1,10 +1,9 @@
 /** Last step: what will be written, what is in its way, and the secrets that it needs; a backup or a file of one's own as well. */
 import { useEffect, useState } from 'preact/hooks';
 import type { EffectiveConfiguration, SetupState, Written } from '../../../setup/rows.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { fullTime } from '../words.ts';
 import { Badge, TroubleBox } from '../parts.tsx';
-import { base64Of } from '../work/list-step.tsx';
 import { Findings, isFault } from './findings.tsx';
 import type { StepProps } from './step.ts';
 import { SecretField } from './secret-field.tsx';

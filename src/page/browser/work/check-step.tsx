@@ -2,13 +2,12 @@
 import { useState } from 'preact/hooks';
 import type { Attachment, DisplayReading, MeterRecord } from '../../../commission/meter-record.ts';
 import type { SiteAnswer } from '../answers.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { t } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Shape, TroubleBox } from '../parts.tsx';
 import { quantity } from '../words.ts';
 import type { JobStore } from './job.ts';
-import { base64Of } from './list-step.tsx';
 
 function Display({
   record,

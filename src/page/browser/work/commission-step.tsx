@@ -10,7 +10,8 @@ import { t, workWords } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Badge, Next, Shape, TroubleBox } from '../parts.tsx';
 import { deviation, duration, withLocalTimes } from '../words.ts';
-import { type Job, type JobStore, type KeyChoice, useRun } from './job.ts';
+import { type Job, type JobStore, type KeyChoice } from './job.ts';
+import { useRun } from '../run.ts';
 import { ProgressBar } from './scan-step.tsx';
 
 const stepKeys = {

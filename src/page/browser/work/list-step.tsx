@@ -2,17 +2,12 @@
 import { useState } from 'preact/hooks';
 import type { WorkList } from '../../../commission/work-list.ts';
 import type { Snapshot } from '../../../status/snapshot.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { t } from '../language.ts';
 import { Badge, Next, Shape, TroubleBox } from '../parts.tsx';
 import type { JobStore } from './job.ts';
 
 const maxOctets = 44 * 1024;
-export function base64Of(octets: Uint8Array): string {
-  let text = '';
-  for (const octet of octets) text += String.fromCodePoint(octet);
-  return btoa(text);
-}
 
 function Findings({ findings }: { readonly findings: WorkList['findings'] }) {
   return (

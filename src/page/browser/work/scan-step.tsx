@@ -4,7 +4,8 @@ import type { ScanEvent } from '../../../commission/scan.ts';
 import { t, workWords } from '../language.ts';
 import { Badge, Next, Shape, TroubleBox } from '../parts.tsx';
 import { duration, withLocalTimes } from '../words.ts';
-import { type Finding, type JobStore, useRun } from './job.ts';
+import type { Finding, JobStore } from './job.ts';
+import { useRun } from '../run.ts';
 
 const textsOf = ({ verdict }: Finding) =>
   workWords().scanTexts[verdict] ?? { severity: 'bad' as const, short: verdict, nextFi: '' };
