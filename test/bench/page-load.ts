@@ -4,7 +4,7 @@
  * memory and the delay of the event loop (p99, longest) as the daemon itself saw it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { askPage } from '../../src/desk/client.ts';
 import { buildBus } from '../../src/simulator/build-bus.ts';
 import { parseScenario } from '../../src/simulator/scenario.ts';
 import { servePty } from '../../src/simulator/serve.ts';
-import { until } from '../support/broker.ts';
+import { listening, until } from '../support/broker.ts';
 import { configuration, meterOf } from '../support/configuration.ts';
 
 const [rounds, seconds, readers] = [Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 30), 50];
@@ -70,7 +70,7 @@ async function round(page: boolean, name: string): Promise<{ rss: number; lag: n
   );
   const asked: ReturnType<typeof request>[] = [];
   try {
-    await until(() => existsSync(socket), 'the daemon is there');
+    await until(() => listening(socket), 'the daemon is there');
     await sleep(4000);
     if (page) {
       const { url } = await askPage(socket);

@@ -8,7 +8,7 @@ import { keyPrint } from '../../src/meter/invocation-counter.ts';
 import { askCounterLease, askStatus } from '../../src/desk/client.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { stateDirectory } from '../../src/disk/state-directory.ts';
-import { until } from '../support/broker.ts';
+import { listening, until } from '../support/broker.ts';
 import { children, folder, gateway, node, run, simulate } from '../support/programs.ts';
 import { configuration, gmac, lls, type MeterKeys } from '../support/configuration.ts';
 
@@ -34,7 +34,7 @@ function configured(device: string, meter: (own: string) => MeterKeys) {
   const start = async () => {
     const child = spawn(node, [gateway, 'run', '--config', path], { stdio: 'ignore' });
     children.push(child);
-    await until(() => existsSync(socket), 'the socket is there');
+    await until(() => listening(socket), 'the socket is there');
     return {
       stop: () =>
         new Promise((resolve) => {

@@ -1,10 +1,10 @@
 /** `meter-gateway scan` as a process: over a real pty, cut by Ctrl-C, and through the running gateway. */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ScanEvent } from '../../src/commission/scan.ts';
-import { until } from '../support/broker.ts';
+import { listening, until } from '../support/broker.ts';
 import { children, folder, gateway, node, root, run, simulate } from '../support/programs.ts';
 import { ofKind } from '../support/scan-world.ts';
 
@@ -88,7 +88,7 @@ test('through the running gateway, by the name of the port and by its device; it
     env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
   });
   children.push(daemon);
-  await until(() => existsSync(socket), 'the gateway is there');
+  await until(() => listening(socket), 'the gateway is there');
   const two = join(folder, 'two.csv');
   writeFileSync(two, `point,serial,place,fuse,transformer ratio\np1,60120001,a,,\np2,60120002,b,,\n`);
   for (const port of ['bus-1', device]) {

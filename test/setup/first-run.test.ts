@@ -21,7 +21,7 @@ import type { WorkList } from '../../src/commission/work-list.ts';
 import type { BrokerTest, EffectiveConfiguration, SetupState, Written } from '../../src/setup/rows.ts';
 import { takeHandOver } from '../../src/main/take.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
-import { realBroker, until } from '../support/broker.ts';
+import { listening, realBroker, until } from '../support/broker.ts';
 import { selfSigned } from '../support/certificates.ts';
 import { configuration } from '../support/configuration.ts';
 import { children, gateway as gatewayProgram, node, run, simulate } from '../support/programs.ts';
@@ -228,7 +228,7 @@ describe('a first run', () => {
     const before = spawn(node, [gatewayProgram, 'run', '--config', oldConfig], { stdio: ['ignore', 'pipe', 'ignore'] });
     children.push(before);
     await once(before.stdout, 'data');
-    await until(() => existsSync(join(old, 'state/status.sock')), 'the old gateway runs');
+    await until(() => listening(join(old, 'state/status.sock')), 'the old gateway runs');
     const file = join(old, 'a.backup');
     expect((await run(gatewayProgram, ['backup', file, '--config', oldConfig])).code).toBe(0);
     before.kill('SIGKILL');

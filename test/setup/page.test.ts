@@ -27,6 +27,35 @@ async function opened(browser: Browser, gateway: SetupGateway): Promise<{ page: 
   await page.goto((await gateway.link()).url);
   return { page, complaints };
 }
+/** The two meters of the simulated line. */
+const giveList = (page: Page) =>
+  page.getByLabel(/^Work list/).setInputFiles({
+    name: 'list.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n'),
+  });
+/** Questions of one path go to the gateway, and its answers come back, when the test says so. */
+async function turnstile(page: Page, path: string) {
+  const seen: { toGateway: () => void; back: () => void }[] = [];
+  await page.route(path, async (route) => {
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    seen.push({ toGateway: asked.resolve, back: answered.resolve });
+    await asked.promise;
+    const response = await route.fetch({ timeout: 0 });
+    await answered.promise;
+    await route.fulfill({ response });
+  });
+  return {
+    nth: async (i: number) => {
+      await until(() => seen[i] !== undefined, `question ${i} is asked`);
+      return seen[i] as (typeof seen)[number];
+    },
+  };
+}
+/** What the page does at once is done behind it. */
+const roundTrip = (page: Page) => page.evaluate(async () => (await fetch('/v1/me')).status);
+
 describe.skipIf(noChromium !== undefined)(
   `the first run in Chromium${noChromium === undefined ? '' : `: ${noChromium}`}`,
   () => {
@@ -59,11 +88,7 @@ describe.skipIf(noChromium !== undefined)(
       };
 
       await fill(/^Device or converter/, device);
-      await page.getByLabel(/^Work list/).setInputFiles({
-        name: 'list.csv',
-        mimeType: 'text/csv',
-        buffer: Buffer.from('point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n'),
-      });
+      await giveList(page);
       await page.getByRole('button', { name: 'Look for the meters of the list' }).click();
       await page.getByText('2 meters answer', { exact: true }).waitFor();
       await look('1-line');
@@ -104,6 +129,64 @@ describe.skipIf(noChromium !== undefined)(
       expect(seen).toEqual(Object.fromEntries(Object.keys(seen).map((name) => [name, []])));
       expect(complaints).toEqual([]);
     }, 120_000);
+
+    test('incident: the broker was tried before its address had arrived, and an old answer took back what was entered after it', async () => {
+      const gateway = await setupGateway(join(folder, 'order'));
+      const site = { id: 'gw-1', tenant: 'utility', timeZone: 'UTC' };
+      await (await gateway.enter()).ask('/v1/setup/enter', { site });
+      const { page } = await opened(browser, gateway);
+      const turns = await turnstile(page, '**/v1/setup/enter');
+      await page.getByRole('button', { name: /^4\. Broker/ }).click();
+      const enter = async (label: RegExp, value: string) => {
+        await page.getByLabel(label).fill(value);
+        await page.getByLabel(label).blur();
+      };
+      await enter(/^Address of the broker/, 'mqtt://127.0.0.1:1');
+      const first = await turns.nth(0);
+      await page.getByRole('button', { name: 'Try it now' }).click();
+      await roundTrip(page);
+      first.toGateway();
+      first.back();
+      await page.getByText(/ECONNREFUSED/).waitFor();
+
+      await enter(/^Address of the broker/, 'mqtt://127.0.0.1:2');
+      const second = await turns.nth(1);
+      second.toGateway();
+      await enter(/^User name/, 'gw-user');
+      second.back();
+      const third = await turns.nth(2);
+      await roundTrip(page);
+      expect(await page.getByLabel(/^User name/).inputValue()).toBe('gw-user');
+      await enter(/^Address of the broker/, 'mqtt://127.0.0.1:3');
+      third.toGateway();
+      third.back();
+      const fourth = await turns.nth(3);
+      fourth.toGateway();
+      fourth.back();
+      await roundTrip(page);
+      const { draft } = await (await gateway.enter()).state();
+      expect(draft?.broker).toMatchObject({ url: 'mqtt://127.0.0.1:3', username: 'gw-user' });
+    }, 90_000);
+
+    test('sibling: what was entered while the line was asked was taken back by what the line answered', async () => {
+      const { device } = await simulate(['--meters', '2', '--pty', join(folder, 'tty-1'), '--password', 'of-meters']);
+      const gateway = await setupGateway(join(folder, 'meanwhile'));
+      const { page } = await opened(browser, gateway);
+      const turns = await turnstile(page, '**/v1/setup/scan');
+      await page.getByLabel(/^Device or converter/).fill(device);
+      await page.getByLabel(/^Device or converter/).blur();
+      await giveList(page);
+      await page.getByRole('button', { name: 'Look for the meters of the list' }).click();
+      const scan = await turns.nth(0);
+      await page.getByLabel('Speed, Bd').fill('19200');
+      await page.getByLabel('Speed, Bd').blur();
+      scan.toGateway();
+      scan.back();
+      await page.getByText('2 meters answer', { exact: true }).waitFor();
+      await roundTrip(page);
+      const { draft } = await (await gateway.enter()).state();
+      expect(draft?.lines[0]).toMatchObject({ baud: 19_200, places: [{ serial: '60120001' }, { serial: '60120002' }] });
+    }, 90_000);
 
     test('a refused configuration shows the line and the next step; mended, the same tab shows the running gateway', async () => {
       const own = join(folder, 'refused');

@@ -14,9 +14,10 @@ export async function freePort(): Promise<number> {
   });
 }
 
-async function listening(port: number): Promise<boolean> {
+/** A port of the loopback, or the path of a local socket: a socket's file is there a little before anybody listens at it. */
+export async function listening(at: number | string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = typeof at === 'number' ? connect(at, '127.0.0.1') : connect(at);
     socket.on('connect', () => {
       socket.destroy();
       resolve(true);

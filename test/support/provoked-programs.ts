@@ -1,11 +1,11 @@
 /** Errors of the machine, the files and the daemon: the built programs as processes. */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { openPty } from '../../src/simulator/pty.ts';
-import { until } from './broker.ts';
+import { listening, until } from './broker.ts';
 import { children, folder, gateway, node, type Result } from './programs.ts';
 import { tcpServer } from './tcp-server.ts';
 import { cli, type Provocations, type Screen, screen } from './screens.ts';
@@ -28,7 +28,7 @@ const daemon = (): Promise<void> =>
     writeFileSync(config, written(join(own, 'state'), socket), { mode: 0o600 });
     const child = spawn(node, [gateway, 'run', '--config', config], { stdio: 'ignore' });
     children.push(child);
-    await until(() => existsSync(socket), 'the socket is there');
+    await until(() => listening(socket), 'the socket is there');
   })());
 /** A command that asks the daemon. */
 const asked = (when: string, args: readonly string[]) => async (): Promise<Screen> => {

@@ -1,8 +1,9 @@
 /** Fourth step: the way to the head-end, tried before anything is written. */
 import { useState } from 'preact/hooks';
 import type { BrokerTest } from '../../../setup/rows.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { troubleFrom, type Trouble } from '../api.ts';
 import { Badge, Shape, TroubleBox } from '../parts.tsx';
+import { askAbout } from './in-order.ts';
 import type { StepProps } from './step.ts';
 import { SecretField } from './secret-field.tsx';
 import { s } from './texts.ts';
@@ -15,7 +16,7 @@ function Test() {
     setAsking(true);
     setTrouble(undefined);
     setTested(undefined);
-    ask<BrokerTest>('/v1/setup/broker', {}, 40_000)
+    askAbout<BrokerTest>('/v1/setup/broker', {}, 40_000)
       .then(setTested, (error: unknown) => setTrouble(troubleFrom(error)))
       .finally(() => setAsking(false));
   };
@@ -54,7 +55,7 @@ function Test() {
 
 export function BrokerStep({ draft, state, enter, changed, next }: StepProps) {
   const { broker } = draft;
-  const change = (part: Partial<typeof broker>) => enter({ broker: { ...broker, ...part } });
+  const change = (part: Partial<typeof broker>) => enter((now) => ({ broker: { ...now.broker, ...part } }));
   return (
     <>
       <label>

@@ -1,15 +1,15 @@
 /** The first run: five steps, whose answers the gateway stores at once. */
-import { useState } from 'preact/hooks';
-import type { DraftPart } from '../../../setup/draft.ts';
+import { useRef, useState } from 'preact/hooks';
 import type { SetupState } from '../../../setup/rows.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { troubleFrom, type Trouble } from '../api.ts';
 import { TroubleBox } from '../parts.tsx';
 import { BrokerStep } from './broker-step.tsx';
+import { send } from './in-order.ts';
 import { LineStep } from './line-step.tsx';
 import { MetersStep } from './meters-step.tsx';
 import { SiteStep } from './site-step.tsx';
 import { WriteStep } from './write-step.tsx';
-import { type Draft, lineOf, type SetupScreen } from './step.ts';
+import { type Draft, lineOf, type SetupScreen, type StepProps } from './step.ts';
 import { s } from './texts.ts';
 
 const steps = [
@@ -26,8 +26,37 @@ function doneOf(draft: Draft): readonly boolean[] {
   return [line.device !== '', meters, draft.site.id !== '' && draft.site.tenant !== '', draft.broker.url !== '', false];
 }
 
+/** What is left when the gateway has `part`; what was entered since then is another value. */
+const without = (entered: Partial<Draft>, part: Partial<Draft>): Partial<Draft> =>
+  Object.fromEntries(Object.entries(entered).filter(([key, value]) => part[key as keyof Draft] !== value));
+
+/** What was entered stands over what the gateway says, until the gateway has it. */
+function useDraft({ state, changed }: Pick<SetupScreen, 'state' | 'changed'>) {
+  const [entered, setEntered] = useState<Partial<Draft>>({});
+  const [trouble, setTrouble] = useState<Trouble>();
+  const draft: Draft = { ...(state.draft as Draft), ...entered };
+  const now = useRef(draft);
+  now.current = draft;
+  const failed = (error: unknown) => setTrouble(troubleFrom(error));
+  const enter: StepProps['enter'] = (partOf) => {
+    const part = partOf(now.current) as Partial<Draft>;
+    now.current = { ...now.current, ...part };
+    setEntered((before) => ({ ...before, ...part }));
+    setTrouble(undefined);
+    send<SetupState>('/v1/setup/enter', part).then((answer) => {
+      changed(answer);
+      setEntered((before) => without(before, part));
+    }, failed);
+  };
+  const forget = () => {
+    setEntered({});
+    send<SetupState>('/v1/setup/forget', {}).then(changed, failed);
+  };
+  return { draft, trouble, enter, forget };
+}
+
 export function FirstRun({ state, changed, mayAct }: SetupScreen) {
-  const draft = state.draft as Draft;
+  const { draft, trouble, enter, forget } = useDraft({ state, changed });
   const done = doneOf(draft);
   const [step, setStep] = useState(() =>
     draft.own !== null
@@ -37,12 +66,6 @@ export function FirstRun({ state, changed, mayAct }: SetupScreen) {
           done.findIndex((one) => !one),
         ),
   );
-  const [trouble, setTrouble] = useState<Trouble>();
-  const enter = (part: DraftPart) => {
-    changed({ ...state, draft: { ...draft, ...(part as Partial<Draft>) } });
-    setTrouble(undefined);
-    ask<SetupState>('/v1/setup/enter', part).then(changed, (error: unknown) => setTrouble(troubleFrom(error)));
-  };
   const go = (to: number) => {
     setStep(to);
     scrollTo(0, 0);
@@ -79,6 +102,7 @@ export function FirstRun({ state, changed, mayAct }: SetupScreen) {
           state={state}
           enter={enter}
           changed={changed}
+          forget={forget}
           next={() => go(Math.min(step + 1, steps.length - 1))}
         />
       </section>

@@ -6,13 +6,14 @@ import type { FoundLine } from '../../../setup/found-lines.ts';
 import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { Badge, Next, Shape, TroubleBox } from '../parts.tsx';
 import { useRun } from '../run.ts';
-import { type DraftLine, lineOf, type StepProps } from './step.ts';
+import { type DraftLine, lineOf, lineWith, type StepProps } from './step.ts';
 import { s } from './texts.ts';
 
 type Finding = Extract<ScanEvent, { kind: 'finding' }>;
+const isMeter = ({ serial, reach }: Finding) => serial !== undefined && reach !== undefined;
 /** Rows of the list stay as they are; who else answers comes behind them. */
 export function withFound(line: DraftLine, findings: readonly Finding[]): DraftLine {
-  const found = findings.filter(({ serial, reach }) => serial !== undefined && reach !== undefined);
+  const found = findings.filter(isMeter);
   const digits = (serial: string) => serial.replaceAll(/^0+/g, '');
   const known = new Set(line.entries.map(({ serial }) => digits(serial)));
   const fresh = found.filter(({ serial }) => !known.has(digits(serial ?? '')));
@@ -64,7 +65,13 @@ function Lines({ chosen, choose }: { readonly chosen: string; readonly choose: (
   );
 }
 
-function Scan({ line, taken }: { readonly line: DraftLine; readonly taken: (line: DraftLine) => void }) {
+function Scan({
+  line,
+  taken,
+}: {
+  readonly line: DraftLine;
+  readonly taken: (device: string, findings: readonly Finding[]) => void;
+}) {
   const run = useRun<ScanEvent>();
   const [seen, setSeen] = useState({ asked: 0, leftS: 0, answer: 0, ended: false });
   const begin = async (blind: boolean) => {
@@ -80,9 +87,8 @@ function Scan({ line, taken }: { readonly line: DraftLine; readonly taken: (line
       setSeen({ asked: event.done, leftS: event.remainingS, answer: heard.size, ended: false });
     });
     if (!whole) return;
-    const found = withFound(line, findings);
-    setSeen((before) => ({ ...before, answer: found.places.length, ended: true }));
-    taken(found);
+    setSeen((before) => ({ ...before, answer: findings.filter(isMeter).length, ended: true }));
+    taken(device, findings);
   };
   return (
     <>
@@ -155,7 +161,10 @@ function List({ taken }: { readonly taken: (entries: DraftLine['entries']) => vo
 
 export function LineStep({ draft, enter, next }: StepProps) {
   const line = lineOf(draft);
-  const change = (part: Partial<DraftLine>) => enter({ lines: [{ ...line, ...part }] });
+  const change = (part: Partial<DraftLine>) => enter(lineWith(part));
+  // Whoever chose another line meanwhile asks that one.
+  const taken = (device: string, findings: readonly Finding[]) =>
+    enter((now) => (lineOf(now).device === device ? { lines: [withFound(lineOf(now), findings)] } : {}));
   return (
     <>
       <Lines chosen={line.device} choose={(device) => change({ device })} />
@@ -190,7 +199,7 @@ export function LineStep({ draft, enter, next }: StepProps) {
       </label>
       <List taken={(entries) => change({ entries, places: [] })} />
       {line.entries.length > 0 && <p>{s('listTaken', line.entries.length)}</p>}
-      <Scan line={line} taken={(found) => enter({ lines: [found] })} />
+      <Scan line={line} taken={taken} />
       <button type="button" class="big primary" disabled={line.device === ''} onClick={next}>
         {s('on')}
       </button>

@@ -1,5 +1,5 @@
 /** Second step: who the meters are, and how they are entered. */
-import { type DraftLine, lineOf, type StepProps } from './step.ts';
+import { type DraftLine, lineOf, lineWith, type StepProps } from './step.ts';
 import { s } from './texts.ts';
 
 type Row = DraftLine['entries'][number];
@@ -52,7 +52,7 @@ function Entry({ entry, change }: { readonly entry: Way; readonly change: (entry
 
 export function MetersStep({ draft, enter, next }: StepProps) {
   const line = lineOf(draft);
-  const change = (part: Partial<DraftLine>) => enter({ lines: [{ ...line, ...part }] });
+  const change = (part: Partial<DraftLine>) => enter(lineWith(part));
   const { entries, entry } = line;
   const changeEntry = (i: number, part: Partial<Row>) =>
     change({ entries: entries.map((one, at) => (at === i ? { ...one, ...part } : one)) });

@@ -1,8 +1,9 @@
 /** A secret goes to the gateway and nowhere else: not into the browser's storage, and it never comes back. */
 import { useState } from 'preact/hooks';
 import type { SetupState } from '../../../setup/rows.ts';
-import { ask, troubleFrom, type Trouble } from '../api.ts';
+import { troubleFrom, type Trouble } from '../api.ts';
 import { Badge, TroubleBox } from '../parts.tsx';
+import { send } from './in-order.ts';
 import { s } from './texts.ts';
 
 export function SecretField({
@@ -19,7 +20,7 @@ export function SecretField({
   const [value, setValue] = useState('');
   const [trouble, setTrouble] = useState<Trouble>();
   const store = () =>
-    void ask<SetupState>('/v1/setup/secret', { name, secret: value }).then(
+    void send<SetupState>('/v1/setup/secret', { name, secret: value }).then(
       (state) => {
         setValue('');
         setTrouble(undefined);

@@ -10,6 +10,7 @@ const zones = (): readonly string[] => {
 
 export function SiteStep({ draft, enter, next }: StepProps) {
   const { site } = draft;
+  const change = (part: Partial<typeof site>) => enter((now) => ({ site: { ...now.site, ...part } }));
   const field = (key: 'id' | 'tenant') => (
     <label>
       {s(key)}
@@ -19,7 +20,7 @@ export function SiteStep({ draft, enter, next }: StepProps) {
         autocapitalize="off"
         maxLength={100}
         value={site[key]}
-        onChange={({ currentTarget }) => enter({ site: { ...site, [key]: currentTarget.value.trim() } })}
+        onChange={({ currentTarget }) => change({ [key]: currentTarget.value.trim() })}
       />
     </label>
   );
@@ -29,10 +30,7 @@ export function SiteStep({ draft, enter, next }: StepProps) {
       {field('tenant')}
       <label>
         {s('zone')}
-        <select
-          value={site.timeZone}
-          onChange={({ currentTarget }) => enter({ site: { ...site, timeZone: currentTarget.value } })}
-        >
+        <select value={site.timeZone} onChange={({ currentTarget }) => change({ timeZone: currentTarget.value })}>
           {zones().map((zone) => (
             <option value={zone}>{zone}</option>
           ))}

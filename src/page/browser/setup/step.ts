@@ -7,8 +7,10 @@ export type DraftLine = Draft['lines'][number];
 export interface StepProps {
   readonly draft: Draft;
   readonly state: SetupState;
-  readonly enter: (part: DraftPart) => void;
+  /** Of what is entered by then: who was asked meanwhile may answer minutes later. */
+  readonly enter: (part: (now: Draft) => DraftPart) => void;
   readonly changed: (state: SetupState) => void;
+  readonly forget: () => void;
   readonly next: () => void;
 }
 /** What each screen is given while no configuration is in force. */
@@ -30,3 +32,6 @@ const freshLine: DraftLine = {
 };
 /** The page sets up one line; further ones are written into the file. */
 export const lineOf = ({ lines }: Draft): DraftLine => lines[0] ?? freshLine;
+export const lineWith =
+  (part: Partial<DraftLine>) =>
+  (now: Draft): DraftPart => ({ lines: [{ ...lineOf(now), ...part }] });

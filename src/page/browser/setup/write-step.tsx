@@ -1,10 +1,11 @@
 /** Last step: what will be written, what is in its way, and the secrets that it needs; a backup or a file of one's own as well. */
 import { useEffect, useState } from 'preact/hooks';
 import type { EffectiveConfiguration, SetupState, Written } from '../../../setup/rows.ts';
-import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
+import { base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { fullTime } from '../words.ts';
 import { Badge, TroubleBox } from '../parts.tsx';
 import { Findings, isFault } from './findings.tsx';
+import { askAbout, send } from './in-order.ts';
 import type { StepProps } from './step.ts';
 import { SecretField } from './secret-field.tsx';
 import { s } from './texts.ts';
@@ -14,14 +15,16 @@ const partOctets = 600_000;
 function Restore({ draft, state, enter, changed }: StepProps) {
   const [sent, setSent] = useState<number>();
   const [trouble, setTrouble] = useState<Trouble>();
-  const send = async (file: File | undefined) => {
+  const sendFile = async (file: File | undefined) => {
     if (!file) return;
     setTrouble(undefined);
     try {
       for (let at = 0; at < file.size; at += partOctets) {
         setSent(Math.round((100 * at) / file.size));
         const octets = base64Of(new Uint8Array(await file.slice(at, at + partOctets).arrayBuffer()));
-        changed(await ask<SetupState>('/v1/setup/backup', { at, octets, last: at + partOctets >= file.size }, 120_000));
+        changed(
+          await send<SetupState>('/v1/setup/backup', { at, octets, last: at + partOctets >= file.size }, 120_000),
+        );
       }
     } catch (error) {
       setTrouble(troubleFrom(error));
@@ -36,20 +39,20 @@ function Restore({ draft, state, enter, changed }: StepProps) {
         <input
           type="file"
           accept=".toml"
-          onChange={({ currentTarget }) => void currentTarget.files?.[0]?.text().then((own) => enter({ own }))}
+          onChange={({ currentTarget }) => void currentTarget.files?.[0]?.text().then((own) => enter(() => ({ own })))}
         />
       </label>
       {draft.own !== null && (
         <p>
           <Badge of="note">{s('ownTaken')}</Badge>{' '}
-          <button type="button" onClick={() => enter({ own: null })}>
+          <button type="button" onClick={() => enter(() => ({ own: null }))}>
             {s('ownGone')}
           </button>
         </p>
       )}
       <label>
         {s('backupFile')}
-        <input type="file" onChange={({ currentTarget }) => void send(currentTarget.files?.[0])} />
+        <input type="file" onChange={({ currentTarget }) => void sendFile(currentTarget.files?.[0])} />
       </label>
       {sent !== undefined && <p role="status">{s('sending', sent)}</p>}
       {trouble && <TroubleBox trouble={trouble} />}
@@ -101,19 +104,24 @@ function Effective({
 }
 
 export function WriteStep(props: StepProps) {
-  const { draft, state, changed } = props;
+  const { draft, state, changed, forget } = props;
   const [effective, setEffective] = useState<EffectiveConfiguration>();
   const [trouble, setTrouble] = useState<Trouble>();
   const [writing, setWriting] = useState<'no' | 'asked' | 'written'>('no');
   useEffect(() => {
-    ask<EffectiveConfiguration>('/v1/setup/configuration').then(setEffective, (error: unknown) =>
-      setTrouble(troubleFrom(error)),
+    let outdated = false;
+    askAbout<EffectiveConfiguration>('/v1/setup/configuration').then(
+      (found) => !outdated && setEffective(found),
+      (error: unknown) => setTrouble(troubleFrom(error)),
     );
+    return () => {
+      outdated = true;
+    };
   }, [state]);
   const write = () => {
     setWriting('asked');
     setTrouble(undefined);
-    ask<Written>('/v1/setup/write', {}, 120_000).then(
+    send<Written>('/v1/setup/write', {}, 120_000).then(
       () => setWriting('written'),
       (error: unknown) => {
         setWriting('no');
@@ -135,12 +143,7 @@ export function WriteStep(props: StepProps) {
       <button type="button" class="big primary" disabled={!effective?.good || writing !== 'no'} onClick={write}>
         {s('write')}
       </button>
-      <button
-        type="button"
-        onClick={() =>
-          void ask<SetupState>('/v1/setup/forget', {}).then(changed, (error: unknown) => setTrouble(troubleFrom(error)))
-        }
-      >
+      <button type="button" onClick={forget}>
         {s('forget')}
       </button>
     </>
