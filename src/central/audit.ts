@@ -4,7 +4,7 @@
  */
 import type { Message } from '../contract/payloads.ts';
 import { accountSpan, judgeAccount } from './manifest.ts';
-import type { GatewayNumbers } from './numbering.ts';
+import { type GatewayNumbers, isForgotten } from './numbering.ts';
 import { has, runOf } from './ranges.ts';
 import { gatewayNumbers, intervalFacts } from './read-store.ts';
 import { makeRequests } from './requests.ts';
@@ -15,20 +15,36 @@ const cursorKey = 'manifests noted up to';
 /** A commit may take so long: what it stores bears the time before it. */
 const overlapMs = 600_000;
 
+/** Where a look at the manifests stands; all that are of the same time have an order. */
+type Place = readonly [receivedMs: number, gateway: string, epoch: number, seq: number];
+const pageRows = 500;
+
 /** Each series of each manifest that came becomes an account to be proven; a later one of the same day stands instead. */
 async function noteManifests(engine: Engine): Promise<void> {
   const [cursor] = await engine.all('SELECT value FROM meta WHERE key = ?', cursorKey);
   const since = Number(cursor?.['value'] ?? 0);
-  const rows = await engine.all(
-    `SELECT gateway, epoch, seq, received_ms, body FROM fact f WHERE kind = 'manifest' AND received_ms >= ? AND NOT EXISTS
-     (SELECT 1 FROM account a WHERE a.gateway = f.gateway AND a.epoch = f.epoch AND a.seq = f.seq) ORDER BY received_ms LIMIT 500`,
-    Math.max(0, since - overlapMs),
-  );
-  if (rows.length === 0) return;
   let upTo = since;
+  // Those that a later one stands for, and empty ones, are seen each time: they must not hide what comes behind them.
+  for (let place: Place = [Math.max(0, since - overlapMs), '', -1, 0]; ; ) {
+    const rows = await engine.all(
+      `SELECT gateway, epoch, seq, received_ms, body FROM fact f WHERE kind = 'manifest' AND received_ms >= ?
+       AND (received_ms, gateway, epoch, seq) > (?, ?, ?, ?) AND NOT EXISTS
+       (SELECT 1 FROM account a WHERE a.gateway = f.gateway AND a.epoch = f.epoch AND a.seq = f.seq)
+       ORDER BY received_ms, gateway, epoch, seq LIMIT ${pageRows}`,
+      place[0],
+      ...place,
+    );
+    const last = rows.at(-1);
+    if (!last) return;
+    place = [last['received_ms'], last['gateway'], last['epoch'], last['seq']] as unknown as Place;
+    upTo = Math.max(upTo, place[0]);
+    await noteAll(engine, rows, upTo);
+    if (rows.length < pageRows) return;
+  }
+}
+async function noteAll(engine: Engine, rows: readonly Row[], upTo: number): Promise<void> {
   await engine.transaction(async (sql) => {
-    for (const { gateway, epoch, seq, received_ms, body } of rows) {
-      upTo = Math.max(upTo, received_ms as number);
+    for (const { gateway, epoch, seq, body } of rows) {
       const manifest = JSON.parse(body as string) as Message<'manifest'>;
       for (const row of manifest.series)
         await sql.all(
@@ -55,7 +71,9 @@ async function noteManifests(engine: Engine): Promise<void> {
 }
 
 /** Everything up to the manifest is here, or is known to be lost. */
-function isDue({ epochs }: GatewayNumbers, epoch: number, seq: number): boolean {
+function isDue(numbers: GatewayNumbers, epoch: number, seq: number): boolean {
+  if (isForgotten(numbers, epoch)) return true;
+  const { epochs } = numbers;
   const newest = epochs.at(-1);
   const own = epochs.find((one) => one.epoch === epoch);
   // Of an epoch that ended nothing more will come.
@@ -92,14 +110,31 @@ async function judgeOne(engine: Engine, account: Row, now: number): Promise<void
 export async function auditAccounts(engine: Engine, now: number, limit = 500): Promise<void> {
   await noteManifests(engine);
   const states = new Map((await gatewayNumbers(engine)).map((one) => [one.gateway, one]));
-  const waiting = await engine.all(
-    `SELECT a.* FROM account a WHERE a.verdict = 'waiting' OR (a.verdict = 'different' AND EXISTS (SELECT 1 FROM request r
-     WHERE r.cause = 'account|' || a.id AND r.done_ms > a.checked_ms)) ORDER BY a.gateway, a.epoch, a.seq, a.id LIMIT ?`,
-    limit,
+  let judged = 0;
+  const judgeAll = async (accounts: readonly Row[]): Promise<void> => {
+    for (const account of accounts) await judgeOne(engine, account, now);
+    judged += accounts.length;
+  };
+  await judgeAll(
+    await engine.all(
+      `SELECT a.* FROM account a WHERE a.verdict = 'different' AND EXISTS (SELECT 1 FROM request r
+       WHERE r.cause = 'account|' || a.id AND r.done_ms > a.checked_ms) ORDER BY a.gateway, a.epoch, a.seq, a.id LIMIT ?`,
+      limit,
+    ),
   );
-  for (const account of waiting) {
-    const state = states.get(account['gateway'] as string);
-    if (state && isDue(state, account['epoch'] as number, account['seq'] as number))
-      await judgeOne(engine, account, now);
+  const manifests = await engine.all(
+    `SELECT gateway, epoch, seq FROM account WHERE verdict = 'waiting' GROUP BY gateway, epoch, seq ORDER BY gateway, epoch, seq`,
+  );
+  for (const { gateway, epoch, seq } of manifests) {
+    const state = states.get(gateway as string);
+    if (judged >= limit || !state || !isDue(state, epoch as number, seq as number)) continue;
+    await judgeAll(
+      await engine.all(
+        "SELECT * FROM account WHERE verdict = 'waiting' AND gateway = ? AND epoch = ? AND seq = ? ORDER BY id",
+        gateway as string,
+        epoch as number,
+        seq as number,
+      ),
+    );
   }
 }

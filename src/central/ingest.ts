@@ -6,7 +6,17 @@ import { randomUUID } from 'node:crypto';
 import { type Millis } from '../base/time.ts';
 import type { AckPayload, UpPayload } from '../contract/payloads.ts';
 import type { Arrival, Received, Refused } from './arrival.ts';
-import { ackOf, type GatewayNumbers, greet, hold, isHeld, isPlausible, type Lost, newNumbers } from './numbering.ts';
+import {
+  ackOf,
+  type GatewayNumbers,
+  greet,
+  hold,
+  isForgotten,
+  isHeld,
+  isPlausible,
+  type Lost,
+  newNumbers,
+} from './numbering.ts';
 import { type Cell, type Engine, monthOf, type Row, type Sql } from './sql.ts';
 
 export interface Ingested {
@@ -107,14 +117,19 @@ function sortFacts(batch: readonly Received[], known: ReadonlyMap<string, Gatewa
     if (arrival.kind !== 'fact') continue;
     const { message, gateway } = arrival;
     const key = numberKey(message);
-    const before = inBatch.has(key) || isHeld(known.get(gateway) as GatewayNumbers, message.epoch, message.seq);
+    const numbers = known.get(gateway) as GatewayNumbers;
+    const before =
+      inBatch.has(key) || isHeld(numbers, message.epoch, message.seq) || isForgotten(numbers, message.epoch);
     inBatch.add(key);
     (before ? sorted.again : sorted.fresh).push({ arrival, at });
   }
   return sorted;
 }
 
-/** Numbers of messages that were here before: the same content is harmless, none means that it had been given up. */
+/**
+ * Numbers of messages that were here before: the same content is harmless, none means that it had been given up, or that
+ * nobody remembers its epoch.
+ */
 async function judgeRepeated(
   sql: Sql,
   { fresh, again }: Sorted,
@@ -258,7 +273,8 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
       sorted.again.length === 0 ? { late: [], conflicts: [] } : await judgeRepeated(sql, sorted);
     const rows = [...sorted.fresh, ...late].map(({ arrival, at }) => rowOf(arrival, at));
     await sql.insert('fact', rows);
-    holdFacts(batch, states, { again: sorted.again, conflicts });
+    const newAfterAll = new Set(late);
+    holdFacts(batch, states, { again: sorted.again.filter((one) => !newAfterAll.has(one)), conflicts });
     const raw = countUnfit(batch, states);
     for (const { arrival, at } of conflicts)
       raw.push(

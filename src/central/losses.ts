@@ -33,9 +33,7 @@ async function seriesOf(engine: Engine, gateway: string): Promise<KnownSeries[]>
     series.map(({ profile, periodS }) => ({ meter, series: profile, periodS })),
   );
   const known = new Set(introduced.map(({ meter, series }) => `${meter}|${series}`));
-  const stored = (await storedSeries(engine)).filter(
-    (one) => one.gateway === gateway && !known.has(`${one.meter}|${one.series}`),
-  );
+  const stored = (await storedSeries(engine, gateway)).filter((one) => !known.has(`${one.meter}|${one.series}`));
   const others: KnownSeries[] = [];
   for (const { meter, series } of stored) {
     const [last] = await engine.all(
@@ -120,7 +118,8 @@ export async function followLosses(engine: Engine, now: number): Promise<void> {
 export async function followHoles(engine: Engine, now: number): Promise<Map<string, AckPayload>> {
   const answers = new Map<string, AckPayload>();
   const some = await engine.all(
-    `SELECT gateway FROM gateway WHERE numbers LIKE '%"hole":{%' OR numbers LIKE '%"nackedAt":1%' ORDER BY gateway`,
+    `SELECT gateway FROM gateway WHERE numbers LIKE '%"hole":{%'
+     OR replace(numbers, '"nackedAt":null', '') LIKE '%"nackedAt":%' ORDER BY gateway`,
   );
   for (const { gateway } of some)
     await engine.transaction(async (sql) => {

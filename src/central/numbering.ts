@@ -56,6 +56,9 @@ const withEpoch = (numbers: GatewayNumbers, changed: EpochNumbers): GatewayNumbe
     .slice(-rememberedEpochs),
 });
 
+/** Nobody remembers which numbers of it are here: the store itself has to be asked. */
+export const isForgotten = ({ epochs }: GatewayNumbers, epoch: number): boolean =>
+  epochs.length === rememberedEpochs && epoch < (epochs[0]?.epoch ?? 0);
 export const isHeld = (numbers: GatewayNumbers, epoch: number, seq: number): boolean =>
   has(epochOf(numbers, epoch).held, seq);
 

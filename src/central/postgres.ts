@@ -2,34 +2,67 @@
 import type { ClientBase } from 'pg';
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Servers, serversOf } from './postgres-hosts.ts';
-import { type Cell, type Engine, indexes, monthOf, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
+import {
+  type Cell,
+  type Engine,
+  indexes,
+  indexName,
+  monthOf,
+  replacing,
+  type Row,
+  type Sql,
+  type Table,
+  tables,
+} from './sql.ts';
 
 const types = { text: 'text', integer: 'bigint', octets: 'bytea' } as const;
 /** One after the other, of all workers: tables and partitions are made under it. */
 const makingLock = 7_203_017;
 
-async function makeTables(client: ClientBase): Promise<void> {
+async function areAllThere(client: ClientBase, names: readonly string[]): Promise<boolean> {
   const { rows } = await client.query<{ missing: number }>(
     'SELECT count(*)::int AS missing FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL',
-    [Object.keys(tables)],
+    [names],
   );
-  // Whoever only reads need not be allowed to make any.
-  if (rows[0]?.missing === 0) return;
-  await client.query('BEGIN');
-  await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
-  for (const [name, { columns, key }] of Object.entries(tables)) {
-    const cells = Object.entries(columns).map(([column, type]) => `${column} ${types[type]}`);
-    await client.query(
-      `CREATE TABLE IF NOT EXISTS ${name} (${cells.join(', ')}, PRIMARY KEY (${key.join(', ')}))${name === 'fact' ? ' PARTITION BY RANGE (month)' : ''}`,
-    );
+  return rows[0]?.missing === 0;
+}
+/** Under the lock, in one transaction. */
+async function making(client: ClientBase, statements: readonly string[]): Promise<void> {
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
+    for (const statement of statements) await client.query(statement);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
   }
+}
+const tableStatements = (): string[] => [
+  ...Object.entries(tables).map(([name, { columns, key }]) => {
+    const cells = Object.entries(columns).map(([column, type]) => `${column} ${types[type]}`);
+    const parted = name === 'fact' ? ' PARTITION BY RANGE (month)' : '';
+    return `CREATE TABLE IF NOT EXISTS ${name} (${cells.join(', ')}, PRIMARY KEY (${key.join(', ')}))${parted}`;
+  }),
   // Months that are too far away to be true have one for all of them: nobody makes us make thousands.
-  await client.query('CREATE TABLE IF NOT EXISTS fact_other PARTITION OF fact DEFAULT');
-  for (const [table, columns] of indexes)
-    await client.query(
-      `CREATE INDEX IF NOT EXISTS ${table}_${columns.replaceAll(/\W+/g, '_')} ON ${table} (${columns})`,
-    );
-  await client.query('COMMIT');
+  'CREATE TABLE IF NOT EXISTS fact_other PARTITION OF fact DEFAULT',
+];
+const indexStatements = (): string[] =>
+  indexes.map(([table, columns]) => `CREATE INDEX IF NOT EXISTS ${indexName(table, columns)} ON ${table} (${columns})`);
+const notPermitted = '42501';
+async function makeTables(client: ClientBase): Promise<void> {
+  // Whoever only reads need not be allowed to make any.
+  if (!(await areAllThere(client, Object.keys(tables)))) await making(client, tableStatements());
+  if (
+    await areAllThere(
+      client,
+      indexes.map(([table, columns]) => indexName(table, columns)),
+    )
+  )
+    return;
+  await making(client, indexStatements()).catch((error: unknown) => {
+    if ((error as { code?: unknown }).code !== notPermitted) throw error;
+  });
 }
 
 const monthsBack = 40;
@@ -43,14 +76,10 @@ const nextMonth = (month: number): number => (month % 100 === 12 ? month + 89 : 
 async function makeMonth(servers: Servers, month: number): Promise<void> {
   const client = await servers.connect();
   try {
-    await client.query('BEGIN');
-    await client.query('SELECT pg_advisory_xact_lock($1)', [makingLock]);
-    await client.query(
+    await making(client, [
       `CREATE TABLE IF NOT EXISTS fact_${month} PARTITION OF fact FOR VALUES FROM (${month}) TO (${nextMonth(month)})`,
-    );
-    await client.query('COMMIT');
+    ]);
   } catch (error) {
-    await client.query('ROLLBACK');
     // The default partition has rows of it already: they were too far away then. It takes the others as well.
     if ((error as { code?: unknown }).code !== '23514') throw error;
   } finally {

@@ -67,10 +67,13 @@ export interface StoredSeries {
   readonly to: number;
   readonly messages: number;
 }
-export async function storedSeries(engine: Pick<Engine, 'all'>): Promise<StoredSeries[]> {
+/** Of all gateways, or of one. */
+export async function storedSeries(engine: Pick<Engine, 'all'>, gateway?: string): Promise<StoredSeries[]> {
   const rows = await engine.all(
     `SELECT gateway, meter, point, series, min(start_ms) AS first_ms, max(end_ms) AS last_ms, count(*) AS n
-     FROM fact WHERE kind IN ('profile', 'gap') GROUP BY gateway, meter, point, series ORDER BY gateway, meter, point, series`,
+     FROM fact WHERE kind IN ('profile', 'gap') ${gateway === undefined ? '' : 'AND gateway = ?'}
+     GROUP BY gateway, meter, point, series ORDER BY gateway, meter, point, series`,
+    ...(gateway === undefined ? [] : [gateway]),
   );
   return rows.map((row) => ({
     gateway: row['gateway'] as string,
@@ -89,19 +92,16 @@ export async function gatewayNumbers(engine: Pick<Engine, 'all'>): Promise<Gatew
 
 /** Everything that was delivered, a line a message, by gateway, epoch and number: what two stores are compared by. */
 export async function* exportLines(engine: Pick<Engine, 'all'>): AsyncGenerator<string> {
-  for (const { gateway, epochs } of await gatewayNumbers(engine))
-    for (const { epoch } of epochs) {
-      for (let after = 0; ; ) {
-        const rows = await engine.all(
-          'SELECT seq, body FROM fact WHERE gateway = ? AND epoch = ? AND seq > ? ORDER BY seq LIMIT 500',
-          gateway,
-          epoch,
-          after,
-        );
-        for (const { body } of rows) yield body as string;
-        const last = rows.at(-1);
-        if (!last) break;
-        after = last['seq'] as number;
-      }
+  for (const { gateway } of await gatewayNumbers(engine))
+    for (let after: readonly [epoch: number, seq: number] = [-1, 0]; ; ) {
+      const rows = await engine.all(
+        'SELECT epoch, seq, body FROM fact WHERE gateway = ? AND (epoch, seq) > (?, ?) ORDER BY epoch, seq LIMIT 500',
+        gateway,
+        ...after,
+      );
+      for (const { body } of rows) yield body as string;
+      const last = rows.at(-1);
+      if (!last) break;
+      after = [last['epoch'] as number, last['seq'] as number];
     }
 }

@@ -74,12 +74,15 @@ export async function dueRequests(
 ): Promise<readonly { readonly gateway: string; readonly request: AgainPayload }[]> {
   const open = await engine.all(
     `SELECT r.*, s.online FROM request r LEFT JOIN standing s ON s.gateway = r.gateway
-     WHERE r.done_ms IS NULL ORDER BY r.gateway, r.to_ms DESC, r.id`,
+     WHERE r.done_ms IS NULL ORDER BY r.gateway, r.times, r.to_ms DESC, r.id`,
   );
   const due: { gateway: string; request: AgainPayload }[] = [];
   for (const [gateway, all] of Map.groupBy(open, (row) => row['gateway'] as string)) {
-    for (const row of all.slice(0, openLimit)) {
-      if (row['online'] === 0 || now - ((row['sent_ms'] as number | null) ?? 0) < sendAgainMs) continue;
+    const isUnderWay = ({ sent_ms }: Row) => now - ((sent_ms as number | null) ?? 0) < sendAgainMs;
+    const room = openLimit - all.filter(isUnderWay).length;
+    // What was asked for most seldom goes first: requests that nobody answers take turns with the others.
+    const next = all.filter((row) => row['online'] !== 0 && !isUnderWay(row)).slice(0, Math.max(0, room));
+    for (const row of next) {
       await engine.transaction((sql) =>
         sql.all('UPDATE request SET sent_ms = ?, times = times + 1 WHERE id = ?', now, row['id'] as string),
       );
@@ -128,7 +131,7 @@ async function isAnswered(engine: Engine, row: Row, now: number): Promise<boolea
   return true;
 }
 export async function noteAnswers(engine: Engine, now: number): Promise<void> {
-  const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL AND times > 0 ORDER BY made_ms LIMIT 500');
+  const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL AND times > 0 ORDER BY made_ms');
   for (const row of open)
     if (await isAnswered(engine, row, now))
       await engine.transaction((sql) =>

@@ -118,7 +118,7 @@ export const tables = {
       seq: 'integer',
       /** The row of the manifest, JSON. */
       row: 'text',
-      /** waiting · verified · different */
+      /** waiting · verified · different · miscounted */
       verdict: 'text',
       checked_ms: 'integer',
     },
@@ -159,15 +159,20 @@ export function replacing(table: Table): string {
   const others = Object.keys(columns).filter((column) => !key.includes(column));
   return `ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${others.map((column) => `${column} = excluded.${column}`).join(', ')}`;
 }
+/** A store of a version before gets those that it has not. */
 export const indexes: readonly (readonly [Table, string])[] = [
   ['fact', 'point, series, start_ms'],
   ['fact', 'gateway, meter, series, start_ms'],
   ['fact', 'kind, received_ms'],
   ['quarantine', 'gateway, received_ms'],
   ['account', 'gateway, epoch, seq'],
+  ['account', 'verdict, gateway, epoch, seq'],
+  ['request', 'cause, meter, series'],
+  ['request', 'done_ms, gateway'],
   ['edit', 'point, made_ms'],
   ['release', 'point, made_ms'],
 ];
+export const indexName = (table: Table, columns: string): string => `${table}_${columns.replaceAll(/\W+/g, '_')}`;
 /** Of the tables above; raised where an older program would harm them. Another table harms nobody. */
 export const storeFormat = 1;
 

@@ -45,7 +45,13 @@ export interface LossStatus {
 export interface CentralStatus {
   readonly gateways: readonly GatewayStatus[];
   readonly losses: readonly LossStatus[];
-  readonly accounts: { readonly verified: number; readonly different: number; readonly waiting: number };
+  readonly accounts: {
+    readonly verified: number;
+    readonly different: number;
+    /** Everything of them is here, and they count it otherwise: the gateway's own fault. */
+    readonly miscounted: number;
+    readonly waiting: number;
+  };
   readonly requests: { readonly open: number; readonly done: number };
   readonly quarantined: number;
 }
@@ -131,6 +137,7 @@ export async function centralStatus(engine: Pick<Engine, 'all'>, now: number): P
     accounts: {
       verified: verdicts.get('verified') ?? 0,
       different: verdicts.get('different') ?? 0,
+      miscounted: verdicts.get('miscounted') ?? 0,
       waiting: verdicts.get('waiting') ?? 0,
     },
     requests: { open: requests.get('open') ?? 0, done: requests.get('done') ?? 0 },
@@ -168,7 +175,7 @@ export function statusLines(status: CentralStatus): string[] {
   }
   const { accounts, requests, quarantined } = status;
   lines.push(
-    `accounts of days: ${accounts.verified} verified, ${accounts.different} different, ${accounts.waiting} waiting; requests: ${requests.open} open, ${requests.done} answered; ${quarantined} messages in quarantine`,
+    `accounts of days: ${accounts.verified} verified, ${accounts.different} different, ${accounts.miscounted === 0 ? '' : `${accounts.miscounted} miscounted (gateway), `}${accounts.waiting} waiting; requests: ${requests.open} open, ${requests.done} answered; ${quarantined} messages in quarantine`,
   );
   return lines;
 }

@@ -1,8 +1,11 @@
 /** One worker of the central system: broker → store → acknowledgement, and what is owed beside it. */
+import { messageOf } from '../base/errors.ts';
+import { millis } from '../base/time.ts';
 import type { Received } from './arrival.ts';
 import { auditAccounts } from './audit.ts';
 import { type CentralBroker, type CentralClient, connectCentral } from './client.ts';
-import { ingest, type Ingested } from './ingest.ts';
+import type { Ingested } from './ingest.ts';
+import { ingestApart, isOfContent } from './ingest-apart.ts';
 import { followHoles, followLosses } from './losses.ts';
 import { dueRequests, noteAnswers } from './requests.ts';
 import type { Engine } from './sql.ts';
@@ -42,8 +45,16 @@ export function startWorker(engine: Engine, options: WorkerOptions): Worker {
   };
   const client = connectCentral(broker, {
     take: async (batch) => {
-      const ingested = await ingest(engine, batch);
-      await noteStanding(engine, batch);
+      // Of the time when it is stored: who looks for what is new since then must not miss what waited here for long.
+      const stored = millis(now());
+      const ingested = await ingestApart(
+        engine,
+        batch.map(({ arrival }) => ({ at: stored, arrival })),
+      );
+      await noteStanding(engine, batch).catch((error: unknown) => {
+        if (!isOfContent(error)) throw error;
+        log(`what a gateway says of itself is not stored: ${messageOf(error)}`);
+      });
       count(batch, ingested);
       return ingested.answers;
     },

@@ -1,5 +1,8 @@
 /** What must hold in a simulation at any moment, and what was delivered compared with the truth of the meters. */
 import { iso, millis } from '../../src/base/time.ts';
+import { judge } from '../../src/central/arrival.ts';
+import type { DeliveredInterval } from '../../src/central/facts.ts';
+import { judgeAccount } from '../../src/central/manifest.ts';
 import { verifyManifest, valueKey } from '../support/memory-central.ts';
 import { registerModulus } from '../../src/simulator/load-curve.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
@@ -176,17 +179,36 @@ export async function compared(
       }
     }
   }
+  const bySeries = intervalsPublished(it);
   for (const manifest of ingest.manifests) {
     const bad = verifyManifest(ingest, manifest);
     if (bad.length > 0) wrong(`manifest of ${manifest.day}: ${bad.join(' ')} do not come out of what was received`);
-    for (const { meter, expected, measured, uncertain, outage, missing, lost, pending } of manifest.series)
+    for (const account of manifest.series) {
+      const { meter, expected, measured, uncertain, outage, missing, lost, pending } = account;
       if (measured + uncertain + outage + missing + lost + pending !== expected)
         wrong(`manifest of ${manifest.day}: ${meter} does not add up to ${expected}`);
+      const verdict = judgeAccount(manifest, account, bySeries.get(`${meter}|${account.series}`) ?? []);
+      if (verdict !== 'verified') wrong(`manifest of ${manifest.day}: ${meter} is ${verdict} at the central system`);
+    }
   }
   const { store } = await it.house.snapshot();
   if (store.pending > 0) wrong(`${store.pending} messages are not acknowledged`);
   if (!harsh && store.damage.quarantined + store.damage.missing > 0) wrong('the store was damaged');
   return { intervals, states, messages: it.broker.published.length, differences };
+}
+
+/** As the central system reads them, by meter and series. */
+function intervalsPublished({ broker }: VirtualHouse): Map<string, DeliveredInterval[]> {
+  const all = broker.published.flatMap(({ topic, payload }): DeliveredInterval[] => {
+    const arrival = judge(topic, Buffer.from(payload));
+    if (arrival?.kind !== 'fact') return [];
+    const { message } = arrival;
+    const { gateway, epoch, seq } = message;
+    const where = { gateway, epoch, seq, receivedAt: millis(0) };
+    if (message.kind === 'profile') return [{ ...where, message }];
+    return message.kind === 'gap' ? [{ ...where, message }] : [];
+  });
+  return Map.groupBy(all, ({ message }) => `${message.meter}|${message.series}`);
 }
 
 /** What the old meter counted from its last boundary on, and the new one up to its first. */

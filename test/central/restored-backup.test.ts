@@ -18,33 +18,40 @@ import { type VirtualHouse, virtualHouse } from '../support/virtual-house.ts';
 
 const stepMs = 5 * 60_000;
 
-/** The head-end of the house is the real store; the twin of the broker carries what both say. */
-async function headEnd(it: VirtualHouse, made: Engines) {
+/** The head-end of the houses is the real store; the twins of the broker carry what both say. */
+async function headEnd(houses: readonly VirtualHouse[], made: Engines) {
   const store = await made.fresh();
   let { engine } = store;
-  let heard = it.broker.published.length;
-  it.broker.acknowledging = false;
+  const heard = new Map(houses.map((it) => [it, it.broker.published.length]));
+  for (const { broker } of houses) broker.acknowledging = false;
+  const send = (topic: string, payload: object) => {
+    for (const { broker } of houses)
+      if (topic.startsWith(broker.ackTopic.replace(/ack$/, ''))) broker.send(topic, JSON.stringify(payload));
+  };
   const step = async (): Promise<void> => {
-    const now = Math.floor(it.clock.wall());
-    const batch = it.broker.published.slice(heard).flatMap(({ topic, payload }): Received[] => {
-      const arrival = judge(topic, Buffer.from(payload));
-      return arrival ? [{ at: millis(now), arrival }] : [];
+    const now = Math.floor((houses[0] as VirtualHouse).clock.wall());
+    const batch = houses.flatMap((it) => {
+      const { published } = it.broker;
+      const fresh = published.slice(heard.get(it));
+      heard.set(it, published.length);
+      return fresh.flatMap(({ topic, payload }): Received[] => {
+        const arrival = judge(topic, Buffer.from(payload));
+        return arrival ? [{ at: millis(now), arrival }] : [];
+      });
     });
-    heard = it.broker.published.length;
     const { answers } = await ingest(engine, batch);
     await noteStanding(engine, batch);
-    for (const ack of answers.values()) it.broker.send(it.broker.ackTopic, JSON.stringify(ack));
+    for (const [gateway, ack] of answers) send(`amr/v1/t1/${gateway}/down/ack`, ack);
     await auditAccounts(engine, now);
     await followLosses(engine, now);
     await noteAnswers(engine, now);
-    for (const { gateway, request } of await dueRequests(engine, now))
-      it.broker.send(`amr/v1/t1/${gateway}/down/again`, JSON.stringify(request));
+    for (const { gateway, request } of await dueRequests(engine, now)) send(`amr/v1/t1/${gateway}/down/again`, request);
   };
   return {
     engine: () => engine,
     run: async (ms: number) => {
       for (let passed = 0; passed < ms; passed += stepMs) {
-        await it.run(stepMs);
+        for (const it of houses) await it.run(stepMs);
         // The database is a real one: time stands still meanwhile.
         await step();
       }
@@ -65,10 +72,10 @@ async function headEnd(it: VirtualHouse, made: Engines) {
   };
 }
 /** Hours of every meter that are not as the meter counted them. */
-async function wrongHours(it: VirtualHouse, engine: Engine, until: number): Promise<string[]> {
+async function wrongHours(it: VirtualHouse, engine: Engine, until: number, gateway = 'g1'): Promise<string[]> {
   const wrong: string[] = [];
   for (const { settings, curve } of it.simulated.meters) {
-    const name = { point: `p${settings.serial}`, series: loadProfile };
+    const name = { gateway, meter: `m${settings.serial}`, series: loadProfile };
     const facts = await intervalFacts(engine, name, { from: it.since, to: until });
     const newest = newestVersions(facts, hourMs);
     for (let start: number = it.since; start + hourMs <= until; start += hourMs) {
@@ -92,7 +99,7 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
 
   test('seen at the first birth, asked for, whole, equal to the oracle', async () => {
     const it = await virtualHouse({ meters: { count: 2 } }, { days: 2 });
-    const central = await headEnd(it, made);
+    const central = await headEnd([it], made);
     it.broker.connect();
     await central.run(3 * hourMs);
     await central.backUp();
@@ -123,9 +130,67 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     await central.close();
   }, 120_000);
 
+  test('of several gateways at once: each is seen at its own first birth, and one that stays away holds up nobody', async () => {
+    const counts = { g1: 2, g2: 1, g3: 3 };
+    const houses = await Promise.all(
+      Object.entries(counts).map(async ([id, count], i) => ({
+        id,
+        it: await virtualHouse({ meters: { count, first_serial: 60_120_001 + 100 * i } }, { days: 2, gateway: { id } }),
+      })),
+    );
+    const all = houses.map(({ it }) => it);
+    const clock = (all[0] as VirtualHouse).clock;
+    const central = await headEnd(all, made);
+    for (const { broker } of all) broker.connect();
+    await central.run(3 * hourMs);
+    await central.backUp();
+    await central.run(26 * hourMs);
+    const full = Math.floor(clock.wall() / hourMs) * hourMs - hourMs;
+    const wrong = async () => {
+      const each = await Promise.all(
+        houses.map(async ({ id, it }) => [id, (await wrongHours(it, central.engine(), full, id)).length] as const),
+      );
+      return Object.fromEntries(each);
+    };
+    expect(await wrong()).toEqual({ g1: 0, g2: 0, g3: 0 });
+
+    await central.restore();
+    for (const { broker } of all) broker.disconnect();
+    for (const it of all) await it.run(60_000);
+    for (const [id, lacks] of Object.entries(await wrong())) expect(lacks, id).toBeGreaterThan(20);
+    const [first, second, third] = all as [VirtualHouse, VirtualHouse, VirtualHouse];
+    for (const { broker } of [first, second]) broker.connect();
+    await central.run(stepMs);
+    const losses = async () => {
+      const status = await centralStatus(central.engine(), clock.wall());
+      return status.losses
+        .map(({ gateway, open, requests, wholeAt, gone }) => [gateway, open, requests, wholeAt !== null, gone.length])
+        .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+    };
+    expect(await losses()).toEqual([
+      ['g1', 2, 2, false, 0],
+      ['g2', 1, 1, false, 0],
+    ]);
+    await central.run(3 * hourMs);
+    expect(await wrong()).toMatchObject({ g1: 0, g2: 0 });
+    third.broker.connect();
+    await central.run(3 * hourMs);
+    expect(await wrong()).toEqual({ g1: 0, g2: 0, g3: 0 });
+    expect(await losses()).toEqual([
+      ['g1', 0, 2, true, 0],
+      ['g2', 0, 1, true, 0],
+      ['g3', 0, 3, true, 0],
+    ]);
+    const whole = await centralStatus(central.engine(), clock.wall());
+    expect(whole.accounts).toMatchObject({ different: 0, miscounted: 0 });
+    expect(whole.accounts.verified).toBeGreaterThan(0);
+    for (const it of all) await it.clock.complete(it.house.stop());
+    await central.close();
+  }, 120_000);
+
   test('incident: hours of the backup were listed as gone: what the meters no longer have is listed, hour by hour, and all the rest equals the oracle', async () => {
     const it = await virtualHouse({ meters: { count: 1, depth_days: 1 } }, { days: 1 });
-    const central = await headEnd(it, made);
+    const central = await headEnd([it], made);
     it.broker.connect();
     await central.run(3 * hourMs);
     await central.backUp();

@@ -214,7 +214,7 @@ export async function virtualHouse(
   const counters = new MemoryDatabase();
   const { real } = options;
   const ingest = newIngest();
-  const broker = new TwinBroker(clock, ingest, 't1', 'g1');
+  const broker = new TwinBroker(clock, ingest, 't1', options.gateway?.id ?? 'g1');
   const it = {
     clock,
     simulated,
