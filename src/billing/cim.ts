@@ -17,9 +17,11 @@ const qualityOf: Readonly<Record<Standing, readonly string[]>> = {
   final: ['2.8.0', '2.10.0'],
   missing: ['2.5.259'],
 };
+/** Fifteen, thirty and sixty minutes. */
+const measuringPeriods: Readonly<Record<number, number>> = { 900_000: 2, 1_800_000: 5, 3_600_000: 7 };
 /** Interval data of active energy, Wh × 10^0, forward and reverse. */
 const readingType = (channel: Channel, periodMs: number): string =>
-  `0.0.${periodMs === 900_000 ? 2 : 7}.4.${channel === 'import' ? 1 : 19}.1.12.0.0.0.0.0.0.0.0.0.72.0`;
+  `0.0.${measuringPeriods[periodMs] ?? 7}.4.${channel === 'import' ? 1 : 19}.1.12.0.0.0.0.0.0.0.0.0.72.0`;
 
 function blockOf(channel: Channel, scaler: number, intervals: readonly SeriesInterval[]): string[] {
   const [first] = intervals;

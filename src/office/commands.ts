@@ -1,6 +1,6 @@
 /** What persons of the utility do: judge, estimate, bill, correct, and send on. */
 import { existsSync } from 'node:fs';
-import { Failure } from '../base/errors.ts';
+import { Failure, messageOf } from '../base/errors.ts';
 import { type Bill, recompute } from '../billing/bill.ts';
 import { meterReadingsXml } from '../billing/cim.ts';
 import { type FeedValue, feedChanges, portalCsv } from '../billing/datahub.ts';
@@ -76,41 +76,70 @@ function heldLines(findings: readonly Finding[], { point, zone }: Point): string
       : []),
   ]);
 }
-/** Makes what is due of one contract, or of all. Returns how many are held. */
-export async function runBill(office: Office, only: string | undefined, write: boolean, print: Print): Promise<number> {
-  const contracts = office.registry().contracts.map(({ contract }) => contract);
-  let heldContracts = 0;
-  for (const name of only === undefined ? contracts : [only]) {
-    const now = await contractNow(office, name);
-    if (write) await writeMissing(office, now);
-    const releases = await readReleases(office.engine, now.point.point);
-    let bills = [...now.bills];
-    for (;;) {
-      const outcome = nextBill({ ...now, bills, releases });
-      if (outcome.kind === 'nothing-due') {
-        print(`${name}: nothing is due`);
-        break;
-      }
-      if (outcome.kind === 'held') {
-        const open = outcome.findings.find(({ rule }) => rule === 'PERIOD_OPEN');
-        if (open) print(`${name}: ${outcome.period.from} to before ${outcome.period.to} is not over: ${open.evidence}`);
-        else {
-          heldContracts++;
-          print(`${name}: the bill ${outcome.period.from} to before ${outcome.period.to} is held`);
-          for (const line of heldLines(outcome.findings, now.point)) print(line);
-        }
-        break;
-      }
-      if (write) {
-        await addBill(office.engine, outcome.bill);
-        await writeDocuments(office, outcome.bill, now);
-      }
-      for (const line of billLines(outcome.bill)) print(line);
-      bills = [...bills, outcome.bill];
+/** The same trouble so many times in a row is of no contract: the store is away, or the disk is full. */
+const sameTroubleLimit = 3;
+/**
+ * Of one, or of each in turn: what is wrong with one ends nothing of the others. Returns of how many it was wrong, or
+ * `work` has refused.
+ */
+async function eachOf(
+  only: string | undefined,
+  names: Iterable<string>,
+  print: Print,
+  work: (name: string) => Promise<boolean>,
+): Promise<number> {
+  if (only !== undefined) return Number(!(await work(only)));
+  let [refused, same, last] = [0, 0, ''];
+  for (const name of names)
+    try {
+      if (!(await work(name))) refused++;
+      last = '';
+    } catch (error) {
+      const what = messageOf(error);
+      same = what === last ? same + 1 : 1;
+      last = what;
+      if (same === sameTroubleLimit) throw error;
+      refused++;
+      print(`${name}: not done: ${what}`);
+      if (error instanceof Failure) print(`  next: ${error.nextStep}`);
     }
-  }
-  return heldContracts;
+  return refused;
 }
+
+/** Makes what is due of a contract. False: a bill of it is held. */
+async function billContract(office: Office, name: string, write: boolean, print: Print): Promise<boolean> {
+  const now = await contractNow(office, name);
+  if (write) await writeMissing(office, now);
+  const releases = await readReleases(office.engine, now.point.point);
+  for (let bills = [...now.bills]; ; ) {
+    const outcome = nextBill({ ...now, bills, releases });
+    if (outcome.kind === 'nothing-due') {
+      print(`${name}: nothing is due`);
+      return true;
+    }
+    if (outcome.kind === 'held') {
+      const open = outcome.findings.find(({ rule }) => rule === 'PERIOD_OPEN');
+      if (open) {
+        print(`${name}: ${outcome.period.from} to before ${outcome.period.to} is not over: ${open.evidence}`);
+        return true;
+      }
+      print(`${name}: the bill ${outcome.period.from} to before ${outcome.period.to} is held`);
+      for (const line of heldLines(outcome.findings, now.point)) print(line);
+      return false;
+    }
+    if (write) {
+      await addBill(office.engine, outcome.bill);
+      await writeDocuments(office, outcome.bill, now);
+    }
+    for (const line of billLines(outcome.bill)) print(line);
+    bills = [...bills, outcome.bill];
+  }
+}
+/** Makes what is due of one contract, or of all. Returns of how many a bill is held, or could not be made. */
+export const runBill = (office: Office, only: string | undefined, write: boolean, print: Print): Promise<number> =>
+  eachOf(only, only === undefined ? office.registry().contracts.keys() : [], print, (name) =>
+    billContract(office, name, write, print),
+  );
 /** A bill by its name, CONTRACT/NUMBER. */
 async function billNamed({ engine }: Office, name: string): Promise<Bill> {
   const [, contract = '', number = ''] = /^([A-Za-z0-9_-]+)\/(\d+)$/.exec(name) ?? [];
@@ -134,22 +163,22 @@ export async function runStatement(
   }
   for (const line of foot) print(line);
 }
-/** Every bill of a contract, or of all, made anew of what it froze. Returns how many are not what they were. */
+/** Every bill of a contract, or of all, made anew of what it froze. Returns of how many contracts one is not what it was. */
 export async function runRecompute(
   engine: Pick<Engine, 'all'>,
   only: string | undefined,
   print: Print,
 ): Promise<number> {
-  let wrong = 0;
-  for (const name of only === undefined ? await billedContracts(engine) : [only]) {
+  return eachOf(only, only === undefined ? await billedContracts(engine) : [], print, async (name) => {
+    let good = true;
     const bills = await readBills(engine, name);
     for (const [i, bill] of bills.entries()) {
       const again = recompute(bill, bills.slice(0, i));
-      if (!again.good) wrong++;
+      good &&= again.good;
       print(`${bill.bill}  ${bill.digest}  ${again.good ? 'the same' : again.why}`);
     }
-  }
-  return wrong;
+    return good;
+  });
 }
 
 interface Days {
@@ -160,8 +189,18 @@ const defaultDays = (office: Office, point: Point): Days => {
   const today = dayOf(office.at, point.zone);
   return { from: addDays(today, -31), to: addDays(today, 1) };
 };
-/** What is not simply measured, with where it comes from; and what a person should look at. */
-export async function runEstimate(office: Office, name: string, days: Partial<Days>, print: Print): Promise<void> {
+/** What is not simply measured, with where it comes from; and what a person should look at. Of one point, or of all. */
+export const runEstimate = (
+  office: Office,
+  only: string | undefined,
+  days: Partial<Days>,
+  print: Print,
+): Promise<number> =>
+  eachOf(only, only === undefined ? office.registry().points.keys() : [], print, async (name) => {
+    await estimatePoint(office, name, days, print);
+    return true;
+  });
+async function estimatePoint(office: Office, name: string, days: Partial<Days>, print: Print): Promise<void> {
   const point = pointOf(office, name);
   const { from, to } = { ...defaultDays(office, point), ...days };
   const series = await seriesNow(office, point, from, to);
@@ -193,13 +232,28 @@ function intervalWords({ start, energy, standing, source, origin, reasons }: Ser
 export type Form = 'csv' | 'cim' | 'feed';
 /** Whoever writes resolves when it is out of this process: only then a value counts as sent. */
 export type Write = (text: string) => Promise<void>;
-export async function runValues(
+/** Of one point, or of all: what is wrong with one goes to `trouble`, and the others are written all the same. */
+export const runValues = async (
   office: Office,
-  name: string,
-  form: Form,
-  days: Partial<Days>,
-  write: Write,
-): Promise<void> {
+  only: string | undefined,
+  { form, days }: { readonly form: Form; readonly days: Partial<Days> },
+  { write, trouble }: { readonly write: Write; readonly trouble: Print },
+): Promise<number> => {
+  if (form === 'cim' && only === undefined)
+    throw new Failure('bad-argument', '--as cim writes the document of one point: name it by --point');
+  let isFirst = true;
+  const behind: Write = async (text) => {
+    // One table has one head.
+    await write(form === 'csv' && !isFirst ? withoutHead(text) : text);
+    isFirst = false;
+  };
+  return eachOf(only, only === undefined ? office.registry().points.keys() : [], trouble, async (name) => {
+    await writeValues(office, name, form, days, behind);
+    return true;
+  });
+};
+const withoutHead = (csv: string): string => csv.slice(csv.indexOf('\n') + 1);
+async function writeValues(office: Office, name: string, form: Form, days: Partial<Days>, write: Write): Promise<void> {
   const point = pointOf(office, name);
   const { from, to } = { ...defaultDays(office, point), ...days };
   const series = await seriesNow(office, point, from, to);
@@ -207,7 +261,7 @@ export async function runValues(
   if (form === 'cim') return write(meterReadingsXml(point, series.channels));
   if (form === 'csv') {
     const [first, ...others] = entries.map(([channel, intervals]) => portalCsv(point, channel, intervals));
-    return write([first ?? '', ...others.map((text) => text.slice(text.indexOf('\n') + 1))].join(''));
+    return write([first ?? '', ...others.map(withoutHead)].join(''));
   }
   const span = [midnight(from, point.zone), midnight(to, point.zone)] as const;
   for (const [channel, intervals] of entries) {

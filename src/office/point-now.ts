@@ -18,11 +18,22 @@ export interface Office {
   /** Now. */
   readonly at: number;
   /** What stands in the books, read once: of thousands of contracts each looks into it. */
-  readonly registry: () => Registry;
+  readonly registry: () => Register;
 }
+/** By their names. */
+interface Register {
+  readonly points: ReadonlyMap<string, Point>;
+  readonly contracts: ReadonlyMap<string, Contract>;
+  readonly contractsOf: ReadonlyMap<string, readonly Contract[]>;
+}
+const byName = ({ points, contracts }: Registry): Register => ({
+  points: new Map(points.map((one) => [one.point, one])),
+  contracts: new Map(contracts.map((one) => [one.contract, one])),
+  contractsOf: Map.groupBy(contracts, ({ point }) => point),
+});
 export function officeAt(engine: Engine, books: string, at: number): Office {
-  let registry: Registry | undefined;
-  return { engine, books, at, registry: () => (registry ??= readRegistry(books)) };
+  let registry: Register | undefined;
+  return { engine, books, at, registry: () => (registry ??= byName(readRegistry(books))) };
 }
 /** Days of the series, and its point, as they stand at `at`. */
 export async function seriesNow(office: Office, point: Point, from: Day, to: Day): Promise<PointSeries> {
@@ -32,7 +43,6 @@ export async function seriesNow(office: Office, point: Point, from: Day, to: Day
     to: midnight(to, point.zone),
   };
   const facts = await intervalFacts(engine, { point: point.point, series: point.series }, span);
-  const { contracts } = registry();
   return seriesOf({
     point,
     facts: facts.filter(({ receivedAt }) => receivedAt <= at),
@@ -42,11 +52,11 @@ export async function seriesNow(office: Office, point: Point, from: Day, to: Day
     from,
     to,
     at,
-    customersFrom: contracts.filter((one) => one.point === point.point).map((one) => one.from),
+    customersFrom: (registry().contractsOf.get(point.point) ?? []).map((one) => one.from),
   });
 }
 export function pointOf(office: Office, name: string): Point {
-  const point = office.registry().points.find((one) => one.point === name);
+  const point = office.registry().points.get(name);
   if (!point) throw new Failure('bad-argument', `${office.books}: the registry has no point ${JSON.stringify(name)}`);
   return point;
 }
@@ -58,7 +68,7 @@ export interface ContractNow {
 }
 /** From the first day of the contract, and a month before it, for a gap may have begun there. */
 export async function contractNow(office: Office, name: string): Promise<ContractNow> {
-  const contract = office.registry().contracts.find((one) => one.contract === name);
+  const contract = office.registry().contracts.get(name);
   if (!contract)
     throw new Failure('bad-argument', `${office.books}: the registry has no contract ${JSON.stringify(name)}`);
   const point = pointOf(office, contract.point);

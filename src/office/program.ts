@@ -45,6 +45,11 @@ const storeOption = () =>
   new Option('--store <where>', 'a file of SQLite, or postgres://user@host/database').makeOptionMandatory();
 const atOption = () => new Option('--at <instant>', 'as of this time, e.g. 2026-11-28T12:00:00Z (now)');
 const held = 5;
+/** Of so many something was held, or could not be done. */
+const ended = (count: number): void => {
+  if (count > 0) process.exitCode = held;
+};
+const complain: Print = (line) => void process.stderr.write(`${visible(line)}\n`);
 
 program
   .command('bill')
@@ -56,8 +61,7 @@ program
   .option('--dry-run', 'shows them and writes nothing')
   .action((options: Common & { contract?: string; dryRun?: boolean }) =>
     atOffice(options, async (office) => {
-      const count = await runBill(office, options.contract, options.dryRun !== true, print);
-      if (count > 0) process.exitCode = held;
+      ended(await runBill(office, options.contract, options.dryRun !== true, print));
     }),
   );
 program
@@ -89,12 +93,12 @@ program
   .action(
     guarded(({ store, contract }: { store: string; contract?: string }) =>
       reading(store, async (engine) => {
-        if ((await runRecompute(engine, contract, print)) > 0) process.exitCode = held;
+        ended(await runRecompute(engine, contract, print));
       }),
     ),
   );
 interface DayOptions extends Common {
-  point: string;
+  point?: string;
   from?: string;
   to?: string;
 }
@@ -104,22 +108,24 @@ const daysOf = ({ from, to }: DayOptions) => ({
 });
 program
   .command('estimate')
-  .description('shows what of a point is not simply measured, where it comes from, and what a person should look at')
-  .requiredOption('--point <name>', 'metering point')
+  .description(
+    'shows what of a point, or of all, is not simply measured, where it comes from, and what a person should look at',
+  )
+  .option('--point <name>', 'only of this one')
   .addOption(storeOption())
   .addOption(booksOption())
   .addOption(atOption())
   .option('--from <day>', 'first local day')
   .option('--to <day>', 'the local day before which it ends')
   .action((options: DayOptions) =>
-    atOffice(options, (office) => runEstimate(office, options.point, daysOf(options), print)),
+    atOffice(options, async (office) => ended(await runEstimate(office, options.point, daysOf(options), print))),
   );
 program
   .command('values')
   .description(
-    'writes the series of a point: as the portal of the Datahub has it, for CIM, or what is new since the last time',
+    'writes the series of a point, or of all: as the portal of the Datahub has it, for CIM, or what is new since the last time',
   )
-  .requiredOption('--point <name>', 'metering point')
+  .option('--point <name>', 'only of this one')
   .addOption(storeOption())
   .addOption(booksOption())
   .addOption(atOption())
@@ -127,7 +133,16 @@ program
   .option('--from <day>', 'first local day')
   .option('--to <day>', 'the local day before which it ends')
   .action((options: DayOptions & { as: Form }) =>
-    atOffice(options, (office) => runValues(office, options.point, options.as, daysOf(options), write)),
+    atOffice(options, async (office) =>
+      ended(
+        await runValues(
+          office,
+          options.point,
+          { form: options.as, days: daysOf(options) },
+          { write, trouble: complain },
+        ),
+      ),
+    ),
   );
 interface EditArguments extends Common {
   point?: string;

@@ -60,7 +60,7 @@ test('MeterReadings: stamps at the end, values in Wh, qualities of each standing
       ...standings.map((one, i) => interval(i, one, one === 'missing' ? null : 12)),
       interval(9, 'measured', 5, 900_000),
     ],
-    export: [interval(0, 'measured', 0)],
+    export: [interval(0, 'measured', 0), interval(8, 'measured', 5, 1_800_000)],
   });
   expect(xml).toContain('<name>&#60;6430&#62;&#38;&#34;</name>');
   const readings = [...xml.matchAll(/<IntervalReadings>([\s\S]*?)<\/IntervalReadings>/g)].map(([, one = '']) => ({
@@ -68,7 +68,7 @@ test('MeterReadings: stamps at the end, values in Wh, qualities of each standing
     value: /<value>(.*)<\/value>/.exec(one)?.[1],
     qualities: [...one.matchAll(/ref="([\d.]+)"/g)].map(([, ref]) => ref),
   }));
-  expect(readings).toHaveLength(standings.length + 2);
+  expect(readings).toHaveLength(standings.length + 3);
   expect(readings[0]).toEqual({ stamp: '2026-09-20T08:00:00Z', value: '120', qualities: ['2.0.0'] });
   expect(readings[1]?.qualities).toEqual(['2.11.0', '1.2.32']);
   expect(readings[standings.indexOf('missing')]).toMatchObject({ value: undefined, qualities: ['2.5.259'] });
@@ -77,6 +77,8 @@ test('MeterReadings: stamps at the end, values in Wh, qualities of each standing
     '0.0.7.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0',
     '0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0',
     '0.0.7.4.19.1.12.0.0.0.0.0.0.0.0.0.72.0',
+    // Incident: half hours were called hours.
+    '0.0.5.4.19.1.12.0.0.0.0.0.0.0.0.0.72.0',
   ]);
   // Well formed: each that opens closes, in order.
   const open: string[] = [];

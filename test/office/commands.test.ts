@@ -11,6 +11,7 @@ import {
   runBill,
   runEdit,
   runEdits,
+  runEstimate,
   runRecompute,
   runStatement,
   runValues,
@@ -101,19 +102,63 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
     const days = { from: '2026-09-26', to: '2026-09-27' };
     const feed = async (at: string) => {
       let text = '';
-      await runValues(office(at), 'p-17-1', 'feed', days, (part) => {
+      const write = (part: string) => {
         text += part;
         return Promise.resolve();
-      });
+      };
+      await runValues(office(at), 'p-17-1', { form: 'feed', days }, { write, trouble: print });
       return text.split('\n').filter((line) => line !== '');
     };
     const broken = () => Promise.reject(new Error('EPIPE'));
-    await expect(runValues(office('2026-09-27T06:00:00Z'), 'p-17-1', 'feed', days, broken)).rejects.toThrow('EPIPE');
+    await expect(
+      runValues(office('2026-09-27T06:00:00Z'), 'p-17-1', { form: 'feed', days }, { write: broken, trouble: print }),
+    ).rejects.toThrow('EPIPE');
     expect(await feed('2026-09-27T06:00:00Z')).toHaveLength(24);
     expect(await feed('2026-09-27T06:00:00Z')).toHaveLength(0);
     const later = await feed('2026-10-05T06:00:00Z');
     expect(later).toHaveLength(24);
     expect(JSON.parse(later[0] ?? '')).toMatchObject({ status: 'measured' });
+  });
+  test('incident: what was wrong with one contract ended the bills of all behind it', async () => {
+    const own = join(folder, `${kind}-of-many`);
+    mkdirSync(join(own, 'history/p-broken.csv'), { recursive: true });
+    const [point] = registry.points;
+    const [contract] = registry.contracts;
+    const more = {
+      points: [{ ...point, point: 'p-broken' }, point, { ...point, point: 'p-none' }],
+      contracts: [
+        { ...contract, contract: 'A-0', point: 'p-broken' },
+        { ...contract, contract: 'B-1' },
+        { ...contract, contract: 'C-1', point: 'p-none', from: '2026-11-01' },
+      ],
+    };
+    writeFileSync(join(own, 'registry.json'), JSON.stringify(more));
+    const now = officeAt(engine, own, Date.parse('2026-10-01T06:00:00Z'));
+    lines.length = 0;
+    expect(await runBill(now, undefined, false, print)).toBe(1);
+    expect(lines[0]).toMatch(/^A-0: not done: EISDIR/);
+    expect(lines.join('\n')).toMatch(/bill B-1\/1 .*\n.*consumption/);
+    expect(lines.at(-1)).toMatch(/^C-1: .* is not over|^C-1: nothing is due/);
+    await expect(runBill(now, 'A-0', false, print)).rejects.toThrow('EISDIR');
+    // Siblings: the other commands of all points.
+    lines.length = 0;
+    const days = { from: '2026-09-26', to: '2026-09-27' };
+    expect(await runEstimate(now, undefined, days, print)).toBe(1);
+    expect(lines.filter((line) => /^p-\S+ import, 2026-09-26/.test(line))).toHaveLength(2);
+    let csv = '';
+    const write = (part: string) => {
+      csv += part;
+      return Promise.resolve();
+    };
+    const troubles: string[] = [];
+    const all = { write, trouble: (line: string) => void troubles.push(line) };
+    expect(await runValues(now, undefined, { form: 'csv', days }, all)).toBe(1);
+    expect(csv.trimEnd().split('\r\n')).toHaveLength(1 + 2 * 24);
+    expect(troubles).toHaveLength(1);
+    await expect(runValues(now, undefined, { form: 'cim', days }, all)).rejects.toThrow('--point');
+    // A store that is away is of no contract.
+    const away = { ...engine, all: () => Promise.reject(new Error('gone')) };
+    await expect(runBill({ ...now, engine: away }, undefined, false, print)).rejects.toThrow('gone');
   });
   test('an edit has who and why; a large one waits for another person', async () => {
     const now = office('2026-09-27T06:00:00Z');
