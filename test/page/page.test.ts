@@ -7,7 +7,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/broker.ts';
 import { meterOf } from '../support/configuration.ts';
-import { enter, launch, noChromium, pageBench, type PageBench, violationsOf } from '../support/page-bench.ts';
+import { enter, launch, newPage, noChromium, pageBench, type PageBench, violationsOf } from '../support/page-bench.ts';
 import { folder } from '../support/programs.ts';
 
 const scenario = `
@@ -143,7 +143,7 @@ describe.skipIf(noChromium !== undefined)(
     test('a link logs in once and leaves the address; a used one and a wrong password say so, and the right one enters', async () => {
       const link = await bench.link();
       const context = await browser.newContext({ locale: 'en-GB' });
-      const page = await context.newPage();
+      const page = await newPage(context);
       await page.goto(link);
       await page.getByRole('navigation').waitFor();
       expect(page.url()).not.toContain('ticket');
@@ -194,7 +194,7 @@ describe.skipIf(noChromium !== undefined)(
 
     test('by the keyboard alone: logged in, a meter opened and read, a list taken, the bus scanned and a meter commissioned', async () => {
       const context = await browser.newContext({ locale: 'en-GB', viewport: sizes.desktop });
-      const page = await context.newPage();
+      const page = await newPage(context);
       await page.goto(bench.address);
       await page.getByRole('heading', { name: 'Log in' }).waitFor();
       const { keyboard } = page;

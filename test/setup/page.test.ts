@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort, realBroker, until } from '../support/broker.ts';
 import { configuration } from '../support/configuration.ts';
-import { launch, noChromium, violationsOf } from '../support/page-bench.ts';
+import { launch, newPage, noChromium, violationsOf } from '../support/page-bench.ts';
 import { simulate } from '../support/programs.ts';
 import { type SetupGateway, setupGateway } from '../support/setup-gateway.ts';
 
@@ -18,7 +18,7 @@ const picture = async (page: Page, name: string): Promise<void> => {
 };
 async function opened(browser: Browser, gateway: SetupGateway): Promise<{ page: Page; complaints: string[] }> {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: 'en-GB' });
-  const page = await context.newPage();
+  const page = await newPage(context);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
@@ -128,7 +128,7 @@ describe.skipIf(noChromium !== undefined)(
       expect(readFileSync(gateway.config, 'utf8')).toContain('"point-2"');
       expect(seen).toEqual(Object.fromEntries(Object.keys(seen).map((name) => [name, []])));
       expect(complaints).toEqual([]);
-    }, 120_000);
+    }, 240_000);
 
     test('incident: the broker was tried before its address had arrived, and an old answer took back what was entered after it', async () => {
       const gateway = await setupGateway(join(folder, 'order'));
@@ -166,7 +166,7 @@ describe.skipIf(noChromium !== undefined)(
       await roundTrip(page);
       const { draft } = await (await gateway.enter()).state();
       expect(draft?.broker).toMatchObject({ url: 'mqtt://127.0.0.1:3', username: 'gw-user' });
-    }, 90_000);
+    }, 240_000);
 
     test('sibling: what was entered while the line was asked was taken back by what the line answered', async () => {
       const { device } = await simulate(['--meters', '2', '--pty', join(folder, 'tty-1'), '--password', 'of-meters']);
@@ -186,7 +186,7 @@ describe.skipIf(noChromium !== undefined)(
       await roundTrip(page);
       const { draft } = await (await gateway.enter()).state();
       expect(draft?.lines[0]).toMatchObject({ baud: 19_200, places: [{ serial: '60120001' }, { serial: '60120002' }] });
-    }, 90_000);
+    }, 240_000);
 
     test('a refused configuration shows the line and the next step; mended, the same tab shows the running gateway', async () => {
       const own = join(folder, 'refused');
@@ -213,6 +213,6 @@ describe.skipIf(noChromium !== undefined)(
       await page.getByRole('navigation', { name: 'Osiot' }).waitFor();
       expect(complaints).toEqual([]);
       await until(() => gateway.out().includes('gateway runs'), 'the gateway runs');
-    }, 90_000);
+    }, 240_000);
   },
 );

@@ -37,6 +37,14 @@ async function endOf(child: ChildProcess): Promise<void> {
   await ended;
 }
 
+/** The limit only names a hang: machines are shared. */
+const slowMs = 100_000;
+export async function newPage(context: BrowserContext): Promise<Page> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(slowMs);
+  return page;
+}
+
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath: executable, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 
@@ -153,7 +161,7 @@ export interface Looked {
 /** A browser that has logged in by a link. */
 export async function enter(browser: Browser, bench: PageBench, options: BrowserContextOptions = {}): Promise<Looked> {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Helsinki', ...options });
-  const page = await context.newPage();
+  const page = await newPage(context);
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
