@@ -54,10 +54,14 @@ export interface SeriesRules {
   readonly overdueMs: number;
   /** What can no longer come is final so long after its end. */
   readonly finalAfterMs: number;
-  /** Beyond this change two persons are needed, in units of the point. */
-  readonly editLimit: number;
+  /** Beyond this change two persons are needed. */
+  readonly editLimitWh: number;
 }
-export const seriesRules: SeriesRules = { overdueMs: 6 * 3_600_000, finalAfterMs: 11 * 86_400_000, editLimit: 100_000 };
+export const seriesRules: SeriesRules = {
+  overdueMs: 6 * 3_600_000,
+  finalAfterMs: 11 * 86_400_000,
+  editLimitWh: 100_000,
+};
 
 export interface EstimatePlace {
   readonly input: SeriesInput;

@@ -90,11 +90,34 @@ export const secondPersonOf = (edit: Edit): string | undefined =>
   edit.second !== undefined && edit.second.who.trim().toLowerCase() !== edit.who.trim().toLowerCase()
     ? edit.second.who
     : undefined;
-/** Beyond this change, in units of the point, an edit stands only when a second person agreed. */
-export const needsSecond = (edit: Edit, limit: number): boolean =>
-  edit.value !== null && Math.abs(edit.value - (edit.before.value ?? 0)) > limit;
-export const standsBy = (edit: Edit, limit: number): boolean =>
-  !needsSecond(edit, limit) || secondPersonOf(edit) !== undefined;
+export interface JudgedEdit {
+  readonly edit: Edit;
+  /** Beyond the limit of the change: it stands only when a second person agreed. */
+  readonly large: boolean;
+  readonly stands: boolean;
+}
+/**
+ * Edits in their order, and which of them stand. `limit`: units of the point. A change counts from where one person began: many
+ * small edits of one interval are one large one.
+ */
+export function judgeEdits(edits: readonly Edit[], limit: number): JudgedEdit[] {
+  const bases = new Map<string, number | null>();
+  return edits
+    .toSorted((a, b) => a.at - b.at || (a.edit < b.edit ? -1 : 1))
+    .map((edit) => {
+      const { point, channel, start, value, before } = edit;
+      const interval = `${point}|${channel}|${start}`;
+      const base = bases.get(interval) ?? before.value;
+      const far = (from: number | null) => value !== null && Math.abs(value - (from ?? 0)) > limit;
+      const large = far(base) || far(before.value);
+      const isAgreed = secondPersonOf(edit) !== undefined;
+      if (value === null) bases.delete(interval);
+      else if (isAgreed || !large) bases.set(interval, isAgreed ? value : base);
+      return { edit, large, stands: !large || isAgreed };
+    });
+}
+/** A limit in Wh in units of the point. */
+export const unitsOfWh = (wattHours: number, { scaler }: Pick<Point, 'scaler'>): number => wattHours / 10 ** scaler;
 
 /** The meters whose time touches [start, end), in order. */
 export const installedIn = (

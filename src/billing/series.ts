@@ -13,7 +13,7 @@ import {
   type SeriesInterval,
   seriesRules,
 } from './point-series.ts';
-import { type Channel, channels, type Edit, standsBy } from './registry.ts';
+import { type Channel, channels, type Edit, judgeEdits, unitsOfWh } from './registry.ts';
 
 function measured(known: Known, start: number, end: number): SeriesInterval {
   const standing = known.uncertain ? 'uncertain' : 'measured';
@@ -22,11 +22,12 @@ function measured(known: Known, start: number, end: number): SeriesInterval {
 
 /** Which edit stands of each interval: of those of one interval the latest. */
 function editsByStart(input: SeriesInput, channel: Channel, limit: number): Map<number, Edit> {
-  const own = input.edits.filter((edit) => edit.point === input.point.point && edit.channel === channel);
-  const ordered = own.toSorted((a, b) => a.at - b.at || (a.edit < b.edit ? -1 : 1));
+  const own = input.edits.filter(
+    (edit) => edit.point === input.point.point && edit.channel === channel && edit.at <= input.at,
+  );
   const standing = new Map<number, Edit>();
-  for (const edit of ordered) {
-    if (edit.at > input.at || !standsBy(edit, limit)) continue;
+  for (const { edit, stands } of judgeEdits(own, limit)) {
+    if (!stands) continue;
     if (edit.value === null) standing.delete(edit.start);
     else standing.set(edit.start, edit);
   }
@@ -75,6 +76,7 @@ function standingOf(
 export function seriesOf(input: SeriesInput): PointSeries {
   const { point, at } = input;
   const rules = { ...seriesRules, ...input.rules };
+  const editLimit = unitsOfWh(rules.editLimitWh, point);
   const grid = gridOf(point.periods, point.zone, input.from, input.to);
   const merged = mergePoint(input.facts, point, grid);
   const dark = darkSpans(input.events);
@@ -83,12 +85,7 @@ export function seriesOf(input: SeriesInput): PointSeries {
   const entries = channels.flatMap((channel) => {
     const own = merged.channels[channel];
     if (!own) return [];
-    const standing = standingOf(
-      input,
-      channel,
-      { merged: own, gaps: merged.gaps, grid },
-      { dark, editLimit: rules.editLimit },
-    );
+    const standing = standingOf(input, channel, { merged: own, gaps: merged.gaps, grid }, { dark, editLimit });
     const { intervals, against } = estimateRuns(place, channel, own, standing);
     contradicted.push(...against.map(([from, to]) => ({ channel, from, to })));
     return [[channel, intervals] as const];
@@ -99,7 +96,7 @@ export function seriesOf(input: SeriesInput): PointSeries {
     channels: Object.fromEntries(entries),
     merged,
     dark,
-    edits: openEdits(input, Object.fromEntries(entries), grid, rules.editLimit),
+    edits: openEdits(input, Object.fromEntries(entries), grid, editLimit),
     contradicted,
   };
 }
@@ -110,13 +107,12 @@ function openEdits(
   limit: number,
 ): PointSeries['edits'] {
   const [first, last] = [grid.intervals[0]?.start ?? 0, grid.intervals.at(-1)?.end ?? 0];
-  const own = edits.filter(
-    (edit) => edit.point === point.point && edit.at <= at && edit.start >= first && edit.start < last,
-  );
-  return own.flatMap((edit): PointSeries['edits'][number][] => {
+  const own = edits.filter((edit) => edit.point === point.point && edit.at <= at);
+  return judgeEdits(own, limit).flatMap(({ edit, stands }): PointSeries['edits'][number][] => {
+    if (edit.start < first || edit.start >= last) return [];
     const index = grid.indexOf.get(edit.start);
     if (index === undefined || grid.intervals[index]?.end !== edit.end) return [{ edit, why: 'OFF_GRID' }];
-    if (!standsBy(edit, limit)) return [{ edit, why: 'UNCONFIRMED' }];
+    if (!stands) return [{ edit, why: 'UNCONFIRMED' }];
     const there = series[edit.channel]?.[index];
     return edit.value !== null && there?.standing === 'measured' && there.energy !== edit.value
       ? [{ edit, why: 'BELOW_MEASURED' }]

@@ -5,7 +5,7 @@
 import { likeDayOf } from './like-days.ts';
 import { localWords, midnight, nextDay } from './local-time.ts';
 import { anchorAt, advanceBetween } from './merge.ts';
-import { type Channel, channels, type Point, type Release } from './registry.ts';
+import { type Channel, channels, type Point, type Release, unitsOfWh } from './registry.ts';
 import type { PointSeries, SeriesInterval } from './point-series.ts';
 
 export type Consequence = 'billed' | 'shown' | 'held';
@@ -69,11 +69,11 @@ export interface Finding {
 export interface ValidationRules {
   /** So many times the median of like days. */
   readonly likeDayFactor: number;
-  /** And so much above it, in units of the point. */
-  readonly likeDayFloor: number;
+  /** And so much above it. */
+  readonly likeDayFloorWh: number;
   readonly longZeroDays: number;
 }
-export const validationRules: ValidationRules = { likeDayFactor: 5, likeDayFloor: 20_000, longZeroDays: 14 };
+export const validationRules: ValidationRules = { likeDayFactor: 5, likeDayFloorWh: 20_000, longZeroDays: 14 };
 
 export const finding = (
   rule: Rule,
@@ -223,13 +223,18 @@ function sumFindings(days: readonly DayOf[], channel: Channel, series: PointSeri
   });
 }
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-function likeDayFindings(days: readonly DayOf[], { likeDayFactor, likeDayFloor }: ValidationRules): Finding[] {
+function likeDayFindings(
+  days: readonly DayOf[],
+  point: Point,
+  { likeDayFactor, likeDayFloorWh }: ValidationRules,
+): Finding[] {
+  const floor = unitsOfWh(likeDayFloorWh, point);
   const whole = days.filter(({ intervals }) => intervals.every(({ standing }) => standing === 'measured'));
   const byKind = Map.groupBy(whole, ({ day }) => likeDayOf(day));
   return whole.flatMap(({ day, from, to, sum }) => {
     const others = (byKind.get(likeDayOf(day)) ?? []).filter((one) => one.day !== day).map((one) => one.sum);
     const usual = median(others);
-    if (others.length < 2 || sum <= likeDayFactor * usual || sum <= usual + likeDayFloor) return [];
+    if (others.length < 2 || sum <= likeDayFactor * usual || sum <= usual + floor) return [];
     return [finding('ABOVE_LIKE_DAYS', 'import', [from, to], `${day}: ${sum} units, like days have ${usual}`)];
   });
 }
@@ -256,7 +261,10 @@ export function validate(series: PointSeries, point: Point, given: Partial<Valid
     const days = daysOf(intervals, series, point);
     found.push(...intervalFindings(intervals, channel, series, point), ...sumFindings(days, channel, series, point));
     if (channel === 'import')
-      found.push(...likeDayFindings(days, limits), ...zeroFindings(intervals, series, point, limits.longZeroDays));
+      found.push(
+        ...likeDayFindings(days, point, limits),
+        ...zeroFindings(intervals, series, point, limits.longZeroDays),
+      );
   }
   const end = series.grid.intervals.at(-1)?.end ?? 0;
   for (const [serial, since] of series.merged.strangers)

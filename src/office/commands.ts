@@ -9,7 +9,7 @@ import { billDocument, documentHtml, statementDocument } from '../billing/docume
 import { isUtcInstant, utcText } from '../billing/instants.ts';
 import { addDays, dayOf, localWords, midnight } from '../billing/local-time.ts';
 import { nextBill } from '../billing/next-bill.ts';
-import { type Channel, type Edit, needsSecond, type Point, secondPersonOf } from '../billing/registry.ts';
+import { type Channel, type Edit, judgeEdits, type Point, secondPersonOf, unitsOfWh } from '../billing/registry.ts';
 import { type SeriesInterval, seriesRules } from '../billing/point-series.ts';
 import { statementOf } from '../billing/statement.ts';
 import { hoursWords, kWh, reasonsWords } from '../billing/texts.ts';
@@ -321,7 +321,8 @@ export async function runEdit(office: Office, options: EditOptions, print: Print
   print(
     `edit ${edit.edit}: ${one.energy === null ? '-' : kWh(one.energy, point.scaler, 'en')} (${one.standing}) becomes ${value === null ? 'what it was without an edit' : kWh(value, point.scaler, 'en')}`,
   );
-  if (needsSecond(edit, seriesRules.editLimit))
+  const judged = judgeEdits(await readEdits(office.engine, point.point), unitsOfWh(seriesRules.editLimitWh, point));
+  if (judged.some((other) => other.edit.edit === edit.edit && !other.stands))
     print(`It is large: it stands when a second person agrees (meter-central edit --agree ${edit.edit} --who NAME).`);
   if (one.standing === 'measured') print('A measured value stands above it: the edit will not be billed.');
 }
@@ -343,10 +344,11 @@ export async function runAgree(
 export async function runEdits(office: Office, name: string, print: Print): Promise<void> {
   const point = pointOf(office, name);
   const amount = (units: number | null) => (units === null ? '-' : kWh(units, point.scaler, 'en'));
-  for (const edit of await readEdits(office.engine, name)) {
+  const judged = judgeEdits(await readEdits(office.engine, name), unitsOfWh(seriesRules.editLimitWh, point));
+  for (const { edit, large } of judged) {
     const { before, value, who, why, at, second } = edit;
     const after = value === null ? 'taken back' : amount(value);
-    const state = needsSecond(edit, seriesRules.editLimit) && !second ? '; a second person has not agreed yet' : '';
+    const state = large && !second ? '; a second person has not agreed yet' : '';
     print(
       `${edit.edit}  ${edit.channel} ${localWords(edit.start, point.zone)}  ${amount(before.value)} (${before.standing}) → ${after}  ${who} ${localWords(at, point.zone)}: ${why}${second ? `; ${second.who} agreed ${localWords(second.at, point.zone)}` : state}`,
     );

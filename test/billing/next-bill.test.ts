@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Bill } from '../../src/billing/bill.ts';
 import { type BillCase, nextBill } from '../../src/billing/next-bill.ts';
-import { contract, at, edit, hourMs, month, point, rows, seriesFor } from '../support/billing-cases.ts';
+import type { Edit } from '../../src/billing/registry.ts';
+import type { DeliveredInterval } from '../../src/central/facts.ts';
+import { contract, at, edit, first, hourMs, month, point, rows, seriesFor } from '../support/billing-cases.ts';
 
 const madeAt = at('2026-10-01', 9);
 const bill = (given: Partial<BillCase> & Pick<BillCase, 'series'>) =>
@@ -60,6 +62,56 @@ test('a large edit waits for a second person, who is another one', () => {
   });
   // It is more than the register advanced: a person has to look.
   expect(rulesOf(bill({ series }))).toContain('ZERO_CONTRADICTED');
+});
+test('incident: one person changed an hour as far as he liked, in small steps', () => {
+  const facts = month(new Map(hours(5).map((start) => [start, undefined])));
+  const step = (i: number, value: number | null, more: object = {}) =>
+    edit({
+      edit: `e-${i}`,
+      start: gone,
+      value,
+      at: gone + i,
+      before: { value: i === 1 ? 100 : 90_000 * (i - 1), standing: i === 1 ? 'estimated' : 'edited' },
+      ...more,
+    });
+  const hourOf = (edits: Edit[]) => {
+    const series = seriesFor({ facts, edits, at: madeAt });
+    const one = series.channels.import?.find(({ start }) => start === gone);
+    return [one?.source, series.edits.map((open) => `${open.edit.edit} ${open.why}`)];
+  };
+  expect(hourOf([step(1, 90_000), step(2, 180_000)])).toEqual(['edit:e-1', ['e-2 UNCONFIRMED']]);
+  expect(hourOf([step(1, 90_000), step(2, 180_000, { second: { who: 'Väinö', at: gone + 3 } })])).toEqual([
+    'edit:e-2',
+    [],
+  ]);
+  // What two agreed to is where the next one begins, and so is what was taken back.
+  const agreed = step(2, 180_000, { second: { who: 'Väinö', at: gone + 3 } });
+  expect(hourOf([step(1, 90_000), agreed, step(3, 190_000)])[0]).toBe('edit:e-3');
+  const back = step(2, null);
+  expect(hourOf([step(1, 90_000), back, step(3, 95_000, { before: { value: 100, standing: 'estimated' } })])[0]).toBe(
+    'edit:e-3',
+  );
+});
+test('sibling: of a point that counts in kWh the limits were a thousand times as wide', () => {
+  const own = point({ scaler: 3 });
+  const inKWh = (fact: DeliveredInterval): DeliveredInterval => {
+    const { message } = fact;
+    if (message.kind !== 'profile') return fact;
+    const channels = message.channels.map((one) => ({ ...one, scaler: 3, register: undefined }));
+    return { ...fact, message: { ...message, channels } };
+  };
+  // 700 kWh in a day of which the others have 48.
+  const begin = at('2026-09-20');
+  const facts = Array.from({ length: 30 * 24 }, (_, i) => {
+    const start = at(first) + i * hourMs;
+    return inKWh(rows(start, [start >= begin && start < begin + 24 * hourMs ? 30 : 2]));
+  });
+  const series = seriesFor({ facts, point: own, at: madeAt });
+  expect(rulesOf(bill({ point: own, series }))).toEqual(['ABOVE_LIKE_DAYS']);
+  const without = facts.filter(({ message }) => Date.parse(message.start) !== gone);
+  const large = edit({ start: gone, value: 200, before: { value: 2, standing: 'estimated' } });
+  const edited = seriesFor({ facts: without, edits: [large], point: own, at: madeAt });
+  expect(edited.edits.map(({ why }) => why)).toEqual(['UNCONFIRMED']);
 });
 test('incident: edits of every hour between two registers were billed although the registers say something else', () => {
   const facts = month(new Map(hours(2).map((start) => [start, undefined])));

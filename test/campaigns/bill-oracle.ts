@@ -68,7 +68,7 @@ function seriesAt({ truth, random, edits }: Run, at: number): PointSeries {
     to: today < end ? today : end,
     at,
     customersFrom: truth.contractsAt(at).map(({ from }) => from),
-    rules: { editLimit: 1e9 },
+    rules: { editLimitWh: 1e9 },
   });
 }
 
