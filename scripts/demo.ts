@@ -222,7 +222,7 @@ async function showPage(): Promise<void> {
     try {
       const { url } = await askPage(socketPath);
       process.stdout.write(`the page of the gateway (opens once, within 10 minutes): ${url}\n`);
-      process.stdout.write(`another link: meter-gateway page --socket ${socketPath}\n`);
+      process.stdout.write(`another link: scripts/meter-gateway page --socket ${socketPath}\n`);
       return;
     } catch {
       await sleep(200);

@@ -1,6 +1,6 @@
 /** Writes the verdicts of docs/technician.md, of the status and of a scan, from their tables; `--check` compares instead. */
 import { scanVerdicts } from '../../src/commission/scan-verdict.ts';
-import { verdictWords } from '../../src/status/status-text.ts';
+import { verdictWords } from '../../src/reading/verdict.ts';
 import { generatedPart } from './generated.ts';
 import { cell } from './schema-rows.ts';
 

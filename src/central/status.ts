@@ -3,6 +3,7 @@ import type { BirthPayload, HealthPayload } from '../contract/payloads.ts';
 import { iso, millis } from '../base/time.ts';
 import { durationWords } from '../base/words.ts';
 import { newestVersions } from './intervals.ts';
+import { type Verdict, verdictWords } from '../reading/verdict.ts';
 import { ackOf, type GatewayNumbers } from './numbering.ts';
 import { type Ranges, sizeOf } from './ranges.ts';
 import { gatewayNumbers, intervalFacts, type StoredSeries, storedSeries } from './read-store.ts';
@@ -23,8 +24,10 @@ export interface GatewayStatus {
   readonly unfit: number;
   readonly repeated: number;
   readonly conflicts: number;
-  /** Meters that do not answer their gateway, while the gateway is heard. */
-  readonly silentMeters: readonly { readonly meter: string; readonly verdict: string }[];
+  /** Meters that are not as they should be, as their gateway judges them while it is heard. */
+  readonly meters: readonly { readonly meter: string; readonly verdict: string }[];
+  /** So many were not asked yet since it started. */
+  readonly metersNotAsked: number;
 }
 export interface LossStatus {
   readonly gateway: string;
@@ -58,6 +61,12 @@ export interface CentralStatus {
 /** Health comes each minute and expires after five. */
 const silentAfterMs = 300_000;
 
+/** Nothing is said of a meter that nobody asked yet; one whose own switch is open answers. */
+const unremarkable: ReadonlySet<string> = new Set<Verdict>(['REACHABLE', 'SUPPLY_OFF_BY_METER_SWITCH', 'UNKNOWN']);
+/** In whose words the gateway judges; a later version may have others. */
+const wordsOf = (verdict: string): string =>
+  Object.hasOwn(verdictWords, verdict) ? verdictWords[verdict as Verdict] : 'see the gateway';
+
 function gatewayStatus(numbers: GatewayNumbers, standing: Row | undefined, now: number): GatewayStatus {
   const ack = ackOf(numbers);
   const newest = numbers.epochs.at(-1);
@@ -67,6 +76,8 @@ function gatewayStatus(numbers: GatewayNumbers, standing: Row | undefined, now: 
   const healthAt = (standing?.['health_ms'] as number | null | undefined) ?? (standing?.['birth_ms'] as number | null);
   const gone = standing?.['online'] === 0;
   const fresh = typeof healthAt === 'number' && now - healthAt < silentAfterMs;
+  // Of a gateway that is gone nobody knows how its meters are.
+  const heard = gone ? [] : (health?.meters ?? []);
   return {
     gateway: numbers.gateway,
     standing: gone ? 'silent' : fresh ? 'online' : typeof healthAt === 'number' ? 'silent' : 'unknown',
@@ -79,11 +90,8 @@ function gatewayStatus(numbers: GatewayNumbers, standing: Row | undefined, now: 
     unfit: numbers.unfit,
     repeated: numbers.repeated,
     conflicts: numbers.conflicts,
-    silentMeters: gone
-      ? []
-      : (health?.meters ?? [])
-          .filter(({ verdict }) => verdict !== 'REACHABLE')
-          .map(({ meter, verdict }) => ({ meter, verdict })),
+    meters: heard.filter(({ verdict }) => !unremarkable.has(verdict)).map(({ meter, verdict }) => ({ meter, verdict })),
+    metersNotAsked: heard.filter(({ verdict }) => verdict === 'UNKNOWN').length,
   };
 }
 /** Of what was asked for, intervals that were answered by a gap, and of which no row is here either. OUTAGE is a value. */
@@ -159,8 +167,8 @@ export function statusLines(status: CentralStatus): string[] {
     lines.push(
       `${one.gateway}  ${one.standing}${silent}, heard ${age(one.heardS)}, acknowledged up to ${one.upTo}, ${one.holes} missing before it, ${one.pending ?? '?'} wait there`,
     );
-    for (const { meter, verdict } of one.silentMeters)
-      lines.push(`  ${meter}  ${verdict}: the meter, its gateway is heard`);
+    for (const { meter, verdict } of one.meters) lines.push(`  ${meter}  ${verdict}: ${wordsOf(verdict)}`);
+    if (one.metersNotAsked > 0) lines.push(`  ${one.metersNotAsked} meters: ${verdictWords.UNKNOWN}`);
     if (one.unfit + one.conflicts > 0)
       lines.push(
         `  ${one.unfit} messages did not fit the contract, ${one.conflicts} numbers had two contents (gateway); next: meter-central quarantine`,

@@ -25,7 +25,7 @@ import type { Commissioned, ComparedRatios } from './commissioned-with.ts';
 import type { ClockPolicy } from './clock-policy.ts';
 import type { LogWindows } from './log-window.ts';
 import type { PlanSettings } from './plan.ts';
-import type { Verdict } from './reachability.ts';
+import type { Verdict } from '../reading/verdict.ts';
 import type { SliceSizes } from './slice-size.ts';
 import type { TurnRecord } from './turn-record.ts';
 import type { SessionRequest } from './open-session.ts';

@@ -9,7 +9,7 @@ import { clockFinding } from './meter-clock.ts';
 import type { Line, MeterState, PolledMeter, LineContext } from './meter-state.ts';
 import { newestEnd } from './plan.ts';
 import { plannedMeter } from './planned-meter.ts';
-import type { Verdict } from './reachability.ts';
+import type { Verdict } from '../reading/verdict.ts';
 import { leftAlone } from './refusals.ts';
 import { boundsOf } from './series-bounds.ts';
 import { type SeriesGap, seriesGap } from './series-gaps.ts';

@@ -1,26 +1,7 @@
 /** From observations to verdicts (domain: reachability). The verdict says where to look first. */
 import { type ErrorCode, errorTable, type Fault } from '../base/errors.ts';
 import type { Millis } from '../base/time.ts';
-
-export const verdicts = [
-  'UNKNOWN',
-  'REACHABLE',
-  'BUS_FAULT',
-  'SUSPECT_MAINS_OR_METER',
-  /** Silent, and the last power event of its log was a power-down. */
-  'POWER_LOST',
-  /** It answers; its own switch is open: zero is true (R24). */
-  'SUPPLY_OFF_BY_METER_SWITCH',
-  'SECURITY_FAULT',
-  'IDENTITY_MISMATCH',
-  'LINE_QUALITY',
-  'METER_FAULT',
-  /** Its configuration does not hold, or does not fit the meter: a secret, a key, its model, the period, a right of its client. */
-  'CONFIG_FAULT',
-  /** What failed is of the gateway itself; the meter is not to blame. */
-  'GATEWAY_FAULT',
-] as const;
-export type Verdict = (typeof verdicts)[number];
+import type { Verdict } from '../reading/verdict.ts';
 
 export interface Observation {
   readonly lastSuccess: Millis | undefined;

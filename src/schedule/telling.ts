@@ -5,7 +5,8 @@ import { controlStateName } from '../dlms/cosem/value-names.ts';
 import { iso, longAgo, millis } from '../base/time.ts';
 import { type EventFact, gatewayFact } from '../reading/facts.ts';
 import type { Line, MeterState, LineContext } from './meter-state.ts';
-import { answers, isSilent, judge, type Observation, type Verdict } from './reachability.ts';
+import { answers, isSilent, judge, type Observation } from './reachability.ts';
+import type { Verdict } from '../reading/verdict.ts';
 import { isRefused } from './refusals.ts';
 import { gatewayEvent } from './gateway-event.ts';
 

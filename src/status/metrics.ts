@@ -4,7 +4,7 @@
  */
 import type { PortUses } from './line-trace.ts';
 import type { Snapshot } from './snapshot.ts';
-import { verdictWords } from './status-text.ts';
+import { verdictWords } from '../reading/verdict.ts';
 
 /** Of the page's own server. */
 export interface PageFigures {

@@ -10,7 +10,8 @@ import {
   withLocalTimes,
 } from '../base/words.ts';
 import type { ClockTrust } from '../schedule/meter-state.ts';
-import { answers, type Verdict } from '../schedule/reachability.ts';
+import { answers } from '../schedule/reachability.ts';
+import { verdictWords } from '../reading/verdict.ts';
 import type { BusFault } from '../schedule/bus-fault.ts';
 import type { MeterStatus } from '../schedule/port-report.ts';
 import { type Column, sentence, statements, table, widthOf } from './layout.ts';
@@ -41,21 +42,6 @@ export const shownTime = (instant: string, { zone }: Screen): string => {
 export const shownShortly = (instant: string, { zone, now }: Screen): string => {
   const at = Date.parse(instant);
   return Number.isNaN(at) ? instant : shortLocalTime(at, now, zone);
-};
-
-export const verdictWords: Readonly<Record<Verdict, string>> = {
-  UNKNOWN: 'not asked yet since the gateway started',
-  REACHABLE: 'it answers',
-  BUS_FAULT: 'nobody can be read over this line: its port, converter, cable, fuse or polarity',
-  SUSPECT_MAINS_OR_METER: 'silent while its neighbours answer: its mains, its wires or the meter',
-  POWER_LOST: 'silent, and the last that its log told was a power-down',
-  SUPPLY_OFF_BY_METER_SWITCH: 'it answers, and its own switch is open: that nothing is counted is true',
-  SECURITY_FAULT: 'it is alive and does not let us in, or cannot be trusted: password, keys, counter',
-  IDENTITY_MISMATCH: 'another meter answers than the configured one; its rows are held back',
-  LINE_QUALITY: 'it answers, and many frames come damaged: termination, shield, speed',
-  METER_FAULT: 'it answers, but not as it should',
-  CONFIG_FAULT: 'its configuration does not hold, or does not fit it: secret, key, model, period, right of its client',
-  GATEWAY_FAULT: 'what failed is of the gateway itself; the meter is not to blame',
 };
 
 const trustWords: Readonly<Record<ClockTrust, string>> = {

@@ -265,8 +265,23 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
     const shown = async (later: number) => statusLines(await centralStatus(engine, at + later));
     expect((await shown(60_000)).slice(0, 2)).toEqual([
       expect.stringMatching(/^g {2}online, heard /) as string,
-      '  m2  SUSPECT_MAINS_OR_METER: the meter, its gateway is heard',
+      '  m2  SUSPECT_MAINS_OR_METER: silent while its neighbours answer: its mains, its wires or the meter',
     ]);
+    // Incident: meters that nobody had asked yet, or whose line or gateway was at fault, were said to be silent themselves.
+    await noteStanding(engine, [
+      health([
+        ['m1', 'UNKNOWN'],
+        ['m2', 'GATEWAY_FAULT'],
+        ['m3', 'SUPPLY_OFF_BY_METER_SWITCH'],
+        ['m4', 'OF_A_LATER_VERSION'],
+      ]),
+    ]);
+    expect((await shown(60_000)).slice(1, 4)).toEqual([
+      '  m2  GATEWAY_FAULT: what failed is of the gateway itself; the meter is not to blame',
+      '  m4  OF_A_LATER_VERSION: see the gateway',
+      '  1 meters: not asked yet since the gateway started',
+    ]);
+    await noteStanding(engine, batch);
     const silent = /^g {2}silent: the gateway or its link, not its meters/;
     expect((await shown(301_000))[0]).toMatch(silent);
     const will = received('amr/v1/t/g/state', { v: 1, online: false, boot: 'b', at: null });

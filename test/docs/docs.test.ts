@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { gateway, node, root, simulator } from '../support/programs.ts';
 import { rowsOf } from '../../scripts/generate/schema-rows.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { verdictWords } from '../../src/status/status-text.ts';
+import { verdictWords } from '../../src/reading/verdict.ts';
 import { anchorsOf, blocksOf, callsOf, codeOf, documents, textOf } from './documents.ts';
 
 const sourceOf = (path: string): string => readFileSync(join(root, path), 'utf8');

@@ -3,7 +3,7 @@ import { dictionaries, inOne } from '../../src/page/browser/dictionary.ts';
 import { gapTexts, verdictTexts } from '../../src/page/browser/verdict-texts.ts';
 import { texts } from '../../src/page/browser/texts.ts';
 import { workTexts } from '../../src/page/browser/work-texts.ts';
-import { verdictWords } from '../../src/status/status-text.ts';
+import { verdictWords } from '../../src/reading/verdict.ts';
 
 const rows = Object.entries({ ...texts, ...workTexts });
 test('every text of the page has words in English and in Finnish, with the same places for values', () => {

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/base/errors.ts';
 import { millis } from '../../src/base/time.ts';
-import { answers, isSilent, judge, type Observation, type Verdict, verdicts } from '../../src/schedule/reachability.ts';
+import { answers, isSilent, judge, type Observation } from '../../src/schedule/reachability.ts';
+import { type Verdict, verdicts } from '../../src/reading/verdict.ts';
 
 const good: Observation = { lastSuccess: millis(1), failures: 0, lastError: undefined, damaged: 0, sessions: 5 };
 const failing = (lastError: ErrorCode | undefined, more: Partial<Observation> = {}): Observation => ({

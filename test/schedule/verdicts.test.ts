@@ -5,7 +5,8 @@
 import { expect, test } from 'vitest';
 import { type ErrorCode, errorTable, Failure, type Fault } from '../../src/base/errors.ts';
 import { genericModel } from '../../src/meter/model.ts';
-import { judge, type Observation, type Verdict, verdictOf } from '../../src/schedule/reachability.ts';
+import { judge, type Observation, verdictOf } from '../../src/schedule/reachability.ts';
+import type { Verdict } from '../../src/reading/verdict.ts';
 import type { ScenarioInput } from '../../src/simulator/scenario.ts';
 import type { VirtualMeter } from '../../src/simulator/virtual-meter.ts';
 import { factsOf, statusOf } from '../support/house-facts.ts';

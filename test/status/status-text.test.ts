@@ -2,7 +2,7 @@
 import { assert, constantFrom, integer, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { visible } from '../../src/base/visible.ts';
-import { verdicts } from '../../src/schedule/reachability.ts';
+import { verdicts } from '../../src/reading/verdict.ts';
 import type { SeriesGap } from '../../src/schedule/series-gaps.ts';
 import { gapsText, heldText, readingText } from '../../src/status/answer-texts.ts';
 import { sentence, statements, table, widthOf } from '../../src/status/layout.ts';

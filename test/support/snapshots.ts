@@ -1,5 +1,5 @@
 /** Snapshots of gateways, as large and as strange as they may be. */
-import { type Verdict, verdicts } from '../../src/schedule/reachability.ts';
+import { type Verdict, verdicts } from '../../src/reading/verdict.ts';
 import type { MeterStatus } from '../../src/schedule/port-report.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 

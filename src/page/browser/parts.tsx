@@ -1,6 +1,6 @@
 /** What several screens show: shapes of a verdict, troubles, tables, what is being asked. */
 import type { ComponentChildren, VNode } from 'preact';
-import type { Verdict } from '../../schedule/reachability.ts';
+import type { Verdict } from '../../reading/verdict.ts';
 import type { Trouble } from './api.ts';
 import { t, words } from './language.ts';
 import type { Asked } from './live.ts';

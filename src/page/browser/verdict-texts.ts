@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { FindingKind } from '../../commission/meter-record.ts';
 import type { ScanVerdict } from '../../commission/scan-verdict.ts';
-import type { Verdict } from '../../schedule/reachability.ts';
+import type { Verdict } from '../../reading/verdict.ts';
 import type { SeriesGap } from '../../schedule/series-gaps.ts';
 import type { Both } from './texts.ts';
 
