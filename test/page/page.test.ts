@@ -7,7 +7,17 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/broker.ts';
 import { meterOf } from '../support/configuration.ts';
-import { enter, launch, newPage, noChromium, pageBench, type PageBench, violationsOf } from '../support/page-bench.ts';
+import {
+  enter,
+  launch,
+  newPage,
+  noChromium,
+  pageBench,
+  type PageBench,
+  roundTrip,
+  turnstile,
+  violationsOf,
+} from '../support/page-bench.ts';
 import { folder } from '../support/programs.ts';
 
 const scenario = `
@@ -249,6 +259,42 @@ describe.skipIf(noChromium !== undefined)(
       await tabTo(/Begin commissioning/);
       await keyboard.press('Enter');
       await page.getByText('1 good, 0 not good').waitFor({ timeout: 120_000 });
+      await context.close();
+    });
+
+    test('incident: a report was signed before the note that was just attached had arrived', async () => {
+      const { page, context } = await enter(browser, bench, { viewport: sizes.phone });
+      await page.goto(`${bench.address}/#/work/4`);
+      await page.locator('summary').getByText('60120001').click();
+      const turns = await turnstile(page, '**/v1/site/attach');
+      const attach = async (words: string) => {
+        await page.getByLabel(/^Note/).fill(words);
+        await page.getByRole('button', { name: 'Attach' }).click();
+      };
+      await attach('behind the stairs');
+      const first = await turns.nth(0);
+      await page.getByRole('button', { name: /^Go on/ }).click();
+      const report = page.waitForResponse('**/v1/sign-off');
+      let asked = false;
+      page.on('request', (request) => (asked ||= request.url().endsWith('/v1/sign-off')));
+      await page.getByRole('button', { name: 'Sign off the site' }).click();
+      await roundTrip(page);
+      expect(asked).toBe(false);
+      first.toGateway();
+      first.back();
+      expect(await (await report).text()).toContain('behind the stairs');
+      // Sibling: what did not arrive is not left out without a word; whoever has read that may sign without it.
+      await page.goto(`${bench.address}/#/work/4`);
+      await page.locator('summary').getByText('60120001').click();
+      await page.unroute('**/v1/site/attach');
+      await page.route('**/v1/site/attach', (route) => route.abort());
+      await attach('never there');
+      await page.getByRole('button', { name: /^Go on/ }).click();
+      await page.getByRole('button', { name: 'Sign off the site' }).click();
+      await page.getByRole('alert').getByText('The gateway did not answer.').waitFor();
+      const again = page.waitForResponse('**/v1/sign-off');
+      await page.getByRole('button', { name: 'Sign off the site' }).click();
+      expect((await again).status()).toBe(200);
       await context.close();
     });
 

@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort, realBroker, until } from '../support/broker.ts';
 import { configuration } from '../support/configuration.ts';
-import { launch, newPage, noChromium, violationsOf } from '../support/page-bench.ts';
+import { launch, newPage, noChromium, roundTrip, turnstile, violationsOf } from '../support/page-bench.ts';
 import { simulate } from '../support/programs.ts';
 import { type SetupGateway, setupGateway } from '../support/setup-gateway.ts';
 
@@ -34,28 +34,6 @@ const giveList = (page: Page) =>
     mimeType: 'text/csv',
     buffer: Buffer.from('point;serial;place\npoint-1;60120001;Cellar 1\npoint-2;60120002;Cellar 2\n'),
   });
-/** Questions of one path go to the gateway, and its answers come back, when the test says so. */
-async function turnstile(page: Page, path: string) {
-  const seen: { toGateway: () => void; back: () => void }[] = [];
-  await page.route(path, async (route) => {
-    const asked = Promise.withResolvers<void>();
-    const answered = Promise.withResolvers<void>();
-    seen.push({ toGateway: asked.resolve, back: answered.resolve });
-    await asked.promise;
-    const response = await route.fetch({ timeout: 0 });
-    await answered.promise;
-    await route.fulfill({ response });
-  });
-  return {
-    nth: async (i: number) => {
-      await until(() => seen[i] !== undefined, `question ${i} is asked`);
-      return seen[i] as (typeof seen)[number];
-    },
-  };
-}
-/** What the page does at once is done behind it. */
-const roundTrip = (page: Page) => page.evaluate(async () => (await fetch('/v1/me')).status);
-
 describe.skipIf(noChromium !== undefined)(
   `the first run in Chromium${noChromium === undefined ? '' : `: ${noChromium}`}`,
   () => {

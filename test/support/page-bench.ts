@@ -171,3 +171,25 @@ export async function enter(browser: Browser, bench: PageBench, options: Browser
   await page.getByRole('navigation').waitFor();
   return { context, page, complaints };
 }
+
+/** Questions of one path go to the gateway, and its answers come back, when the test says so. */
+export async function turnstile(page: Page, path: string) {
+  const seen: { toGateway: () => void; back: () => void }[] = [];
+  await page.route(path, async (route) => {
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    seen.push({ toGateway: asked.resolve, back: answered.resolve });
+    await asked.promise;
+    const response = await route.fetch({ timeout: 0 });
+    await answered.promise;
+    await route.fulfill({ response });
+  });
+  return {
+    nth: async (i: number) => {
+      await until(() => seen[i] !== undefined, `question ${i} is asked`);
+      return seen[i] as (typeof seen)[number];
+    },
+  };
+}
+/** What the page does at once is done behind it. */
+export const roundTrip = (page: Page) => page.evaluate(async () => (await fetch('/v1/me')).status);

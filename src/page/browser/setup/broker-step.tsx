@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { BrokerTest } from '../../../setup/rows.ts';
 import { troubleFrom, type Trouble } from '../api.ts';
 import { Badge, Shape, TroubleBox } from '../parts.tsx';
-import { askAbout } from './in-order.ts';
+import { askAbout } from '../in-order.ts';
 import type { StepProps } from './step.ts';
 import { SecretField } from './secret-field.tsx';
 import { s } from './texts.ts';

@@ -4,7 +4,7 @@ import type { SetupState } from '../../../setup/rows.ts';
 import { troubleFrom, type Trouble } from '../api.ts';
 import { TroubleBox } from '../parts.tsx';
 import { BrokerStep } from './broker-step.tsx';
-import { send } from './in-order.ts';
+import { send } from '../in-order.ts';
 import { LineStep } from './line-step.tsx';
 import { MetersStep } from './meters-step.tsx';
 import { SiteStep } from './site-step.tsx';

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { SetupState } from '../../../setup/rows.ts';
 import { troubleFrom, type Trouble } from '../api.ts';
 import { Badge, TroubleBox } from '../parts.tsx';
-import { send } from './in-order.ts';
+import { send } from '../in-order.ts';
 import { s } from './texts.ts';
 
 export function SecretField({

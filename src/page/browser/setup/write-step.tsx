@@ -5,7 +5,7 @@ import { base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { fullTime } from '../words.ts';
 import { Badge, TroubleBox } from '../parts.tsx';
 import { Findings, isFault } from './findings.tsx';
-import { askAbout, send } from './in-order.ts';
+import { askAbout, send } from '../in-order.ts';
 import type { StepProps } from './step.ts';
 import { SecretField } from './secret-field.tsx';
 import { s } from './texts.ts';

@@ -2,7 +2,8 @@
 import { useState } from 'preact/hooks';
 import type { Attachment, DisplayReading, MeterRecord } from '../../../commission/meter-record.ts';
 import type { SiteAnswer } from '../answers.ts';
-import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
+import { base64Of, troubleFrom, type Trouble } from '../api.ts';
+import { send } from '../in-order.ts';
 import { t } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Shape, TroubleBox } from '../parts.tsx';
@@ -27,7 +28,7 @@ function Display({
     event.preventDefault();
     setAsking(true);
     setTrouble(undefined);
-    ask<DisplayReading>('/v1/site/display', { meter: record.meter, obis, shown })
+    send<DisplayReading>('/v1/site/display', { meter: record.meter, obis, shown })
       .then(
         () => {
           setShown('');
@@ -107,7 +108,11 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
     setTrouble(undefined);
     try {
       const photo = file && { name: file.name, octets: base64Of(await smaller(file)) };
-      await ask<Attachment>('/v1/site/attach', { meter: record.meter, ...(note !== '' && { note }), ...photo }, 60_000);
+      await send<Attachment>(
+        '/v1/site/attach',
+        { meter: record.meter, ...(note !== '' && { note }), ...photo },
+        60_000,
+      );
       setNote('');
       setFile(undefined);
       form.reset();

@@ -5,6 +5,7 @@ import type { SiteReport } from '../../../commission/site-report.ts';
 import type { MeterRecord } from '../../../commission/meter-record.ts';
 import type { ReportsAnswer } from '../answers.ts';
 import { ask, askBlob, troubleFrom, type Trouble } from '../api.ts';
+import { sendIfAllArrived } from '../in-order.ts';
 import { t, workWords } from '../language.ts';
 import { useAsked } from '../live.ts';
 import { Answered, Badge, TroubleBox } from '../parts.tsx';
@@ -159,7 +160,7 @@ export function SignStep({ store }: { readonly store: JobStore }) {
   const sign = () => {
     setAsking(true);
     setTrouble(undefined);
-    ask<Signed<SiteReport>>(
+    sendIfAllArrived<Signed<SiteReport>>(
       '/v1/sign-off',
       { ...(job.who !== '' && { who: job.who }), ...(note !== '' && { note }) },
       60_000,
