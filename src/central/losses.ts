@@ -10,13 +10,15 @@ import { recordLoss } from './ingest.ts';
 import { ackOf, askForHoles, type GatewayNumbers } from './numbering.ts';
 import type { Ranges } from './ranges.ts';
 import { intervalFacts, storedSeries } from './read-store.ts';
-import { makeRequests } from './requests.ts';
+import { beginOf, makeRequests, stepBackMs } from './requests.ts';
 import type { Engine, Row } from './sql.ts';
 
-/** Of a series of which nothing is here, so many days are asked for. */
-const unknownMs = 40 * 24 * hourMs;
+/** Of a series of which nothing is here, so many days are asked for; as long as they are full, as many before them. */
+const unknownMs = stepBackMs;
 /** Holes are asked for as far back as one request may reach. */
 const longestMs = 400 * 24 * hourMs;
+/** The newest rows of a meter come first, those of before follow for so long. */
+const catchingUpMs = 14 * 24 * hourMs;
 /** A row is read some time after its interval. */
 const readingMs = 6 * hourMs;
 
@@ -56,9 +58,10 @@ async function spansOf(
   { meter, series, periodS }: KnownSeries,
   [lostFrom, foundAt]: readonly [from: number, to: number],
 ): Promise<(readonly [number, number])[]> {
+  const name = { gateway, meter, series };
   const periodMs = periodS * 1000;
   const span = { from: lostFrom - longestMs, to: lostFrom };
-  const messages = await intervalFacts(engine, { gateway, meter, series }, span);
+  const messages = await intervalFacts(engine, name, span);
   const there = new Set(messages.flatMap((one) => versionsOf(one, periodMs, span).map(({ start }) => start as number)));
   const first = [...there].reduce((a, b) => Math.min(a, b), lostFrom);
   const holes: (readonly [number, number])[] = [];
@@ -70,8 +73,12 @@ async function spansOf(
       hole = undefined;
     }
   }
+  const begun = await beginOf(engine, name);
+  // Before what is here of a series that had only begun to come, there may have been more.
+  const isYoung = begun !== undefined && begun.start > span.from && lostFrom - begun.receivedAt < catchingUpMs;
+  const before: (readonly [number, number])[] = isYoung ? [[first - unknownMs, first]] : [];
   // Newest first, as the gateway would read them itself.
-  return [[hole ?? lostFrom, foundAt], ...holes.toReversed()];
+  return [[hole ?? lostFrom, foundAt], ...holes.toReversed(), ...before];
 }
 
 async function askFor(engine: Engine, loss: Row): Promise<void> {

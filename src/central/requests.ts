@@ -1,7 +1,7 @@
 /** What is asked of a gateway by `down/again`, and whether it has come. */
 import { randomUUID } from 'node:crypto';
 import { dayMs, iso, millis } from '../base/time.ts';
-import type { AgainPayload } from '../contract/payloads.ts';
+import type { AgainPayload, HealthPayload } from '../contract/payloads.ts';
 import { versionsOf } from './intervals.ts';
 import { intervalFacts } from './read-store.ts';
 import type { Engine, Row, Sql } from './sql.ts';
@@ -12,8 +12,13 @@ const sendAgainMs = 600_000;
 const openLimit = 8;
 /** One asks for so much, so that a meter is not busy with one for hours. */
 const spanLimitMs = 40 * dayMs;
+/** So far back is asked in one step, where nobody knows when a series began; and in all. */
+export const stepBackMs = 40 * dayMs;
+const farthestMs = 800 * dayMs;
 /** An answer comes in several messages. */
 const quietMs = 30_000;
+/** Health comes so often. */
+const healthMs = 60_000;
 
 interface RequestedSeries {
   readonly gateway: string;
@@ -67,22 +72,56 @@ export async function makeRequests(
   );
 }
 
+/** Intervals that the gateway still owes of each meter, by its own word, and when it said so. */
+interface Owed {
+  readonly at: number;
+  readonly missing: ReadonlyMap<string, number>;
+}
+function owedIn(row: Row | undefined): Owed | undefined {
+  if (typeof row?.['health'] !== 'string') return undefined;
+  const { meters } = JSON.parse(row['health']) as HealthPayload;
+  return { at: row['health_ms'] as number, missing: new Map(meters.map((one) => [one.meter, one.missing])) };
+}
+
+/** When something of what was asked for came last. */
+async function newestAnswer(engine: Engine, row: Row): Promise<number> {
+  const [newest] = await engine.all(
+    `SELECT max(received_ms) AS at FROM fact WHERE gateway = ? AND meter = ? AND series = ? AND start_ms < ? AND end_ms > ?
+     AND received_ms >= ? AND kind IN ('profile', 'gap')`,
+    row['gateway'] as string,
+    row['meter'] as string,
+    row['series'] as string,
+    row['to_ms'] as number,
+    row['from_ms'] as number,
+    row['made_ms'] as number,
+  );
+  return (newest?.['at'] as number | null | undefined) ?? 0;
+}
+
 /** Requests that are to be sent now, to gateways that are there; each is noted as sent before it is. */
 export async function dueRequests(
   engine: Engine,
   now: number,
 ): Promise<readonly { readonly gateway: string; readonly request: AgainPayload }[]> {
-  const open = await engine.all(
-    `SELECT r.*, s.online FROM request r LEFT JOIN standing s ON s.gateway = r.gateway
-     WHERE r.done_ms IS NULL ORDER BY r.gateway, r.times, r.to_ms DESC, r.id`,
-  );
+  const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL ORDER BY gateway, times, to_ms DESC, id');
   const due: { gateway: string; request: AgainPayload }[] = [];
   for (const [gateway, all] of Map.groupBy(open, (row) => row['gateway'] as string)) {
-    const isUnderWay = ({ sent_ms }: Row) => now - ((sent_ms as number | null) ?? 0) < sendAgainMs;
+    const [standing] = await engine.all('SELECT online, health, health_ms FROM standing WHERE gateway = ?', gateway);
+    if (standing?.['online'] === 0) continue;
+    const owed = owedIn(standing);
+    const sentAt = ({ sent_ms }: Row) => (sent_ms as number | null) ?? 0;
+    const isUnderWay = (row: Row) => now - sentAt(row) < sendAgainMs;
+    /** It reads the meter for it: made again, the request would begin all of that anew. */
+    const isWorkedAt = (row: Row) =>
+      owed !== undefined &&
+      sentAt(row) > 0 &&
+      owed.at >= sentAt(row) + healthMs &&
+      (owed.missing.get(row['meter'] as string) ?? 0) > 0;
     const room = openLimit - all.filter(isUnderWay).length;
     // What was asked for most seldom goes first: requests that nobody answers take turns with the others.
-    const next = all.filter((row) => row['online'] !== 0 && !isUnderWay(row)).slice(0, Math.max(0, room));
+    const next = all.filter((row) => !isUnderWay(row) && !isWorkedAt(row)).slice(0, Math.max(0, room));
     for (const row of next) {
+      if (sentAt(row) > 0 && now - (await newestAnswer(engine, row)) < sendAgainMs) continue;
       await engine.transaction((sql) =>
         sql.all('UPDATE request SET sent_ms = ?, times = times + 1 WHERE id = ?', now, row['id'] as string),
       );
@@ -100,41 +139,88 @@ export async function dueRequests(
   return due;
 }
 
+interface Name {
+  readonly gateway: string;
+  readonly meter: string;
+  readonly series: string;
+}
+const nameOf = (row: Row): Name => ({
+  gateway: row['gateway'] as string,
+  meter: row['meter'] as string,
+  series: row['series'] as string,
+});
+/** The first interval of a series that ever came, and when something of it came first; `until`: of what came before that. */
+export async function beginOf(
+  engine: Engine,
+  { gateway, meter, series }: Name,
+  until = Number.MAX_SAFE_INTEGER,
+): Promise<{ readonly start: number; readonly receivedAt: number } | undefined> {
+  const [row] = await engine.all(
+    `SELECT min(start_ms) AS start, min(received_ms) AS at FROM fact
+     WHERE gateway = ? AND meter = ? AND series = ? AND kind IN ('profile', 'gap') AND received_ms < ?`,
+    gateway,
+    meter,
+    series,
+    until,
+  );
+  const { start = null, at = null } = (row ?? {}) as { start?: number | null; at?: number | null };
+  return start === null || at === null ? undefined : { start, receivedAt: at };
+}
+/** By the gateway's own word, which came after `since`. */
+async function hasAll(engine: Engine, { gateway, meter }: Name, since: number): Promise<boolean> {
+  const [standing] = await engine.all('SELECT health, health_ms FROM standing WHERE gateway = ?', gateway);
+  const owed = owedIn(standing);
+  return owed !== undefined && owed.at >= since && owed.missing.get(meter) === 0;
+}
+
 /**
  * Whether each interval that the series has was published again since it was asked for: a row, or the cause why there is
- * none. Before the first interval that ever came of a series nobody owes anything.
+ * none. Before the first interval that ever came nobody knows what there is, and the gateway's word is taken for it.
  */
 async function isAnswered(engine: Engine, row: Row, now: number): Promise<boolean> {
-  const name = { gateway: row['gateway'], meter: row['meter'], series: row['series'] } as {
-    gateway: string;
-    meter: string;
-    series: string;
-  };
-  const [from, to, made] = [row['from_ms'], row['to_ms'], row['made_ms']] as [number, number, number];
+  const name = nameOf(row);
+  const [from, to, made, sent] = [row['from_ms'], row['to_ms'], row['made_ms'], row['sent_ms']] as number[] as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const periodMs = (row['period_s'] as number) * 1000;
   const messages = await intervalFacts(engine, name, { from, to, since: made });
-  if (messages.length === 0) return false;
-  if (now - Math.max(...messages.map(({ receivedAt }) => receivedAt)) < quietMs) return false;
-  const [first] = await engine.all(
-    "SELECT min(start_ms) AS first_ms FROM fact WHERE gateway = ? AND meter = ? AND series = ? AND kind IN ('profile', 'gap')",
-    name.gateway,
-    name.meter,
-    name.series,
-  );
+  const newest = Math.max(sent, ...messages.map(({ receivedAt }) => receivedAt));
+  const first = await beginOf(engine, name);
+  const isBegun = first !== undefined && first.start <= from;
+  if (!isBegun && !(await hasAll(engine, name, newest + healthMs))) return false;
+  const begin = Math.max(from, Math.ceil((first?.start ?? from) / periodMs) * periodMs);
+  // What has not ended, or has just ended, comes by itself.
+  const end = Math.min(to, Math.floor((now - 3_600_000) / periodMs) * periodMs);
+  if (isBegun && begin >= end) return true;
+  // Sent twice, so that it was not only waiting there.
+  if (messages.length === 0) return !isBegun && (row['times'] as number) > 1;
+  if (now - newest < quietMs) return false;
   const there = new Set(
     messages.flatMap((one) => versionsOf(one, periodMs, { from, to }).map(({ start }) => start as number)),
   );
-  const begin = Math.max(from, Math.ceil(((first?.['first_ms'] as number | null) ?? from) / periodMs) * periodMs);
-  // What has not ended, or has just ended, comes by itself.
-  const end = Math.min(to, Math.floor((now - 3_600_000) / periodMs) * periodMs);
   for (let at = begin; at < end; at += periodMs) if (!there.has(at)) return false;
   return true;
+}
+/** Where an answer reaches as far back as it was asked for, there may be more before it. */
+async function askFartherBack(engine: Engine, sql: Sql, row: Row, now: number): Promise<void> {
+  const name = nameOf(row);
+  const [from, made, cause] = [row['from_ms'], row['made_ms'], row['cause']] as [number, number, string];
+  const first = await beginOf(engine, name);
+  const before = await beginOf(engine, name, made);
+  const isReached = first !== undefined && first.start <= from && first.start > from - dayMs;
+  if (!isReached || (before && before.start <= from) || !cause.startsWith('loss|') || made - from > farthestMs) return;
+  const periodS = row['period_s'] as number;
+  await makeRequests(sql, { ...name, periodS, cause }, [[from - stepBackMs, from]], now);
 }
 export async function noteAnswers(engine: Engine, now: number): Promise<void> {
   const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL AND times > 0 ORDER BY made_ms');
   for (const row of open)
     if (await isAnswered(engine, row, now))
-      await engine.transaction((sql) =>
-        sql.all('UPDATE request SET done_ms = ? WHERE id = ?', now, row['id'] as string),
-      );
+      await engine.transaction(async (sql) => {
+        await askFartherBack(engine, sql, row, now);
+        await sql.all('UPDATE request SET done_ms = ? WHERE id = ?', now, row['id'] as string);
+      });
 }
