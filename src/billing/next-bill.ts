@@ -12,7 +12,7 @@ import {
   quantities,
   worse,
 } from './bill.ts';
-import { type Day, dayOf, midnight, nextMonth, localWords } from './local-time.ts';
+import { type Day, dayOf, gridOf, midnight, nextMonth, localWords } from './local-time.ts';
 import { anchorAt } from './merge.ts';
 import type { Contract, Point, Release } from './registry.ts';
 import { type PointSeries, type SeriesInterval, seriesRules, type Standing } from './point-series.ts';
@@ -125,6 +125,28 @@ function carriedOf({ contract, point, series, bills }: BillCase): Bill['carried'
   );
 }
 
+/** What was billed in other units or intervals cannot be compared with what stands now. */
+function changedPoint({ bills, point }: BillCase): Finding | undefined {
+  const other = bills.find((bill) => {
+    const { from, to } = bill.period;
+    const [then, now] = [gridOf(bill.periods, bill.zone, from, to), gridOf(point.periods, point.zone, from, to)];
+    const same =
+      then === now ||
+      (then.intervals.length === now.intervals.length &&
+        then.intervals.every(({ start, end }, i) => now.intervals[i]?.start === start && now.intervals[i].end === end));
+    return bill.point !== point.point || bill.scaler !== point.scaler || bill.zone !== point.zone || !same;
+  });
+  if (!other) return undefined;
+  const span = [midnight(other.period.from, other.zone), midnight(other.period.to, other.zone)] as const;
+  const was = `point ${other.point}, units of 10^${other.scaler} Wh, ${other.zone}, ${JSON.stringify(other.periods)}`;
+  return finding(
+    'POINT_CHANGED',
+    null,
+    span,
+    `bill ${other.bill} was made of ${was}: let the registry say so of that time`,
+  );
+}
+
 function openPeriod(one: BillCase, { from, to }: Bill['period']): Finding | undefined {
   const end = midnight(to, one.point.zone);
   const overdueMs = one.overdueMs ?? seriesRules.overdueMs;
@@ -142,6 +164,8 @@ export function nextBill(one: BillCase): BillOutcome {
   const period = nextPeriod(contract, bills);
   const [from, to] = [midnight(period.from, point.zone), midnight(period.to, point.zone)];
   const now = nowColumns(series, point.netting);
+  const changed = changedPoint(one);
+  if (changed) return { kind: 'held', period, findings: [changed] };
   const corrections = correctionsOf(billed(bills), one, now);
   if (period.from === period.to && corrections.length === 0) return { kind: 'nothing-due' };
   const touched = corrections.flatMap(({ hours }) => hours);

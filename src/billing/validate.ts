@@ -29,6 +29,11 @@ export const rules = {
     'the register disagrees with an edit, or ran while a log proves that there was no mains',
   ],
   EDIT_UNCONFIRMED: ['serious', 'held', 'a large edit that no second person agreed to'],
+  POINT_CHANGED: [
+    'serious',
+    'held',
+    'the point counts otherwise than in bills of before: its unit, its time zone, or how long its intervals were then',
+  ],
   CONTRACT_MOVED: ['serious', 'held', 'the contract begins before its first bill: there are hours that nobody billed'],
   START_UNKNOWN: [
     'serious',
@@ -48,6 +53,7 @@ export type Rule = keyof typeof rules;
 const unreleasable: ReadonlySet<Rule> = new Set([
   'PERIOD_OPEN',
   'OPEN_GAP',
+  'POINT_CHANGED',
   'CONTRACT_MOVED',
   'START_UNKNOWN',
   'SCALE_UNKNOWN',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Bill } from '../../src/billing/bill.ts';
 import { type BillCase, nextBill } from '../../src/billing/next-bill.ts';
-import type { Edit } from '../../src/billing/registry.ts';
+import type { Edit, Point } from '../../src/billing/registry.ts';
 import type { DeliveredInterval } from '../../src/central/facts.ts';
 import { contract, at, edit, first, hourMs, month, point, rows, seriesFor } from '../support/billing-cases.ts';
 
@@ -158,6 +158,33 @@ test('more than the fuses let through, and a meter that nobody registered, hold 
   expect(rulesOf(bill({ point: known, series: seriesFor({ facts: strange, point: known, at: madeAt }) }))).toEqual([
     'METER_UNKNOWN',
   ]);
+});
+test('incident: a point that counts otherwise from now on corrected all its earlier bills by a thousand, or to a quarter', () => {
+  const one = made(bill({ series: seriesFor({ facts: month(), at: madeAt }) }));
+  const later = at('2026-11-01', 9);
+  const facts = [...month(), ...month(new Map(), '2026-10-01', 31)];
+  const next = (given: Partial<Point>) => {
+    const own = point(given);
+    return bill({ point: own, bills: [one], series: seriesFor({ facts, point: own, at: later }) });
+  };
+  for (const changed of [
+    { scaler: 3 },
+    { zone: 'Europe/Berlin' },
+    { periods: [{ from: '2020-01-01', periodS: 900 }] },
+    {
+      periods: [
+        { from: '2020-01-01', periodS: 3600 },
+        { from: '2026-09-15', periodS: 1800 },
+      ],
+    },
+  ])
+    expect(rulesOf(next(changed)), JSON.stringify(changed)).toEqual(['POINT_CHANGED']);
+  // From a day on that nobody has billed yet it may.
+  const periods = [
+    { from: '2020-01-01', periodS: 3600 },
+    { from: '2026-11-01', periodS: 900 },
+  ];
+  expect(made(next({ periods })).corrections).toEqual([]);
 });
 test('a swap that is reported after the bill corrects it by the registers of both meters', () => {
   const swapAt = gone + 2 * hourMs;
