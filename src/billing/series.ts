@@ -5,7 +5,7 @@
 import { type DarkSpan, darkIn, darkSpans } from './dark.ts';
 import { estimateRuns } from './fill-series.ts';
 import { type Grid, gridOf } from './local-time.ts';
-import { type GapKnown, type Known, type Merged, type MergedPoint, mergePoint } from './merge.ts';
+import { type GapKnown, type Known, type Merged, mergePoint } from './merge.ts';
 import {
   type EstimatePlace,
   type PointSeries,
@@ -13,7 +13,7 @@ import {
   type SeriesInterval,
   seriesRules,
 } from './point-series.ts';
-import { type Channel, channels, type Edit, judgeEdits, unitsOfWh } from './registry.ts';
+import { type Channel, channels, type Edit, type JudgedEdit, judgeEdits, unitsOfWh } from './registry.ts';
 
 function measured(known: Known, start: number, end: number): SeriesInterval {
   const standing = known.uncertain ? 'uncertain' : 'measured';
@@ -21,13 +21,10 @@ function measured(known: Known, start: number, end: number): SeriesInterval {
 }
 
 /** Which edit stands of each interval: of those of one interval the latest. */
-function editsByStart(input: SeriesInput, channel: Channel, limit: number): Map<number, Edit> {
-  const own = input.edits.filter(
-    (edit) => edit.point === input.point.point && edit.channel === channel && edit.at <= input.at,
-  );
+function editsByStart(edits: readonly JudgedEdit[], channel: Channel): Map<number, Edit> {
   const standing = new Map<number, Edit>();
-  for (const { edit, stands } of judgeEdits(own, limit)) {
-    if (!stands) continue;
+  for (const { edit, stands } of edits) {
+    if (!stands || edit.channel !== channel) continue;
     if (edit.value === null) standing.delete(edit.start);
     else standing.set(edit.start, edit);
   }
@@ -54,12 +51,10 @@ function provenZero(
 
 /** What stands of each interval before anything is estimated; undefined where nothing does. */
 function standingOf(
-  input: SeriesInput,
-  channel: Channel,
-  { merged, gaps, grid }: { merged: Merged; gaps: MergedPoint['gaps']; grid: Grid },
-  { dark, editLimit }: { readonly dark: readonly DarkSpan[]; readonly editLimit: number },
+  { grid, dark, merged: { gaps } }: EstimatePlace,
+  merged: Merged,
+  edits: ReadonlyMap<number, Edit>,
 ): (SeriesInterval | undefined)[] {
-  const edits = editsByStart(input, channel, editLimit);
   return grid.intervals.map(({ start, end }, i) => {
     const known = merged.known[i];
     const row = known !== undefined && known.energy !== null ? measured(known, start, end) : undefined;
@@ -76,7 +71,10 @@ function standingOf(
 export function seriesOf(input: SeriesInput): PointSeries {
   const { point, at } = input;
   const rules = { ...seriesRules, ...input.rules };
-  const editLimit = unitsOfWh(rules.editLimitWh, point);
+  const edits = judgeEdits(
+    input.edits.filter((edit) => edit.point === point.point && edit.at <= at),
+    unitsOfWh(rules.editLimitWh, point),
+  );
   const grid = gridOf(point.periods, point.zone, input.from, input.to);
   const merged = mergePoint(input.facts, point, grid);
   const dark = darkSpans(input.events);
@@ -85,7 +83,7 @@ export function seriesOf(input: SeriesInput): PointSeries {
   const entries = channels.flatMap((channel) => {
     const own = merged.channels[channel];
     if (!own) return [];
-    const standing = standingOf(input, channel, { merged: own, gaps: merged.gaps, grid }, { dark, editLimit });
+    const standing = standingOf(place, own, editsByStart(edits, channel));
     const { intervals, against } = estimateRuns(place, channel, own, standing);
     contradicted.push(...against.map(([from, to]) => ({ channel, from, to })));
     return [[channel, intervals] as const];
@@ -96,19 +94,13 @@ export function seriesOf(input: SeriesInput): PointSeries {
     channels: Object.fromEntries(entries),
     merged,
     dark,
-    edits: openEdits(input, Object.fromEntries(entries), grid, editLimit),
+    edits: openEdits(edits, Object.fromEntries(entries), grid),
     contradicted,
   };
 }
-function openEdits(
-  { point, edits, at }: SeriesInput,
-  series: PointSeries['channels'],
-  grid: Grid,
-  limit: number,
-): PointSeries['edits'] {
+function openEdits(edits: readonly JudgedEdit[], series: PointSeries['channels'], grid: Grid): PointSeries['edits'] {
   const [first, last] = [grid.intervals[0]?.start ?? 0, grid.intervals.at(-1)?.end ?? 0];
-  const own = edits.filter((edit) => edit.point === point.point && edit.at <= at);
-  return judgeEdits(own, limit).flatMap(({ edit, stands }): PointSeries['edits'][number][] => {
+  return edits.flatMap(({ edit, stands }): PointSeries['edits'][number][] => {
     if (edit.start < first || edit.start >= last) return [];
     const index = grid.indexOf.get(edit.start);
     if (index === undefined || grid.intervals[index]?.end !== edit.end) return [{ edit, why: 'OFF_GRID' }];

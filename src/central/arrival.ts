@@ -108,3 +108,12 @@ function misplaced(
   const where = message.kind === 'void' ? 'event' : message.kind;
   return kind === where ? undefined : 'kind: another one than in the topic';
 }
+
+/** A message that fits the contract and is not taken all the same. */
+export function refusalOf(arrival: Exclude<Arrival, Refused>, why: string): Refused {
+  const { kind, gateway } = arrival;
+  const number = kind === 'fact' ? { epoch: arrival.message.epoch, seq: arrival.message.seq } : undefined;
+  const what = kind === 'fact' ? arrival.message.kind : kind;
+  const raw = Buffer.from(kind === 'state' ? JSON.stringify(arrival.state) : arrival.text);
+  return { kind: 'unfit', gateway, topic: `${what} of ${gateway}`, why, number, raw };
+}

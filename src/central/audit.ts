@@ -110,31 +110,27 @@ async function judgeOne(engine: Engine, account: Row, now: number): Promise<void
 export async function auditAccounts(engine: Engine, now: number, limit = 500): Promise<void> {
   await noteManifests(engine);
   const states = new Map((await gatewayNumbers(engine)).map((one) => [one.gateway, one]));
-  let judged = 0;
-  const judgeAll = async (accounts: readonly Row[]): Promise<void> => {
-    for (const account of accounts) await judgeOne(engine, account, now);
-    judged += accounts.length;
-  };
-  await judgeAll(
-    await engine.all(
+  const due = [
+    ...(await engine.all(
       `SELECT a.* FROM account a WHERE a.verdict = 'different' AND EXISTS (SELECT 1 FROM request r
        WHERE r.cause = 'account|' || a.id AND r.done_ms > a.checked_ms) ORDER BY a.gateway, a.epoch, a.seq, a.id LIMIT ?`,
       limit,
-    ),
-  );
+    )),
+  ];
   const manifests = await engine.all(
     `SELECT gateway, epoch, seq FROM account WHERE verdict = 'waiting' GROUP BY gateway, epoch, seq ORDER BY gateway, epoch, seq`,
   );
   for (const { gateway, epoch, seq } of manifests) {
+    if (due.length >= limit) break;
     const state = states.get(gateway as string);
-    if (judged >= limit || !state || !isDue(state, epoch as number, seq as number)) continue;
-    await judgeAll(
-      await engine.all(
-        "SELECT * FROM account WHERE verdict = 'waiting' AND gateway = ? AND epoch = ? AND seq = ? ORDER BY id",
-        gateway as string,
-        epoch as number,
-        seq as number,
-      ),
+    if (!state || !isDue(state, epoch as number, seq as number)) continue;
+    const accounts = await engine.all(
+      "SELECT * FROM account WHERE verdict = 'waiting' AND gateway = ? AND epoch = ? AND seq = ? ORDER BY id",
+      gateway as string,
+      epoch as number,
+      seq as number,
     );
+    due.push(...accounts);
   }
+  for (const account of due) await judgeOne(engine, account, now);
 }

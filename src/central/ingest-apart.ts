@@ -1,6 +1,6 @@
 /** A batch with a message that the store refuses is taken without it: one message must not hold up the others. */
 import { messageOf } from '../base/errors.ts';
-import type { Received } from './arrival.ts';
+import { type Received, refusalOf } from './arrival.ts';
 import { ingest, type Ingested } from './ingest.ts';
 import type { Engine } from './sql.ts';
 
@@ -18,12 +18,10 @@ export function isOfContent(error: unknown): boolean {
 
 function refused({ at, arrival }: Received, error: unknown): Received {
   const why = `the store does not take it: ${messageOf(error)}`;
-  const { kind, gateway } = arrival;
-  if (kind === 'unfit') return { at, arrival: { ...arrival, why, raw: new Uint8Array() } };
-  const number = kind === 'fact' ? { epoch: arrival.message.epoch, seq: arrival.message.seq } : undefined;
-  const raw = Buffer.from(kind === 'state' ? JSON.stringify(arrival.state) : arrival.text);
-  const what = kind === 'fact' ? arrival.message.kind : kind;
-  return { at, arrival: { kind: 'unfit', gateway, topic: `${what} of ${gateway}`, why, number, raw } };
+  return {
+    at,
+    arrival: arrival.kind === 'unfit' ? { ...arrival, why, raw: new Uint8Array() } : refusalOf(arrival, why),
+  };
 }
 const both = (a: Ingested, b: Ingested): Ingested => ({
   answers: new Map([...a.answers, ...b.answers]),

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Millis } from '../base/time.ts';
 import type { AckPayload, UpPayload } from '../contract/payloads.ts';
-import type { Arrival, Received, Refused } from './arrival.ts';
+import { type Arrival, type Received, refusalOf, type Refused } from './arrival.ts';
 import {
   ackOf,
   type GatewayNumbers,
@@ -133,7 +133,12 @@ function sortFacts(batch: readonly Received[], known: ReadonlyMap<string, Gatewa
 async function judgeRepeated(
   sql: Sql,
   { fresh, again }: Sorted,
-): Promise<{ readonly late: Sorted['fresh']; readonly conflicts: Sorted['fresh'] }> {
+): Promise<{
+  readonly late: Sorted['fresh'];
+  readonly repeated: Sorted['again'];
+  readonly conflicts: Sorted['again'];
+}> {
+  if (again.length === 0) return { late: [], repeated: [], conflicts: [] };
   const bodies = new Map(fresh.map(({ arrival }) => [numberKey(arrival.message), arrival.text]));
   const byEpoch = Map.groupBy(again, ({ arrival }) => `${arrival.gateway}|${arrival.message.epoch}`);
   for (const [, some] of byEpoch) {
@@ -149,16 +154,15 @@ async function judgeRepeated(
       bodies.set(numberKey({ gateway, epoch: message.epoch, seq: seq as number }), body as string);
   }
   const late: Sorted['fresh'] = [];
-  const conflicts: Sorted['fresh'] = [];
+  const repeated: Sorted['again'] = [];
   for (const one of again) {
     const key = numberKey(one.arrival.message);
     const body = bodies.get(key);
-    if (body === undefined) {
-      late.push(one);
-      bodies.set(key, one.arrival.text);
-    } else if (body !== one.arrival.text) conflicts.push(one);
+    (body === undefined ? late : repeated).push(one);
+    if (body === undefined) bodies.set(key, one.arrival.text);
   }
-  return { late, conflicts };
+  const conflicts = repeated.filter(({ arrival }) => bodies.get(numberKey(arrival.message)) !== arrival.text);
+  return { late, repeated, conflicts };
 }
 
 const quarantined = (
@@ -269,25 +273,14 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
     if (before.size < names.length) return { unknown: names.filter((name) => !before.has(name)) };
     const states = new Map(before);
     const sorted = sortFacts(batch, states);
-    const { late, conflicts } =
-      sorted.again.length === 0 ? { late: [], conflicts: [] } : await judgeRepeated(sql, sorted);
+    const { late, repeated, conflicts } = await judgeRepeated(sql, sorted);
     const rows = [...sorted.fresh, ...late].map(({ arrival, at }) => rowOf(arrival, at));
     await sql.insert('fact', rows);
-    const newAfterAll = new Set(late);
-    holdFacts(batch, states, { again: sorted.again.filter((one) => !newAfterAll.has(one)), conflicts });
+    holdFacts(batch, states, { again: repeated, conflicts });
     const raw = countUnfit(batch, states);
     for (const { arrival, at } of conflicts)
       raw.push(
-        quarantined(
-          {
-            gateway: arrival.gateway,
-            topic: `${arrival.message.kind} of ${arrival.gateway}`,
-            why: 'seq: this number had another content before (the first one counts)',
-            number: arrival.message,
-            raw: Buffer.from(arrival.text),
-          },
-          at,
-        ),
+        quarantined(refusalOf(arrival, 'seq: this number had another content before (the first one counts)'), at),
       );
     if (raw.length > 0) await keepRaw(sql, raw);
     const lost = await greetAll(sql, batch, states);
@@ -305,7 +298,7 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
         }),
       ),
       stored: rows.length,
-      repeated: sorted.again.length - late.length,
+      repeated: repeated.length,
       unfit: raw.length - conflicts.length,
       conflicts: conflicts.length,
       lost,

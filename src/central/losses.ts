@@ -13,8 +13,6 @@ import { intervalFacts, storedSeries } from './read-store.ts';
 import { beginOf, makeRequests, stepBackMs } from './requests.ts';
 import type { Engine, Row } from './sql.ts';
 
-/** Of a series of which nothing is here, so many days are asked for; as long as they are full, as many before them. */
-const unknownMs = stepBackMs;
 /** Holes are asked for as far back as one request may reach. */
 const longestMs = 400 * 24 * hourMs;
 /** The newest rows of a meter come first, those of before follow for so long. */
@@ -76,7 +74,7 @@ async function spansOf(
   const begun = await beginOf(engine, name);
   // Before what is here of a series that had only begun to come, there may have been more.
   const isYoung = begun !== undefined && begun.start > span.from && lostFrom - begun.receivedAt < catchingUpMs;
-  const before: (readonly [number, number])[] = isYoung ? [[first - unknownMs, first]] : [];
+  const before: (readonly [number, number])[] = isYoung ? [[first - stepBackMs, first]] : [];
   // Newest first, as the gateway would read them itself.
   return [[hole ?? lostFrom, foundAt], ...holes.toReversed(), ...before];
 }
@@ -91,7 +89,7 @@ async function askFor(engine: Engine, loss: Row): Promise<void> {
     foundAt,
   );
   const last = before?.['at'] as number | null | undefined;
-  const lostFrom = last === null || last === undefined ? foundAt - unknownMs : last - readingMs;
+  const lostFrom = last === null || last === undefined ? foundAt - stepBackMs : last - readingMs;
   const wanting = await Promise.all(
     (await seriesOf(engine, gateway)).map(
       async (one) => [one, await spansOf(engine, gateway, one, [lostFrom, foundAt])] as const,

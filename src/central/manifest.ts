@@ -9,6 +9,7 @@ interface Published extends Mark {
   readonly seq: number;
   /** Quality of a row, or cause of a gap. */
   readonly state: string;
+  /** It is one interval of the account, and all of it. */
   readonly whole: boolean;
 }
 
@@ -55,19 +56,18 @@ export function judgeAccount(
   const all = new Map<number, Published[]>();
   for (const { epoch, seq, message } of messages) {
     if (epoch !== manifest.epoch) continue;
-    const whole = message.kind === 'gap' || message.periodS === account.periodS;
+    const isGap = message.kind === 'gap';
+    const fits = isGap || message.periodS === account.periodS;
+    const over = isGap ? Math.min(to, Date.parse(message.end)) : to;
     for (const [i, mark] of marksOf(message, periodMs, [from, to]).entries()) {
       if (mark.start < from || mark.start >= to) continue;
-      const state = message.kind === 'gap' ? message.cause : (message.quality[i] ?? '');
-      const end = mark.start + periodMs;
-      const isWhole = whole && (mark.start - from) % periodMs === 0 && end <= to;
       const own = all.get(mark.start) ?? [];
       all.set(mark.start, own);
       own.push({
         ...mark,
         seq,
-        state,
-        whole: isWhole && (message.kind === 'profile' || end <= Date.parse(message.end)),
+        state: isGap ? message.cause : (message.quality[i] ?? ''),
+        whole: fits && (mark.start - from) % periodMs === 0 && mark.start + periodMs <= over,
       });
     }
   }

@@ -2,18 +2,7 @@
 import type { ClientBase } from 'pg';
 import { Failure, messageOf } from '../base/errors.ts';
 import { type Servers, serversOf } from './postgres-hosts.ts';
-import {
-  type Cell,
-  type Engine,
-  indexes,
-  indexName,
-  monthOf,
-  replacing,
-  type Row,
-  type Sql,
-  type Table,
-  tables,
-} from './sql.ts';
+import { type Cell, type Engine, indexes, monthOf, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
 
 const types = { text: 'text', integer: 'bigint', octets: 'bytea' } as const;
 /** One after the other, of all workers: tables and partitions are made under it. */
@@ -47,20 +36,14 @@ const tableStatements = (): string[] => [
   // Months that are too far away to be true have one for all of them: nobody makes us make thousands.
   'CREATE TABLE IF NOT EXISTS fact_other PARTITION OF fact DEFAULT',
 ];
-const indexStatements = (): string[] =>
-  indexes.map(([table, columns]) => `CREATE INDEX IF NOT EXISTS ${indexName(table, columns)} ON ${table} (${columns})`);
 const notPermitted = '42501';
 async function makeTables(client: ClientBase): Promise<void> {
   // Whoever only reads need not be allowed to make any.
   if (!(await areAllThere(client, Object.keys(tables)))) await making(client, tableStatements());
-  if (
-    await areAllThere(
-      client,
-      indexes.map(([table, columns]) => indexName(table, columns)),
-    )
-  )
-    return;
-  await making(client, indexStatements()).catch((error: unknown) => {
+  const names = indexes.map(({ name }) => name);
+  if (await areAllThere(client, names)) return;
+  const statements = indexes.map(({ create }) => create);
+  await making(client, statements).catch((error: unknown) => {
     if ((error as { code?: unknown }).code !== notPermitted) throw error;
   });
 }

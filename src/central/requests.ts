@@ -12,7 +12,7 @@ const sendAgainMs = 600_000;
 const openLimit = 8;
 /** One asks for so much, so that a meter is not busy with one for hours. */
 const spanLimitMs = 40 * dayMs;
-/** So far back is asked in one step, where nobody knows when a series began; and in all. */
+/** So far back is asked where nobody knows when a series began; as far again as long as that is full, and in all. */
 export const stepBackMs = 40 * dayMs;
 const farthestMs = 800 * dayMs;
 /** An answer comes in several messages. */
@@ -20,20 +20,12 @@ const quietMs = 30_000;
 /** Health comes so often. */
 const healthMs = 60_000;
 
-interface RequestedSeries {
-  readonly gateway: string;
-  readonly meter: string;
-  readonly series: string;
-  readonly periodS: number;
-  /** The loss or account that it is for. */
-  readonly cause: string;
-}
 type Span = readonly [from: number, to: number];
 
 /** Writes down what is to be asked for; on the grid of the series, none of it twice for one cause. */
 export async function makeRequests(
   sql: Sql,
-  { gateway, meter, series, periodS, cause }: RequestedSeries,
+  { gateway, meter, series, periodS, cause }: Pick<Request, keyof Name | 'periodS' | 'cause'>,
   spans: readonly Span[],
   now: number,
 ): Promise<void> {
@@ -72,28 +64,65 @@ export async function makeRequests(
   );
 }
 
-/** Intervals that the gateway still owes of each meter, by its own word, and when it said so. */
-interface Owed {
-  readonly at: number;
+interface Name {
+  readonly gateway: string;
+  readonly meter: string;
+  readonly series: string;
+}
+/** A row of `request`. */
+interface Request extends Name {
+  readonly id: string;
+  readonly periodS: number;
+  readonly from: number;
+  readonly to: number;
+  /** The loss or account that it is for. */
+  readonly cause: string;
+  readonly made: number;
+  /** 0: never. */
+  readonly sent: number;
+  readonly times: number;
+}
+const requestOf = (row: Row): Request => ({
+  id: row['id'] as string,
+  gateway: row['gateway'] as string,
+  meter: row['meter'] as string,
+  series: row['series'] as string,
+  periodS: row['period_s'] as number,
+  from: row['from_ms'] as number,
+  to: row['to_ms'] as number,
+  cause: row['cause'] as string,
+  made: row['made_ms'] as number,
+  sent: (row['sent_ms'] as number | null) ?? 0,
+  times: row['times'] as number,
+});
+
+/** Whether a gateway is there, and the intervals that it still owes of each meter, by its own word, and when it said so. */
+interface Debtor {
+  readonly isGone: boolean;
+  readonly heardAt: number;
   readonly missing: ReadonlyMap<string, number>;
 }
-function owedIn(row: Row | undefined): Owed | undefined {
-  if (typeof row?.['health'] !== 'string') return undefined;
-  const { meters } = JSON.parse(row['health']) as HealthPayload;
-  return { at: row['health_ms'] as number, missing: new Map(meters.map((one) => [one.meter, one.missing])) };
+async function debtorOf(engine: Engine, gateway: string): Promise<Debtor> {
+  const [row] = await engine.all('SELECT online, health, health_ms FROM standing WHERE gateway = ?', gateway);
+  const health = typeof row?.['health'] === 'string' ? (JSON.parse(row['health']) as HealthPayload) : undefined;
+  return {
+    isGone: row?.['online'] === 0,
+    heardAt: (row?.['health_ms'] as number | null | undefined) ?? 0,
+    missing: new Map((health?.meters ?? []).map((one) => [one.meter, one.missing])),
+  };
 }
 
-/** When something of what was asked for came last. */
-async function newestAnswer(engine: Engine, row: Row): Promise<number> {
+/** When something of what was asked for came last; 0: nothing did. */
+async function newestAnswer(engine: Engine, { gateway, meter, series, from, to, made }: Request): Promise<number> {
   const [newest] = await engine.all(
     `SELECT max(received_ms) AS at FROM fact WHERE gateway = ? AND meter = ? AND series = ? AND start_ms < ? AND end_ms > ?
      AND received_ms >= ? AND kind IN ('profile', 'gap')`,
-    row['gateway'] as string,
-    row['meter'] as string,
-    row['series'] as string,
-    row['to_ms'] as number,
-    row['from_ms'] as number,
-    row['made_ms'] as number,
+    gateway,
+    meter,
+    series,
+    to,
+    from,
+    made,
   );
   return (newest?.['at'] as number | null | undefined) ?? 0;
 }
@@ -105,53 +134,31 @@ export async function dueRequests(
 ): Promise<readonly { readonly gateway: string; readonly request: AgainPayload }[]> {
   const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL ORDER BY gateway, times, to_ms DESC, id');
   const due: { gateway: string; request: AgainPayload }[] = [];
-  for (const [gateway, all] of Map.groupBy(open, (row) => row['gateway'] as string)) {
-    const [standing] = await engine.all('SELECT online, health, health_ms FROM standing WHERE gateway = ?', gateway);
-    if (standing?.['online'] === 0) continue;
-    const owed = owedIn(standing);
-    const sentAt = ({ sent_ms }: Row) => (sent_ms as number | null) ?? 0;
-    const isUnderWay = (row: Row) => now - sentAt(row) < sendAgainMs;
+  for (const [gateway, all] of Map.groupBy(open.map(requestOf), (one) => one.gateway)) {
+    const { isGone, heardAt, missing } = await debtorOf(engine, gateway);
+    if (isGone) continue;
+    const isUnderWay = ({ sent }: Request) => now - sent < sendAgainMs;
     /** It reads the meter for it: made again, the request would begin all of that anew. */
-    const isWorkedAt = (row: Row) =>
-      owed !== undefined &&
-      sentAt(row) > 0 &&
-      owed.at >= sentAt(row) + healthMs &&
-      (owed.missing.get(row['meter'] as string) ?? 0) > 0;
+    const isWorkedAt = ({ sent, meter }: Request) =>
+      sent > 0 && heardAt >= sent + healthMs && (missing.get(meter) ?? 0) > 0;
     const room = openLimit - all.filter(isUnderWay).length;
     // What was asked for most seldom goes first: requests that nobody answers take turns with the others.
-    const next = all.filter((row) => !isUnderWay(row) && !isWorkedAt(row)).slice(0, Math.max(0, room));
-    for (const row of next) {
-      if (sentAt(row) > 0 && now - (await newestAnswer(engine, row)) < sendAgainMs) continue;
+    const next = all.filter((one) => !isUnderWay(one) && !isWorkedAt(one)).slice(0, Math.max(0, room));
+    for (const one of next) {
+      if (one.sent > 0 && now - (await newestAnswer(engine, one)) < sendAgainMs) continue;
       await engine.transaction((sql) =>
-        sql.all('UPDATE request SET sent_ms = ?, times = times + 1 WHERE id = ?', now, row['id'] as string),
+        sql.all('UPDATE request SET sent_ms = ?, times = times + 1 WHERE id = ?', now, one.id),
       );
-      due.push({
-        gateway,
-        request: {
-          meter: row['meter'] as string,
-          series: row['series'] as string,
-          from: iso(millis(row['from_ms'] as number)),
-          to: iso(millis(row['to_ms'] as number)),
-        },
-      });
+      const { meter, series, from, to } = one;
+      due.push({ gateway, request: { meter, series, from: iso(millis(from)), to: iso(millis(to)) } });
     }
   }
   return due;
 }
 
-interface Name {
-  readonly gateway: string;
-  readonly meter: string;
-  readonly series: string;
-}
-const nameOf = (row: Row): Name => ({
-  gateway: row['gateway'] as string,
-  meter: row['meter'] as string,
-  series: row['series'] as string,
-});
 /** The first interval of a series that ever came, and when something of it came first; `until`: of what came before that. */
 export async function beginOf(
-  engine: Engine,
+  engine: Pick<Engine, 'all'>,
   { gateway, meter, series }: Name,
   until = Number.MAX_SAFE_INTEGER,
 ): Promise<{ readonly start: number; readonly receivedAt: number } | undefined> {
@@ -166,61 +173,50 @@ export async function beginOf(
   const { start = null, at = null } = (row ?? {}) as { start?: number | null; at?: number | null };
   return start === null || at === null ? undefined : { start, receivedAt: at };
 }
-/** By the gateway's own word, which came after `since`. */
-async function hasAll(engine: Engine, { gateway, meter }: Name, since: number): Promise<boolean> {
-  const [standing] = await engine.all('SELECT health, health_ms FROM standing WHERE gateway = ?', gateway);
-  const owed = owedIn(standing);
-  return owed !== undefined && owed.at >= since && owed.missing.get(meter) === 0;
-}
 
 /**
  * Whether each interval that the series has was published again since it was asked for: a row, or the cause why there is
  * none. Before the first interval that ever came nobody knows what there is, and the gateway's word is taken for it.
  */
-async function isAnswered(engine: Engine, row: Row, now: number): Promise<boolean> {
-  const name = nameOf(row);
-  const [from, to, made, sent] = [row['from_ms'], row['to_ms'], row['made_ms'], row['sent_ms']] as number[] as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const periodMs = (row['period_s'] as number) * 1000;
-  const messages = await intervalFacts(engine, name, { from, to, since: made });
-  const newest = Math.max(sent, ...messages.map(({ receivedAt }) => receivedAt));
-  const first = await beginOf(engine, name);
+async function isAnswered(engine: Engine, request: Request, now: number): Promise<boolean> {
+  const { gateway, meter, from, to, made, sent, times } = request;
+  const periodMs = request.periodS * 1000;
+  const answeredAt = await newestAnswer(engine, request);
+  const first = await beginOf(engine, request);
   const isBegun = first !== undefined && first.start <= from;
-  if (!isBegun && !(await hasAll(engine, name, newest + healthMs))) return false;
+  if (!isBegun) {
+    const { heardAt, missing } = await debtorOf(engine, gateway);
+    if (heardAt < Math.max(sent, answeredAt) + healthMs || missing.get(meter) !== 0) return false;
+  }
   const begin = Math.max(from, Math.ceil((first?.start ?? from) / periodMs) * periodMs);
   // What has not ended, or has just ended, comes by itself.
   const end = Math.min(to, Math.floor((now - 3_600_000) / periodMs) * periodMs);
   if (isBegun && begin >= end) return true;
   // Sent twice, so that it was not only waiting there.
-  if (messages.length === 0) return !isBegun && (row['times'] as number) > 1;
-  if (now - newest < quietMs) return false;
+  if (answeredAt === 0) return !isBegun && times > 1;
+  if (now - Math.max(sent, answeredAt) < quietMs) return false;
+  const messages = await intervalFacts(engine, request, { from, to, since: made });
   const there = new Set(
     messages.flatMap((one) => versionsOf(one, periodMs, { from, to }).map(({ start }) => start as number)),
   );
   for (let at = begin; at < end; at += periodMs) if (!there.has(at)) return false;
   return true;
 }
-/** Where an answer reaches as far back as it was asked for, there may be more before it. */
-async function askFartherBack(engine: Engine, sql: Sql, row: Row, now: number): Promise<void> {
-  const name = nameOf(row);
-  const [from, made, cause] = [row['from_ms'], row['made_ms'], row['cause']] as [number, number, string];
-  const first = await beginOf(engine, name);
-  const before = await beginOf(engine, name, made);
+/** Where the answer to a loss reaches as far back as it was asked for, there may be more before it. */
+async function askFartherBack(sql: Sql, request: Request, now: number): Promise<void> {
+  const { from, made, cause } = request;
+  if (!cause.startsWith('loss|') || made - from > farthestMs) return;
+  const [first, before] = [await beginOf(sql, request), await beginOf(sql, request, made)];
   const isReached = first !== undefined && first.start <= from && first.start > from - dayMs;
-  if (!isReached || (before && before.start <= from) || !cause.startsWith('loss|') || made - from > farthestMs) return;
-  const periodS = row['period_s'] as number;
-  await makeRequests(sql, { ...name, periodS, cause }, [[from - stepBackMs, from]], now);
+  if (isReached && !(before && before.start <= from))
+    await makeRequests(sql, request, [[from - stepBackMs, from]], now);
 }
 export async function noteAnswers(engine: Engine, now: number): Promise<void> {
   const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL AND times > 0 ORDER BY made_ms');
-  for (const row of open)
-    if (await isAnswered(engine, row, now))
+  for (const request of open.map(requestOf))
+    if (await isAnswered(engine, request, now))
       await engine.transaction(async (sql) => {
-        await askFartherBack(engine, sql, row, now);
-        await sql.all('UPDATE request SET done_ms = ? WHERE id = ?', now, row['id'] as string);
+        await askFartherBack(sql, request, now);
+        await sql.all('UPDATE request SET done_ms = ? WHERE id = ?', now, request.id);
       });
 }

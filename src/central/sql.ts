@@ -159,8 +159,7 @@ export function replacing(table: Table): string {
   const others = Object.keys(columns).filter((column) => !key.includes(column));
   return `ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${others.map((column) => `${column} = excluded.${column}`).join(', ')}`;
 }
-/** A store of a version before gets those that it has not. */
-export const indexes: readonly (readonly [Table, string])[] = [
+const indexed: readonly (readonly [Table, columns: string])[] = [
   ['fact', 'point, series, start_ms'],
   ['fact', 'gateway, meter, series, start_ms'],
   ['fact', 'kind, received_ms'],
@@ -172,7 +171,11 @@ export const indexes: readonly (readonly [Table, string])[] = [
   ['edit', 'point, made_ms'],
   ['release', 'point, made_ms'],
 ];
-export const indexName = (table: Table, columns: string): string => `${table}_${columns.replaceAll(/\W+/g, '_')}`;
+/** A store of a version before gets those that it has not. */
+export const indexes = indexed.map(([table, columns]) => {
+  const name = `${table}_${columns.replaceAll(/\W+/g, '_')}`;
+  return { name, create: `CREATE INDEX IF NOT EXISTS ${name} ON ${table} (${columns})` };
+});
 /** Of the tables above; raised where an older program would harm them. Another table harms nobody. */
 export const storeFormat = 1;
 

@@ -2,17 +2,7 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure, messageOf } from '../base/errors.ts';
-import {
-  type Cell,
-  type Engine,
-  indexes,
-  indexName,
-  replacing,
-  type Row,
-  type Sql,
-  type Table,
-  tables,
-} from './sql.ts';
+import { type Cell, type Engine, indexes, replacing, type Row, type Sql, type Table, tables } from './sql.ts';
 
 const types = { text: 'TEXT', integer: 'INTEGER', octets: 'BLOB' } as const;
 
@@ -24,8 +14,7 @@ function createTables(database: DatabaseSync): void {
     const kind = large.includes(name) ? 'STRICT' : 'STRICT, WITHOUT ROWID';
     database.exec(`CREATE TABLE IF NOT EXISTS ${name} (${cells.join(', ')}, PRIMARY KEY (${key.join(', ')})) ${kind}`);
   }
-  for (const [table, columns] of indexes)
-    database.exec(`CREATE INDEX IF NOT EXISTS ${indexName(table, columns)} ON ${table} (${columns})`);
+  for (const { create } of indexes) database.exec(create);
 }
 /** Held as long as this process lives, however it ends: the kernel lets go of it. */
 function lockOf(path: string): DatabaseSync {

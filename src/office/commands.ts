@@ -79,20 +79,20 @@ function heldLines(findings: readonly Finding[], { point, zone }: Point): string
 /** The same trouble so many times in a row is of no contract: the store is away, or the disk is full. */
 const sameTroubleLimit = 3;
 /**
- * Of one, or of each in turn: what is wrong with one ends nothing of the others. Returns of how many it was wrong, or
- * `work` has refused.
+ * Of one, or of each in turn: what is wrong with one ends nothing of the others. Returns of how many it was wrong, or `work`
+ * was refused, which returns false then.
  */
 async function eachOf(
   only: string | undefined,
-  names: Iterable<string>,
+  names: () => Iterable<string> | Promise<Iterable<string>>,
   print: Print,
-  work: (name: string) => Promise<boolean>,
+  work: (name: string) => Promise<boolean | void>,
 ): Promise<number> {
-  if (only !== undefined) return Number(!(await work(only)));
+  if (only !== undefined) return Number((await work(only)) === false);
   let [refused, same, last] = [0, 0, ''];
-  for (const name of names)
+  for (const name of await names())
     try {
-      if (!(await work(name))) refused++;
+      if ((await work(name)) === false) refused++;
       last = '';
     } catch (error) {
       const what = messageOf(error);
@@ -137,8 +137,11 @@ async function billContract(office: Office, name: string, write: boolean, print:
 }
 /** Makes what is due of one contract, or of all. Returns of how many a bill is held, or could not be made. */
 export const runBill = (office: Office, only: string | undefined, write: boolean, print: Print): Promise<number> =>
-  eachOf(only, only === undefined ? office.registry().contracts.keys() : [], print, (name) =>
-    billContract(office, name, write, print),
+  eachOf(
+    only,
+    () => office.registry().contracts.keys(),
+    print,
+    (name) => billContract(office, name, write, print),
   );
 /** A bill by its name, CONTRACT/NUMBER. */
 async function billNamed({ engine }: Office, name: string): Promise<Bill> {
@@ -164,22 +167,22 @@ export async function runStatement(
   for (const line of foot) print(line);
 }
 /** Every bill of a contract, or of all, made anew of what it froze. Returns of how many contracts one is not what it was. */
-export async function runRecompute(
-  engine: Pick<Engine, 'all'>,
-  only: string | undefined,
-  print: Print,
-): Promise<number> {
-  return eachOf(only, only === undefined ? await billedContracts(engine) : [], print, async (name) => {
-    let good = true;
-    const bills = await readBills(engine, name);
-    for (const [i, bill] of bills.entries()) {
-      const again = recompute(bill, bills.slice(0, i));
-      good &&= again.good;
-      print(`${bill.bill}  ${bill.digest}  ${again.good ? 'the same' : again.why}`);
-    }
-    return good;
-  });
-}
+export const runRecompute = (engine: Pick<Engine, 'all'>, only: string | undefined, print: Print): Promise<number> =>
+  eachOf(
+    only,
+    () => billedContracts(engine),
+    print,
+    async (name) => {
+      let good = true;
+      const bills = await readBills(engine, name);
+      for (const [i, bill] of bills.entries()) {
+        const again = recompute(bill, bills.slice(0, i));
+        good &&= again.good;
+        print(`${bill.bill}  ${bill.digest}  ${again.good ? 'the same' : again.why}`);
+      }
+      return good;
+    },
+  );
 
 interface Days {
   readonly from: string;
@@ -196,10 +199,12 @@ export const runEstimate = (
   days: Partial<Days>,
   print: Print,
 ): Promise<number> =>
-  eachOf(only, only === undefined ? office.registry().points.keys() : [], print, async (name) => {
-    await estimatePoint(office, name, days, print);
-    return true;
-  });
+  eachOf(
+    only,
+    () => office.registry().points.keys(),
+    print,
+    (name) => estimatePoint(office, name, days, print),
+  );
 async function estimatePoint(office: Office, name: string, days: Partial<Days>, print: Print): Promise<void> {
   const point = pointOf(office, name);
   const { from, to } = { ...defaultDays(office, point), ...days };
@@ -247,10 +252,12 @@ export const runValues = async (
     await write(form === 'csv' && !isFirst ? withoutHead(text) : text);
     isFirst = false;
   };
-  return eachOf(only, only === undefined ? office.registry().points.keys() : [], trouble, async (name) => {
-    await writeValues(office, name, form, days, behind);
-    return true;
-  });
+  return eachOf(
+    only,
+    () => office.registry().points.keys(),
+    trouble,
+    (name) => writeValues(office, name, form, days, behind),
+  );
 };
 const withoutHead = (csv: string): string => csv.slice(csv.indexOf('\n') + 1);
 async function writeValues(office: Office, name: string, form: Form, days: Partial<Days>, write: Write): Promise<void> {
@@ -285,6 +292,9 @@ const feedLine = ({ point, scaler }: Point, channel: Channel, { start, end, ener
     kWh: energy === null ? null : kWh(energy, scaler, 'en').replace(' kWh', ''),
     status,
   });
+
+const judgedEdits = async ({ engine }: Office, point: Point) =>
+  judgeEdits(await readEdits(engine, point.point), unitsOfWh(seriesRules.editLimitWh, point));
 
 export interface EditOptions {
   readonly point: string;
@@ -321,8 +331,7 @@ export async function runEdit(office: Office, options: EditOptions, print: Print
   print(
     `edit ${edit.edit}: ${one.energy === null ? '-' : kWh(one.energy, point.scaler, 'en')} (${one.standing}) becomes ${value === null ? 'what it was without an edit' : kWh(value, point.scaler, 'en')}`,
   );
-  const judged = judgeEdits(await readEdits(office.engine, point.point), unitsOfWh(seriesRules.editLimitWh, point));
-  if (judged.some((other) => other.edit.edit === edit.edit && !other.stands))
+  if ((await judgedEdits(office, point)).some((other) => other.edit.edit === edit.edit && !other.stands))
     print(`It is large: it stands when a second person agrees (meter-central edit --agree ${edit.edit} --who NAME).`);
   if (one.standing === 'measured') print('A measured value stands above it: the edit will not be billed.');
 }
@@ -344,8 +353,7 @@ export async function runAgree(
 export async function runEdits(office: Office, name: string, print: Print): Promise<void> {
   const point = pointOf(office, name);
   const amount = (units: number | null) => (units === null ? '-' : kWh(units, point.scaler, 'en'));
-  const judged = judgeEdits(await readEdits(office.engine, name), unitsOfWh(seriesRules.editLimitWh, point));
-  for (const { edit, large } of judged) {
+  for (const { edit, large } of await judgedEdits(office, point)) {
     const { before, value, who, why, at, second } = edit;
     const after = value === null ? 'taken back' : amount(value);
     const state = large && !second ? '; a second person has not agreed yet' : '';

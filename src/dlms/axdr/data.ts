@@ -149,8 +149,8 @@ export function readDescription(r: Reader, depth = 0): TypeDescription {
 export function readDescribed(r: Reader, description: TypeDescription): Data {
   r.spend(1);
   if (description.type === 'array') {
-    const value: Data[] = [];
-    for (let i = 0; i < description.count; i++) value.push(readDescribed(r, description.element));
+    const value = roomFor(description.count);
+    for (let i = 0; i < description.count; i++) value[i] = readDescribed(r, description.element);
     return { type: 'array', value };
   }
   if (description.type === 'structure') {
