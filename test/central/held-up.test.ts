@@ -1,7 +1,6 @@
 /** What one gateway does holds up no other, and one message not the rest: on both engines. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
-import { judge, type Received } from '../../src/central/arrival.ts';
 import { auditAccounts } from '../../src/central/audit.ts';
 import { ingest } from '../../src/central/ingest.ts';
 import { ingestApart } from '../../src/central/ingest-apart.ts';
@@ -10,16 +9,13 @@ import { exportLines, gatewayNumbers } from '../../src/central/read-store.ts';
 import { dueRequests, makeRequests, noteAnswers } from '../../src/central/requests.ts';
 import type { Engine } from '../../src/central/sql.ts';
 import { dayDigest, marksOf } from '../../src/reading/interval-hash.ts';
-import { birth, block, loadProfile, measuredDay } from '../support/central-messages.ts';
+import { birth, block, loadProfile, measuredDay, received as receivedAt } from '../support/central-messages.ts';
 import { type Engines, engines } from '../support/central-engines.ts';
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
 const at = millis(Date.parse('2026-11-24T03:00:00Z'));
-const received = (topic: string, payload: object, when = at): Received => ({
-  at: when,
-  arrival: judge(topic, Buffer.from(JSON.stringify(payload))) as Received['arrival'],
-});
+const received = (topic: string, payload: object, when = at) => receivedAt(topic, payload, when);
 const born = (gateway: string, more: object = {}) => received(`amr/v1/t/${gateway}/birth`, birth({ gateway, ...more }));
 const profile = (gateway: string, message: ReturnType<typeof block>, when = at) =>
   received(`amr/v1/t/${gateway}/up/m1/profile`, { ...message, gateway }, when);

@@ -56,21 +56,28 @@ async function headEnd(houses: readonly VirtualHouse[], made: Engines) {
         await step();
       }
     },
-    close: () => engine.close(),
+    end: async () => {
+      for (const it of houses) await it.clock.complete(it.house.stop());
+      await engine.close();
+    },
     /** What is there now is kept as it is. */
     backUp: async () => {
       await engine.close();
       await store.keep();
       engine = await store.again();
     },
-    /** The disk is gone, and the backup is put in its place. */
+    /** The disk is gone, and the backup is put in its place; gateways have to connect anew. */
     restore: async () => {
       await engine.close();
       await store.putBack();
       engine = await store.again();
+      for (const { broker } of houses) broker.disconnect();
+      for (const it of houses) await it.run(60_000);
     },
   };
 }
+/** Up to then everything was to be read by now. */
+const lastFullHour = ({ clock }: VirtualHouse): number => Math.floor(clock.wall() / hourMs) * hourMs - hourMs;
 /** Hours of every meter that are not as the meter counted them. */
 async function wrongHours(it: VirtualHouse, engine: Engine, until: number, gateway = 'g1'): Promise<string[]> {
   const wrong: string[] = [];
@@ -104,13 +111,11 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     await central.run(3 * hourMs);
     await central.backUp();
     await central.run(26 * hourMs);
-    const full = Math.floor(it.clock.wall() / hourMs) * hourMs - hourMs;
+    const full = lastFullHour(it);
     expect(await wrongHours(it, central.engine(), full)).toEqual([]);
     expect((await centralStatus(central.engine(), it.clock.wall())).losses).toEqual([]);
 
     await central.restore();
-    it.broker.disconnect();
-    await it.run(60_000);
     expect((await wrongHours(it, central.engine(), full)).length).toBeGreaterThan(2 * 20);
     it.broker.connect();
     await central.run(stepMs);
@@ -126,8 +131,7 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     expect(whole.losses).toMatchObject([{ open: 0, gone: [], wholeAt: expect.any(String) as string }]);
     expect(whole.requests.open).toBe(0);
     expect(whole.gateways).toMatchObject([{ gateway: 'g1', unfit: 0, conflicts: 0, holes: 0 }]);
-    await it.clock.complete(it.house.stop());
-    await central.close();
+    await central.end();
   }, 120_000);
 
   test('of several gateways at once: each is seen at its own first birth, and one that stays away holds up nobody', async () => {
@@ -145,7 +149,7 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     await central.run(3 * hourMs);
     await central.backUp();
     await central.run(26 * hourMs);
-    const full = Math.floor(clock.wall() / hourMs) * hourMs - hourMs;
+    const full = lastFullHour(all[0] as VirtualHouse);
     const wrong = async () => {
       const each = await Promise.all(
         houses.map(async ({ id, it }) => [id, (await wrongHours(it, central.engine(), full, id)).length] as const),
@@ -155,8 +159,6 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     expect(await wrong()).toEqual({ g1: 0, g2: 0, g3: 0 });
 
     await central.restore();
-    for (const { broker } of all) broker.disconnect();
-    for (const it of all) await it.run(60_000);
     for (const [id, lacks] of Object.entries(await wrong())) expect(lacks, id).toBeGreaterThan(20);
     const [first, second, third] = all as [VirtualHouse, VirtualHouse, VirtualHouse];
     for (const { broker } of [first, second]) broker.connect();
@@ -184,15 +186,14 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     const whole = await centralStatus(central.engine(), clock.wall());
     expect(whole.accounts).toMatchObject({ different: 0, miscounted: 0 });
     expect(whole.accounts.verified).toBeGreaterThan(0);
-    for (const it of all) await it.clock.complete(it.house.stop());
-    await central.close();
+    await central.end();
   }, 120_000);
 
   test('incident: what the meters were asked for first, newest before oldest, was lost behind a backup made meanwhile, and called whole', async () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { days: 6 });
     const central = await headEnd([it], made);
     it.broker.connect();
-    const full = Math.floor(it.clock.wall() / hourMs) * hourMs - hourMs;
+    const full = lastFullHour(it);
     const missing = async () => (await wrongHours(it, central.engine(), full)).length;
     const nothing = await missing();
     for (let tries = 0; tries < 200 && (await missing()) === nothing; tries++) await central.run(500, 500);
@@ -201,29 +202,24 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     await central.run(2 * hourMs);
     expect(await missing()).toBe(0);
     await central.restore();
-    it.broker.disconnect();
-    await it.run(60_000);
     it.broker.connect();
     await central.run(4 * hourMs);
     expect(await missing()).toBe(0);
     const status = await centralStatus(central.engine(), it.clock.wall());
     expect(status.losses).toMatchObject([{ open: 0, wholeAt: expect.any(String) as string }]);
-    await it.clock.complete(it.house.stop());
-    await central.close();
+    await central.end();
   }, 120_000);
 
   test('sibling: of a store that is lost altogether more than forty days were not asked for', async () => {
     const it = await virtualHouse({ meters: { count: 1 } }, { days: 55 });
     const central = await headEnd([it], made);
-    const full = Math.floor(it.clock.wall() / hourMs) * hourMs - hourMs;
+    const full = lastFullHour(it);
     await central.backUp();
     it.broker.connect();
     await central.run(6 * hourMs, 10 * 60_000);
     const missing = async () => (await wrongHours(it, central.engine(), full)).length;
     expect(await missing()).toBe(0);
     await central.restore();
-    it.broker.disconnect();
-    await it.run(60_000);
     it.broker.connect();
     await central.run(3 * hourMs);
     expect(await missing()).toBe(0);
@@ -231,8 +227,7 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     expect(losses).toMatchObject([{ requests: 3, open: 0, wholeAt: expect.any(String) as string }]);
     // Incident: each was made again while its answer came, and everything was read anew.
     expect(await central.engine().all('SELECT max(times) AS most FROM request')).toEqual([{ most: 1 }]);
-    await it.clock.complete(it.house.stop());
-    await central.close();
+    await central.end();
   }, 120_000);
 
   test('incident: hours of the backup were listed as gone: what the meters no longer have is listed, hour by hour, and all the rest equals the oracle', async () => {
@@ -242,12 +237,10 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     await central.run(3 * hourMs);
     await central.backUp();
     await central.run(60 * hourMs);
-    const full = Math.floor(it.clock.wall() / hourMs) * hourMs - hourMs;
+    const full = lastFullHour(it);
     // What the meter had lost before anybody asked is nobody's loss here.
     const never = await wrongHours(it, central.engine(), full);
     await central.restore();
-    it.broker.disconnect();
-    await it.run(60_000);
     it.broker.connect();
     await central.run(4 * hourMs);
     const status = await centralStatus(central.engine(), it.clock.wall());
@@ -265,7 +258,6 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     expect(listed.size - never.length).toBeGreaterThan(20);
     expect(statusLines(status).join('\n')).toMatch(/the meter no longer has \S+Z to \S+Z/);
     expect(await wrongHours(it, central.engine(), full)).toEqual([...listed].toSorted());
-    await it.clock.complete(it.house.stop());
-    await central.close();
+    await central.end();
   }, 120_000);
 });

@@ -1,7 +1,6 @@
 /** One contract of the store, on both engines. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { millis } from '../../src/base/time.ts';
-import { judge, type Received } from '../../src/central/arrival.ts';
 import { auditAccounts } from '../../src/central/audit.ts';
 import { ingest } from '../../src/central/ingest.ts';
 import { followLosses } from '../../src/central/losses.ts';
@@ -12,17 +11,13 @@ import type { Engine } from '../../src/central/sql.ts';
 import { noteStanding } from '../../src/central/standing.ts';
 import { centralStatus, statusLines } from '../../src/central/status.ts';
 import { dayDigest, marksOf } from '../../src/reading/interval-hash.ts';
-import { birth, block, gap, loadProfile } from '../support/central-messages.ts';
+import { birth, block, gap, loadProfile, received as receivedAt } from '../support/central-messages.ts';
 import { type Engines, engines } from '../support/central-engines.ts';
 
 const hourMs = 3_600_000;
 const at = millis(Date.parse('2026-11-24T03:00:00Z'));
 const up = (gateway = 'g', meter = 'm1', kind = 'profile') => `amr/v1/t/${gateway}/up/${meter}/${kind}`;
-const received = (topic: string, payload: object | string, when = at): Received => {
-  const arrival = judge(topic, Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)));
-  if (!arrival) throw new Error('nothing in it');
-  return { at: when, arrival };
-};
+const received = (topic: string, payload: object | string, when = at) => receivedAt(topic, payload, when);
 const born = (more: object = {}) => received('amr/v1/t/g/birth', birth(more));
 const health = (meters: readonly (readonly [meter: string, verdict: string])[]) =>
   received('amr/v1/t/g/health', {

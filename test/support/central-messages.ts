@@ -1,5 +1,6 @@
 /** Messages of a gateway `g` with one meter, as they would come, and as they are stored. */
-import { millis } from '../../src/base/time.ts';
+import { type Millis, millis } from '../../src/base/time.ts';
+import { judge, type Received } from '../../src/central/arrival.ts';
 import type { Delivered } from '../../src/central/facts.ts';
 import type { BirthPayload, Message } from '../../src/contract/payloads.ts';
 
@@ -77,3 +78,9 @@ export const measuredDay = {
   lost: 0,
   pending: 0,
 } as const;
+/** As it comes from the broker: the octets of a text, or of a payload. */
+export function received(topic: string, payload: object | string, at: Millis): Received {
+  const arrival = judge(topic, Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)));
+  if (!arrival) throw new Error('nothing in it');
+  return { at, arrival };
+}
