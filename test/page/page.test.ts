@@ -298,6 +298,30 @@ describe.skipIf(noChromium !== undefined)(
       await context.close();
     });
 
+    test('incident: what was typed while an answer was on its way was emptied by it', async () => {
+      const { page, context } = await enter(browser, bench, { viewport: sizes.phone });
+      await page.goto(`${bench.address}/#/work/4`);
+      await page.locator('summary').getByText('60120001').click();
+      const meanwhile = async (path: string, label: RegExp, button: string, values: readonly [string, string]) => {
+        const field = page.getByLabel(label).first();
+        const turns = await turnstile(page, path);
+        await field.fill(values[0]);
+        await page.getByRole('button', { name: button }).first().click();
+        const turn = await turns.nth(0);
+        await field.fill(values[1]);
+        await turn.whole();
+        expect(await field.inputValue()).toBe(values[1]);
+        // What was sent and is still there is emptied as ever.
+        await page.getByRole('button', { name: button }).first().click();
+        await (await turns.nth(1)).whole();
+        expect(await field.inputValue()).toBe('');
+        await page.unroute(path);
+      };
+      await meanwhile('**/v1/site/attach', /^Note/, 'Attach', ['behind the stairs', 'and the key is at the shop']);
+      await meanwhile('**/v1/site/display', /display/i, 'Compare', ['1', '12']);
+      await context.close();
+    });
+
     test('a meter is read now; its registers and its load curve are there, and in numbers too', async () => {
       const { page, context, complaints } = await enter(browser, bench, { viewport: sizes.phone });
       await page.goto(`${bench.address}/#/meter/m60120001`);

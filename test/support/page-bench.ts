@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { askPage, askStatus } from '../../src/desk/client.ts';
 import type { Snapshot } from '../../src/status/snapshot.ts';
+import { onTestFailed } from 'vitest';
 import { freePort, realBroker, type RealBroker, until } from './broker.ts';
 import { configuration, type MeterKeys } from './configuration.ts';
 
@@ -42,6 +43,9 @@ const slowMs = 100_000;
 export async function newPage(context: BrowserContext): Promise<Page> {
   const page = await context.newPage();
   page.setDefaultTimeout(slowMs);
+  onTestFailed(async () => {
+    if (!page.isClosed()) console.error(`what the page showed:\n${await page.locator('body').innerText()}`);
+  });
   return page;
 }
 
@@ -174,15 +178,23 @@ export async function enter(browser: Browser, bench: PageBench, options: Browser
 
 /** Questions of one path go to the gateway, and its answers come back, when the test says so. */
 export async function turnstile(page: Page, path: string) {
-  const seen: { toGateway: () => void; back: () => void }[] = [];
+  const seen: { toGateway: () => void; back: () => void; whole: () => Promise<void> }[] = [];
   await page.route(path, async (route) => {
     const asked = Promise.withResolvers<void>();
     const answered = Promise.withResolvers<void>();
-    seen.push({ toGateway: asked.resolve, back: answered.resolve });
+    const ended = Promise.withResolvers<void>();
+    const whole = async () => {
+      asked.resolve();
+      answered.resolve();
+      await ended.promise;
+      await roundTrip(page);
+    };
+    seen.push({ toGateway: asked.resolve, back: answered.resolve, whole });
     await asked.promise;
     const response = await route.fetch({ timeout: 0 });
     await answered.promise;
     await route.fulfill({ response });
+    ended.resolve();
   });
   return {
     nth: async (i: number) => {

@@ -4,6 +4,7 @@ import type { BrokerTest } from '../../../setup/rows.ts';
 import { troubleFrom, type Trouble } from '../api.ts';
 import { Badge, Shape, TroubleBox } from '../parts.tsx';
 import { askAbout } from '../in-order.ts';
+import { Field } from './field.tsx';
 import type { StepProps } from './step.ts';
 import { SecretField } from './secret-field.tsx';
 import { s } from './texts.ts';
@@ -58,26 +59,20 @@ export function BrokerStep({ draft, state, enter, changed, next }: StepProps) {
   const change = (part: Partial<typeof broker>) => enter((now) => ({ broker: { ...now.broker, ...part } }));
   return (
     <>
-      <label>
-        {s('url')}
-        <input
-          type="text"
-          inputMode="url"
-          spellcheck={false}
-          value={broker.url}
-          onChange={({ currentTarget }) => change({ url: currentTarget.value.trim() })}
-        />
-      </label>
-      <label>
-        {s('username')}
-        <input
-          type="text"
-          spellcheck={false}
-          autocomplete="off"
-          value={broker.username}
-          onChange={({ currentTarget }) => change({ username: currentTarget.value.trim() })}
-        />
-      </label>
+      <Field
+        label={s('url')}
+        inputMode="url"
+        spellcheck={false}
+        value={broker.url}
+        entered={(url) => change({ url })}
+      />
+      <Field
+        label={s('username')}
+        spellcheck={false}
+        autocomplete="off"
+        value={broker.username}
+        entered={(username) => change({ username })}
+      />
       <label class="check">
         <input
           type="checkbox"

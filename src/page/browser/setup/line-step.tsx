@@ -6,6 +6,7 @@ import type { FoundLine } from '../../../setup/found-lines.ts';
 import { ask, base64Of, troubleFrom, type Trouble } from '../api.ts';
 import { Badge, Next, Shape, TroubleBox } from '../parts.tsx';
 import { useRun } from '../run.ts';
+import { Field } from './field.tsx';
 import { type DraftLine, lineOf, lineWith, type StepProps } from './step.ts';
 import { s } from './texts.ts';
 
@@ -168,15 +169,7 @@ export function LineStep({ draft, enter, next }: StepProps) {
   return (
     <>
       <Lines chosen={line.device} choose={(device) => change({ device })} />
-      <label>
-        {s('device')}
-        <input
-          type="text"
-          spellcheck={false}
-          value={line.device}
-          onChange={({ currentTarget }) => change({ device: currentTarget.value.trim() })}
-        />
-      </label>
+      <Field label={s('device')} spellcheck={false} value={line.device} entered={(device) => change({ device })} />
       <label>
         {s('link')}
         <select
@@ -188,15 +181,12 @@ export function LineStep({ draft, enter, next }: StepProps) {
           <option value="wrapper">{s('linkWrapper')}</option>
         </select>
       </label>
-      <label>
-        {s('baud')}
-        <input
-          type="number"
-          inputMode="numeric"
-          value={line.baud}
-          onChange={({ currentTarget }) => change({ baud: Number(currentTarget.value) || 9600 })}
-        />
-      </label>
+      <Field
+        label={s('baud')}
+        inputMode="numeric"
+        value={line.baud}
+        entered={(text) => change({ baud: Number(text) || 9600 })}
+      />
       <List taken={(entries) => change({ entries, places: [] })} />
       {line.entries.length > 0 && <p>{s('listTaken', line.entries.length)}</p>}
       <Scan line={line} taken={taken} />

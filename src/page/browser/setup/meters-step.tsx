@@ -1,4 +1,5 @@
 /** Second step: who the meters are, and how they are entered. */
+import { Field } from './field.tsx';
 import { type DraftLine, lineOf, lineWith, type StepProps } from './step.ts';
 import { s } from './texts.ts';
 
@@ -11,38 +12,28 @@ const kinds = [
 
 type Way = DraftLine['entry'];
 /** How all of them are entered. */
-function Entry({ entry, change }: { readonly entry: Way; readonly change: (entry: Way) => void }) {
+function Entry({ entry, change }: { readonly entry: Way; readonly change: (part: Partial<Way>) => void }) {
   return (
     <>
       <fieldset class="choice">
         <legend>{s('auth')}</legend>
         {kinds.map(([auth, key]) => (
-          <button
-            type="button"
-            class="big"
-            aria-pressed={entry.auth === auth}
-            onClick={() => change({ ...entry, auth })}
-          >
+          <button type="button" class="big" aria-pressed={entry.auth === auth} onClick={() => change({ auth })}>
             {s(key)}
           </button>
         ))}
       </fieldset>
-      <label>
-        {s('client')}
-        <input
-          type="number"
-          inputMode="numeric"
-          min={1}
-          max={127}
-          value={entry.client}
-          onChange={({ currentTarget }) => change({ ...entry, client: Number(currentTarget.value) || 1 })}
-        />
-      </label>
+      <Field
+        label={s('client')}
+        inputMode="numeric"
+        value={entry.client}
+        entered={(text) => change({ client: Number(text) || 1 })}
+      />
       <label class="check">
         <input
           type="checkbox"
           checked={entry.shared}
-          onChange={({ currentTarget }) => change({ ...entry, shared: currentTarget.checked })}
+          onChange={({ currentTarget }) => change({ shared: currentTarget.checked })}
         />{' '}
         {s('shared')}
       </label>
@@ -52,21 +43,19 @@ function Entry({ entry, change }: { readonly entry: Way; readonly change: (entry
 
 export function MetersStep({ draft, enter, next }: StepProps) {
   const line = lineOf(draft);
-  const change = (part: Partial<DraftLine>) => enter(lineWith(part));
   const { entries, entry } = line;
+  const change = (part: (now: DraftLine) => Partial<DraftLine>) => enter((now) => lineWith(part(lineOf(now)))(now));
+  const changeRows = (rows: (now: readonly Row[]) => Row[]) => change((now) => ({ entries: rows(now.entries) }));
   const changeEntry = (i: number, part: Partial<Row>) =>
-    change({ entries: entries.map((one, at) => (at === i ? { ...one, ...part } : one)) });
+    changeRows((now) => now.map((one, at) => (at === i ? { ...one, ...part } : one)));
   const field = (i: number, key: 'serial' | 'point' | 'place') => (
-    <label>
-      {s(key)}
-      <input
-        type="text"
-        spellcheck={false}
-        maxLength={200}
-        value={entries[i]?.[key] ?? ''}
-        onChange={({ currentTarget }) => changeEntry(i, { [key]: currentTarget.value.trim() })}
-      />
-    </label>
+    <Field
+      label={s(key)}
+      spellcheck={false}
+      maxLength={200}
+      value={entries[i]?.[key] ?? ''}
+      entered={(text) => changeEntry(i, { [key]: text })}
+    />
   );
   return (
     <>
@@ -80,7 +69,7 @@ export function MetersStep({ draft, enter, next }: StepProps) {
           <button
             type="button"
             aria-label={s('remove', entries[i]?.serial || i + 1)}
-            onClick={() => change({ entries: entries.filter((_one, at) => at !== i) })}
+            onClick={() => changeRows((now) => now.filter((_one, at) => at !== i))}
           >
             {s('removeShort')}
           </button>
@@ -89,13 +78,11 @@ export function MetersStep({ draft, enter, next }: StepProps) {
       <button
         type="button"
         class="big"
-        onClick={() =>
-          change({ entries: [...entries, { line: entries.length + 1, point: '', serial: '', place: '' }] })
-        }
+        onClick={() => changeRows((now) => [...now, { line: now.length + 1, point: '', serial: '', place: '' }])}
       >
         {s('addMeter')}
       </button>
-      <Entry entry={entry} change={(next) => change({ entry: next })} />
+      <Entry entry={entry} change={(part) => change((now) => ({ entry: { ...now.entry, ...part } }))} />
       <button type="button" class="big primary" onClick={next}>
         {s('on')}
       </button>

@@ -22,7 +22,7 @@ export function SecretField({
   const store = () =>
     void send<SetupState>('/v1/setup/secret', { name, secret: value }).then(
       (state) => {
-        setValue('');
+        setValue((now) => (now === value ? '' : now));
         setTrouble(undefined);
         changed(state);
       },

@@ -1,4 +1,5 @@
 /** Third step: who this gateway is. */
+import { Field } from './field.tsx';
 import type { StepProps } from './step.ts';
 import { s } from './texts.ts';
 
@@ -12,17 +13,14 @@ export function SiteStep({ draft, enter, next }: StepProps) {
   const { site } = draft;
   const change = (part: Partial<typeof site>) => enter((now) => ({ site: { ...now.site, ...part } }));
   const field = (key: 'id' | 'tenant') => (
-    <label>
-      {s(key)}
-      <input
-        type="text"
-        spellcheck={false}
-        autocapitalize="off"
-        maxLength={100}
-        value={site[key]}
-        onChange={({ currentTarget }) => change({ [key]: currentTarget.value.trim() })}
-      />
-    </label>
+    <Field
+      label={s(key)}
+      spellcheck={false}
+      autocapitalize="off"
+      maxLength={100}
+      value={site[key]}
+      entered={(text) => change({ [key]: text })}
+    />
   );
   return (
     <>

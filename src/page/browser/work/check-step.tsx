@@ -1,5 +1,5 @@
 /** Fourth step: what the display of each meter shows beside the register, photos and notes. */
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { Attachment, DisplayReading, MeterRecord } from '../../../commission/meter-record.ts';
 import type { SiteAnswer } from '../answers.ts';
 import { base64Of, troubleFrom, type Trouble } from '../api.ts';
@@ -31,7 +31,7 @@ function Display({
     send<DisplayReading>('/v1/site/display', { meter: record.meter, obis, shown })
       .then(
         () => {
-          setShown('');
+          setShown((now) => (now === shown ? '' : now));
           done();
         },
         (error: unknown) => setTrouble(troubleFrom(error)),
@@ -101,9 +101,13 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
   const [file, setFile] = useState<File>();
   const [asking, setAsking] = useState(false);
   const [trouble, setTrouble] = useState<Trouble>();
+  const files = useRef<HTMLInputElement>(null);
+  const takeBack = () => {
+    if (files.current) files.current.value = '';
+    setFile(undefined);
+  };
   const attach = async (event: Event) => {
     event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
     setAsking(true);
     setTrouble(undefined);
     try {
@@ -113,9 +117,8 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
         { meter: record.meter, ...(note !== '' && { note }), ...photo },
         60_000,
       );
-      setNote('');
-      setFile(undefined);
-      form.reset();
+      setNote((now) => (now === note ? '' : now));
+      if (files.current?.files?.[0] === file) takeBack();
       done();
     } catch (error) {
       setTrouble(troubleFrom(error));
@@ -128,6 +131,7 @@ function Attach({ record, done }: { readonly record: MeterRecord; readonly done:
       <label>
         {t('photo')}
         <input
+          ref={files}
           type="file"
           accept="image/*"
           capture="environment"
