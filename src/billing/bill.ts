@@ -5,7 +5,7 @@
 import { canonicalJson, digestOf } from '../base/canonical.ts';
 import type { Day, PeriodFrom } from './local-time.ts';
 import { gridOf } from './local-time.ts';
-import type { Channel, Contract } from './registry.ts';
+import { type Channel, type Contract, isNetted, type Netting } from './registry.ts';
 import type { Origin } from './estimate.ts';
 import { type SeriesInterval, type Standing, standings } from './point-series.ts';
 import type { Finding } from './validate.ts';
@@ -39,6 +39,7 @@ export const correctionReasons = {
   REESTIMATED: 'the estimate was made anew',
   ZERO_PROVEN: 'it is proven that nothing was used',
   MOVED: 'the contract did not hold then',
+  NETTING: 'import and export are set against each other otherwise',
 } as const;
 export type CorrectionReason = keyof typeof correctionReasons;
 export interface Correction {
@@ -75,7 +76,7 @@ export interface BillInputs {
   readonly language: Contract['language'];
   readonly zone: string;
   readonly scaler: number;
-  readonly netting: boolean;
+  readonly netting: Netting;
   readonly periods: readonly PeriodFrom[];
   /** Local days, the second no longer of it. Equal: corrections only. */
   readonly period: { readonly from: Day; readonly to: Day };
@@ -126,18 +127,17 @@ export function freeze(intervals: readonly SeriesInterval[]): Frozen {
   };
 }
 
-/** What is billed of each interval. With netting, import and export of one interval are set against each other. */
+/** What is billed of each interval. Where it is netted, import and export of that interval are set against each other. */
 export function quantities(
   series: Readonly<Partial<Record<Channel, readonly number[]>>>,
-  netting: boolean,
+  isNettedAt: (i: number) => boolean,
 ): Partial<Record<Direction, readonly number[]>> {
   const { import: taken, export: fed } = series;
   if (!taken) return fed ? { production: fed } : {};
   if (!fed) return { consumption: taken };
-  if (!netting) return { consumption: taken, production: fed };
   return {
-    consumption: taken.map((value, i) => Math.max(0, value - (fed[i] ?? 0))),
-    production: taken.map((value, i) => Math.max(0, (fed[i] ?? 0) - value)),
+    consumption: taken.map((value, i) => (isNettedAt(i) ? Math.max(0, value - (fed[i] ?? 0)) : value)),
+    production: fed.map((value, i) => (isNettedAt(i) ? Math.max(0, value - (taken[i] ?? 0)) : value)),
   };
 }
 const rank = new Map(standings.map((one, i) => [one, i]));
@@ -150,15 +150,18 @@ export interface BilledColumns {
   readonly standing: Partial<Record<Direction, readonly Standing[]>>;
 }
 /** What a bill said of its own period, before any correction. */
-export function columnsOf({ series, netting }: Pick<BillInputs, 'series' | 'netting'>): BilledColumns {
+export function columnsOf({ series, netting, periods, zone, period }: BillInputs): BilledColumns {
   const { import: taken, export: fed } = series;
+  const { intervals } = gridOf(periods, zone, period.from, period.to);
+  const isNettedAt = (i: number) => isNetted(netting, intervals[i]?.day ?? period.from);
   const [ofTaken, ofFed] = [taken && unrolled(taken.standing), fed && unrolled(fed.standing)];
-  const together = netting && ofTaken && ofFed ? ofTaken.map((one, i) => worse(one, ofFed[i])) : undefined;
+  const withOther = (own: readonly Standing[], other: readonly Standing[] | undefined) =>
+    other ? own.map((one, i) => (isNettedAt(i) ? worse(one, other[i]) : one)) : own;
   return {
-    quantities: quantities({ ...(taken && { import: taken.energy }), ...(fed && { export: fed.energy }) }, netting),
+    quantities: quantities({ ...(taken && { import: taken.energy }), ...(fed && { export: fed.energy }) }, isNettedAt),
     standing: {
-      ...(ofTaken && { consumption: together ?? ofTaken }),
-      ...(ofFed && { production: together ?? ofFed }),
+      ...(ofTaken && { consumption: withOther(ofTaken, ofFed) }),
+      ...(ofFed && { production: withOther(ofFed, ofTaken) }),
     },
   };
 }

@@ -14,7 +14,7 @@ import {
 } from './bill.ts';
 import { type Day, dayOf, gridOf, midnight, nextMonth, localWords } from './local-time.ts';
 import { anchorAt } from './merge.ts';
-import type { Contract, Point, Release } from './registry.ts';
+import { type Contract, isNetted, type Netting, type Point, type Release } from './registry.ts';
 import { type PointSeries, type SeriesInterval, seriesRules, type Standing } from './point-series.ts';
 import { type Finding, finding, validate, type ValidationRules, withReleases } from './validate.ts';
 
@@ -49,17 +49,27 @@ interface NowColumns {
   readonly standing: (i: number, direction: Direction) => Standing;
   readonly source: (i: number, direction: Direction) => string;
 }
-function nowColumns({ channels }: PointSeries, netting: boolean): NowColumns {
+function nowColumns({ channels, grid }: PointSeries, netting: Netting): NowColumns {
   const { import: taken, export: fed } = channels;
   const energies = (all: readonly SeriesInterval[]) => all.map(({ energy }) => energy ?? 0);
   const of = (direction: Direction) => (direction === 'consumption' ? taken : fed);
-  const both = netting && taken && fed;
+  const isNettedAt = (i: number) => {
+    const { day } = grid.intervals[i] ?? {};
+    return day !== undefined && isNetted(netting, day);
+  };
   return {
-    quantity: quantities({ ...(taken && { import: energies(taken) }), ...(fed && { export: energies(fed) }) }, netting),
+    quantity: quantities(
+      { ...(taken && { import: energies(taken) }), ...(fed && { export: energies(fed) }) },
+      isNettedAt,
+    ),
     standing: (i, direction) =>
-      both ? worse(taken[i]?.standing ?? 'missing', fed[i]?.standing) : (of(direction)?.[i]?.standing ?? 'missing'),
+      taken && fed && isNettedAt(i)
+        ? worse(taken[i]?.standing ?? 'missing', fed[i]?.standing)
+        : (of(direction)?.[i]?.standing ?? 'missing'),
     source: (i, direction) =>
-      both ? `${taken[i]?.source ?? ''}+${fed[i]?.source ?? ''}` : (of(direction)?.[i]?.source ?? ''),
+      taken && fed && isNettedAt(i)
+        ? `${taken[i]?.source ?? ''}+${fed[i]?.source ?? ''}`
+        : (of(direction)?.[i]?.source ?? ''),
   };
 }
 const isEstimate = (standing: Standing): boolean => standing === 'estimated' || standing === 'final';
@@ -72,6 +82,8 @@ function reasonOf(before: Standing, now: Standing, source: string): CorrectionRe
   return isEstimate(before) ? undefined : 'REESTIMATED';
 }
 
+const same = (a: Netting, b: Netting): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 function correctionsOf(earlier: readonly BilledPeriod[], one: BillCase, now: NowColumns): Correction[] {
   const { contract, point, series } = one;
   const [from, to] = [
@@ -79,7 +91,8 @@ function correctionsOf(earlier: readonly BilledPeriod[], one: BillCase, now: Now
     contract.to === null ? Infinity : midnight(contract.to, point.zone),
   ];
   const corrections: Correction[] = [];
-  for (const { bill, starts, quantities: was, standing } of earlier)
+  for (const { bill, starts, quantities: was, standing } of earlier) {
+    const asBilled = same(bill.netting, point.netting) ? undefined : nowColumns(series, bill.netting);
     for (const direction of ['consumption', 'production'] as const) {
       const values = was[direction];
       if (!values) continue;
@@ -97,11 +110,13 @@ function correctionsOf(earlier: readonly BilledPeriod[], one: BillCase, now: Now
         const is = now.quantity[direction]?.[at] ?? value;
         if (is === value) continue;
         const [stands, source] = [now.standing(at, direction), now.source(at, direction)];
-        const reason = stands === 'missing' ? undefined : reasonOf(before, stands, source);
+        const byNetting = asBilled?.quantity[direction]?.[at] === value;
+        const reason = stands === 'missing' ? undefined : byNetting ? 'NETTING' : reasonOf(before, stands, source);
         if (reason) hours.push({ start, end, was: value, is, before, now: stands, source, reason });
       }
       if (hours.length > 0) corrections.push({ bill: bill.bill, period: bill.period, direction, hours });
     }
+  }
   return corrections;
 }
 
@@ -147,6 +162,18 @@ function changedPoint({ bills, point }: BillCase): Finding | undefined {
   );
 }
 
+/** The registry says otherwise now of what is set against each other, of a time that was billed. */
+const changedNetting = (corrections: readonly Correction[]): Finding[] =>
+  corrections.flatMap(({ bill, direction, hours }) => {
+    const netted = hours.filter(({ reason }) => reason === 'NETTING');
+    const [first, last] = [netted[0], netted.at(-1)];
+    if (!first || !last) return [];
+    const sum = netted.reduce((total, { was, is }) => total + is - was, 0);
+    const evidence = `${netted.length} intervals of bill ${bill} become other by it, ${direction} by ${sum} units`;
+    const channel = direction === 'consumption' ? 'import' : 'export';
+    return [finding('NETTING_CHANGED', channel, [first.start, last.end], evidence)];
+  });
+
 function openPeriod(one: BillCase, { from, to }: Bill['period']): Finding | undefined {
   const end = midnight(to, one.point.zone);
   const overdueMs = one.overdueMs ?? seriesRules.overdueMs;
@@ -172,6 +199,7 @@ export function nextBill(one: BillCase): BillOutcome {
   const concerns = (found: Finding) =>
     (found.from < to && found.to > from) || touched.some(({ start, end }) => found.from < end && found.to > start);
   const findings = validate(series, point, one.rules).filter(concerns);
+  findings.push(...changedNetting(corrections));
   const open = openPeriod(one, period);
   if (open) findings.push(open);
   const first = bills[0]?.period.from;

@@ -19,6 +19,11 @@ export interface Installation {
   /** Of its display. The register begins again at 10^registerDigits. */
   readonly registerDigits?: number;
 }
+/** Of all days, of none, or from the first day up to the second, which is no longer of it. */
+export type Netting = boolean | readonly { readonly from: Day; readonly to: Day | null }[];
+export const isNetted = (netting: Netting, day: Day): boolean =>
+  typeof netting === 'boolean' ? netting : netting.some(({ from, to }) => from <= day && (to === null || day < to));
+
 export interface Point {
   readonly point: string;
   /** Of the series that is billed, e.g. `1-0:99.1.0*255`. */
@@ -29,7 +34,7 @@ export interface Point {
   readonly obis: Readonly<Partial<Record<Channel, string>>>;
   readonly periods: readonly PeriodFrom[];
   /** Import and export are set against each other within each interval. */
-  readonly netting: boolean;
+  readonly netting: Netting;
   /** Empty: whatever meter is delivered under this point is taken for its own. */
   readonly installations: readonly Installation[];
   /** Of the main fuses, three phases. */

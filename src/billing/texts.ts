@@ -100,6 +100,7 @@ export const words: Readonly<Record<Language, Words>> = {
       REESTIMATED: 'arvio laskettiin uudelleen',
       ZERO_PROVEN: 'on todettu, ettei sähköä käytetty',
       MOVED: 'sopimus ei ollut silloin voimassa',
+      NETTING: 'otto ja anto netotetaan toisin',
     },
     standing: {
       measured: 'mitattu',

@@ -34,6 +34,11 @@ export const rules = {
     'held',
     'the point counts otherwise than in bills of before: its unit, its time zone, or how long its intervals were then',
   ],
+  NETTING_CHANGED: [
+    'serious',
+    'held',
+    'the registry sets import and export of a time that was billed against each other, and did not then, or the other way round',
+  ],
   CONTRACT_MOVED: ['serious', 'held', 'the contract begins before its first bill: there are hours that nobody billed'],
   START_UNKNOWN: [
     'serious',

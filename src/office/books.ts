@@ -47,7 +47,10 @@ const point = v.strictObject({
   scaler: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-3), v.maxValue(3)), 0),
   obis: v.optional(v.strictObject({ import: v.optional(text), export: v.optional(text) }), { import: '1-0:1.8.0*255' }),
   periods: v.pipe(v.array(v.strictObject({ from: day, periodS: v.picklist([900, 1800, 3600]) })), v.minLength(1)),
-  netting: v.optional(v.boolean(), false),
+  netting: v.optional(
+    v.union([v.boolean(), v.array(v.strictObject({ from: day, to: v.optional(v.nullable(day), null) }))]),
+    false,
+  ),
   installations: v.optional(v.array(meter), []),
   fuseA: v.optional(v.pipe(v.number(), v.gtValue(0))),
   yearlyEstimate: v.optional(units),

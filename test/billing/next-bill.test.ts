@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Bill } from '../../src/billing/bill.ts';
+import { type Bill, recompute } from '../../src/billing/bill.ts';
 import { type BillCase, nextBill } from '../../src/billing/next-bill.ts';
 import type { Edit, Point } from '../../src/billing/registry.ts';
 import type { DeliveredInterval } from '../../src/central/facts.ts';
@@ -232,6 +232,76 @@ test('import and export are set against each other within each hour, where the p
     { direction: 'consumption', quantity: 360 * 70 },
     { direction: 'production', quantity: 360 * 50 },
   ]);
+});
+/** Two months of 100 in and 30, then 150, out; the second is not billed yet. */
+const solar = () =>
+  ['2026-09-01', '2026-10-01'].flatMap((from, m) =>
+    month(new Map(), from, 30 + m).map((fact, i) =>
+      fact.message.kind === 'profile'
+        ? rows(Date.parse(fact.message.start), [100], {
+            register: [1000 + 72_000 * m + 100 * (i + 1)],
+            export: [i % 2 === 0 ? 30 : 150],
+          })
+        : fact,
+    ),
+  );
+test('netting holds from a day on: not a unit of the days before it changes', () => {
+  const obis = { import: '1-0:1.8.0*255', export: '1-0:2.8.0*255' };
+  const netted = (netting: Point['netting']) => {
+    const own = point({ obis, netting });
+    return made(bill({ point: own, series: seriesFor({ facts: solar(), point: own, at: madeAt }) })).lines;
+  };
+  const [days, of] = [netted([{ from: '2026-09-11', to: '2026-09-21' }]), 30 * 24];
+  expect(days).toMatchObject([
+    { direction: 'consumption', quantity: of * 100 - 10 * 12 * (30 + 100) },
+    { direction: 'production', quantity: of * 90 - 10 * 12 * (30 + 100) },
+  ]);
+  expect(netted([{ from: '2026-09-01', to: null }])).toEqual(netted(true));
+  expect(netted([{ from: '2026-10-01', to: null }])).toEqual(netted(false));
+});
+test('incident: netting that was switched on corrected all earlier bills, and nobody had been asked', () => {
+  const plain = point({ obis: { import: '1-0:1.8.0*255', export: '1-0:2.8.0*255' } });
+  const own = { ...plain, netting: true };
+  const one = made(bill({ point: plain, series: seriesFor({ facts: solar(), point: plain, at: madeAt }) }));
+  const later = at('2026-11-01', 9);
+  const next = (netting: Point['netting'], bills: Bill[] = [one], releases: BillCase['releases'] = []) => {
+    const at = { ...plain, netting };
+    return bill({ point: at, bills, releases, series: seriesFor({ facts: solar(), point: at, at: later }) });
+  };
+  // Sibling: of one day only, or no longer at all.
+  const held = next(true);
+  expect(rulesOf(held)).toEqual(['NETTING_CHANGED', 'NETTING_CHANGED']);
+  expect(rulesOf(next([{ from: '2026-09-12', to: '2026-09-13' }]))).toEqual(['NETTING_CHANGED', 'NETTING_CHANGED']);
+  const was = made(bill({ point: own, series: seriesFor({ facts: solar(), point: own, at: madeAt }) }));
+  expect(rulesOf(next(false, [was]))).toEqual(['NETTING_CHANGED', 'NETTING_CHANGED']);
+  // From a day on that nobody has billed yet it may.
+  expect(made(next([{ from: '2026-10-01', to: null }])).corrections).toEqual([]);
+  // Whoever let it go has it corrected to what it would have been, and no bill after it says so again.
+  if (held.kind !== 'held') throw new Error('held');
+  const releases = held.findings.map(({ rule, from, to }) => ({
+    point: plain.point,
+    rule,
+    from,
+    to,
+    who: 'Aino',
+    why: 'the contract says so',
+    at: later,
+  }));
+  const two = made(next(true, [one], releases));
+  const sums = (all: Bill['lines'], kinds: readonly string[]) =>
+    ['consumption', 'production'].map((direction) =>
+      all
+        .filter((line) => line.direction === direction && kinds.includes(line.kind))
+        .reduce((sum, { quantity }) => sum + quantity, 0),
+    );
+  expect(two.lines.filter(({ kind }) => kind === 'correction')).toMatchObject([
+    { bill: 'c-1/1', reasons: { NETTING: 720 } },
+    { bill: 'c-1/1', reasons: { NETTING: 720 } },
+  ]);
+  const [billedOnce, corrected] = [sums(one.lines, ['period']), sums(two.lines, ['correction'])];
+  expect(billedOnce.map((sum, i) => sum + (corrected[i] ?? 0))).toEqual(sums(was.lines, ['period']));
+  expect(recompute(two, [one])).toEqual({ good: true });
+  expect(rulesOf(next(true, [one, two]))).not.toContain('NETTING_CHANGED');
 });
 test('the first bill after billing by readings begins at the register where the last one ended', () => {
   const before = rows(at('2026-08-31', 23), [5], { register: [50_000] });

@@ -5,7 +5,7 @@
 import { type Bill, billed, quantities, recompute } from '../../src/billing/bill.ts';
 import { addDays, midnight } from '../../src/billing/local-time.ts';
 import { type BillOutcome, nextBill, nextPeriod } from '../../src/billing/next-bill.ts';
-import type { Channel, Contract, Edit, Release } from '../../src/billing/registry.ts';
+import { type Channel, type Contract, type Edit, isNetted, type Release } from '../../src/billing/registry.ts';
 import { type PointSeries, seriesRules } from '../../src/billing/point-series.ts';
 import { seriesOf } from '../../src/billing/series.ts';
 import { type Random, seeded } from '../../src/simulator/random.ts';
@@ -232,7 +232,9 @@ function checkBills(run: Run, at: number): void {
   }
   for (const { start } of grid.intervals)
     if (covered.get(start) !== 1) wrong.push(`(e) ${story.name} ${start}: billed ${covered.get(start) ?? 0} times`);
-  const right = quantities({ import: energy.import, ...(story.solar && { export: energy.export }) }, story.netting);
+  const right = quantities({ import: energy.import, ...(story.solar && { export: energy.export }) }, (i) =>
+    isNetted(story.netting, grid.intervals[i]?.day ?? story.firstDay),
+  );
   for (const direction of ['consumption', 'production'] as const) {
     const expected = right[direction];
     if (!expected) continue;
@@ -246,7 +248,7 @@ function checkBills(run: Run, at: number): void {
         if (truth.lost[i]) continue;
         const dark = (energy.import[i] ?? 0) === 0 && story.outages.some(({ from, to }) => from <= start && to > start);
         if (dark) continue;
-        if (off !== 0 && !story.netting)
+        if (off !== 0 && story.netting === false)
           wrong.push(`(a) ${story.name} ${direction} up to ${start}: lost run is off by ${off}`);
         [off, open] = [0, false];
       } else if (difference !== 0) wrong.push(`(a) ${story.name} ${direction} ${start}: off by ${difference}`);

@@ -202,6 +202,7 @@ describe('the registry', () => {
     ],
     ['a day that does not exist', { periods: [{ from: '2026-02-30', periodS: 3600 }] }, 'periods'],
     ['a zone that does not exist', { zone: 'Europe/Helsingfors' }, 'time zone'],
+    ['netting from a day that does not exist', { netting: [{ from: '2026-02-30' }] }, 'netting'],
     ['a key that nobody knows', { nettting: true }, 'nettting'],
   ])('a registry with %s is refused, and says where', (_, bad, why) => {
     writeRegistry({ ...registry, points: [{ ...registry.points[0], ...bad }] });

@@ -6,7 +6,7 @@
 import { iso, millis } from '../../src/base/time.ts';
 import type { Delivered, DeliveredInterval } from '../../src/central/facts.ts';
 import { addDays, dayOf, type Grid, gridOf, midnight } from '../../src/billing/local-time.ts';
-import type { Channel, Contract, Installation, Point } from '../../src/billing/registry.ts';
+import type { Channel, Contract, Installation, Netting, Point } from '../../src/billing/registry.ts';
 import { seeded } from '../../src/simulator/random.ts';
 
 export const zone = 'Europe/Helsinki';
@@ -31,7 +31,7 @@ export interface Story {
   readonly days: number;
   readonly periods: Point['periods'];
   readonly solar: boolean;
-  readonly netting: boolean;
+  readonly netting: Netting;
   readonly scale: number;
   readonly outages: readonly Span[];
   readonly switchedOff: readonly Span[];
@@ -374,6 +374,8 @@ export function storyOf(seed: number, index: number): Story {
   const quarter = chance(0.15);
   const changes = !quarter && chance(0.1);
   const solar = chance(0.3);
+  const begins = seeded((seed * 1009 + index) ^ 0x4e)();
+  const nettedFrom = begins < 0.5 || [{ from: addDays(firstDay, Math.floor(begins * 110)), to: null }];
   const links = Array.from({ length: 1 + Math.floor(random() * 4) }, (): LinkLoss => {
     const away = span(2 * hourMs, chance(0.3) ? 20 * dayMs : 2 * dayMs);
     if (!chance(0.2) || away.to - away.from < 8 * hourMs) return away;
@@ -402,7 +404,7 @@ export function storyOf(seed: number, index: number): Story {
           ]
         : [{ from: firstDay, periodS: 3600 }],
     solar,
-    netting: solar && chance(0.7),
+    netting: solar && chance(0.7) && nettedFrom,
     scale: 60 + Math.floor(random() * 200),
     outages: Array.from({ length: Math.floor(random() * 4) }, () => span(10 * 60_000, 30 * hourMs)),
     switchedOff: chance(0.3) ? [span(3 * hourMs, 5 * dayMs)] : [],
