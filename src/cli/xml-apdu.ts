@@ -180,6 +180,12 @@ const of = <K extends PlainKind>(service: string, name: string, contents: Row<K>
 });
 const single = <K extends PlainKind>(name: string, contents: Row<K>['contents']): Row<K> => ({ name, contents });
 
+const accessResults = (codes: readonly number[]) =>
+  list(
+    'Result',
+    codes.map((code) => word('DataAccessResult', code)),
+  );
+
 const rows: { readonly [K in PlainKind]: Row<K> } = {
   'initiate-request': single('InitiateRequest', (apdu) => [
     ...(apdu.dedicatedKey ? [valued('DedicatedKey', withheld)] : []),
@@ -263,6 +269,11 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
     attributes(apdu.attributes),
     data('ValueList', apdu.values),
   ]),
+  'set-request-with-list-and-first-datablock': of('SetRequest', 'WithListAndFirstDataBlock', (apdu) => [
+    invokeId(apdu),
+    attributes(apdu.attributes),
+    blockOf('DataBlock', apdu.block),
+  ]),
   'set-response-normal': of('SetResponse', 'Normal', (apdu) => [invokeId(apdu), word('Result', apdu.result)]),
   'set-response-datablock': of('SetResponse', 'DataBlock', (apdu) => [invokeId(apdu), blockNumber(apdu)]),
   'set-response-last-datablock': of('SetResponse', 'WithLastDataBlock', (apdu) => [
@@ -270,13 +281,12 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
     word('Result', apdu.result),
     blockNumber(apdu),
   ]),
-  'set-response-with-list': of('SetResponse', 'WithList', (apdu) => [
+  'set-response-last-datablock-with-list': of('SetResponse', 'WithLastDataBlockWithList', (apdu) => [
     invokeId(apdu),
-    list(
-      'Result',
-      apdu.results.map((code) => word('DataAccessResult', code)),
-    ),
+    accessResults(apdu.results),
+    blockNumber(apdu),
   ]),
+  'set-response-with-list': of('SetResponse', 'WithList', (apdu) => [invokeId(apdu), accessResults(apdu.results)]),
 
   'action-request-normal': of('ActionRequest', 'Normal', (apdu) => [
     invokeId(apdu),
@@ -292,6 +302,11 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
   'action-request-with-first-pblock': of('ActionRequest', 'WithFirstBlock', (apdu) => [
     invokeId(apdu),
     method(apdu.method),
+    blockOf('PBlock', apdu.block),
+  ]),
+  'action-request-with-list-and-first-pblock': of('ActionRequest', 'WithListAndFirstBlock', (apdu) => [
+    invokeId(apdu),
+    list('MethodDescriptorList', apdu.methods.map(method)),
     blockOf('PBlock', apdu.block),
   ]),
   'action-request-with-pblock': of('ActionRequest', 'WithBlock', (apdu) => [

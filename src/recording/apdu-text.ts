@@ -215,6 +215,8 @@ function setText(apdu: Apdu, { words }: About): string | undefined {
         .join('; ');
     case 'set-request-with-first-datablock':
       return `${attributeText(apdu.attribute)}${selectionText(apdu.selection)}, ${blockText(apdu.block)}`;
+    case 'set-request-with-list-and-first-datablock':
+      return `${apdu.attributes.map((one) => `${attributeText(one)}${selectionText(one.selection)}`).join('; ')}, ${blockText(apdu.block)}`;
     case 'set-request-with-datablock':
       return blockText(apdu.block);
     case 'set-response-normal':
@@ -223,6 +225,8 @@ function setText(apdu: Apdu, { words }: About): string | undefined {
       return `block ${apdu.number} taken`;
     case 'set-response-last-datablock':
       return `block ${apdu.number} taken: ${refusalName(apdu.result)}`;
+    case 'set-response-last-datablock-with-list':
+      return `block ${apdu.number} taken: ${apdu.results.map((result) => refusalName(result)).join('; ')}`;
     case 'set-response-with-list':
       return apdu.results.map((result) => refusalName(result)).join('; ');
     default:
@@ -243,6 +247,8 @@ function actionText(apdu: Apdu, { words }: About): string | undefined {
         .join('; ');
     case 'action-request-with-first-pblock':
       return `${methodText(apdu.method)}, ${blockText(apdu.block)}`;
+    case 'action-request-with-list-and-first-pblock':
+      return `${apdu.methods.map(methodText).join('; ')}, ${blockText(apdu.block)}`;
     case 'action-request-with-pblock':
     case 'action-response-with-pblock':
       return blockText(apdu.block);

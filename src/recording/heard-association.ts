@@ -64,6 +64,8 @@ const newTransfer = (): Transfer => ({
   isShown: true,
   tail: new Uint8Array(0),
 });
+/** SET and ACTION in blocks: they come back as they were where nothing of them is secret. */
+const sentInBlocks = /^(?:set|action)-request-.*(?:datablock|with-pblock|first-pblock)$/;
 const newTransfers = () => ({ 'to-meter': newTransfer(), 'from-meter': newTransfer(), unknown: newTransfer() });
 
 const isSecret = (one: Attribute | undefined): boolean =>
@@ -258,8 +260,8 @@ export class HeardAssociation {
     const about = { attributes, words: this.words, shortName: shortNameText(this.known) };
     const text = isNotification(shown) ? [apduText(shown, about), ...this.pushed(shown, at)] : [apduText(shown, about)];
     // Lines that hold values are shown where nothing of it is secret.
-    const values =
-      this.withhold.mayShow(octets) && !attributes.some(isSecret) ? lines : lines.length > 0 ? [withheld] : [];
+    const isOpen = sentInBlocks.test(apdu.kind) ? shown === apdu : this.withhold.mayShow(octets);
+    const values = isOpen && !attributes.some(isSecret) ? lines : lines.length > 0 ? [withheld] : [];
     return { text: [...text, ...values, ...(proof ? [proof.text] : []), ...padding], apdu: shown };
   }
 

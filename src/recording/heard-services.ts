@@ -6,6 +6,7 @@ import type { Codec } from '../base/codec.ts';
 import { decode } from '../base/codec.ts';
 import { messageOf } from '../base/errors.ts';
 import { IncomingBlocks } from '../dlms/association/exchange.ts';
+import type { Data } from '../dlms/axdr/data.ts';
 import {
   type AccessSpecification,
   actionResults,
@@ -15,6 +16,7 @@ import {
   getResults,
   type ReadResult,
   readResults,
+  valueList,
   type Variable,
 } from '../dlms/xdlms/apdu.ts';
 import { actionResultText, attributeText, methodText, resultText, type Words } from './apdu-text.ts';
@@ -42,7 +44,13 @@ interface Asked {
   isBroken: boolean;
   isAnswered: boolean;
   /** What the client itself sends in blocks. */
-  readonly sending?: { readonly what: string; readonly of: Attribute | undefined; readonly blocks: IncomingBlocks };
+  readonly sending?: Sending & { readonly blocks: IncomingBlocks };
+}
+interface Sending {
+  readonly what: string;
+  readonly of: Attribute | undefined;
+  /** Of each member of a list, its name and what it is of. */
+  readonly list?: readonly (readonly [string, Attribute | undefined])[];
 }
 /** What an APDU brought beside its own text. */
 export interface Followed {
@@ -83,11 +91,7 @@ export class HeardServices {
     this.words = words;
   }
 
-  private newAsked(
-    attributes: Asked['attributes'],
-    name: string,
-    sending?: { readonly what: string; readonly of: Attribute | undefined },
-  ): Asked {
+  private newAsked(attributes: Asked['attributes'], name: string, sending?: Sending): Asked {
     return {
       attributes,
       name,
@@ -190,10 +194,24 @@ export class HeardServices {
   private sent(invoke: number, block: Blocks): Answer {
     const asked = this.open.get(invoke);
     if (!asked?.sending) return { problems: ['a block of a request whose beginning is not in the recording'] };
-    const { blocks, what, of } = asked.sending;
+    const { blocks, what, of, list } = asked.sending;
     const whole = this.takeBlock(asked, blocks, block);
     if (!(whole instanceof Uint8Array)) return whole;
+    if (list)
+      return this.sentList(
+        list,
+        decode(valueList, whole, () => {}, wideBudget()),
+      );
     return { lines: [`${what} in blocks, ${whole.length} octets: ${this.valueLine(whole, of)}`] };
+  }
+
+  private sentList(list: NonNullable<Sending['list']>, values: readonly Data[]): Answer {
+    const lines = values.map((data, i) => {
+      const [name = 'nobody knows what', of] = list[i] ?? [];
+      return `${i + 1}: ${name} = ${resultText({ data }, this.words, of)}`;
+    });
+    if (values.length === list.length) return { lines };
+    return { lines, problems: [`${values.length} values for ${list.length} members of the list`] };
   }
 
   private question(apdu: Apdu): Answer | undefined {
@@ -216,6 +234,18 @@ export class HeardServices {
         const of: Attribute = { ...apdu.attribute, selection: apdu.selection };
         const name = attributeText(of);
         this.open.set(invokeOf(apdu), this.newAsked([], name, { what: name, of }));
+        return this.sent(invokeOf(apdu), apdu.block);
+      }
+      case 'set-request-with-list-and-first-datablock': {
+        const what = this.listName(apdu.attributes);
+        const list = apdu.attributes.map((one) => [attributeText(one), one] as const);
+        this.open.set(invokeOf(apdu), this.newAsked([], what, { what, of: undefined, list }));
+        return this.sent(invokeOf(apdu), apdu.block);
+      }
+      case 'action-request-with-list-and-first-pblock': {
+        const list = apdu.methods.map((one) => [methodText(one), undefined] as const);
+        const what = list.map(([name]) => name).join('; ');
+        this.open.set(invokeOf(apdu), this.newAsked([], what, { what, of: undefined, list }));
         return this.sent(invokeOf(apdu), apdu.block);
       }
       case 'action-request-with-first-pblock': {

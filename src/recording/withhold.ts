@@ -10,6 +10,7 @@ import { securityControl, tagLength } from '../dlms/security/protection.ts';
 import {
   type AccessSpecification,
   type Apdu,
+  type ApduOf,
   type Attribute,
   decodeApdu,
   encodeApdu,
@@ -37,11 +38,10 @@ function struckUser(octets: Uint8Array): Uint8Array {
   }
 }
 
-const secretSpecification = ({ kind, value }: AccessSpecification): boolean => {
+function isSecretSpecification({ kind, value }: AccessSpecification, { isSecret }: Asked): boolean {
   if (kind === 'action') return isSecretMethod(value.classId, value.method);
-  const { classId, attribute } = kind === 'get' || kind === 'set' ? value : value.attribute;
-  return isSecretAttribute(classId, attribute);
-};
+  return isSecret({ ...(kind === 'get' || kind === 'set' ? value : value.attribute), selection: undefined });
+}
 
 /** A pushed list that begins with its description: each element is the value of the column of its place. */
 function struckPush(body: Data): Data {
@@ -67,12 +67,20 @@ export interface Withholding {
   mayShow(octets: Uint8Array): boolean;
 }
 
+interface Question {
+  /** Whether each member of it is secret, in the order of the request. */
+  readonly secret: readonly boolean[];
+  isAnswered: boolean;
+}
 /** What is known of the questions, for the answers to them. */
 interface Asked {
-  /** Whether each attribute that was asked for last is secret, in the order of the request. */
-  secret: boolean[];
-  /** The blocks that are being sent belong to something secret. */
-  sending: boolean;
+  /** By service and invoke-id. */
+  readonly questions: Map<string, Question>;
+  last: Question | undefined;
+  /** Too many questions were open, and a secret one among those that were left. */
+  lostSecret: boolean;
+  /** What is being sent in blocks, by invoke-id: whether it is secret. */
+  readonly sending: Map<number, boolean>;
   readonly isSecret: (attribute: Attribute) => boolean;
 }
 /** Undefined: an APDU of another service. */
@@ -94,21 +102,56 @@ function struckEntry(apdu: Apdu | AcseApdu): Struck {
   }
 }
 
+const getKey = ({ invokeId }: { readonly invokeId: number }): string => `get ${invokeId & 0x0f}`;
+const accessKey = ({ longInvokeId }: { readonly longInvokeId: number }): string => `access ${longInvokeId & 0xffffff}`;
+/** Of ACCESS, whose invoke-ids do not come again soon. */
+const maxQuestions = 256;
+function ask(asked: Asked, key: string, secret: readonly boolean[]): void {
+  const [oldest] = asked.questions.size > maxQuestions ? asked.questions : [];
+  if (oldest) {
+    asked.questions.delete(oldest[0]);
+    asked.lostSecret ||= oldest[1].secret.includes(true);
+  }
+  asked.last = { secret, isAnswered: false };
+  asked.questions.set(key, asked.last);
+}
+const isOpenSecret = (asked: Asked): boolean =>
+  asked.lostSecret ||
+  [asked.last, ...asked.questions.values()].some(
+    (one) => one?.secret.includes(true) && (one === asked.last || !one.isAnswered),
+  );
+/** Whether anything of an answer is secret. `isLast`: no further part of it follows. */
+function isSecretAnswer(asked: Asked, key: string, isLast: boolean): boolean {
+  const question = asked.questions.get(key);
+  if (question && isLast) question.isAnswered = true;
+  return question ? question.secret.includes(true) : isOpenSecret(asked);
+}
+/** Which of `count` members of an answer are secret: all of them where nobody knows which is which. */
+function secretIn(asked: Asked, key: string, count: number): readonly boolean[] {
+  const isSecret = isSecretAnswer(asked, key, true);
+  const { secret } = asked.questions.get(key) ?? {};
+  return secret?.length === count ? secret : Array.from({ length: count }, () => isSecret);
+}
+
 function struckGet(apdu: Apdu | AcseApdu, asked: Asked): Struck {
-  const result = (one: GetResult, i: number): GetResult => (asked.secret[i] && 'data' in one ? { data: struck } : one);
   switch (apdu.kind) {
     case 'get-request-normal':
-      asked.secret = [asked.isSecret(apdu.attribute)];
+      ask(asked, getKey(apdu), [asked.isSecret(apdu.attribute)]);
       return apdu;
     case 'get-request-with-list':
-      asked.secret = apdu.attributes.map(asked.isSecret);
+      ask(asked, getKey(apdu), apdu.attributes.map(asked.isSecret));
       return apdu;
     case 'get-response-normal':
-      return { ...apdu, result: result(apdu.result, 0) };
-    case 'get-response-with-list':
+      return secretIn(asked, getKey(apdu), 1)[0] && 'data' in apdu.result
+        ? { ...apdu, result: { data: struck } }
+        : apdu;
+    case 'get-response-with-list': {
+      const secret = secretIn(asked, getKey(apdu), apdu.results.length);
+      const result = (one: GetResult, i: number): GetResult => (secret[i] && 'data' in one ? { data: struck } : one);
       return { ...apdu, results: apdu.results.map(result) };
+    }
     case 'get-response-with-datablock':
-      return asked.secret.includes(true) && 'raw' in apdu.result
+      return 'raw' in apdu.result && isSecretAnswer(asked, getKey(apdu), apdu.last)
         ? { ...apdu, result: { raw: stars(apdu.result.raw) } }
         : apdu;
     default:
@@ -119,6 +162,24 @@ function struckGet(apdu: Apdu | AcseApdu, asked: Asked): Struck {
 const values = (all: readonly Data[], secret: readonly boolean[]): Data[] =>
   all.map((one, i) => (secret[i] && one.type !== 'null-data' ? struck : one));
 
+type SentBlock = ApduOf<'set-request-with-datablock' | 'action-request-with-pblock'>;
+type FirstBlock = ApduOf<
+  | 'set-request-with-first-datablock'
+  | 'set-request-with-list-and-first-datablock'
+  | 'action-request-with-first-pblock'
+  | 'action-request-with-list-and-first-pblock'
+>;
+/** A block of which nobody knows the beginning may be of a secret. */
+function struckBlock<T extends SentBlock | FirstBlock>(apdu: T, { sending }: Asked): T {
+  const invokeId = apdu.invokeId & 0x0f;
+  const isPlain = sending.get(invokeId) === false;
+  if (apdu.block.last) sending.delete(invokeId);
+  return isPlain ? apdu : { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } };
+}
+function struckFirst<T extends FirstBlock>(apdu: T, asked: Asked, isSecret: boolean): T {
+  asked.sending.set(apdu.invokeId & 0x0f, isSecret);
+  return struckBlock(apdu, asked);
+}
 function struckSetOrAction(apdu: Apdu | AcseApdu, asked: Asked): Struck {
   switch (apdu.kind) {
     case 'set-request-normal':
@@ -126,14 +187,20 @@ function struckSetOrAction(apdu: Apdu | AcseApdu, asked: Asked): Struck {
     case 'set-request-with-list':
       return { ...apdu, values: values(apdu.values, apdu.attributes.map(asked.isSecret)) };
     case 'set-request-with-first-datablock':
-      asked.sending = asked.isSecret(apdu.attribute);
-      return asked.sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+      return struckFirst(apdu, asked, asked.isSecret(apdu.attribute));
+    case 'set-request-with-list-and-first-datablock':
+      return struckFirst(apdu, asked, apdu.attributes.some(asked.isSecret));
     case 'action-request-with-first-pblock':
-      asked.sending = isSecretMethod(apdu.method.classId, apdu.method.method);
-      return asked.sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+      return struckFirst(apdu, asked, isSecretMethod(apdu.method.classId, apdu.method.method));
+    case 'action-request-with-list-and-first-pblock':
+      return struckFirst(
+        apdu,
+        asked,
+        apdu.methods.some(({ classId, method }) => isSecretMethod(classId, method)),
+      );
     case 'set-request-with-datablock':
     case 'action-request-with-pblock':
-      return asked.sending ? { ...apdu, block: { ...apdu.block, raw: stars(apdu.block.raw) } } : apdu;
+      return struckBlock(apdu, asked);
     case 'action-request-normal':
       return apdu.parameters && isSecretMethod(apdu.method.classId, apdu.method.method)
         ? { ...apdu, parameters: struck }
@@ -149,11 +216,22 @@ function struckSetOrAction(apdu: Apdu | AcseApdu, asked: Asked): Struck {
 
 function struckAccess(apdu: Apdu | AcseApdu, asked: Asked): Struck {
   switch (apdu.kind) {
-    case 'access-request':
-      asked.secret = apdu.specifications.map(secretSpecification);
-      return { ...apdu, data: values(apdu.data, asked.secret) };
-    case 'access-response':
-      return { ...apdu, data: values(apdu.data, apdu.specifications?.map(secretSpecification) ?? asked.secret) };
+    case 'access-request': {
+      const secret = apdu.specifications.map((one) => isSecretSpecification(one, asked));
+      ask(asked, accessKey(apdu), secret);
+      return { ...apdu, data: values(apdu.data, secret) };
+    }
+    case 'access-response': {
+      const byQuestion = secretIn(asked, accessKey(apdu), apdu.data.length);
+      const own = apdu.specifications?.map((one) => isSecretSpecification(one, asked));
+      return {
+        ...apdu,
+        data: values(
+          apdu.data,
+          byQuestion.map((isSecret, i) => isSecret || own?.[i] === true),
+        ),
+      };
+    }
     default:
       return undefined;
   }
@@ -259,8 +337,10 @@ function struckReadable(apdu: Apdu | AcseApdu, strike: (inside: Apdu) => Apdu | 
 /** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
 export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {
   const asked: Asked = {
-    secret: [],
-    sending: false,
+    questions: new Map(),
+    last: undefined,
+    lostSecret: false,
+    sending: new Map(),
     isSecret: (attribute) => isSecretAttribute(attribute.classId, attribute.attribute) || secretBuffer(attribute),
   };
   const strike = (apdu: Apdu | AcseApdu): Apdu | AcseApdu =>
@@ -273,6 +353,6 @@ export function withholding(secretBuffer: (attribute: Attribute) => boolean): Wi
     apdu;
   return {
     strike: <T extends Apdu | AcseApdu>(apdu: T) => strike(apdu) as T,
-    mayShow: (octets) => !asked.sending && !asked.secret.includes(true) && mayShow(octets),
+    mayShow: (octets) => ![...asked.sending.values()].includes(true) && !isOpenSecret(asked) && mayShow(octets),
   };
 }

@@ -101,6 +101,15 @@ const conversations: Record<string, (Apdu | AcseApdu)[]> = {
     },
     { kind: 'set-request-with-datablock', invokeId: 1, block: block(octets) },
   ],
+  'SET with list, in blocks': [
+    {
+      kind: 'set-request-with-list-and-first-datablock',
+      invokeId: 1,
+      attributes: [plainAttribute, secretAttribute],
+      block: { ...block(octets), last: false },
+    },
+    { kind: 'set-request-with-datablock', invokeId: 1, block: block(octets) },
+  ],
   ACTION: [{ kind: 'action-request-normal', invokeId: 1, method: secretMethod, parameters: secret }],
   'ACTION with list': [
     { kind: 'action-request-with-list', invokeId: 1, methods: [secretMethod], parameters: [secret] },
@@ -110,6 +119,15 @@ const conversations: Record<string, (Apdu | AcseApdu)[]> = {
       kind: 'action-request-with-first-pblock',
       invokeId: 1,
       method: secretMethod,
+      block: { ...block(octets), last: false },
+    },
+    { kind: 'action-request-with-pblock', invokeId: 1, block: block(octets) },
+  ],
+  'ACTION with list, in blocks': [
+    {
+      kind: 'action-request-with-list-and-first-pblock',
+      invokeId: 1,
+      methods: [secretMethod],
       block: { ...block(octets), last: false },
     },
     { kind: 'action-request-with-pblock', invokeId: 1, block: block(octets) },

@@ -114,6 +114,31 @@ const vectors: [string, Apdu][] = [
       parameters: { type: 'integer', value: 0 },
     },
   ],
+  [
+    'c1 05 c1 02 00 08 00 00 01 00 00 ff 02 00 00 03 01 00 01 08 00 ff 02 00 00 00 00 00 01 02 02 0f',
+    {
+      kind: 'set-request-with-list-and-first-datablock',
+      invokeId: 0xc1,
+      attributes: [
+        { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 },
+        { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
+      ],
+      block: { last: false, number: 1, raw: fromHex('02 0f') },
+    },
+  ],
+  [
+    'c5 04 c1 02 00 03 00 00 00 02',
+    { kind: 'set-response-last-datablock-with-list', invokeId: 0xc1, results: [0, 3], number: 2 },
+  ],
+  [
+    'c3 05 c1 01 00 46 00 00 60 03 0a ff 01 01 00 00 00 01 02 01 0f',
+    {
+      kind: 'action-request-with-list-and-first-pblock',
+      invokeId: 0xc1,
+      methods: [{ classId: 70, logicalName: '0.0.96.3.10.255', method: 1 }],
+      block: { last: true, number: 1, raw: fromHex('01 0f') },
+    },
+  ],
   ['c7 01 c1 00 00', { kind: 'action-response-normal', invokeId: 0xc1, response: { result: 0 } }],
   [
     'c7 01 c1 00 01 00 11 07',

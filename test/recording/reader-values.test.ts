@@ -7,7 +7,7 @@ import { fromHex } from '../../src/base/hex.ts';
 import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
 import { encodeFrame } from '../../src/dlms/hdlc/frame.ts';
 import { encodeWrapper } from '../../src/dlms/wrapper/wrapper.ts';
-import { type Apdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { type Apdu, encodeApdu, valueList } from '../../src/dlms/xdlms/apdu.ts';
 import { rowJson } from '../../src/reading/load-profile-row.ts';
 import { explain } from '../../src/recording/reader.ts';
 
@@ -148,5 +148,70 @@ describe('a list whose first part comes again', () => {
     expect(found.problems).toEqual([expect.stringContaining('a list begins anew: the 18 octets before are left out')]);
     expect(textOf(found).match(/1-0:2\.8\.0\*255 +2222/g)).toHaveLength(1);
     expect(textOf(found)).not.toMatch(/1-0:1\.8\.0\*255 +(?!1111)\d/);
+  });
+});
+
+describe('lists that are written in blocks', () => {
+  const values: Data[] = [octets('07ea0b14ff0b000000000000'), u32(77_777)];
+  const raw = encode(valueList, values);
+  const block = (number: number) => ({
+    last: number === 2,
+    number,
+    raw: number === 1 ? raw.subarray(0, 9) : raw.subarray(9),
+  });
+  const attributes = [
+    { classId: 8, logicalName: '0.0.1.0.0.255', attribute: 2 },
+    { classId: 3, logicalName: '1.0.1.8.0.255', attribute: 2 },
+  ] as const;
+  const session = (members: readonly (typeof attributes)[number][]) =>
+    explain(
+      lines(
+        wrapped('to-meter', {
+          kind: 'set-request-with-list-and-first-datablock',
+          invokeId: 0xc1,
+          attributes: [...members],
+          block: block(1),
+        }),
+        wrapped('from-meter', { kind: 'set-response-datablock', invokeId: 0xc1, number: 1 }),
+        wrapped('to-meter', { kind: 'set-request-with-datablock', invokeId: 0xc1, block: block(2) }),
+        wrapped('from-meter', {
+          kind: 'set-response-last-datablock-with-list',
+          invokeId: 0xc1,
+          results: [0, 3],
+          number: 2,
+        }),
+      ),
+    );
+  test('SET: each value stands by its attribute, each result by its name', () => {
+    const found = session(attributes);
+    expect(found.problems).toEqual([]);
+    expect(textOf(found)).toMatch(/1: .*0-0:1\.0\.0\*255.* = .*2026-11-20/);
+    expect(textOf(found)).toMatch(/2: .*1-0:1\.8\.0\*255.* = double-long-unsigned 77777/);
+    expect(textOf(found)).toMatch(/block 2 taken: success; read-write-denied/);
+  });
+  test('a sibling: fewer attributes than values: it is said, and none of them is given to another', () => {
+    const found = session([attributes[0]]);
+    expect(found.problems).toEqual([expect.stringContaining('2 values for 1 members of the list')]);
+    expect(textOf(found)).toMatch(/2: nobody knows what = double-long-unsigned 77777/);
+  });
+  test('a sibling: ACTION', () => {
+    const methods = [
+      { classId: 70, logicalName: '0.0.96.3.10.255', method: 1 },
+      { classId: 3, logicalName: '1.0.1.8.0.255', method: 1 },
+    ] as const;
+    const found = explain(
+      lines(
+        wrapped('to-meter', {
+          kind: 'action-request-with-list-and-first-pblock',
+          invokeId: 0xc1,
+          methods: [...methods],
+          block: block(1),
+        }),
+        wrapped('from-meter', { kind: 'action-response-next-pblock', invokeId: 0xc1, number: 1 }),
+        wrapped('to-meter', { kind: 'action-request-with-pblock', invokeId: 0xc1, block: block(2) }),
+      ),
+    );
+    expect(found.problems).toEqual([]);
+    expect(textOf(found)).toMatch(/2: .*1-0:1\.8\.0\*255.*reset.* = double-long-unsigned 77777/);
   });
 });

@@ -1,9 +1,11 @@
 /** Secrets in texts that are authenticated and not encrypted: everybody can read them, so they are struck out like plain ones. */
 import { describe, expect, test } from 'vitest';
+import { encode } from '../../src/base/codec.ts';
 import { concat } from '../../src/base/cursor.ts';
 import { toHex } from '../../src/base/hex.ts';
 import { messageXml } from '../../src/cli/xml.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
+import { dataCodec } from '../../src/dlms/axdr/data.ts';
 import { type Apdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
 import { explainedJson } from '../../src/recording/explained-json.ts';
 import { explain } from '../../src/recording/reader.ts';
@@ -131,4 +133,109 @@ test('what is no secret, and what is encrypted, stands there as it came', () => 
   expect(shownOf(report)).toContain(toHex(password));
   const encrypted = encodeApdu({ kind: 'glo-set-request', content: Uint8Array.of(0x30, 0, 0, 0, 1, 0xab, 0xcd) });
   expect(shownOf(encrypted)).toContain('3000000001abcd');
+});
+
+describe('incident: of a key that is written in blocks the second was shown', () => {
+  const block = (number: number, last: boolean, raw: Uint8Array) => ({ last, number, raw });
+  const first = (invokeId: number, attribute: typeof association | typeof clock): Uint8Array =>
+    encodeApdu({
+      kind: 'set-request-with-first-datablock',
+      invokeId,
+      attribute,
+      block: block(1, false, Uint8Array.of(9, 9)),
+    });
+  const second = (invokeId: number): Uint8Array =>
+    encodeApdu({ kind: 'set-request-with-datablock', invokeId, block: block(2, true, password) });
+  test('where the recording begins behind the first', () => {
+    expect(shownOf(second(0xc1))).not.toContain(toHex(password));
+  });
+  test('where another value is begun between them', () => {
+    expect(shownOf(first(0xc1, association), first(0xc2, clock), second(0xc1))).not.toContain(toHex(password));
+    expect(shownOf(first(0xc1, association), first(0xc2, clock), second(0xc2))).toContain(toHex(password));
+  });
+  test('a sibling: ACTION, and a list of which one member is secret', () => {
+    const pblock = encodeApdu({ kind: 'action-request-with-pblock', invokeId: 0xc1, block: block(2, true, password) });
+    expect(shownOf(pblock)).not.toContain(toHex(password));
+    const list = (...attributes: (typeof association | typeof clock)[]): Uint8Array =>
+      encodeApdu({
+        kind: 'set-request-with-list-and-first-datablock',
+        invokeId: 0xc1,
+        attributes: attributes.map((one) => ({ ...one, selection: undefined })),
+        block: block(1, false, Uint8Array.of(attributes.length, 9, 9)),
+      });
+    expect(shownOf(list(clock, association), second(0xc1))).not.toContain(toHex(password));
+    expect(shownOf(list(clock), second(0xc1))).toContain(toHex(password));
+  });
+});
+
+describe('incident: an answer was judged by the question before it, and it belonged to another', () => {
+  const get = (invokeId: number, ...attributes: (typeof association | typeof clock)[]): Uint8Array => {
+    const [attribute = clock] = attributes;
+    return encodeApdu(
+      attributes.length > 1
+        ? {
+            kind: 'get-request-with-list',
+            invokeId,
+            attributes: attributes.map((one) => ({ ...one, selection: undefined })),
+          }
+        : { kind: 'get-request-normal', invokeId, attribute, selection: undefined },
+    );
+  };
+  const block = (invokeId: number): Uint8Array =>
+    encodeApdu({
+      kind: 'get-response-with-datablock',
+      invokeId,
+      last: true,
+      number: 1,
+      result: { raw: encode(dataCodec, secret) },
+    });
+  const one = (invokeId: number): Uint8Array =>
+    encodeApdu({ kind: 'get-response-normal', invokeId, result: { data: secret } });
+  const list = (invokeId: number, count: number): Uint8Array =>
+    encodeApdu({
+      kind: 'get-response-with-list',
+      invokeId,
+      results: Array.from({ length: count }, () => ({ data: secret })),
+    });
+  test.each([
+    ['alone', one],
+    ['in blocks', block],
+    ['as a list', (invokeId: number) => list(invokeId, 1)],
+  ] as const)('%s', (_, answer) => {
+    const asked = [get(0xc1, association), get(0xc2, clock)];
+    expect(shownOf(...asked, answer(0xc1))).not.toContain(toHex(password));
+    expect(shownOf(...asked, answer(0xc2))).toContain(toHex(password));
+    // A repeated answer is as secret as the first; of an invoke-id that nobody asked with it is not known.
+    expect(shownOf(...asked, answer(0xc1), answer(0xc1))).not.toContain(toHex(password));
+    expect(shownOf(...asked, answer(0xc5))).not.toContain(toHex(password));
+  });
+  test('a sibling: a list with another count of results than it was asked for', () => {
+    const asked = get(0xc1, clock, association);
+    for (const count of [1, 3]) expect(shownOf(asked, list(0xc1, count))).not.toContain(toHex(password));
+  });
+  test('a sibling: ACCESS', () => {
+    const access = (longInvokeId: number, value: typeof association | typeof clock): Uint8Array =>
+      encodeApdu({
+        kind: 'access-request',
+        longInvokeId,
+        dateTime: nothing,
+        specifications: [{ kind: 'get', value }],
+        data: [{ type: 'null-data' }],
+      });
+    const answer = (longInvokeId: number): Uint8Array =>
+      encodeApdu({
+        kind: 'access-response',
+        longInvokeId,
+        dateTime: nothing,
+        specifications: undefined,
+        data: [secret],
+        results: [{ kind: 'get', value: 0 }],
+      });
+    const asked = [access(1, association), access(2, clock)];
+    expect(shownOf(...asked, answer(1))).not.toContain(toHex(password));
+    expect(shownOf(...asked, answer(2))).toContain(toHex(password));
+    // However many are asked behind it.
+    const many = Array.from({ length: 300 }, (_, i) => access(i + 2, clock));
+    expect(shownOf(access(1, association), ...many, answer(1))).not.toContain(toHex(password));
+  });
 });

@@ -1,11 +1,12 @@
 /** A virtual meter announces in its conformance block what it can do: all of it, and nothing else. */
 import { describe, expect, test } from 'vitest';
+import { encode } from '../../src/base/codec.ts';
 import { millis } from '../../src/base/time.ts';
 import { applicationContext, decodeAcse, encodeAcse, mechanism } from '../../src/dlms/acse/apdu.ts';
-import type { Data } from '../../src/dlms/axdr/data.ts';
+import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
 import { byRange } from '../../src/dlms/cosem/profile-generic.ts';
 import { encodeWrapper, Unwrapper } from '../../src/dlms/wrapper/wrapper.ts';
-import { type Apdu, decodeApdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { type Apdu, type Attribute, decodeApdu, encodeApdu, valueList } from '../../src/dlms/xdlms/apdu.ts';
 import {
   conformance,
   type ConformanceName,
@@ -147,6 +148,18 @@ const requests: [string, ConformanceName[], Apdu, Apdu['kind'], ScenarioInput['m
     { kind: 'set-request-with-first-datablock', invokeId: 0xc1, attribute: clock, block },
     'set-response-datablock',
   ],
+  [
+    'SET of a list in blocks',
+    ['set', 'multiple-references', 'block-transfer-with-set-or-write'],
+    { kind: 'set-request-with-list-and-first-datablock', invokeId: 0xc1, attributes: [clock, clock], block },
+    'set-response-datablock',
+  ],
+  [
+    'ACTION of a list in blocks',
+    ['action', 'multiple-references', 'block-transfer-with-action'],
+    { kind: 'action-request-with-list-and-first-pblock', invokeId: 0xc1, methods: [method], block },
+    'action-response-next-pblock',
+  ],
   ['ACTION', ['action'], { kind: 'action-request-normal', invokeId: 0xc1, method }, 'action-response-normal'],
   [
     'ACTION of a list',
@@ -240,6 +253,90 @@ describe('answers that are longer than the client takes', () => {
     expect(agreedWith(every, { meters: { max_pdu: 300 } }).ask(set)).toMatchObject([
       { kind: 'exception-response', serviceError: 4 },
     ]);
+  });
+});
+
+describe('lists in blocks', () => {
+  const halves = (values: readonly Data[]): [Uint8Array, Uint8Array] => {
+    const whole = encode(valueList, [...values]);
+    return [whole.subarray(0, 3), whole.subarray(3)];
+  };
+  const set = (attributes: Attribute[], values: readonly Data[], second = 2): Apdu[] => {
+    const [one, two] = halves(values);
+    const it = agreedWith(every);
+    return [
+      ...it.ask({
+        kind: 'set-request-with-list-and-first-datablock',
+        invokeId: 0xc1,
+        attributes,
+        block: { last: false, number: 1, raw: one },
+      }),
+      ...it.ask({
+        kind: 'set-request-with-datablock',
+        invokeId: 0xc1,
+        block: { last: true, number: second, raw: two },
+      }),
+    ];
+  };
+  const taken: Apdu = { kind: 'set-response-datablock', invokeId: 0xc1, number: 1 };
+  const ended = (...results: number[]): Apdu[] => [
+    taken,
+    { kind: 'set-response-last-datablock-with-list', invokeId: 0xc1, results, number: 2 },
+  ];
+  test('SET: each member is answered as in a SET of its own', () => {
+    const it = agreedWith(every);
+    const single = [clock, name].map((attribute) =>
+      it.ask({ kind: 'set-request-normal', invokeId: 0xc1, attribute, value: some }),
+    );
+    const results = single.flatMap(([one]) => (one?.kind === 'set-response-normal' ? [one.result] : []));
+    expect(results).toHaveLength(2);
+    expect(new Set(results).size).toBe(2);
+    expect(set([clock, name], [some, some])).toEqual(ended(...results));
+  });
+  test('SET: values that are too few, and a block that is missing, are refused for each member', () => {
+    expect(set([clock, name], [some])).toEqual(ended(12, 12));
+    expect(set([clock, name], [some, some], 3)).toEqual([
+      taken,
+      { kind: 'set-response-last-datablock-with-list', invokeId: 0xc1, results: [19, 19], number: 3 },
+    ]);
+  });
+  test('sibling: no attribute is written in parts, neither alone, nor in a list, nor in blocks', () => {
+    const parts = { ...clock, selection: range };
+    expect(set([parts, clock], [some, some])[1]).toMatchObject({ results: [13, expect.not.toBeOneOf([13])] });
+    const listed: Apdu = { kind: 'set-request-with-list', invokeId: 0xc1, attributes: [parts], values: [some] };
+    expect(agreedWith(every).ask(listed)).toMatchObject([{ results: [13] }]);
+    const [first, second] = [encode(dataCodec, some).subarray(0, 5), encode(dataCodec, some).subarray(5)];
+    const it = agreedWith(every);
+    it.ask({
+      kind: 'set-request-with-first-datablock',
+      invokeId: 0xc1,
+      attribute: clock,
+      selection: range,
+      block: { last: false, number: 1, raw: first },
+    });
+    expect(
+      it.ask({ kind: 'set-request-with-datablock', invokeId: 0xc1, block: { last: true, number: 2, raw: second } }),
+    ).toMatchObject([{ kind: 'set-response-last-datablock', result: 13 }]);
+  });
+  test('ACTION: each method is answered as in a list of one APDU', () => {
+    const parameters: Data[] = [
+      { type: 'integer', value: 0 },
+      { type: 'integer', value: 0 },
+    ];
+    const methods = [method, { ...method, method: 9 }];
+    const [whole] = agreedWith(every).ask({ kind: 'action-request-with-list', invokeId: 0xc1, methods, parameters });
+    const [one, two] = halves(parameters);
+    const it = agreedWith(every);
+    it.ask({
+      kind: 'action-request-with-list-and-first-pblock',
+      invokeId: 0xc1,
+      methods,
+      block: { last: false, number: 1, raw: one },
+    });
+    expect(
+      it.ask({ kind: 'action-request-with-pblock', invokeId: 0xc1, block: { last: true, number: 2, raw: two } }),
+    ).toEqual([whole]);
+    expect(whole).toMatchObject({ kind: 'action-response-with-list', responses: [{ result: 0 }, { result: 3 }] });
   });
 });
 

@@ -54,6 +54,23 @@ export const apdusOfEachKind: readonly (readonly [Apdu, string])[] = [
     `<SetRequest><SetRequestWithList>${id}<AttributeDescriptorList Qty="01" ><AttributeDescriptorWithSelection>${descriptor}</AttributeDescriptorWithSelection></AttributeDescriptorList><ValueList Qty="01" ><UInt8 Value="07" /></ValueList></SetRequestWithList></SetRequest>`,
   ],
   [
+    {
+      kind: 'set-request-with-list-and-first-datablock',
+      invokeId: 0xc1,
+      attributes: [{ ...attribute, selection: undefined }],
+      block,
+    },
+    `<SetRequest><SetRequestWithListAndFirstDataBlock>${id}<AttributeDescriptorList Qty="01" ><AttributeDescriptorWithSelection>${descriptor}</AttributeDescriptorWithSelection></AttributeDescriptorList><DataBlock>${blockXml}</DataBlock></SetRequestWithListAndFirstDataBlock></SetRequest>`,
+  ],
+  [
+    { kind: 'set-response-last-datablock-with-list', invokeId: 0xc1, results: [0, 3], number: 2 },
+    `<SetResponse><SetResponseWithLastDataBlockWithList>${id}<Result Qty="02" ><DataAccessResult Value="Success" /><DataAccessResult Value="ReadWriteDenied" /></Result><BlockNumber Value="00000002" /></SetResponseWithLastDataBlockWithList></SetResponse>`,
+  ],
+  [
+    { kind: 'action-request-with-list-and-first-pblock', invokeId: 0xc1, methods: [method], block },
+    `<ActionRequest><ActionRequestWithListAndFirstBlock>${id}<MethodDescriptorList Qty="01" >${methodDescriptor}</MethodDescriptorList><PBlock>${blockXml}</PBlock></ActionRequestWithListAndFirstBlock></ActionRequest>`,
+  ],
+  [
     { kind: 'set-response-datablock', invokeId: 0xc1, number: 2 },
     `<SetResponse><SetResponseDataBlock>${id}<BlockNumber Value="00000002" /></SetResponseDataBlock></SetResponse>`,
   ],

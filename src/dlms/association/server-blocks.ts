@@ -1,5 +1,8 @@
-/** An answer that is longer than the client takes: it leaves in the blocks of its service, one for each request (9.4.6.3). */
-import type { Apdu } from '../xdlms/apdu.ts';
+/** What is too long for one APDU: an answer leaves in the blocks of its service, one for each request, and values come in them (9.4.6.3). */
+import { decode } from '../../base/codec.ts';
+import { type Data, dataCodec } from '../axdr/data.ts';
+import { type Apdu, valueList } from '../xdlms/apdu.ts';
+import type { AttributeToSet, MethodOf } from './server-objects.ts';
 
 export type LongKind = 'get' | 'action' | 'read';
 export interface LongAnswer {
@@ -51,4 +54,38 @@ export function blockRefused(kind: LongKind, invokeId: number, number: number, u
     case 'read':
       return { kind: 'read-response', results: [{ kind: 'refused', value: refused }] };
   }
+}
+
+/** What the value, or the values of a list, that come in blocks are for. */
+export type BlocksFor =
+  | { readonly attribute: AttributeToSet }
+  | { readonly attributes: readonly AttributeToSet[] }
+  | { readonly method: MethodOf }
+  | { readonly methods: readonly MethodOf[] };
+export const isSet = (what: BlocksFor): boolean => 'attribute' in what || 'attributes' in what;
+/** A value for each member; undefined where the octets are none. */
+export function valuesOf(what: BlocksFor, octets: Uint8Array): readonly Data[] | undefined {
+  const members = 'attributes' in what ? what.attributes : 'methods' in what ? what.methods : undefined;
+  try {
+    if (!members) return [decode(dataCodec, octets)];
+    const values = decode(valueList, octets);
+    return values.length === members.length ? values : undefined;
+  } catch {
+    return undefined;
+  }
+}
+/** The end of what comes in blocks and is not taken; a list has a result for each of its members. */
+export function stopped(what: BlocksFor, invokeId: number, result: number, number: number): Apdu {
+  if ('attribute' in what) return { kind: 'set-response-last-datablock', invokeId, result, number };
+  if ('attributes' in what)
+    return {
+      kind: 'set-response-last-datablock-with-list',
+      invokeId,
+      results: what.attributes.map(() => result),
+      number,
+    };
+  const response = { result, returned: undefined };
+  return 'method' in what
+    ? { kind: 'action-response-normal', invokeId, response }
+    : { kind: 'action-response-with-list', invokeId, responses: what.methods.map(() => response) };
 }

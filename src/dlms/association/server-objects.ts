@@ -41,11 +41,14 @@ export function getAttribute(
   return 'refused' in value ? value : { data: value };
 }
 
+export type AttributeToSet = AttributeOf & { readonly selection?: Selection | undefined };
 export function setAttribute(
   facts: AssociationFacts,
-  { classId, logicalName, attribute }: AttributeOf,
+  { classId, logicalName, attribute, selection }: AttributeToSet,
   value: Data,
 ): number {
+  // No attribute of a meter here is written in parts.
+  if (selection) return accessResult['scope-of-access-violated'];
   const sought = find(facts, classId, logicalName);
   if ('refused' in sought) return sought.refused;
   return sought.object.attributes.find(({ id }) => id === attribute)?.set?.(value) ?? accessResult['read-write-denied'];
@@ -122,9 +125,10 @@ export function accessItems(
       }
       case 'set':
         return put('set', setAttribute(facts, specification.value, given));
-      case 'set-with-selection':
-        // No attribute of a meter here is written in parts.
-        return put('set', accessResult['scope-of-access-violated']);
+      case 'set-with-selection': {
+        const { attribute, selection } = specification.value;
+        return put('set', setAttribute(facts, { ...attribute, selection }, given));
+      }
       case 'action': {
         const { result, returned: answer } = invoke(facts, specification.value, given);
         return put('action', result, answer && 'data' in answer ? answer.data : undefined);

@@ -1,5 +1,5 @@
 /** The application association, server side: what a meter does. Every APDU gets a well-formed answer or none at all. */
-import { decode, encode } from '../../base/codec.ts';
+import { encode } from '../../base/codec.ts';
 import { concat } from '../../base/cursor.ts';
 import { Failure } from '../../base/errors.ts';
 import { type AcseApdu, decodeAcse, isAcse } from '../acse/apdu.ts';
@@ -21,12 +21,23 @@ import { type Conformance, has } from '../xdlms/conformance.ts';
 import { BlockTransfer } from './block-transfer.ts';
 import { Ciphering } from './ciphering.ts';
 import type { ActionResult } from './exchange.ts';
-import { asBlock, blockRefused, type LongAnswer, longAnswer, type LongKind, takeBlock } from './server-blocks.ts';
+import {
+  asBlock,
+  type Block,
+  blockRefused,
+  type BlocksFor,
+  isSet,
+  type LongAnswer,
+  longAnswer,
+  type LongKind,
+  stopped,
+  takeBlock,
+  valuesOf,
+} from './server-blocks.ts';
 import { blocksOf, neededFor } from './server-conformance.ts';
 import { enter, type Entered, type EntrySettings, released } from './server-entry.ts';
 import {
   accessItems,
-  type AttributeOf,
   getAttribute,
   invoke,
   type MethodOf,
@@ -73,9 +84,8 @@ const notSupported = exception(1, 2);
 const otherReason = exception(2, 3);
 const pduTooLong = exception(2, 4);
 
-/** A value that comes in blocks. */
 interface LongValue {
-  readonly what: { readonly attribute: AttributeOf } | { readonly method: MethodOf };
+  readonly what: BlocksFor;
   readonly parts: Uint8Array[];
   octets: number;
   number: number;
@@ -270,9 +280,7 @@ export class ServerAssociation {
       case 'get-request-next':
         return this.next('get', apdu.invokeId, apdu.number);
       case 'set-request-normal': {
-        // No attribute here is written in parts.
-        const partly = accessResult['scope-of-access-violated'];
-        const result = apdu.selection ? partly : setAttribute(facts, apdu.attribute, apdu.value);
+        const result = setAttribute(facts, { ...apdu.attribute, selection: apdu.selection }, apdu.value);
         return { kind: 'set-response-normal', invokeId: apdu.invokeId, result };
       }
       case 'set-request-with-list': {
@@ -286,9 +294,7 @@ export class ServerAssociation {
         return this.acted(apdu.invokeId, invoke(facts, apdu.method, apdu.parameters));
       case 'action-request-with-list': {
         if (apdu.methods.length !== apdu.parameters.length) return otherReason;
-        const responses = apdu.methods.map((method, i) => invoke(facts, method, apdu.parameters[i]));
-        const response: Apdu = { kind: 'action-response-with-list', invokeId: apdu.invokeId, responses };
-        return this.orBlocks(response, 'action', apdu.invokeId, () => encode(actionResults, responses));
+        return this.actedAll(apdu.invokeId, apdu.methods, apdu.parameters, facts);
       }
       case 'action-request-next-pblock':
         return this.next('action', apdu.invokeId, apdu.number);
@@ -308,11 +314,13 @@ export class ServerAssociation {
           results: apdu.variables.map((one, i) => writeVariable(facts, one, apdu.values[i] ?? nullData)),
         };
       case 'set-request-with-first-datablock':
-        this.incoming = { what: { attribute: apdu.attribute }, parts: [], octets: 0, number: 0 };
-        return this.take(apdu.invokeId, apdu.block, facts);
+        return this.takeFirst(apdu, { attribute: { ...apdu.attribute, selection: apdu.selection } }, facts);
+      case 'set-request-with-list-and-first-datablock':
+        return this.takeFirst(apdu, { attributes: apdu.attributes }, facts);
       case 'action-request-with-first-pblock':
-        this.incoming = { what: { method: apdu.method }, parts: [], octets: 0, number: 0 };
-        return this.take(apdu.invokeId, apdu.block, facts);
+        return this.takeFirst(apdu, { method: apdu.method }, facts);
+      case 'action-request-with-list-and-first-pblock':
+        return this.takeFirst(apdu, { methods: apdu.methods }, facts);
       case 'set-request-with-datablock':
       case 'action-request-with-pblock':
         return this.take(apdu.invokeId, apdu.block, facts);
@@ -328,20 +336,22 @@ export class ServerAssociation {
     return this.nextBlock(this.long, invokeId);
   }
 
-  /** One block of a long value; the last one does what was asked. */
-  private take(
-    invokeId: number,
-    block: { readonly last: boolean; readonly number: number; readonly raw: Uint8Array },
+  private takeFirst(
+    { invokeId, block }: { readonly invokeId: number; readonly block: Block },
+    what: BlocksFor,
     facts: AssociationFacts,
   ): Apdu {
+    this.incoming = { what, parts: [], octets: 0, number: 0 };
+    return this.take(invokeId, block, facts);
+  }
+  /** One block of a long value; the last one does what was asked. */
+  private take(invokeId: number, block: Block, facts: AssociationFacts): Apdu {
     const { incoming } = this;
     if (!incoming) return notSupported;
     const { what } = incoming;
     const stop = (result: number): Apdu => {
       this.incoming = undefined;
-      return 'attribute' in what
-        ? { kind: 'set-response-last-datablock', invokeId, result, number: block.number }
-        : { kind: 'action-response-normal', invokeId, response: { result } };
+      return stopped(what, invokeId, result, block.number);
     };
     incoming.octets += block.raw.length;
     if (block.number !== incoming.number + 1) return stop(19);
@@ -349,19 +359,30 @@ export class ServerAssociation {
     incoming.number = block.number;
     incoming.parts.push(block.raw);
     if (!block.last) {
-      return 'attribute' in what
+      return isSet(what)
         ? { kind: 'set-response-datablock', invokeId, number: block.number }
         : { kind: 'action-response-next-pblock', invokeId, number: block.number };
     }
-    let value: Data;
-    try {
-      value = decode(dataCodec, concat(incoming.parts));
-    } catch {
-      return stop(accessResult['type-unmatched']);
-    }
+    const values = valuesOf(what, concat(incoming.parts));
+    if (!values) return stop(accessResult['type-unmatched']);
     this.incoming = undefined;
+    const [value = nullData] = values;
     if ('attribute' in what) return stop(setAttribute(facts, what.attribute, value));
-    return this.acted(invokeId, invoke(facts, what.method, value));
+    if ('method' in what) return this.acted(invokeId, invoke(facts, what.method, value));
+    if ('methods' in what) return this.actedAll(invokeId, what.methods, values, facts);
+    const results = what.attributes.map((attribute, i) => setAttribute(facts, attribute, values[i] ?? nullData));
+    return { kind: 'set-response-last-datablock-with-list', invokeId, results, number: block.number };
+  }
+  /** The results of a list of methods, in blocks where they are too long. */
+  private actedAll(
+    invokeId: number,
+    methods: readonly MethodOf[],
+    parameters: readonly Data[],
+    facts: AssociationFacts,
+  ): Apdu {
+    const responses = methods.map((method, i) => invoke(facts, method, parameters[i]));
+    const whole: Apdu = { kind: 'action-response-with-list', invokeId, responses };
+    return this.orBlocks(whole, 'action', invokeId, () => encode(actionResults, responses));
   }
 
   /** The result of one method, in blocks where it is too long. */

@@ -241,6 +241,11 @@ const rows = {
     4,
     sequence({ invokeId: u8, attributes: sequenceOf(attributeWithSelection), values: sequenceOf(dataCodec) }),
   ],
+  'set-request-with-list-and-first-datablock': [
+    0xc1,
+    5,
+    sequence({ invokeId: u8, attributes: sequenceOf(attributeWithSelection), block }),
+  ],
   'event-notification': [
     0xc2,
     null,
@@ -258,6 +263,11 @@ const rows = {
     sequence({ invokeId: u8, methods: sequenceOf(methodDescriptor), parameters: sequenceOf(dataCodec) }),
   ],
   'action-request-with-first-pblock': [0xc3, 4, sequence({ invokeId: u8, method: methodDescriptor, block })],
+  'action-request-with-list-and-first-pblock': [
+    0xc3,
+    5,
+    sequence({ invokeId: u8, methods: sequenceOf(methodDescriptor), block }),
+  ],
   'action-request-with-pblock': [0xc3, 6, sequence({ invokeId: u8, block })],
   'get-response-normal': [0xc4, 1, sequence({ invokeId: u8, result: getResult })],
   'get-response-with-datablock': [0xc4, 2, sequence({ invokeId: u8, last: boolean, number: u32, result: blockResult })],
@@ -265,6 +275,7 @@ const rows = {
   'set-response-normal': [0xc5, 1, sequence({ invokeId: u8, result: u8 })],
   'set-response-datablock': [0xc5, 2, sequence({ invokeId: u8, number: u32 })],
   'set-response-last-datablock': [0xc5, 3, sequence({ invokeId: u8, result: u8, number: u32 })],
+  'set-response-last-datablock-with-list': [0xc5, 4, sequence({ invokeId: u8, results: sequenceOf(u8), number: u32 })],
   'set-response-with-list': [0xc5, 5, sequence({ invokeId: u8, results: sequenceOf(u8) })],
   'action-response-normal': [0xc7, 1, sequence({ invokeId: u8, response: lastActionResult })],
   'action-response-with-pblock': [0xc7, 2, sequence({ invokeId: u8, block })],
@@ -377,6 +388,9 @@ export function encodeApdu(apdu: Apdu): Uint8Array {
 
 /** The results of an ACTION, as they stand in reassembled blocks. */
 export const actionResults: Codec<Of<typeof actionResult>[]> = sequenceOf(actionResult);
+
+/** The values of a SET or the parameters of an ACTION with list, as they stand in reassembled blocks. */
+export const valueList: Codec<Data[]> = sequenceOf(dataCodec);
 
 /** The results of a READ, as they stand in reassembled blocks. */
 export const readResults: Codec<ReadResult[]> = sequenceOf(readResult);
