@@ -133,6 +133,8 @@ export const meanings: Readonly<Record<string, string>> = {
   'birth.meters[].series[].periodS': 'length of each interval, seconds',
   'birth.seriesLeftOut': 'true: the series are left out, because all would be too long for the broker',
   'birth.metersLeftOut': 'so many meters are left out, because all would be too long for the broker',
+  'health.acknowledged':
+    'all up to here is acknowledged, as in the birth, and of now: a head-end that was put back from a backup sees what it lost without a new birth',
   'health.pending': 'messages that wait for the acknowledgement of the head-end',
   'health.oldestUnacknowledgedS': 'age of the oldest of them, seconds',
   'health.timeTrouble': 'why the gateway does not trust its time',

@@ -188,7 +188,13 @@ async function keepRaw(sql: Sql, rows: readonly Record<string, Cell>[]): Promise
   }
 }
 
-/** Births answer what is held; what they have acknowledged and is not here is lost. After the facts that came with them. */
+/** What a gateway has that was acknowledged to it, as it says in its births and now and then in between. */
+function acknowledgedIn(arrival: Arrival): { readonly epoch: number; readonly acknowledged: number } | undefined {
+  if (arrival.kind === 'birth') return arrival.birth;
+  if (arrival.kind !== 'health' || arrival.health.acknowledged === undefined) return undefined;
+  return { epoch: arrival.health.epoch, acknowledged: arrival.health.acknowledged };
+}
+/** Births answer what is held; what was acknowledged and is not here is lost. After the facts that came with them. */
 async function greetAll(
   sql: Sql,
   batch: readonly Received[],
@@ -196,9 +202,10 @@ async function greetAll(
 ): Promise<Ingested['lost'][number][]> {
   const all: Ingested['lost'][number][] = [];
   for (const { arrival, at } of batch) {
-    if (arrival.kind !== 'birth') continue;
-    const { gateway, birth } = arrival;
-    const { numbers, lost } = greet(states.get(gateway) as GatewayNumbers, birth, at);
+    const facts = acknowledgedIn(arrival);
+    const { gateway } = arrival;
+    if (!facts || gateway === undefined) continue;
+    const { numbers, lost } = greet(states.get(gateway) as GatewayNumbers, facts, at);
     states.set(gateway, numbers);
     if (!lost) continue;
     all.push({ gateway, ...lost });
@@ -257,13 +264,16 @@ function holdFacts(
   }
 }
 
+const isAnswered = ({ kind }: Arrival): boolean => kind !== 'health' && kind !== 'state';
+const isJudged = (arrival: Arrival): boolean => isAnswered(arrival) || acknowledgedIn(arrival) !== undefined;
+
 /** Everything that came, in one transaction. It may be given again as a whole where it failed. */
 export async function ingest(engine: Engine, batch: readonly Received[]): Promise<Ingested> {
   const named = new Set(
-    batch.flatMap(({ arrival }) =>
-      arrival.gateway !== undefined && arrival.kind !== 'health' && arrival.kind !== 'state' ? [arrival.gateway] : [],
-    ),
+    batch.flatMap(({ arrival }) => (arrival.gateway !== undefined && isJudged(arrival) ? [arrival.gateway] : [])),
   );
+  // Whoever only says how it stands is answered where that changed something.
+  const asked = new Set(batch.flatMap(({ arrival }) => (isAnswered(arrival) ? [arrival.gateway] : [])));
   const names = [...named].toSorted();
   const months = new Set(
     batch.flatMap(({ arrival }) => (arrival.kind === 'fact' ? [monthOf(spanOf(arrival.message)[0])] : [])),
@@ -293,7 +303,7 @@ export async function ingest(engine: Engine, batch: readonly Received[]): Promis
     return {
       answers: new Map(
         [...states].flatMap(([gateway, state]) => {
-          const ack = ackOf(state);
+          const ack = asked.has(gateway) || state !== before.get(gateway) ? ackOf(state) : undefined;
           return ack ? [[gateway, ack] as const] : [];
         }),
       ),

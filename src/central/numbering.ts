@@ -94,7 +94,7 @@ function looked(one: EpochNumbers, now: number): EpochNumbers {
 }
 
 /**
- * A gateway introduced itself: everything up to `acknowledged` it has no more, except what was nacked. What of it is not
+ * A gateway introduced itself, or said how it stands: everything up to `acknowledged` it has no more, except what was nacked. What of it is not
  * here, in this epoch or an earlier one (numbers go on across epochs), is lost.
  */
 export function greet(
@@ -106,10 +106,12 @@ export function greet(
   // The gateway's state fell back: the answer says so, and nothing begins here.
   if (epoch < newest) return { numbers, lost: undefined };
   const one = epochOf(numbers, epoch);
-  if (acknowledged === 0) return { numbers: withEpoch(numbers, one), lost: undefined };
+  if (acknowledged === 0)
+    return { numbers: numbers.epochs.includes(one) ? numbers : withEpoch(numbers, one), lost: undefined };
   const known = numbers.epochs.reduce<Ranges>((all, { held }) => withAll(all, held), []);
   const lost = without(without([[1, acknowledged]], known), one.nacked);
   const gone = without([[1, acknowledged]], one.nacked);
+  if (numbers.epochs.includes(one) && without(gone, one.held).length === 0) return { numbers, lost: undefined };
   const changed = looked({ ...one, held: withAll(one.held, gone) }, now);
   return { numbers: withEpoch(numbers, changed), lost: lost.length === 0 ? undefined : { epoch, ranges: lost } };
 }

@@ -233,6 +233,8 @@ export const healthPayload = v.object({
   at: instant,
   boot: word,
   epoch,
+  /** As in the birth, and of now: what a head-end lost since then is seen without a new connection. */
+  acknowledged: v.optional(count),
   pending: count,
   oldestUnacknowledgedS: v.nullable(finite),
   clockTrust: word,

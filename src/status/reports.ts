@@ -95,13 +95,16 @@ const lineOf = ({ port: { name, device }, owner: { state } }: ReportedLine) => (
 
 export async function healthOf(reported: Reported): Promise<HealthPayload> {
   const { boot, clock, store, ports } = reported;
-  const { epoch, pending, oldestStoredAt, failure, damage } = await store.status();
+  const { pending, oldestStoredAt, failure, damage } = await store.status();
+  // Of one instant, behind all that is waited for.
+  const { epoch, acknowledged } = store;
   const ageS = (at: Millis) => Math.max(0, Math.round((clock.wall() - at) / 1000));
   return {
     v: contractVersion,
     at: iso(clock.wall()),
     boot,
     epoch,
+    acknowledged,
     pending,
     oldestUnacknowledgedS: oldestStoredAt === undefined ? null : ageS(oldestStoredAt),
     clockTrust: reported.clockTrust(),

@@ -66,12 +66,12 @@ async function headEnd(houses: readonly VirtualHouse[], made: Engines) {
       await store.keep();
       engine = await store.again();
     },
-    /** The disk is gone, and the backup is put in its place; gateways have to connect anew. */
-    restore: async () => {
+    /** The disk is gone, and the backup is put in its place; gateways have to connect anew, or notice nothing of it. */
+    restore: async (noticed: 'noticed' | 'unnoticed' = 'noticed') => {
       await engine.close();
       await store.putBack();
       engine = await store.again();
-      for (const { broker } of houses) broker.disconnect();
+      if (noticed === 'noticed') for (const { broker } of houses) broker.disconnect();
       for (const it of houses) await it.run(60_000);
     },
   };
@@ -130,6 +130,26 @@ describe.each(['sqlite', 'postgres'] as const)("yesterday's backup is restored u
     const whole = await centralStatus(central.engine(), it.clock.wall());
     expect(whole.losses).toMatchObject([{ open: 0, gone: [], wholeAt: expect.any(String) as string }]);
     expect(whole.requests.open).toBe(0);
+    expect(whole.gateways).toMatchObject([{ gateway: 'g1', unfit: 0, conflicts: 0, holes: 0 }]);
+    await central.end();
+  }, 120_000);
+
+  test('incident: a gateway that noticed nothing of it introduced itself no more, and the loss was seen an hour later, or the next day', async () => {
+    const it = await virtualHouse({ meters: { count: 2 } }, { days: 2 });
+    const central = await headEnd([it], made);
+    it.broker.connect();
+    await central.run(3 * hourMs);
+    await central.backUp();
+    await central.run(26 * hourMs);
+    const full = lastFullHour(it);
+    await central.restore('unnoticed');
+    await central.run(2 * 60_000, 60_000);
+    const seen = await centralStatus(central.engine(), it.clock.wall());
+    expect(seen.losses).toMatchObject([{ gateway: 'g1', wholeAt: null, requests: 4 }]);
+    await central.run(3 * hourMs);
+    expect(await wrongHours(it, central.engine(), full)).toEqual([]);
+    const whole = await centralStatus(central.engine(), it.clock.wall());
+    expect(whole.losses).toMatchObject([{ open: 0, gone: [], wholeAt: expect.any(String) as string }]);
     expect(whole.gateways).toMatchObject([{ gateway: 'g1', unfit: 0, conflicts: 0, holes: 0 }]);
     await central.end();
   }, 120_000);

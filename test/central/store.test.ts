@@ -19,7 +19,7 @@ const at = millis(Date.parse('2026-11-24T03:00:00Z'));
 const up = (gateway = 'g', meter = 'm1', kind = 'profile') => `amr/v1/t/${gateway}/up/${meter}/${kind}`;
 const received = (topic: string, payload: object | string, when = at) => receivedAt(topic, payload, when);
 const born = (more: object = {}) => received('amr/v1/t/g/birth', birth(more));
-const health = (meters: readonly (readonly [meter: string, verdict: string])[]) =>
+const health = (meters: readonly (readonly [meter: string, verdict: string])[], more: object = {}) =>
   received('amr/v1/t/g/health', {
     v: 1,
     at: '2026-11-24T03:00:00Z',
@@ -32,6 +32,7 @@ const health = (meters: readonly (readonly [meter: string, verdict: string])[]) 
     ports: [],
     meters: meters.map(([meter, verdict]) => ({ meter, verdict, lastSuccess: null, missing: 0, alarms: [] })),
     store: { failure: null, quarantined: 0, missing: 0 },
+    ...more,
   });
 const lines = async (engine: Engine): Promise<string[]> => {
   const all: string[] = [];
@@ -245,6 +246,27 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
     expect(after).toMatchObject({ stored: 2, conflicts: 0 });
     expect(after.answers.get('g')).toMatchObject({ upTo: 11 });
     expect(await engine.all('SELECT epoch, ranges FROM loss')).toEqual([{ epoch: 5, ranges: '[[3,10]]' }]);
+  });
+  test('a health beyond what we hold is our loss as well, seen once; one that says nothing new changes nothing and is not answered', async () => {
+    const { engine } = await made.fresh();
+    await ingest(engine, [born(), ...[1, 2].map((seq) => received(up('g'), block(seq)))]);
+    const numbers = async () => (await engine.all("SELECT numbers FROM gateway WHERE gateway = 'g'"))[0]?.['numbers'];
+    const answered = async (acknowledged?: number, epoch = 5) => {
+      const { lost, answers } = await ingest(engine, [health([], { acknowledged, epoch })]);
+      return [lost.map(({ ranges }) => ranges), answers.get('g')?.upTo];
+    };
+    const before = await numbers();
+    for (const acknowledged of [undefined, 0, 1, 2]) expect(await answered(acknowledged)).toEqual([[], undefined]);
+    // Older than what is known: its state fell back, and that is what its birth is for.
+    expect(await answered(9, 4)).toEqual([[], undefined]);
+    expect(await numbers()).toBe(before);
+    expect(await answered(10)).toEqual([[[[3, 10]]], 10]);
+    expect(await answered(10)).toEqual([[], undefined]);
+    // Of whoever was never heard before: the store is a new one.
+    const ofStranger = health([], { acknowledged: 3 }).arrival as { readonly text: string };
+    const stranger = await ingest(engine, [received('amr/v1/t/h/health', ofStranger.text)]);
+    expect(stranger.lost).toMatchObject([{ gateway: 'h', ranges: [[1, 3]] }]);
+    await engine.close();
   });
   test('a gateway that is silent is told from meters that are', async () => {
     const { engine } = await made.fresh();
