@@ -21,6 +21,7 @@ import { HeardSecurity, isProtected } from './heard-security.ts';
 import { HeardServices, shortNameText, wideBudget } from './heard-services.ts';
 import type { Knowledge } from './knowledge.ts';
 import { objectWords } from './object-words.ts';
+import { struckByName } from './short-name-secrets.ts';
 import {
   columnOctets,
   describesSecret,
@@ -68,9 +69,6 @@ const newTransfer = (): Transfer => ({
 const sentInBlocks = /^(?:set|action)-request-.*(?:datablock|with-pblock|first-pblock)$/;
 const newTransfers = () => ({ 'to-meter': newTransfer(), 'from-meter': newTransfer(), unknown: newTransfer() });
 
-const isSecret = (one: Attribute | undefined): boolean =>
-  one !== undefined && isSecretAttribute(one.classId, one.attribute);
-
 function readingText({ key, value, scalerUnit }: PushedReading, zone: string): string {
   const name = (key ?? '(no name)').padEnd(20);
   if (value === null) return `${name} -`;
@@ -98,16 +96,14 @@ export class HeardAssociation {
       of ? objectWords(of, data, model, known.scalers.get(of.logicalName)) : plainWords(data);
     this.security = new HeardSecurity(keys);
     this.services = new HeardServices(known, this.words);
-    this.withhold = this.newWithholding();
+    this.withhold = withholding(this.isSecret);
   }
 
-  private newWithholding(): Withholding {
-    const { columns } = this.known;
-    return withholding(
-      ({ classId, logicalName, attribute }) =>
-        classId === 7 && attribute === 2 && holdsSecret([...(columns.get(logicalName) ?? [])]),
-    );
-  }
+  /** By itself, or as a buffer with a column that is. */
+  private readonly isSecret = (one: Attribute | undefined): boolean =>
+    one !== undefined &&
+    (isSecretAttribute(one.classId, one.attribute) ||
+      (one.classId === 7 && one.attribute === 2 && holdsSecret([...(this.known.columns.get(one.logicalName) ?? [])])));
 
   private problem(at: Place, message: string): void {
     this.out().problems.push(`line ${at.line}, ${message.startsWith('offset ') ? '' : 'offset 0: '}${message}`);
@@ -117,7 +113,7 @@ export class HeardAssociation {
   restart(at: Place): void {
     for (const left of this.services.restart()) this.problem(at, left);
     this.security.restart();
-    this.withhold = this.newWithholding();
+    this.withhold = withholding(this.isSecret);
     this.transfers = newTransfers();
   }
 
@@ -225,23 +221,6 @@ export class HeardAssociation {
     return [...time, ...list.readings.map((reading) => readingText(reading, zone))];
   }
 
-  /** A short name that stands for a secret: what is written there, or read, is not shown. */
-  private struckByName(apdu: Apdu, attributes: readonly (Attribute | undefined)[]): Apdu {
-    const struck = { type: 'visible-string', value: withheld } as const;
-    if (apdu.kind === 'write-request') {
-      const secret = apdu.variables.map(({ kind, value }) => {
-        const found = kind === 'variable-name' ? this.known.attributeOf(value) : undefined;
-        return found && 'attribute' in found && isSecret(found);
-      });
-      return { ...apdu, values: apdu.values.map((value, i) => (secret[i] ? struck : value)) };
-    }
-    if (apdu.kind !== 'read-response' || !attributes.some(isSecret)) return apdu;
-    const results = apdu.results.map((one, i) =>
-      one.kind === 'data' && isSecret(attributes[i]) ? { kind: 'data' as const, value: struck } : one,
-    );
-    return { ...apdu, results };
-  }
-
   private plainApdu(octets: Uint8Array, at: Place, depth: number): Understood {
     const { apdu, trailing } = decodeAny(octets, this.model);
     if (apdu.kind === 'general-block-transfer') return this.generalBlock(apdu, at, depth);
@@ -256,12 +235,14 @@ export class HeardAssociation {
     if (isNotification(apdu) && trailing > 0 && octets.subarray(-trailing).some((octet) => octet !== 0))
       this.problem(at, `${trailing} octets after the APDU that are none of it`);
     const padding = trailing > 0 ? [`${trailing} octets after the APDU, ignored`] : [];
-    const shown = this.withhold.strike(this.struckByName(apdu, attributes));
+    const shown = this.withhold.strike(
+      struckByName(apdu, attributes, (name) => this.known.attributeOf(name), this.isSecret),
+    );
     const about = { attributes, words: this.words, shortName: shortNameText(this.known) };
     const text = isNotification(shown) ? [apduText(shown, about), ...this.pushed(shown, at)] : [apduText(shown, about)];
     // Lines that hold values are shown where nothing of it is secret.
     const isOpen = sentInBlocks.test(apdu.kind) ? shown === apdu : this.withhold.mayShow(octets);
-    const values = isOpen && !attributes.some(isSecret) ? lines : lines.length > 0 ? [withheld] : [];
+    const values = isOpen && !attributes.some(this.isSecret) ? lines : lines.length > 0 ? [withheld] : [];
     return { text: [...text, ...values, ...(proof ? [proof.text] : []), ...padding], apdu: shown };
   }
 

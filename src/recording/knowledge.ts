@@ -89,7 +89,7 @@ interface ShortObject {
   readonly name: LogicalName;
 }
 
-type ShortName = Attribute | { readonly method: number; readonly object: string };
+export type ShortName = Attribute | { readonly classId: number; readonly method: number; readonly object: string };
 
 export class Knowledge {
   readonly scalers = new Map<LogicalName, ScalerUnit>();
@@ -137,7 +137,7 @@ export class Knowledge {
     if (!member) return undefined;
     return 'attribute' in member
       ? { classId, logicalName: name, attribute: member.attribute, selection: undefined }
-      : { method: member.method, object: obis(name) };
+      : { classId, method: member.method, object: obis(name) };
   }
 
   /** Rows of the buffers that wait. */

@@ -67,6 +67,8 @@ export interface Withholding {
   mayShow(octets: Uint8Array): boolean;
 }
 
+/** Whether an attribute holds a secret, by itself or as a buffer with a column that does. */
+export type IsSecret = (attribute: Attribute | undefined) => boolean;
 interface Question {
   /** Whether each member of it is secret, in the order of the request. */
   readonly secret: readonly boolean[];
@@ -81,7 +83,7 @@ interface Asked {
   lostSecret: boolean;
   /** What is being sent in blocks, by invoke-id: whether it is secret. */
   readonly sending: Map<number, boolean>;
-  readonly isSecret: (attribute: Attribute) => boolean;
+  readonly isSecret: IsSecret;
 }
 /** Undefined: an APDU of another service. */
 type Struck = Apdu | AcseApdu | undefined;
@@ -249,10 +251,10 @@ function struckUnasked(apdu: Apdu | AcseApdu, { isSecret }: Asked): Struck {
 }
 
 /**
- * AARQ, RLRQ and an initiate with a key, SET, WRITE, ACTION and ACCESS carry secrets outwards; so may what is signed, a
+ * AARQ, RLRQ and an initiate with a key, SET, WRITE, ACTION, ACCESS and a READ that calls a method carry secrets outwards; so may what is signed, a
  * general block, and a ciphered text that is not encrypted.
  */
-const carriesSecrets: ReadonlySet<number> = new Set([0x01, 0x06, 0x16, 0x60, 0x62, 0xc1, 0xc3, 0xd9, 0xdf, 0xe0]);
+const carriesSecrets: ReadonlySet<number> = new Set([0x01, 0x05, 0x06, 0x16, 0x60, 0x62, 0xc1, 0xc3, 0xd9, 0xdf, 0xe0]);
 export const mayShow = (octets: Uint8Array): boolean => {
   const [tag = 0] = octets;
   return !carriesSecrets.has(tag) && !(isCipheredTag(tag) && isReadable(octets));
@@ -263,9 +265,9 @@ export const mayShow = (octets: Uint8Array): boolean => {
  * ciphered. Answers of GET and ACCESS are judged by their questions; of a push it is looked whether it describes a secret.
  */
 const shownInBlocks: ReadonlySet<number> = new Set([
-  0x05, 0x08, 0x0d, 0x0e, 0x0f, 0x21, 0x25, 0x26, 0x28, 0x2c, 0x2d, 0x2e, 0x36, 0x38, 0x45, 0x46, 0x4c, 0x4d, 0x56,
-  0x58, 0x61, 0x63, 0xc0, 0xc4, 0xc5, 0xc7, 0xc8, 0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4,
-  0xd5, 0xd7, 0xd8, 0xda, 0xdb, 0xdc, 0xdd,
+  0x08, 0x0d, 0x0e, 0x0f, 0x21, 0x25, 0x26, 0x28, 0x2c, 0x2d, 0x2e, 0x36, 0x38, 0x45, 0x46, 0x4c, 0x4d, 0x56, 0x58,
+  0x61, 0x63, 0xc0, 0xc4, 0xc5, 0xc7, 0xc8, 0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5,
+  0xd7, 0xd8, 0xda, 0xdb, 0xdc, 0xdd,
 ]);
 /** Tags of what is ciphered by itself, and of general ciphering. */
 const isCipheredTag = (tag: number): boolean =>
@@ -334,14 +336,13 @@ function struckReadable(apdu: Apdu | AcseApdu, strike: (inside: Apdu) => Apdu | 
   return { ...apdu, content: concat([content.subarray(0, protectionHead), stars(content.subarray(protectionHead))]) };
 }
 
-/** `secretBuffer`: whether the attribute is a buffer with a column that holds a secret. */
-export function withholding(secretBuffer: (attribute: Attribute) => boolean): Withholding {
+export function withholding(isSecret: IsSecret): Withholding {
   const asked: Asked = {
     questions: new Map(),
     last: undefined,
     lostSecret: false,
     sending: new Map(),
-    isSecret: (attribute) => isSecretAttribute(attribute.classId, attribute.attribute) || secretBuffer(attribute),
+    isSecret,
   };
   const strike = (apdu: Apdu | AcseApdu): Apdu | AcseApdu =>
     struckEntry(apdu) ??

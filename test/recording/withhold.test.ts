@@ -2,11 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../src/base/codec.ts';
 import { concat } from '../../src/base/cursor.ts';
-import { toHex } from '../../src/base/hex.ts';
+import { fromHex, toHex } from '../../src/base/hex.ts';
 import { messageXml } from '../../src/cli/xml.ts';
 import { encodeAcse } from '../../src/dlms/acse/apdu.ts';
-import { dataCodec } from '../../src/dlms/axdr/data.ts';
-import { type Apdu, encodeApdu } from '../../src/dlms/xdlms/apdu.ts';
+import { type Data, dataCodec } from '../../src/dlms/axdr/data.ts';
+import { type Apdu, encodeApdu, type Variable } from '../../src/dlms/xdlms/apdu.ts';
 import { explainedJson } from '../../src/recording/explained-json.ts';
 import { explain } from '../../src/recording/reader.ts';
 
@@ -237,5 +237,98 @@ describe('incident: an answer was judged by the question before it, and it belon
     // However many are asked behind it.
     const many = Array.from({ length: 300 }, (_, i) => access(i + 2, clock));
     expect(shownOf(access(1, association), ...many, answer(1))).not.toContain(toHex(password));
+  });
+});
+
+describe('incident: what is written under a short name was shown where nobody knew what it stands for, in parts, or by a method', () => {
+  const named = (value: number) => ({ kind: 'variable-name', value }) as const;
+  const write = (variables: readonly Variable[], ...values: Data[]): Uint8Array =>
+    encodeApdu({ kind: 'write-request', variables: [...variables], values });
+  const objectList: Data = {
+    type: 'array',
+    value: [
+      [0x2000, 8, '0000010000ff'],
+      [0x2800, 64, '00002b0000ff'],
+      [0x3000, 19, '0000140000ff'],
+    ].map(([base, classId, name]) => ({
+      type: 'structure',
+      value: [
+        { type: 'long', value: Number(base) },
+        { type: 'long-unsigned', value: Number(classId) },
+        { type: 'unsigned', value: 0 },
+        { type: 'octet-string', value: fromHex(String(name)) },
+      ],
+    })),
+  };
+  const learned = [
+    encodeApdu({ kind: 'read-request', variables: [named(0xfa08)] }),
+    encodeApdu({ kind: 'read-response', results: [{ kind: 'data', value: objectList }] }),
+  ];
+  const time = 0x2008;
+  const keyTransfer = 0x2800 + 0x28 + 8;
+  const localPassword = 0x3000 + 6 * 8;
+  const parameterized = (name: number, parameter: Data) =>
+    ({ kind: 'parameterized-access', value: { name, selector: 1, parameter } }) as const;
+  test.each([
+    ['an attribute that is secret', [...learned, write([named(localPassword)], secret)]],
+    ['a method that is given a key', [...learned, write([named(keyTransfer)], secret)]],
+    ['a method of the association', [write([named(0xfa00 + 0x40)], secret)]],
+    ['nobody knows what', [write([named(0x7000)], secret)]],
+    ['in blocks', [write([{ kind: 'write-data-block-access', value: { last: true, number: 1 } }], secret)]],
+    [
+      'a method by READ',
+      [...learned, encodeApdu({ kind: 'read-request', variables: [parameterized(keyTransfer, secret)] })],
+    ],
+    ['nobody knows what by READ', [encodeApdu({ kind: 'read-request', variables: [parameterized(0x7000, secret)] })]],
+    [
+      'a long READ in parts',
+      [
+        encodeApdu({
+          kind: 'read-request',
+          variables: [{ kind: 'read-data-block-access', value: { last: false, number: 1, raw: password } }],
+        }),
+      ],
+    ],
+    ['unconfirmed', [encodeApdu({ kind: 'unconfirmed-write-request', variables: [named(0x7000)], values: [secret] })]],
+    [
+      'the answer in blocks',
+      [
+        ...learned,
+        encodeApdu({ kind: 'read-request', variables: [named(localPassword)] }),
+        encodeApdu({
+          kind: 'read-response',
+          results: [
+            {
+              kind: 'data-block',
+              value: { last: true, number: 1, raw: concat([Uint8Array.of(1, 0), encode(dataCodec, secret)]) },
+            },
+          ],
+        }),
+      ],
+    ],
+  ] as readonly [string, readonly Uint8Array[]][])('%s', (_, apdus) => {
+    expect(shownOf(...apdus)).not.toContain(toHex(password));
+  });
+  test('cut, so that nobody can read it, and in general blocks', () => {
+    const whole = encodeApdu({ kind: 'read-request', variables: [parameterized(0x7000, secret)] });
+    const cut = concat([whole, Uint8Array.of(0)]).subarray(0, whole.length);
+    cut[1] = 2;
+    expect(shownOf(cut)).not.toContain(toHex(password));
+    const block = (number: number, content: Uint8Array): Uint8Array =>
+      encodeApdu({
+        kind: 'general-block-transfer',
+        control: number === 2 ? 0x81 : 1,
+        number,
+        acknowledged: 0,
+        content,
+      });
+    expect(shownOf(block(1, whole.subarray(0, 6)), block(2, whole.subarray(6)))).not.toContain(toHex(password));
+  });
+  test('what is known to be none is shown', () => {
+    expect(shownOf(...learned, write([named(time)], secret))).toContain(toHex(password));
+    const range: Data = { type: 'structure', value: [{ type: 'structure', value: [secret] }, secret] };
+    expect(shownOf(encodeApdu({ kind: 'read-request', variables: [parameterized(0x7000, range)] }))).toContain(
+      toHex(password),
+    );
   });
 });
