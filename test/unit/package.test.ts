@@ -280,6 +280,13 @@ describe.skipIf(reason !== undefined)(`the package under a real systemd${reason 
     expect(await ask(`bash -c '${complete}'`)).toBe('--live');
     expect(await ask('zcat /usr/share/man/man1/meter-gateway.1.gz')).toContain('meter\\-gateway secret set');
     // Each file that dpkg knows is as it was packed, but for what is edited.
+    // Documents lead to what is there: nobody has the rest without a network.
+    const links =
+      "cd /usr/share/doc/meter-gateway && grep -oh ']([^)#]*' *.md | sed 's/](//' | grep -v '^http' | sort -u";
+    expect(await ask(`${links} | while read -r link; do [ -z "$link" ] || [ -e "$link" ] || echo "$link"; done`)).toBe(
+      '',
+    );
+    expect(await ask(`${links} | wc -l`)).toMatch(/^[3-9]\d$/);
     expect(await good('dpkg --verify meter-gateway')).toMatch(/^(\?\?5\?{6} c \/etc\/\S+\n)*$/);
   });
 
