@@ -94,8 +94,8 @@ function looked(one: EpochNumbers, now: number): EpochNumbers {
 }
 
 /**
- * A gateway introduced itself, or said how it stands: everything up to `acknowledged` it has no more, except what was nacked. What of it is not
- * here, in this epoch or an earlier one (numbers go on across epochs), is lost.
+ * A gateway introduced itself, or said how it stands: everything up to `acknowledged` it has no more, except what was nacked.
+ * What of it is not here, in this epoch or an earlier one (numbers go on across epochs), is lost.
  */
 export function greet(
   numbers: GatewayNumbers,

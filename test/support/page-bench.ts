@@ -43,9 +43,11 @@ const slowMs = 100_000;
 export async function newPage(context: BrowserContext): Promise<Page> {
   const page = await context.newPage();
   page.setDefaultTimeout(slowMs);
-  onTestFailed(async () => {
-    if (!page.isClosed()) console.error(`what the page showed:\n${await page.locator('body').innerText()}`);
-  });
+  // Campaigns and benches have pages as well.
+  if (process.env['VITEST'] !== undefined)
+    onTestFailed(async () => {
+      if (!page.isClosed()) console.error(`what the page showed:\n${await page.locator('body').innerText()}`);
+    });
   return page;
 }
 

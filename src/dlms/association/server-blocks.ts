@@ -1,4 +1,7 @@
-/** What is too long for one APDU: an answer leaves in the blocks of its service, one for each request, and values come in them (9.4.6.3). */
+/**
+ * What is too long for one APDU (9.4.6.3): an answer leaves in the blocks of its service, one for each request, and values
+ * that are set, or given to a method, come in them.
+ */
 import { decode } from '../../base/codec.ts';
 import { type Data, dataCodec } from '../axdr/data.ts';
 import { type Apdu, valueList } from '../xdlms/apdu.ts';
