@@ -352,6 +352,10 @@ const rows: { readonly [K in PlainKind]: Row<K> } = {
     octets('DateTime', apdu.dateTime),
     group('NotificationBody', [group('DataValue', [dataElement(apdu.body)])]),
   ]),
+  'data-notification-confirm': single('DataNotificationConfirm', (apdu) => [
+    longInvokeId(apdu),
+    octets('DateTime', apdu.dateTime),
+  ]),
   'event-notification': single('EventNotificationRequest', (apdu) => [
     ...(apdu.time ? [octets('Time', apdu.time)] : []),
     attribute(apdu.attribute),

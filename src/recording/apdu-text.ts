@@ -286,13 +286,19 @@ function accessText(apdu: Apdu, { words, attributes }: About): string | undefine
   }
 }
 
+/** Service class, in bit 30 of Long-Invoke-Id-And-Priority (Green Book 9.5). */
+const isConfirmed = ({ longInvokeId }: { readonly longInvokeId: number }): boolean =>
+  (longInvokeId & 0x4000_0000) !== 0;
+
 function otherText(apdu: Apdu, { words }: About): string | undefined {
   switch (apdu.kind) {
     case 'initiate-request':
     case 'initiate-response':
       return `version ${apdu.version}, max PDU ${apdu.maxPdu}, ${conformanceNames(apdu.conformance).join(' ')}`;
     case 'data-notification':
-      return short(words(apdu.body));
+      return `${isConfirmed(apdu) ? 'to be confirmed: ' : ''}${short(words(apdu.body))}`;
+    case 'data-notification-confirm':
+      return 'a push was taken';
     case 'event-notification':
       return `${attributeText({ ...apdu.attribute, selection: undefined })} = ${short(words(apdu.value))}`;
     case 'information-report-request':

@@ -160,6 +160,7 @@ export const apduMembers: Readonly<Record<Exclude<ApduKind, CipheredKind> | Acse
     results: v.array(oneOf({ data, refused: integer, 'data-block': block, 'block-number': integer })),
   },
   'write-response': { results: v.array(oneOf({ success: v.null(), refused: integer, 'block-number': integer })) },
+  'data-notification-confirm': { longInvokeId: integer, dateTime: hex },
   'data-notification': { longInvokeId: integer, dateTime: hex, body: data },
   'event-notification': { time: v.optional(hex), attribute, value: data },
   'get-request-normal': { ...invoked, attribute, selection: v.optional(selection) },

@@ -168,6 +168,7 @@ const vectors: [string, Apdu][] = [
       body: { type: 'structure', value: [{ type: 'unsigned', value: 5 }] },
     },
   ],
+  ['10 c0 00 00 01 00', { kind: 'data-notification-confirm', longInvokeId: 0xc000_0001, dateTime: new Uint8Array(0) }],
 ];
 describe('APDUs by hand', () => {
   test.each(vectors)('%s', (hex, apdu) => {

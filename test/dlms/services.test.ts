@@ -377,6 +377,8 @@ const vectors: [string, string][] = [
   ['SET request with list, first block', 'C1 05 C1 01 00 08 00 00 01 00 00 FF 02 00 00 00 00 00 01 02 01 0F'],
   ['SET response with list, last block', 'C5 04 C1 02 00 03 00 00 00 02'],
   ['ACTION request with list, first block', 'C3 05 C1 01 00 46 00 00 60 03 0A FF 01 01 00 00 00 01 02 01 0F'],
+  ['data-notification-confirm', '10 C0 00 00 01 00'],
+  ['data-notification-confirm with a time', '10 C0 00 00 01 0C 07 EA 0B 18 02 0C 00 00 00 FF 88 00'],
   ['event-notification', 'C2 00 00 07 01 00 63 01 00 FF 02 00'],
 ];
 test.each(vectors)('%s: both ways, cut anywhere, every bit flipped', (_, hex) => {

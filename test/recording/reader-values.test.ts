@@ -215,3 +215,26 @@ describe('lists that are written in blocks', () => {
     expect(textOf(found)).toMatch(/2: .*1-0:1\.8\.0\*255.*reset.* = double-long-unsigned 77777/);
   });
 });
+
+test('a push that asks to be confirmed, and its confirmation', () => {
+  const body: Data = structure(octets('0000010000ff'), u32(7));
+  const found = explain(
+    lines(
+      wrapped('from-meter', {
+        kind: 'data-notification',
+        longInvokeId: 0x4000_0001,
+        dateTime: new Uint8Array(0),
+        body,
+      }),
+      wrapped('to-meter', {
+        kind: 'data-notification-confirm',
+        longInvokeId: 0x4000_0001,
+        dateTime: new Uint8Array(0),
+      }),
+      wrapped('from-meter', { kind: 'data-notification', longInvokeId: 2, dateTime: new Uint8Array(0), body }),
+    ),
+  );
+  expect(found.problems).toEqual([]);
+  expect(textOf(found).match(/to be confirmed/g)).toHaveLength(1);
+  expect(textOf(found)).toMatch(/data-notification-confirm .*a push was taken/);
+});

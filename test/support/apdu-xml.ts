@@ -139,6 +139,10 @@ export const apdusOfEachKind: readonly (readonly [Apdu, string])[] = [
     `<AccessRequest><LongInvokeIdAndPriority Value="C0000001" /><DateTime Value="" /><AccessRequestBody><AccessRequestSpecification Qty="03" ><_AccessRequestSpecification><AccessRequestSet>${descriptor}</AccessRequestSet></_AccessRequestSpecification><_AccessRequestSpecification><AccessRequestAction>${methodDescriptor}</AccessRequestAction></_AccessRequestSpecification><_AccessRequestSpecification><AccessRequestGetWithSelection>${descriptor}${selectionXml}</AccessRequestGetWithSelection></_AccessRequestSpecification></AccessRequestSpecification><AccessRequestListOfData Qty="03" ><UInt8 Value="07" /><None /><None /></AccessRequestListOfData></AccessRequestBody></AccessRequest>`,
   ],
   [
+    { kind: 'data-notification-confirm', longInvokeId: 1, dateTime: empty },
+    '<DataNotificationConfirm><LongInvokeIdAndPriority Value="00000001" /><DateTime Value="" /></DataNotificationConfirm>',
+  ],
+  [
     { kind: 'data-notification', longInvokeId: 1, dateTime: empty, body: { type: 'structure', value: [seven] } },
     '<DataNotification><LongInvokeIdAndPriority Value="00000001" /><DateTime Value="" /><NotificationBody><DataValue><Structure Qty="01" ><UInt8 Value="07" /></Structure></DataValue></NotificationBody></DataNotification>',
   ],

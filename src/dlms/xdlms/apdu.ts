@@ -218,6 +218,8 @@ const rows = {
     sequence({ time: optional(dateTimeField), variables: sequenceOf(variable), values: sequenceOf(dataCodec) }),
   ],
   'data-notification': [0x0f, null, sequence({ longInvokeId: u32, dateTime: dateTimeField, body: dataCodec })],
+  // To a meter whose push asks to be confirmed (bit 30 of the long invoke-id).
+  'data-notification-confirm': [0x10, null, sequence({ longInvokeId: u32, dateTime: dateTimeField })],
   'get-request-normal': [
     0xc0,
     1,
