@@ -1,5 +1,7 @@
 /** The recorded client sessions, fed octet by octet to our server role, get well-formed answers. */
 import { describe, expect, test } from 'vitest';
+import { concat } from '../../src/base/cursor.ts';
+import { toHex } from '../../src/base/hex.ts';
 import { millis } from '../../src/base/time.ts';
 import { decodeAcse, isAcse } from '../../src/dlms/acse/apdu.ts';
 import { Deframer } from '../../src/dlms/hdlc/deframer.ts';
@@ -70,5 +72,40 @@ describe.each(sessions)('%s', (name) => {
       expect(kinds).toContain('rlre');
       expect(kinds.some((kind) => kind.startsWith('get-response'))).toBe(true);
     }
+  });
+});
+
+describe('incident: whoever hung up behind a request, without waiting for its answer, ended the simulator', () => {
+  const name = sessions.find((one) => isHdlc(one) && /lls/.test(one)) as string;
+  const asked = linesOf(name).filter(({ direction }) => direction === 'to-meter');
+  const of = (kind: string) =>
+    asked.find(({ octets }) => new Deframer().push(octets)[0]?.control.kind === kind)?.octets as Uint8Array;
+  const information = asked.filter(({ octets }) => new Deframer().push(octets)[0]?.control.kind === 'I');
+  const [aarq, get] = information.map(({ octets }) => octets) as [Uint8Array, Uint8Array];
+  const kindsOf = (meter: ReturnType<typeof meterFor>, now: number, ...octets: Uint8Array[]): string[] => {
+    meter.receive(concat(octets), millis(Date.UTC(2026, 10, 24, 12) + now));
+    const frames: string[] = [];
+    const deframer = new Deframer();
+    for (let sent = meter.stack.pollTransmit(); sent; sent = meter.stack.pollTransmit())
+      for (const { control, information: answer } of deframer.push(sent))
+        frames.push(control.kind === 'I' ? toHex(answer.subarray(3, 4)) : control.kind);
+    return frames;
+  };
+  const associated = () => {
+    const meter = meterFor(name);
+    expect(kindsOf(meter, 1, of('SNRM'))).toEqual(['UA']);
+    expect(kindsOf(meter, 2, aarq)).toEqual(['61']);
+    return meter;
+  };
+  test('with DISC: only that is answered', () => {
+    const meter = associated();
+    expect(kindsOf(meter, 3, get, of('DISC'))).toEqual(['UA']);
+    expect(kindsOf(meter, 4, get)).toEqual(['DM']);
+  });
+  test('sibling: with SNRM, the answer does not go to whoever called anew', () => {
+    const meter = associated();
+    expect(kindsOf(meter, 3, get, of('SNRM'))).toEqual(['UA']);
+    expect(kindsOf(meter, 4, aarq)).toEqual(['61']);
+    expect(kindsOf(meter, 5, get)).toEqual(['c4']);
   });
 });

@@ -5,7 +5,7 @@ import { earliest, isDue } from '../../base/timers.ts';
 import { ServerAssociation, type ServerSettings } from '../association/server.ts';
 import { encodeFrame } from '../hdlc/frame.ts';
 import { HdlcLink } from '../hdlc/link.ts';
-import type { LinkSettings } from '../hdlc/link-settings.ts';
+import type { LinkEvent, LinkSettings } from '../hdlc/link-settings.ts';
 import type { SignOnServing } from '../iec62056-21/sign-on.ts';
 import { encodeWrapper, Unwrapper } from '../wrapper/wrapper.ts';
 
@@ -18,6 +18,7 @@ export interface ServerStackSettings {
 }
 const llcCommand = Uint8Array.of(0xe6, 0xe6, 0x00);
 const llcResponse = Uint8Array.of(0xe6, 0xe7, 0x00);
+const linkChanges: ReadonlySet<LinkEvent['kind']> = new Set(['connected', 'disconnected', 'failed']);
 
 export class ServerStack {
   readonly association: ServerAssociation;
@@ -125,7 +126,11 @@ export class ServerStack {
   private pump(now: Millis): void {
     const { hdlc } = this;
     if (!hdlc) return;
-    for (let event = hdlc.pollEvent(); event; event = hdlc.pollEvent()) {
+    const events: LinkEvent[] = [];
+    for (let event = hdlc.pollEvent(); event; event = hdlc.pollEvent()) events.push(event);
+    // Whoever asked before the link ended, or was set up anew, is not there any more.
+    const changed = events.findLastIndex(({ kind }) => linkChanges.has(kind));
+    for (const [i, event] of events.entries()) {
       if (event.kind === 'connected') {
         this.association.reset();
         this.clientSap = event.peer.logical;
@@ -139,7 +144,7 @@ export class ServerStack {
         // Without the LLC header of a command it is for nobody here.
         if (llcCommand.some((octet, i) => event.information[i] !== octet) || event.information.length === 3) continue;
         for (const answer of this.association.answer(event.information.subarray(3), this.clientSap)) {
-          hdlc.request({ kind: 'send', information: concat([llcResponse, answer]) }, now);
+          if (i > changed) hdlc.request({ kind: 'send', information: concat([llcResponse, answer]) }, now);
         }
       }
     }
