@@ -3,8 +3,7 @@
  * corrects. Its lines come out of that alone, so that anybody makes the same bill of it for ever: the digest says so.
  */
 import { canonicalJson, digestOf } from '../base/canonical.ts';
-import type { Day, PeriodFrom } from './local-time.ts';
-import { gridOf } from './local-time.ts';
+import { type Day, type Grid, gridOf, type PeriodFrom } from './local-time.ts';
 import { type Channel, type Contract, isNetted, type Netting } from './registry.ts';
 import type { Origin } from './estimate.ts';
 import { type SeriesInterval, type Standing, standings } from './point-series.ts';
@@ -127,6 +126,13 @@ export function freeze(intervals: readonly SeriesInterval[]): Frozen {
   };
 }
 
+/** Whether an interval of the grid is netted. */
+export const nettedAt =
+  (netting: Netting, { intervals }: Grid) =>
+  (i: number): boolean => {
+    const { day } = intervals[i] ?? {};
+    return day !== undefined && isNetted(netting, day);
+  };
 /** What is billed of each interval. Where it is netted, import and export of that interval are set against each other. */
 export function quantities(
   series: Readonly<Partial<Record<Channel, readonly number[]>>>,
@@ -152,8 +158,7 @@ export interface BilledColumns {
 /** What a bill said of its own period, before any correction. */
 export function columnsOf({ series, netting, periods, zone, period }: BillInputs): BilledColumns {
   const { import: taken, export: fed } = series;
-  const { intervals } = gridOf(periods, zone, period.from, period.to);
-  const isNettedAt = (i: number) => isNetted(netting, intervals[i]?.day ?? period.from);
+  const isNettedAt = nettedAt(netting, gridOf(periods, zone, period.from, period.to));
   const [ofTaken, ofFed] = [taken && unrolled(taken.standing), fed && unrolled(fed.standing)];
   const withOther = (own: readonly Standing[], other: readonly Standing[] | undefined) =>
     other ? own.map((one, i) => (isNettedAt(i) ? worse(one, other[i]) : one)) : own;

@@ -9,12 +9,13 @@ import {
   type CorrectionReason,
   type Direction,
   freeze,
+  nettedAt,
   quantities,
   worse,
 } from './bill.ts';
 import { type Day, dayOf, gridOf, midnight, nextMonth, localWords } from './local-time.ts';
 import { anchorAt } from './merge.ts';
-import { type Contract, isNetted, type Netting, type Point, type Release } from './registry.ts';
+import type { Contract, Netting, Point, Release } from './registry.ts';
 import { type PointSeries, type SeriesInterval, seriesRules, type Standing } from './point-series.ts';
 import { type Finding, finding, validate, type ValidationRules, withReleases } from './validate.ts';
 
@@ -53,10 +54,7 @@ function nowColumns({ channels, grid }: PointSeries, netting: Netting): NowColum
   const { import: taken, export: fed } = channels;
   const energies = (all: readonly SeriesInterval[]) => all.map(({ energy }) => energy ?? 0);
   const of = (direction: Direction) => (direction === 'consumption' ? taken : fed);
-  const isNettedAt = (i: number) => {
-    const { day } = grid.intervals[i] ?? {};
-    return day !== undefined && isNetted(netting, day);
-  };
+  const isNettedAt = nettedAt(netting, grid);
   return {
     quantity: quantities(
       { ...(taken && { import: energies(taken) }), ...(fed && { export: energies(fed) }) },

@@ -178,16 +178,18 @@ export async function beginOf(
  * Whether each interval that the series has was published again since it was asked for: a row, or the cause why there is
  * none. Before the first interval that ever came nobody knows what there is, and the gateway's word is taken for it.
  */
-async function isAnswered(engine: Engine, request: Request, now: number): Promise<boolean> {
-  const { gateway, meter, from, to, made, sent, times } = request;
+async function isAnswered(
+  engine: Engine,
+  request: Request,
+  { heardAt, missing }: Debtor,
+  now: number,
+): Promise<boolean> {
+  const { meter, from, to, made, sent, times } = request;
   const periodMs = request.periodS * 1000;
   const answeredAt = await newestAnswer(engine, request);
   const first = await beginOf(engine, request);
   const isBegun = first !== undefined && first.start <= from;
-  if (!isBegun) {
-    const { heardAt, missing } = await debtorOf(engine, gateway);
-    if (heardAt < Math.max(sent, answeredAt) + healthMs || missing.get(meter) !== 0) return false;
-  }
+  if (!isBegun && (heardAt < Math.max(sent, answeredAt) + healthMs || missing.get(meter) !== 0)) return false;
   const begin = Math.max(from, Math.ceil((first?.start ?? from) / periodMs) * periodMs);
   // What has not ended, or has just ended, comes by itself.
   const end = Math.min(to, Math.floor((now - 3_600_000) / periodMs) * periodMs);
@@ -213,10 +215,13 @@ async function askFartherBack(sql: Sql, request: Request, now: number): Promise<
 }
 export async function noteAnswers(engine: Engine, now: number): Promise<void> {
   const open = await engine.all('SELECT * FROM request WHERE done_ms IS NULL AND times > 0 ORDER BY made_ms');
-  for (const request of open.map(requestOf))
-    if (await isAnswered(engine, request, now))
-      await engine.transaction(async (sql) => {
-        await askFartherBack(sql, request, now);
-        await sql.all('UPDATE request SET done_ms = ? WHERE id = ?', now, request.id);
-      });
+  for (const [gateway, all] of Map.groupBy(open.map(requestOf), (one) => one.gateway)) {
+    const debtor = await debtorOf(engine, gateway);
+    for (const request of all)
+      if (await isAnswered(engine, request, debtor, now))
+        await engine.transaction(async (sql) => {
+          await askFartherBack(sql, request, now);
+          await sql.all('UPDATE request SET done_ms = ? WHERE id = ?', now, request.id);
+        });
+  }
 }

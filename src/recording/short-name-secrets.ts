@@ -3,12 +3,10 @@
  * is not, whoever looks at the recording does not get to see what was written there.
  */
 import type { Data } from '../dlms/axdr/data.ts';
-import { isSecretMethod } from '../dlms/cosem/secrets.ts';
 import type { Apdu, Attribute, ReadResult, Variable } from '../dlms/xdlms/apdu.ts';
 import type { ShortName } from './knowledge.ts';
-import { type IsSecret, stars, withheld } from './withhold.ts';
+import { isSecretCall, type IsSecret, stars, struck } from './withhold.ts';
 
-const struck: Data = { type: 'visible-string', value: withheld };
 /** Whether what goes to a name may be shown: undefined where nobody knows what it stands for. */
 type IsOpen = (name: number) => boolean | undefined;
 /** A range or entries of a buffer: a structure that begins with a structure or a number. */
@@ -50,7 +48,7 @@ export function struckByName(
   const isOpen: IsOpen = (name) => {
     const found = member(name);
     if (!found) return undefined;
-    return 'attribute' in found ? !isSecret(found) : !isSecretMethod(found.classId, found.method);
+    return 'attribute' in found ? !isSecret(found) : !isSecretCall(found);
   };
   switch (apdu.kind) {
     case 'read-request':

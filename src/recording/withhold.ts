@@ -19,7 +19,7 @@ import {
 
 /** Stands where a password or a key stood. */
 export const withheld = '(withheld)';
-const struck: Data = { type: 'visible-string', value: withheld };
+export const struck: Data = { type: 'visible-string', value: withheld };
 /** Octets that may not be shown. */
 export const stars = (octets: Uint8Array): Uint8Array => new Uint8Array(octets.length).fill(0x2a);
 /** Not even its length is shown. */
@@ -38,8 +38,11 @@ function struckUser(octets: Uint8Array): Uint8Array {
   }
 }
 
+/** Whether a method is given a secret. */
+export const isSecretCall = ({ classId, method }: { readonly classId: number; readonly method: number }): boolean =>
+  isSecretMethod(classId, method);
 function isSecretSpecification({ kind, value }: AccessSpecification, { isSecret }: Asked): boolean {
-  if (kind === 'action') return isSecretMethod(value.classId, value.method);
+  if (kind === 'action') return isSecretCall(value);
   return isSecret({ ...(kind === 'get' || kind === 'set' ? value : value.attribute), selection: undefined });
 }
 
@@ -193,24 +196,16 @@ function struckSetOrAction(apdu: Apdu | AcseApdu, asked: Asked): Struck {
     case 'set-request-with-list-and-first-datablock':
       return struckFirst(apdu, asked, apdu.attributes.some(asked.isSecret));
     case 'action-request-with-first-pblock':
-      return struckFirst(apdu, asked, isSecretMethod(apdu.method.classId, apdu.method.method));
+      return struckFirst(apdu, asked, isSecretCall(apdu.method));
     case 'action-request-with-list-and-first-pblock':
-      return struckFirst(
-        apdu,
-        asked,
-        apdu.methods.some(({ classId, method }) => isSecretMethod(classId, method)),
-      );
+      return struckFirst(apdu, asked, apdu.methods.some(isSecretCall));
     case 'set-request-with-datablock':
     case 'action-request-with-pblock':
       return struckBlock(apdu, asked);
     case 'action-request-normal':
-      return apdu.parameters && isSecretMethod(apdu.method.classId, apdu.method.method)
-        ? { ...apdu, parameters: struck }
-        : apdu;
-    case 'action-request-with-list': {
-      const secret = apdu.methods.map(({ classId, method }) => isSecretMethod(classId, method));
-      return { ...apdu, parameters: values(apdu.parameters, secret) };
-    }
+      return apdu.parameters && isSecretCall(apdu.method) ? { ...apdu, parameters: struck } : apdu;
+    case 'action-request-with-list':
+      return { ...apdu, parameters: values(apdu.parameters, apdu.methods.map(isSecretCall)) };
     default:
       return undefined;
   }
@@ -251,8 +246,8 @@ function struckUnasked(apdu: Apdu | AcseApdu, { isSecret }: Asked): Struck {
 }
 
 /**
- * AARQ, RLRQ and an initiate with a key, SET, WRITE, ACTION, ACCESS and a READ that calls a method carry secrets outwards; so may what is signed, a
- * general block, and a ciphered text that is not encrypted.
+ * AARQ, RLRQ and an initiate with a key, SET, WRITE, ACTION, ACCESS and a READ that calls a method carry secrets outwards;
+ * so may what is signed, a general block, and a ciphered text that is not encrypted.
  */
 const carriesSecrets: ReadonlySet<number> = new Set([0x01, 0x05, 0x06, 0x16, 0x60, 0x62, 0xc1, 0xc3, 0xd9, 0xdf, 0xe0]);
 export const mayShow = (octets: Uint8Array): boolean => {

@@ -2,10 +2,10 @@
  * Bills against the truth: months of points with outages, swaps, links that are away, customers who move, netting and both
  * changes of the clock, billed as the months go by, while data comes late and in any order.
  */
-import { type Bill, billed, quantities, recompute } from '../../src/billing/bill.ts';
+import { type Bill, billed, nettedAt, quantities, recompute } from '../../src/billing/bill.ts';
 import { addDays, midnight } from '../../src/billing/local-time.ts';
 import { type BillOutcome, nextBill, nextPeriod } from '../../src/billing/next-bill.ts';
-import { type Channel, type Contract, type Edit, isNetted, type Release } from '../../src/billing/registry.ts';
+import type { Channel, Contract, Edit, Release } from '../../src/billing/registry.ts';
 import { type PointSeries, seriesRules } from '../../src/billing/point-series.ts';
 import { seriesOf } from '../../src/billing/series.ts';
 import { type Random, seeded } from '../../src/simulator/random.ts';
@@ -232,8 +232,9 @@ function checkBills(run: Run, at: number): void {
   }
   for (const { start } of grid.intervals)
     if (covered.get(start) !== 1) wrong.push(`(e) ${story.name} ${start}: billed ${covered.get(start) ?? 0} times`);
-  const right = quantities({ import: energy.import, ...(story.solar && { export: energy.export }) }, (i) =>
-    isNetted(story.netting, grid.intervals[i]?.day ?? story.firstDay),
+  const right = quantities(
+    { import: energy.import, ...(story.solar && { export: energy.export }) },
+    nettedAt(story.netting, grid),
   );
   for (const direction of ['consumption', 'production'] as const) {
     const expected = right[direction];

@@ -3,11 +3,9 @@
  * worker, SQLite or PostgreSQL. The loss is seen, asked for and whole again, whether or not the gateways connect anew.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
-import { startPostgres } from '../../scripts/private-postgres.ts';
 import { dayMs, hourMs, millis } from '../../src/base/time.ts';
 import { newestVersions } from '../../src/central/intervals.ts';
 import { readStore } from '../../src/central/open-store.ts';
@@ -17,6 +15,7 @@ import { buildBus } from '../../src/simulator/build-bus.ts';
 import { parseScenario } from '../../src/simulator/scenario.ts';
 import { servePty } from '../../src/simulator/serve.ts';
 import { realBroker, sleep } from '../support/broker.ts';
+import { engines } from '../support/central-engines.ts';
 import { loadProfile } from '../support/central-messages.ts';
 import { configuration, meterOf } from '../support/configuration.ts';
 
@@ -67,36 +66,6 @@ function program(args: readonly string[]) {
       dying.kill(signal);
       await dead;
     },
-  };
-}
-
-/** A store that can be kept as it is, and put back; nobody uses it meanwhile. */
-async function storeOf(kind: CentralRestoreOptions['store'], folder: string) {
-  if (kind === 'sqlite') {
-    const path = join(folder, 'central.db');
-    return {
-      url: path,
-      keep: () => Promise.resolve(copyFileSync(path, `${path}.backup`)),
-      putBack: () => {
-        for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
-        return Promise.resolve(copyFileSync(`${path}.backup`, path));
-      },
-      close: () => Promise.resolve(),
-    };
-  }
-  const server = await startPostgres(join(folder, 'pg'));
-  const administer = async (...statements: string[]) => {
-    const client = new Client({ connectionString: server.url });
-    await client.connect();
-    for (const statement of statements) await client.query(statement);
-    await client.end();
-  };
-  await administer('CREATE DATABASE central');
-  return {
-    url: server.url.replace('///postgres', '///central'),
-    keep: () => administer('CREATE DATABASE backup TEMPLATE central'),
-    putBack: () => administer('DROP DATABASE central WITH (FORCE)', 'CREATE DATABASE central TEMPLATE backup'),
-    close: () => server.stop(),
   };
 }
 
@@ -193,9 +162,11 @@ export async function centralRestore(options: CentralRestoreOptions): Promise<Ce
   const began = Date.now();
   const since = Math.floor(began / dayMs) * dayMs - days * dayMs;
   const folder = mkdtempSync(join(tmpdir(), 'central-restore-'));
-  chmodSync(folder, 0o711);
   const broker = await realBroker();
-  const store = await storeOf(options.store, folder);
+  const made = await engines(options.store);
+  const store = await made.fresh();
+  // From now on it is the worker's.
+  await store.engine.close();
   const worker = program([
     join(root, 'src/central/main.ts'),
     'ingest',
@@ -236,12 +207,6 @@ export async function centralRestore(options: CentralRestoreOptions): Promise<Ce
   };
   try {
     worker.start();
-    const isMade = () =>
-      statusOf(store.url).then(
-        () => true,
-        () => false,
-      );
-    await until(isMade, 'the store is made');
     const half = Math.max(1, Math.floor(options.meters / 2));
     for (const one of gateways) {
       one.configure(half);
@@ -308,7 +273,7 @@ export async function centralRestore(options: CentralRestoreOptions): Promise<Ce
     }
     await worker.end();
     await broker.remove();
-    await store.close();
+    await made.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

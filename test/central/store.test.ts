@@ -311,10 +311,10 @@ describe.each(['sqlite', 'postgres'] as const)('%s', (kind) => {
 
 test('one process takes messages into a file; who reads and who bills may do so beside it', async () => {
   const made = await engines('sqlite');
-  const { engine, again, path } = await made.fresh();
+  const { engine, again, url } = await made.fresh();
   await ingest(engine, [born(), received(up(), block(1))]);
   await expect(again()).rejects.toThrow('another process works with');
-  const [reader, office] = [await readStore(path ?? ''), await openOffice(path ?? '')];
+  const [reader, office] = [await readStore(url), await openOffice(url)];
   expect(await lines(reader)).toEqual([JSON.stringify(block(1))]);
   await office.transaction((sql) => sql.insert('meta', [{ key: 'a', value: 'b' }]));
   expect(await reader.all("SELECT value FROM meta WHERE key = 'a'")).toEqual([{ value: 'b' }]);

@@ -16,8 +16,8 @@ export interface Engines {
     readonly again: () => Promise<Engine>;
     readonly keep: () => Promise<void>;
     readonly putBack: () => Promise<void>;
-    /** Of SQLite. */
-    readonly path?: string;
+    /** For `--store`: of SQLite the path. */
+    readonly url: string;
   }>;
   close(): Promise<void>;
 }
@@ -45,7 +45,7 @@ export async function engines(kind: 'sqlite' | 'postgres'): Promise<Engines> {
           copyFileSync(`${path}.backup`, path);
           return Promise.resolve();
         };
-        return Promise.resolve({ engine: noted(openSqlite(path)), again, keep, putBack, path });
+        return Promise.resolve({ engine: noted(openSqlite(path)), again, keep, putBack, url: path });
       },
       close: async () => {
         await closeAll();
@@ -64,10 +64,12 @@ export async function engines(kind: 'sqlite' | 'postgres'): Promise<Engines> {
     fresh: async () => {
       const name = `t${made++}`;
       await administer(`CREATE DATABASE ${name}`);
-      const again = async () => noted(await openPostgres(server.url.replace('///postgres', `///${name}`)));
+      const url = server.url.replace('///postgres', `///${name}`);
+      const again = async () => noted(await openPostgres(url));
       const keep = () => administer(`CREATE DATABASE ${name}_backup TEMPLATE ${name}`);
-      const putBack = () => administer(`DROP DATABASE ${name}`, `CREATE DATABASE ${name} TEMPLATE ${name}_backup`);
-      return { engine: await again(), again, keep, putBack };
+      const putBack = () =>
+        administer(`DROP DATABASE ${name} WITH (FORCE)`, `CREATE DATABASE ${name} TEMPLATE ${name}_backup`);
+      return { engine: await again(), again, keep, putBack, url };
     },
     close: async () => {
       await closeAll();
