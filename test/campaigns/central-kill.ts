@@ -2,16 +2,14 @@
  * The central system loses what it runs on, while gateways deliver: workers, the database, the broker, all workers for a
  * while. At the end everything is acknowledged, the store has every message once, and every account is verified.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PrivatePostgres, promote, startPostgres, startStandby } from '../../scripts/private-postgres.ts';
 import { type RealBroker, realBroker, sleep, until } from '../support/broker.ts';
 import { startFleet } from '../support/central-fleet.ts';
+import { ingestProgram } from '../support/killed-program.ts';
 import { checkStore } from './central-check.ts';
-
-const root = new URL('../..', import.meta.url).pathname;
 
 /** What happens, in this order; each waits until some more was acknowledged. */
 export type Harm =
@@ -41,47 +39,21 @@ export interface CentralKillResult {
   readonly verified: number;
 }
 const tenant = 'fleet';
-const node = join(root, 'node_modules/.bin/node');
 
 /** Workers as processes of their own. */
 function crew(broker: RealBroker, store: string, shared: boolean) {
-  const running: ChildProcess[] = [];
-  let output = '';
+  const running: ReturnType<typeof ingestProgram>[] = [];
+  const all: typeof running = [];
   return {
     running,
-    output: () => output,
+    output: () => all.map((one) => one.output()).join('\n'),
     start: () => {
-      const group = shared ? ['--group', 'w'] : [];
-      const child = spawn(
-        node,
-        [
-          join(root, 'src/central/main.ts'),
-          'ingest',
-          '--broker',
-          broker.url,
-          '--tenant',
-          tenant,
-          '--store',
-          store,
-          ...group,
-        ],
-        { stdio: ['ignore', 'pipe', 'pipe'] },
-      );
-      for (const stream of [child.stdout, child.stderr])
-        stream.on('data', (text: Buffer) => {
-          output = (output + text.toString()).slice(-4000);
-        });
-      running.push(child);
+      const worker = ingestProgram(broker.url, tenant, store, shared ? ['--group', 'w'] : []);
+      worker.start();
+      running.push(worker);
+      all.push(worker);
     },
-    kill: async () => {
-      const child = running.shift();
-      if (!child) return;
-      const dead = new Promise((resolve) => child.once('exit', resolve));
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL');
-        await dead;
-      }
-    },
+    kill: async () => running.shift()?.end(),
   };
 }
 

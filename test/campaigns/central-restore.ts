@@ -2,7 +2,6 @@
  * A backup of before is put back under gateways that go on, all of them processes: gateways on real lines, a real broker, the
  * worker, SQLite or PostgreSQL. The loss is seen, asked for and whole again, whether or not the gateways connect anew.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +17,7 @@ import { realBroker, sleep } from '../support/broker.ts';
 import { engines } from '../support/central-engines.ts';
 import { loadProfile } from '../support/central-messages.ts';
 import { configuration, meterOf } from '../support/configuration.ts';
+import { ingestProgram, program } from '../support/killed-program.ts';
 
 export interface CentralRestoreOptions {
   readonly store: 'sqlite' | 'postgres';
@@ -36,38 +36,9 @@ export interface CentralRestoreResult {
   readonly problems: readonly string[];
   readonly seconds: number;
 }
-const root = new URL('../..', import.meta.url).pathname;
-const node = join(root, 'node_modules/.bin/node');
 const tenant = 'backup';
 const days = 2;
 const limitMs = 300_000;
-
-/** A program that is killed and started again. */
-function program(args: readonly string[]) {
-  let child: ChildProcess | undefined;
-  let output = '';
-  return {
-    output: () => output,
-    start: () => {
-      child = spawn(node, args, {
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
-      });
-      for (const stream of [child.stdout, child.stderr])
-        stream?.on('data', (text: Buffer) => {
-          output = (output + text.toString()).slice(-4000);
-        });
-    },
-    end: async (signal: 'SIGTERM' | 'SIGKILL' = 'SIGKILL') => {
-      const dying = child;
-      child = undefined;
-      if (!dying || dying.exitCode !== null || dying.signalCode !== null) return;
-      const dead = new Promise((resolve) => dying.once('exit', resolve));
-      dying.kill(signal);
-      await dead;
-    },
-  };
-}
 
 /** Its meters on a line of their own, and what they count. */
 function gatewayWith(folder: string, id: string, seed: number, count: number, brokerUrl: string) {
@@ -116,7 +87,7 @@ function gatewayWith(folder: string, id: string, seed: number, count: number, br
     serials,
     configure,
     close: () => served.close(),
-    ...program([join(root, 'src/main/main.ts'), 'run', '--config', config]),
+    ...program(['src/main/main.ts', 'run', '--config', config]),
   };
 }
 type Running = ReturnType<typeof gatewayWith>;
@@ -167,16 +138,7 @@ export async function centralRestore(options: CentralRestoreOptions): Promise<Ce
   const store = await made.fresh();
   // From now on it is the worker's.
   await store.engine.close();
-  const worker = program([
-    join(root, 'src/central/main.ts'),
-    'ingest',
-    '--broker',
-    broker.url,
-    '--tenant',
-    tenant,
-    '--store',
-    store.url,
-  ]);
+  const worker = ingestProgram(broker.url, tenant, store.url);
   const gateways = Array.from({ length: options.gateways }, (_, i) =>
     gatewayWith(folder, `gw-${i + 1}`, i + 1, options.meters, broker.url),
   );
